@@ -1,0 +1,41 @@
+# Everything the project needs is set up in .venv by the first target that wants it. Only Python 3.11+ and make are needed.
+PYTHON ?= python3
+
+.PHONY: demo test ui lint bench azurite lock clean
+
+RISK := .venv/bin/risk
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: .venv/.ready  ## run the main job on the sample book and show what it made
+	$(RISK) demo
+
+ui: .venv/.ready  ## the Dagster UI on the same lake and history
+	$(RISK) ui
+
+test: .venv/.ready  ## the whole suite
+	.venv/bin/pytest
+
+lint: .venv/.ready  ## format, lint, types, import rules
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/.ready  ## the README's figures
+	.venv/bin/python -m tests.bench
+
+azurite: .venv/.ready  ## a storage account to try by hand; prints the settings to copy
+	.venv/bin/python -m tests.azurite
+
+lock: .venv/.ready  ## renew requirements.lock from pyproject.toml
+	.venv/bin/pip install --quiet --disable-pip-version-check uv
+	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
+
+clean:  ## take away what was made here: environment, lake, history
+	rm -rf .venv .dagster lakehouse .bench tests/azurite/node_modules

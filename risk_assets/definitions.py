@@ -1,0 +1,37 @@
+"""What Dagster loads: assets, checks, jobs, schedules and sensors over one lake."""
+
+import dagster as dg
+
+from risk_assets.assets.features import features
+from risk_assets.assets.model import champion, model, model_version
+from risk_assets.assets.predictions import predictions
+from risk_assets.assets.raw import accounts, outcomes
+from risk_assets.assets.run_log import batch_runs
+from risk_assets.automation import daily_scoring, landing_sensor, log_killed_runs, nightly, outcomes_job, training, weekly_training
+from risk_assets.checks import CHECKS
+from risk_assets.io_managers import io_managers
+from risk_assets.resources import Lakehouse, azure_blob
+from risk_assets.settings import Settings, load_settings
+
+
+def build(settings: Settings) -> dg.Definitions:
+    """Return the definitions over the lake of these settings."""
+    credential = settings.credential() if settings.on_azure else None
+    blob = azure_blob(credential) if credential else None
+    lakehouse = Lakehouse(settings, blob)
+    azure = {"azure_blob": blob} if blob else {}
+    return dg.Definitions(
+        assets=[accounts, outcomes, features, model, model_version, champion, predictions, batch_runs],
+        asset_checks=CHECKS,
+        jobs=[daily_scoring, outcomes_job, training],
+        schedules=[nightly, weekly_training],
+        sensors=[landing_sensor, log_killed_runs],
+        resources={"lakehouse": lakehouse, **azure, **io_managers(lakehouse)},
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """Return what `dagster dev` and the daemon load."""
+    return build(load_settings())

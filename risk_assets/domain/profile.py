@@ -1,0 +1,63 @@
+"""What the training data looked like: frozen reference bins, against which later dates are held."""
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from risk_assets.domain.contract import Contract
+from risk_assets.domain.scorecard import Floats
+
+BINS = 10
+
+
+class NumberBins(msgspec.Struct, frozen=True, tag="number"):
+    """Inner edges of a number's bins, the share of training rows in each (edge belongs to the upper bin), and of missing."""
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+    missing: float
+
+
+class LevelBins(msgspec.Struct, frozen=True, tag="category"):
+    """Each level's share of the training rows, and the share of missing."""
+
+    shares: dict[str, float]
+    missing: float
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """The reference bins of each feature and of the model's own probability."""
+
+    rows: int
+    features: dict[str, NumberBins | LevelBins]
+    score: NumberBins
+
+
+def profile(features: pd.DataFrame, chance: Floats, contract: Contract) -> Profile:
+    """Return the reference of training rows: deciles of numbers and of the probability, shares of levels."""
+    bins = {
+        name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _levels(features[name])
+        for name, f in contract.features.items()
+    }
+    return Profile(rows=len(features), features=bins, score=number_bins(chance))
+
+
+def number_bins(values: Floats) -> NumberBins:
+    """Return bins of about equal rows; fewer than ten where values repeat."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return NumberBins(edges=(), shares=(0.0,), missing=1.0)
+    inner = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])
+    edges = np.unique(inner[inner > known.min()])
+    counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
+    return NumberBins(
+        edges=tuple(edges.tolist()),
+        shares=tuple((counts / len(values)).tolist()),
+        missing=1 - len(known) / len(values),
+    )
+
+
+def _levels(values: pd.Series) -> LevelBins:
+    counts = values.value_counts()
+    shares = {str(level): int(count) / len(values) for level, count in sorted(counts.items())}
+    return LevelBins(shares=shares, missing=float(values.isna().mean()))

@@ -1,0 +1,110 @@
+"""An additive model as data: `p = sigmoid(intercept + sum_j f_j(x_j))`, each f_j exact, portable and readable.
+
+A scorecard is scored with numpy alone, the same way in batch and online.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+
+class Line(msgspec.Struct, frozen=True, tag="line"):
+    """A number's contribution: `slope * (x - center)`, and `missing` where x is not known (log-odds)."""
+
+    slope: float
+    center: float
+    missing: float
+
+    def contribution(self, x: Floats) -> Floats:
+        """Return the log-odds that each x adds; NaN means missing."""
+        return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
+
+    def encode(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression that makes the model's input of a column."""
+        return column
+
+
+class Levels(msgspec.Struct, frozen=True, tag="levels"):
+    """A category's contribution: a weight for each level, one for missing and one for a level never seen (log-odds)."""
+
+    levels: tuple[str, ...]
+    weights: tuple[float, ...]
+    missing: float
+    unseen: float
+
+    def contribution(self, x: Floats) -> Floats:
+        """Return the log-odds that each level's position adds; NaN means missing, past the last one unseen."""
+        weights = np.array([*self.weights, self.unseen, self.missing])
+        return weights[np.nan_to_num(x, nan=len(self.weights) + 1).astype(np.intp)]
+
+    def encode(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression that turns a column of levels into their positions; null stays null."""
+        positions = range(len(self.levels))
+        known = column.replace_strict(self.levels, positions, default=len(self.levels), return_dtype=pl.Float64)
+        return pl.when(column.is_not_null()).then(known)
+
+
+class Term(msgspec.Struct, frozen=True):
+    """One feature's part of the model.
+
+    `reference` is the mean contribution in training, against which reasons are told; `reason` is the text.
+    """
+
+    feature: str
+    shape: Line | Levels
+    reference: float
+    reason: str
+
+
+class Scorecard(msgspec.Struct, frozen=True):
+    """An intercept and one term for each feature, in the contract's order."""
+
+    estimator: str
+    intercept: float
+    terms: tuple[Term, ...]
+
+    @property
+    def features(self) -> dict[str, str]:
+        """Each feature and the contract's type it was trained as."""
+        return {term.feature: "number" if isinstance(term.shape, Line) else "category" for term in self.terms}
+
+    def to_json(self) -> bytes:
+        """Return the scorecard as JSON; floats round-trip exactly."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=1)
+
+    @staticmethod
+    def from_json(content: bytes) -> "Scorecard":
+        """Return the scorecard in JSON; raises `msgspec.ValidationError` when it is none."""
+        return msgspec.json.decode(content, type=Scorecard)
+
+
+def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
+    """Return the model's input, shape (rows, features): numbers as they are, levels as positions, NaN for missing."""
+    columns = [term.shape.encode(pl.col(term.feature)).alias(term.feature) for term in card.terms]
+    encoded: Any = features.select(columns).to_numpy(order="fortran")
+    return np.asarray(encoded, dtype=np.float64)
+
+
+def contributions(card: Scorecard, x: Floats) -> Floats:
+    """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features)."""
+    return np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
+
+
+def probability(card: Scorecard, parts: Floats) -> Floats:
+    """Return the probability of default, shape (rows,), from contributions of shape (features, rows)."""
+    with np.errstate(over="ignore"):
+        result: Floats = 1.0 / (1.0 + np.exp(-log_odds(card, parts)))
+    return result
+
+
+def log_odds(card: Scorecard, parts: Floats) -> Floats:
+    """Return the log-odds of default, shape (rows,): terms are added in order, so the shape never changes a result."""
+    total = np.full(parts.shape[1], card.intercept)
+    for part in parts:
+        total += part
+    return total

@@ -1,0 +1,153 @@
+"""From features to predictions: probability, points, band and reasons, row for row."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.errors import ModelError
+from risk_assets.domain.policy import Points, Policy
+from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, log_odds, probability
+
+HISTOGRAM_BINS = 20
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a model and a policy say of n accounts.
+
+    `band` is a position in the policy's bands, `reasons` (n, most) are positions of terms, -1 where there is none.
+    """
+
+    probability: Floats
+    prediction: npt.NDArray[np.bool_]
+    points: Integers
+    band: Integers
+    reasons: Integers
+
+
+def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
+    """Return the scores of inputs of shape (rows, features)."""
+    parts = contributions(card, x)
+    chance = probability(card, parts)
+    bad = chance >= policy.threshold
+    return Scores(
+        probability=chance,
+        prediction=bad,
+        points=points(log_odds(card, parts), policy.points),
+        band=np.searchsorted(list(policy.bands.values()), chance).astype(np.int64),
+        reasons=_reasons(card, parts, bad, policy.reasons),
+    )
+
+
+def points(odds: Floats, scale: Points) -> Integers:
+    """Return whole points for log-odds of default: higher is safer, `pdo` more points double the odds of good.
+
+    Source: N. Siddiqi, Credit Risk Scorecards (2006), chapter 6, "Scorecard scaling".
+    """
+    factor = scale.pdo / math.log(2)
+    return np.rint(scale.base - factor * (math.log(scale.odds) + odds)).astype(np.int64)
+
+
+def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], most: int) -> Integers:
+    """Return the terms that raise a predicted-bad account's risk most above the training mean, in order.
+
+    Ties go to the term that comes first in the contract. A predicted-good account has none.
+    """
+    found = np.full((len(bad), most), -1, dtype=np.int64)
+    width = min(most, len(card.terms))
+    above = parts[:, bad].T - np.array([term.reference for term in card.terms])
+    order = np.argsort(-above, axis=1, kind="stable")[:, :width]
+    found[bad, :width] = np.where(np.take_along_axis(above, order, axis=1) > 0, order, -1)
+    return found
+
+
+def predictions(features: pl.LazyFrame, card: Scorecard, policy: Policy, version: str) -> pl.LazyFrame:
+    """Return one prediction for each row of features, in order.
+
+    Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, model_version, issues`. Where there
+    are issues, everything between the id and `model_version` is null.
+    """
+    predict = partial(_predict, card=card, policy=policy, version=version)
+    wanted = features.select(ACCOUNT_ID, *card.features, ISSUES)
+    return wanted.map_batches(predict, schema=prediction_schema(policy), streamable=True)
+
+
+def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
+    """Return the columns of a predictions table and their polars types."""
+    reasons = {f"reason_{rank}": pl.String for rank in range(1, policy.reasons + 1)}
+    return {
+        ACCOUNT_ID: pl.String,
+        "probability": pl.Float64,
+        "prediction": pl.Int8,
+        "points": pl.Int64,
+        "band": pl.String,
+        **reasons,
+        "model_version": pl.String,
+        ISSUES: pl.String,
+    }
+
+
+def prediction_facts() -> list[pl.Expr]:
+    """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
+    chance = pl.col("probability")
+    bins = (chance * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
+    return [
+        pl.len().alias("rows"),
+        chance.count().alias("scored"),
+        pl.col(ISSUES).count().alias("with_issues"),
+        pl.col("prediction").cast(pl.Int64).sum().alias("predicted_bad"),
+        chance.min().alias("min_score"),
+        chance.mean().alias("mean_score"),
+        chance.max().alias("max_score"),
+        *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
+    ]
+
+
+def require_fit(card: Scorecard, contract: Contract, version: str) -> None:
+    """Refuse a model whose features the contract no longer gives.
+
+    Raises
+    ------
+    ModelError
+        When a feature of the model is not in the contract, or has another type there.
+    """
+    now = {name: feature.type for name, feature in contract.features.items()}
+    odd = [f"{name} ({kind})" for name, kind in card.features.items() if now.get(name) != kind]
+    if odd:
+        raise ModelError(
+            f"{version} needs features that the contract no longer gives: {', '.join(odd)}. "
+            "Put them back into the contract, or train a version on the new one: risk train DATE."
+        )
+
+
+def _predict(batch: pl.DataFrame, card: Scorecard, policy: Policy, version: str) -> pl.DataFrame:
+    scores = score(card, policy, encode(batch, card))
+    bands = pl.Series(list(policy.bands), dtype=pl.String)
+    texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
+    columns = {
+        "probability": pl.Series(scores.probability),
+        "prediction": pl.Series(scores.prediction).cast(pl.Int8),
+        "points": pl.Series(scores.points),
+        "band": bands.gather(pl.Series(scores.band)),
+        **{f"reason_{rank + 1}": texts.gather(_position(scores.reasons[:, rank])) for rank in range(policy.reasons)},
+    }
+    scored = pl.col(ISSUES).is_null()
+    return pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]]).select(
+        ACCOUNT_ID,
+        *[pl.when(scored).then(pl.col(name)).alias(name) for name in columns],
+        pl.lit(version).alias("model_version"),
+        ISSUES,
+    )
+
+
+def _position(reasons: Integers) -> pl.Series:
+    positions = pl.Series(reasons)
+    return positions.set(positions < 0, None)

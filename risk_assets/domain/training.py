@@ -1,0 +1,253 @@
+"""From labelled snapshots to a trained, compiled, measured model."""
+
+import io
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as library_version
+
+import joblib
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+
+from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract
+from risk_assets.domain.errors import ModelError
+from risk_assets.domain.logistic import compile_logistic, fit_logistic
+from risk_assets.domain.metrics import Labels, Performance, performance
+from risk_assets.domain.policy import Policy
+from risk_assets.domain.policy import Training as TrainingPolicy
+from risk_assets.domain.profile import Profile, profile
+from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, Gate, gates
+from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
+
+SNAPSHOT = "\x1fsnapshot"
+LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """What `metrics.json` holds: the candidate on its holdout, and the live model on the same rows where there is one."""
+
+    accuracy: float
+    roc_auc: float
+    gini: float
+    ks: float
+    n_train: int
+    n_test: int
+    random_state: int
+    bad_rate_train: float
+    bad_rate_test: float
+    compiled_difference: float
+    against_direction: tuple[str, ...]
+    holdout: Performance
+    champion_version: str | None
+    champion: Performance | None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a model comes from: estimator, features and their types, dates, hashes of contract and policy, libraries."""
+
+    estimator: str
+    features: dict[str, str]
+    training_date: str
+    train_dates: tuple[str, ...]
+    holdout_dates: tuple[str, ...]
+    contract: str
+    policy: str
+    libraries: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model before it has a number: its scorecard, figures, reference bins, origin, gates, and the pickled pipeline."""
+
+    scorecard: Scorecard
+    metrics: Metrics
+    profile: Profile
+    origin: Origin
+    gates: tuple[Gate, ...]
+    pipeline: bytes
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live version and its scorecard, against which a candidate is held."""
+
+    version: str
+    scorecard: Scorecard
+
+
+def labelled(
+    features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract, policy: TrainingPolicy
+) -> pd.DataFrame:
+    """Return the rows that can train: scorable, with an outcome; the features, `bad` (0 or 1) and the snapshot's date.
+
+    Parameters
+    ----------
+    features, outcomes : mapping of date to LazyFrame
+        Checked features, and outcomes (`account_id`, `bad`), of the dates that are in the lake.
+
+    Raises
+    ------
+    ModelError
+        When no date has both, or there are too few rows, too few bad ones, or one class only.
+    """
+    dates = sorted(features.keys() & outcomes.keys())
+    if not dates:
+        raise ModelError(
+            f"no date in the training window of {policy.window_days} days has both features and outcomes "
+            f"({len(features)} have features, {len(outcomes)} outcomes). Land outcomes for a date that was run: "
+            "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
+        )
+    joined = pl.concat([_joined(features[date], outcomes[date], date, contract) for date in dates])
+    rows = joined.select(pl.len()).collect(engine="streaming").item()
+    frame = _sampled(joined, rows, policy.max_rows).collect(engine="streaming").to_pandas()
+    _require_enough(frame[OUTCOME].to_numpy(), policy)
+    return frame
+
+
+def train(
+    frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Live | None
+) -> TrainedModel:
+    """Fit on the older rows, compile, and measure on the holdout.
+
+    Raises
+    ------
+    ModelError
+        When training or holdout would hold one class only, or the compiled model is not the fitted one.
+    """
+    held = holdout(frame[SNAPSHOT].to_numpy(dtype=str), frame[OUTCOME].to_numpy(dtype=np.int64), policy.training)
+    older, newest = frame[~held], frame[held]
+    columns = list(contract.features)
+    pipeline = fit_logistic(older[columns], older[OUTCOME].to_numpy(dtype=np.int64), contract, policy.training)
+    card = compile_logistic(pipeline, older[columns], contract)
+    fitted = np.asarray(pipeline.predict_proba(newest[columns])[:, 1], dtype=np.float64)
+    metrics = _metrics(older, newest, fitted, card, contract, policy, live)
+    buffer = io.BytesIO()
+    joblib.dump(pipeline, buffer, compress=3)
+    return TrainedModel(
+        scorecard=card,
+        metrics=metrics,
+        profile=profile(older[columns], _chance(card, older), contract),
+        origin=_origin(date, older, newest, contract, policy),
+        gates=gates(metrics.roc_auc, metrics.champion and metrics.champion.roc_auc, metrics.compiled_difference, policy.promotion),
+        pipeline=buffer.getvalue(),
+    )
+
+
+def holdout(dates: npt.NDArray[np.str_], bad: Labels, policy: TrainingPolicy) -> npt.NDArray[np.bool_]:
+    """Return which rows are held out, shape (n,): the newest dates when there are several, else a stratified share.
+
+    The newest dates are taken until they hold the policy's share of the rows and both classes; the oldest date always
+    trains.
+
+    Raises
+    ------
+    ModelError
+        When either side would hold one class only.
+    """
+    known = np.unique(dates)
+    held = _newest(dates, known, bad, policy.holdout) if len(known) > 1 else _stratified(bad, policy)
+    for name, rows in (("holdout", held), ("training rows", ~held)):
+        if len(np.unique(bad[rows])) < 2:
+            raise ModelError(
+                f"the {name} hold one class of outcome only. Land outcomes of more dates, or widen training.window_days in the policy."
+            )
+    return held
+
+
+def _newest(dates: npt.NDArray[np.str_], known: npt.NDArray[np.str_], bad: Labels, share: float) -> npt.NDArray[np.bool_]:
+    held = np.zeros(len(dates), dtype=np.bool_)
+    for date in known[:0:-1]:
+        held |= dates == date
+        if held.mean() >= share and len(np.unique(bad[held])) == 2:
+            break
+    return held
+
+
+def _stratified(bad: Labels, policy: TrainingPolicy) -> npt.NDArray[np.bool_]:
+    random = np.random.default_rng(policy.random_state)
+    held = np.zeros(len(bad), dtype=np.bool_)
+    for label in (0, 1):
+        rows = np.flatnonzero(bad == label)
+        held[random.permutation(rows)[: round(len(rows) * policy.holdout)]] = True
+    return held
+
+
+def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
+    usable = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *contract.features)
+    known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
+    joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
+    return joined.select(*contract.features, OUTCOME, pl.lit(date).alias(SNAPSHOT))
+
+
+def _sampled(joined: pl.LazyFrame, rows: int, most: int) -> pl.LazyFrame:
+    return joined.gather_every(-(-rows // most)) if rows > most else joined
+
+
+def _require_enough(bad: npt.NDArray[np.int64], policy: TrainingPolicy) -> None:
+    rows, bads = len(bad), int(bad.sum())
+    if rows < policy.min_rows or min(bads, rows - bads) < policy.min_bad:
+        raise ModelError(
+            f"too little to train on: {rows} labelled rows, {bads} of them bad; the policy asks for {policy.min_rows} rows "
+            f"and {policy.min_bad} of each class. Land more outcomes, widen training.window_days, or lower "
+            "training.min_rows and training.min_bad in the policy."
+        )
+
+
+def _chance(card: Scorecard, frame: pd.DataFrame) -> Floats:
+    table = pl.from_pandas(frame[[term.feature for term in card.terms]], nan_to_null=True)
+    return probability(card, contributions(card, encode(table, card)))
+
+
+def _metrics(
+    older: pd.DataFrame, newest: pd.DataFrame, fitted: Floats, card: Scorecard, contract: Contract, policy: Policy, live: Live | None
+) -> Metrics:
+    truth = newest[OUTCOME].to_numpy(dtype=np.int64)
+    compiled = _chance(card, newest)
+    difference = float(np.max(np.abs(compiled - fitted)))
+    if difference > MAX_COMPILED_DIFFERENCE:
+        raise ModelError(
+            f"the compiled model differs from the fitted one by {difference:.1e} on the holdout (at most {MAX_COMPILED_DIFFERENCE:.0e} is "
+            "allowed), so it gets no version. Look for features of extreme scale in the contract."
+        )
+    figures = performance(truth, compiled, policy.threshold)
+    rival = live if live and live.scorecard.features.items() <= card.features.items() else None
+    return Metrics(
+        accuracy=figures.accuracy,
+        roc_auc=figures.roc_auc,
+        gini=figures.gini,
+        ks=figures.ks,
+        n_train=len(older),
+        n_test=len(newest),
+        random_state=policy.training.random_state,
+        bad_rate_train=float(older[OUTCOME].mean()),
+        bad_rate_test=float(truth.mean()),
+        compiled_difference=difference,
+        against_direction=against_direction(card, contract),
+        holdout=figures,
+        champion_version=rival.version if rival else None,
+        champion=performance(truth, _chance(rival.scorecard, newest), policy.threshold) if rival else None,
+    )
+
+
+def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:
+    """Return the numbers whose slope runs against the direction that the contract expects."""
+    slopes = {term.feature: getattr(term.shape, "slope", 0.0) for term in card.terms}
+    signs = {"up": 1, "down": -1}
+    return tuple(name for name, f in contract.features.items() if f.risk and slopes.get(name, 0.0) * signs[f.risk] < 0)
+
+
+def _origin(date: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> Origin:
+    return Origin(
+        estimator=policy.training.estimator,
+        features={name: f.type for name, f in contract.features.items()},
+        training_date=date,
+        train_dates=tuple(sorted(older[SNAPSHOT].unique())),
+        holdout_dates=tuple(sorted(newest[SNAPSHOT].unique())),
+        contract=contract.digest,
+        policy=policy.digest,
+        libraries={"python": platform.python_version()} | {name: library_version(name) for name in LIBRARIES},
+    )

@@ -1,0 +1,81 @@
+"""Where everything lies in the lake: the only place that spells a path."""
+
+from collections.abc import Callable
+
+RAW = "raw"
+CURATED = "curated"
+VERSIONS = "registry/model_v"
+BINDINGS = "registry/bindings"
+RUN_LOG = "logs/batch_runs_log.csv"
+RUN_RECORDS = "logs/batch_runs"
+
+SCORECARD = "scorecard.json"
+METRICS = "metrics.json"
+PROFILE = "profile.json"
+PIPELINE = "model.joblib"
+METADATA = "metadata.json"
+CLAIM = "claim.json"
+
+
+def accounts(date: str) -> str:
+    """Return a snapshot's path as landed; a sharded one lies in the folder of this name without `.csv`."""
+    return f"{RAW}/accounts_{date}.csv"
+
+
+def outcomes(date: str) -> str:
+    """Return the path of the outcomes of a date's snapshot, as landed."""
+    return f"{RAW}/outcomes_{date}.csv"
+
+
+def superseded(path: str, digest: str) -> str:
+    """Return where a raw file is kept that was landed again with other content."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/superseded/{digest[:12]}/{name}"
+
+
+def features(date: str) -> str:
+    """Return the path of a date's checked features."""
+    return f"{CURATED}/accounts_{date}_features.parquet"
+
+
+def predictions(date: str) -> str:
+    """Return the path of a date's predictions."""
+    return f"{CURATED}/accounts_{date}_predictions.csv"
+
+
+def manifest(path: str) -> str:
+    """Return the path of a table's manifest."""
+    return f"{path}.manifest.json"
+
+
+def trained(date: str) -> str:
+    """Return the folder of the model trained for a date."""
+    return f"training/model_{date}"
+
+
+def version(number: int) -> str:
+    """Return the folder of a model version."""
+    return f"{VERSIONS}{number:03d}"
+
+
+def version_name(number: int) -> str:
+    """Return a version's name, as people and files spell it."""
+    return f"model_v{number:03d}"
+
+
+def binding(number: int) -> str:
+    """Return the path of a binding."""
+    return f"{BINDINGS}/{number:06d}.json"
+
+
+def run_record(date: str, run_id: str) -> str:
+    """Return the path of one run's record."""
+    return f"{RUN_RECORDS}/{date}/{run_id}.json"
+
+
+PATHS: dict[str, Callable[[str], str]] = {
+    "raw/accounts": accounts,
+    "raw/outcomes": outcomes,
+    "curated/features": features,
+    "curated/predictions": predictions,
+}

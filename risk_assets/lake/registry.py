@@ -1,0 +1,268 @@
+"""Model versions and bindings: numbered, written once, never edited."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from risk_assets.domain.errors import LakeError, ModelError
+from risk_assets.domain.profile import Profile
+from risk_assets.domain.promotion import Gate
+from risk_assets.domain.scorecard import Scorecard
+from risk_assets.domain.training import Live, Metrics, Origin, TrainedModel
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store, utc_now
+
+MODEL_NAME = "credit_default"
+ARTIFACTS = (layout.SCORECARD, layout.METRICS, layout.PROFILE, layout.PIPELINE)
+T = TypeVar("T")
+
+
+class Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What `metadata.json` holds. It is written last: a folder without it is no version."""
+
+    model_name: str
+    version: str
+    registered_at: str
+    run_id: str
+    sha256: dict[str, str]
+    origin: Origin
+    gates: tuple[Gate, ...]
+
+    @property
+    def may_go_live(self) -> bool:
+        """Whether every gate is passed."""
+        return all(gate.passed for gate in self.gates)
+
+
+class Binding(msgspec.Struct, frozen=True, kw_only=True):
+    """Which version is live from when on, by whom and why; `previous` is the SHA-256 of the binding before."""
+
+    seq: int
+    champion: str
+    challenger: str | None
+    challenger_share: float | None
+    mode: str
+    actor: str
+    reason: str
+    effective_from: str
+    recorded_at: str
+    previous: str | None
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version: its metadata and its figures."""
+
+    metadata: Metadata
+    metrics: Metrics
+
+    @property
+    def name(self) -> str:
+        """Return `model_vNNN`."""
+        return self.metadata.version
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The live version: the binding that says so, and its scorecard."""
+
+    binding: Binding
+    scorecard: Scorecard
+
+    @property
+    def version(self) -> str:
+        """Return `model_vNNN`."""
+        return self.binding.champion
+
+
+def write_trained(store: Store, date: str, model: TrainedModel, run_id: str) -> None:
+    """Write the model trained for a date, over an earlier one; its metadata comes last."""
+    folder = layout.trained(date)
+    _write_artifacts(store, folder, model, folder.rpartition("/")[2], run_id)
+
+
+def read_trained(store: Store, date: str) -> TrainedModel:
+    """Return the model trained for a date; raises `ModelError` when there is none, or it is not whole."""
+    folder = layout.trained(date)
+    metadata = _metadata(store, folder, f"Materialize training/model for {date}.")
+    files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
+    return TrainedModel(
+        scorecard=_decode(files[layout.SCORECARD], Scorecard, folder),
+        metrics=_decode(files[layout.METRICS], Metrics, folder),
+        profile=_decode(files[layout.PROFILE], Profile, folder),
+        origin=metadata.origin,
+        gates=metadata.gates,
+        pipeline=files[layout.PIPELINE],
+    )
+
+
+def register(store: Store, model: TrainedModel, run_id: str) -> ModelVersion:
+    """Register a model under the next free number and return the version.
+
+    The number is claimed by a create-only write, so two trainers at once get two numbers; a crash leaves a gap.
+    """
+    number = _next_number(store)
+    while not store.create(f"{layout.version(number)}/{layout.CLAIM}", msgspec.json.encode({"run_id": run_id, "claimed_at": utc_now()})):
+        number += 1
+    metadata = _write_artifacts(store, layout.version(number), model, layout.version_name(number), run_id)
+    return ModelVersion(metadata, model.metrics)
+
+
+def versions(store: Store) -> tuple[ModelVersion, ...]:
+    """Return all whole versions, oldest first."""
+    folders = (f"registry/{name}" for name in store.names("registry") if name.startswith("model_v"))
+    whole = sorted((folder for folder in folders if store.size(f"{folder}/{layout.METADATA}") is not None), key=_number)
+    return tuple(_version(store, folder) for folder in whole)
+
+
+def read_version(store: Store, name: str) -> ModelVersion:
+    """Return a version; raises `ModelError` when there is none, or it is not whole."""
+    return _version(store, f"registry/{name}")
+
+
+def newest_of(store: Store, date: str) -> ModelVersion:
+    """Return the newest version trained for a date; raises `ModelError` when there is none."""
+    found = [version for version in versions(store) if version.metadata.origin.training_date == date]
+    if not found:
+        raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
+    return found[-1]
+
+
+def read_scorecard(store: Store, name: str) -> Scorecard:
+    """Return a version's scorecard after holding it against its hash; raises `ModelError` when it differs."""
+    folder = f"registry/{name}"
+    metadata = _metadata(store, folder, "See what there is: risk models.")
+    return _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder)
+
+
+def bind(store: Store, version: str, actor: str, reason: str) -> Binding:
+    """Make a version live from now on and return the binding.
+
+    Raises
+    ------
+    ModelError
+        When the version is not whole, or somebody else made another binding in the same moment.
+    """
+    read_scorecard(store, version)
+    last = _last_binding(store)
+    now = utc_now()
+    binding = Binding(
+        seq=last[0].seq + 1 if last else 1,
+        champion=version,
+        challenger=None,
+        challenger_share=None,
+        mode="champion",
+        actor=actor,
+        reason=reason,
+        effective_from=now,
+        recorded_at=now,
+        previous=hashlib.sha256(last[1]).hexdigest() if last else None,
+    )
+    if not store.create(layout.binding(binding.seq), msgspec.json.format(msgspec.json.encode(binding), indent=1)):
+        raise ModelError("another binding was made in the same moment. Look at what is live now (risk live) and try again.")
+    return binding
+
+
+def bindings(store: Store) -> tuple[Binding, ...]:
+    """Return all bindings, oldest first."""
+    return tuple(_decode(store.get(path), Binding, path) for path in store.list(f"{layout.BINDINGS}/"))
+
+
+def live(store: Store, at: str | None = None) -> Binding | None:
+    """Return the binding in force at an instant (ISO 8601, UTC; now by default), or None before the first."""
+    if at is None:
+        last = _last_binding(store)
+        return last[0] if last else None
+    in_force = [binding for binding in bindings(store) if binding.effective_from <= at]
+    return in_force[-1] if in_force else None
+
+
+def champion(store: Store) -> Champion:
+    """Return the live version with its scorecard; raises `ModelError` when no version is live, or it is not whole."""
+    binding = live(store)
+    if binding is None:
+        raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
+    return Champion(binding, read_scorecard(store, binding.champion))
+
+
+def find_live(store: Store) -> Live | None:
+    """Return the live version and its scorecard, or None where no version is live."""
+    binding = live(store)
+    return Live(binding.champion, read_scorecard(store, binding.champion)) if binding else None
+
+
+def candidate(store: Store) -> ModelVersion | None:
+    """Return the newest version that passed its gates and is newer than any that was ever live, or None."""
+    bound = max((_number(binding.champion) for binding in bindings(store)), default=0)
+    fit = (version for version in reversed(versions(store)) if version.metadata.may_go_live)
+    return next((version for version in fit if _number(version.name) > bound), None)
+
+
+def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
+    files = {
+        layout.SCORECARD: model.scorecard.to_json(),
+        layout.METRICS: msgspec.json.format(msgspec.json.encode(model.metrics), indent=1),
+        layout.PROFILE: msgspec.json.format(msgspec.json.encode(model.profile), indent=1),
+        layout.PIPELINE: model.pipeline,
+    }
+    for file, content in files.items():
+        store.put(f"{folder}/{file}", content)
+    metadata = Metadata(
+        model_name=MODEL_NAME,
+        version=name,
+        registered_at=utc_now(),
+        run_id=run_id,
+        sha256={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        origin=model.origin,
+        gates=model.gates,
+    )
+    store.put(f"{folder}/{layout.METADATA}", msgspec.json.format(msgspec.json.encode(metadata), indent=1))
+    return metadata
+
+
+def _version(store: Store, folder: str) -> ModelVersion:
+    metadata = _metadata(store, folder, "See what there is: risk models.")
+    return ModelVersion(metadata, _decode(_artifact(store, folder, layout.METRICS, metadata), Metrics, folder))
+
+
+def _metadata(store: Store, folder: str, advice: str) -> Metadata:
+    content = store.find(f"{folder}/{layout.METADATA}")
+    if content is None:
+        raise ModelError(f"{folder} is not in the lake, or not whole. {advice}")
+    return _decode(content, Metadata, folder)
+
+
+def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes:
+    """Return an artifact that is, to the byte, what was registered."""
+    content = store.find(f"{folder}/{file}")
+    if content is None or hashlib.sha256(content).hexdigest() != metadata.sha256.get(file):
+        state = "missing" if content is None else "not the file that was registered"
+        raise ModelError(f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live (materialize registry/champion).")
+    return content
+
+
+def _decode(content: bytes, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{where} holds a file that can't be read as {kind.__name__}: {error}. Restore it, or train again.") from error
+
+
+def _next_number(store: Store) -> int:
+    taken: Iterable[int] = (_number(name) for name in store.names("registry") if name.startswith("model_v"))
+    return max(taken, default=0) + 1
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("_v")[2])
+
+
+def _last_binding(store: Store) -> tuple[Binding, bytes] | None:
+    paths: Any = store.list(f"{layout.BINDINGS}/")
+    if not paths:
+        return None
+    content = store.get(paths[-1])
+    return _decode(content, Binding, paths[-1]), content

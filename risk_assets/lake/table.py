@@ -1,0 +1,191 @@
+"""Tables in the lake: streamed in and out with polars, each committed by its manifest."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from risk_assets.domain.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store, utc_now
+
+Facts = dict[str, int | float | str | None | dict[str, int]]
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """What made a table: the manifests it was made from, contract and policy hashes, model version and binding."""
+
+    run_id: str
+    inputs: dict[str, str] = {}
+    contract: str | None = None
+    policy: str | None = None
+    model_version: str | None = None
+    binding: int | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The commit of a table: what lies there (bytes of each part, rows, columns), what made it, and figures about it."""
+
+    path: str
+    parts: dict[str, int]
+    rows: int
+    columns: tuple[str, ...]
+    made_at: str
+    code_version: str
+    made_from: Provenance
+    facts: Facts
+
+    @property
+    def bytes(self) -> int:
+        """Size of all parts in bytes."""
+        return sum(self.parts.values())
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is to be written: its rows, the expressions that sum it up in the same pass, and its provenance.
+
+    One of `facts` is named `rows`. Facts named `group.name` are joined to one mapping, and a list of (value, count)
+    becomes a mapping too.
+    """
+
+    frame: pl.LazyFrame
+    facts: tuple[pl.Expr, ...]
+    made_from: Provenance
+
+
+def write_table(store: Store, path: str, table: Table) -> Manifest:
+    """Write a table (`.parquet` or `.csv`) and then its manifest: all or nothing, in memory that does not grow with it."""
+    with readable(path), store.table_target(path) as target:
+        sink = _sink(table.frame, target, store)
+        found = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
+    facts = _facts(found.row(0, named=True))
+    return commit(store, path, (path,), facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Say what is wrong with a table in place of polars, whose messages quote the rows.
+
+    Raises
+    ------
+    LakeError
+        When what lies in the lake is no well-formed table.
+    """
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        kind = type(error).__name__
+        raise LakeError(
+            f"{path} can't be made: a file it is made from is malformed ({kind}); look there for stray quotes, an open quote "
+            "or bytes that are no UTF-8. Mend the file, land it with --replace and run the date again."
+        ) from None
+
+
+def commit(
+    store: Store,
+    path: str,
+    parts: tuple[str, ...],
+    rows: Any,
+    columns: list[str],
+    made_from: Provenance,
+    facts: Facts,
+) -> Manifest:
+    """Write and return the manifest of what lies at `parts`."""
+    manifest = Manifest(
+        path=path,
+        parts={part: store.size(part) or 0 for part in parts},
+        rows=rows,
+        columns=tuple(columns),
+        made_at=utc_now(),
+        code_version=version("risk-lakehouse"),
+        made_from=made_from,
+        facts=facts,
+    )
+    store.put(layout.manifest(path), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return manifest
+
+
+def read_table(store: Store, path: str) -> pl.LazyFrame:
+    """Return a committed table; raises `LakeError` when it is missing or not what its manifest says."""
+    require_manifest(store, path)
+    scan = pl.scan_parquet if path.endswith(".parquet") else _scan_csv
+    with_store = store.polars
+    return scan(store.uri(path), **with_store)
+
+
+def find_manifest(store: Store, path: str) -> Manifest | None:
+    """Return a table's manifest, or None when the table was never committed."""
+    content = store.find(layout.manifest(path))
+    if content is None:
+        return None
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{layout.manifest(path)} can't be read: {_again(path)}") from error
+
+
+def require_manifest(store: Store, path: str) -> Manifest:
+    """Return a table's manifest after holding it against the table.
+
+    Raises
+    ------
+    LakeError
+        When there is none, or the bytes that lie there are not the ones it tells of.
+    """
+    manifest = find_manifest(store, path)
+    if manifest is None:
+        raise LakeError(f"{path} is not in the lake at {store.url}: {_again(path)}")
+    changed = [part for part, size in manifest.parts.items() if store.size(part) != size]
+    if changed:
+        raise LakeError(f"{', '.join(changed)} is not what its manifest says: {_again(path)}")
+    return manifest
+
+
+def digest(store: Store, path: str) -> str:
+    """Return the SHA-256 of a table's manifest: what names this very table as an input of another."""
+    return hashlib.sha256(store.get(layout.manifest(path))).hexdigest()
+
+
+def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return those dates and paths whose tables are committed."""
+    return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
+
+
+def _again(path: str) -> str:
+    return f"materialize the partition that makes {path} (again), then what is made from it."
+
+
+def _sink(frame: pl.LazyFrame, target: str, store: Store) -> pl.LazyFrame:
+    if target.endswith(".parquet"):
+        sink = frame.sink_parquet(target, compression="lz4", lazy=True, **store.polars)
+    else:
+        sink = frame.sink_csv(target, lazy=True, **store.polars)
+    assert sink is not None
+    return sink
+
+
+def _scan_csv(uri: str, **with_store: Any) -> pl.LazyFrame:
+    """Scan a table that the product wrote: types are told by the columns' names, ids stay text."""
+    numbers = {"probability": pl.Float64, "prediction": pl.Int8, "points": pl.Int64}
+    return pl.scan_csv(uri, infer_schema=False, schema_overrides=numbers, **with_store)
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name, value in row.items():
+        group, _, member = name.partition(".")
+        if member:
+            facts.setdefault(group, {})[member] = value
+        else:
+            facts[name] = _counts(value) if isinstance(value, list) else value
+    return facts
+
+
+def _counts(pairs: list[dict[str, Any]]) -> dict[str, int]:
+    return {str(value): int(count) for value, count in (pair.values() for pair in pairs)}

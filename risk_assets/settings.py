@@ -1,0 +1,104 @@
+"""Typed settings from the environment, or from a `.env` file in the working directory."""
+
+from datetime import date as Date
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from risk_assets.domain.contract import Contract
+from risk_assets.domain.errors import ContractError
+from risk_assets.domain.policy import Policy
+from risk_assets.lake.store import AzureCredential, Store, open_store
+
+AZURITE = (
+    "AccountName=devstoreaccount1;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+
+class Settings(BaseSettings):
+    """Where the lake, the landing folder, the contract, the policy and the run history lie, and how Azure is reached."""
+
+    model_config = SettingsConfigDict(env_prefix="RISK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    lake: str = Field(default_factory=lambda: f"file://{Path.cwd() / 'lakehouse'}")
+    landing: str = "data/landing"
+    contract: Path = Path("data/contract.yml")
+    policy: Path = Path("data/policy.yml")
+    start_date: Date = Date(2026, 1, 1)
+    dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
+    connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")
+    account_name: str | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_NAME")
+    account_key: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY")
+    sas_token: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_SAS_TOKEN")
+
+    @property
+    def on_azure(self) -> bool:
+        """Whether the lake or the landing folder lies on Azure or Azurite."""
+        return any(url.startswith("az://") for url in (self.lake, self.landing))
+
+    def credential(self) -> AzureCredential | None:
+        """Return how the storage account is reached, or None where no account is set."""
+        if self.connection_string:
+            return _from_connection_string(self.connection_string.get_secret_value())
+        if not self.account_name:
+            return None
+        if self.account_key:
+            return AzureCredential(self.account_name, key=self.account_key.get_secret_value())
+        if self.sas_token:
+            return AzureCredential(self.account_name, sas=self.sas_token.get_secret_value())
+        return AzureCredential(self.account_name, provider=_default_credential())
+
+    def open_lake(self) -> Store:
+        """Return the lake; raises `LakeError` when its address or account is not set right."""
+        return open_store(self.lake, self._credential_for(self.lake))
+
+    def open_landing(self) -> Store:
+        """Return the landing folder; raises `LakeError` when its address or account is not set right."""
+        return open_store(self.landing, self._credential_for(self.landing))
+
+    def read_contract(self) -> Contract:
+        """Return the contract; raises `ContractError` when it is missing or not valid."""
+        return Contract.parse(_text(self.contract, "RISK_CONTRACT"), str(self.contract))
+
+    def read_policy(self) -> Policy:
+        """Return the policy; raises `ContractError` when it is missing or not valid."""
+        return Policy.parse(_text(self.policy, "RISK_POLICY"), str(self.policy))
+
+    def _credential_for(self, url: str) -> AzureCredential | None:
+        return self.credential() if url.startswith("az://") else None
+
+
+def load_settings() -> Settings:
+    """Return the settings; raises `ContractError` that names each variable that can't be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = (f"  {problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
+        raise ContractError("settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def _text(path: Path, variable: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ContractError(f"{path} can't be read ({error.strerror}). Set {variable} to the file, or run in the project's folder.") from error
+
+
+def _from_connection_string(text: str) -> AzureCredential:
+    parts = dict(part.split("=", 1) for part in text.strip().split(";") if "=" in part)
+    if parts.get("UseDevelopmentStorage", "").lower() == "true":
+        return _from_connection_string(AZURITE)
+    if "AccountName" not in parts:
+        raise ContractError("AZURE_STORAGE_CONNECTION_STRING names no account: copy it whole from the storage account, in quotes.")
+    suffix = parts.get("EndpointSuffix", "core.windows.net")
+    endpoint = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{parts['AccountName']}.blob.{suffix}"
+    return AzureCredential(parts["AccountName"], endpoint.rstrip("/"), parts.get("AccountKey"), parts.get("SharedAccessSignature"))
+
+
+def _default_credential() -> Any:
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()

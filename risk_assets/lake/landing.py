@@ -1,12 +1,20 @@
 """The landing folder, where source systems drop files: found by date, filled by `risk land`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from datetime import timedelta
+from itertools import chain, islice
+from pathlib import Path
 
+import polars as pl
+
+from risk_assets.domain.contract import Contract
+from risk_assets.domain.dialect import HEAD_BYTES, Dialect, FieldCounter, sniff
 from risk_assets.domain.errors import LandingError
-from risk_assets.lake.raw import Landed
-from risk_assets.lake.store import Store
+from risk_assets.lake.raw import Landed, scan_text
+from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.table import readable
 
 
 def file_name(kind: str, date: str) -> str:
@@ -38,26 +46,135 @@ def dates(landing: Store, kind: str) -> tuple[str, ...]:
     return tuple(sorted({stem for stem in stems if _is_date(stem)}))
 
 
-def deposit(landing: Store, kind: str, date: str, content: Iterator[bytes], replace: bool) -> str:
-    """Put a file into the landing folder and return its address; an earlier one is replaced only when asked.
+@dataclass(frozen=True)
+class Source:
+    """A CSV on this machine that is to be landed: its path and how it is written."""
+
+    path: Path
+    dialect: Dialect
+
+    @staticmethod
+    def read(path: Path, expected: tuple[str, ...]) -> "Source":
+        """Return a source after a look at its header; raises `LandingError` when it is no CSV."""
+        with path.open("rb") as file:
+            return Source(path, sniff(file.read(HEAD_BYTES), str(path), expected))
+
+    def scan(self) -> pl.LazyFrame:
+        """Return its columns as text."""
+        return scan_text([str(self.path)], self.dialect)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its bytes."""
+        return open_store(str(self.path.absolute().parent)).chunks(self.path.name)
+
+    def rows(self) -> int:
+        """Count its records; raises `LandingError` when it ends inside an open quote."""
+        counter = FieldCounter(self.dialect)
+        for chunk in self.chunks():
+            counter.feed(chunk)
+        counter.close()
+        if counter.unclosed:
+            raise LandingError(f"{self.path} ends inside an open quote. Close it and land the file again.")
+        return counter.rows
+
+    def pieces(self, number: int) -> Iterator[bytes]:
+        """Yield the file cut into pieces of about equal records, each with the header, bytes kept."""
+        rows = self.rows()
+        if rows < number:
+            raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
+        found = records(self.chunks(), self.dialect.eol.encode())
+        header = next(found)
+        for position in range(number):
+            size = rows // number + (position < rows % number)
+            yield b"".join(chain([header], islice(found, size)))
+
+
+def land(
+    landing: Store, source: Source, contract: Contract, wanted: tuple[str, ...], *, outcomes_only: bool, replace: bool
+) -> dict[str, list[str]]:
+    """Land a file, or one piece of it for each date, and its labels where it bears the target column.
+
+    Returns the names that were written, by kind.
 
     Raises
     ------
     LandingError
-        When the date already has one and `replace` is false.
+        When a date has landed already and `replace` is false (nothing is written then), or outcomes lack a column.
     """
-    name = file_name(kind, date)
-    folder = name.removesuffix(".csv")
-    if not replace and (landing.size(name) is not None or landing.list(f"{folder}/")):
-        raise LandingError(f"{kind} for {date} have landed already in {landing.url}. Add --replace to land these in their place.")
-    landing.write(name, content)
-    return landing.uri(name)
+    names = source.dialect.columns
+    labelled = contract.target.column in names and contract.id in names
+    if outcomes_only and not labelled:
+        raise LandingError(f"{source.path} has no column {contract.id} and {contract.target.column}: both are needed in outcomes.")
+    kinds = ([] if outcomes_only else ["accounts"]) + (["outcomes"] if labelled else [])
+    for kind in kinds:
+        for date in wanted:
+            _require_free(landing, kind, date, replace)
+    written: dict[str, list[str]] = {kind: [] for kind in kinds}
+    pieces: Iterable[bytes | None] = [None] if len(wanted) == 1 else source.pieces(len(wanted))
+    for date, piece in zip(wanted, pieces, strict=True):
+        if not outcomes_only:
+            written["accounts"].append(_put(landing, "accounts", date, source.chunks() if piece is None else iter([piece])))
+        if labelled:
+            written["outcomes"].append(_put(landing, "outcomes", date, iter([_labels(source, piece, contract)])))
+    return written
+
+
+def records(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
+    """Yield a CSV's records with their line ends; a line end between quotes belongs to its record."""
+    held = b""
+    for line in _lines(chunks, eol):
+        held += line
+        if held.count(b'"') % 2 == 0:
+            yield held
+            held = b""
+    if held:
+        yield held
+
+
+def instant(text: str) -> str:
+    """Return an instant as the bindings write it: ISO 8601 in UTC; without a zone it is taken for UTC."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise LandingError(f"{text} is no time: write it like 2026-01-31T12:00:00.") from None
+    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def days(first: str, number: int) -> tuple[str, ...]:
     """Return `number` dates from `first` on."""
     start = Date.fromisoformat(first)
     return tuple((start + timedelta(days=day)).isoformat() for day in range(number))
+
+
+def _lines(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(eol)
+        yield from (line + eol for line in whole)
+    if rest:
+        yield rest
+
+
+def _require_free(landing: Store, kind: str, date: str, replace: bool) -> None:
+    name = file_name(kind, date)
+    there = landing.size(name) is not None or landing.list(f"{name.removesuffix('.csv')}/")
+    if there and not replace:
+        raise LandingError(f"{kind} for {date} have landed already in {landing.url}. Add --replace to land these in their place.")
+
+
+def _put(landing: Store, kind: str, date: str, content: Iterator[bytes]) -> str:
+    name = file_name(kind, date)
+    landing.write(name, content)
+    return name
+
+
+def _labels(source: Source, piece: bytes | None, contract: Contract) -> bytes:
+    """Return the id and the target of each row, as text, as a CSV."""
+    frame = source.scan() if piece is None else scan_text([piece], source.dialect)
+    with readable(str(source.path)):
+        labels = frame.select(contract.id, contract.target.column).collect(engine="streaming")
+    return labels.write_csv().encode()
 
 
 def _near(landing: Store, stem: str) -> str:

@@ -57,20 +57,7 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
     """Return a raw file's columns as text and `RAGGED`: null, or what is wrong with a line's number of fields."""
     manifest = require_manifest(lake, path)
     dialect = dialect_of(manifest)
-    columns = {name: pl.String for name in (*dialect.columns, EXTRA)}
-    frame = pl.scan_csv(
-        [lake.uri(part) for part in manifest.parts],
-        has_header=False,
-        skip_rows=1,
-        schema=columns,
-        separator=dialect.separator,
-        eol_char=dialect.eol,
-        empty_string_is_null=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-        glob=False,
-        **lake.polars,
-    )
+    frame = scan_text([lake.uri(part) for part in manifest.parts], dialect, **lake.polars)
     ragged = pl.when(pl.col(EXTRA) != "").then(pl.lit("line: too many fields"))
     if not manifest.facts["short_lines"]:
         return frame.with_columns(ragged.otherwise(None).alias(RAGGED)).drop(EXTRA)
@@ -78,6 +65,23 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
     is_short = pl.col("\x1frow").is_in(short.implode())
     marked = frame.with_row_index("\x1frow").with_columns(ragged.when(is_short).then(pl.lit("line: too few fields")).alias(RAGGED))
     return marked.drop(EXTRA, "\x1frow")
+
+
+def scan_text(sources: Any, dialect: Dialect, **reach: Any) -> pl.LazyFrame:
+    """Return a CSV's columns as text, an empty field as "", and `EXTRA`: the first field beyond the header's."""
+    return pl.scan_csv(
+        sources,
+        has_header=False,
+        skip_rows=1,
+        schema={name: pl.String for name in (*dialect.columns, EXTRA)},
+        separator=dialect.separator,
+        eol_char=dialect.eol,
+        empty_string_is_null=False,
+        missing_columns="insert",
+        extra_columns="ignore",
+        glob=False,
+        **reach,
+    )
 
 
 def dialect_of(manifest: Manifest) -> Dialect:

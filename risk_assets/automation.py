@@ -1,6 +1,7 @@
 """Jobs, schedules and sensors: what runs by itself, and when."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import dagster as dg
 
@@ -44,7 +45,7 @@ nightly = dg.build_schedule_from_partitioned_job(
 @dg.schedule(name="weekly_training", job=training, cron_schedule=f"0 {NIGHTLY_HOUR_UTC + 2} * * {TRAINING_DAY}")
 def weekly_training(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Trains on Monday morning (UTC) on the window that ends with the day before."""
-    date = daily.get_last_partition_key(context.scheduled_execution_time)
+    date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
     return dg.RunRequest(run_key=date, partition_key=date)
 
 

@@ -41,9 +41,7 @@ def by_date(asset: dg.AssetsDefinition, blocking: bool = False) -> Callable[[Che
         run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)
-            decorate = dg.asset_check(
-                asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily
-            )
+            decorate = dg.asset_check(asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily)
             return decorate(run)
 
     return make

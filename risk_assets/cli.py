@@ -33,8 +33,9 @@ app = typer.Typer(
 )
 contract_app = typer.Typer(help="What an account is: the contract.", no_args_is_help=True)
 app.add_typer(contract_app, name="contract")
-out = Console(soft_wrap=False)
-err = Console(stderr=True)
+PIPE_WIDTH = 160
+out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 Day = Annotated[str, typer.Argument(metavar="DATE", help="A snapshot's date, YYYY-MM-DD.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Run all dates up to this one; go on after a failure.")]
@@ -101,7 +102,9 @@ def contract_infer(
 def land(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV to land.", exists=True, dir_okay=False)],
     date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="The date of the snapshot.")] = None,
-    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="With --days: cut the file into snapshots from this date on.")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", metavar="DATE", help="With --days: cut the file into snapshots from this date on.")
+    ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Into how many snapshots the file is cut.")] = 1,
     outcomes: Annotated[bool, typer.Option("--outcomes", help="The file holds outcomes alone.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Land in the place of files that have landed for the date.")] = False,
@@ -116,7 +119,11 @@ def land(
     wanted = landed.days(start, days if first else 1)
     written = landed.land(landing, source, contract, wanted, outcomes_only=outcomes, replace=replace)
     for kind, where in written.items():
-        out.print(f"{kind}: {len(where)} landed in {landing.url}, {where[0]} to {where[-1]}" if len(where) > 1 else f"{kind}: {where[0]} landed in {landing.url}")
+        out.print(
+            f"{kind}: {len(where)} landed in {landing.url}, {where[0]} to {where[-1]}"
+            if len(where) > 1
+            else f"{kind}: {where[0]} landed in {landing.url}"
+        )
     out.print(f"Next: risk train {wanted[-1]} when outcomes have landed, or risk run {wanted[0]} --until {wanted[-1]}", highlight=False)
 
 
@@ -162,7 +169,9 @@ def models() -> None:
 
 
 @app.command()
-def live(at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="An instant in UTC, such as 2026-01-31T12:00:00.")] = None) -> None:
+def live(
+    at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="An instant in UTC, such as 2026-01-31T12:00:00.")] = None,
+) -> None:
     """Tell which version is live, or was at an instant: since when, by whom and why."""
     from risk_assets import report
 
@@ -185,9 +194,9 @@ def ui(port: Annotated[int, typer.Option("--port", help="The port on 127.0.0.1."
     """Open the Dagster UI, its schedules and sensors on the same lake and history."""
     from risk_assets.history import prepare_home
 
-    prepare_home(load_settings())
+    workspace = prepare_home(load_settings()) / "workspace.yaml"
     dagster = Path(sys.executable).with_name("dagster")
-    os.execv(dagster, [str(dagster), "dev", "-m", "risk_assets.definitions", "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606
+    os.execv(dagster, [str(dagster), "dev", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(port)])  # noqa: S606
 
 
 def _run_job(job: str, date: str, until: str | None) -> None:
@@ -261,12 +270,15 @@ def _live_name(lake: Store) -> str | None:
 
 def _next_steps(settings: Settings, date: str) -> None:
     lake = settings.open_lake()
+    steps = (
+        ("make ui", "the graph, the checks and the plots, at http://127.0.0.1:3000"),
+        (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
+        (f".venv/bin/risk run {date}", f"the date again, into {lake.uri(layout.predictions(date))}"),
+        ("README.md", "your own data in five commands"),
+    )
     out.print("[bold]What to do next[/]")
-    out.print(f"  make ui                       see the graph, the checks and the plots at http://127.0.0.1:3000\n"
-              f"  .venv/bin/risk log            the run log, {lake.uri(layout.RUN_LOG)}\n"
-              f"  .venv/bin/risk run {date} run a date again\n"
-              f"  predictions                   {lake.uri(layout.predictions(date))}\n"
-              f"  your own data                 README.md, \"Your own data in five commands\"", highlight=False, soft_wrap=True)  # fmt: skip
+    for step, what in steps:
+        out.print(f"  {step:<30} {what}", highlight=False, soft_wrap=True)
 
 
 def _escape(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -20,11 +21,19 @@ QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITIC
 DAGSTER_YAML = """\
 # Written once; edit it freely. Two runs never write one date at the same time.
 telemetry: {enabled: false}
+nux: {enabled: false}
 concurrency:
   runs:
     tag_concurrency_limits:
       - {key: dagster/partition, value: {applyLimitPerUniqueValue: true}, limit: 1}
 run_monitoring: {enabled: true}
+"""
+
+WORKSPACE_YAML = """\
+load_from:
+  - python_module:
+      module_name: risk_assets.definitions
+      location_name: risk
 """
 
 
@@ -40,13 +49,15 @@ class DateError(RiskError):
     """A date that no partition has."""
 
 
-def prepare_home(settings: Settings) -> None:
-    """Make the run history's folder and point Dagster to it."""
+def prepare_home(settings: Settings) -> Path:
+    """Make the run history's folder, point Dagster to it, and return it."""
     home = settings.dagster_home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
+    for name, content in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
+        if not (home / name).exists():
+            (home / name).write_text(content, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
+    return home
 
 
 @contextmanager
@@ -110,9 +121,12 @@ def _first_error(ran: dg.ExecuteInProcessResult) -> str:
 
 def explain_serialized(error: Any) -> str:
     """Return the product's own message in an error that Dagster has recorded; of any other only the type."""
-    ours = {kind.__name__ for kind in (RiskError, *RiskError.__subclasses__())} | {"DagsterAssetCheckFailedError"}
+    kinds: list[type[RiskError]] = [RiskError, *RiskError.__subclasses__()]
+    ours = {kind.__name__ for kind in kinds} | {"DagsterAssetCheckFailedError"}
+    kind = "error"
     while error is not None:
-        if error.cls_name in ours:
+        kind = error.cls_name
+        if kind in ours:
             return " ".join(error.message.split(": ", 1)[-1].split())
-        last, error = error, error.cause
-    return f"unexpected {last.cls_name}: open the run in the UI for its trace"
+        error = error.cause
+    return f"unexpected {kind}: open the run in the UI for its trace"

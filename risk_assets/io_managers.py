@@ -1,6 +1,6 @@
 """Between an asset's value and the lake: thin, one class for each kind of value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_origin
 
@@ -41,7 +41,7 @@ class BlobTableIOManager(_BlobIOManager):
     def handle_output(self, context: dg.OutputContext, obj: Table) -> None:
         """Write the table and put rows, columns, size and facts onto the materialization."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
-        _describe(context, self._store, write_table(self._store, path, obj))
+        _describe(context, self._store, write_table(self._store, path, obj), obj.descriptions)
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
         """Return one date's table, or a mapping of the dates that are in the lake."""
@@ -56,7 +56,7 @@ class BlobRawIOManager(_BlobIOManager):
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         if obj is not None:
             raw.keep(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
-        _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key))
+        _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
         """Return one date's text, or a mapping of the dates that are in the lake."""
@@ -139,9 +139,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, dg.IOManager]:
     }
 
 
-def _load(
-    context: dg.InputContext, store: Store, read: Callable[[Store, str], pl.LazyFrame]
-) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
+def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], pl.LazyFrame]) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
     path_of = layout.PATHS[context.asset_key.to_user_string()]
     if get_origin(context.dagster_type.typing_type) is not dict:
         return read(store, path_of(context.partition_key))
@@ -153,8 +151,9 @@ def _run_id(context: dg.OutputContext) -> str:
     return context.step_context.run_id
 
 
-def _describe(context: dg.OutputContext, store: Store, manifest: Manifest) -> None:
-    schema = dg.TableSchema([dg.TableColumn(name, kind) for name, kind in _types(store, manifest).items()])
+def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
+    types = _types(store, manifest).items()
+    schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
     numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, int | float)}
     context.add_output_metadata(
         {

@@ -15,6 +15,20 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, find_manifest, read_table
 
 RISKIEST = 10
+LOG_COLUMNS = {
+    "timestamp": "time (UTC)",
+    "date": "date",
+    "job": "job",
+    "status": "status",
+    "model_version": "version",
+    "rows_in": "rows",
+    "scored": "scored",
+    "with_issues": "issues",
+    "predicted_bad": "bad",
+    "mean_score": "mean",
+    "seconds": "seconds",
+    "error": "error",
+}
 
 
 def models(console: Console, versions: Sequence[ModelVersion], live: str | None) -> None:
@@ -47,13 +61,10 @@ def binding(console: Console, found: Binding) -> None:
 def log(console: Console, store: Store, last: int) -> None:
     """Show the run log's newest rows."""
     rows = list(run_log.read(store).values())
-    table = _table("Run log", "time (UTC)", "date", "job", "status", "version", "rows", "scored", "issues", "bad", "mean", "seconds", "error")
-    names = (
-        "timestamp", "date", "job", "status", "model_version", "rows_in", "scored", "with_issues", "predicted_bad", "mean_score", "seconds", "error",
-    )  # fmt: skip
+    table = _table("Run log", *LOG_COLUMNS.values())
     for row in rows[-last:]:
         shown = row | {"mean_score": f"{float(row['mean_score']):.4f}" if row["mean_score"] else ""}
-        table.add_row(*[shown[name] for name in names], style="red" if row["status"] != "success" else None)
+        table.add_row(*[shown[name] for name in LOG_COLUMNS], style="red" if row["status"] != "success" else None)
     console.print(table)
 
 
@@ -103,5 +114,3 @@ def _table(title: str | None, *columns: str, header: bool = True) -> Table:
     table = Table(*columns, title=title, box=box.SIMPLE, title_justify="left", show_header=header)
     table.title_style = "bold"
     return table
-
-

@@ -84,7 +84,9 @@ def _text(path: Path, variable: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ContractError(f"{path} can't be read ({error.strerror}). Set {variable} to the file, or run in the project's folder.") from error
+        raise ContractError(
+            f"{path} can't be read ({error.strerror}). Set {variable} to the file, or run in the project's folder."
+        ) from error
 
 
 def _from_connection_string(text: str) -> AzureCredential:

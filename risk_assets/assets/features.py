@@ -6,7 +6,7 @@ import polars as pl
 from risk_assets.assets.failures import log_failure
 from risk_assets.assets.raw import OWNERS
 from risk_assets.domain.errors import ContractError
-from risk_assets.domain.features import checked, feature_facts, repeated_ids
+from risk_assets.domain.features import checked, feature_descriptions, feature_facts, repeated_ids
 from risk_assets.lake.table import Table, readable
 from risk_assets.partitions import daily
 from risk_assets.resources import Lakehouse
@@ -31,7 +31,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     with readable(raw.path):
         repeated = repeated_ids(accounts, contract)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
-    return Table(checked(accounts, contract, repeated), tuple(feature_facts(contract)), made_from)
+    return Table(checked(accounts, contract, repeated), tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 
 
 def require_usable(there: list[str], rows: int, wanted: tuple[str, ...], path: str) -> None:

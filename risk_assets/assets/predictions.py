@@ -5,8 +5,8 @@ import polars as pl
 
 from risk_assets.assets.failures import log_failure
 from risk_assets.assets.raw import OWNERS
+from risk_assets.domain.scoring import prediction_descriptions, prediction_facts, require_fit
 from risk_assets.domain.scoring import predictions as predict
-from risk_assets.domain.scoring import prediction_facts, require_fit
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.table import Table
 from risk_assets.partitions import daily
@@ -38,4 +38,4 @@ def predictions(
         binding=champion.binding.seq,
     )
     scored = predict(features, champion.scorecard, lakehouse.policy, champion.version)
-    return Table(scored, tuple(prediction_facts()), made_from)
+    return Table(scored, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))

@@ -61,6 +61,12 @@ def feature_schema(contract: Contract) -> dict[str, type[pl.DataType]]:
     return {ACCOUNT_ID: pl.String, **types, ISSUES: pl.String}
 
 
+def feature_descriptions(contract: Contract) -> dict[str, str]:
+    """Return what each column of a features table is, for people."""
+    own = {ACCOUNT_ID: f"the account, as in the raw column {contract.id}", ISSUES: "why the row can't be scored; empty where it can"}
+    return own | {name: _description(feature) for name, feature in contract.features.items()}
+
+
 def feature_facts(contract: Contract) -> list[pl.Expr]:
     """Return the expressions that sum up a features table: rows, rows with issues, issues by kind, missing by feature."""
     kinds = pl.col(ISSUES).drop_nulls().value_counts(sort=True).implode()
@@ -75,6 +81,11 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
         for issue in joined.split(SEPARATOR):
             counts[issue] = counts.get(issue, 0) + rows
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _description(feature: Feature) -> str:
+    bounds = [f"{word} {bound:g}" for word, bound in (("from", feature.min), ("to", feature.max)) if bound is not None]
+    return " ".join([feature.type, *bounds, "(required)" if feature.required else "(may be missing)"])
 
 
 def _check(batch: pl.DataFrame, contract: Contract, repeated: pl.Series) -> pl.DataFrame:

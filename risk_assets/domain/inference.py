@@ -46,7 +46,7 @@ class Outcome:
     is_bad: pl.Series
 
 
-def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str, target: str, bad: str | None, name: str) -> str:  # noqa: PLR0913, PLR0917
+def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str, target: str, bad: str | None, name: str) -> str:
     """Return the YAML text of a first contract, with comments.
 
     Looks at the first `SAMPLE_ROWS` rows. Comments hold no values of rows but the lowest and highest number of a

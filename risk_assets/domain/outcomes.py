@@ -31,10 +31,11 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
 def _is(column: str, token: str) -> pl.Expr:
     """Compare as text, and as numbers where both are: a source may write 1 today and 1.0 tomorrow."""
     text = pl.col(column).str.strip_chars()
-    number = pl.Series([token]).cast(pl.Float64, strict=False)[0]
+    same = text.eq(pl.lit(token))
+    number: float | None = pl.Series([token]).cast(pl.Float64, strict=False)[0]
     if number is None:
-        return text == token
-    return (text == token) | (text.cast(pl.Float64, strict=False) == number).fill_null(False)
+        return same
+    return same | (text.cast(pl.Float64, strict=False) == number).fill_null(False)
 
 
 def _missing(contract: Contract) -> pl.Expr:

@@ -95,6 +95,21 @@ def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
     }
 
 
+def prediction_descriptions(policy: Policy) -> dict[str, str]:
+    """Return what each column of a predictions table is, for people."""
+    reasons = {f"reason_{rank}": f"what raises the risk, number {rank}" for rank in range(1, policy.reasons + 1)}
+    return {
+        ACCOUNT_ID: "the account, in the order of the raw file",
+        "probability": "probability that the account goes bad",
+        "prediction": f"1 (bad) from a probability of {policy.threshold:g} on, else 0",
+        "points": f"score: {policy.points.base:g} at odds of {policy.points.odds:g} to 1, {policy.points.pdo:g} more double the odds",
+        "band": f"from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
+        **reasons,
+        "model_version": "the live version that scored the row",
+        ISSUES: "why the row was not scored; empty where it was",
+    }
+
+
 def prediction_facts() -> list[pl.Expr]:
     """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
     chance = pl.col("probability")

@@ -108,9 +108,7 @@ def labelled(
     return frame
 
 
-def train(
-    frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Live | None
-) -> TrainedModel:
+def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Live | None) -> TrainedModel:
     """Fit on the older rows, compile, and measure on the holdout.
 
     Raises
@@ -132,7 +130,7 @@ def train(
         metrics=metrics,
         profile=profile(older[columns], _chance(card, older), contract),
         origin=_origin(date, older, newest, contract, policy),
-        gates=gates(metrics.roc_auc, metrics.champion and metrics.champion.roc_auc, metrics.compiled_difference, policy.promotion),
+        gates=gates(metrics.roc_auc, metrics.champion.roc_auc if metrics.champion else None, metrics.compiled_difference, policy.promotion),
         pipeline=buffer.getvalue(),
     )
 

@@ -36,7 +36,9 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     if there and shards:
         raise LandingError(f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder}/. Take one away.")
     if not there and not shards:
-        raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: risk land FILE --date {date}.")
+        raise LandingError(
+            f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: risk land FILE --date {date}."
+        )
     return Landed(landing, (file,) if there else shards, expected)
 
 

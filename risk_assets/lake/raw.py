@@ -73,7 +73,7 @@ def scan_text(sources: Any, dialect: Dialect, **reach: Any) -> pl.LazyFrame:
         sources,
         has_header=False,
         skip_rows=1,
-        schema={name: pl.String for name in (*dialect.columns, EXTRA)},
+        schema=dict.fromkeys((*dialect.columns, EXTRA), pl.String),
         separator=dialect.separator,
         eol_char=dialect.eol,
         empty_string_is_null=False,

@@ -240,7 +240,9 @@ def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes
     content = store.find(f"{folder}/{file}")
     if content is None or hashlib.sha256(content).hexdigest() != metadata.sha256.get(file):
         state = "missing" if content is None else "not the file that was registered"
-        raise ModelError(f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live (materialize registry/champion).")
+        raise ModelError(
+            f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live (materialize registry/champion)."
+        )
     return content
 
 

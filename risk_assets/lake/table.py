@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +14,7 @@ from risk_assets.domain.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store, utc_now
 
-Facts = dict[str, int | float | str | None | dict[str, int]]
+Facts = dict[str, int | float | str | dict[str, int] | None]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +51,13 @@ class Table:
     """A table that is to be written: its rows, the expressions that sum it up in the same pass, and its provenance.
 
     One of `facts` is named `rows`. Facts named `group.name` are joined to one mapping, and a list of (value, count)
-    becomes a mapping too.
+    becomes a mapping too. `descriptions` say what each column is.
     """
 
     frame: pl.LazyFrame
     facts: tuple[pl.Expr, ...]
     made_from: Provenance
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_table(store: Store, path: str, table: Table) -> Manifest:

@@ -28,26 +28,6 @@ SHOWN_ISSUES = 8
 Check = Callable[[Lakehouse, str], dg.AssetCheckResult]
 
 
-def by_date(asset: dg.AssetsDefinition, blocking: bool = False) -> Callable[[Check], dg.AssetChecksDefinition]:
-    """Make an asset check of a function of the lakehouse and a date; a blocking one stops what comes after.
-
-    This is the one place that uses Dagster's partitioned checks, which are in preview.
-    """
-
-    def make(check: Check) -> dg.AssetChecksDefinition:
-        def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-            return check(lakehouse, context.partition_key)
-
-        run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            decorate = dg.asset_check(asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily)
-            return decorate(run)
-
-    return make
-
-
-@by_date(accounts, blocking=True)
 def required_columns(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every column that the contract names is in the file."""
     there = lakehouse.manifest("raw/accounts", date).columns
@@ -55,7 +35,6 @@ def required_columns(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not missing, missing=", ".join(missing) or "none", columns=len(there))
 
 
-@by_date(accounts)
 def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The number of rows is not far from the median of the days before."""
     limits, rows = lakehouse.policy.checks, lakehouse.manifest("raw/accounts", date).rows
@@ -65,18 +44,17 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(change <= limits.max_row_count_change, warn=True, rows=rows, usual=usual, change=change)
 
 
-@by_date(outcomes)
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes lies within the policy's bounds, and every token is known."""
     limits = lakehouse.policy.checks
     label = pl.col(OUTCOME)
-    known, bad, unknown = _outcomes(lakehouse, date).select(label.count(), label.sum(), label.null_count()).collect().row(0)
+    counts = [label.count().alias("known"), label.sum().alias("bad"), label.null_count().alias("unknown")]
+    known, bad, unknown = _outcomes(lakehouse, date).select(counts).collect(engine="streaming").row(0)
     rate = bad / known if known else 0.0
     fine = bool(known) and limits.min_bad_rate <= rate <= limits.max_bad_rate and not unknown
     return _result(fine, warn=True, bad_rate=rate, known=known, without_label=unknown)
 
 
-@by_date(outcomes)
 def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Outcomes are of accounts that the date's snapshot has; the others are left out of training."""
     path = layout.features(date)
@@ -87,7 +65,6 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not strangers, warn=True, unknown_accounts=strangers)
 
 
-@by_date(features)
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """No account id is missing or stands in two rows; rows where it does keep their place and are not scored."""
     issues = _issues(lakehouse, date)
@@ -95,7 +72,6 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not repeated and not missing, warn=True, repeated=repeated, missing=missing)
 
 
-@by_date(features, blocking=True)
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Not more rows than the policy allows have issues."""
     manifest = lakehouse.manifest("curated/features", date)
@@ -105,7 +81,6 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
 
 
-@by_date(predictions, blocking=True)
 def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """There is one prediction for each raw row, in the same order."""
     store, path = lakehouse.store, layout.accounts(date)
@@ -118,7 +93,6 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(rows == predicted and not moved, raw_rows=rows, predictions=predicted, out_of_place=moved)
 
 
-@by_date(predictions, blocking=True)
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every row without issues has a probability in [0, 1], and no other row has one."""
     facts: Any = lakehouse.manifest("curated/predictions", date).facts
@@ -128,32 +102,32 @@ def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
 
 
-@by_date(model, blocking=True)
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The scorecard and the fitted pipeline give the same probabilities on the holdout."""
     difference = registry.read_trained(lakehouse.store, date).metrics.compiled_difference
     return _result(difference <= MAX_COMPILED_DIFFERENCE, difference=difference, allowed=MAX_COMPILED_DIFFERENCE)
 
 
-@by_date(model)
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The AUC on the holdout is above the policy's floor; below it the version is registered and does not go live."""
     auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
     return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
 
 
-CHECKS = (
-    required_columns,
-    row_count,
-    bad_rate,
-    known_accounts,
-    unique_ids,
-    issue_share,
-    one_per_row,
-    probabilities,
-    compiled_equals_fitted,
-    auc_floor,
-)
+def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) -> dg.AssetChecksDefinition:
+    """Return the asset check that a function of the lakehouse and a date is; a blocking one stops what comes after.
+
+    This is the one place that uses Dagster's partitioned checks, which are in preview.
+    """
+
+    def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
+        return check(lakehouse, context.partition_key)
+
+    run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        decorate = dg.asset_check(asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily)
+        return decorate(run)
 
 
 def _result(passed: bool, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
@@ -174,3 +148,17 @@ def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Any]:
     day = Date.fromisoformat(date)
     before = (layout.accounts((day - timedelta(days=back)).isoformat()) for back in range(1, days + 1))
     return [manifest for path in before if (manifest := find_manifest(lakehouse.store, path))]
+
+
+CHECKS = (
+    by_date(required_columns, accounts, blocking=True),
+    by_date(row_count, accounts),
+    by_date(bad_rate, outcomes),
+    by_date(known_accounts, outcomes),
+    by_date(unique_ids, features),
+    by_date(issue_share, features, blocking=True),
+    by_date(one_per_row, predictions, blocking=True),
+    by_date(probabilities, predictions, blocking=True),
+    by_date(compiled_equals_fitted, model, blocking=True),
+    by_date(auc_floor, model),
+)

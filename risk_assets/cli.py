@@ -62,8 +62,7 @@ def demo() -> None:
     if not dates or not labelled:
         raise RiskError(f"nothing to show: {landing.url} needs accounts_DATE.csv and outcomes_DATE.csv. Run in the project's folder.")
     with open_history(settings) as history:
-        _bring_in(history, labelled[0], labelled[-1])
-        _finish([history.run("training", labelled[-1])])
+        _finish([*_bring_in(history, labelled[0], labelled[-1]), history.run("training", labelled[-1])])
         newest = [date for date in dates if date > labelled[-1]] or [dates[-1]]
         _finish(_each(newest, "scoring", lambda date: history.run("daily_scoring", date)))
     lake = settings.open_lake()

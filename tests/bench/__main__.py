@@ -1,0 +1,85 @@
+"""The README's figures: ``python -m tests.bench``, which ``make bench`` calls, prints them as Markdown."""
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench.daily import daily, memory
+from tests.bench.dates import dates
+from tests.bench.measure import BenchError, module, say, set_up, show
+
+FOLDER = Path(".bench")
+SECTIONS = ("daily", "memory", "range", "real")
+LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
+SMALLEST = 10_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sections that are asked for; return the exit status."""
+    options = _parser().parse_args(arguments)
+    wanted = [options.only] if options.only else SECTIONS
+    show(_machine())
+    try:
+        for section in wanted:
+            _run(section, options)
+    except BenchError as error:
+        say(f"bench: {error}")
+        return 1
+    return 0
+
+
+def _run(section: str, options: argparse.Namespace) -> None:
+    if section == "daily":
+        daily(FOLDER / "daily", options.rows, options.rounds, options.missing)
+    elif section == "memory":
+        memory(FOLDER / "daily", options.rows, options.rounds, options.missing)
+    elif section == "range":
+        dates(FOLDER / "range", options.rounds)
+    else:
+        _real(options)
+
+
+def _real(options: argparse.Namespace) -> None:
+    show("## real: the logistic model on a real data set\n")
+    if options.real is None:
+        show("Left out: give the UCI credit card default data set as a CSV, --real FILE.\n")
+        return
+    lake = FOLDER / "real"
+    show(set_up("five folds", module("real", options.real, lake, options.id, options.target)) + "\n")
+    shutil.rmtree(lake)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the product; works in .bench/.")
+    parser.add_argument("--rows", type=_rows, default=10_000_000, help="rows of the large file (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each thing is run (default: %(default)s)")
+    parser.add_argument("--missing", type=float, default=0.0, help="share of values that are missing (default: %(default)s)")
+    parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")
+    parser.add_argument("--real", type=Path, metavar="FILE", help="a CSV of the UCI credit card default data set")
+    parser.add_argument("--id", default="ID", help="its id column (default: %(default)s)")
+    parser.add_argument("--target", default="default.payment.next.month", help="its outcome column (default: %(default)s)")
+    return parser
+
+
+def _rows(text: str) -> int:
+    rows = int(text)
+    if rows < SMALLEST:
+        raise argparse.ArgumentTypeError(f"at least {SMALLEST:,}")
+    return rows
+
+
+def _machine() -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}. "
+        "Whole processes, in turns, file cache warm; medians.\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

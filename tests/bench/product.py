@@ -1,0 +1,81 @@
+"""The product's daily work on a file in the raw zone, without Dagster: what the assets `features` and `predictions` do.
+
+Asset checks, the run log and Dagster's own work are left out; `range` times them all.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from risk_assets.domain.features import checked, feature_facts, repeated_ids
+from risk_assets.domain.scoring import prediction_facts, predictions, require_fit
+from risk_assets.lake import layout, raw, registry
+from risk_assets.lake.table import Table, read_table, write_table
+from risk_assets.resources import Lakehouse
+from risk_assets.settings import Settings
+from tests.bench.workspace import Workspace
+
+
+class Clock:
+    """Adds up the seconds of each step."""
+
+    def __init__(self) -> None:
+        """Start with the first step."""
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stop(self, step: str) -> None:
+        """End a step; the next one begins."""
+        now = time.perf_counter()
+        self.seconds[step] = now - self._last
+        self._last = now
+
+
+def open_lakehouse(workspace: Workspace) -> Lakehouse:
+    """Return the product's lakehouse over the workspace."""
+    settings = Settings(lake=str(workspace.lake), landing=str(workspace.landing), contract=workspace.contract, policy=workspace.policy)
+    return Lakehouse(settings)
+
+
+def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
+    """Do what `risk_assets/assets/features.py` does."""
+    contract = lakehouse.contract
+    accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
+    repeated = repeated_ids(accounts, contract)
+    clock.stop("repeated ids")
+    made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
+    table = Table(checked(accounts, contract, repeated), tuple(feature_facts(contract)), made_from)
+    write_table(lakehouse.store, layout.features(snapshot), table)
+    clock.stop("features")
+
+
+def make_predictions(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
+    """Do what `risk_assets/assets/predictions.py` does."""
+    champion = registry.champion(lakehouse.store)
+    require_fit(champion.scorecard, lakehouse.contract, champion.version)
+    made_from = lakehouse.made_from(
+        "bench",
+        snapshot,
+        "curated/features",
+        policy=lakehouse.policy.digest,
+        model_version=champion.version,
+        binding=champion.binding.seq,
+    )
+    features = read_table(lakehouse.store, layout.features(snapshot))
+    scored = predictions(features, champion.scorecard, lakehouse.policy, champion.version)
+    write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, tuple(prediction_facts()), made_from))
+    clock.stop("predictions")
+
+
+def main(root: str, snapshot: str) -> None:
+    """Make both tables and write each step's seconds, as JSON, to standard output."""
+    lakehouse = open_lakehouse(Workspace(Path(root)))
+    clock = Clock()
+    make_features(lakehouse, snapshot, clock)
+    make_predictions(lakehouse, snapshot, clock)
+    sys.stdout.write(json.dumps(clock.seconds))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,142 @@
+"""What must hold for a model as data: exact, portable, and the sum of its parts."""
+
+import json
+import math
+
+import msgspec
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, Term, contributions, encode, log_odds, probability
+
+NAN = math.nan
+AGE = Term("age", Line(slope=-0.05, center=40.0, missing=0.3), 0.01, "Age")
+REGION = Term("region", Levels(("north", "south"), (0.5, -0.25), missing=0.125, unseen=-0.0625), -0.02, "Region")
+CARD = Scorecard("logistic", -1.7, (AGE, REGION))
+
+
+def table(ages: list[float | None], regions: list[str | None]) -> pl.DataFrame:
+    return pl.DataFrame({"region": regions, "age": ages}, schema={"region": pl.String, "age": pl.Float64})
+
+
+def one_line(slope: float, intercept: float = 0.0) -> Scorecard:
+    return Scorecard("logistic", intercept, (Term("x", Line(slope, 0.0, 0.0), 0.0, "X"),))
+
+
+def chance(card: Scorecard, frame: pl.DataFrame) -> list[float]:
+    return probability(card, contributions(card, encode(frame, card))).tolist()
+
+
+def sigmoid(odds: float) -> float:
+    """Stay exact on both sides: exp of a negative number alone."""
+    return 1 / (1 + math.exp(-odds)) if odds >= 0 else math.exp(odds) / (1 + math.exp(odds))
+
+
+def test_a_line_adds_its_slope_for_each_unit_from_its_center() -> None:
+    found = AGE.shape.contribution(np.array([40.0, 41.0, 20.0, NAN]))
+    assert found.tolist() == [0.0, -0.05, -0.05 * -20, 0.3]
+
+
+def test_a_level_adds_its_weight_and_so_do_missing_and_unseen() -> None:
+    encoded = encode(table([NAN] * 5, ["south", "north", None, "west", ""]), CARD)[:, 1]
+    assert REGION.shape.contribution(encoded).tolist() == [-0.25, 0.5, 0.125, -0.0625, -0.0625]
+
+
+def test_a_category_of_which_no_level_was_ever_seen_has_missing_and_unseen_alone() -> None:
+    card = Scorecard("logistic", 0.0, (Term("region", Levels((), (), missing=0.5, unseen=0.25), 0.0, "Region"),))
+    encoded = encode(table([1.0, 1.0], ["north", None]), card)
+    assert contributions(card, encoded).tolist() == [[0.25, 0.5]]
+
+
+def test_inputs_are_in_the_card_s_order_whatever_the_table_s() -> None:
+    encoded = encode(table([30.0, None], [None, "north"]), CARD)
+    np.testing.assert_array_equal(encoded, [[30.0, NAN], [NAN, 0.0]])
+
+
+def test_a_column_that_is_null_throughout_is_missing() -> None:
+    frame = pl.DataFrame({"age": [None, None], "region": [None, None]}, schema={"age": pl.Float64, "region": pl.String})
+    assert contributions(CARD, encode(frame, CARD)).tolist() == [[0.3, 0.3], [0.125, 0.125]]
+
+
+def test_the_probability_is_the_sigmoid_of_intercept_and_contributions() -> None:
+    ages, regions = [18.0, 40.0, None, 77.5], ["north", None, "south", "west"]
+    parts = [(-0.05 * -22, 0.5), (0.0, 0.125), (0.3, -0.25), (-0.05 * 37.5, -0.0625)]
+    assert chance(CARD, table(ages, regions)) == pytest.approx([sigmoid(-1.7 + age + region) for age, region in parts], rel=1e-15)
+
+
+def test_contributions_are_told_by_term_and_row() -> None:
+    parts = contributions(CARD, encode(table([41.0, None, 40.0], ["north", "south", None]), CARD))
+    assert parts.tolist() == [[-0.05, 0.3, 0.0], [0.5, -0.25, 0.125]]
+    assert log_odds(CARD, parts).tolist() == [-1.7 + -0.05 + 0.5, -1.7 + 0.3 + -0.25, -1.7 + 0.0 + 0.125]
+
+
+@pytest.mark.parametrize(("odds", "expected"), [(1000.0, 1.0), (-1000.0, 0.0), (1e300, 1.0), (-1e300, 0.0), (0.0, 0.5)])
+def test_extreme_log_odds_are_certainty(odds: float, expected: float) -> None:
+    frame = pl.DataFrame({"x": [odds]})
+    assert chance(one_line(1.0), frame) == [expected]
+
+
+def test_a_small_probability_keeps_its_digits() -> None:
+    (found,) = chance(one_line(1.0), pl.DataFrame({"x": [-700.0]}))
+    assert found == pytest.approx(math.exp(-700), rel=1e-12)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.lists(st.floats(-40, 40), min_size=1, max_size=20), st.floats(-5, 5), st.floats(-3, 3))
+def test_the_probability_is_plain_python_s(xs: list[float], intercept: float, slope: float) -> None:
+    found = chance(one_line(slope, intercept), pl.DataFrame({"x": xs}))
+    assert found == pytest.approx([sigmoid(intercept + slope * x) for x in xs], rel=1e-12)
+
+
+ROWS = st.lists(
+    st.tuples(st.one_of(st.none(), st.floats(-1e6, 1e6)), st.sampled_from(["north", "south", "west", "", None])), min_size=1, max_size=70
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(ROWS, st.data())
+def test_a_row_has_the_same_result_alone_as_among_many(rows: list[tuple[float | None, str | None]], data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(rows) - 1))
+    many = table([age for age, _ in rows], [region for _, region in rows])
+    together = contributions(CARD, encode(many, CARD))
+    alone = contributions(CARD, encode(many[position : position + 1], CARD))
+    assert log_odds(CARD, alone)[0] == log_odds(CARD, together)[position]
+    assert probability(CARD, alone)[0] == pytest.approx(probability(CARD, together)[position], rel=1e-15)
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+LEVELS = st.dictionaries(st.text(max_size=5), FLOATS, max_size=4)
+SHAPES = st.one_of(
+    st.builds(Line, FLOATS, FLOATS, FLOATS),
+    st.builds(lambda table, *rest: Levels(tuple(table), tuple(table.values()), *rest), LEVELS, FLOATS, FLOATS),
+)
+CARDS = st.builds(Scorecard, st.just("logistic"), FLOATS, st.lists(st.builds(Term, st.text(), SHAPES, FLOATS, st.text()), max_size=4).map(tuple))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(CARDS)
+def test_json_holds_a_scorecard_exactly(card: Scorecard) -> None:
+    content = card.to_json()
+    back = Scorecard.from_json(content)
+    assert back == card
+    assert back.to_json() == content
+
+
+def test_the_json_can_be_read_by_anything() -> None:
+    read = json.loads(CARD.to_json())
+    assert read["intercept"] == -1.7
+    assert [term["feature"] for term in read["terms"]] == ["age", "region"]
+    assert read["terms"][0]["shape"] == {"type": "line", "slope": -0.05, "center": 40.0, "missing": 0.3}
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b'{"estimator": "logistic", "intercept": "x", "terms": []}', b'{"estimator": 1}'])
+def test_what_is_no_scorecard_is_refused(content: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        Scorecard.from_json(content)
+
+
+def test_a_line_is_a_number_and_levels_are_a_category() -> None:
+    assert CARD.features == {"age": "number", "region": "category"}

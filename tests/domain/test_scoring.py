@@ -1,0 +1,287 @@
+"""What must hold when features become predictions: points, bands and reasons by the book, one row for each row."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.contract import Contract
+from risk_assets.domain.errors import ModelError
+from risk_assets.domain.policy import Points, Policy
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, Term, contributions, encode, probability
+from risk_assets.domain.scoring import HISTOGRAM_BINS, Scores, points, prediction_facts, prediction_schema, predictions, require_fit, score
+
+NAN = math.nan
+
+
+def policy(**more: Any) -> Policy:
+    return Policy.model_validate({"threshold": 0.5, "bands": {"A": 0.125, "B": 0.5, "C": 1}, "reasons": 2} | more)
+
+
+def lines(*references: float, intercept: float = 0.0) -> Scorecard:
+    """Return a card whose inputs are their own contributions; features f0, f1, … with texts `why f0`, `why f1`, …"""
+    terms = (Term(f"f{at}", Line(1.0, 0.0, 0.0), reference, f"why f{at}") for at, reference in enumerate(references))
+    return Scorecard("logistic", intercept, tuple(terms))
+
+
+def scored(card: Scorecard, how: Policy, *rows: Sequence[float]) -> Scores:
+    return score(card, how, np.array(rows, dtype=np.float64))
+
+
+def features(rows: Sequence[Mapping[str, object]], card: Scorecard) -> pl.LazyFrame:
+    kinds = {name: pl.Float64 if kind == "number" else pl.String for name, kind in card.features.items()}
+    filled = [{"account_id": f"a{at}", "issues": None} | dict(row) for at, row in enumerate(rows)]
+    return pl.LazyFrame(filled, schema={"account_id": pl.String, **kinds, "issues": pl.String})
+
+
+def predicted(rows: Sequence[Mapping[str, object]], card: Scorecard, how: Policy) -> pl.DataFrame:
+    found = predictions(features(rows, card), card, how, "model_v007").collect(engine="streaming")
+    assert found.schema == prediction_schema(how)
+    return found
+
+
+@pytest.mark.parametrize(("good_to_bad", "expected"), [(50, 600), (100, 620), (25, 580), (200, 640), (50 / 16, 520), (1, 487), (1 / 50, 374)])
+def test_600_points_are_odds_of_50_to_1_and_20_more_double_them(good_to_bad: float, expected: int) -> None:
+    # 600 + 20 log2(1 / 50) = 487.1; 600 + 20 log2(1 / 2500) = 374.2
+    assert points(np.array([-math.log(good_to_bad)]), Points()).tolist() == [expected]
+
+
+def test_the_scale_is_the_policy_s() -> None:
+    scale = Points(base=500, odds=10, pdo=40)
+    assert points(-np.log([10.0, 20.0, 2.5]), scale).tolist() == [500, 540, 420]
+
+
+def test_points_are_whole_and_fall_as_risk_rises() -> None:
+    found = points(np.linspace(-30, 30, 500), Points())
+    assert found.dtype == np.int64
+    assert (np.diff(found) < 0).all()
+
+
+@pytest.mark.parametrize("odds", [1e3, 1e17, 1e300, math.inf])
+def test_the_points_of_extreme_log_odds_are_whole_numbers_of_the_right_sign(odds: float) -> None:
+    risky, safe = points(np.array([odds, -odds]), Points()).tolist()
+    assert risky < -20_000
+    assert safe > 20_000
+
+
+def test_the_threshold_is_bad_itself() -> None:
+    found = scored(lines(0.0), policy(), [0.0], [1e-9], [-1e-9])
+    assert found.probability[0] == 0.5
+    assert found.prediction.tolist() == [True, True, False]
+
+
+def test_a_band_holds_its_upper_bound() -> None:
+    found = scored(lines(0.0), policy(), [0.0], [1e-9], [-1e-9], [-40.0], [40.0], [-1000.0], [1000.0])
+    assert found.band.tolist() == [1, 2, 1, 0, 2, 0, 2]
+
+
+def test_reasons_are_what_raises_the_risk_most_above_the_training_mean() -> None:
+    # above the mean: 1, -1, 3 and 2
+    found = scored(lines(1.0, 4.0, -1.0, 0.0), policy(reasons=3), [2.0, 3.0, 2.0, 2.0])
+    assert found.reasons.tolist() == [[2, 3, 0]]
+
+
+def test_a_part_at_or_below_the_training_mean_is_no_reason() -> None:
+    found = scored(lines(1.0, 2.0, 3.0), policy(reasons=3), [1.0, 1.0, 5.0])
+    assert found.reasons.tolist() == [[2, -1, -1]]
+
+
+def test_ties_go_to_the_feature_that_comes_first() -> None:
+    assert scored(lines(*[0.0] * 5), policy(reasons=3), [1.0, 2.0, 1.0, 2.0, 1.0]).reasons.tolist() == [[1, 3, 0]]
+    assert scored(lines(*[0.0] * 40), policy(reasons=4), [1.0] * 40).reasons.tolist() == [[0, 1, 2, 3]]
+
+
+def test_an_account_predicted_good_has_no_reasons() -> None:
+    found = scored(lines(0.0, -9.0), policy(), [-3.0, 1.0], [3.0, 1.0], [-3.0, 1.0])
+    assert found.reasons.tolist() == [[-1, -1], [1, 0], [-1, -1]]
+
+
+def test_there_are_never_more_reasons_than_the_policy_asks_or_than_there_are_features() -> None:
+    assert scored(lines(0.0, 0.0, 0.0), policy(reasons=1), [3.0, 2.0, 1.0]).reasons.tolist() == [[0]]
+    assert scored(lines(0.0), policy(reasons=4), [3.0]).reasons.tolist() == [[0, -1, -1, -1]]
+    assert scored(lines(0.0), policy(reasons=0), [3.0]).reasons.shape == (1, 0)
+
+
+def test_missing_and_unseen_may_be_reasons() -> None:
+    level = Term("k", Levels(("u",), (-1.0,), missing=2.0, unseen=1.0), 0.0, "why k")
+    card = Scorecard("logistic", 3.0, (Term("x", Line(1.0, 0.0, 1.5), 0.0, "why x"), level))
+    found = predicted([{"x": None, "k": "u"}, {"x": -1.0, "k": None}, {"x": 1.25, "k": "w"}], card, policy())
+    assert found.select("reason_1", "reason_2").rows() == [("why x", None), ("why k", None), ("why x", "why k")]
+
+
+def test_a_prediction_by_hand() -> None:
+    card = lines(0.0, 0.0, intercept=-math.log(50))
+    (row,) = predicted([{"f0": 0.0, "f1": 0.0}], card, policy()).rows(named=True)
+    assert row.pop("probability") == pytest.approx(1 / 51, rel=1e-15)
+    assert row == {
+        "account_id": "a0",
+        "prediction": 0,
+        "points": 600,
+        "band": "A",
+        "reason_1": None,
+        "reason_2": None,
+        "model_version": "model_v007",
+        "issues": None,
+    }
+
+
+def test_the_columns_are_in_their_order_with_as_many_reasons_as_the_policy_asks() -> None:
+    assert list(prediction_schema(policy(reasons=3))) == [
+        *["account_id", "probability", "prediction", "points", "band", "reason_1", "reason_2", "reason_3", "model_version", "issues"]
+    ]
+    found = predicted([{"f0": 1.0}], lines(0.0), policy(reasons=0))
+    assert found.columns == ["account_id", "probability", "prediction", "points", "band", "model_version", "issues"]
+
+
+def test_a_row_with_issues_keeps_its_place_and_has_no_score() -> None:
+    rows = [{"f0": 1.0}, {"f0": 1.0, "issues": "f0: above 0"}, {"f0": None, "issues": "f0: unreadable"}, {"f0": -1.0}]
+    found = predicted(rows, lines(0.0), policy())
+    assert found["account_id"].to_list() == ["a0", "a1", "a2", "a3"]
+    assert found["issues"].to_list() == [None, "f0: above 0", "f0: unreadable", None]
+    assert found["model_version"].to_list() == ["model_v007"] * 4
+    between = found.select("probability", "prediction", "points", "band", "reason_1", "reason_2")
+    assert between[1:3].rows() == [(None,) * 6] * 2
+    assert between.select("probability", "prediction", "points", "band").null_count().row(0) == (2, 2, 2, 2)
+
+
+def test_no_rows_give_no_predictions() -> None:
+    assert predicted([], lines(0.0, 0.0), policy()).height == 0
+
+
+def test_a_day_on_which_no_row_can_be_scored_still_has_its_rows() -> None:
+    assert predicted([{"f0": None, "issues": "f0: missing"}] * 3, lines(0.0), policy())["probability"].to_list() == [None] * 3
+
+
+def test_rows_keep_their_order_over_many_batches() -> None:
+    rows = 300_000
+    card = lines(0.0)
+    row = pl.int_range(rows)
+    frame = pl.LazyFrame().select(
+        account_id=row.cast(pl.String), f0=(row % 21 - 10).cast(pl.Float64), issues=pl.when(row % 1009 == 5).then(pl.lit("f0: odd"))
+    )
+    found = predictions(frame, card, policy(), "v").collect(engine="streaming")
+    assert found["account_id"].to_list() == [str(position) for position in range(rows)]
+    assert found["issues"].is_not_null().arg_true().to_list() == list(range(5, rows, 1009))
+    expected = [None if position % 1009 == 5 else 1 / (1 + math.exp(10 - position % 21)) for position in range(rows)]
+    np.testing.assert_allclose(found["probability"].to_numpy(), np.array(expected, dtype=np.float64), rtol=1e-14)
+
+
+@pytest.mark.parametrize("issue", [None, "f0: above 1"])
+def test_an_absurd_number_in_one_row_doesn_t_stop_the_others(issue: str | None) -> None:
+    card = Scorecard("logistic", 0.0, (Term("f0", Line(10.0, 0.0, 0.0), 0.0, "why f0"), Term("f1", Line(-10.0, 0.0, 0.0), 0.0, "why f1")))
+    found = predicted([{"f0": 0.0, "f1": 0.0}, {"f0": 1e308, "f1": 1e308, "issues": issue}, {"f0": 1.0, "f1": 0.0}], card, policy())
+    assert found["account_id"].to_list() == ["a0", "a1", "a2"]
+    assert found["probability"].to_list()[::2] == pytest.approx([0.5, 1 / (1 + math.exp(-10))], rel=1e-14)
+
+
+# Eighths are exact in binary, so that ties are ties.
+EIGHTHS = st.integers(-16, 16).map(lambda value: value / 8)
+WEIGHTS = st.dictionaries(st.sampled_from("uvw"), EIGHTHS, max_size=3)
+SHAPES = st.one_of(
+    st.builds(Line, EIGHTHS, EIGHTHS, EIGHTHS),
+    st.builds(lambda weights, *rest: Levels(tuple(weights), tuple(weights.values()), *rest), WEIGHTS, EIGHTHS, EIGHTHS),
+)
+
+
+@st.composite
+def books(draw: st.DrawFn) -> tuple[Scorecard, list[dict[str, Any]]]:
+    """Return a card and rows for it, some with missing values, levels never seen, and issues."""
+    shapes = draw(st.lists(SHAPES, min_size=1, max_size=5))
+    terms = tuple(Term(f"f{at}", shape, draw(EIGHTHS), f"why f{at}") for at, shape in enumerate(shapes))
+    values = {
+        term.feature: st.none() | (EIGHTHS if isinstance(term.shape, Line) else st.sampled_from([*"uvwx", ""])) for term in terms
+    }
+    row = st.fixed_dictionaries(values | {"issues": st.sampled_from([None, None, None, "f0: unreadable"])})
+    return Scorecard("logistic", draw(EIGHTHS), terms), draw(st.lists(row, min_size=1, max_size=20))
+
+
+def part(term: Term, value: Any) -> float:
+    if value is None:
+        return term.shape.missing
+    if isinstance(term.shape, Line):
+        return term.shape.slope * (value - term.shape.center)
+    return dict(zip(term.shape.levels, term.shape.weights, strict=True)).get(value, term.shape.unseen)
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(books(), st.integers(0, 6))
+def test_a_batch_is_what_plain_python_makes_of_each_row(book: tuple[Scorecard, list[dict[str, Any]]], most: int) -> None:
+    card, rows = book
+    how = policy(threshold=0.4321, bands={"A": 0.1234, "B": 0.4567, "C": 0.789, "D": 1}, reasons=most)
+    for row, found in zip(rows, predicted(rows, card, how).rows(named=True), strict=True):
+        reasons = [found.pop(f"reason_{rank}") for rank in range(1, most + 1)]
+        if row["issues"]:
+            assert {found[name] for name in ("probability", "prediction", "points", "band")} | set(reasons) <= {None}
+            continue
+        parts = [part(term, row[term.feature]) for term in card.terms]
+        odds = card.intercept + sum(parts)
+        chance = 1 / (1 + math.exp(-odds))
+        assert found["probability"] == pytest.approx(chance, rel=1e-14)
+        assert found["prediction"] == int(chance >= 0.4321)
+        assert abs(found["points"] - (600 - 20 * math.log2(50) - 20 * odds / math.log(2))) <= 0.5 + 1e-9
+        assert found["band"] == "ABCD"[bisect_left([0.1234, 0.4567, 0.789, 1], chance)]
+        above = {term.reason: value - term.reference for term, value in zip(card.terms, parts, strict=True) if value > term.reference}
+        expected = sorted(above, key=lambda text: -above[text])[:most] if chance >= 0.4321 else []
+        assert reasons == expected + [None] * (most - len(expected))
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(books())
+def test_a_batch_is_what_scoring_the_inputs_gives(book: tuple[Scorecard, list[dict[str, Any]]]) -> None:
+    card, rows = book
+    rows = [row | {"issues": None} for row in rows]
+    found = predicted(rows, card, policy())
+    x = encode(features(rows, card).collect(), card)
+    direct = score(card, policy(), x)
+    assert found["probability"].to_list() == pytest.approx(direct.probability.tolist(), rel=1e-14)
+    assert direct.probability.tolist() == pytest.approx(probability(card, contributions(card, x)).tolist(), rel=1e-14)
+    assert found["points"].to_list() == direct.points.tolist()
+    assert found["prediction"].to_list() == direct.prediction.tolist()
+    assert found["band"].to_list() == ["ABC"[band] for band in direct.band]
+    texts = [[None if at < 0 else f"why f{at}" for at in row] for row in direct.reasons.tolist()]
+    assert found.select("reason_1", "reason_2").rows() == [tuple(row) for row in texts]
+
+
+def contract(**kinds: str) -> Contract:
+    features = {name: {"type": kind, "reason": "r"} for name, kind in kinds.items()}
+    return Contract.model_validate({"id": "id", "target": {"column": "t", "bad": 1}, "features": features})
+
+
+def test_a_model_fits_a_contract_that_gives_its_features_and_others() -> None:
+    require_fit(lines(0.0, 0.0), contract(other="category", f1="number", f0="number"), "model_v001")
+
+
+def test_a_feature_that_is_gone_or_of_another_type_is_named_with_the_version() -> None:
+    with pytest.raises(ModelError) as refused:
+        require_fit(lines(0.0, 0.0, 0.0), contract(f0="number", f1="category"), "model_v001")
+    message = str(refused.value)
+    assert message.startswith("model_v001 ")
+    assert "f1 (number), f2 (number)." in message
+    assert "f0" not in message
+    assert "risk train" in message
+
+
+def test_the_facts_sum_up_a_day() -> None:
+    odds = [-40.0, 0.0, math.log(3), 40.0]
+    rows = [{"f0": value} for value in odds] + [{"f0": 1.0, "issues": "f0: odd"}]
+    facts = predicted(rows, lines(0.0), policy()).select(prediction_facts()).row(0, named=True)
+    assert (facts["rows"], facts["scored"], facts["with_issues"], facts["predicted_bad"]) == (5, 4, 1, 3)
+    assert facts["min_score"] == pytest.approx(math.exp(-40), rel=1e-12)
+    assert facts["max_score"] == 1
+    assert facts["mean_score"] == pytest.approx((0 + 0.5 + 0.75 + 1) / 4, abs=1e-12)
+    histogram = [facts[f"histogram.{bin_:02d}"] for bin_ in range(HISTOGRAM_BINS)]
+    assert sum(histogram) == 4
+    assert (histogram[0], histogram[10], histogram[-1]) == (1, 1, 1)
+
+
+def test_the_facts_of_a_day_without_scores_are_zeros_and_nothing() -> None:
+    facts = predicted([{"f0": 1.0, "issues": "f0: odd"}], lines(0.0), policy()).select(prediction_facts()).row(0, named=True)
+    assert (facts["rows"], facts["scored"], facts["with_issues"], facts["predicted_bad"]) == (1, 0, 1, 0)
+    assert (facts["min_score"], facts["mean_score"], facts["max_score"]) == (None, None, None)
+    assert {facts[f"histogram.{bin_:02d}"] for bin_ in range(HISTOGRAM_BINS)} == {0}

@@ -1,0 +1,36 @@
+"""What the lake's tests share: a small contract, and a model trained once."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from risk_assets.domain.contract import OUTCOME, Contract
+from risk_assets.domain.policy import Policy
+from risk_assets.domain.training import SNAPSHOT, TrainedModel, train
+from tests.conftest import ROOT
+
+SMALL_CONTRACT = """
+id: id
+target: {column: defaulted, bad: "1", good: "0"}
+features:
+  age: {type: number, risk: down, reason: Age}
+  city: {type: category, reason: City}
+"""
+
+
+@pytest.fixture(scope="session")
+def small() -> Contract:
+    """A contract of two features."""
+    return Contract.parse(SMALL_CONTRACT, "small.yml")
+
+
+@pytest.fixture(scope="session")
+def model(small: Contract) -> TrainedModel:
+    """A model of two features that passes its gates: the young are the bad ones, mostly."""
+    random = np.random.default_rng(7)
+    age = random.uniform(18, 80, 400)
+    bad = (random.uniform(0, 1, 400) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
+    city = np.where(np.arange(400) % 2 == 0, "north", "south")
+    frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
+    policy = Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
+    return train(frame, "2026-01-01", small, policy, live=None)

@@ -1,0 +1,325 @@
+"""What must hold of the store, on disk and on Azurite: all or nothing, and failures that say what to do."""
+
+import base64
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from risk_assets.domain.errors import LakeError
+from risk_assets.lake.store import AzureCredential, Store, open_store, utc_now
+from risk_assets.lake.table import Provenance, Table, read_table, write_table
+from tests.azurite.server import Azurite, _free_port
+
+MIB = 1024 * 1024
+WRONG_KEY = base64.b64encode(b"SECRET123 is not the key").decode()
+
+
+class SourceBrokeError(Exception):
+    """A source that fails while it is read."""
+
+
+def credential(server: Azurite) -> AzureCredential:
+    return AzureCredential(server.account, server.endpoint, key=server.key)
+
+
+def everything(store: Store) -> list[str]:
+    """Return all that lies in a store; on disk also what the store itself doesn't list, such as temporary files."""
+    if store.folder is None:
+        return list(store.list(""))
+    return sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*") if path.is_file())
+
+
+def breaking(chunks: int, size: int) -> Iterator[bytes]:
+    for _ in range(chunks):
+        yield b"x" * size
+    raise SourceBrokeError
+
+
+def failing_sink(store: Store, path: str) -> None:
+    """Sink a table of which a good part is written before a row fails."""
+
+    def fail(batch: pl.DataFrame) -> pl.DataFrame:
+        if batch["n"].max() == 199_999:
+            raise SourceBrokeError
+        return batch
+
+    frame = pl.LazyFrame({"n": range(200_000)}).map_batches(fail, streamable=True)
+    with store.table_target(path) as target:
+        frame.sink_csv(target, **store.polars)
+
+
+# --- objects -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_put_is_got_back_and_put_again_replaces_it(store: Store) -> None:
+    store.put("a/b.bin", b"\x00first\xff")
+    assert store.get("a/b.bin") == b"\x00first\xff"
+    store.put("a/b.bin", b"second")
+    assert (store.get("a/b.bin"), store.size("a/b.bin"), everything(store)) == (b"second", 6, ["a/b.bin"])
+
+
+def test_create_refuses_a_key_that_is_there_and_leaves_it_as_it_was(store: Store) -> None:
+    assert store.create("claim", b"first") is True
+    assert store.create("claim", b"second") is False
+    assert store.get("claim") == b"first"
+
+
+def test_create_writes_again_where_an_object_was_deleted(store: Store) -> None:
+    store.create("claim", b"first")
+    store.delete("claim")
+    assert store.create("claim", b"second") is True
+
+
+def test_missing_things_are_told_from_empty_ones(store: Store) -> None:
+    store.put("there", b"")
+    assert (store.find("there"), store.size("there"), store.head("there", 9), list(store.chunks("there"))) == (b"", 0, b"", [])
+    assert (store.find("nope"), store.size("nope")) == (None, None)
+    assert (store.list("nope/"), store.names("nope")) == ((), ())
+
+
+@pytest.mark.parametrize("action", ["get", "chunks", "copy", "delete"])
+def test_an_object_that_is_not_there_is_file_not_found(store: Store, action: str) -> None:
+    actions: dict[str, Callable[[], object]] = {
+        "get": lambda: store.get("nope"),
+        "chunks": lambda: list(store.chunks("nope")),
+        "copy": lambda: store.copy("nope", "there"),
+        "delete": lambda: store.delete("nope"),
+    }
+    with pytest.raises(FileNotFoundError):
+        actions[action]()
+    assert everything(store) == []
+
+
+def test_head_gives_at_most_what_there_is(store: Store) -> None:
+    store.put("five", b"hello")
+    assert (store.head("five", 2), store.head("five", 5), store.head("five", 1000)) == (b"he", b"hello", b"hello")
+
+
+def test_chunks_join_to_the_whole_object(store: Store) -> None:
+    content = bytes(range(256)) * 4096 * 17  # 17 MiB, more than two pieces
+    store.write("big", iter([content[: 5 * MIB], content[5 * MIB :]]))
+    pieces = list(store.chunks("big"))
+    assert len(pieces) > 1
+    assert b"".join(pieces) == content
+    assert store.size("big") == len(content)
+
+
+def test_list_goes_all_the_way_down_and_names_only_one_step(store: Store) -> None:
+    for path in ("z.txt", "a/1.txt", "a/b/2.txt", "ab/3.txt"):
+        store.put(path, b"x")
+    assert store.list("") == ("a/1.txt", "a/b/2.txt", "ab/3.txt", "z.txt")
+    assert store.list("a/") == ("a/1.txt", "a/b/2.txt")
+    assert store.names("") == ("a", "ab", "z.txt")
+    assert store.names("a") == ("1.txt", "b")
+
+
+def test_copy_keeps_the_source(store: Store) -> None:
+    store.put("a", b"content")
+    store.copy("a", "deep/b")
+    assert (store.get("a"), store.get("deep/b")) == (b"content", b"content")
+
+
+@pytest.mark.parametrize(("chunks", "size"), [(0, 0), (1, 10), (3, 6 * MIB)], ids=["at once", "after some bytes", "after 18 MiB"])
+def test_a_source_that_breaks_in_the_middle_of_a_write_leaves_nothing(store: Store, chunks: int, size: int) -> None:
+    with pytest.raises(SourceBrokeError):
+        store.write("folder/target", breaking(chunks, size))
+    assert everything(store) == []
+
+
+def test_a_source_that_breaks_leaves_the_earlier_object_as_it_was(store: Store) -> None:
+    store.put("target", b"earlier")
+    with pytest.raises(SourceBrokeError):
+        store.write("target", breaking(3, 6 * MIB))
+    assert (store.get("target"), everything(store)) == (b"earlier", ["target"])
+
+
+def test_an_empty_source_writes_an_empty_object(store: Store) -> None:
+    store.write("empty", iter([]))
+    assert store.size("empty") == 0
+
+
+# --- tables ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_sink_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(pl.exceptions.ComputeError):
+        failing_sink(store, "folder/table.csv")
+    assert everything(store) == []
+
+
+def test_a_sink_that_fails_leaves_the_earlier_table_as_it_was(store: Store) -> None:
+    store.put("folder/table.csv", b"n\n1\n")
+    with pytest.raises(pl.exceptions.ComputeError):
+        failing_sink(store, "folder/table.csv")
+    assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n", ["folder/table.csv"])
+
+
+def test_a_sink_that_ends_well_is_there_whole_and_alone(store: Store) -> None:
+    with store.table_target("folder/table.csv") as target:
+        pl.LazyFrame({"n": [1, 2]}).sink_csv(target, **store.polars)
+    assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n2\n", ["folder/table.csv"])
+
+
+def test_on_disk_a_table_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    with store.table_target("table.csv") as target:
+        Path(target).write_bytes(b"n\n1\n")
+        assert store.size("table.csv") is None
+    assert store.get("table.csv") == b"n\n1\n"
+
+
+# --- addresses ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["az://lake", "az://lake/"])
+def test_a_container_without_a_prefix_is_a_lake(azurite: Azurite, url: str) -> None:
+    store = open_store(url, credential(azurite))
+    store.put("without_prefix/object", b"here")
+    assert store.uri("without_prefix/object") == "az://lake/without_prefix/object"
+    assert store.get("without_prefix/object") == b"here"
+    assert store.list("without_prefix/") == ("without_prefix/object",)
+    assert "without_prefix" in store.names("")
+    write_table(store, "without_prefix/t.csv", table())
+    assert read_table(store, "without_prefix/t.csv").collect()["id"].to_list() == ["007"]
+
+
+def test_a_folder_is_the_same_lake_by_its_path_and_by_its_file_address(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "lake")).put("a", b"here")
+    assert open_store(f"file://{tmp_path}/lake").get("a") == b"here"
+    assert open_store(f"file://{tmp_path}/lake").uri("a") == str(tmp_path / "lake" / "a")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/lake", "http://host/lake", "abfss://c@account/lake", "file://lake", "az://", "az:///prefix"])
+def test_an_address_of_no_known_kind_is_refused_with_the_kinds_there_are(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LakeError, match="az://container/prefix") as caught:
+        open_store(url, AzureCredential("account"))
+    assert url in str(caught.value)
+
+
+def test_azure_without_an_account_names_the_settings() -> None:
+    with pytest.raises(LakeError) as caught:
+        open_store("az://lake/prefix")
+    for name in ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN"):
+        assert name in str(caught.value)
+
+
+# --- failures that say what to do ----------------------------------------------------------------------------------------
+
+ACTIONS: dict[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get("a"),
+    "find": lambda store: store.find("a"),
+    "chunks": lambda store: list(store.chunks("a")),
+    "put": lambda store: store.put("a", b"x"),
+    "create": lambda store: store.create("a", b"x"),
+    "write": lambda store: store.write("a", iter([b"x"])),
+    "copy": lambda store: store.copy("a", "b"),
+    "delete": lambda store: store.delete("a"),
+    "list": lambda store: store.list("folder/"),
+    "names": lambda store: store.names(""),
+    "write_table": lambda store: write_table(store, "a.csv", table()),
+    "read_table": lambda store: read_table(store, "a.csv"),
+}
+# a HEAD request bears no reason for its 404, so a missing container can't be told from a missing object
+HEAD_ACTIONS: dict[str, Callable[[Store], object]] = {"size": lambda store: store.size("a"), "head": lambda store: store.head("a", 9)}
+
+
+def table() -> Table:
+    return Table(pl.LazyFrame({"id": ["007"]}), (pl.len().alias("rows"),), Provenance(run_id="run-1"))
+
+
+def told(action: Callable[[Store], object], store: Store) -> LakeError:
+    with pytest.raises(LakeError) as caught:
+        action(store)
+    return caught.value
+
+
+@pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
+def test_a_wrong_key_is_said_and_never_shown(azurite: Azurite, action: str) -> None:
+    store = open_store("az://lake/failures", replace(credential(azurite), key=WRONG_KEY))
+    error = told((ACTIONS | HEAD_ACTIONS)[action], store)
+    assert "refused the credential" in str(error)
+    assert "check the AZURE_STORAGE_ settings" in str(error)
+    assert "az://lake/failures" in str(error)
+    assert WRONG_KEY not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
+def test_a_wrong_sas_is_said_and_never_shown(azurite: Azurite, action: str) -> None:
+    token = azurite.sas_token()
+    wrong = token.replace("sig=", "sig=AAAA")
+    signature = wrong.partition("sig=")[2][:12]
+    error = told((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint, sas=wrong)))
+    assert "refused the credential" in str(error)
+    assert "SAS and its expiry" in str(error)
+    assert signature not in "".join(traceback.format_exception(error))
+
+
+def test_no_credential_at_all_is_said(azurite: Azurite) -> None:
+    anonymous = open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint))
+    assert "refused the credential" in str(told(ACTIONS["get"], anonymous))
+
+
+@pytest.mark.parametrize("key", ["not base64: SECRET123", "SECRET123=="])
+def test_a_key_that_is_no_key_is_said_and_never_shown(azurite: Azurite, key: str) -> None:
+    with pytest.raises(LakeError, match="AZURE_STORAGE_") as caught:
+        open_store("az://lake", AzureCredential(azurite.account, azurite.endpoint, key=key)).list("")
+    assert key not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_container_that_is_not_there_is_named_with_the_command_that_makes_it(azurite: Azurite, action: str) -> None:
+    error = told(ACTIONS[action], open_store("az://nothere/lake", credential(azurite)))
+    assert "az storage container create --name nothere" in str(error)
+    assert azurite.key not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("action", [name for name in ACTIONS | HEAD_ACTIONS if name != "write_table"])
+def test_a_server_that_is_not_there_is_told_within_seconds(azurite: Azurite, action: str) -> None:
+    nowhere = replace(credential(azurite), endpoint=f"http://127.0.0.1:{_free_port()}/{azurite.account}")
+    start = time.monotonic()
+    error = told((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", nowhere))
+    assert time.monotonic() - start < 10
+    assert "can't be reached" in str(error)
+    assert azurite.key not in "".join(traceback.format_exception(error))
+
+
+def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "registry").write_text("a file where a folder is needed", encoding="utf-8")
+    with pytest.raises(OSError, match="registry"):
+        open_store(str(tmp_path)).put("registry/object", b"x")
+
+
+# --- SAS ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mark", ["", "?"])
+def test_a_sas_does_all_that_a_key_does(azurite: Azurite, mark: str) -> None:
+    sas = AzureCredential(azurite.account, azurite.endpoint, sas=mark + azurite.sas_token())
+    store = open_store(f"az://lake/with_sas{len(mark)}", sas)
+    store.put("a", b"1")
+    assert (store.get("a"), store.list(""), store.create("a", b"2")) == (b"1", ("a",), False)
+    store.write("b", iter([b"x" * 9 * MIB, b"y"]))
+    assert store.size("b") == 9 * MIB + 1
+    store.copy("a", "c")
+    store.delete("a")
+    assert store.names("") == ("b", "c")
+    for path in ("t.csv", "t.parquet"):
+        write_table(store, path, table())
+        assert read_table(store, path).collect().rows() == [("007",)]
+
+
+def test_a_credential_never_shows_its_secrets() -> None:
+    shown = repr(open_store("az://lake", AzureCredential("account", key=WRONG_KEY))) + repr(AzureCredential("a", sas="sig=SECRET123"))
+    assert WRONG_KEY not in shown
+    assert "SECRET123" not in shown
+
+
+def test_the_time_is_utc_with_seconds_and_its_zone() -> None:
+    assert utc_now().endswith("+00:00")
+    assert len(utc_now()) == len("2026-01-01T00:00:00+00:00")

@@ -7,7 +7,7 @@ from typing import Any, get_origin
 import dagster as dg
 import polars as pl
 
-from risk_assets.domain.training import TrainedModel
+from risk_assets.domain.model import TrainedModel
 from risk_assets.lake import layout, raw, registry, run_log
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.registry import Champion, ModelVersion

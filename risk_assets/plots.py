@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from risk_assets.domain.metrics import Performance
+from risk_assets.domain.model import Performance
 
 SIZE_INCHES = (5.2, 3.2)
 

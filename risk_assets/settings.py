@@ -76,8 +76,12 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = (f"  {problem['loc'][0]}: {problem['msg']}" for problem in error.errors(include_input=False))
+        lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
         raise ContractError("settings can't be used:\n" + "\n".join(lines)) from None
+
+
+def _variable(field: str) -> str:
+    return field if field.isupper() else f"RISK_{field.upper()}"
 
 
 def _text(path: Path, variable: str) -> str:

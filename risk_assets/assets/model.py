@@ -9,8 +9,9 @@ from risk_assets import plots
 from risk_assets.assets.failures import log_failure
 from risk_assets.assets.raw import OWNERS
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.model import TrainedModel
 from risk_assets.domain.outcomes import labels
-from risk_assets.domain.training import TrainedModel, labelled, train
+from risk_assets.domain.training import labelled, train
 from risk_assets.io_managers import Decision
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store

@@ -1,39 +1,15 @@
 """How well probabilities tell bad accounts from good ones, and how true they are."""
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from sklearn import metrics as sk
 
+from risk_assets.domain.model import CalibrationBin, Performance
 from risk_assets.domain.scorecard import Floats
 
 Labels = npt.NDArray[np.int64]
 CALIBRATION_BINS = 10
 CURVE_POINTS = 100
-
-
-class CalibrationBin(msgspec.Struct, frozen=True):
-    """Rows of similar probability: how many, the mean probability and the share that went bad."""
-
-    rows: int
-    predicted: float
-    observed: float
-
-
-class Performance(msgspec.Struct, frozen=True):
-    """Figures of one model on one labelled set; `calibration_error` is the bins' mean |predicted - observed| by rows."""
-
-    rows: int
-    bad: int
-    accuracy: float
-    roc_auc: float
-    gini: float
-    ks: float
-    brier: float
-    log_loss: float
-    calibration_error: float
-    calibration: tuple[CalibrationBin, ...]
-    roc: tuple[tuple[float, float], ...]
 
 
 def performance(bad: Labels, chance: Floats, threshold: float) -> Performance:

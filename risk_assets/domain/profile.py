@@ -1,36 +1,13 @@
 """What the training data looked like: frozen reference bins, against which later dates are held."""
 
-import msgspec
 import numpy as np
 import pandas as pd
 
 from risk_assets.domain.contract import Contract
+from risk_assets.domain.model import LevelBins, NumberBins, Profile
 from risk_assets.domain.scorecard import Floats
 
 BINS = 10
-
-
-class NumberBins(msgspec.Struct, frozen=True, tag="number"):
-    """Inner edges of a number's bins, the share of training rows in each (edge belongs to the upper bin), and of missing."""
-
-    edges: tuple[float, ...]
-    shares: tuple[float, ...]
-    missing: float
-
-
-class LevelBins(msgspec.Struct, frozen=True, tag="category"):
-    """Each level's share of the training rows, and the share of missing."""
-
-    shares: dict[str, float]
-    missing: float
-
-
-class Profile(msgspec.Struct, frozen=True):
-    """The reference bins of each feature and of the model's own probability."""
-
-    rows: int
-    features: dict[str, NumberBins | LevelBins]
-    score: NumberBins
 
 
 def profile(features: pd.DataFrame, chance: Floats, contract: Contract) -> Profile:

@@ -3,11 +3,9 @@
 import io
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version as library_version
 
 import joblib
-import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,67 +14,16 @@ import polars as pl
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.logistic import compile_logistic, fit_logistic
-from risk_assets.domain.metrics import Labels, Performance, performance
+from risk_assets.domain.metrics import Labels, performance
+from risk_assets.domain.model import Live, Metrics, Origin, TrainedModel
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.policy import Training as TrainingPolicy
-from risk_assets.domain.profile import Profile, profile
-from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, Gate, gates
+from risk_assets.domain.profile import profile
+from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, gates
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
 
 SNAPSHOT = "\x1fsnapshot"
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
-
-
-class Metrics(msgspec.Struct, frozen=True):
-    """What `metrics.json` holds: the candidate on its holdout, and the live model on the same rows where there is one."""
-
-    accuracy: float
-    roc_auc: float
-    gini: float
-    ks: float
-    n_train: int
-    n_test: int
-    random_state: int
-    bad_rate_train: float
-    bad_rate_test: float
-    compiled_difference: float
-    against_direction: tuple[str, ...]
-    holdout: Performance
-    champion_version: str | None
-    champion: Performance | None
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """Where a model comes from: estimator, features and their types, dates, hashes of contract and policy, libraries."""
-
-    estimator: str
-    features: dict[str, str]
-    training_date: str
-    train_dates: tuple[str, ...]
-    holdout_dates: tuple[str, ...]
-    contract: str
-    policy: str
-    libraries: dict[str, str]
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A model before it has a number: its scorecard, figures, reference bins, origin, gates, and the pickled pipeline."""
-
-    scorecard: Scorecard
-    metrics: Metrics
-    profile: Profile
-    origin: Origin
-    gates: tuple[Gate, ...]
-    pipeline: bytes
-
-
-@dataclass(frozen=True)
-class Live:
-    """The live version and its scorecard, against which a candidate is held."""
-
-    version: str
-    scorecard: Scorecard
 
 
 def labelled(

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from risk_assets.domain.errors import LakeError, ModelError
-from risk_assets.domain.profile import Profile
+from risk_assets.domain.model import Live, Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.promotion import Gate
 from risk_assets.domain.scorecard import Scorecard
-from risk_assets.domain.training import Live, Metrics, Origin, TrainedModel
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store, utc_now
 

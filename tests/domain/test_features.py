@@ -72,7 +72,8 @@ def test_spaces_around_a_number_don_t_matter(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "#VALUE!", "1,5", "1 000", "1_000", "0x10", "--1", "1e", "12%", "inf", "-inf", "Infinity", "nan", "NaN", "1e400", "-1e999", "-"]
+    "text",
+    ["x", "#VALUE!", "1,5", "1 000", "1_000", "0x10", "--1", "1e", "12%", "inf", "-inf", "Infinity", "nan", "NaN", "1e400", "-1e999", "-"],
 )
 def test_what_is_no_finite_number_is_unreadable(text: str) -> None:
     assert number(["1", text, "2"]) == [(1, None), (None, "x: unreadable"), (2, None)]
@@ -80,7 +81,14 @@ def test_what_is_no_finite_number_is_unreadable(text: str) -> None:
 
 
 def test_a_decimal_comma_is_read_where_the_contract_says_so() -> None:
-    assert number(["1,5", "-0,25", " 3,0 ", "7", ",5", "1,5e1"], decimal=",") == [(1.5, None), (-0.25, None), (3, None), (7, None), (0.5, None), (15, None)]
+    assert number(["1,5", "-0,25", " 3,0 ", "7", ",5", "1,5e1"], decimal=",") == [
+        (1.5, None),
+        (-0.25, None),
+        (3, None),
+        (7, None),
+        (0.5, None),
+        (15, None),
+    ]
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1.234,5", "1,234.5", "1.234"])
@@ -180,7 +188,9 @@ def test_a_line_that_ended_early_is_kept_and_says_so() -> None:
 
 def test_several_issues_are_joined_in_the_order_of_the_columns() -> None:
     how = contract({"x": NUMBER, "y": NUMBER | {"max": 1}, "k": CATEGORY | {"required": True}})
-    frame = snapshot({"id": ["a", "a", "b"], "x": ["?", "1", "1"], "y": ["2", "1", "2"], "k": ["", "u", "u"]}, ragged=["line: odd", None, None])
+    frame = snapshot(
+        {"id": ["a", "a", "b"], "x": ["?", "1", "1"], "y": ["2", "1", "2"], "k": ["", "u", "u"]}, ragged=["line: odd", None, None]
+    )
     assert run(frame, how)["issues"].to_list() == [
         "line: odd; account_id: repeated; x: unreadable; y: above 1; k: missing",
         "account_id: repeated",

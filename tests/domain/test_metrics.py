@@ -34,7 +34,9 @@ def test_a_tie_between_bad_and_good_is_half_right() -> None:
     assert figures([0, 1, 1, 0], [0.5, 0.5, 0.9, 0.1]).roc_auc == pytest.approx(3.5 / 4, abs=1e-15)
 
 
-@pytest.mark.parametrize(("threshold", "accuracy"), [(0.05, 2 / 4), (0.1, 2 / 4), (0.35, 3 / 4), (0.36, 2 / 4), (0.8, 3 / 4), (0.81, 2 / 4)])
+@pytest.mark.parametrize(
+    ("threshold", "accuracy"), [(0.05, 2 / 4), (0.1, 2 / 4), (0.35, 3 / 4), (0.36, 2 / 4), (0.8, 3 / 4), (0.81, 2 / 4)]
+)
 def test_accuracy_predicts_bad_from_the_threshold_on(threshold: float, accuracy: float) -> None:
     assert figures(BAD, CHANCE, threshold).accuracy == accuracy
 

@@ -113,7 +113,9 @@ SHAPES = st.one_of(
     st.builds(Line, FLOATS, FLOATS, FLOATS),
     st.builds(lambda table, *rest: Levels(tuple(table), tuple(table.values()), *rest), LEVELS, FLOATS, FLOATS),
 )
-CARDS = st.builds(Scorecard, st.just("logistic"), FLOATS, st.lists(st.builds(Term, st.text(), SHAPES, FLOATS, st.text()), max_size=4).map(tuple))
+CARDS = st.builds(
+    Scorecard, st.just("logistic"), FLOATS, st.lists(st.builds(Term, st.text(), SHAPES, FLOATS, st.text()), max_size=4).map(tuple)
+)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)

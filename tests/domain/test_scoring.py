@@ -46,7 +46,9 @@ def predicted(rows: Sequence[Mapping[str, object]], card: Scorecard, how: Policy
     return found
 
 
-@pytest.mark.parametrize(("good_to_bad", "expected"), [(50, 600), (100, 620), (25, 580), (200, 640), (50 / 16, 520), (1, 487), (1 / 50, 374)])
+@pytest.mark.parametrize(
+    ("good_to_bad", "expected"), [(50, 600), (100, 620), (25, 580), (200, 640), (50 / 16, 520), (1, 487), (1 / 50, 374)]
+)
 def test_600_points_are_odds_of_50_to_1_and_20_more_double_them(good_to_bad: float, expected: int) -> None:
     # 600 + 20 log2(1 / 50) = 487.1; 600 + 20 log2(1 / 2500) = 374.2
     assert points(np.array([-math.log(good_to_bad)]), Points()).tolist() == [expected]
@@ -178,6 +180,7 @@ def test_an_absurd_number_in_one_row_doesn_t_stop_the_others(issue: str | None) 
     found = predicted([{"f0": 0.0, "f1": 0.0}, {"f0": 1e308, "f1": 1e308, "issues": issue}, {"f0": 1.0, "f1": 0.0}], card, policy())
     assert found["account_id"].to_list() == ["a0", "a1", "a2"]
     assert found["probability"].to_list()[::2] == pytest.approx([0.5, 1 / (1 + math.exp(-10))], rel=1e-14)
+    assert not found["probability"].is_nan().any()
 
 
 # Eighths are exact in binary, so that ties are ties.
@@ -194,9 +197,7 @@ def books(draw: st.DrawFn) -> tuple[Scorecard, list[dict[str, Any]]]:
     """Return a card and rows for it, some with missing values, levels never seen, and issues."""
     shapes = draw(st.lists(SHAPES, min_size=1, max_size=5))
     terms = tuple(Term(f"f{at}", shape, draw(EIGHTHS), f"why f{at}") for at, shape in enumerate(shapes))
-    values = {
-        term.feature: st.none() | (EIGHTHS if isinstance(term.shape, Line) else st.sampled_from([*"uvwx", ""])) for term in terms
-    }
+    values = {term.feature: st.none() | (EIGHTHS if isinstance(term.shape, Line) else st.sampled_from([*"uvwx", ""])) for term in terms}
     row = st.fixed_dictionaries(values | {"issues": st.sampled_from([None, None, None, "f0: unreadable"])})
     return Scorecard("logistic", draw(EIGHTHS), terms), draw(st.lists(row, min_size=1, max_size=20))
 

@@ -34,6 +34,12 @@ def everything(store: Store) -> list[str]:
     return sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*") if path.is_file())
 
 
+def settled(store: Store) -> dict[str, bytes]:
+    """Return all that lies in a store half a second later: polars may finish a write after it has raised."""
+    time.sleep(0.5)
+    return {path: store.get(path) for path in everything(store)}
+
+
 def breaking(chunks: int, size: int) -> Iterator[bytes]:
     for _ in range(chunks):
         yield b"x" * size
@@ -147,16 +153,23 @@ def test_an_empty_source_writes_an_empty_object(store: Store) -> None:
 
 
 def test_a_sink_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(pl.exceptions.ComputeError):
+    with pytest.raises(SourceBrokeError):
         failing_sink(store, "folder/table.csv")
-    assert everything(store) == []
+    assert settled(store) == {}
+
+
+@pytest.mark.parametrize("path", ["folder/table.csv", "folder/table.parquet"])
+def test_a_sink_that_fails_at_its_first_row_leaves_nothing(store: Store, path: str) -> None:
+    with pytest.raises(LakeError):
+        write_table(store, path, replace(table(), frame=pl.LazyFrame({"id": ["no number"]}).with_columns(pl.col("id").cast(pl.Int64))))
+    assert settled(store) == {}
 
 
 def test_a_sink_that_fails_leaves_the_earlier_table_as_it_was(store: Store) -> None:
     store.put("folder/table.csv", b"n\n1\n")
-    with pytest.raises(pl.exceptions.ComputeError):
+    with pytest.raises(SourceBrokeError):
         failing_sink(store, "folder/table.csv")
-    assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n", ["folder/table.csv"])
+    assert settled(store) == {"folder/table.csv": b"n\n1\n"}
 
 
 def test_a_sink_that_ends_well_is_there_whole_and_alone(store: Store) -> None:
@@ -176,16 +189,16 @@ def test_on_disk_a_table_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
 # --- addresses ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("url", ["az://lake", "az://lake/"])
-def test_a_container_without_a_prefix_is_a_lake(azurite: Azurite, url: str) -> None:
+@pytest.mark.parametrize(("url", "folder"), [("az://lake", "rootless"), ("az://lake/", "with_slash")])
+def test_a_container_without_a_prefix_is_a_lake(azurite: Azurite, url: str, folder: str) -> None:
     store = open_store(url, credential(azurite))
-    store.put("without_prefix/object", b"here")
-    assert store.uri("without_prefix/object") == "az://lake/without_prefix/object"
-    assert store.get("without_prefix/object") == b"here"
-    assert store.list("without_prefix/") == ("without_prefix/object",)
-    assert "without_prefix" in store.names("")
-    write_table(store, "without_prefix/t.csv", table())
-    assert read_table(store, "without_prefix/t.csv").collect()["id"].to_list() == ["007"]
+    store.put(f"{folder}/object", b"here")
+    assert store.uri(f"{folder}/object") == f"az://lake/{folder}/object"
+    assert store.get(f"{folder}/object") == b"here"
+    assert store.list(f"{folder}/") == (f"{folder}/object",)
+    assert folder in store.names("")
+    write_table(store, f"{folder}/t.csv", table())
+    assert read_table(store, f"{folder}/t.csv").collect()["id"].to_list() == ["007"]
 
 
 def test_a_folder_is_the_same_lake_by_its_path_and_by_its_file_address(tmp_path: Path) -> None:
@@ -254,7 +267,9 @@ def test_a_wrong_sas_is_said_and_never_shown(azurite: Azurite, action: str) -> N
     token = azurite.sas_token()
     wrong = token.replace("sig=", "sig=AAAA")
     signature = wrong.partition("sig=")[2][:12]
-    error = told((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint, sas=wrong)))
+    error = told(
+        (ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint, sas=wrong))
+    )
     assert "refused the credential" in str(error)
     assert "SAS and its expiry" in str(error)
     assert signature not in "".join(traceback.format_exception(error))
@@ -279,27 +294,21 @@ def test_a_container_that_is_not_there_is_named_with_the_command_that_makes_it(a
     assert azurite.key not in "".join(traceback.format_exception(error))
 
 
-@pytest.mark.parametrize("action", [name for name in ACTIONS | HEAD_ACTIONS if name != "write_table"])
+@pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
 def test_a_server_that_is_not_there_is_told_within_seconds(azurite: Azurite, action: str) -> None:
     nowhere = replace(credential(azurite), endpoint=f"http://127.0.0.1:{_free_port()}/{azurite.account}")
     start = time.monotonic()
     error = told((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", nowhere))
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 5
     assert "can't be reached" in str(error)
     assert azurite.key not in "".join(traceback.format_exception(error))
-
-
-def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
-    (tmp_path / "registry").write_text("a file where a folder is needed", encoding="utf-8")
-    with pytest.raises(OSError, match="registry"):
-        open_store(str(tmp_path)).put("registry/object", b"x")
 
 
 # --- SAS ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mark", ["", "?"])
-def test_a_sas_does_all_that_a_key_does(azurite: Azurite, mark: str) -> None:
+def test_a_sas_reads_writes_lists_copies_sinks_and_scans(azurite: Azurite, mark: str) -> None:
     sas = AzureCredential(azurite.account, azurite.endpoint, sas=mark + azurite.sas_token())
     store = open_store(f"az://lake/with_sas{len(mark)}", sas)
     store.put("a", b"1")
@@ -307,8 +316,7 @@ def test_a_sas_does_all_that_a_key_does(azurite: Azurite, mark: str) -> None:
     store.write("b", iter([b"x" * 9 * MIB, b"y"]))
     assert store.size("b") == 9 * MIB + 1
     store.copy("a", "c")
-    store.delete("a")
-    assert store.names("") == ("b", "c")
+    assert store.names("") == ("a", "b", "c")
     for path in ("t.csv", "t.parquet"):
         write_table(store, path, table())
         assert read_table(store, path).collect().rows() == [("007",)]

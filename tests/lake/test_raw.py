@@ -1,0 +1,282 @@
+"""What must hold of raw files: kept byte for byte, read as text, measured, and never lost to a later landing."""
+
+import hashlib
+import io
+import json
+import zipfile
+
+import pytest
+
+from risk_assets.domain.errors import LakeError, LandingError
+from risk_assets.domain.features import RAGGED
+from risk_assets.lake import layout, raw
+from risk_assets.lake.landing import find
+from risk_assets.lake.raw import Landed
+from risk_assets.lake.store import Store
+from risk_assets.lake.table import Manifest, Provenance, require_manifest
+
+DATE = "2026-01-01"
+FILE, FOLDER = f"accounts_{DATE}.csv", f"accounts_{DATE}"
+PATH = f"raw/{FILE}"
+COLUMNS = ("id", "age")
+
+
+def land_and_keep(store: Store, landing: Store, content: bytes | dict[str, bytes], run_id: str = "run-1") -> Manifest:
+    """Put a file, or a folder of shards, where a source system drops it, and keep it."""
+    for old in (*landing.list(f"{FOLDER}/"), *(name for name in landing.names("") if name == FILE)):
+        landing.delete(old)
+    parts = {FILE: content} if isinstance(content, bytes) else {f"{FOLDER}/{name}": piece for name, piece in content.items()}
+    for name, piece in parts.items():
+        landing.put(name, piece)
+    return raw.keep(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id=run_id))
+
+
+def rows(store: Store) -> list[tuple[str, ...]]:
+    return raw.scan(store, PATH).drop(RAGGED).collect().rows()
+
+
+def marks(store: Store) -> list[str | None]:
+    return raw.scan(store, PATH).collect()[RAGGED].to_list()
+
+
+WRITTEN = {
+    "plain": (b"id,age\n007,41\n008,\n", [("007", "41"), ("008", "")]),
+    "BOM": (b"\xef\xbb\xbfid,age\n007,41\n", [("007", "41")]),
+    "CRLF": (b"id,age\r\n007,41\r\n008,\r\n", [("007", "41"), ("008", "")]),
+    "CR": (b"id,age\r007,41\r008,42\r", [("007", "41"), ("008", "42")]),
+    "semicolon": (b"id;age\n007;4,1\n", [("007", "4,1")]),
+    "tab": (b"id\tage\n007\t41\n", [("007", "41")]),
+    "bar": (b"id|age\n007|41\n", [("007", "41")]),
+    "quoted line ends": (b'id,age\n007,"4\n1"\n008,"\n\n"\n', [("007", "4\n1"), ("008", "\n\n")]),
+    "quoted separators and quotes": (b'id,age\n"0,7","say ""no"""\n', [("0,7", 'say "no"')]),
+    "no last line end": (b"id,age\n007,41\n008,42", [("007", "41"), ("008", "42")]),
+    "CRLF without the last": (b"id,age\r\n007,41\r\n008,42", [("007", "41"), ("008", "42")]),
+    "BOM, quotes, semicolon, CRLF": (b'\xef\xbb\xbf"id";"age"\r\n"007";"4\r\n1"\r\n', [("007", "4\r\n1")]),
+    "a header alone": (b"id,age\n", []),
+    "a header alone, without line end": (b"id,age", []),
+    "a header with a line end in a name": (b'id,"age\nin years"\n007,41\n', [("007", "41")]),
+    "letters beyond ASCII": ("id,age\n007,Zürich €\n".encode(), [("007", "Zürich €")]),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_file_is_kept_byte_for_byte_and_read_as_text(store: Store, landing: Store, name: str) -> None:
+    content, expected = WRITTEN[name]
+    manifest = land_and_keep(store, landing, content)
+    assert store.get(PATH) == content
+    assert manifest.facts["sha256"] == hashlib.sha256(content).hexdigest()
+    assert (manifest.rows, manifest.parts) == (len(expected), {PATH: len(content)})
+    assert (manifest.facts["short_lines"], manifest.facts["long_lines"]) == (0, 0)
+    assert rows(store) == expected
+    assert marks(store) == [None] * len(expected)
+
+
+def test_the_manifest_says_where_a_file_came_from_and_how_it_is_written(store: Store, landing: Store) -> None:
+    manifest = land_and_keep(store, landing, b"id;age\r007;41\r")
+    assert (manifest.facts["source"], manifest.facts["separator"], manifest.facts["eol"]) == (landing.uri(FILE), ";", "\r")
+    assert manifest.columns == ("id", "age")
+    assert require_manifest(store, PATH) == manifest
+
+
+def test_lines_with_too_few_or_too_many_fields_are_counted_and_marked(store: Store, landing: Store) -> None:
+    manifest = land_and_keep(store, landing, b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n\n5,6,7\n6")
+    assert (manifest.rows, manifest.facts["short_lines"], manifest.facts["long_lines"]) == (6, 3, 1)
+    few, many = "line: too few fields", "line: too many fields"
+    assert marks(store) == [None, few, many, few, None, few]
+    assert [row[0] for row in rows(store)] == ["1", "2", "3", "", "5", "6"]
+
+
+def test_long_lines_are_marked_where_no_line_is_short(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, b'id,age\n1,2\n2,3,4\n3,"4,5"\n')
+    assert marks(store) == [None, "line: too many fields", None]
+
+
+def test_a_line_whose_first_field_too_many_is_empty_is_marked_too(store: Store, landing: Store) -> None:
+    manifest = land_and_keep(store, landing, b"id,age\n1,2\n2,3,,4\n")
+    assert manifest.facts["long_lines"] == 1
+    assert marks(store) == [None, "line: too many fields"]
+
+
+def test_landing_the_same_bytes_again_changes_nothing(store: Store, landing: Store) -> None:
+    first = land_and_keep(store, landing, b"id,age\n1,2\n", "run-1")
+    written = store.get(layout.manifest(PATH))
+    assert land_and_keep(store, landing, b"id,age\n1,2\n", "run-2") == first
+    assert store.get(layout.manifest(PATH)) == written
+    assert store.list("") == (PATH, layout.manifest(PATH))
+
+
+def test_other_bytes_take_the_place_of_the_earlier_ones_which_are_kept(store: Store, landing: Store) -> None:
+    contents = [b"id,age\n1,2\n", b"id,age\n1,3\n2,2\n", b"id;age\n9;9\n"]
+    for number, content in enumerate(contents):
+        land_and_keep(store, landing, content, f"run-{number}")
+    assert store.get(PATH) == contents[2]
+    assert rows(store) == [("9", "9")]
+    for earlier in contents[:2]:
+        assert store.get(f"raw/superseded/{hashlib.sha256(earlier).hexdigest()[:12]}/{FILE}") == earlier
+    assert len(store.list("raw/superseded/")) == 2
+
+
+def test_a_file_that_was_superseded_may_come_back(store: Store, landing: Store) -> None:
+    first, second = b"id,age\n1,2\n", b"id,age\n1,3\n"
+    for number, content in enumerate([first, second, first]):
+        land_and_keep(store, landing, content, f"run-{number}")
+    assert store.get(PATH) == first
+    assert store.get(layout.superseded(PATH, hashlib.sha256(second).hexdigest())) == second
+
+
+def test_a_kept_file_that_was_cut_short_is_mended_by_landing_it_again(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, b"id,age\n1,2\n")
+    store.put(PATH, b"id,age\n")
+    with pytest.raises(LakeError, match="is not what its manifest says"):
+        raw.scan(store, PATH)
+    land_and_keep(store, landing, b"id,age\n1,2\n")
+    assert rows(store) == [("1", "2")]
+
+
+def test_a_damaged_manifest_is_mended_by_landing_the_file_again(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, b"id,age\n1,2\n")
+    store.put(layout.manifest(PATH), b"{")
+    with pytest.raises(LakeError, match="materialize the partition"):
+        raw.scan(store, PATH)
+    land_and_keep(store, landing, b"id,age\n1,2\n")
+    assert rows(store) == [("1", "2")]
+
+
+# --- shards ------------------------------------------------------------------------------------------------------------
+
+
+def test_shards_are_kept_and_read_in_the_order_of_their_names(store: Store, landing: Store) -> None:
+    shards = {"part-2.csv": b"id,age\n3,30\n", "part-10.csv": b"id,age\n2,20", "part-1.csv": b"id,age\n1,10\n"}
+    manifest = land_and_keep(store, landing, shards)
+    assert rows(store) == [("1", "10"), ("2", "20"), ("3", "30")]
+    assert manifest.rows == 3
+    assert manifest.parts == {f"raw/{FOLDER}/{name}": len(shards[name]) for name in ("part-1.csv", "part-10.csv", "part-2.csv")}
+    assert {path.rpartition("/")[2]: store.get(path) for path in store.list(f"raw/{FOLDER}/")} == shards
+    assert manifest.facts["source"] == landing.uri(FOLDER)
+
+
+def test_a_short_line_in_the_second_shard_is_marked_there(store: Store, landing: Store) -> None:
+    manifest = land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n2,20\n", "b.csv": b"id,age\n3,30\n4\n5,50,0\n"})
+    assert (manifest.rows, manifest.facts["short_lines"], manifest.facts["long_lines"]) == (5, 1, 1)
+    assert marks(store) == [None, None, None, "line: too few fields", "line: too many fields"]
+
+
+def test_a_folder_of_one_shard_is_one_file(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, {"part-1.csv": b"id,age\n1,10\n"})
+    assert (store.get(PATH), rows(store)) == (b"id,age\n1,10\n", [("1", "10")])
+
+
+@pytest.mark.parametrize("other", [b"id,years\n2,20\n", b"id;age\n2;20\n", b"age,id\n20,2\n", b"id,age\r2,20\r"])
+def test_shards_that_are_written_differently_are_refused_and_the_shard_is_named(store: Store, landing: Store, other: bytes) -> None:
+    with pytest.raises(LandingError, match=r"accounts_2026-01-01/b\.csv has another header"):
+        land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": other})
+    assert store.list("") == ()
+
+
+@pytest.mark.parametrize("first", ["file", "shards"])
+def test_a_file_and_shards_take_each_others_place(store: Store, landing: Store, first: str) -> None:
+    contents: dict[str, bytes | dict[str, bytes]] = {
+        "file": b"id,age\n1,1\n",
+        "shards": {"a.csv": b"id,age\n2,2\n", "b.csv": b"id,age\n3,3\n"},
+    }
+    expected = {"file": [("1", "1")], "shards": [("2", "2"), ("3", "3")]}
+    second = "shards" if first == "file" else "file"
+    land_and_keep(store, landing, contents[first])
+    land_and_keep(store, landing, contents[second])
+    assert rows(store) == expected[second]
+    kept = [store.get(path) for path in store.list("raw/") if "superseded" in path]
+    whole = contents[first]
+    assert kept == ([whole] if isinstance(whole, bytes) else list(whole.values()))
+
+
+def test_superseded_shards_are_kept_where_superseded_files_are(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, {"a.csv": b"id,age\n2,2\n", "b.csv": b"id,age\n3,3\n"})
+    land_and_keep(store, landing, b"id,age\n1,1\n")
+    assert [store.get(path) for path in store.list("raw/superseded/")] == [b"id,age\n2,2\n", b"id,age\n3,3\n"]
+
+
+def test_fewer_shards_leave_none_of_the_earlier_in_the_partition(store: Store, landing: Store) -> None:
+    shard = b"id,age\n%d,1\n"
+    land_and_keep(store, landing, {f"{name}.csv": shard % number for number, name in enumerate("abc")})
+    land_and_keep(store, landing, {f"{name}.csv": shard % (number + 7) for number, name in enumerate("ab")})
+    assert rows(store) == [("7", "1"), ("8", "1")]
+
+
+def test_one_file_of_the_same_bytes_as_all_shards_together_is_another_landing(store: Store, landing: Store) -> None:
+    shards = {"a.csv": b"id,age\n1,10\n", "b.csv": b"id,age\n2,20\n"}
+    land_and_keep(store, landing, shards)
+    land_and_keep(store, landing, b"".join(shards.values()))
+    assert rows(store) == [("1", "10"), ("id", "age"), ("2", "20")]
+
+
+def test_shards_of_the_same_name_in_two_folders_lose_no_row(store: Store, landing: Store) -> None:
+    land_and_keep(store, landing, {"north/part.csv": b"id,age\n1,10\n", "south/part.csv": b"id,age\n2,20\n"})
+    assert rows(store) == [("1", "10"), ("2", "20")]
+
+
+# --- no CSV ------------------------------------------------------------------------------------------------------------
+
+
+def packed() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("accounts.csv", "id,age\n1,2\n")
+    return buffer.getvalue()
+
+
+NO_CSV = {
+    "empty": b"",
+    "a BOM alone": b"\xef\xbb\xbf",
+    "UTF-16": "id,age\n1,2\n".encode("utf-16"),
+    "UTF-16 without BOM": "id,age\n1,2\n".encode("utf-16-le"),
+    "zip": packed(),
+    "Latin-1 header": "id,größe\n1,2\n".encode("latin-1"),
+    "an open quote in the header": b'id,"age\n1,2\n',
+    "an open quote at the end": b'id,age\n1,2\n2,"3\n',
+}
+
+
+@pytest.mark.parametrize("what", NO_CSV)
+def test_what_is_no_csv_is_refused_and_makes_no_partition(store: Store, landing: Store, what: str) -> None:
+    with pytest.raises(LandingError, match=FILE):
+        land_and_keep(store, landing, NO_CSV[what])
+    with pytest.raises(LakeError):
+        raw.scan(store, PATH)
+
+
+@pytest.mark.parametrize("what", NO_CSV)
+def test_what_is_no_csv_writes_nothing(store: Store, landing: Store, what: str) -> None:
+    with pytest.raises(LandingError):
+        land_and_keep(store, landing, NO_CSV[what])
+    assert store.list("") == ()
+
+
+@pytest.mark.parametrize("what", NO_CSV)
+def test_what_is_no_csv_leaves_the_earlier_landing_in_place(store: Store, landing: Store, what: str) -> None:
+    land_and_keep(store, landing, b"id,age\n1,10\n")
+    with pytest.raises(LandingError):
+        land_and_keep(store, landing, NO_CSV[what])
+    assert rows(store) == [("1", "10")]
+
+
+def test_a_refused_shard_is_named(store: Store, landing: Store) -> None:
+    with pytest.raises(LandingError, match=r"b\.csv ends inside an open quote"):
+        land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": b'id,age\n2,"20\n'})
+    with pytest.raises(LakeError):
+        raw.scan(store, PATH)
+
+
+def test_a_file_larger_than_a_block_is_counted_as_it_is_read(store: Store, landing: Store) -> None:
+    lines = [f"{number:07d},{number % 90}" if number % 50_000 else f"{number:07d}" for number in range(400_000)]
+    content = ("id,age\n" + "\n".join(lines)).encode()
+    manifest = land_and_keep(store, landing, content)
+    assert (manifest.rows, manifest.facts["short_lines"]) == (400_000, 8)
+    scanned = raw.scan(store, PATH).collect()
+    assert scanned["id"].to_list() == [f"{number:07d}" for number in range(400_000)]
+    assert [number for number, mark in enumerate(scanned[RAGGED]) if mark] == list(range(0, 400_000, 50_000))
+    assert json.loads(store.get(layout.manifest(PATH)))["rows"] == 400_000
+
+
+def test_the_source_of_one_file_is_the_file_and_of_shards_their_folder(landing: Store) -> None:
+    assert Landed(landing, ("a.csv",), ()).source == landing.uri("a.csv")
+    assert Landed(landing, ("f/a.csv", "f/b.csv"), ()).source == landing.uri("f")

@@ -1,0 +1,198 @@
+"""The `risk` command as a person uses it: a process of its own, in a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.azurite.server import Azurite
+from tests.conftest import ROOT
+
+RISK = Path(sys.executable).with_name("risk")
+COMMANDS = ("demo", "contract", "contract infer", "land", "run", "outcomes", "train", "models", "live", "log", "ui")
+
+Risk = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with the contract, the policy and an empty landing folder."""
+    shutil.copytree(ROOT / "data", tmp_path / "data", ignore=shutil.ignore_patterns("landing"))
+    (tmp_path / "data/landing").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def risk(folder: Path) -> Risk:
+    """Run the command in the folder."""
+
+    def run(*arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
+        done = subprocess.run(
+            [RISK, *arguments], cwd=folder, env=kept | settings, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def sample(name: str) -> Path:
+    return ROOT / "data/landing" / name
+
+
+def land_labelled(risk: Risk, days: int) -> None:
+    for day in range(1, days + 1):
+        risk("land", sample(f"accounts_2026-01-0{day}.csv"), "--date", f"2026-01-0{day}")
+        risk("land", sample(f"outcomes_2026-01-0{day}.csv"), "--date", f"2026-01-0{day}", "--outcomes")
+
+
+def test_every_command_tells_what_it_does(risk: Risk) -> None:
+    for command in COMMANDS:
+        assert "Usage: risk" in risk(*command.split(), "--help").stdout
+
+
+def test_from_landed_files_to_a_live_model_predictions_and_the_log(risk: Risk, folder: Path) -> None:
+    land_labelled(risk, 3)
+    risk("land", sample("accounts_2026-01-04.csv"), "--date", "2026-01-04")
+    trained = risk("train", "2026-01-03")
+    assert "model_v001 (live)" in trained.stdout
+
+    scored = risk("run", "2026-01-04")
+    assert "2026-01-04" in scored.stdout and "300" in scored.stdout
+    assert (folder / "lakehouse/curated/accounts_2026-01-04_predictions.csv").exists()
+    assert "model_v001" in risk("models").stdout
+    assert "the newest version that passed the gates" in risk("live").stdout
+    assert "daily_scoring" in risk("log").stdout
+
+
+def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Risk, folder: Path) -> None:
+    land_labelled(risk, 2)
+    risk("train", "2026-01-02")
+    risk("land", sample("accounts_2026-01-04.csv"), "--date", "2026-01-04")
+    done = risk("run", "2026-01-02", "--until", "2026-01-04", code=1)
+    assert "2026-01-03 failed: no accounts for 2026-01-03" in done.stderr.replace("\n", " ")
+    predicted = sorted(path.name for path in (folder / "lakehouse/curated").glob("*predictions.csv"))
+    assert predicted == ["accounts_2026-01-02_predictions.csv", "accounts_2026-01-04_predictions.csv"]
+    log = (folder / "lakehouse/logs/batch_runs_log.csv").read_text(encoding="utf-8")
+    assert log.count(",success,") == 2
+    assert log.count(",failure,") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("run", "2026-01-01"), 1, "no accounts for 2026-01-01"),
+        (("run", "2025-01-01"), 1, "RISK_START_DATE"),
+        (("run", "2026-01-05", "--until", "2026-01-01"), 2, "is before"),
+        (("run", "2026-01-05", "--until", "soon"), 2, "is no date"),
+        (("train", "2025-01-01"), 2, "RISK_START_DATE"),
+        (("train", "2026-01-01"), 1, "has both features and outcomes"),
+        (("live",), 1, "no model is live yet"),
+        (("live", "--at", "2020-01-01"), 1, "no version was live"),
+        (("demo",), 1, "nothing to show"),
+        (("land", "nowhere.csv", "--date", "2026-01-01"), 2, "does not exist"),
+        (("land", "data/policy.yml"), 2, "either --date"),
+        (("contract", "infer", "data/policy.yml", "--id", "ID", "--target", "T"), 1, "ID"),
+    ],
+)
+def test_wrong_use_is_told_with_what_to_do(risk: Risk, arguments: tuple[str, ...], code: int, says: str) -> None:
+    done = risk(*arguments, code=code)
+    assert says in " ".join((done.stdout + done.stderr).replace("│", " ").split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
+        ({"RISK_LAKE": "ftp://somewhere"}, "is no address of a lake"),
+        ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
+        ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),
+    ],
+)
+def test_wrong_settings_are_told_with_what_to_do(risk: Risk, settings: dict[str, str], says: str) -> None:
+    done = risk("run", "2026-01-01", code=1, **settings)
+    assert says in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_storage_account_that_cannot_be_reached_is_told(risk: Risk) -> None:
+    nobody = "AccountName=devstoreaccount1;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:9/devstoreaccount1"
+    done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=nobody)
+    assert "storage can't be reached" in " ".join(done.stderr.split())
+
+
+def test_a_file_with_its_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Path) -> None:
+    wide = folder / "wide.csv"
+    rows = sample("accounts_2026-01-01.csv").read_text(encoding="utf-8").splitlines()
+    wide.write_bytes(("\ufeff" + "\r\n".join([rows[0] + ",defaulted", *[f"{row},1" for row in rows[1:]]])).encode())
+    risk("land", wide, "--date", "2026-01-01")
+    assert (folder / "data/landing/accounts_2026-01-01.csv").read_bytes() == wide.read_bytes()
+    outcomes = (folder / "data/landing/outcomes_2026-01-01.csv").read_text(encoding="utf-8").splitlines()
+    assert outcomes == ["account_id,defaulted", *[f"{row.split(',')[0]},1" for row in rows[1:]]]
+    refused = risk("land", wide, "--date", "2026-01-01", code=1)
+    assert "--replace" in refused.stderr
+    risk("land", wide, "--date", "2026-01-01", "--replace")
+
+
+def foreign_file(path: Path, rows: int) -> None:
+    """A team's own file: BOM, `;`, CRLF, quoted ids with leading zeros, odd names, codes for missing, Good/Bad."""
+    lines = ['"";"client id";"net.income";"age-band";"months late";"outcome"']
+    for number in range(rows):
+        late = 99 if number % 50 == 0 else number * 7 % 5
+        bad = "Bad" if (number * 7 % 5) >= 3 and number % 3 else "Good"
+        band = ("18-30", "31-50", "51+")[number % 3]
+        lines.append(f'"{number}";"{number:06d}";{1000 + number * 13 % 900};{band};{late};{bad}')
+    path.write_bytes(b"\xef\xbb\xbf" + ("\r\n".join(lines) + "\r\n").encode())
+
+
+def bring_own_data(risk: Risk, folder: Path, **settings: str) -> None:
+    """The README's five commands, with a file that nobody prepared."""
+    foreign_file(folder / "own.csv", 3000)
+    risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", **settings)
+    own = {**settings, "RISK_CONTRACT": "own.yml"}
+    risk("land", "own.csv", "--from", "2026-02-01", "--days", "10", **own)
+    assert "model_v001 (live)" in risk("train", "2026-02-08", **own).stdout
+    done = risk("run", "2026-02-09", "--until", "2026-02-10", **own)
+    assert done.stdout.count("300") >= 4
+
+
+def test_a_teams_own_file_is_served_on_disk(risk: Risk, folder: Path) -> None:
+    bring_own_data(risk, folder, RISK_LAKE="file://" + str(folder / "own lake"), RISK_LANDING=str(folder / "own landing"))
+    contract = (folder / "own.yml").read_text(encoding="utf-8")
+    assert "Bad" in contract and "months late" in contract
+    lines = (folder / "own lake/curated/accounts_2026-02-10_predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[1].startswith("002700,")
+    assert len(lines) == 301
+
+
+def test_a_teams_own_file_is_served_on_azurite(risk: Risk, folder: Path, azurite: Azurite) -> None:
+    azurite.create_container("own")
+    bring_own_data(
+        risk, folder,
+        RISK_LAKE="az://own/book", RISK_LANDING="az://own/landing", AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string,
+    )  # fmt: skip
+    assert not (folder / "lakehouse").exists()
+
+
+def test_an_inferred_contract_is_never_written_over_edits(risk: Risk, folder: Path) -> None:
+    foreign_file(folder / "own.csv", 300)
+    (folder / "own.yml").write_text("edited\n", encoding="utf-8")
+    done = risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", code=1)
+    assert "is there already" in done.stderr
+    assert (folder / "own.yml").read_text(encoding="utf-8") == "edited\n"
+
+
+def test_the_demo_runs_the_sample_book_and_shows_what_it_made(risk: Risk, folder: Path) -> None:
+    for kind, last in (("accounts", 8), ("outcomes", 6)):
+        for day in range(1, last + 1):
+            name = f"{kind}_2026-01-{day:02d}.csv"
+            shutil.copy(sample(name), folder / "data/landing" / name)
+    shown = risk("demo").stdout
+    for text in ("Snapshots", "2026-01-08", "model_v001 (live)", "AUC", "The 10 riskiest accounts of 2026-01-08", "What to do next", "make ui"):
+        assert text in shown

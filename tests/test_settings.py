@@ -1,0 +1,243 @@
+"""What must hold of settings: read from the environment, secrets never shown, mistakes named, Azure reached by its own names."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from azure.identity import DefaultAzureCredential
+from dagster._core.remote_representation.external_data import RepositorySnap
+
+from risk_assets.domain.errors import ContractError, LakeError
+from risk_assets.lake.store import AzureCredential
+from risk_assets.resources import Lakehouse, azure_blob, credential_of
+from risk_assets.settings import Settings, load_settings
+from tests.azurite.server import Azurite
+from tests.conftest import ROOT
+
+KEY = "U0VDUkVUMTIz"  # SECRET123 in base64
+SAS = "sv=2026-02-06&ss=b&srt=sco&sp=rl&sig=SECRET123%2F%3D"
+REAL = f"DefaultEndpointsProtocol=https;AccountName=team;AccountKey={KEY}==;EndpointSuffix=core.windows.net"
+VARIABLES = ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE")
+AZURE = ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")
+
+Set = Callable[..., Settings]
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
+    """Set variables in an empty environment and an empty folder, and load the settings."""
+    for name in (*(f"RISK_{name}" for name in VARIABLES), *(f"AZURE_STORAGE_{name}" for name in AZURE), "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def load(**variables: str) -> Settings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return load_settings()
+
+    return load
+
+
+def credential(settings: Settings) -> AzureCredential:
+    found = settings.credential()
+    assert found is not None
+    return found
+
+
+# --- read --------------------------------------------------------------------------------------------------------------
+
+
+def test_without_any_variable_all_lies_below_the_working_directory(loaded: Set, tmp_path: Path) -> None:
+    settings = loaded()
+    assert settings.lake == f"file://{tmp_path}/lakehouse"
+    assert settings.landing == "data/landing"
+    assert (settings.contract, settings.policy) == (Path("data/contract.yml"), Path("data/policy.yml"))
+    assert settings.start_date == date(2026, 1, 1)
+    assert settings.dagster_home == tmp_path / ".dagster"
+    assert settings.credential() is None
+    assert not settings.on_azure
+
+
+def test_each_variable_is_read(loaded: Set) -> None:
+    settings = loaded(
+        RISK_LAKE="az://lake/team",
+        RISK_LANDING="drop",
+        RISK_CONTRACT="c.yml",
+        RISK_POLICY="p.yml",
+        RISK_START_DATE="2025-06-30",
+        DAGSTER_HOME="/var/dagster",
+    )
+    assert (settings.lake, settings.landing) == ("az://lake/team", "drop")
+    assert (settings.contract, settings.policy) == (Path("c.yml"), Path("p.yml"))
+    assert (settings.start_date, settings.dagster_home) == (date(2025, 6, 30), Path("/var/dagster"))
+    assert settings.on_azure
+
+
+def test_a_landing_folder_on_azure_is_on_azure_too(loaded: Set) -> None:
+    assert loaded(RISK_LANDING="az://landing").on_azure
+
+
+def test_a_dot_env_file_is_read_and_the_environment_wins(loaded: Set, tmp_path: Path) -> None:
+    lines = ["RISK_LAKE=az://from-file", "RISK_START_DATE=2024-02-29", f"AZURE_STORAGE_ACCOUNT_KEY={KEY}", "UNKNOWN=1"]
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    settings = loaded(RISK_LAKE="az://from-environment", AZURE_STORAGE_ACCOUNT_NAME="team")
+    assert settings.lake == "az://from-environment"
+    assert settings.start_date == date(2024, 2, 29)
+    assert credential(settings).key == KEY
+
+
+def test_settings_can_not_be_changed(loaded: Set) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        loaded().lake = "elsewhere"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("value", ["yesterday", "2026-02-30", ""])
+def test_a_bad_start_date_is_named(loaded: Set, value: str) -> None:
+    with pytest.raises(ContractError, match=r"start_date|RISK_START_DATE"):
+        loaded(RISK_START_DATE=value)
+
+
+@pytest.mark.parametrize(
+    ("read", "variable", "name"), [("read_contract", "RISK_CONTRACT", "c.yml"), ("read_policy", "RISK_POLICY", "p.yml")]
+)
+def test_a_file_that_is_missing_is_named_with_its_variable(loaded: Set, read: str, variable: str, name: str) -> None:
+    settings = loaded(RISK_CONTRACT="c.yml", RISK_POLICY="p.yml")
+    with pytest.raises(ContractError, match=rf"{name} can't be read \(No such file.*Set {variable}"):
+        getattr(settings, read)()
+
+
+def test_the_projects_own_contract_and_policy_are_valid(loaded: Set) -> None:
+    settings = loaded(RISK_CONTRACT=str(ROOT / "data/contract.yml"), RISK_POLICY=str(ROOT / "data/policy.yml"))
+    assert settings.read_contract().id == "account_id"
+    assert settings.read_policy().threshold == 0.25
+
+
+# --- accounts ----------------------------------------------------------------------------------------------------------
+
+
+def test_azurites_connection_string_reaches_azurite(loaded: Set, azurite: Azurite) -> None:
+    settings = loaded(
+        AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string, RISK_LAKE="az://lake/settings", RISK_LANDING="az://lake/drop"
+    )
+    assert credential(settings) == AzureCredential(azurite.account, azurite.endpoint, key=azurite.key)
+    assert credential(settings).plain_http
+    settings.open_lake().put("a", b"1")
+    assert settings.open_lake().get("a") == b"1"
+    assert settings.open_landing().list("") == ()
+
+
+def test_development_storage_is_azurite_on_its_own_port(loaded: Set, azurite: Azurite) -> None:
+    expected = AzureCredential("devstoreaccount1", "http://127.0.0.1:10000/devstoreaccount1", key=azurite.key)
+    assert credential(loaded(AZURE_STORAGE_CONNECTION_STRING="UseDevelopmentStorage=true")) == expected
+    assert credential(loaded(AZURE_STORAGE_CONNECTION_STRING="UseDevelopmentStorage=true;")) == expected
+
+
+def test_a_real_accounts_connection_string_gives_its_address_and_key(loaded: Set) -> None:
+    found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=REAL))
+    assert found == AzureCredential("team", "https://team.blob.core.windows.net", key=f"{KEY}==")
+    assert not found.plain_http
+
+
+def test_another_clouds_suffix_is_kept(loaded: Set) -> None:
+    found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=REAL.replace("windows.net", "chinacloudapi.cn") + "\n"))
+    assert found.endpoint == "https://team.blob.core.chinacloudapi.cn"
+
+
+def test_a_sas_in_a_connection_string_is_used_whole(loaded: Set) -> None:
+    text = f"BlobEndpoint=https://team.blob.core.windows.net/;AccountName=team;SharedAccessSignature={SAS}"
+    assert credential(loaded(AZURE_STORAGE_CONNECTION_STRING=text)) == AzureCredential(
+        "team", "https://team.blob.core.windows.net", sas=SAS
+    )
+
+
+def test_the_portals_sas_connection_string_needs_no_account_name(loaded: Set) -> None:
+    """Azure's portal writes it so: endpoints and the signature alone."""
+    endpoints = "BlobEndpoint=https://team.blob.core.windows.net/;QueueEndpoint=https://team.queue.core.windows.net/"
+    found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=f"{endpoints};SharedAccessSignature={SAS}"))
+    assert found == AzureCredential("team", "https://team.blob.core.windows.net", sas=SAS)
+
+
+@pytest.mark.parametrize("text", [f"AccountKey={KEY}", KEY, "DefaultEndpointsProtocol=https"])
+def test_a_connection_string_without_an_account_is_refused_and_not_shown(loaded: Set, text: str) -> None:
+    settings = loaded(AZURE_STORAGE_CONNECTION_STRING=text, RISK_LAKE="az://lake")
+    with pytest.raises(ContractError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
+        settings.open_lake()
+    assert KEY not in str(caught.value)
+
+
+def test_an_account_with_a_key_or_a_sas(loaded: Set) -> None:
+    assert credential(loaded(AZURE_STORAGE_ACCOUNT_NAME="team", AZURE_STORAGE_SAS_TOKEN=SAS)) == AzureCredential("team", sas=SAS)
+    assert credential(loaded(AZURE_STORAGE_ACCOUNT_KEY=KEY)) == AzureCredential("team", key=KEY)
+
+
+def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
+    settings = loaded(AZURE_STORAGE_ACCOUNT_NAME="team", RISK_LAKE="az://lake")
+    found = credential(settings)
+    assert isinstance(found.provider, DefaultAzureCredential)
+    assert "skip_signature" not in found.options()
+    reach = settings.open_lake().polars
+    assert reach["credential_provider"] is not None
+    assert reach["storage_options"] == {"account_name": "team"}
+
+
+def test_a_lake_on_azure_without_an_account_says_what_to_set(loaded: Set) -> None:
+    with pytest.raises(LakeError, match="AZURE_STORAGE_ACCOUNT_NAME"):
+        loaded(RISK_LAKE="az://lake").open_lake()
+
+
+def test_a_folder_is_opened_even_where_azures_variables_are_wrong(loaded: Set, tmp_path: Path) -> None:
+    store = loaded(RISK_LAKE=str(tmp_path / "lake"), AZURE_STORAGE_CONNECTION_STRING="nonsense").open_lake()
+    store.put("a", b"1")
+    assert (tmp_path / "lake" / "a").read_bytes() == b"1"
+
+
+def test_secrets_are_never_shown(loaded: Set) -> None:
+    settings = loaded(
+        AZURE_STORAGE_CONNECTION_STRING=REAL, AZURE_STORAGE_ACCOUNT_NAME="team", AZURE_STORAGE_ACCOUNT_KEY=KEY, AZURE_STORAGE_SAS_TOKEN=SAS
+    )
+    shown = repr(settings) + str(settings) + str(settings.model_dump()) + settings.model_dump_json() + repr(settings.credential())
+    for secret in (KEY, "SECRET123"):
+        assert secret not in shown
+
+
+# --- dagster's resource --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("endpoint", [None, "https://team.blob.core.windows.net", "http://127.0.0.1:10000/team"])
+@pytest.mark.parametrize("how", [{"key": KEY}, {"sas": SAS}, {"sas": f"?{SAS}"}, {}], ids=["key", "SAS", "SAS with ?", "anonymous"])
+def test_a_credential_comes_back_from_dagsters_resource(endpoint: str | None, how: dict[str, str]) -> None:
+    there = AzureCredential("team", endpoint, **how)
+    expected = AzureCredential("team", endpoint or "https://team.blob.core.windows.net", **how)
+    assert credential_of(azure_blob(there)) == expected
+
+
+def test_the_default_credential_comes_back_from_dagsters_resource(loaded: Set) -> None:
+    there = credential(loaded(AZURE_STORAGE_ACCOUNT_NAME="team"))
+    back = credential_of(azure_blob(there))
+    assert isinstance(back.provider, DefaultAzureCredential)
+    assert (back.account, back.key, back.sas) == ("team", None, None)
+
+
+@pytest.mark.parametrize("how", [{"key": KEY}, {"sas": SAS}], ids=["key", "SAS"])
+def test_neither_the_lakehouse_nor_what_dagster_shows_of_its_resources_holds_a_secret(loaded: Set, how: dict[str, str]) -> None:
+    blob = azure_blob(AzureCredential("team", **how))
+    repository = dg.Definitions(resources={"azure_blob": blob}).get_repository_def()
+    shown = repr(Lakehouse(loaded(), blob)) + dg.serialize_value(RepositorySnap.from_def(repository))
+    assert KEY not in shown
+    assert "SECRET123" not in shown
+
+
+def test_the_imports_give_no_warning() -> None:
+    code = "import dagster_azure.blob, risk_assets.resources, risk_assets.settings"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_settings_and_the_lake_are_loaded_without_dagster() -> None:
+    code = "import sys, risk_assets.settings, risk_assets.lake.registry; print(sorted({'dagster', 'dagster_azure'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"

@@ -32,9 +32,7 @@ def risk(folder: Path) -> Risk:
 
     def run(*arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
-        done = subprocess.run(
-            [RISK, *arguments], cwd=folder, env=kept | settings, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = subprocess.run([RISK, *arguments], cwd=folder, env=kept | settings, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
@@ -194,5 +192,13 @@ def test_the_demo_runs_the_sample_book_and_shows_what_it_made(risk: Risk, folder
             name = f"{kind}_2026-01-{day:02d}.csv"
             shutil.copy(sample(name), folder / "data/landing" / name)
     shown = risk("demo").stdout
-    for text in ("Snapshots", "2026-01-08", "model_v001 (live)", "AUC", "The 10 riskiest accounts of 2026-01-08", "What to do next", "make ui"):
+    for text in (
+        "Snapshots",
+        "2026-01-08",
+        "model_v001 (live)",
+        "AUC",
+        "The 10 riskiest accounts of 2026-01-08",
+        "What to do next",
+        "make ui",
+    ):
         assert text in shown

@@ -57,10 +57,10 @@ def _real(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the product; works in .bench/.")
     parser.add_argument("--rows", type=_rows, default=10_000_000, help="rows of the large file (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each thing is run (default: %(default)s)")
+    parser.add_argument("--rounds", type=_rounds, default=3, help="how often each thing is run (default: %(default)s)")
     parser.add_argument("--missing", type=float, default=0.0, help="share of values that are missing (default: %(default)s)")
     parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")
-    parser.add_argument("--real", type=Path, metavar="FILE", help="a CSV of the UCI credit card default data set")
+    parser.add_argument("--real", type=_file, metavar="FILE", help="a CSV of the UCI credit card default data set")
     parser.add_argument("--id", default="ID", help="its id column (default: %(default)s)")
     parser.add_argument("--target", default="default.payment.next.month", help="its outcome column (default: %(default)s)")
     return parser
@@ -73,11 +73,24 @@ def _rows(text: str) -> int:
     return rows
 
 
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if rounds < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return rounds
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return Path(text)
+
+
 def _machine() -> str:
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return (
         f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {libraries}. "
-        "Whole processes, in turns, file cache warm; medians.\n"
+        f"Whole processes, in turns, file cache warm; medians. Load average at the start: {os.getloadavg()[0]:.1f}.\n"
     )
 
 

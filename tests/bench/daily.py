@@ -63,12 +63,13 @@ def _drop(workspace: Workspace, who: str) -> None:
 
 def _comparison(figures: dict[str, Figures]) -> str:
     pandas, polars = figures[PANDAS], figures[POLARS]
-    head = ("", "seconds", "fastest to slowest", "peak MB", "time / pandas", "memory / pandas", "time / bare polars")
+    head = ("", "seconds", "fastest to slowest", "CPU s", "peak MB", "time / pandas", "memory / pandas", "time / bare polars")
     rows = (
         (
             name,
             f"{found.seconds:.1f}",
             found.spread,
+            f"{found.cpu:.1f}",
             f"{found.megabytes:,.0f}",
             f"{found.seconds / pandas.seconds:.2f}",
             f"{found.megabytes / pandas.megabytes:.2f}",

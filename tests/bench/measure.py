@@ -24,9 +24,10 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What one process took, and what it wrote to standard output."""
+    """What one process took (wall and processor seconds, peak), and what it wrote to standard output."""
 
     seconds: float
+    cpu: float
     megabytes: float
     output: str
 
@@ -46,6 +47,7 @@ class Figures:
     """Medians over the runs of a task, and the spread of their seconds."""
 
     seconds: float
+    cpu: float
     fastest: float
     slowest: float
     megabytes: float
@@ -54,7 +56,8 @@ class Figures:
     def of(runs: Sequence[Run]) -> "Figures":
         """Sum up runs of one task."""
         seconds = [run.seconds for run in runs]
-        return Figures(statistics.median(seconds), min(seconds), max(seconds), statistics.median(run.megabytes for run in runs))
+        cpu, peak = (statistics.median(found) for found in ([run.cpu for run in runs], [run.megabytes for run in runs]))
+        return Figures(statistics.median(seconds), cpu, min(seconds), max(seconds), peak)
 
     @property
     def spread(self) -> str:
@@ -90,7 +93,7 @@ def measure(task: Task) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise BenchError(f"{task.name} ended with {process.returncode}:\n{_text(out)}{_text(err)[-SHOWN_ERROR:]}")
-        return Run(seconds, usage.ru_maxrss * PEAK_UNIT / 1e6, _text(out))
+        return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * PEAK_UNIT / 1e6, _text(out))
 
 
 def set_up(name: str, command: tuple[str, ...], env: Mapping[str, str] | None = None) -> str:

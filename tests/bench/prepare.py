@@ -77,6 +77,8 @@ def keep_snapshot(lakehouse: Lakehouse, workspace: Workspace, rows: int, missing
 def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     """Train a version on a labelled snapshot and let it go live; its pipeline goes to the pandas script too."""
     shutil.rmtree(workspace.lake / "registry", ignore_errors=True)
+    for path in workspace.lake.rglob(f"*_{TRAINING}*"):
+        path.unlink()
     whole = list(chunks(TRAINING_ROWS, missing, stream=1))
     accounts, outcomes = layout.accounts(TRAINING), layout.outcomes(TRAINING)
     _keep(lakehouse, workspace, accounts, iter([frame.drop(TARGET) for frame in whole]))

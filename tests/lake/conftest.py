@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from risk_assets.domain.contract import OUTCOME, Contract
+from risk_assets.domain.model import TrainedModel
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.training import SNAPSHOT, TrainedModel, train
+from risk_assets.domain.training import SNAPSHOT, train
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """

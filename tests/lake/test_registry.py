@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from risk_assets.domain.errors import LakeError, ModelError
+from risk_assets.domain.model import TrainedModel
 from risk_assets.domain.promotion import Gate
-from risk_assets.domain.training import TrainedModel
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import Store
 

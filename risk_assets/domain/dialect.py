@@ -72,10 +72,8 @@ class FieldCounter:
     ----------
     rows : int
         Records after the header.
-    long : int
-        Records with more fields than the header has.
-    short_rows : ndarray of int64
-        The records, from 0, with fewer fields than the header has.
+    short_rows, long_rows : ndarray of int64
+        The records, from 0, with fewer and with more fields than the header has.
     unclosed : bool
         Whether a quote is still open.
 
@@ -85,8 +83,8 @@ class FieldCounter:
     def __init__(self, dialect: Dialect) -> None:
         """Start before the file's first byte."""
         self.rows = 0
-        self.long = 0
         self.short_rows: NDArray[np.int64] = np.empty(0, np.int64)
+        self.long_rows: NDArray[np.int64] = np.empty(0, np.int64)
         self.unclosed = False
         self._width = len(dialect.columns)
         self._eol = ord(dialect.eol)
@@ -95,11 +93,17 @@ class FieldCounter:
         self._separators = 0
         self._begun = False
         self._short_rows = [self.short_rows]
+        self._long_rows = [self.long_rows]
 
     @property
     def short(self) -> int:
         """Records with fewer fields than the header has."""
         return len(self.short_rows)
+
+    @property
+    def long(self) -> int:
+        """Records with more fields than the header has."""
+        return len(self.long_rows)
 
     def feed(self, chunk: bytes) -> None:
         """Count the next bytes of the file."""
@@ -112,6 +116,7 @@ class FieldCounter:
             self._add(np.array([self._separators + 1]))
             self._begun = False
         self.short_rows = np.concatenate(self._short_rows)
+        self.long_rows = np.concatenate(self._long_rows)
 
     def _count(self, block: bytes) -> None:
         # translate drops all that is text at memory speed: what is left is so small that the rest costs little
@@ -140,7 +145,7 @@ class FieldCounter:
         records = fields if self._header_read else fields[1:]
         self._header_read = True
         self._short_rows.append(np.flatnonzero(records < self._width) + self.rows)
-        self.long += int(np.count_nonzero(records > self._width))
+        self._long_rows.append(np.flatnonzero(records > self._width) + self.rows)
         self.rows += len(records)
 
 

@@ -29,8 +29,7 @@ def outcomes(date: str) -> str:
 
 def superseded(path: str, digest: str) -> str:
     """Return where a raw file is kept that was landed again with other content."""
-    folder, _, name = path.rpartition("/")
-    return f"{folder}/superseded/{digest[:12]}/{name}"
+    return f"{RAW}/superseded/{digest[:12]}/{path.removeprefix(f'{RAW}/')}"
 
 
 def features(date: str) -> str:

@@ -1,11 +1,12 @@
 """Raw files: kept byte for byte as they landed, read as text, their lines counted and measured on the way in."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from risk_assets.domain.dialect import HEAD_BYTES, Dialect, FieldCounter, sniff
@@ -15,7 +16,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, Provenance, commit, find_manifest, require_manifest
 
-EXTRA = "\x1fextra"
+ROW = "\x1frow"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Landed:
         return first if len(self.parts) == 1 else first.rpartition("/")[0]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one part holds: its hash, how many records, and which of them have too few or too many fields."""
+
+    sha256: str
+    rows: int
+    short: npt.NDArray[np.int64]
+    long: npt.NDArray[np.int64]
+
+
 def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manifest:
     """Copy what landed to `path`, byte for byte; shards go to the folder of that name without `.csv`.
 
@@ -45,12 +56,24 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
         When it is empty, no CSV, or its shards differ in their columns; nothing is written then.
     """
     dialect = _dialect(landed)
-    before = find_manifest(lake, path)
-    if before is not None:
-        if _sha256(landed) == before.facts.get("sha256") and _whole(lake, before):
-            return before
-        _supersede(lake, before)
-    return _copy(lake, landed, dialect, path, made_from)
+    found = [_measure(landed, part, dialect) for part in landed.parts]
+    targets = _targets(path, landed)
+    sha256 = found[0].sha256 if len(found) == 1 else hashlib.sha256("".join(part.sha256 for part in found).encode()).hexdigest()
+    before = _before(lake, path)
+    if before is not None and before.facts.get("sha256") == sha256 and tuple(before.parts) == targets and _whole(lake, before):
+        return before
+    _supersede(lake, path, before)
+    for part, target, measured in zip(landed.parts, targets, found, strict=True):
+        lake.write(target, _unchanged(landed, part, measured.sha256))
+    facts: dict[str, Any] = {
+        "sha256": sha256,
+        "source": landed.source,
+        "separator": dialect.separator,
+        "eol": dialect.eol,
+        "short_lines": sum(len(part.short) for part in found),
+        "long_lines": sum(len(part.long) for part in found),
+    }
+    return commit(lake, path, targets, sum(part.rows for part in found), list(dialect.columns), made_from, facts)
 
 
 def scan(lake: Store, path: str) -> pl.LazyFrame:
@@ -58,22 +81,21 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
     manifest = require_manifest(lake, path)
     dialect = dialect_of(manifest)
     frame = scan_text([lake.uri(part) for part in manifest.parts], dialect, **lake.polars)
-    ragged = pl.when(pl.col(EXTRA) != "").then(pl.lit("line: too many fields"))
-    if not manifest.facts["short_lines"]:
-        return frame.with_columns(ragged.otherwise(None).alias(RAGGED)).drop(EXTRA)
-    short = pl.Series(_short_rows(lake, manifest, dialect))
-    is_short = pl.col("\x1frow").is_in(short.implode())
-    marked = frame.with_row_index("\x1frow").with_columns(ragged.when(is_short).then(pl.lit("line: too few fields")).alias(RAGGED))
-    return marked.drop(EXTRA, "\x1frow")
+    if not manifest.facts["short_lines"] and not manifest.facts["long_lines"]:
+        return frame.with_columns(pl.lit(None, dtype=pl.String).alias(RAGGED))
+    short, long = _ragged_rows(lake, manifest, dialect)
+    few = pl.when(pl.col(ROW).is_in(short)).then(pl.lit("line: too few fields"))
+    marks = few.when(pl.col(ROW).is_in(long)).then(pl.lit("line: too many fields"))
+    return frame.with_row_index(ROW).with_columns(marks.alias(RAGGED)).drop(ROW)
 
 
 def scan_text(sources: Any, dialect: Dialect, **reach: Any) -> pl.LazyFrame:
-    """Return a CSV's columns as text, an empty field as "", and `EXTRA`: the first field beyond the header's."""
+    """Return a CSV's columns as text: an empty field and one that is not there as "", those beyond the header's left out."""
     return pl.scan_csv(
         sources,
         has_header=False,
         skip_rows=1,
-        schema=dict.fromkeys((*dialect.columns, EXTRA), pl.String),
+        schema=dict.fromkeys(dialect.columns, pl.String),
         separator=dialect.separator,
         eol_char=dialect.eol,
         empty_string_is_null=False,
@@ -101,70 +123,70 @@ def _dialect(landed: Landed) -> Dialect:
     return first
 
 
-def _copy(lake: Store, landed: Landed, dialect: Dialect, path: str, made_from: Provenance) -> Manifest:
-    targets = _targets(path, landed)
-    sha256, counters = hashlib.sha256(), [FieldCounter(dialect) for _ in targets]
-    for part, target, counter in zip(landed.parts, targets, counters, strict=True):
-        lake.write(target, _measured(landed.store.chunks(part), sha256, counter))
-        counter.close()
-        if counter.unclosed:
-            raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the file whole, and run again.")
-    facts: dict[str, Any] = {
-        "sha256": sha256.hexdigest(),
-        "source": landed.source,
-        "separator": dialect.separator,
-        "eol": dialect.eol,
-        "short_lines": sum(counter.short for counter in counters),
-        "long_lines": sum(counter.long for counter in counters),
-    }
-    rows = sum(counter.rows for counter in counters)
-    return commit(lake, path, targets, rows, list(dialect.columns), made_from, facts)
-
-
 def _targets(path: str, landed: Landed) -> tuple[str, ...]:
     if len(landed.parts) == 1:
         return (path,)
     folder = path.removesuffix(".csv")
-    return tuple(f"{folder}/{part.rpartition('/')[2]}" for part in landed.parts)
+    return tuple(f"{folder}/{part.partition('/')[2]}" for part in landed.parts)
 
 
-def _measured(chunks: Iterable[bytes], sha256: Any, counter: FieldCounter) -> Iterator[bytes]:
-    for chunk in chunks:
+def _measure(landed: Landed, part: str, dialect: Dialect) -> Measured:
+    """Read a part once before anything is written: its hash, its records, and those with a wrong number of fields."""
+    sha256, counter = hashlib.sha256(), FieldCounter(dialect)
+    for chunk in landed.store.chunks(part):
         sha256.update(chunk)
         counter.feed(chunk)
-        yield chunk
+    counter.close()
+    if counter.unclosed:
+        raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the file whole, and run again.")
+    return Measured(sha256.hexdigest(), counter.rows, counter.short_rows, counter.long_rows)
 
 
-def _sha256(landed: Landed) -> str:
+def _unchanged(landed: Landed, part: str, expected: str) -> Iterator[bytes]:
+    """Yield a part's bytes; when they are not the ones that were measured, fail before the last is written."""
     sha256 = hashlib.sha256()
-    for part in landed.parts:
-        for chunk in landed.store.chunks(part):
-            sha256.update(chunk)
-    return sha256.hexdigest()
+    for chunk in landed.store.chunks(part):
+        sha256.update(chunk)
+        yield chunk
+    if sha256.hexdigest() != expected:
+        raise LandingError(f"{landed.store.uri(part)} changed while it was copied. Run the date again when it has landed whole.")
+
+
+def _before(lake: Store, path: str) -> Manifest | None:
+    """Return the manifest of an earlier landing, or None where there is none that can be read."""
+    try:
+        return find_manifest(lake, path)
+    except LakeError:
+        return None
 
 
 def _whole(lake: Store, manifest: Manifest) -> bool:
     return all(lake.size(part) == size for part, size in manifest.parts.items())
 
 
-def _supersede(lake: Store, manifest: Manifest) -> None:
+def _supersede(lake: Store, path: str, before: Manifest | None) -> None:
     """Move an earlier landing out of the way; its manifest goes first, so that a crash leaves no half partition."""
-    lake.delete(layout.manifest(manifest.path))
-    for part in manifest.parts:
-        if lake.size(part) is not None:
-            lake.copy(part, layout.superseded(part, str(manifest.facts["sha256"])))
-            lake.delete(part)
+    if lake.size(layout.manifest(path)) is not None:
+        lake.delete(layout.manifest(path))
+    folder = path.removesuffix(".csv")
+    parts = [part for part in (path, *lake.list(f"{folder}/")) if lake.size(part) is not None]
+    label = str(before.facts["sha256"]) if before else "uncommitted"
+    for part in parts:
+        lake.copy(part, layout.superseded(part, label))
+        lake.delete(part)
 
 
-def _short_rows(lake: Store, manifest: Manifest, dialect: Dialect) -> np.ndarray[Any, Any]:
-    found, start = [], 0
+def _ragged_rows(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[pl.Expr, pl.Expr]:
+    """Return which records have too few and too many fields, counted over all parts."""
+    start, short, long = 0, [], []
     for part in manifest.parts:
         counter = FieldCounter(dialect)
         for chunk in lake.chunks(part):
             counter.feed(chunk)
         counter.close()
-        found.append(counter.short_rows + start)
+        short.append(pl.Series(counter.short_rows + start))
+        long.append(pl.Series(counter.long_rows + start))
         start += counter.rows
     if start != manifest.rows:
-        raise LakeError(f"{manifest.path} changed while it was read: materialize its raw partition again.")
-    return np.concatenate(found)
+        raise LakeError(f"{manifest.path} is not what its manifest says: materialize its raw partition again.")
+    return pl.lit(pl.concat(short).implode()), pl.lit(pl.concat(long).implode())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
 
 import obstore
 import polars as pl
@@ -17,7 +17,7 @@ from obstore.store import AzureStore, LocalStore
 from risk_assets.domain.errors import LakeError
 
 CHUNK_BYTES = 8 * 1024 * 1024
-RETRIES = 3
+RETRIES = 2
 RETRY_TIME = timedelta(seconds=10)
 
 
@@ -149,25 +149,29 @@ class Store:
         """The arguments with which polars reaches the store."""
         if self._credential is None:
             return {}
-        http = {"allow_http": "true"} if self._credential.plain_http else {}
+        http: dict[str, Any] = {"allow_http": "true"} if self._credential.plain_http else {}
         provider = self._credential.provider and pl.CredentialProviderAzure(credential=self._credential.provider)
-        return {"storage_options": {**self._credential.options(), **http}, "credential_provider": provider}
+        options = {**self._credential.options(), **http, "max_retries": RETRIES}
+        return {"storage_options": options, "credential_provider": provider}
 
     @contextmanager
-    def table_target(self, path: str) -> Iterator[str]:
-        """Yield the address to which polars may sink a table: it appears at `path` when the block ends well.
+    def table_target(self, path: str) -> Iterator[Any]:
+        """Yield a file to which polars may sink a table: it appears at `path` when the block ends well, and only then.
 
-        On disk this is a temporary name in the same folder, renamed at the end; Azure commits its blocks at the end.
+        polars may go on writing for a moment after a sink has failed, so it is never given the address itself: on disk the
+        file has a temporary name in the same folder, on Azure its blocks are committed at the end.
         """
         with self._explained(path):
             if self.folder is None:
-                yield self.uri(path)
+                with obstore.open_writer(self._objects, path, buffer_size=CHUNK_BYTES) as writer:
+                    yield writer
                 return
             final = self.folder / path
             final.parent.mkdir(parents=True, exist_ok=True)
-            partial = final.with_name(f".{final.stem}.{os.getpid()}.partial{final.suffix}")
+            partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
             try:
-                yield str(partial)
+                with partial.open("wb") as file:
+                    yield file
                 partial.replace(final)
             finally:
                 partial.unlink(missing_ok=True)
@@ -179,7 +183,7 @@ class Store:
             yield
         except AlreadyExistsError:
             raise
-        except (BaseError, OSError, pl.exceptions.PolarsError) as error:
+        except (BaseError, OSError) as error:
             advice = _advice(str(error), self.url)
             if advice:
                 raise LakeError(f"{advice} (at {self.url}, {path or 'its root'})") from error
@@ -197,14 +201,21 @@ def open_store(url: str, credential: AzureCredential | None = None) -> Store:
     if not url.startswith("az://"):
         folder = _local_folder(url)
         if folder is None:
-            raise LakeError(f"{url} is no address of a lake: write a folder, file:///folder or az://container/prefix.")
+            raise LakeError(f"{url or 'nothing'} is no address of a lake: write a folder, file:///folder or az://container/prefix.")
         return Store(url, LocalStore(folder, mkdir=True))
+    if not urlparse(url).netloc:
+        raise LakeError(f"{url} names no container: write az://container/prefix.")
     if credential is None:
         raise LakeError(
             f"{url} lies on Azure, but no account is set: set AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT_NAME "
             "(with AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, or neither for the default credential)."
         )
-    return Store(url, _azure(url, credential), credential)
+    try:
+        return Store(url, _azure(url, credential), credential)
+    except BaseError:
+        raise LakeError(
+            f"the account {credential.account} can't be used: copy its key or SAS and its endpoint whole into the AZURE_STORAGE_ settings."
+        ) from None
 
 
 def utc_now() -> str:
@@ -232,8 +243,9 @@ def _azure(url: str, credential: AzureCredential) -> AzureStore:
 
 def _local_folder(url: str) -> Path | None:
     if url.startswith("file://"):
-        return Path(urlparse(url).path).absolute()
-    return None if "://" in url else Path(url).absolute()
+        parts = urlparse(url)
+        return Path(unquote(parts.path)).absolute() if parts.path and not parts.netloc else None
+    return None if "://" in url or not url.strip() else Path(url).absolute()
 
 
 def _advice(text: str, url: str) -> str | None:

@@ -63,7 +63,7 @@ class Table:
 def write_table(store: Store, path: str, table: Table) -> Manifest:
     """Write a table (`.parquet` or `.csv`) and then its manifest: all or nothing, in memory that does not grow with it."""
     with readable(path), store.table_target(path) as target:
-        sink = _sink(table.frame, target, store)
+        sink = _sink(table.frame, target, path)
         found = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
     facts = _facts(found.row(0, named=True))
     return commit(store, path, (path,), facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
@@ -162,11 +162,9 @@ def _again(path: str) -> str:
     return f"materialize the partition that makes {path} (again), then what is made from it."
 
 
-def _sink(frame: pl.LazyFrame, target: str, store: Store) -> pl.LazyFrame:
-    if target.endswith(".parquet"):
-        sink = frame.sink_parquet(target, compression="lz4", lazy=True, **store.polars)
-    else:
-        sink = frame.sink_csv(target, lazy=True, **store.polars)
+def _sink(frame: pl.LazyFrame, target: Any, path: str) -> pl.LazyFrame:
+    parquet = path.endswith(".parquet")
+    sink = frame.sink_parquet(target, compression="lz4", lazy=True) if parquet else frame.sink_csv(target, lazy=True)
     assert sink is not None
     return sink
 

@@ -154,7 +154,7 @@ def _run_id(context: dg.OutputContext) -> str:
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
     types = _types(store, manifest).items()
     schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
-    numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, int | float)}
+    numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, bool | int | float)}
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,

@@ -31,7 +31,8 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     with readable(raw.path):
         repeated = repeated_ids(accounts, contract)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
-    return Table(checked(accounts, contract, repeated), tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
+    checking = checked(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
+    return Table(checking, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 
 
 def require_usable(there: list[str], rows: int, wanted: tuple[str, ...], path: str) -> None:

@@ -36,9 +36,17 @@ class Target(Document):
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        if self.bad == self.good:
-            raise ValueError("bad and good must be different tokens")
+        if self.good is not None and _same(self.bad, self.good):
+            raise ValueError("bad and good must be different tokens, and different numbers where both are numbers")
         return self
+
+
+def _same(one: str, other: str) -> bool:
+    """Say whether two tokens are one, as outcomes are read: as text, or as numbers where both are."""
+    try:
+        return one == other or float(one) == float(other)
+    except ValueError:
+        return False
 
 
 class Feature(Document):

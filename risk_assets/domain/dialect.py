@@ -76,6 +76,8 @@ class FieldCounter:
         The records, from 0, with fewer and with more fields than the header has.
     unclosed : bool
         Whether a quote is still open.
+    padded : bool
+        Whether a blank stands beside a separator, a line end or a quote, so that values may have to be stripped.
 
     All are final after `close`.
     """
@@ -86,9 +88,12 @@ class FieldCounter:
         self.short_rows: NDArray[np.int64] = np.empty(0, np.int64)
         self.long_rows: NDArray[np.int64] = np.empty(0, np.int64)
         self.unclosed = False
+        self.padded = False
         self._width = len(dialect.columns)
         self._eol = ord(dialect.eol)
         self._text = bytes(set(range(256)) - {self._eol, ord(dialect.separator), _QUOTE})
+        self._edges = {blank: _edges(blank, dialect.separator.encode()) for blank in (b" ", b"\t") if blank != dialect.separator.encode()}
+        self._last = b""
         self._header_read = False
         self._separators = 0
         self._begun = False
@@ -109,14 +114,20 @@ class FieldCounter:
         """Count the next bytes of the file."""
         for start in range(0, len(chunk), _BLOCK_BYTES):
             self._count(chunk[start : start + _BLOCK_BYTES])
+        self.padded = self.padded or self._has_padding(self._last + chunk[:1]) or self._has_padding(chunk)
+        self._last = chunk[-1:]
 
     def close(self) -> None:
         """Count the last record, also when no line end follows it."""
         if self._begun:
             self._add(np.array([self._separators + 1]))
             self._begun = False
+        self.padded = self.padded or self._last in self._edges
         self.short_rows = np.concatenate(self._short_rows)
         self.long_rows = np.concatenate(self._long_rows)
+
+    def _has_padding(self, text: bytes) -> bool:
+        return any(blank in text and any(edge in text for edge in edges) for blank, edges in self._edges.items())
 
     def _count(self, block: bytes) -> None:
         # translate drops all that is text at memory speed: what is left is so small that the rest costs little
@@ -147,6 +158,11 @@ class FieldCounter:
         self._short_rows.append(np.flatnonzero(records < self._width) + self.rows)
         self._long_rows.append(np.flatnonzero(records > self._width) + self.rows)
         self.rows += len(records)
+
+
+def _edges(blank: bytes, separator: bytes) -> tuple[bytes, ...]:
+    sides = (separator, b"\n", b"\r", b'"')
+    return tuple(pair for side in sides for pair in (blank + side, side + blank))
 
 
 def _decode(head: bytes, name: str) -> str:

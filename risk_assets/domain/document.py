@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from risk_assets.domain.errors import ContractError
 
@@ -29,18 +31,18 @@ class Document(BaseModel):
         Raises
         ------
         ContractError
-            When the text is no YAML mapping, or a key is unknown, missing or has a value that is not allowed.
+            When the text is no YAML mapping, or a key is unknown, missing, stands twice or has a value that is not allowed.
         """
         try:
-            content: object = yaml.safe_load(text)
+            content: object = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
         except yaml.YAMLError as error:
-            raise ContractError(f"{name} is no valid YAML: {_position(error)}. Mend the file and run again.") from error
+            raise ContractError(f"{name} is no valid YAML: {_problem(error)}. Mend the file and run again.") from error
         if not isinstance(content, dict):
             raise ContractError(f"{name} holds no keys. Start from the one that comes with the project.")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise ContractError(_explain(error, name)) from error
+            raise ContractError(_explain(error, cls, name)) from error
 
     @property
     def digest(self) -> str:
@@ -49,14 +51,43 @@ class Document(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _position(error: yaml.YAMLError) -> str:
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else str(error)
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, where YAML would silently keep the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value} stands twice", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
 
 
-def _explain(error: ValidationError, name: str) -> str:
+def _problem(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark = error.problem_mark
+    return f"{error.problem} (line {mark.line + 1}, column {mark.column + 1})"
+
+
+def _explain(error: ValidationError, document: type[Document], name: str) -> str:
     lines = [f"{name} can't be used:"]
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
-        lines.append(f"  {key}: {problem['msg']}")
+        lines.append(f"  {key}: {_message(problem, document)}")
     return "\n".join(lines)
+
+
+def _message(problem: ErrorDetails, document: type[Document]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return f"there is no such key; allowed here are {', '.join(_keys(document, problem['loc'][:-1]))}"
+    return problem["msg"].removeprefix("Value error, ").replace("valid tuple", "valid list")
+
+
+def _keys(document: type[Document], path: Sequence[int | str]) -> tuple[str, ...]:
+    """Return the keys of the document to which the path leads, through documents and mappings of documents."""
+    kind: Any = document
+    for part in path:
+        kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else get_args(kind)[1]
+    return tuple(kind.model_fields)

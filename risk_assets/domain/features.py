@@ -1,17 +1,17 @@
 """From a snapshot's text to checked, typed features: one row out for each row in, in order, with what is wrong said."""
 
+import math
 from collections.abc import Mapping
-from functools import partial
-from typing import TypeAlias
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract, Feature
 
 RAGGED = "\x1fragged"
 SEPARATOR = "; "
-
-Checked: TypeAlias = tuple[pl.Series, dict[str, pl.Series]]
+UNREADABLE = "unreadable"
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
@@ -36,7 +36,7 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def checked(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series) -> pl.LazyFrame:
+def checked(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True) -> pl.LazyFrame:
     """Return `account_id`, the contract's features (Float64 or String) and `issues`, row for row.
 
     `issues` is null where a row can be scored; otherwise it lists `column: rule`, joined by "; ". Values are never in it.
@@ -49,16 +49,10 @@ def checked(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series) -> 
         Names, types, ranges and tokens for missing.
     repeated : pl.Series
         The ids that stand in more than one row.
+    padded : bool
+        Whether values may have blanks around them. Taking them off costs more than all the rest, so say no when it is known.
     """
-    check = partial(_check, contract=contract, repeated=repeated)
-    wanted = snapshot.select(*contract.columns, RAGGED)
-    return wanted.map_batches(check, schema=feature_schema(contract), streamable=True)
-
-
-def feature_schema(contract: Contract) -> dict[str, type[pl.DataType]]:
-    """Return the columns of a features table and their polars types."""
-    types = {name: pl.Float64 if f.type == "number" else pl.String for name, f in contract.features.items()}
-    return {ACCOUNT_ID: pl.String, **types, ISSUES: pl.String}
+    return snapshot.select(_checks(contract, repeated, strip=padded))
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
@@ -83,86 +77,75 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _description(feature: Feature) -> str:
-    bounds = [f"{word} {bound:g}" for word, bound in (("from", feature.min), ("to", feature.max)) if bound is not None]
-    return " ".join([feature.type, *bounds, "(required)" if feature.required else "(may be missing)"])
-
-
-def _check(batch: pl.DataFrame, contract: Contract, repeated: pl.Series) -> pl.DataFrame:
-    columns = [batch[contract.id].alias(ACCOUNT_ID)]
-    problems = {f"{ACCOUNT_ID}: {rule}": rows for rule, rows in _id_problems(columns[0], contract, repeated).items()}
+def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
+    values, rules = [pl.col(contract.id).alias(ACCOUNT_ID)], [pl.col(RAGGED), *_id_rules(contract, repeated, strip)]
     for name, feature in contract.features.items():
-        values, broken = _number(batch[name], feature, contract) if feature.type == "number" else _category(batch[name], feature, contract)
-        columns.append(values)
-        problems |= {f"{name}: {rule}": rows for rule, rows in broken.items()}
-    return pl.DataFrame(columns).with_columns(_issues(batch[RAGGED], problems))
+        text = pl.col(name).str.strip_chars() if strip else pl.col(name)
+        value, rule = _number(name, text, feature, contract) if feature.type == "number" else _category(name, text, feature, contract)
+        values.append(value.alias(name))
+        rules.extend(rule)
+    issues = pl.concat_str(rules, separator=SEPARATOR, ignore_nulls=True)
+    return [*values, pl.when(issues != "").then(issues).alias(ISSUES)]
 
 
-def _id_problems(ids: pl.Series, contract: Contract, repeated: pl.Series) -> dict[str, pl.Series]:
-    missing = _is_token(ids.str.strip_chars(), contract.missing)
-    rules = {"missing": missing}
-    if len(repeated):
-        rules["repeated"] = ids.is_in(repeated.implode()) & ~missing
-    return _occurring(rules)
+def _id_rules(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
+    ids = pl.col(contract.id)
+    missing = _is_token(ids.str.strip_chars() if strip else ids, contract.missing)
+    rule = pl.when(missing).then(_issue(ACCOUNT_ID, "missing"))
+    return [rule.when(ids.is_in(repeated.implode())).then(_issue(ACCOUNT_ID, "repeated")) if len(repeated) else rule]
 
 
-def _number(text: pl.Series, feature: Feature, contract: Contract) -> Checked:
+def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
     tokens = (*contract.missing, *feature.missing)
-    if contract.decimal == ",":
-        text = text.str.replace(",", ".", literal=True)
-        tokens = tuple(token.replace(",", ".") for token in tokens)
-    values = text.cast(pl.Float64, strict=False)
-    unread = values.is_null() | ~values.is_finite()
-    missing = pl.repeat(False, len(text), eager=True, dtype=pl.Boolean)
-    if unread.any():
-        stripped = text.str.strip_chars()
-        values = stripped.cast(pl.Float64, strict=False)
-        missing = _is_token(stripped, tokens)
-        unread = (values.is_null() | ~values.is_finite()) & ~missing
-    missing = missing | _is_code(values, tokens)
-    values = values.set(missing | unread, None).alias(text.name)
-    return values, _occurring({"unreadable": unread} | _required(missing, feature) | _range(values, feature))
-
-
-def _category(text: pl.Series, feature: Feature, contract: Contract) -> Checked:
-    stripped = text.str.strip_chars()
-    missing = _is_token(stripped, (*contract.missing, *feature.missing))
-    values = stripped.set(missing, None) if missing.any() else stripped
-    return values.alias(text.name), _occurring(_required(missing, feature))
-
-
-def _required(missing: pl.Series, feature: Feature) -> dict[str, pl.Series]:
-    return {"missing": missing} if feature.required else {}
-
-
-def _range(values: pl.Series, feature: Feature) -> dict[str, pl.Series]:
-    rules: dict[str, pl.Series] = {}
+    value = _decimal(text, contract).cast(pl.Float64, strict=False)
+    codes = [code for token in tokens if (code := _as_number(token, contract)) is not None]
+    missing = _is_token(text, tokens)
+    if codes:
+        missing = missing | value.is_in(codes).fill_null(False)
+    known = pl.when(value.is_finite() & ~missing).then(value)
+    rules: Any = pl.when(missing).then(_issue(name, "missing") if feature.required else pl.lit(None, dtype=pl.String))
+    rules = rules.when(~value.is_finite().fill_null(False)).then(_issue(name, UNREADABLE))
     if feature.min is not None:
-        rules[f"below {feature.min:g}"] = (values < feature.min).fill_null(False)
+        rules = rules.when(value < feature.min).then(_issue(name, f"below {plain(feature.min)}"))
     if feature.max is not None:
-        rules[f"above {feature.max:g}"] = (values > feature.max).fill_null(False)
-    return rules
+        rules = rules.when(value > feature.max).then(_issue(name, f"above {plain(feature.max)}"))
+    return known, [rules]
 
 
-def _is_token(stripped: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
-    return stripped.is_in(list(dict.fromkeys(("", *tokens))))
+def _category(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
+    missing = _is_token(text, (*contract.missing, *feature.missing))
+    return pl.when(~missing).then(text), [pl.when(missing).then(_issue(name, "missing"))] if feature.required else []
 
 
-def _is_code(values: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
-    codes = pl.Series(tokens, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls().drop_nans()
-    return values.is_in(codes.implode()).fill_null(False) if len(codes) else values.is_null() & False
+def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
+    """Turn a decimal comma into a point; a point in such a file may stand between thousands and is not read."""
+    if contract.decimal == ".":
+        return text
+    grouped = text.str.contains(".", literal=True)
+    return pl.when(~grouped).then(text.str.replace(",", ".", literal=True))
 
 
-def _occurring(rules: dict[str, pl.Series]) -> dict[str, pl.Series]:
-    return {rule: rows for rule, rows in rules.items() if rows.any()}
+def _as_number(token: str, contract: Contract) -> float | None:
+    try:
+        value = float(token.replace(",", ".") if contract.decimal == "," else token)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
-def _issues(ragged: pl.Series, problems: dict[str, pl.Series]) -> pl.Series:
-    """Join what is wrong with each row; almost always nothing is, and no text is built."""
-    if not problems:
-        return ragged.alias(ISSUES)
-    marks = [pl.select(pl.when(rows).then(pl.lit(issue)).alias(issue)).to_series() for issue, rows in problems.items()]
-    joined = pl.DataFrame([ragged.alias(RAGGED), *marks]).select(
-        pl.concat_str(pl.all(), separator=SEPARATOR, ignore_nulls=True).alias(ISSUES)
-    )
-    return joined.select(pl.when(pl.col(ISSUES) != "").then(pl.col(ISSUES))).to_series()
+def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
+    return text.is_in(list(dict.fromkeys(("", *tokens))))
+
+
+def _issue(name: str, rule: str) -> pl.Expr:
+    return pl.lit(f"{name}: {rule}")
+
+
+def plain(number: float) -> str:
+    """Return a number in full, without an exponent and without needless zeros."""
+    return np.format_float_positional(number, trim="-")
+
+
+def _description(feature: Feature) -> str:
+    bounds = [f"{word} {plain(bound)}" for word, bound in (("from", feature.min), ("to", feature.max)) if bound is not None]
+    return " ".join([feature.type, *bounds, "(required)" if feature.required else "(may be missing)"])

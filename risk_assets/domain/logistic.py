@@ -30,7 +30,7 @@ def fit_logistic(features: pd.DataFrame, bad: Labels, contract: Contract, policy
         1 where the account went bad.
     """
     numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-    filler = SimpleImputer(strategy="constant", fill_value=MISSING, missing_values=np.nan)
+    filler = SimpleImputer(strategy="constant", fill_value=MISSING, missing_values=np.nan, keep_empty_features=True)
     levels = make_pipeline(filler, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
     columns = ColumnTransformer([("numbers", numbers, list(contract.numbers)), ("levels", levels, list(contract.categories))])
     model = LogisticRegression(max_iter=1000, tol=1e-8, random_state=policy.random_state)

@@ -9,6 +9,7 @@ from risk_assets.domain.errors import ContractError
 def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad` (1, 0, or null where the token is missing or unknown), one row an account.
 
+    Rows whose id is blank or one of the contract's tokens for missing are left out, as they can't be scored either.
     An account that stands there twice with different outcomes has null.
 
     Raises
@@ -21,11 +22,13 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     if missing:
         raise ContractError(f"the outcomes have no column {', '.join(missing)}. Mend the file, or the contract's id and target.")
     bad = _is(target.column, target.bad)
-    good = _is(target.column, target.good) if target.good else ~bad & ~_missing(contract)
+    good = _is(target.column, target.good) if target.good is not None else ~bad & ~_missing(target.column, contract)
     label = pl.when(bad).then(1).when(good).then(0)
-    rows = outcomes.select(pl.col(contract.id).alias(ACCOUNT_ID), label.cast(pl.Int8).alias(OUTCOME))
+    rows = outcomes.filter(~_missing(contract.id, contract)).select(
+        pl.col(contract.id).alias(ACCOUNT_ID), label.cast(pl.Int8).alias(OUTCOME)
+    )
     once = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
-    return rows.filter(pl.col(ACCOUNT_ID) != "").group_by(ACCOUNT_ID, maintain_order=True).agg(once.alias(OUTCOME))
+    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(once.alias(OUTCOME))
 
 
 def _is(column: str, token: str) -> pl.Expr:
@@ -38,5 +41,5 @@ def _is(column: str, token: str) -> pl.Expr:
     return same | (text.cast(pl.Float64, strict=False) == number).fill_null(False)
 
 
-def _missing(contract: Contract) -> pl.Expr:
-    return pl.col(contract.target.column).str.strip_chars().is_in(["", *contract.missing])
+def _missing(column: str, contract: Contract) -> pl.Expr:
+    return pl.col(column).str.strip_chars().is_in(["", *contract.missing])

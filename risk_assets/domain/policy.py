@@ -8,31 +8,34 @@ from pydantic import Field, model_validator
 from risk_assets.domain.document import Document
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Points(Document):
     """The scale: `base` points stand for good:bad odds of `odds`; every `pdo` points more double the odds."""
 
-    base: float = 600
-    odds: Annotated[float, Field(gt=0)] = 50
-    pdo: Annotated[float, Field(gt=0)] = 20
+    base: Annotated[float, Field(allow_inf_nan=False)] = 600
+    odds: Positive = 50
+    pdo: Positive = 20
 
 
 class Training(Document):
     """Which snapshots train a model, and what is held out.
 
-    `window_days` counts back from the training date, which it includes. `holdout` is a share of the rows.
-    `max_rows` bounds memory: of a larger window the newest dates' rows are sampled evenly.
+    `window_days` counts back from the training date, which it includes. `holdout` is a share of the rows: the newest dates
+    that reach it, or a stratified share of a single date. `min_rows`, and `min_bad` of each class, must be left to
+    train on once the holdout is taken. `max_rows` bounds memory: of a larger window so many rows are drawn, by
+    `random_state`.
     """
 
     estimator: Literal["logistic"] = "logistic"
     window_days: Count = 28
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    random_state: Annotated[int, Field(ge=0)] = 42
+    random_state: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 42
     min_rows: Count = 500
     min_bad: Count = 30
-    max_rows: Annotated[int, Field(ge=1000)] = 2_000_000
+    max_rows: Annotated[int, Field(ge=1000, strict=True)] = 2_000_000
 
 
 class Promotion(Document):
@@ -68,7 +71,7 @@ class Policy(Document):
     threshold: Annotated[float, Field(gt=0, lt=1)]
     bands: dict[str, Share] = Field(min_length=1)
     points: Points = Points()
-    reasons: Annotated[int, Field(ge=0, le=10)] = 4
+    reasons: Annotated[int, Field(ge=0, le=10, strict=True)] = 4
     training: Training = Training()
     promotion: Promotion = Promotion()
     checks: Checks = Checks()

@@ -20,11 +20,14 @@ def profile(features: pd.DataFrame, chance: Floats, contract: Contract) -> Profi
 
 
 def number_bins(values: Floats) -> NumberBins:
-    """Return bins of about equal rows; fewer than ten where values repeat."""
+    """Return bins of about equal rows, none empty; fewer than ten where values repeat.
+
+    Each edge is one of the values, so the bin that starts at it holds at least that one.
+    """
     known = values[~np.isnan(values)]
     if not len(known):
         return NumberBins(edges=(), shares=(0.0,), missing=1.0)
-    inner = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])
+    inner = np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1], method="higher")
     edges = np.unique(inner[inner > known.min()])
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     return NumberBins(

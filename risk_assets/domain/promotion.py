@@ -5,6 +5,7 @@ import msgspec
 from risk_assets.domain.policy import Promotion
 
 MAX_COMPILED_DIFFERENCE = 1e-9
+ROUNDING = 1e-12  # 0.62 - 0.60 is a little more than 0.02 in floats
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -35,4 +36,4 @@ def gates(roc_auc: float, champion_auc: float | None, difference: float, policy:
         return floor, exact
     loss = champion_auc - roc_auc
     evidence = f"AUC {roc_auc:.4f}, the live model's {champion_auc:.4f}, allowed loss {policy.max_auc_loss:.4f}"
-    return floor, exact, Gate("not_worse_than_live", loss <= policy.max_auc_loss, evidence)
+    return floor, exact, Gate("not_worse_than_live", loss <= policy.max_auc_loss + ROUNDING, evidence)

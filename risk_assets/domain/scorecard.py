@@ -13,6 +13,9 @@ import polars as pl
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 
+MAX_LOG_ODDS = 1e6
+
+
 class Line(msgspec.Struct, frozen=True, tag="line"):
     """A number's contribution: `slope * (x - center)`, and `missing` where x is not known (log-odds)."""
 
@@ -22,7 +25,8 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
 
     def contribution(self, x: Floats) -> Floats:
         """Return the log-odds that each x adds; NaN means missing."""
-        return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
+        with np.errstate(over="ignore"):
+            return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
 
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that makes the model's input of a column."""
@@ -91,8 +95,12 @@ def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
 
 
 def contributions(card: Scorecard, x: Floats) -> Floats:
-    """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features)."""
-    return np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
+    """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features).
+
+    They are bounded, so that an absurd number in one feature can't meet its opposite in another and leave no number at all.
+    """
+    parts = np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
+    return np.clip(parts, -MAX_LOG_ODDS, MAX_LOG_ODDS, out=parts)
 
 
 def probability(card: Scorecard, parts: Floats) -> Floats:

@@ -15,6 +15,7 @@ from risk_assets.domain.policy import Points, Policy
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, log_odds, probability
 
 HISTOGRAM_BINS = 20
+MAX_POINTS_ODDS = 1e9
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
@@ -53,7 +54,8 @@ def points(odds: Floats, scale: Points) -> Integers:
     Source: N. Siddiqi, Credit Risk Scorecards (2006), chapter 6, "Scorecard scaling".
     """
     factor = scale.pdo / math.log(2)
-    return np.rint(scale.base - factor * (math.log(scale.odds) + odds)).astype(np.int64)
+    bounded = np.clip(odds, -MAX_POINTS_ODDS, MAX_POINTS_ODDS)
+    return np.rint(scale.base - factor * (math.log(scale.odds) + bounded)).astype(np.int64)
 
 
 def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], most: int) -> Integers:

@@ -23,6 +23,12 @@ from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, gates
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
 
 SNAPSHOT = "\x1fsnapshot"
+ROW = "\x1frow"
+LARGEST = 1e100  # the squares of larger numbers, summed to scale them, come near the end of floats
+REBALANCE = (
+    "Land outcomes of more dates, lower training.holdout, where the newest date holds most rows narrow training.window_days "
+    "to it (a single date is split by rows)"
+)
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
 
 
@@ -50,8 +56,8 @@ def labelled(
         )
     joined = pl.concat([_joined(features[date], outcomes[date], date, contract) for date in dates])
     rows = joined.select(pl.len()).collect(engine="streaming").item()
-    frame = _sampled(joined, rows, policy.max_rows).collect(engine="streaming").to_pandas()
-    _require_enough(frame[OUTCOME].to_numpy(), policy)
+    frame = _sampled(joined, rows, policy).collect(engine="streaming").to_pandas()
+    _require_enough(frame[OUTCOME].to_numpy(), policy, "labelled rows", "Land more outcomes, widen training.window_days")
     return frame
 
 
@@ -61,10 +67,13 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
     Raises
     ------
     ModelError
-        When training or holdout would hold one class only, or the compiled model is not the fitted one.
+        When a number is too large to scale, training or holdout would hold one class only, the holdout leaves less than
+        the policy's `min_rows` and `min_bad` to train on, or the compiled model is not the fitted one.
     """
+    _require_scalable(frame, contract)
     held = holdout(frame[SNAPSHOT].to_numpy(dtype=str), frame[OUTCOME].to_numpy(dtype=np.int64), policy.training)
     older, newest = frame[~held], frame[held]
+    _require_enough(older[OUTCOME].to_numpy(), policy.training, "rows left beside the holdout", REBALANCE)
     columns = list(contract.features)
     pipeline = fit_logistic(older[columns], older[OUTCOME].to_numpy(dtype=np.int64), contract, policy.training)
     card = compile_logistic(pipeline, older[columns], contract)
@@ -86,7 +95,7 @@ def holdout(dates: npt.NDArray[np.str_], bad: Labels, policy: TrainingPolicy) ->
     """Return which rows are held out, shape (n,): the newest dates when there are several, else a stratified share.
 
     The newest dates are taken until they hold the policy's share of the rows and both classes; the oldest date always
-    trains.
+    trains, and `train` refuses what then is too little to train on.
 
     Raises
     ------
@@ -128,17 +137,32 @@ def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract:
     return joined.select(*contract.features, OUTCOME, pl.lit(date).alias(SNAPSHOT))
 
 
-def _sampled(joined: pl.LazyFrame, rows: int, most: int) -> pl.LazyFrame:
-    return joined.gather_every(-(-rows // most)) if rows > most else joined
+def _sampled(joined: pl.LazyFrame, rows: int, policy: TrainingPolicy) -> pl.LazyFrame:
+    """Draw `max_rows` of the rows, those of the smallest hashes, which follow no pattern in the file; order is kept."""
+    if rows <= policy.max_rows:
+        return joined
+    drawn = joined.with_row_index(ROW).bottom_k(policy.max_rows, by=pl.col(ROW).hash(policy.random_state))
+    return drawn.sort(ROW).drop(ROW)
 
 
-def _require_enough(bad: npt.NDArray[np.int64], policy: TrainingPolicy) -> None:
+def _require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
+    numbers = list(contract.numbers)
+    huge = frame[numbers].abs() > LARGEST
+    names = [name for name in numbers if huge[name].any()]
+    if names:
+        dates = ", ".join(sorted(frame.loc[huge.any(axis=1), SNAPSHOT].unique()))
+        raise ModelError(
+            f"{', '.join(names)} can't be scaled: numbers beyond {LARGEST:.0e} in the rows of {dates}. Set min and max "
+            "of each in the contract, so that such rows are set aside with an issue, and run these dates again."
+        )
+
+
+def _require_enough(bad: npt.NDArray[np.int64], policy: TrainingPolicy, what: str, advice: str) -> None:
     rows, bads = len(bad), int(bad.sum())
     if rows < policy.min_rows or min(bads, rows - bads) < policy.min_bad:
         raise ModelError(
-            f"too little to train on: {rows} labelled rows, {bads} of them bad; the policy asks for {policy.min_rows} rows "
-            f"and {policy.min_bad} of each class. Land more outcomes, widen training.window_days, or lower "
-            "training.min_rows and training.min_bad in the policy."
+            f"too little to train on: {rows} {what}, {bads} of them bad; the policy asks for {policy.min_rows} rows "
+            f"and {policy.min_bad} of each class. {advice}, or lower training.min_rows and training.min_bad in the policy."
         )
 
 

@@ -40,6 +40,7 @@ class Measured:
 
     sha256: str
     rows: int
+    padded: bool
     short: npt.NDArray[np.int64]
     long: npt.NDArray[np.int64]
 
@@ -70,6 +71,7 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
         "source": landed.source,
         "separator": dialect.separator,
         "eol": dialect.eol,
+        "padded": any(part.padded for part in found),
         "short_lines": sum(len(part.short) for part in found),
         "long_lines": sum(len(part.long) for part in found),
     }
@@ -139,7 +141,7 @@ def _measure(landed: Landed, part: str, dialect: Dialect) -> Measured:
     counter.close()
     if counter.unclosed:
         raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the file whole, and run again.")
-    return Measured(sha256.hexdigest(), counter.rows, counter.short_rows, counter.long_rows)
+    return Measured(sha256.hexdigest(), counter.rows, counter.padded, counter.short_rows, counter.long_rows)
 
 
 def _unchanged(landed: Landed, part: str, expected: str) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from risk_assets.domain.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store, utc_now
 
-Facts = dict[str, int | float | str | dict[str, int] | None]
+Facts = dict[str, bool | int | float | str | dict[str, int] | None]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,10 +42,11 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     """Do what `risk_assets/assets/features.py` does."""
     contract = lakehouse.contract
     accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
+    padded = bool(lakehouse.manifest("raw/accounts", snapshot).facts["padded"])
     repeated = repeated_ids(accounts, contract)
     clock.stop("repeated ids")
     made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(checked(accounts, contract, repeated), tuple(feature_facts(contract)), made_from)
+    table = Table(checked(accounts, contract, repeated, padded=padded), tuple(feature_facts(contract)), made_from)
     write_table(lakehouse.store, layout.features(snapshot), table)
     clock.stop("features")
 

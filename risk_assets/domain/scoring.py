@@ -63,11 +63,14 @@ def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], most: i
 
     Ties go to the term that comes first in the contract. A predicted-good account has none.
     """
+    flagged = np.flatnonzero(bad)
+    above = np.subtract(parts[:, flagged].T, [term.reference for term in card.terms], order="C")
     found = np.full((len(bad), most), -1, dtype=np.int64)
-    width = min(most, len(card.terms))
-    above = parts[:, bad].T - np.array([term.reference for term in card.terms])
-    order = np.argsort(-above, axis=1, kind="stable")[:, :width]
-    found[bad, :width] = np.where(np.take_along_axis(above, order, axis=1) > 0, order, -1)
+    for rank in range(min(most, len(card.terms))):
+        highest = above.argmax(axis=1)
+        value = np.take_along_axis(above, highest[:, None], axis=1)
+        found[flagged, rank] = np.where(value[:, 0] > 0, highest, -1)
+        np.put_along_axis(above, highest[:, None], -np.inf, axis=1)
     return found
 
 

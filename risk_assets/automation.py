@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
-from risk_assets.assets.failures import PARTITION_TAG, log_failure, record_failure
+from risk_assets.assets.failures import KILLED, PARTITION_TAG, explain_recorded, log_failure, record_failure
 from risk_assets.assets.features import features
 from risk_assets.assets.model import champion, model, model_version
 from risk_assets.assets.predictions import predictions
@@ -63,4 +64,6 @@ def log_killed_runs(context: dg.RunFailureSensorContext, lakehouse: dg.ResourceP
     """Gives a run that was killed outright its row in the run log; a run that failed by itself has one already."""
     run = context.dagster_run
     if PARTITION_TAG in run.tags:
-        record_failure(lakehouse, context.instance, run.run_id, context.failure_event.message or "the run was killed")
+        failures: list[Any] = [event.event_specific_data for event in context.get_step_failure_events()]
+        error = explain_recorded(failures[0].error) if failures else KILLED
+        record_failure(lakehouse, context.instance, run.run_id, error)

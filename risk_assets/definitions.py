@@ -15,18 +15,20 @@ from risk_assets.settings import Settings, load_settings
 
 
 def build(settings: Settings) -> dg.Definitions:
-    """Return the definitions over the lake of these settings."""
+    """Return the definitions over the lake of these settings.
+
+    dagster-azure's resource is held by the lakehouse and not registered: Dagster writes the configuration of what is
+    registered, its key or SAS too, into its snapshots as plain text.
+    """
     credential = settings.credential() if settings.on_azure else None
-    blob = azure_blob(credential) if credential else None
-    lakehouse = Lakehouse(settings, blob)
-    azure = {"azure_blob": blob} if blob else {}
+    lakehouse = Lakehouse(settings, azure_blob(credential) if credential else None)
     return dg.Definitions(
         assets=[accounts, outcomes, features, model, model_version, champion, predictions, batch_runs],
         asset_checks=CHECKS,
         jobs=[daily_scoring, outcomes_job, training],
         schedules=[nightly, weekly_training],
         sensors=[landing_sensor, log_killed_runs],
-        resources={"lakehouse": lakehouse, **azure, **io_managers(lakehouse)},
+        resources={"lakehouse": lakehouse, **io_managers(lakehouse)},
         executor=dg.in_process_executor,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from risk_assets.assets.failures import add_failure
+from risk_assets.assets.failures import add_failure, explain_recorded
 from risk_assets.definitions import build
 from risk_assets.domain.errors import RiskError
 from risk_assets.partitions import daily
@@ -115,18 +115,5 @@ def _first_error(ran: dg.ExecuteInProcessResult) -> str:
     for event in ran.all_events:
         if event.is_step_failure:
             failure: Any = event.step_failure_data
-            return explain_serialized(failure.error)
+            return explain_recorded(failure.error)
     return "the run failed before its first step: open it in the UI"
-
-
-def explain_serialized(error: Any) -> str:
-    """Return the product's own message in an error that Dagster has recorded; of any other only the type."""
-    kinds: list[type[RiskError]] = [RiskError, *RiskError.__subclasses__()]
-    ours = {kind.__name__ for kind in kinds} | {"DagsterAssetCheckFailedError"}
-    kind = "error"
-    while error is not None:
-        kind = error.cls_name
-        if kind in ours:
-            return " ".join(error.message.split(": ", 1)[-1].split())
-        error = error.cause
-    return f"unexpected {kind}: open the run in the UI for its trace"

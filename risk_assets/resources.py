@@ -1,6 +1,6 @@
 """Dagster's resources over the lake and the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -21,7 +21,7 @@ class Lakehouse:
     """What assets work with: the lake, the landing folder, the contract and the policy, each opened when first used."""
 
     settings: Settings
-    blob: "AzureBlobStorageResource | None" = None
+    blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
 
     @cached_property
     def store(self) -> Store:

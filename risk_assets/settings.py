@@ -3,8 +3,9 @@
 from datetime import date as Date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from risk_assets.domain.contract import Contract
@@ -33,6 +34,13 @@ class Settings(BaseSettings):
     account_name: str | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_NAME")
     account_key: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY")
     sas_token: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_SAS_TOKEN")
+
+    @field_validator("lake", "landing")
+    @classmethod
+    def _not_empty(cls, address: str) -> str:
+        if not address.strip():
+            raise ValueError("it is empty. Give a folder or az://container/prefix, or unset it for the default.")
+        return address
 
     @property
     def on_azure(self) -> bool:
@@ -97,11 +105,21 @@ def _from_connection_string(text: str) -> AzureCredential:
     parts = dict(part.split("=", 1) for part in text.strip().split(";") if "=" in part)
     if parts.get("UseDevelopmentStorage", "").lower() == "true":
         return _from_connection_string(AZURITE)
-    if "AccountName" not in parts:
+    account = parts.get("AccountName") or _account(parts.get("BlobEndpoint", ""))
+    if not account:
         raise ContractError("AZURE_STORAGE_CONNECTION_STRING names no account: copy it whole from the storage account, in quotes.")
     suffix = parts.get("EndpointSuffix", "core.windows.net")
-    endpoint = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{parts['AccountName']}.blob.{suffix}"
-    return AzureCredential(parts["AccountName"], endpoint.rstrip("/"), parts.get("AccountKey"), parts.get("SharedAccessSignature"))
+    endpoint = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{suffix}"
+    return AzureCredential(account, endpoint.rstrip("/"), parts.get("AccountKey"), parts.get("SharedAccessSignature"))
+
+
+def _account(endpoint: str) -> str:
+    """Return the account of a blob endpoint: the host's first label, or the path's first part where the host is local."""
+    parts = urlparse(endpoint)
+    host = parts.hostname or ""
+    if host and ("." not in host or host.replace(".", "").isdigit()):
+        return parts.path.strip("/").partition("/")[0]
+    return host.partition(".")[0]
 
 
 def _default_credential() -> Any:

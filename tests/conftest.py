@@ -13,6 +13,11 @@ from risk_assets.settings import Settings
 from tests.azurite.server import Azurite, running
 
 ROOT = Path(__file__).parents[1]
+VARIABLES = (
+    *(f"RISK_{name}" for name in ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE")),
+    *(f"AZURE_STORAGE_{name}" for name in ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")),
+    "DAGSTER_HOME",
+)
 _numbers = itertools.count(1)
 
 
@@ -36,7 +41,7 @@ def policy() -> Policy:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads this machine's own settings, nor a `.env` file."""
-    for name in ("RISK_LAKE", "RISK_LANDING", "AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT_NAME", "DAGSTER_HOME"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
 

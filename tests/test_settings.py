@@ -11,6 +11,7 @@ import pytest
 from azure.identity import DefaultAzureCredential
 from dagster._core.remote_representation.external_data import RepositorySnap
 
+from risk_assets.definitions import build
 from risk_assets.domain.errors import ContractError, LakeError
 from risk_assets.lake.store import AzureCredential
 from risk_assets.resources import Lakehouse, azure_blob, credential_of
@@ -21,8 +22,6 @@ from tests.conftest import ROOT
 KEY = "U0VDUkVUMTIz"  # SECRET123 in base64
 SAS = "sv=2026-02-06&ss=b&srt=sco&sp=rl&sig=SECRET123%2F%3D"
 REAL = f"DefaultEndpointsProtocol=https;AccountName=team;AccountKey={KEY}==;EndpointSuffix=core.windows.net"
-VARIABLES = ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE")
-AZURE = ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")
 
 Set = Callable[..., Settings]
 
@@ -30,8 +29,6 @@ Set = Callable[..., Settings]
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
     """Set variables in an empty environment and an empty folder, and load the settings."""
-    for name in (*(f"RISK_{name}" for name in VARIABLES), *(f"AZURE_STORAGE_{name}" for name in AZURE), "DAGSTER_HOME"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
     def load(**variables: str) -> Settings:
@@ -101,6 +98,13 @@ def test_a_bad_start_date_is_named(loaded: Set, value: str) -> None:
         loaded(RISK_START_DATE=value)
 
 
+@pytest.mark.parametrize("variable", ["RISK_LAKE", "RISK_LANDING"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_address_is_not_the_working_directory_but_an_error_that_names_the_variable(loaded: Set, variable: str, value: str) -> None:
+    with pytest.raises(ContractError, match=f"{variable}: .*is empty"):
+        loaded(**{variable: value})
+
+
 @pytest.mark.parametrize(
     ("read", "variable", "name"), [("read_contract", "RISK_CONTRACT", "c.yml"), ("read_policy", "RISK_POLICY", "p.yml")]
 )
@@ -161,7 +165,33 @@ def test_the_portals_sas_connection_string_needs_no_account_name(loaded: Set) ->
     assert found == AzureCredential("team", "https://team.blob.core.windows.net", sas=SAS)
 
 
-@pytest.mark.parametrize("text", [f"AccountKey={KEY}", KEY, "DefaultEndpointsProtocol=https"])
+@pytest.mark.parametrize(
+    ("endpoint", "account"),
+    [
+        ("https://team.blob.core.chinacloudapi.cn", "team"),
+        ("https://team.z6.blob.storage.azure.net/", "team"),
+        ("https://123.blob.core.windows.net/", "123"),
+        ("http://127.0.0.1:10000/devstoreaccount1", "devstoreaccount1"),
+        ("http://localhost:10000/devstoreaccount1/", "devstoreaccount1"),
+        ("http://[::1]:10000/devstoreaccount1", "devstoreaccount1"),
+        ("http://azurite:10000/devstoreaccount1", "devstoreaccount1"),
+    ],
+)
+def test_the_account_is_read_from_the_endpoint_where_it_is_not_named(loaded: Set, endpoint: str, account: str) -> None:
+    found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=f"BlobEndpoint={endpoint};SharedAccessSignature={SAS}"))
+    assert found == AzureCredential(account, endpoint.rstrip("/"), sas=SAS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"AccountKey={KEY}",
+        KEY,
+        "DefaultEndpointsProtocol=https",
+        f"BlobEndpoint=http://127.0.0.1:10000;AccountKey={KEY}",
+        f"BlobEndpoint=team;AccountKey={KEY}",
+    ],
+)
 def test_a_connection_string_without_an_account_is_refused_and_not_shown(loaded: Set, text: str) -> None:
     settings = loaded(AZURE_STORAGE_CONNECTION_STRING=text, RISK_LAKE="az://lake")
     with pytest.raises(ContractError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
@@ -181,7 +211,7 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     assert "skip_signature" not in found.options()
     reach = settings.open_lake().polars
     assert reach["credential_provider"] is not None
-    assert reach["storage_options"] == {"account_name": "team"}
+    assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
 
 
 def test_a_lake_on_azure_without_an_account_says_what_to_set(loaded: Set) -> None:
@@ -224,11 +254,15 @@ def test_the_default_credential_comes_back_from_dagsters_resource(loaded: Set) -
 
 @pytest.mark.parametrize("how", [{"key": KEY}, {"sas": SAS}], ids=["key", "SAS"])
 def test_neither_the_lakehouse_nor_what_dagster_shows_of_its_resources_holds_a_secret(loaded: Set, how: dict[str, str]) -> None:
-    blob = azure_blob(AzureCredential("team", **how))
-    repository = dg.Definitions(resources={"azure_blob": blob}).get_repository_def()
-    shown = repr(Lakehouse(loaded(), blob)) + dg.serialize_value(RepositorySnap.from_def(repository))
-    assert KEY not in shown
-    assert "SECRET123" not in shown
+    secret = {"key": "AZURE_STORAGE_ACCOUNT_KEY", "sas": "AZURE_STORAGE_SAS_TOKEN"}
+    settings = loaded(RISK_LAKE="az://lake", AZURE_STORAGE_ACCOUNT_NAME="team", **{secret[kind]: value for kind, value in how.items()})
+    repository = build(settings).get_repository_def()
+    lakehouse = repository.get_top_level_resources()["lakehouse"]
+    snapshots = [RepositorySnap.from_def(repository), *(job.get_job_snapshot() for job in repository.get_all_jobs())]
+    shown = [*map(dg.serialize_value, snapshots), repr(lakehouse), repr(Lakehouse(settings, azure_blob(AzureCredential("team", **how))))]
+    for text in shown:
+        assert KEY not in text
+        assert "SECRET123" not in text
 
 
 def test_the_imports_give_no_warning() -> None:

@@ -1,6 +1,7 @@
 """What is left of a run that failed: its row in the run log."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -12,6 +13,7 @@ from risk_assets.resources import Lakehouse
 
 PARTITION_TAG = "dagster/partition"
 AD_HOC_JOB = "__ASSET_JOB"
+KILLED = "the run stopped without a word: it was killed, ran out of memory, or its machine stopped. Run the date again."
 
 
 @dg.failure_hook(required_resource_keys={"lakehouse"})
@@ -50,6 +52,19 @@ def explain(error: BaseException) -> str:
             return " ".join(str(cause).split())
     root = list(_causes(error))[-1]
     return f"unexpected {type(root).__name__}: open the run in the UI for its trace"
+
+
+def explain_recorded(error: Any) -> str:
+    """Return the product's own message in an error that Dagster has recorded; of any other only the type."""
+    kinds: list[type[RiskError]] = [RiskError, *RiskError.__subclasses__()]
+    ours = {kind.__name__ for kind in kinds} | {"DagsterAssetCheckFailedError"}
+    kind = "error"
+    while error is not None:
+        kind = error.cls_name
+        if kind in ours:
+            return " ".join(error.message.split(": ", 1)[-1].split())
+        error = error.cause
+    return f"unexpected {kind}: open the run in the UI for its trace"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -24,9 +24,8 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     bad = _is(target.column, target.bad)
     good = _is(target.column, target.good) if target.good is not None else ~bad & ~_missing(target.column, contract)
     label = pl.when(bad).then(1).when(good).then(0)
-    rows = outcomes.filter(~_missing(contract.id, contract)).select(
-        pl.col(contract.id).alias(ACCOUNT_ID), label.cast(pl.Int8).alias(OUTCOME)
-    )
+    known = outcomes.filter(~_missing(contract.id, contract))
+    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), label.cast(pl.Int8).alias(OUTCOME))
     once = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
     return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(once.alias(OUTCOME))
 

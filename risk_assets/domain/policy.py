@@ -25,8 +25,8 @@ class Training(Document):
 
     `window_days` counts back from the training date, which it includes. `holdout` is a share of the rows: the newest dates
     that reach it, or a stratified share of a single date. `min_rows`, and `min_bad` of each class, must be left to
-    train on once the holdout is taken. `max_rows` bounds memory: of a larger window so many rows are drawn, by
-    `random_state`.
+    train on once the holdout is taken. `max_rows` bounds memory: of a larger window the same share of each
+    date's rows is drawn, by `random_state`.
     """
 
     estimator: Literal["logistic"] = "logistic"

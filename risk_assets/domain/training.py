@@ -26,8 +26,8 @@ SNAPSHOT = "\x1fsnapshot"
 ROW = "\x1frow"
 LARGEST = 1e100  # the squares of larger numbers, summed to scale them, come near the end of floats
 REBALANCE = (
-    "Land outcomes of more dates, lower training.holdout, where the newest date holds most rows narrow training.window_days "
-    "to it (a single date is split by rows)"
+    "Land outcomes of more dates, lower training.holdout, narrow training.window_days to the newest date if that holds "
+    "most rows (a single date is split by rows)"
 )
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
 
@@ -54,9 +54,8 @@ def labelled(
             f"({len(features)} have features, {len(outcomes)} outcomes). Land outcomes for a date that was run: "
             "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
         )
-    joined = pl.concat([_joined(features[date], outcomes[date], date, contract) for date in dates])
-    rows = joined.select(pl.len()).collect(engine="streaming").item()
-    frame = _sampled(joined, rows, policy).collect(engine="streaming").to_pandas()
+    joined = {date: _joined(features[date], outcomes[date], date, contract) for date in dates}
+    frame = _sampled(joined, policy).collect(engine="streaming").to_pandas()
     _require_enough(frame[OUTCOME].to_numpy(), policy, "labelled rows", "Land more outcomes, widen training.window_days")
     return frame
 
@@ -137,12 +136,20 @@ def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract:
     return joined.select(*contract.features, OUTCOME, pl.lit(date).alias(SNAPSHOT))
 
 
-def _sampled(joined: pl.LazyFrame, rows: int, policy: TrainingPolicy) -> pl.LazyFrame:
-    """Draw `max_rows` of the rows, those of the smallest hashes, which follow no pattern in the file; order is kept."""
-    if rows <= policy.max_rows:
-        return joined
-    drawn = joined.with_row_index(ROW).bottom_k(policy.max_rows, by=pl.col(ROW).hash(policy.random_state))
-    return drawn.sort(ROW).drop(ROW)
+def _sampled(joined: Mapping[str, pl.LazyFrame], policy: TrainingPolicy) -> pl.LazyFrame:
+    """Return all rows, or where they are more than `max_rows` the same share of each date's."""
+    whole = pl.concat(joined.values())
+    counts = dict(whole.group_by(SNAPSHOT).len().collect(engine="streaming").iter_rows())
+    total = sum(counts.values())
+    if total <= policy.max_rows:
+        return whole
+    quotas = {date: counts[date] * policy.max_rows // total for date in joined if date in counts}
+    return pl.concat(_drawn(joined[date], quota, policy.random_state + at) for at, (date, quota) in enumerate(quotas.items()))
+
+
+def _drawn(rows: pl.LazyFrame, quota: int, seed: int) -> pl.LazyFrame:
+    """Draw rows by the smallest hashes of their positions, which follow no pattern in the file; order is kept."""
+    return rows.with_row_index(ROW).bottom_k(quota, by=pl.col(ROW).hash(seed)).sort(ROW).drop(ROW)
 
 
 def _require_scalable(frame: pd.DataFrame, contract: Contract) -> None:

@@ -28,17 +28,22 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     Raises
     ------
     LandingError
-        When there is nothing, or both a file and a folder.
+        When there is nothing, both a file and a folder, or a shard that is no `.csv`; names in `_` or `.` are no shards.
     """
     file, folder = file_name(kind, date), file_name(kind, date).removesuffix(".csv")
     there = landing.size(file) is not None
-    shards = tuple(path for path in landing.list(f"{folder}/") if path.endswith(".csv"))
+    below = landing.list(f"{folder}/")
+    shards = tuple(path for path in below if path.endswith(".csv"))
+    strangers = [path for path in below if not path.endswith(".csv") and not path.rpartition("/")[2].startswith(("_", "."))]
+    if strangers:
+        raise LandingError(
+            f"{', '.join(strangers)} in {landing.url} would be left out: shards end in .csv. Unpack or rename each, or take it away."
+        )
     if there and shards:
         raise LandingError(f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder}/. Take one away.")
     if not there and not shards:
-        raise LandingError(
-            f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: risk land FILE --date {date}."
-        )
+        command = f"risk land FILE{' --outcomes' if kind == 'outcomes' else ''} --date {date}"
+        raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: {command}.")
     return Landed(landing, (file,) if there else shards, expected)
 
 
@@ -101,7 +106,9 @@ def land(
     Raises
     ------
     LandingError
-        When a date has landed already and `replace` is false (nothing is written then), or outcomes lack a column.
+        When a date has landed already and `replace` is false, or outcomes lack a column.
+    LakeError
+        When the file is malformed, so that labels can't be cut out. Nothing is written in any of these cases.
     """
     names = source.dialect.columns
     labelled = contract.target.column in names and contract.id in names
@@ -111,13 +118,13 @@ def land(
     for kind in kinds:
         for date in wanted:
             _require_free(landing, kind, date, replace)
+    labels = [_labels(source, piece, contract) for piece in _cut(source, len(wanted))] if labelled else []
     written: dict[str, list[str]] = {kind: [] for kind in kinds}
-    pieces: Iterable[bytes | None] = [None] if len(wanted) == 1 else source.pieces(len(wanted))
-    for date, piece in zip(wanted, pieces, strict=True):
-        if not outcomes_only:
+    if not outcomes_only:
+        for date, piece in zip(wanted, _cut(source, len(wanted)), strict=True):
             written["accounts"].append(_put(landing, "accounts", date, source.chunks() if piece is None else iter([piece])))
-        if labelled:
-            written["outcomes"].append(_put(landing, "outcomes", date, iter([_labels(source, piece, contract)])))
+    if labelled:
+        written["outcomes"] = [_put(landing, "outcomes", date, iter([label])) for date, label in zip(wanted, labels, strict=True)]
     return written
 
 
@@ -166,9 +173,17 @@ def _require_free(landing: Store, kind: str, date: str, replace: bool) -> None:
 
 
 def _put(landing: Store, kind: str, date: str, content: Iterator[bytes]) -> str:
+    """Write a date's file; shards whose place it takes go after it is there."""
     name = file_name(kind, date)
     landing.write(name, content)
+    for shard in landing.list(f"{name.removesuffix('.csv')}/"):
+        landing.delete(shard)
     return name
+
+
+def _cut(source: Source, number: int) -> Iterable[bytes | None]:
+    """Return the source's pieces, one for each snapshot; None stands for the whole file, which needn't fit in memory."""
+    return [None] if number == 1 else source.pieces(number)
 
 
 def _labels(source: Source, piece: bytes | None, contract: Contract) -> bytes:

@@ -1,7 +1,8 @@
 """Model versions and bindings: numbered, written once, never edited."""
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ from risk_assets.lake.store import Store, utc_now
 MODEL_NAME = "credit_default"
 ARTIFACTS = (layout.SCORECARD, layout.METRICS, layout.PROFILE, layout.PIPELINE)
 T = TypeVar("T")
+_VERSION = re.compile(rf"{layout.VERSIONS}[0-9]+")
+_ADVICE = "See what there is: risk models."
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +32,11 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     sha256: dict[str, str]
     origin: Origin
     gates: tuple[Gate, ...]
+
+    @property
+    def name(self) -> str:
+        """Return `model_vNNN`."""
+        return self.version
 
     @property
     def may_go_live(self) -> bool:
@@ -61,7 +69,7 @@ class ModelVersion:
     @property
     def name(self) -> str:
         """Return `model_vNNN`."""
-        return self.metadata.version
+        return self.metadata.name
 
 
 @dataclass(frozen=True)
@@ -111,29 +119,27 @@ def register(store: Store, model: TrainedModel, run_id: str) -> ModelVersion:
 
 
 def versions(store: Store) -> tuple[ModelVersion, ...]:
-    """Return all whole versions, oldest first."""
-    folders = (f"registry/{name}" for name in store.names("registry") if name.startswith("model_v"))
-    whole = sorted((folder for folder in folders if store.size(f"{folder}/{layout.METADATA}") is not None), key=_number)
-    return tuple(_version(store, folder) for folder in whole)
+    """Return all finished versions, oldest first; raises `ModelError` that names one whose metrics are damaged."""
+    return tuple(_version(store, folder) for folder in reversed([*_newest_first(store)]))
 
 
 def read_version(store: Store, name: str) -> ModelVersion:
     """Return a version; raises `ModelError` when there is none, or it is not whole."""
-    return _version(store, f"registry/{name}")
+    return _version(store, _folder(name))
 
 
 def newest_of(store: Store, date: str) -> ModelVersion:
     """Return the newest version trained for a date; raises `ModelError` when there is none."""
-    found = [version for version in versions(store) if version.metadata.origin.training_date == date]
-    if not found:
-        raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
-    return found[-1]
+    for folder in _newest_first(store):
+        if _metadata(store, folder, _ADVICE).origin.training_date == date:
+            return _version(store, folder)
+    raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
 
 
 def read_scorecard(store: Store, name: str) -> Scorecard:
     """Return a version's scorecard after holding it against its hash; raises `ModelError` when it differs."""
-    folder = f"registry/{name}"
-    metadata = _metadata(store, folder, "See what there is: risk models.")
+    folder = _folder(name)
+    metadata = _metadata(store, folder, _ADVICE)
     return _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder)
 
 
@@ -143,9 +149,9 @@ def bind(store: Store, version: str, actor: str, reason: str) -> Binding:
     Raises
     ------
     ModelError
-        When the version is not whole, or somebody else made another binding in the same moment.
+        When a file of the version is missing or changed, or somebody else made another binding in the same moment.
     """
-    read_scorecard(store, version)
+    _require_whole(store, version)
     last = _last_binding(store)
     now = utc_now()
     binding = Binding(
@@ -193,11 +199,12 @@ def find_live(store: Store) -> Live | None:
     return Live(binding.champion, read_scorecard(store, binding.champion)) if binding else None
 
 
-def candidate(store: Store) -> ModelVersion | None:
+def candidate(store: Store) -> Metadata | None:
     """Return the newest version that passed its gates and is newer than any that was ever live, or None."""
     bound = max((_number(binding.champion) for binding in bindings(store)), default=0)
-    fit = (version for version in reversed(versions(store)) if version.metadata.may_go_live)
-    return next((version for version in fit if _number(version.name) > bound), None)
+    newer = (folder for folder in _newest_first(store) if _number(folder) > bound)
+    found = (_metadata(store, folder, _ADVICE) for folder in newer)
+    return next((metadata for metadata in found if metadata.may_go_live), None)
 
 
 def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
@@ -222,8 +229,34 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
     return metadata
 
 
+def _folder(name: str) -> str:
+    folder = f"registry/{name}"
+    if not _VERSION.fullmatch(folder):
+        raise ModelError(f"{name} is no version: they are named model_v001, model_v002 and so on. {_ADVICE}")
+    return folder
+
+
+def _folders(store: Store) -> list[str]:
+    """Return the folders whose numbers are taken, oldest first."""
+    found = (f"registry/{name}" for name in store.names("registry"))
+    return sorted((folder for folder in found if _VERSION.fullmatch(folder)), key=_number)
+
+
+def _newest_first(store: Store) -> Iterator[str]:
+    """Yield the folders of finished versions."""
+    return (folder for folder in reversed(_folders(store)) if store.size(f"{folder}/{layout.METADATA}") is not None)
+
+
+def _require_whole(store: Store, name: str) -> None:
+    """Hold every file of a version against its hash."""
+    folder = _folder(name)
+    metadata = _metadata(store, folder, _ADVICE)
+    for file in dict.fromkeys((*ARTIFACTS, *metadata.sha256)):
+        _artifact(store, folder, file, metadata)
+
+
 def _version(store: Store, folder: str) -> ModelVersion:
-    metadata = _metadata(store, folder, "See what there is: risk models.")
+    metadata = _metadata(store, folder, _ADVICE)
     return ModelVersion(metadata, _decode(_artifact(store, folder, layout.METRICS, metadata), Metrics, folder))
 
 
@@ -253,8 +286,7 @@ def _decode(content: bytes, kind: type[T], where: str) -> T:
 
 
 def _next_number(store: Store) -> int:
-    taken: Iterable[int] = (_number(name) for name in store.names("registry") if name.startswith("model_v"))
-    return max(taken, default=0) + 1
+    return max(map(_number, _folders(store)), default=0) + 1
 
 
 def _number(name: str) -> int:

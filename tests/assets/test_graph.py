@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from risk_assets import automation
-from risk_assets.assets.failures import PARTITION_TAG
+from risk_assets.assets.failures import KILLED, PARTITION_TAG
 from risk_assets.definitions import build
 from risk_assets.history import WORKSPACE_YAML
 from risk_assets.lake import layout
@@ -126,7 +126,7 @@ def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
     for _ in range(2):
         automation.log_killed_runs(context)
     (row,) = book.log()
-    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failure", run.run_id, "the process is gone")
+    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failure", run.run_id, KILLED)
 
 
 def test_paths_are_spelled_for_every_table(definitions: dg.Definitions) -> None:

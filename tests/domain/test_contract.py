@@ -163,6 +163,18 @@ def test_a_key_that_stands_twice_is_refused(text: str) -> None:
     refusal(text)
 
 
+def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
+    message = refusal(TEXT + "  income: {type: number, reason: Another}\n")
+    assert "income stands twice" in message
+    assert "line 6" in message
+
+
+def test_messages_are_in_the_words_of_the_file_and_not_of_python() -> None:
+    message = refusal(changed("missing: [-9]", "missing: -9").replace("good: 0", "good: 1"))
+    assert "  features.income.missing: Input should be a valid list\n" in message + "\n"
+    assert "  target: bad and good must be different" in message
+
+
 @pytest.mark.parametrize("name", ["account_id", "issues", "bad"])
 def test_a_name_that_the_product_makes_is_no_feature(name: str) -> None:
     message = refusal(changed("income:", f"{name}:"))

@@ -73,6 +73,11 @@ def test_rows_without_an_id_are_dropped() -> None:
     assert labelled([("", "1"), ("a", "1"), (None, "0"), ("", "0")], contract(1, 0)) == [("a", 1)]
 
 
+def test_a_blank_id_and_a_token_for_missing_are_no_id_and_others_are_exact() -> None:
+    rows = [(" ", "1"), ("NA", "1"), (" NA ", "0"), ("na", "1"), (" a", "1"), ("a", "0")]
+    assert labelled(rows, contract(1, 0)) == [("na", 1), (" a", 1), ("a", 0)]
+
+
 def test_other_columns_don_t_matter() -> None:
     frame = pl.LazyFrame({"note": ["x"], "outcome": ["1"], "id": ["a"]})
     assert labels(frame, contract(1, 0)).collect().rows() == [("a", 1)]

@@ -95,6 +95,13 @@ def test_a_value_that_is_not_allowed_names_file_key_and_what_is(line: str, key: 
     assert allowed in told
 
 
+@pytest.mark.parametrize(
+    "line", ["reasons: true", "training: {min_rows: yes}", "training: {random_state: on}", "training: {max_rows: '5000'}"]
+)
+def test_a_whole_number_is_written_as_one(line: str) -> None:
+    assert "valid integer" in refusal(f"{TEXT}{line}\n")
+
+
 @pytest.mark.parametrize("threshold", ["0", "1", "-0.5", "25", "high", ".nan"])
 def test_the_threshold_lies_between_0_and_1(threshold: str) -> None:
     assert "  threshold: " in refusal(TEXT.replace("0.25", threshold))

@@ -31,6 +31,11 @@ def test_the_auc_is_not_much_below_the_live_model_s(roc_auc: float, champion: fl
     assert passed(roc_auc, champion)["not_worse_than_live"] is holds
 
 
+def test_a_loss_of_exactly_what_is_allowed_passes_whatever_floats_make_of_it() -> None:
+    policy = Promotion(min_roc_auc=0.5, max_auc_loss=0.02)
+    assert [gates(auc, 0.62, 0.0, policy)[-1].passed for auc in (0.6, 0.5999)] == [True, False]
+
+
 def test_without_a_live_model_there_is_nothing_to_be_worse_than() -> None:
     assert set(passed(0.8, None)) == {"auc_floor", "compiled_equals_fitted"}
     assert set(passed(0.8, 0.7)) == {"auc_floor", "compiled_equals_fitted", "not_worse_than_live"}

@@ -139,6 +139,31 @@ def test_a_window_above_max_rows_is_sampled_evenly_with_both_classes_about_as_th
     pd.testing.assert_frame_equal(sampled, labelled(features, outcomes, CONTRACT, policy))
 
 
+def test_a_sample_follows_no_pattern_in_the_file() -> None:
+    rows = {f"a{at}": (float(at % 2), None) for at in range(8000)}
+    features, outcomes = tiny(rows, {name: at // 2 % 2 for at, name in enumerate(rows)})
+    frame = labelled({"d1": features}, {"d1": outcomes}, CONTRACT, Training(max_rows=4000))
+    assert len(frame) == 4000
+    assert frame["x"].mean() == pytest.approx(0.5, abs=0.05)
+    assert frame["bad"].mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_sample_holds_other_accounts_for_each_date_and_for_each_random_state() -> None:
+    tables = {
+        date: tiny({f"a{at}": (float(at), None) for at in range(4000)}, {f"a{at}": at % 2 for at in range(4000)}) for date in DATES[:2]
+    }
+    features, outcomes = {date: table for date, (table, _) in tables.items()}, {date: table for date, (_, table) in tables.items()}
+
+    def accounts(date: str, random_state: int) -> set[float]:
+        frame = labelled(features, outcomes, CONTRACT, Training(max_rows=2000, random_state=random_state))
+        assert frame.groupby(SNAPSHOT)["x"].apply(lambda x: x.is_monotonic_increasing).all()
+        return set(frame[frame[SNAPSHOT] == date]["x"])
+
+    assert accounts(DATES[0], 42) == accounts(DATES[0], 42)
+    assert len(accounts(DATES[0], 42) & accounts(DATES[1], 42)) < 500
+    assert len(accounts(DATES[0], 42) & accounts(DATES[0], 7)) < 500
+
+
 def held_dates(counts: Mapping[str, Sequence[int]], share: float = 0.2) -> set[str]:
     """Return the dates held out, of dates with these outcomes; whole dates only, and the oldest never."""
     dates = np.array([date for date, bad in counts.items() for _ in bad])
@@ -192,6 +217,23 @@ def test_one_class_on_either_side_is_told_with_advice(counts: Mapping[str, Seque
     bad = np.array([value for values in counts.values() for value in values], dtype=np.int64)
     with pytest.raises(ModelError, match=f"the {side} hold one class.*Land outcomes of more dates"):
         holdout(dates, bad, Training())
+
+
+@pytest.mark.parametrize("least", [{"min_rows": 121, "min_bad": 1}, {"min_rows": 100, "min_bad": 60}])
+def test_a_holdout_that_leaves_too_little_to_train_on_is_told_with_advice(least: dict[str, int]) -> None:
+    small, large = book(DATES[:1], rows=120), book(DATES[1:2], rows=2000)
+    policy = POLICY.model_copy(update={"training": Training.model_validate(least)})
+    frame = labelled(small[0] | large[0], small[1] | large[1], CONTRACT, policy.training)
+    with pytest.raises(ModelError) as refused:
+        trained(frame, policy=policy)
+    message = str(refused.value)
+    assert "120 rows left beside the holdout" in message
+    assert all(key in message for key in ("training.holdout", "training.window_days", "training.min_rows", "training.min_bad"))
+
+
+def test_min_rows_are_enough_to_train_on() -> None:
+    policy = POLICY.model_copy(update={"training": Training(min_rows=480, min_bad=10)})
+    assert trained(rows_of(policy), policy=policy).metrics.n_train == 480
 
 
 def test_the_figures_are_scikit_learn_s_on_the_newest_date() -> None:
@@ -320,3 +362,18 @@ def test_a_number_of_absurd_size_is_told_and_not_thrown_up_by_scikit_learn() -> 
     frame.loc[0, "x"] = 1e200
     with pytest.raises(ModelError, match=r"\bx\b"):
         trained(frame)
+
+
+@pytest.mark.parametrize("row", [0, -1])
+@pytest.mark.parametrize("value", [1e101, -1.7e308])
+def test_a_number_of_absurd_size_is_told_with_its_date_and_advice_in_training_and_holdout(row: int, value: float) -> None:
+    frame = rows_of()
+    frame.iloc[row, frame.columns.get_loc("y")] = value
+    with pytest.raises(ModelError, match=rf"^y can't be scaled.*{DATES[row]}.*Set min and max"):
+        trained(frame)
+
+
+def test_a_number_that_can_just_be_scaled_is_trained_on() -> None:
+    frame = rows_of()
+    frame.loc[[0, 599], "x"] = [1e100, -1e100]
+    assert trained(frame).metrics.compiled_difference <= 1e-9

@@ -29,9 +29,9 @@ def small() -> Contract:
 def model(small: Contract) -> TrainedModel:
     """A model of two features that passes its gates: the young are the bad ones, mostly."""
     random = np.random.default_rng(7)
-    age = random.uniform(18, 80, 400)
-    bad = (random.uniform(0, 1, 400) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
-    city = np.where(np.arange(400) % 2 == 0, "north", "south")
+    age = random.uniform(18, 80, 1000)
+    bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
+    city = np.where(np.arange(1000) % 2 == 0, "north", "south")
     frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
     policy = Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
     return train(frame, "2026-01-01", small, policy, live=None)

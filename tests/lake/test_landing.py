@@ -90,6 +90,19 @@ def test_a_shard_that_would_be_left_out_is_an_error_and_named(landing: Store, na
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize("marker", ["_SUCCESS", "_committed_1", ".part-1.csv.crc", "below/_SUCCESS"])
+def test_a_marker_is_no_shard_and_no_error(landing: Store, marker: str) -> None:
+    landing.put(f"accounts_{DATE}/part-1.csv", b"id\n1\n")
+    landing.put(f"accounts_{DATE}/{marker}", b"")
+    assert find(landing, "accounts", DATE, ("id",)).parts == (f"accounts_{DATE}/part-1.csv",)
+
+
+def test_a_folder_without_any_csv_is_an_error_that_names_what_is_there(landing: Store) -> None:
+    landing.put(f"accounts_{DATE}/part-1.parquet", b"PAR1")
+    with pytest.raises(LandingError, match=r"part-1\.parquet.*would be left out"):
+        find(landing, "accounts", DATE, ("id",))
+
+
 def test_dates_are_those_that_landed_as_file_or_folder_and_strangers_are_ignored(landing: Store) -> None:
     strangers = ("accounts_latest.csv", "accounts_2026-13-01.csv", "accounts_20260105.csv", "accounts_2026-01-06.csv.gz", "readme.txt")
     for name in ("accounts_2026-01-03.csv", "accounts_2026-01-01/part-1.csv", "outcomes_2026-01-02.csv", *strangers):
@@ -201,9 +214,31 @@ def test_replace_takes_the_place_of_shards_too(landing: Store, small: Contract, 
     assert landing.get(find(landing, "accounts", DATE, small.columns).parts[0]) == LABELLED
 
 
+def test_replace_leaves_the_shards_where_the_file_can_not_be_written(
+    landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    landing.put(f"accounts_{DATE}/part-1.csv", b"id,age,city\n9,9,north\n")
+
+    def full(*_: object) -> None:
+        raise LakeError("the disk is full")
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(LakeError):
+        land(landing, source(tmp_path, LABELLED, small), small, (DATE,), outcomes_only=False, replace=True)
+    assert list(landed(landing)) == [f"accounts_{DATE}/part-1.csv"]
+
+
+def test_where_the_labels_of_the_last_day_can_not_be_cut_out_no_day_lands(landing: Store, small: Contract, tmp_path: Path) -> None:
+    landing.put(f"accounts_{DATE}/part-1.csv", b"earlier")
+    content = LABELLED + b'004,60,north,"1" x\n'
+    with pytest.raises(LakeError, match="malformed"):
+        land(landing, source(tmp_path, content, small), small, days(DATE, 4), outcomes_only=False, replace=True)
+    assert landed(landing) == {f"accounts_{DATE}/part-1.csv": b"earlier"}
+
+
 def test_accounts_whose_labels_can_not_be_cut_out_are_not_landed_either(landing: Store, small: Contract, tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="malformed"):
-        land(landing, source(tmp_path, LABELLED + b'004,60,"north" south,1\n', small), small, (DATE,), outcomes_only=False, replace=False)
+        land(landing, source(tmp_path, LABELLED + b'004,60,north,"1" x\n', small), small, (DATE,), outcomes_only=False, replace=False)
     assert landed(landing) == {}
 
 

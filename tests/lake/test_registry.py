@@ -93,7 +93,7 @@ def test_a_version_holds_its_artifacts_with_their_hashes_and_says_where_it_is_fr
         assert metadata["sha256"][name] == hashlib.sha256(store.get(f"registry/model_v001/{name}")).hexdigest()
     metrics = json.loads(store.get("registry/model_v001/metrics.json"))
     assert {"accuracy", "roc_auc", "n_train", "n_test", "random_state"} <= metrics.keys()
-    assert metrics["n_train"] + metrics["n_test"] == 400
+    assert metrics["n_train"] + metrics["n_test"] == 1000
 
 
 def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedModel) -> None:
@@ -189,6 +189,27 @@ def test_a_version_that_is_not_whole_is_not_bound(store: Store, model: TrainedMo
     flip(store, path) if damage == "changed" else store.delete(path)
     with pytest.raises(ModelError, match=path.replace(".", r"\.")):
         registry.bind(store, "model_v001", "somebody", "tried")
+    assert registry.bindings(store) == ()
+
+
+def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
+    register(store, model)
+    metadata = json.loads(store.get("registry/model_v001/metadata.json"))
+    metadata["sha256"]["notes.md"] = hashlib.sha256(b"notes").hexdigest()
+    store.put("registry/model_v001/metadata.json", json.dumps(metadata).encode())
+    with pytest.raises(ModelError, match=r"notes\.md is missing"):
+        registry.bind(store, "model_v001", "somebody", "tried")
+    assert registry.bindings(store) == ()
+
+
+@pytest.mark.parametrize("name", ["model_v001_backup", "model_v", "bindings", "../registry/model_v001", ""])
+def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model: TrainedModel, name: str) -> None:
+    register(store, model)
+    for path in store.list("registry/model_v001/"):
+        store.copy(path, path.replace("model_v001", "model_v001_backup"))
+    for use in (registry.read_version, registry.read_scorecard, lambda store, name: registry.bind(store, name, "ada", "because")):
+        with pytest.raises(ModelError, match="risk models"):
+            use(store, name)
     assert registry.bindings(store) == ()
 
 
@@ -346,6 +367,28 @@ def test_the_candidate_is_the_newest_version_that_passes_its_gates(store: Store,
     found = registry.candidate(store)
     assert found is not None
     assert found.name == "model_v002"
+
+
+def test_a_version_with_damaged_metrics_does_not_hide_the_candidate_nor_another_dates_version(store: Store, model: TrainedModel) -> None:
+    other = replace(model, origin=msgspec.structs.replace(model.origin, training_date="2026-01-02"))
+    register(store, other, model, failing(other))
+    for name in ("model_v001", "model_v003"):
+        flip(store, f"registry/{name}/metrics.json")
+    found = registry.candidate(store)
+    assert found is not None
+    assert found.name == "model_v002"
+    assert registry.newest_of(store, "2026-01-01").name == "model_v002"
+    with pytest.raises(ModelError, match="model_v003"):
+        registry.newest_of(store, "2026-01-02")
+
+
+def test_a_candidate_whose_metrics_are_damaged_is_found_but_does_not_go_live(store: Store, model: TrainedModel) -> None:
+    register(store, model)
+    flip(store, "registry/model_v001/metrics.json")
+    found = registry.candidate(store)
+    assert found is not None
+    with pytest.raises(ModelError, match=r"registry/model_v001/metrics\.json"):
+        registry.bind(store, found.name, "ada", "because")
 
 
 def test_a_version_that_is_live_or_older_is_no_candidate(store: Store, model: TrainedModel) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -88,6 +89,31 @@ def test_any_text_of_an_error_comes_back_whole(store: Store, error: str) -> None
     run_log.add(store, record("run-2"))  # reads the first row and writes it again
     assert [row["error"] for row in run_log.read(store).values()] == [error, ""]
     assert [row["error"] for row in table(store)] == [error, ""]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.replace(b"the disk", b"the\rdisk"),
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b",error\n", b"\n", 1),
+        lambda content: content.replace(b"the disk", b'"the disk'),
+        lambda content: b"\xff" + content,
+        lambda content: b"",
+    ],
+    ids=["a lone return", "cut off", "a column short", "an open quote", "no UTF-8", "empty"],
+)
+def test_a_csv_that_can_not_be_read_is_read_from_the_records_and_mended_by_the_next_run(
+    store: Store, damage: Callable[[bytes], bytes]
+) -> None:
+    for number in range(3):
+        run_log.add(store, record(f"run-{number}", f"2026-01-01T1{number}:00:00+00:00", error="the disk is full"))
+    rows, whole = run_log.read(store), table(store)
+    store.put("logs/batch_runs_log.csv", damage(store.get("logs/batch_runs_log.csv")))
+    assert list(run_log.read(store).items()) == list(rows.items())
+    run_log.add(store, record("run-3", "2026-01-01T13:00:00+00:00"))
+    assert table(store)[:3] == whole
+    assert [row["run_id"] for row in table(store)] == ["run-0", "run-1", "run-2", "run-3"]
 
 
 def test_a_log_that_was_never_written_is_empty(store: Store) -> None:

@@ -35,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.azurite", description="Run the Azurite blob service.")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="loopback port (default: %(default)s)")
-    parser.add_argument(
-        "--location", type=Path, default=DEFAULT_LOCATION, help="folder for the data (default: %(default)s)"
-    )
+    parser.add_argument("--location", type=Path, default=DEFAULT_LOCATION, help="folder for the data (default: %(default)s)")
     return parser
 
 

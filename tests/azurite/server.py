@@ -100,10 +100,7 @@ class Azurite:
     @property
     def connection_string(self) -> str:
         """The value for ``AZURE_STORAGE_CONNECTION_STRING``."""
-        return (
-            f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};"
-            f"BlobEndpoint={self.endpoint};"
-        )
+        return f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};BlobEndpoint={self.endpoint};"
 
     def create_container(self, name: str) -> None:
         """Create the container; one which exists already is left as it is."""

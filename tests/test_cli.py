@@ -69,13 +69,13 @@ def test_from_landed_files_to_a_live_model_predictions_and_the_log(risk: Risk, f
 
 
 def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Risk, folder: Path) -> None:
-    land_labelled(risk, 2)
-    risk("train", "2026-01-02")
-    risk("land", sample("accounts_2026-01-04.csv"), "--date", "2026-01-04")
-    done = risk("run", "2026-01-02", "--until", "2026-01-04", code=1)
-    assert "2026-01-03 failed: no accounts for 2026-01-03" in done.stderr.replace("\n", " ")
+    land_labelled(risk, 3)
+    risk("train", "2026-01-03")
+    risk("land", sample("accounts_2026-01-05.csv"), "--date", "2026-01-05")
+    done = risk("run", "2026-01-03", "--until", "2026-01-05", code=1)
+    assert "2026-01-04 failed: no accounts for 2026-01-04" in done.stderr.replace("\n", " ")
     predicted = sorted(path.name for path in (folder / "lakehouse/curated").glob("*predictions.csv"))
-    assert predicted == ["accounts_2026-01-02_predictions.csv", "accounts_2026-01-04_predictions.csv"]
+    assert predicted == ["accounts_2026-01-03_predictions.csv", "accounts_2026-01-05_predictions.csv"]
     log = (folder / "lakehouse/logs/batch_runs_log.csv").read_text(encoding="utf-8")
     assert log.count(",success,") == 2
     assert log.count(",failure,") == 1

@@ -208,6 +208,8 @@ def _run_job(job: str, date: str, until: str | None) -> None:
         results = _each(dates, job, lambda day: history.run(job, day))
     if job == "daily_scoring":
         report.days(out, settings.open_lake(), (result.date for result in results if result.error is None))
+    else:
+        out.print(f"{job}: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
     _finish(results)
 
 

@@ -66,6 +66,7 @@ def test_from_landed_files_to_a_live_model_predictions_and_the_log(risk: Risk, f
     assert "model_v001" in risk("models").stdout
     assert "the newest version that passed the gates" in risk("live").stdout
     assert "daily_scoring" in risk("log").stdout
+    assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
 
 
 def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Risk, folder: Path) -> None:

@@ -19,7 +19,7 @@ from risk_assets.domain.features import count_issues
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE
 from risk_assets.lake import layout, raw, registry
-from risk_assets.lake.table import find_manifest, read_table
+from risk_assets.lake.table import find_manifest, read_table, readable
 from risk_assets.partitions import daily
 from risk_assets.resources import Lakehouse
 
@@ -121,7 +121,8 @@ def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) ->
     """
 
     def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        return check(lakehouse, context.partition_key)
+        with readable(f"{asset.key.to_user_string()} of {context.partition_key}"):
+            return check(lakehouse, context.partition_key)
 
     run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
     with warnings.catch_warnings():

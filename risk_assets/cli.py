@@ -174,10 +174,11 @@ def live(
     """Tell which version is live, or was at an instant: since when, by whom and why."""
     from risk_assets import report
 
-    found = registry.live(load_settings().open_lake(), at and landed.instant(at))
+    lake = load_settings().open_lake()
+    found = registry.live(lake, at and landed.instant(at))
     if found is None:
         raise RiskError("no version was live at that time." if at else "no model is live yet: risk train DATE.")
-    report.binding(out, found)
+    report.binding(out, found, registry.read_version(lake, found.champion))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from risk_assets.domain.contract import ACCOUNT_ID
 from risk_assets.domain.features import count_issues
-from risk_assets.lake import layout, registry, run_log
+from risk_assets.lake import layout, run_log
 from risk_assets.lake.registry import Binding, ModelVersion
 from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, find_manifest, read_table
@@ -44,8 +44,8 @@ def models(console: Console, versions: Sequence[ModelVersion], live: str | None)
     console.print(table)
 
 
-def binding(console: Console, found: Binding) -> None:
-    """Show what is live, since when, by whom and why."""
+def binding(console: Console, found: Binding, version: ModelVersion) -> None:
+    """Show what is live, since when, by whom and why, and how good it was on its holdout."""
     table = _table(None, "", "", header=False)
     for name, value in (
         ("live", found.champion),
@@ -53,6 +53,8 @@ def binding(console: Console, found: Binding) -> None:
         ("by", found.actor),
         ("because", found.reason),
         ("binding", str(found.seq)),
+        ("trained for", version.metadata.origin.training_date),
+        ("accuracy, AUC", f"{version.metrics.accuracy:.3f}, {version.metrics.roc_auc:.3f}"),
     ):
         table.add_row(name, value)
     console.print(table)
@@ -86,12 +88,6 @@ def riskiest(console: Console, store: Store, date: str) -> None:
     for account, probability, points, band, *reason in top.iter_rows():
         table.add_row(account, f"{probability:.3f}", str(points), band, *(text or "" for text in reason))
     console.print(table)
-
-
-def live_version(store: Store) -> ModelVersion | None:
-    """Return the live version with its figures, or None."""
-    found = registry.live(store)
-    return registry.read_version(store, found.champion) if found else None
 
 
 def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[str, ...]:

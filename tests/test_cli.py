@@ -64,7 +64,8 @@ def test_from_landed_files_to_a_live_model_predictions_and_the_log(risk: Risk, f
     assert "2026-01-04" in scored.stdout and "300" in scored.stdout
     assert (folder / "lakehouse/curated/accounts_2026-01-04_predictions.csv").exists()
     assert "model_v001" in risk("models").stdout
-    assert "the newest version that passed the gates" in risk("live").stdout
+    live = risk("live").stdout
+    assert "the newest version that passed the gates" in live and "accuracy, AUC" in live
     assert "daily_scoring" in risk("log").stdout
     assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
 

@@ -15,6 +15,7 @@ from risk_assets.domain.training import labelled, train
 from risk_assets.io_managers import Decision
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
+from risk_assets.lake.table import readable
 from risk_assets.partitions import daily, training_window
 from risk_assets.resources import Lakehouse
 
@@ -42,7 +43,8 @@ def model(
     """The model of the labelled dates in the training window, compiled, measured on its holdout beside the live one."""
     contract, policy = lakehouse.contract, lakehouse.policy
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
-    rows = labelled(features, labelled_outcomes, contract, policy.training)
+    with readable(f"training/model of {context.partition_key}"):
+        rows = labelled(features, labelled_outcomes, contract, policy.training)
     trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
     return dg.Output(trained, metadata=_figures(trained))
 

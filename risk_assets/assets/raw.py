@@ -49,7 +49,7 @@ def _landed(lakehouse: Lakehouse, kind: str, date: str, expected: tuple[str, ...
     try:
         return landing.find(lakehouse.landing, kind, date, expected)
     except LandingError:
-        held = date not in landing.dates(lakehouse.landing, kind)
-        if held and find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):
+        gone = date not in landing.dates(lakehouse.landing, kind)
+        if gone and find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):
             return None
         raise

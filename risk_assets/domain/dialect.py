@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -158,6 +158,15 @@ class FieldCounter:
         self._short_rows.append(np.flatnonzero(records < self._width) + self.rows)
         self._long_rows.append(np.flatnonzero(records > self._width) + self.rows)
         self.rows += len(records)
+
+
+def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
+    """Return the counter of a whole file."""
+    counter = FieldCounter(dialect)
+    for chunk in chunks:
+        counter.feed(chunk)
+    counter.close()
+    return counter
 
 
 def _edges(blank: bytes, separator: bytes) -> tuple[bytes, ...]:

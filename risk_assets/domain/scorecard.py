@@ -81,11 +81,6 @@ class Scorecard(msgspec.Struct, frozen=True):
         """Return the scorecard as JSON; floats round-trip exactly."""
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
 
-    @staticmethod
-    def from_json(content: bytes) -> "Scorecard":
-        """Return the scorecard in JSON; raises `msgspec.ValidationError` when it is none."""
-        return msgspec.json.decode(content, type=Scorecard)
-
 
 def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
     """Return the model's input, shape (rows, features): numbers as they are, levels as positions, NaN for missing."""

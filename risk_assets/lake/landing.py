@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 
 import polars as pl
 
 from risk_assets.domain.contract import Contract
-from risk_assets.domain.dialect import HEAD_BYTES, Dialect, FieldCounter, sniff
+from risk_assets.domain.dialect import HEAD_BYTES, Dialect, count_fields, sniff
 from risk_assets.domain.errors import LandingError
 from risk_assets.lake.raw import Landed, scan_text
 from risk_assets.lake.store import Store, open_store
@@ -76,24 +76,31 @@ class Source:
 
     def rows(self) -> int:
         """Count its records; raises `LandingError` when it ends inside an open quote."""
-        counter = FieldCounter(self.dialect)
-        for chunk in self.chunks():
-            counter.feed(chunk)
-        counter.close()
+        counter = count_fields(self.dialect, self.chunks())
         if counter.unclosed:
             raise LandingError(f"{self.path} ends inside an open quote. Close it and land the file again.")
         return counter.rows
 
-    def pieces(self, number: int) -> Iterator[bytes]:
-        """Yield the file cut into pieces of about equal records, each with the header, bytes kept."""
+    def sizes(self, number: int) -> list[int]:
+        """Return how many records each of `number` pieces holds; raises `LandingError` when there are fewer records."""
         rows = self.rows()
         if rows < number:
             raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
+        return [rows // number + (position < rows % number) for position in range(number)]
+
+    def pieces(self, sizes: list[int]) -> Iterator[bytes]:
+        """Yield the file cut into pieces of so many records, each with the header, bytes kept."""
         found = records(self.chunks(), self.dialect.eol.encode())
         header = next(found)
-        for position in range(number):
-            size = rows // number + (position < rows % number)
+        for size in sizes:
             yield b"".join(chain([header], islice(found, size)))
+
+    def labels(self, contract: Contract, sizes: list[int]) -> list[bytes]:
+        """Return the id and the target of each row, as text, as a CSV for each piece."""
+        with readable(str(self.path)):
+            labels = self.scan().select(contract.id, contract.target.column).collect(engine="streaming")
+        starts = accumulate(sizes, initial=0)
+        return [labels.slice(start, size).write_csv().encode() for start, size in zip(starts, sizes, strict=False)]
 
 
 def land(
@@ -118,13 +125,14 @@ def land(
     for kind in kinds:
         for date in wanted:
             _require_free(landing, kind, date, replace)
-    labels = [_labels(source, piece, contract) for piece in _cut(source, len(wanted))] if labelled else []
-    written: dict[str, list[str]] = {kind: [] for kind in kinds}
+    sizes = source.sizes(len(wanted)) if len(wanted) > 1 else [source.rows()]
+    content = {"outcomes": source.labels(contract, sizes)} if labelled else {}
+    written: dict[str, list[str]] = {}
     if not outcomes_only:
-        for date, piece in zip(wanted, _cut(source, len(wanted)), strict=True):
-            written["accounts"].append(_put(landing, "accounts", date, source.chunks() if piece is None else iter([piece])))
-    if labelled:
-        written["outcomes"] = [_put(landing, "outcomes", date, iter([label])) for date, label in zip(wanted, labels, strict=True)]
+        pieces = (iter([piece]) for piece in source.pieces(sizes)) if len(wanted) > 1 else iter([source.chunks()])
+        written["accounts"] = [_put(landing, "accounts", date, piece) for date, piece in zip(wanted, pieces, strict=True)]
+    for kind, files in content.items():
+        written[kind] = [_put(landing, kind, date, iter([file])) for date, file in zip(wanted, files, strict=True)]
     return written
 
 
@@ -179,19 +187,6 @@ def _put(landing: Store, kind: str, date: str, content: Iterator[bytes]) -> str:
     for shard in landing.list(f"{name.removesuffix('.csv')}/"):
         landing.delete(shard)
     return name
-
-
-def _cut(source: Source, number: int) -> Iterable[bytes | None]:
-    """Return the source's pieces, one for each snapshot; None stands for the whole file, which needn't fit in memory."""
-    return [None] if number == 1 else source.pieces(number)
-
-
-def _labels(source: Source, piece: bytes | None, contract: Contract) -> bytes:
-    """Return the id and the target of each row, as text, as a CSV."""
-    frame = source.scan() if piece is None else scan_text([piece], source.dialect)
-    with readable(str(source.path)):
-        labels = frame.select(contract.id, contract.target.column).collect(engine="streaming")
-    return labels.write_csv().encode()
 
 
 def _near(landing: Store, stem: str) -> str:

@@ -1,7 +1,7 @@
 """Raw files: kept byte for byte as they landed, read as text, their lines counted and measured on the way in."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from risk_assets.domain.dialect import HEAD_BYTES, Dialect, FieldCounter, sniff
+from risk_assets.domain.dialect import HEAD_BYTES, Dialect, count_fields, sniff
 from risk_assets.domain.errors import LakeError, LandingError
 from risk_assets.domain.features import RAGGED
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Manifest, Provenance, commit, find_manifest, require_manifest
+from risk_assets.lake.table import Manifest, Provenance, changed_parts, commit, find_manifest, require_manifest
 
 ROW = "\x1frow"
 
@@ -61,7 +61,7 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
     targets = _targets(path, landed)
     sha256 = found[0].sha256 if len(found) == 1 else hashlib.sha256("".join(part.sha256 for part in found).encode()).hexdigest()
     before = _before(lake, path)
-    if before is not None and before.facts.get("sha256") == sha256 and tuple(before.parts) == targets and _whole(lake, before):
+    if before is not None and before.facts.get("sha256") == sha256 and tuple(before.parts) == targets and not changed_parts(lake, before):
         return before
     _supersede(lake, path, before)
     for part, target, measured in zip(landed.parts, targets, found, strict=True):
@@ -134,11 +134,8 @@ def _targets(path: str, landed: Landed) -> tuple[str, ...]:
 
 def _measure(landed: Landed, part: str, dialect: Dialect) -> Measured:
     """Read a part once before anything is written: its hash, its records, and those with a wrong number of fields."""
-    sha256, counter = hashlib.sha256(), FieldCounter(dialect)
-    for chunk in landed.store.chunks(part):
-        sha256.update(chunk)
-        counter.feed(chunk)
-    counter.close()
+    sha256 = hashlib.sha256()
+    counter = count_fields(dialect, _hashed(landed.store.chunks(part), sha256))
     if counter.unclosed:
         raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the file whole, and run again.")
     return Measured(sha256.hexdigest(), counter.rows, counter.padded, counter.short_rows, counter.long_rows)
@@ -147,11 +144,15 @@ def _measure(landed: Landed, part: str, dialect: Dialect) -> Measured:
 def _unchanged(landed: Landed, part: str, expected: str) -> Iterator[bytes]:
     """Yield a part's bytes; when they are not the ones that were measured, fail before the last is written."""
     sha256 = hashlib.sha256()
-    for chunk in landed.store.chunks(part):
-        sha256.update(chunk)
-        yield chunk
+    yield from _hashed(landed.store.chunks(part), sha256)
     if sha256.hexdigest() != expected:
         raise LandingError(f"{landed.store.uri(part)} changed while it was copied. Run the date again when it has landed whole.")
+
+
+def _hashed(chunks: Iterable[bytes], sha256: Any) -> Iterator[bytes]:
+    for chunk in chunks:
+        sha256.update(chunk)
+        yield chunk
 
 
 def _before(lake: Store, path: str) -> Manifest | None:
@@ -160,10 +161,6 @@ def _before(lake: Store, path: str) -> Manifest | None:
         return find_manifest(lake, path)
     except LakeError:
         return None
-
-
-def _whole(lake: Store, manifest: Manifest) -> bool:
-    return all(lake.size(part) == size for part, size in manifest.parts.items())
 
 
 def _supersede(lake: Store, path: str, before: Manifest | None) -> None:
@@ -182,10 +179,7 @@ def _ragged_rows(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[pl.
     """Return which records have too few and too many fields, counted over all parts."""
     start, short, long = 0, [], []
     for part in manifest.parts:
-        counter = FieldCounter(dialect)
-        for chunk in lake.chunks(part):
-            counter.feed(chunk)
-        counter.close()
+        counter = count_fields(dialect, lake.chunks(part))
         short.append(pl.Series(counter.short_rows + start))
         long.append(pl.Series(counter.long_rows + start))
         start += counter.rows

@@ -70,8 +70,8 @@ def write_table(store: Store, path: str, table: Table) -> Manifest:
 
 
 @contextmanager
-def readable(path: str) -> Iterator[None]:
-    """Say what is wrong with a table in place of polars, whose messages quote the rows.
+def readable(what: str) -> Iterator[None]:
+    """Say what is wrong with the rows behind a table in place of polars, whose messages quote them.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def readable(path: str) -> Iterator[None]:
     except pl.exceptions.PolarsError as error:
         kind = type(error).__name__
         raise LakeError(
-            f"{path} can't be made: a file it is made from is malformed ({kind}); look there for stray quotes, an open quote "
+            f"{what} can't be worked out: a file behind it is malformed ({kind}); look there for stray quotes, an open quote "
             "or bytes that are no UTF-8. Mend the file, land it with --replace and run the date again."
         ) from None
 
@@ -142,10 +142,15 @@ def require_manifest(store: Store, path: str) -> Manifest:
     manifest = find_manifest(store, path)
     if manifest is None:
         raise LakeError(f"{path} is not in the lake at {store.url}: {_again(path)}")
-    changed = [part for part, size in manifest.parts.items() if store.size(part) != size]
+    changed = changed_parts(store, manifest)
     if changed:
         raise LakeError(f"{', '.join(changed)} is not what its manifest says: {_again(path)}")
     return manifest
+
+
+def changed_parts(store: Store, manifest: Manifest) -> list[str]:
+    """Return the parts that are missing or have another size than the manifest says."""
+    return [part for part, size in manifest.parts.items() if store.size(part) != size]
 
 
 def digest(store: Store, path: str) -> str:

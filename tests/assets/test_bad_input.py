@@ -103,6 +103,16 @@ def test_no_value_of_a_row_reaches_the_run_history(book: Book) -> None:
     assert not [path for path in history.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
 
 
+def test_no_value_of_an_outcome_reaches_the_run_history(book: Book) -> None:
+    lines = book.landing.get(f"outcomes_{LABELLED[0]}.csv")
+    book.land(f"outcomes_{LABELLED[0]}.csv", lines + b"x,0\n" * 20_000 + SECRET + b"\xff,1\n")
+    for job, date in (("outcomes", LABELLED[0]), ("training", LABELLED[-1])):
+        error = book.history.run(job, date).error
+        assert error is not None and "malformed" in error and "--replace" in error
+        assert error in {row["error"] for row in book.log()}
+    assert not [path for path in book.settings.dagster_home.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
+
+
 def test_a_date_that_was_mended_runs(book: Book) -> None:
     whole = b"".join(_lines(book))
     _without_column(book)

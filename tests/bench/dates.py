@@ -3,12 +3,12 @@
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 
 from tests.bench.measure import Figures, Task, interleaved, module, set_up, show, table
+from tests.bench.workspace import Workspace
 
 FIRST = "2023-01-01"
 BEFORE = 1000
@@ -17,21 +17,8 @@ DATES = 60
 ACCOUNTS = 300
 
 
-@dataclass(frozen=True)
-class Home:
+class Home(Workspace):
     """A lake, a landing folder and a run history of their own."""
-
-    root: Path
-
-    @property
-    def lake(self) -> Path:
-        """The lake."""
-        return self.root / "lake"
-
-    @property
-    def landing(self) -> Path:
-        """The landing folder."""
-        return self.root / "landing"
 
     @property
     def env(self) -> dict[str, str]:

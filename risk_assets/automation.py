@@ -6,23 +6,24 @@ from typing import Any
 
 import dagster as dg
 
+from risk_assets.assets.champion import champion, impact
 from risk_assets.assets.failures import KILLED, PARTITION_TAG, explain_recorded, log_failure, record_failure
 from risk_assets.assets.features import features
-from risk_assets.assets.model import champion, model, model_version
+from risk_assets.assets.model import model, model_version
 from risk_assets.assets.predictions import predictions
 from risk_assets.assets.raw import accounts, outcomes
+from risk_assets.assets.review import review_list
 from risk_assets.assets.run_log import batch_runs
 from risk_assets.lake import landing
-from risk_assets.partitions import daily
+from risk_assets.partitions import NIGHTLY_HOUR_UTC, daily
 from risk_assets.resources import Lakehouse
 
-NIGHTLY_HOUR_UTC = 2
 TRAINING_DAY = 1  # Monday
 
 daily_scoring = dg.define_asset_job(
     "daily_scoring",
-    selection=dg.AssetSelection.assets(accounts, features, predictions, batch_runs),
-    description="A date's accounts: landed, checked, scored by the live model, logged.",
+    selection=dg.AssetSelection.assets(accounts, features, predictions, review_list, batch_runs),
+    description="A date's accounts: landed, checked, scored by the live model, the riskiest listed, logged.",
     hooks={log_failure},
 )
 outcomes_job = dg.define_asset_job(
@@ -33,8 +34,14 @@ outcomes_job = dg.define_asset_job(
 )
 training = dg.define_asset_job(
     "training",
-    selection=dg.AssetSelection.assets(model, model_version, champion),
+    selection=dg.AssetSelection.assets(model, model_version, impact, champion),
     description="A model of the labelled dates up to this one, registered; it goes live when it passes the gates.",
+    hooks={log_failure},
+)
+governance = dg.define_asset_job(
+    "governance",
+    selection=dg.AssetSelection.assets(champion),
+    description="What is live: promote, roll back, challenge, by the config of registry/champion.",
     hooks={log_failure},
 )
 

@@ -10,15 +10,17 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from risk_assets.assets.champion import champion
 from risk_assets.assets.features import features
 from risk_assets.assets.model import model
 from risk_assets.assets.predictions import predictions
 from risk_assets.assets.raw import accounts, outcomes
+from risk_assets.assets.review import review_list
 from risk_assets.domain.contract import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.features import count_issues
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE
-from risk_assets.lake import layout, raw, registry
+from risk_assets.lake import bindings, layout, raw, registry
 from risk_assets.lake.table import find_manifest, read_table, readable
 from risk_assets.partitions import daily
 from risk_assets.resources import Lakehouse
@@ -102,6 +104,14 @@ def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
 
 
+def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The review list holds the accounts of the highest probabilities, riskiest first, as many as the policy asks for."""
+    predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
+    wanted = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
+    listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
+    return _result(listed == wanted, listed=len(listed), wanted=len(wanted))
+
+
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The scorecard and the fitted pipeline give the same probabilities on the holdout."""
     difference = registry.read_trained(lakehouse.store, date).metrics.compiled_difference
@@ -112,6 +122,14 @@ def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The AUC on the holdout is above the policy's floor; below it the version is registered and does not go live."""
     auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
     return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
+
+
+@dg.asset_check(asset=champion, description="Every binding follows the one before, and none was changed.")
+def chain(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Hold every binding against the next one's hash and its own seal."""
+    problems = bindings.verify(lakehouse.store)
+    newest = None if problems else bindings.head(lakehouse.store)
+    return _result(not problems, sha256=newest or "none", broken="; ".join(problems) or "none")
 
 
 def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) -> dg.AssetChecksDefinition:
@@ -160,6 +178,8 @@ CHECKS = (
     by_date(issue_share, features, blocking=True),
     by_date(one_per_row, predictions, blocking=True),
     by_date(probabilities, predictions, blocking=True),
+    by_date(riskiest_first, review_list),
     by_date(compiled_equals_fitted, model, blocking=True),
     by_date(auc_floor, model),
+    chain,
 )

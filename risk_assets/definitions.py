@@ -2,12 +2,23 @@
 
 import dagster as dg
 
+from risk_assets.assets.champion import champion, impact
 from risk_assets.assets.features import features
-from risk_assets.assets.model import champion, model, model_version
+from risk_assets.assets.model import model, model_version
 from risk_assets.assets.predictions import predictions
 from risk_assets.assets.raw import accounts, outcomes
+from risk_assets.assets.review import review_list
 from risk_assets.assets.run_log import batch_runs
-from risk_assets.automation import daily_scoring, landing_sensor, log_killed_runs, nightly, outcomes_job, training, weekly_training
+from risk_assets.automation import (
+    daily_scoring,
+    governance,
+    landing_sensor,
+    log_killed_runs,
+    nightly,
+    outcomes_job,
+    training,
+    weekly_training,
+)
 from risk_assets.checks import CHECKS
 from risk_assets.io_managers import io_managers
 from risk_assets.resources import Lakehouse, azure_blob
@@ -23,9 +34,9 @@ def build(settings: Settings) -> dg.Definitions:
     credential = settings.credential() if settings.on_azure else None
     lakehouse = Lakehouse(settings, azure_blob(credential) if credential else None)
     return dg.Definitions(
-        assets=[accounts, outcomes, features, model, model_version, champion, predictions, batch_runs],
+        assets=[accounts, outcomes, features, model, model_version, impact, champion, predictions, review_list, batch_runs],
         asset_checks=CHECKS,
-        jobs=[daily_scoring, outcomes_job, training],
+        jobs=[daily_scoring, outcomes_job, training, governance],
         schedules=[nightly, weekly_training],
         sensors=[landing_sensor, log_killed_runs],
         resources={"lakehouse": lakehouse, **io_managers(lakehouse)},

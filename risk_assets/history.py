@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,17 +79,28 @@ class History:
     def _definitions(self) -> dg.Definitions:
         return build(self.settings)
 
-    def run(self, job: str, date: str, *only: str) -> Result:
-        """Run a job, or only some of its assets, for a date; a failure is told, logged and not raised."""
+    def run(self, job: str, date: str, *only: str, **config: Mapping[str, Any]) -> Result:
+        """Run a job, or only some of its assets, for a date; a failure is told, logged and not raised.
+
+        `config` maps an asset, such as `training__model`, to its configuration.
+        """
         refusal = why_no_partition(date)
         if refusal:
             add_failure(self.settings.open_lake(), date, job, f"refused-{uuid.uuid4()}", refusal)
             return Result(date, refusal)
+        return Result(date, self._execute(job, date, only, config))
+
+    def govern(self, **choice: Any) -> str | None:
+        """Change what is live by the configuration of `registry/champion`; return None, or what went wrong."""
+        return self._execute("governance", None, (), {"registry__champion": choice})
+
+    def _execute(self, job: str, date: str | None, only: Sequence[str], config: Mapping[str, Mapping[str, Any]]) -> str | None:
         selection = [dg.AssetKey.from_user_string(key) for key in only] or None
+        ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
         ran = self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, partition_key=date, raise_on_error=False, run_config=QUIET, asset_selection=selection
+            instance=self.instance, partition_key=date, raise_on_error=False, run_config=QUIET | ops, asset_selection=selection
         )
-        return Result(date, None if ran.success else _first_error(ran))
+        return None if ran.success else _first_error(ran)
 
 
 def why_no_partition(date: str) -> str | None:

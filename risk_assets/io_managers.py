@@ -1,14 +1,15 @@
 """Between an asset's value and the lake: thin, one class for each kind of value."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_origin
 
 import dagster as dg
 import polars as pl
 
+from risk_assets.domain.binding import Binding, Change, challenger
+from risk_assets.domain.impact import Impact
 from risk_assets.domain.model import TrainedModel
-from risk_assets.lake import layout, raw, registry, run_log
+from risk_assets.lake import bindings, impacts, layout, raw, registry, run_log
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
@@ -16,14 +17,7 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, Table, partitions, read_table, write_table
 from risk_assets.resources import Lakehouse
 
-
-@dataclass(frozen=True)
-class Decision:
-    """Which version is to go live, by whose hand and why."""
-
-    version: str
-    actor: str
-    reason: str
+SHOWN_BINDINGS = 20
 
 
 class _BlobIOManager(dg.IOManager):
@@ -90,27 +84,46 @@ class BlobModelVersionIOManager(_BlobIOManager):
         return registry.newest_of(self._store, context.partition_key)
 
 
-class BlobChampionIOManager(_BlobIOManager):
-    """A decision becomes a binding; the live version comes back, from the lake and not from the run history."""
+class BlobImpactIOManager(_BlobIOManager):
+    """What a version would change lies beside it; the figures come back."""
 
-    def handle_output(self, context: dg.OutputContext, obj: Decision | None) -> None:
-        """Write the binding; None leaves the live version as it is."""
+    def handle_output(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
+        """Write the figures and the accounts."""
+        impacts.write(self._store, *obj)
+        context.add_output_metadata({"path": self._store.uri(f"registry/{obj[0].candidate}/{layout.IMPACT}")})
+
+    def load_input(self, context: dg.InputContext) -> Impact:
+        """Return the figures of the newest version that was trained for the date."""
+        return impacts.read(self._store, registry.newest_of(self._store, context.partition_key).name)
+
+
+class BlobChampionIOManager(_BlobIOManager):
+    """A change becomes a binding; what is live comes back, from the lake and not from the run history."""
+
+    def handle_output(self, context: dg.OutputContext, obj: Change | None) -> None:
+        """Write the binding; None leaves all as it is."""
         if obj is not None:
-            registry.bind(self._store, obj.version, obj.actor, obj.reason)
-        binding = registry.champion(self._store).binding
-        context.add_output_metadata(
-            {
-                "version": binding.champion,
-                "binding": binding.seq,
-                "since": binding.effective_from,
-                "actor": binding.actor,
-                "reason": binding.reason,
-                "changed": obj is not None,
-            }
-        )
+            registry.bind(self._store, obj)
+        history = bindings.read(self._store)
+        now = history[-1]
+        shown = {
+            "version": now.champion,
+            "challenger": now.challenger,
+            "challenger_share": now.challenger_share,
+            "mode": now.mode,
+            "action": now.action,
+            "binding": now.seq,
+            "since": now.effective_from,
+            "actor": now.actor,
+            "reason": now.reason,
+            "overrides": ", ".join(now.overrides) or None,
+            "sha256": bindings.head(self._store),
+        }
+        context.add_output_metadata({name: value for name, value in shown.items() if value is not None})
+        context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(history))})
 
     def load_input(self, context: dg.InputContext) -> Champion:
-        """Return the live version and its scorecard, its hash checked."""
+        """Return what is live and the models that score by it, their hashes checked."""
         return registry.champion(self._store)
 
 
@@ -134,6 +147,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, dg.IOManager]:
         "table": BlobTableIOManager(lakehouse),
         "trained_model": BlobTrainedModelIOManager(lakehouse),
         "model_version": BlobModelVersionIOManager(lakehouse),
+        "impact": BlobImpactIOManager(lakehouse),
         "champion": BlobChampionIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
@@ -145,6 +159,15 @@ def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], p
         return read(store, path_of(context.partition_key))
     wanted = {date: path_of(date) for date in context.asset_partition_keys}
     return {date: read(store, path) for date, path in partitions(store, wanted).items()}
+
+
+def _history(history: Sequence[Binding]) -> str:
+    """Return the newest bindings as a table in Markdown."""
+    lines = ["| binding | since | action | live | challenger | by | because |", "|---:|---|---|---|---|---|---|"]
+    for found in reversed(history[-SHOWN_BINDINGS:]):
+        cells = (str(found.seq), found.effective_from, found.action, found.champion, challenger(found), found.actor, found.reason)
+        lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def _run_id(context: dg.OutputContext) -> str:

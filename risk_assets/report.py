@@ -7,10 +7,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from risk_assets.domain.binding import Binding, challenger
 from risk_assets.domain.contract import ACCOUNT_ID
+from risk_assets.domain.explanation import Explanation
 from risk_assets.domain.features import count_issues
+from risk_assets.domain.impact import Impact
+from risk_assets.domain.model import Step
+from risk_assets.domain.policy import Points
+from risk_assets.domain.scorecard import Scorecard
+from risk_assets.domain.scoring import base_points, feature_points
 from risk_assets.lake import layout, run_log
-from risk_assets.lake.registry import Binding, ModelVersion
+from risk_assets.lake.audit import Replay
+from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, find_manifest, read_table
 
@@ -44,20 +52,100 @@ def models(console: Console, versions: Sequence[ModelVersion], live: str | None)
     console.print(table)
 
 
+def scorecard(console: Console, version: ModelVersion, card: Scorecard, steps: Sequence[Step], scale: Points) -> None:
+    """Show a version as a table that adds up: base points, and each feature's steps."""
+    metrics, origin = version.metrics, version.metadata.origin
+    console.print(f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} accounts")
+    console.print(f"AUC {metrics.roc_auc:.3f}, calibration error {metrics.holdout.calibration_error:.4f}, on {metrics.n_test} held out")
+    for gate in version.metadata.gates:
+        console.print(
+            f"  {'passed' if gate.passed else '[red]NOT passed[/]'} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True
+        )
+    table = _table(f"Points: {base_points(card, scale):.1f} to begin with, and", "feature", "step", "points", "accounts", "bad rate")
+    feature = None
+    for step in steps:
+        rate = f"{step.bad / step.rows:.1%}" if step.rows else ""
+        name = step.feature if step.feature != feature else ""
+        feature = step.feature
+        table.add_row(name, step.step, f"{feature_points(step.log_odds, scale):+.1f}", f"{step.rows / metrics.n_train:.1%}", rate)
+    console.print(table)
+
+
+def impact(console: Console, found: Impact) -> None:
+    """Show who would be treated differently: bands, flags, and the predicted bad rate by category."""
+    dates = f"{found.dates[0]} to {found.dates[-1]}" if len(found.dates) > 1 else found.dates[0]
+    console.print(
+        f"[bold]{found.candidate}[/] against {found.against or 'no live model'}, on {dates}: {found.rows} rows of {found.accounts} accounts"
+    )
+    rates = _table(None, "", found.candidate, found.against or "")
+    rates.add_row("predicted bad rate", f"{found.predicted_bad_rate:.2%}", _share(found.live_predicted_bad_rate))
+    rates.add_row("flagged", str(found.flagged), _text(found.live_flagged))
+    rates.add_row("newly flagged", f"{_text(found.newly_flagged)} ({_text(found.newly_flagged_accounts)} accounts)", "")
+    rates.add_row("no longer flagged", f"{_text(found.no_longer_flagged)} ({_text(found.no_longer_flagged_accounts)} accounts)", "")
+    console.print(rates)
+    if found.migration:
+        bands = _table("Rows by band: live (down) to candidate (across)", "", *next(iter(found.migration.values())))
+        for band, row in found.migration.items():
+            bands.add_row(band, *map(str, row.values()))
+        console.print(bands)
+    categories = _table("Predicted bad rate by category", "feature", "level", "rows", found.candidate, found.against or "")
+    for part in found.categories:
+        categories.add_row(part.feature, part.level, str(part.rows), _share(part.candidate), _share(part.live))
+    console.print(categories)
+
+
 def binding(console: Console, found: Binding, version: ModelVersion) -> None:
-    """Show what is live, since when, by whom and why, and how good it was on its holdout."""
+    """Show what is live, since when, by whom and why, what challenges it, and how good it was on its holdout."""
     table = _table(None, "", "", header=False)
     for name, value in (
         ("live", found.champion),
         ("since", found.effective_from),
         ("by", found.actor),
         ("because", found.reason),
+        ("action", found.action + (f", in spite of {', '.join(found.overrides)}" if found.overrides else "")),
+        ("challenger", challenger(found) or "none"),
         ("binding", str(found.seq)),
+        ("estimator", version.metadata.origin.estimator),
         ("trained for", version.metadata.origin.training_date),
         ("accuracy, AUC", f"{version.metrics.accuracy:.3f}, {version.metrics.roc_auc:.3f}"),
     ):
         table.add_row(name, value)
     console.print(table)
+
+
+def history(console: Console, found: Sequence[Binding]) -> None:
+    """Show all bindings, newest first."""
+    table = _table("Bindings", "number", "since", "action", "live", "challenger", "by", "because")
+    for one in reversed(found):
+        table.add_row(str(one.seq), one.effective_from, one.action, one.champion, challenger(one), one.actor, one.reason)
+    console.print(table)
+
+
+def replays(console: Console, found: Sequence[Replay]) -> None:
+    """Show how each date went when it was scored again, and what was changed."""
+    table = _table("Scored again", "date", "rows", "version", "agrees", "differs in")
+    for one in found:
+        differs = ", ".join(f"{column} ({rows} rows)" for column, rows in one.columns.items())
+        where = f"{differs}, first in row {one.first}" if one.first else ""
+        table.add_row(
+            one.date, str(one.rows), one.version, "every row" if not one.columns else "NO", where, style=None if one.agrees else "red"
+        )
+    console.print(table)
+    for problem in (problem for one in found for problem in one.changed):
+        console.print(f"[bold red]changed:[/] {problem}", soft_wrap=True)
+
+
+def explanation(console: Console, found: Explanation) -> None:
+    """Show an account's parts, riskiest first, and its prediction as stored and as worked out again."""
+    table = _table(f"Points: {found.base_points:.1f} to begin with, and", "feature", "value", "log-odds", "points", "reason")
+    for part in sorted(found.parts, key=lambda part: part.points):
+        value = "missing" if part.value is None else f"{part.value:g}" if isinstance(part.value, float) else part.value
+        table.add_row(part.feature, value, f"{part.log_odds:+.4f}", f"{part.points:+.1f}", str(part.rank) if part.rank else "")
+    console.print(table)
+    both = _table("The prediction", "", "stored", "worked out again")
+    for name, value in found.stored.items():
+        both.add_row(name, _text(value), _text(found.again[name]) if name in found.again else "")
+    console.print(both)
 
 
 def log(console: Console, store: Store, last: int) -> None:
@@ -104,6 +192,14 @@ def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[s
         str(features.facts["with_issues"]),
         f"{commonest[0]} ({commonest[1]})" if commonest else "",
     )
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
 
 
 def _table(title: str | None, *columns: str, header: bool = True) -> Table:

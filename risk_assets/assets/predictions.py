@@ -5,12 +5,23 @@ import polars as pl
 
 from risk_assets.assets.failures import log_failure
 from risk_assets.assets.raw import OWNERS
+from risk_assets.domain.arms import Arms
 from risk_assets.domain.scoring import prediction_descriptions, prediction_facts, require_fit
 from risk_assets.domain.scoring import predictions as predict
+from risk_assets.lake import policies, registry
 from risk_assets.lake.registry import Champion
+from risk_assets.lake.store import Store
 from risk_assets.lake.table import Table
-from risk_assets.partitions import daily
+from risk_assets.partitions import daily, due
 from risk_assets.resources import Lakehouse
+
+LIVE, AS_OF = "live", "as_of"
+
+
+class Scoring(dg.Config):
+    """By what a date is scored: `live`, `as_of` (what was live when the date fell due) or a version, such as `model_v002`."""
+
+    model: str = LIVE
 
 
 @dg.asset(
@@ -21,21 +32,39 @@ from risk_assets.resources import Lakehouse
     group_name="curated",
     kinds={"polars", "csv"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     hooks={log_failure},
 )
 def predictions(
-    context: dg.AssetExecutionContext, features: pl.LazyFrame, champion: Champion, lakehouse: dg.ResourceParam[Lakehouse]
+    context: dg.AssetExecutionContext,
+    config: Scoring,
+    features: pl.LazyFrame,
+    champion: Champion,
+    lakehouse: dg.ResourceParam[Lakehouse],
 ) -> Table:
-    """Probability, points, band and reasons of every account by the live model, in the order of the raw file."""
-    require_fit(champion.scorecard, lakehouse.contract, champion.version)
+    """Probability, points, band and reasons of every account by the model that answers for it, in the order of the raw file."""
+    arms, binding = chosen(config.model, champion, lakehouse.store, context.partition_key)
+    for model in arms.models:
+        require_fit(model, lakehouse.contract)
+    policies.keep(lakehouse.store, lakehouse.policy)
     made_from = lakehouse.made_from(
         context.run.run_id,
         context.partition_key,
         "curated/features",
         policy=lakehouse.policy.digest,
-        model_version=champion.version,
-        binding=champion.binding.seq,
+        model_version=arms.champion.version,
+        challenger=arms.challenger.version if arms.challenger else None,
+        binding=binding,
     )
-    scored = predict(features, champion.scorecard, lakehouse.policy, champion.version)
+    scored = predict(features, arms, lakehouse.policy)
     return Table(scored, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
+
+
+def chosen(model: str, live: Champion, store: Store, date: str) -> tuple[Arms, int | None]:
+    """Return the models that score a date, and the number of the binding that says so; none for a version by its name."""
+    if model == LIVE:
+        return live.arms, live.binding.seq
+    if model == AS_OF:
+        then = registry.champion(store, at=due(date))
+        return then.arms, then.binding.seq
+    return Arms(registry.read_scorecard(store, model)), None

@@ -9,6 +9,7 @@ from risk_assets import plots
 from risk_assets.assets.failures import AD_HOC_JOB, log_failure
 from risk_assets.assets.predictions import predictions
 from risk_assets.assets.raw import OWNERS
+from risk_assets.assets.review import review_list
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import utc_now
 from risk_assets.partitions import daily
@@ -17,7 +18,7 @@ from risk_assets.resources import Lakehouse
 
 @dg.asset(
     key=["logs", "batch_runs"],
-    deps=[predictions],
+    deps=[predictions, review_list],
     partitions_def=daily,
     io_manager_key="run_log",
     group_name="logs",
@@ -44,6 +45,9 @@ def batch_runs(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[La
         mean_score=facts["mean_score"],
         max_score=facts["max_score"],
         predicted_bad=facts["predicted_bad"],
+        challenger=scored.made_from.challenger,
+        challenger_scored=facts["challenger_scored"],
+        challenger_mean_score=facts["challenger_mean_score"],
         seconds=_seconds(context),
         input=lakehouse.store.uri(raw.path),
         output=lakehouse.store.uri(scored.path),

@@ -1,7 +1,6 @@
 """Reads a YAML document into a typed, frozen model, with errors that name file, key and what is allowed."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, Self, get_args
 
@@ -45,10 +44,14 @@ class Document(BaseModel):
             raise ContractError(_explain(error, cls, name)) from error
 
     @property
+    def canonical(self) -> bytes:
+        """The document's meaning as JSON: independent of comments, layout and the order of known keys; features and bands keep theirs."""
+        return self.model_dump_json().encode()
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the document's meaning: independent of comments, order of keys and layout."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        """SHA-256 of the document's meaning."""
+        return hashlib.sha256(self.canonical).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):

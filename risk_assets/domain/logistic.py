@@ -3,8 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import polars as pl
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -12,41 +10,28 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from risk_assets.domain.contract import Contract
-from risk_assets.domain.metrics import Labels
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Floats, Levels, Line, Scorecard, Term, encode
+from risk_assets.domain.scorecard import Floats, Levels, Line, Scorecard, Term
 
 MISSING = "\x1fmissing"
 
 
-def fit_logistic(features: pd.DataFrame, bad: Labels, contract: Contract, policy: Training) -> Pipeline:
-    """Return the fitted pipeline: median for missing numbers and scaling, one weight a level for categories.
-
-    Parameters
-    ----------
-    features : DataFrame, shape (n, features)
-        Numbers as floats with NaN for missing, categories as text with None.
-    bad : array of int, shape (n,)
-        1 where the account went bad.
-    """
+def logistic(contract: Contract, policy: Training) -> Pipeline:
+    """Return the unfitted pipeline: median for missing numbers and scaling, one weight a level for categories."""
     numbers = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
     filler = SimpleImputer(strategy="constant", fill_value=MISSING, missing_values=np.nan, keep_empty_features=True)
     levels = make_pipeline(filler, OneHotEncoder(handle_unknown="ignore", sparse_output=False))
     columns = ColumnTransformer([("numbers", numbers, list(contract.numbers)), ("levels", levels, list(contract.categories))])
     model = LogisticRegression(max_iter=1000, tol=1e-8, random_state=policy.random_state)
-    return Pipeline([("columns", columns), ("model", model)]).fit(features, bad)
+    return Pipeline([("columns", columns), ("model", model)])
 
 
-def compile_logistic(pipeline: Pipeline, features: pd.DataFrame, contract: Contract) -> Scorecard:
-    """Return the same model as data, with each term's mean contribution over `features` as its reference."""
+def compile_logistic(pipeline: Pipeline, contract: Contract) -> Scorecard:
+    """Return the same model as data."""
     model = pipeline.named_steps["model"]
     shapes = _shapes(pipeline.named_steps["columns"], model.coef_[0], contract)
-    terms = tuple(Term(name, shapes[name], 0.0, feature.reason) for name, feature in contract.features.items())
-    card = Scorecard("logistic", float(model.intercept_[0]), terms)
-    inputs = encode(pl.from_pandas(features, nan_to_null=True), card)
-    means = (float(term.shape.contribution(inputs[:, i]).mean()) for i, term in enumerate(terms))
-    referred = tuple(Term(t.feature, t.shape, mean, t.reason) for t, mean in zip(terms, means, strict=True))
-    return Scorecard(card.estimator, card.intercept, referred)
+    terms = tuple(Term(name, shapes[name], 0.0, 0.0, feature.reason) for name, feature in contract.features.items())
+    return Scorecard("logistic", float(model.intercept_[0]), terms)
 
 
 def _shapes(columns: ColumnTransformer, weights: Floats, contract: Contract) -> dict[str, Line | Levels]:

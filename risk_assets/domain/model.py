@@ -4,8 +4,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from risk_assets.domain.promotion import Gate
 from risk_assets.domain.scorecard import Scorecard
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """One condition: its name, whether it holds, and what was seen against what was asked."""
+
+    name: str
+    passed: bool
+    evidence: str
 
 
 class CalibrationBin(msgspec.Struct, frozen=True):
@@ -55,8 +62,35 @@ class Profile(msgspec.Struct, frozen=True):
     score: NumberBins
 
 
+class Step(msgspec.Struct, frozen=True):
+    """A line of a model's table: a step, level or range of a feature, its log-odds, and the training rows and bad ones in it."""
+
+    feature: str
+    step: str
+    log_odds: float
+    rows: int
+    bad: int
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """How true the probabilities were in cross-validation, and by what the log-odds were rescaled: `slope * x + shift`.
+
+    `error` is None where a class has too few rows to tell, `mended_error` where nothing was rescaled: because the model was
+    true enough, or because rescaling would not have helped.
+    """
+
+    error: float | None
+    mended_error: float | None = None
+    slope: float = 1.0
+    shift: float = 0.0
+
+
 class Metrics(msgspec.Struct, frozen=True):
-    """What `metrics.json` holds: the candidate on its holdout, and the live model on the same rows where there is one."""
+    """What `metrics.json` holds: the candidate on its holdout, and the live model on the same rows where there is one.
+
+    `considered` is the AUC of each estimator that was tried, `auc_gain` the 95 % interval of the candidate's AUC less the
+    live model's.
+    """
 
     accuracy: float
     roc_auc: float
@@ -69,9 +103,12 @@ class Metrics(msgspec.Struct, frozen=True):
     bad_rate_test: float
     compiled_difference: float
     against_direction: tuple[str, ...]
+    considered: dict[str, float]
+    calibration: Calibration
     holdout: Performance
     champion_version: str | None
     champion: Performance | None
+    auc_gain: tuple[float, float] | None
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -89,9 +126,10 @@ class Origin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model before it has a number: its scorecard, figures, reference bins, origin, gates, and the pickled pipeline."""
+    """A model before it has a number: scorecard and its table, figures, reference bins, origin, gates, pickled pipeline."""
 
     scorecard: Scorecard
+    steps: tuple[Step, ...]
     metrics: Metrics
     profile: Profile
     origin: Origin
@@ -100,8 +138,8 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class Live:
-    """The live version and its scorecard, against which a candidate is held."""
+class Registered:
+    """A version's name and its scorecard: all that scoring needs."""
 
     version: str
     scorecard: Scorecard

@@ -12,7 +12,6 @@ import polars as pl
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
-
 MAX_LOG_ODDS = 1e6
 
 
@@ -27,6 +26,31 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
         """Return the log-odds that each x adds; NaN means missing."""
         with np.errstate(over="ignore"):
             return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
+
+    def scaled(self, factor: float) -> "Line":
+        """Return the line with all its contributions multiplied."""
+        return Line(self.slope * factor, self.center, self.missing * factor)
+
+    def encode(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression that makes the model's input of a column."""
+        return column
+
+
+class Steps(msgspec.Struct, frozen=True, tag="steps"):
+    """A number's contribution in steps: `weights[i]` up to and with `edges[i]`, the last one above the last edge (log-odds)."""
+
+    edges: tuple[float, ...]
+    weights: tuple[float, ...]
+    missing: float
+
+    def contribution(self, x: Floats) -> Floats:
+        """Return the log-odds that each x adds; NaN means missing and is sorted past infinity, to the last place."""
+        weights = np.array([*self.weights, self.missing])
+        return weights[np.searchsorted(np.array([*self.edges, np.inf]), x)]
+
+    def scaled(self, factor: float) -> "Steps":
+        """Return the steps with all their contributions multiplied."""
+        return Steps(self.edges, tuple(weight * factor for weight in self.weights), self.missing * factor)
 
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that makes the model's input of a column."""
@@ -46,6 +70,11 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
         weights = np.array([*self.weights, self.unseen, self.missing])
         return weights[np.nan_to_num(x, nan=len(self.weights) + 1).astype(np.intp)]
 
+    def scaled(self, factor: float) -> "Levels":
+        """Return the levels with all their contributions multiplied."""
+        weights = tuple(weight * factor for weight in self.weights)
+        return Levels(self.levels, weights, self.missing * factor, self.unseen * factor)
+
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that turns a column of levels into their positions; null stays null."""
         positions = range(len(self.levels))
@@ -56,12 +85,14 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
 class Term(msgspec.Struct, frozen=True):
     """One feature's part of the model.
 
-    `reference` is the mean contribution in training, against which reasons are told; `reason` is the text.
+    `mean` and `best` are the mean and the lowest contribution in training, against which reasons are told; `reason` is the
+    text.
     """
 
     feature: str
-    shape: Line | Levels
-    reference: float
+    shape: Line | Steps | Levels
+    mean: float
+    best: float
     reason: str
 
 
@@ -75,7 +106,7 @@ class Scorecard(msgspec.Struct, frozen=True):
     @property
     def features(self) -> dict[str, str]:
         """Each feature and the contract's type it was trained as."""
-        return {term.feature: "number" if isinstance(term.shape, Line) else "category" for term in self.terms}
+        return {term.feature: "category" if isinstance(term.shape, Levels) else "number" for term in self.terms}
 
     def to_json(self) -> bytes:
         """Return the scorecard as JSON; floats round-trip exactly."""
@@ -100,8 +131,13 @@ def contributions(card: Scorecard, x: Floats) -> Floats:
 
 def probability(card: Scorecard, parts: Floats) -> Floats:
     """Return the probability of default, shape (rows,), from contributions of shape (features, rows)."""
+    return sigmoid(log_odds(card, parts))
+
+
+def sigmoid(odds: Floats) -> Floats:
+    """Return the probabilities of log-odds."""
     with np.errstate(over="ignore"):
-        result: Floats = 1.0 / (1.0 + np.exp(-log_odds(card, parts)))
+        result: Floats = 1.0 / (1.0 + np.exp(-odds))
     return result
 
 
@@ -111,3 +147,18 @@ def log_odds(card: Scorecard, parts: Floats) -> Floats:
     for part in parts:
         total += part
     return total
+
+
+def scaled(card: Scorecard, slope: float, shift: float) -> Scorecard:
+    """Return the card whose log-odds are `slope * log_odds + shift`: still additive, still exact."""
+    terms = (msgspec.structs.replace(term, shape=term.shape.scaled(slope)) for term in card.terms)
+    return Scorecard(card.estimator, card.intercept * slope + shift, tuple(terms))
+
+
+def referred(card: Scorecard, x: Floats) -> Scorecard:
+    """Return the card with each term's mean and lowest contribution over inputs of shape (rows, features)."""
+    parts = contributions(card, x)
+    terms = (
+        msgspec.structs.replace(term, mean=float(part.mean()), best=float(part.min())) for term, part in zip(card.terms, parts, strict=True)
+    )
+    return Scorecard(card.estimator, card.intercept, tuple(terms))

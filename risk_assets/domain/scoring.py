@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from risk_assets.domain.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Points, Policy
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, log_odds, probability
 
@@ -44,8 +46,13 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
         prediction=bad,
         points=points(log_odds(card, parts), policy.points),
         band=np.searchsorted(list(policy.bands.values()), chance).astype(np.int64),
-        reasons=_reasons(card, parts, bad, policy.reasons),
+        reasons=_reasons(card, parts, bad, policy),
     )
+
+
+def chances(card: Scorecard, features: pl.DataFrame) -> Floats:
+    """Return the probability of default of each row of features, shape (rows,)."""
+    return probability(card, contributions(card, encode(features, card)))
 
 
 def points(odds: Floats, scale: Points) -> Integers:
@@ -58,15 +65,27 @@ def points(odds: Floats, scale: Points) -> Integers:
     return np.rint(scale.base - factor * (math.log(scale.odds) + bounded)).astype(np.int64)
 
 
-def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], most: int) -> Integers:
-    """Return the terms that raise a predicted-bad account's risk most above the training mean, in order.
+def base_points(card: Scorecard, scale: Points) -> float:
+    """Return the points, before rounding, of an account whose every feature adds its mean in training."""
+    odds = card.intercept + sum(term.mean for term in card.terms)
+    return scale.base - scale.pdo / math.log(2) * (math.log(scale.odds) + odds)
+
+
+def feature_points(log_odds: float, scale: Points) -> float:
+    """Return the points, before rounding, that log-odds above the mean add: above zero is safer."""
+    return -scale.pdo / math.log(2) * log_odds
+
+
+def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy: Policy) -> Integers:
+    """Return the terms that raise a predicted-bad account's risk most above what the policy holds them against, in order.
 
     Ties go to the term that comes first in the contract. A predicted-good account has none.
     """
     flagged = np.flatnonzero(bad)
-    above = np.subtract(parts[:, flagged].T, [term.reference for term in card.terms], order="C")
-    found = np.full((len(bad), most), -1, dtype=np.int64)
-    for rank in range(min(most, len(card.terms))):
+    against = [term.best if policy.reasons_against == "best" else term.mean for term in card.terms]
+    above = np.subtract(parts[:, flagged].T, against, order="C")
+    found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
+    for rank in range(min(policy.reasons, len(card.terms))):
         highest = above.argmax(axis=1)
         value = np.take_along_axis(above, highest[:, None], axis=1)
         found[flagged, rank] = np.where(value[:, 0] > 0, highest, -1)
@@ -74,15 +93,16 @@ def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], most: i
     return found
 
 
-def predictions(features: pl.LazyFrame, card: Scorecard, policy: Policy, version: str) -> pl.LazyFrame:
-    """Return one prediction for each row of features, in order.
+def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
+    """Return one prediction for each row of features, in order, by the model that answers for the account.
 
-    Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, model_version, issues`. Where there
-    are issues, everything between the id and `model_version` is null.
+    Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
+    challenger_probability, issues`. Where there are issues, nothing is predicted. `challenger_probability` is that of a
+    challenger in shadow.
     """
-    predict = partial(_predict, card=card, policy=policy, version=version)
-    wanted = features.select(ACCOUNT_ID, *card.features, ISSUES)
-    return wanted.map_batches(predict, schema=prediction_schema(policy), streamable=True)
+    needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
+    wanted = features.select(ACCOUNT_ID, *needed, ISSUES)
+    return wanted.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
 
 
 def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
@@ -95,7 +115,9 @@ def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
         "points": pl.Int64,
         "band": pl.String,
         **reasons,
+        "arm": pl.String,
         "model_version": pl.String,
+        "challenger_probability": pl.Float64,
         ISSUES: pl.String,
     }
 
@@ -110,14 +132,16 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
         "points": f"score: {policy.points.base:g} at odds of {policy.points.odds:g} to 1, {policy.points.pdo:g} more double the odds",
         "band": f"from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
         **reasons,
-        "model_version": "the live version that scored the row",
+        "arm": "who answers for the account: champion or challenger",
+        "model_version": "the version that scored the row",
+        "challenger_probability": "what a challenger in shadow says; empty without one",
         ISSUES: "why the row was not scored; empty where it was",
     }
 
 
 def prediction_facts() -> list[pl.Expr]:
     """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
-    chance = pl.col("probability")
+    chance, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
     bins = (chance * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
     return [
         pl.len().alias("rows"),
@@ -127,11 +151,13 @@ def prediction_facts() -> list[pl.Expr]:
         chance.min().alias("min_score"),
         chance.mean().alias("mean_score"),
         chance.max().alias("max_score"),
+        (challenged & pl.col("probability").is_not_null()).sum().alias("challenger_scored"),
+        pl.coalesce(pl.when(challenged).then(chance), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
         *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
     ]
 
 
-def require_fit(card: Scorecard, contract: Contract, version: str) -> None:
+def require_fit(model: Registered, contract: Contract) -> None:
     """Refuse a model whose features the contract no longer gives.
 
     Raises
@@ -140,32 +166,46 @@ def require_fit(card: Scorecard, contract: Contract, version: str) -> None:
         When a feature of the model is not in the contract, or has another type there.
     """
     now = {name: feature.type for name, feature in contract.features.items()}
-    odd = [f"{name} ({kind})" for name, kind in card.features.items() if now.get(name) != kind]
+    odd = [f"{name} ({kind})" for name, kind in model.scorecard.features.items() if now.get(name) != kind]
     if odd:
         raise ModelError(
-            f"{version} needs features that the contract no longer gives: {', '.join(odd)}. "
+            f"{model.version} needs features that the contract no longer gives: {', '.join(odd)}. "
             "Put them back into the contract, or train a version on the new one: risk train DATE."
         )
 
 
-def _predict(batch: pl.DataFrame, card: Scorecard, policy: Policy, version: str) -> pl.DataFrame:
+def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
+    """Return a batch's predictions: the shares are scored apart, and put back into the file's order."""
+    if arms.share is None or arms.challenger is None:
+        return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
+    challenged = arms.challenged(batch[ACCOUNT_ID])
+    theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
+    parts = [
+        _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
+        _by_model(batch[theirs], arms.challenger, CHALLENGER, None, policy),
+    ]
+    return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
+
+
+def _by_model(batch: pl.DataFrame, model: Registered, arm: str, shadow: Registered | None, policy: Policy) -> pl.DataFrame:
+    card = model.scorecard
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
     texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
+    beside = pl.Series(chances(shadow.scorecard, batch)) if shadow else pl.Series([None] * batch.height, dtype=pl.Float64)
     columns = {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),
         "points": pl.Series(scores.points),
         "band": bands.gather(pl.Series(scores.band)),
         **{f"reason_{rank + 1}": texts.gather(_position(scores.reasons[:, rank])) for rank in range(policy.reasons)},
+        "challenger_probability": beside,
     }
     scored = pl.col(ISSUES).is_null()
-    return pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]]).select(
-        ACCOUNT_ID,
-        *[pl.when(scored).then(pl.col(name)).alias(name) for name in columns],
-        pl.lit(version).alias("model_version"),
-        ISSUES,
-    )
+    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]])
+    told = {name: pl.when(scored).then(pl.col(name)).alias(name) for name in columns}
+    by = {"arm": pl.lit(arm).alias("arm"), "model_version": pl.lit(model.version).alias("model_version")}
+    return whole.select((told | by).get(name, pl.col(name)) for name in prediction_schema(policy))
 
 
 def _position(reasons: Integers) -> pl.Series:

@@ -13,14 +13,15 @@ import polars as pl
 
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract
 from risk_assets.domain.errors import ModelError
-from risk_assets.domain.logistic import compile_logistic, fit_logistic
-from risk_assets.domain.metrics import Labels, performance
-from risk_assets.domain.model import Live, Metrics, Origin, TrainedModel
+from risk_assets.domain.estimators import Fitted, fit, wanted
+from risk_assets.domain.metrics import Labels, auc_gain, performance
+from risk_assets.domain.model import Metrics, Origin, Performance, Registered, TrainedModel
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.policy import Training as TrainingPolicy
 from risk_assets.domain.profile import profile
 from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, gates
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
+from risk_assets.domain.steps import steps
 
 SNAPSHOT = "\x1fsnapshot"
 ROW = "\x1frow"
@@ -60,8 +61,11 @@ def labelled(
     return frame
 
 
-def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Live | None) -> TrainedModel:
+def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Registered | None) -> TrainedModel:
     """Fit on the older rows, compile, and measure on the holdout.
+
+    Where the policy asks for both estimators, the better one on the holdout is taken, and the simpler one when it is behind
+    by no more than the policy's tolerance.
 
     Raises
     ------
@@ -73,21 +77,29 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
     held = holdout(frame[SNAPSHOT].to_numpy(dtype=str), frame[OUTCOME].to_numpy(dtype=np.int64), policy.training)
     older, newest = frame[~held], frame[held]
     _require_enough(older[OUTCOME].to_numpy(), policy.training, "rows left beside the holdout", REBALANCE)
-    columns = list(contract.features)
-    pipeline = fit_logistic(older[columns], older[OUTCOME].to_numpy(dtype=np.int64), contract, policy.training)
-    card = compile_logistic(pipeline, older[columns], contract)
-    fitted = np.asarray(pipeline.predict_proba(newest[columns])[:, 1], dtype=np.float64)
-    metrics = _metrics(older, newest, fitted, card, contract, policy, live)
+    tried = {name: _fitted(name, older, newest, contract, policy) for name in wanted(policy.training.estimator)}
+    figures = {name: found for name, (_, found) in tried.items()}
+    fitted, _ = tried[chosen({name: found.roc_auc for name, found in figures.items()}, policy.training.simpler_within)]
+    card, bad = fitted.card, older[OUTCOME].to_numpy(dtype=np.int64)
+    metrics = _metrics(older, newest, fitted, figures, contract, policy, live)
+    shape = profile(older[list(contract.features)], _chance(card, older), contract)
     buffer = io.BytesIO()
-    joblib.dump(pipeline, buffer, compress=3)
+    joblib.dump(fitted.classifier, buffer, compress=3)
     return TrainedModel(
         scorecard=card,
+        steps=steps(card, _inputs(card, older), bad, shape),
         metrics=metrics,
-        profile=profile(older[columns], _chance(card, older), contract),
-        origin=_origin(date, older, newest, contract, policy),
-        gates=gates(metrics.roc_auc, metrics.champion.roc_auc if metrics.champion else None, metrics.compiled_difference, policy.promotion),
+        profile=shape,
+        origin=_origin(card.estimator, date, older, newest, contract, policy),
+        gates=gates(metrics, [term.reason for term in card.terms], policy.promotion),
         pipeline=buffer.getvalue(),
     )
+
+
+def chosen(auc: Mapping[str, float], simpler_within: float) -> str:
+    """Return the best estimator by AUC, or the first, which is the simplest, that is behind by no more than the tolerance."""
+    best = max(auc.values())
+    return next(name for name, found in auc.items() if best - found <= simpler_within)
 
 
 def holdout(dates: npt.NDArray[np.str_], bad: Labels, policy: TrainingPolicy) -> npt.NDArray[np.bool_]:
@@ -173,24 +185,42 @@ def _require_enough(bad: npt.NDArray[np.int64], policy: TrainingPolicy, what: st
         )
 
 
+def _inputs(card: Scorecard, frame: pd.DataFrame) -> Floats:
+    return encode(pl.from_pandas(frame[[term.feature for term in card.terms]], nan_to_null=True), card)
+
+
 def _chance(card: Scorecard, frame: pd.DataFrame) -> Floats:
-    table = pl.from_pandas(frame[[term.feature for term in card.terms]], nan_to_null=True)
-    return probability(card, contributions(card, encode(table, card)))
+    return probability(card, contributions(card, _inputs(card, frame)))
 
 
-def _metrics(
-    older: pd.DataFrame, newest: pd.DataFrame, fitted: Floats, card: Scorecard, contract: Contract, policy: Policy, live: Live | None
-) -> Metrics:
-    truth = newest[OUTCOME].to_numpy(dtype=np.int64)
-    compiled = _chance(card, newest)
-    difference = float(np.max(np.abs(compiled - fitted)))
+def _fitted(name: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> tuple[Fitted, Performance]:
+    fitted = fit(name, older[list(contract.features)], older[OUTCOME].to_numpy(dtype=np.int64), contract, policy.training)
+    return fitted, performance(newest[OUTCOME].to_numpy(dtype=np.int64), _chance(fitted.card, newest), policy.threshold)
+
+
+def _difference(fitted: Fitted, newest: pd.DataFrame, contract: Contract) -> float:
+    """Return the largest |compiled - fitted| probability on the holdout; raises `ModelError` when it is too large."""
+    difference = float(np.max(np.abs(_chance(fitted.card, newest) - fitted.chance(newest[list(contract.features)]))))
     if difference > MAX_COMPILED_DIFFERENCE:
         raise ModelError(
             f"the compiled model differs from the fitted one by {difference:.1e} on the holdout (at most {MAX_COMPILED_DIFFERENCE:.0e} is "
             "allowed), so it gets no version. Look for features of extreme scale in the contract."
         )
-    figures = performance(truth, compiled, policy.threshold)
-    rival = live if live and live.scorecard.features.items() <= card.features.items() else None
+    return difference
+
+
+def _metrics(
+    older: pd.DataFrame,
+    newest: pd.DataFrame,
+    fitted: Fitted,
+    considered: Mapping[str, Performance],
+    contract: Contract,
+    policy: Policy,
+    live: Registered | None,
+) -> Metrics:
+    truth, figures = newest[OUTCOME].to_numpy(dtype=np.int64), considered[fitted.card.estimator]
+    rival = live if live and live.scorecard.features.items() <= fitted.card.features.items() else None
+    theirs = _chance(rival.scorecard, newest) if rival else None
     return Metrics(
         accuracy=figures.accuracy,
         roc_auc=figures.roc_auc,
@@ -201,11 +231,14 @@ def _metrics(
         random_state=policy.training.random_state,
         bad_rate_train=float(older[OUTCOME].mean()),
         bad_rate_test=float(truth.mean()),
-        compiled_difference=difference,
-        against_direction=against_direction(card, contract),
+        compiled_difference=_difference(fitted, newest, contract),
+        against_direction=against_direction(fitted.card, contract),
+        considered={name: found.roc_auc for name, found in considered.items()},
+        calibration=fitted.calibration,
         holdout=figures,
         champion_version=rival.version if rival else None,
-        champion=performance(truth, _chance(rival.scorecard, newest), policy.threshold) if rival else None,
+        champion=performance(truth, theirs, policy.threshold) if theirs is not None else None,
+        auc_gain=auc_gain(truth, _chance(fitted.card, newest), theirs, policy.training.random_state) if theirs is not None else None,
     )
 
 
@@ -216,9 +249,9 @@ def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:
     return tuple(name for name, f in contract.features.items() if f.risk and slopes.get(name, 0.0) * signs[f.risk] < 0)
 
 
-def _origin(date: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> Origin:
+def _origin(estimator: str, date: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> Origin:
     return Origin(
-        estimator=policy.training.estimator,
+        estimator=estimator,
         features={name: f.type for name, f in contract.features.items()},
         training_date=date,
         train_dates=tuple(sorted(older[SNAPSHOT].unique())),

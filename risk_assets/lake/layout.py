@@ -6,15 +6,19 @@ RAW = "raw"
 CURATED = "curated"
 VERSIONS = "registry/model_v"
 BINDINGS = "registry/bindings"
+POLICIES = "registry/policies"
 RUN_LOG = "logs/batch_runs_log.csv"
 RUN_RECORDS = "logs/batch_runs"
 
 SCORECARD = "scorecard.json"
+STEPS = "steps.json"
 METRICS = "metrics.json"
 PROFILE = "profile.json"
 PIPELINE = "model.joblib"
 METADATA = "metadata.json"
 CLAIM = "claim.json"
+IMPACT = "impact.json"
+IMPACT_ACCOUNTS = "impact_accounts.csv"
 
 
 def accounts(date: str) -> str:
@@ -42,6 +46,11 @@ def predictions(date: str) -> str:
     return f"{CURATED}/accounts_{date}_predictions.csv"
 
 
+def review(date: str) -> str:
+    """Return the path of a date's review list."""
+    return f"{CURATED}/accounts_{date}_review.csv"
+
+
 def manifest(path: str) -> str:
     """Return the path of a table's manifest."""
     return f"{path}.manifest.json"
@@ -67,6 +76,11 @@ def binding(number: int) -> str:
     return f"{BINDINGS}/{number:06d}.json"
 
 
+def policy(digest: str) -> str:
+    """Return the path of a policy that was scored by."""
+    return f"{POLICIES}/{digest}.json"
+
+
 def run_record(date: str, run_id: str) -> str:
     """Return the path of one run's record."""
     return f"{RUN_RECORDS}/{date}/{run_id}.json"
@@ -77,4 +91,5 @@ PATHS: dict[str, Callable[[str], str]] = {
     "raw/outcomes": outcomes,
     "curated/features": features,
     "curated/predictions": predictions,
+    "curated/review_list": review,
 }

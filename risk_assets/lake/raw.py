@@ -58,16 +58,14 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
     """
     dialect = _dialect(landed)
     found = [_measure(landed, part, dialect) for part in landed.parts]
-    targets = _targets(path, landed)
-    sha256 = found[0].sha256 if len(found) == 1 else hashlib.sha256("".join(part.sha256 for part in found).encode()).hexdigest()
+    parts = dict(zip(_targets(path, landed), (part.sha256 for part in found), strict=True))
     before = _before(lake, path)
-    if before is not None and before.facts.get("sha256") == sha256 and tuple(before.parts) == targets and not changed_parts(lake, before):
+    if before is not None and before.sha256 == parts and not changed_parts(lake, before):
         return before
     _supersede(lake, path, before)
-    for part, target, measured in zip(landed.parts, targets, found, strict=True):
-        lake.write(target, _unchanged(landed, part, measured.sha256))
+    for part, (target, sha256) in zip(landed.parts, parts.items(), strict=True):
+        lake.write(target, _unchanged(landed, part, sha256))
     facts: dict[str, Any] = {
-        "sha256": sha256,
         "source": landed.source,
         "separator": dialect.separator,
         "eol": dialect.eol,
@@ -75,7 +73,7 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
         "short_lines": sum(len(part.short) for part in found),
         "long_lines": sum(len(part.long) for part in found),
     }
-    return commit(lake, path, targets, sum(part.rows for part in found), list(dialect.columns), made_from, facts)
+    return commit(lake, path, parts, sum(part.rows for part in found), list(dialect.columns), made_from, facts)
 
 
 def scan(lake: Store, path: str) -> pl.LazyFrame:
@@ -169,7 +167,7 @@ def _supersede(lake: Store, path: str, before: Manifest | None) -> None:
         lake.delete(layout.manifest(path))
     folder = path.removesuffix(".csv")
     parts = [part for part in (path, *lake.list(f"{folder}/")) if lake.size(part) is not None]
-    label = str(before.facts["sha256"]) if before else "uncommitted"
+    label = before.digest if before else "uncommitted"
     for part in parts:
         lake.copy(part, layout.superseded(part, label))
         lake.delete(part)

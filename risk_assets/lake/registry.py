@@ -1,22 +1,23 @@
-"""Model versions and bindings: numbered, written once, never edited."""
+"""Model versions: numbered, written once, never edited; and the models behind a binding."""
 
 import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from risk_assets.domain.arms import Arms
+from risk_assets.domain.binding import Binding, Change
 from risk_assets.domain.errors import LakeError, ModelError
-from risk_assets.domain.model import Live, Metrics, Origin, Profile, TrainedModel
-from risk_assets.domain.promotion import Gate
+from risk_assets.domain.model import Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
 from risk_assets.domain.scorecard import Scorecard
-from risk_assets.lake import layout
+from risk_assets.lake import bindings, layout
 from risk_assets.lake.store import Store, utc_now
 
 MODEL_NAME = "credit_default"
-ARTIFACTS = (layout.SCORECARD, layout.METRICS, layout.PROFILE, layout.PIPELINE)
+ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.PIPELINE)
 T = TypeVar("T")
 _VERSION = re.compile(rf"{layout.VERSIONS}[0-9]+")
 _ADVICE = "See what there is: risk models."
@@ -44,21 +45,6 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
         return all(gate.passed for gate in self.gates)
 
 
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Which version is live from when on, by whom and why; `previous` is the SHA-256 of the binding before."""
-
-    seq: int
-    champion: str
-    challenger: str | None
-    challenger_share: float | None
-    mode: str
-    actor: str
-    reason: str
-    effective_from: str
-    recorded_at: str
-    previous: str | None
-
-
 @dataclass(frozen=True)
 class ModelVersion:
     """A registered version: its metadata and its figures."""
@@ -74,10 +60,10 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Champion:
-    """The live version: the binding that says so, and its scorecard."""
+    """What is live: the binding that says so, and the models that score by it."""
 
     binding: Binding
-    scorecard: Scorecard
+    arms: Arms
 
     @property
     def version(self) -> str:
@@ -98,6 +84,7 @@ def read_trained(store: Store, date: str) -> TrainedModel:
     files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
     return TrainedModel(
         scorecard=_decode(files[layout.SCORECARD], Scorecard, folder),
+        steps=_decode(files[layout.STEPS], tuple[Step, ...], folder),
         metrics=_decode(files[layout.METRICS], Metrics, folder),
         profile=_decode(files[layout.PROFILE], Profile, folder),
         origin=metadata.origin,
@@ -136,72 +123,59 @@ def newest_of(store: Store, date: str) -> ModelVersion:
     raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
 
 
-def read_scorecard(store: Store, name: str) -> Scorecard:
+def read_scorecard(store: Store, name: str) -> Registered:
     """Return a version's scorecard after holding it against its hash; raises `ModelError` when it differs."""
     folder = _folder(name)
     metadata = _metadata(store, folder, _ADVICE)
-    return _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder)
+    return Registered(name, _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder))
 
 
-def bind(store: Store, version: str, actor: str, reason: str) -> Binding:
-    """Make a version live from now on and return the binding.
+def read_steps(store: Store, name: str) -> tuple[Step, ...]:
+    """Return a version's table after holding it against its hash; raises `ModelError` when it differs."""
+    folder = _folder(name)
+    metadata = _metadata(store, folder, _ADVICE)
+    return _decode(_artifact(store, folder, layout.STEPS, metadata), tuple[Step, ...], folder)
+
+
+def bind(store: Store, change: Change) -> Binding:
+    """Make a change the live state from now on and return the binding.
 
     Raises
     ------
     ModelError
-        When a file of the version is missing or changed, or somebody else made another binding in the same moment.
+        When a file of a version is missing or changed, or another binding was made since the change was decided upon.
     """
-    _require_whole(store, version)
-    last = _last_binding(store)
-    now = utc_now()
-    binding = Binding(
-        seq=last[0].seq + 1 if last else 1,
-        champion=version,
-        challenger=None,
-        challenger_share=None,
-        mode="champion",
-        actor=actor,
-        reason=reason,
-        effective_from=now,
-        recorded_at=now,
-        previous=hashlib.sha256(last[1]).hexdigest() if last else None,
-    )
-    if not store.create(layout.binding(binding.seq), msgspec.json.format(msgspec.json.encode(binding), indent=1)):
-        raise ModelError("another binding was made in the same moment. Look at what is live now (risk live) and try again.")
-    return binding
+    for version in (change.champion, change.challenger):
+        if version is not None:
+            _require_whole(store, version)
+    return bindings.write(store, change)
 
 
-def bindings(store: Store) -> tuple[Binding, ...]:
-    """Return all bindings, oldest first."""
-    return tuple(_decode(store.get(path), Binding, path) for path in store.list(f"{layout.BINDINGS}/"))
-
-
-def live(store: Store, at: str | None = None) -> Binding | None:
-    """Return the binding in force at an instant (ISO 8601, UTC; now by default), or None before the first."""
+def champion(store: Store, at: str | None = None) -> Champion:
+    """Return what is live, or was at an instant; raises `ModelError` when no version was, or one is not whole."""
+    binding = bindings.live(store, at)
+    if binding is not None:
+        return Champion(binding, arms(store, binding))
     if at is None:
-        last = _last_binding(store)
-        return last[0] if last else None
-    in_force = [binding for binding in bindings(store) if binding.effective_from <= at]
-    return in_force[-1] if in_force else None
-
-
-def champion(store: Store) -> Champion:
-    """Return the live version with its scorecard; raises `ModelError` when no version is live, or it is not whole."""
-    binding = live(store)
-    if binding is None:
         raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
-    return Champion(binding, read_scorecard(store, binding.champion))
+    raise ModelError(f"no version was live at {at}, before the first binding. See what was live when: risk history.")
 
 
-def find_live(store: Store) -> Live | None:
+def arms(store: Store, binding: Binding) -> Arms:
+    """Return the models that score by a binding."""
+    challenger = read_scorecard(store, binding.challenger) if binding.challenger else None
+    return Arms(read_scorecard(store, binding.champion), challenger, binding.challenger_share, binding.salt)
+
+
+def find_live(store: Store) -> Registered | None:
     """Return the live version and its scorecard, or None where no version is live."""
-    binding = live(store)
-    return Live(binding.champion, read_scorecard(store, binding.champion)) if binding else None
+    binding = bindings.live(store)
+    return read_scorecard(store, binding.champion) if binding else None
 
 
 def candidate(store: Store) -> Metadata | None:
-    """Return the newest version that passed its gates and is newer than any that was ever live, or None."""
-    bound = max((_number(binding.champion) for binding in bindings(store)), default=0)
+    """Return the newest version that passed its gates and is newer than any that was ever live or a challenger, or None."""
+    bound = max((_number(name) for found in bindings.read(store) for name in (found.champion, found.challenger) if name), default=0)
     newer = (folder for folder in _newest_first(store) if _number(folder) > bound)
     found = (_metadata(store, folder, _ADVICE) for folder in newer)
     return next((metadata for metadata in found if metadata.may_go_live), None)
@@ -210,6 +184,7 @@ def candidate(store: Store) -> Metadata | None:
 def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
     files = {
         layout.SCORECARD: model.scorecard.to_json(),
+        layout.STEPS: msgspec.json.format(msgspec.json.encode(model.steps), indent=1),
         layout.METRICS: msgspec.json.format(msgspec.json.encode(model.metrics), indent=1),
         layout.PROFILE: msgspec.json.format(msgspec.json.encode(model.profile), indent=1),
         layout.PIPELINE: model.pipeline,
@@ -273,7 +248,7 @@ def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes
     if content is None or hashlib.sha256(content).hexdigest() != metadata.sha256.get(file):
         state = "missing" if content is None else "not the file that was registered"
         raise ModelError(
-            f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live (materialize registry/champion)."
+            f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live: risk promote VERSION --reason WHY."
         )
     return content
 
@@ -281,7 +256,7 @@ def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes
 def _decode(content: bytes, kind: type[T], where: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LakeError(f"{where} holds a file that can't be read as {kind.__name__}: {error}. Restore it, or train again.") from error
 
 
@@ -291,11 +266,3 @@ def _next_number(store: Store) -> int:
 
 def _number(name: str) -> int:
     return int(name.rpartition("_v")[2])
-
-
-def _last_binding(store: Store) -> tuple[Binding, bytes] | None:
-    paths: Any = store.list(f"{layout.BINDINGS}/")
-    if not paths:
-        return None
-    content = store.get(paths[-1])
-    return _decode(content, Binding, paths[-1]), content

@@ -31,6 +31,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     mean_score: float | None = None
     max_score: float | None = None
     predicted_bad: int | None = None
+    challenger: str | None = None
+    challenger_scored: int | None = None
+    challenger_mean_score: float | None = None
     seconds: float | None = None
     input: str | None = None
     output: str | None = None

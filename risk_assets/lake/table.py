@@ -1,10 +1,11 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -14,25 +15,34 @@ from risk_assets.domain.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store, utc_now
 
+NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
+    {
+        **dict.fromkeys(("probability", "challenger_probability"), pl.Float64),
+        **dict.fromkeys(("rank", "points", "points_before", "points_change"), pl.Int64),
+        "prediction": pl.Int8,
+    }
+)
 Facts = dict[str, bool | int | float | str | dict[str, int] | None]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What made a table: the manifests it was made from, contract and policy hashes, model version and binding."""
+    """What made a table: the manifests it was made from, contract and policy hashes, model versions and binding."""
 
     run_id: str
     inputs: dict[str, str] = {}
     contract: str | None = None
     policy: str | None = None
     model_version: str | None = None
+    challenger: str | None = None
     binding: int | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit of a table: what lies there (bytes of each part, rows, columns), what made it, and figures about it."""
+    """The commit of a table: what lies there (bytes and SHA-256 of each part, rows, columns), what made it, figures about it."""
 
     path: str
     parts: dict[str, int]
+    sha256: dict[str, str]
     rows: int
     columns: tuple[str, ...]
     made_at: str
@@ -45,28 +55,38 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         """Size of all parts in bytes."""
         return sum(self.parts.values())
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what lies there: of the only part, or of the hashes of all, joined."""
+        hashes = list(self.sha256.values())
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
 
 @dataclass(frozen=True)
 class Table:
     """A table that is to be written: its rows, the expressions that sum it up in the same pass, and its provenance.
 
     One of `facts` is named `rows`. Facts named `group.name` are joined to one mapping, and a list of (value, count)
-    becomes a mapping too. `descriptions` say what each column is.
+    becomes a mapping too. `descriptions` say what each column is. `quoted` puts every text of a CSV into quotes, so that no
+    spreadsheet splits it, whatever separator it expects.
     """
 
     frame: pl.LazyFrame
     facts: tuple[pl.Expr, ...]
     made_from: Provenance
     descriptions: Mapping[str, str] = field(default_factory=dict)
+    quoted: bool = False
 
 
 def write_table(store: Store, path: str, table: Table) -> Manifest:
     """Write a table (`.parquet` or `.csv`) and then its manifest: all or nothing, in memory that does not grow with it."""
     with readable(path), store.table_target(path) as target:
-        sink = _sink(table.frame, target, path)
+        hashed = _Hashed(target)
+        sink = _sink(table, hashed, path)
         found = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
     facts = _facts(found.row(0, named=True))
-    return commit(store, path, (path,), facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
+    parts = {path: hashed.sha256.hexdigest()}
+    return commit(store, path, parts, facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
 
 
 @contextmanager
@@ -91,16 +111,17 @@ def readable(what: str) -> Iterator[None]:
 def commit(
     store: Store,
     path: str,
-    parts: tuple[str, ...],
+    parts: Mapping[str, str],
     rows: Any,
     columns: list[str],
     made_from: Provenance,
     facts: Facts,
 ) -> Manifest:
-    """Write and return the manifest of what lies at `parts`."""
+    """Write and return the manifest of what lies at `parts`, each with its SHA-256."""
     manifest = Manifest(
         path=path,
         parts={part: store.size(part) or 0 for part in parts},
+        sha256=dict(parts),
         rows=rows,
         columns=tuple(columns),
         made_at=utc_now(),
@@ -153,6 +174,11 @@ def changed_parts(store: Store, manifest: Manifest) -> list[str]:
     return [part for part, size in manifest.parts.items() if store.size(part) != size]
 
 
+def altered_parts(store: Store, manifest: Manifest) -> list[str]:
+    """Return the parts that are missing or not to the byte what the manifest says; reads them whole."""
+    return [part for part, sha256 in manifest.sha256.items() if store.size(part) is None or _sha256(store.chunks(part)) != sha256]
+
+
 def digest(store: Store, path: str) -> str:
     """Return the SHA-256 of a table's manifest: what names this very table as an input of another."""
     return hashlib.sha256(store.get(layout.manifest(path))).hexdigest()
@@ -163,21 +189,44 @@ def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
 
 
+class _Hashed:
+    """A file that is hashed while it is written."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sha256.update(content)
+        return int(self._target.write(content))
+
+    def flush(self) -> None:
+        self._target.flush()
+
+
+def _sha256(chunks: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for chunk in chunks:
+        found.update(chunk)
+    return found.hexdigest()
+
+
 def _again(path: str) -> str:
     return f"materialize the partition that makes {path} (again), then what is made from it."
 
 
-def _sink(frame: pl.LazyFrame, target: Any, path: str) -> pl.LazyFrame:
-    parquet = path.endswith(".parquet")
-    sink = frame.sink_parquet(target, compression="lz4", lazy=True) if parquet else frame.sink_csv(target, lazy=True)
+def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:
+    if path.endswith(".parquet"):
+        sink = table.frame.sink_parquet(target, compression="lz4", lazy=True)
+    else:
+        sink = table.frame.sink_csv(target, quote_style="non_numeric" if table.quoted else "necessary", lazy=True)
     assert sink is not None
     return sink
 
 
 def _scan_csv(uri: str, **with_store: Any) -> pl.LazyFrame:
     """Scan a table that the product wrote: types are told by the columns' names, ids stay text."""
-    numbers = {"probability": pl.Float64, "prediction": pl.Int8, "points": pl.Int64}
-    return pl.scan_csv(uri, infer_schema=False, schema_overrides=numbers, **with_store)
+    return pl.scan_csv(uri, infer_schema=False, schema_overrides=NUMBERS, **with_store)
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, Any]:

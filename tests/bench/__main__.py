@@ -45,7 +45,7 @@ def _run(section: str, options: argparse.Namespace) -> None:
 
 
 def _real(options: argparse.Namespace) -> None:
-    show("## real: the logistic model on a real data set\n")
+    show("## real: both estimators on a real data set\n")
     if options.real is None:
         show("Left out: give the UCI credit card default data set as a CSV, --real FILE.\n")
         return

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.binding import promote
 from risk_assets.domain.errors import LakeError
 from risk_assets.domain.features import checked, feature_facts, repeated_ids
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.training import labelled, train
-from risk_assets.lake import layout, raw, registry
+from risk_assets.lake import bindings, layout, raw, registry
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.store import open_store
 from risk_assets.lake.table import Table, read_table, require_manifest, write_table
@@ -93,7 +94,7 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     frame = labelled({TRAINING: table}, {TRAINING: known}, contract, lakehouse.policy.training)
     model = train(frame, TRAINING, contract, lakehouse.policy, None)
     version = registry.register(store, model, "bench")
-    registry.bind(store, version.name, "bench", "the benchmark's model")
+    registry.bind(store, promote(bindings.read(store), version.name, "bench", "the benchmark's model"))
     workspace.pipeline.write_bytes(model.pipeline)
 
 

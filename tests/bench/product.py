@@ -54,7 +54,7 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
 def make_predictions(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     """Do what `risk_assets/assets/predictions.py` does."""
     champion = registry.champion(lakehouse.store)
-    require_fit(champion.scorecard, lakehouse.contract, champion.version)
+    require_fit(champion.arms.champion, lakehouse.contract)
     made_from = lakehouse.made_from(
         "bench",
         snapshot,
@@ -64,7 +64,7 @@ def make_predictions(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
         binding=champion.binding.seq,
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
-    scored = predictions(features, champion.scorecard, lakehouse.policy, champion.version)
+    scored = predictions(features, champion.arms, lakehouse.policy)
     write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, tuple(prediction_facts()), made_from))
     clock.stop("predictions")
 

@@ -1,7 +1,7 @@
-"""Section `real`: the product's logistic model on a file of one's own, five-fold, through an inferred contract."""
+"""Section `real`: both estimators on a file of one's own, five-fold, through an inferred contract."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +11,20 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from risk_assets.domain.contract import OUTCOME, Contract
+from risk_assets.domain.estimators import ESTIMATORS, fit
 from risk_assets.domain.features import checked, repeated_ids
 from risk_assets.domain.inference import infer
-from risk_assets.domain.logistic import compile_logistic, fit_logistic
+from risk_assets.domain.metrics import calibration, calibration_error
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import contributions, encode, probability
+from risk_assets.domain.scorecard import Line, contributions, encode, probability
 from risk_assets.domain.training import labelled
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.store import open_store
 from risk_assets.lake.table import Provenance
+from tests.bench.measure import table
 
 FOLDS = 5
 RANDOM_STATE = 42
@@ -31,11 +33,13 @@ SNAPSHOT = "real"
 
 @dataclass(frozen=True)
 class Fold:
-    """AUC of the compiled and of the fitted model on a fold's rows, and the largest difference between their probabilities."""
+    """Figures of the compiled model on a fold's rows, the fitted one's AUC, and how far their probabilities are apart."""
 
     compiled: float
     fitted: float
+    calibration_error: float
     difference: float
+    steps: int
 
 
 def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Contract]:
@@ -49,36 +53,42 @@ def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Co
     return labelled({SNAPSHOT: features}, {SNAPSHOT: labels(text, contract)}, contract, Training()), contract
 
 
-def cross_validate(frame: pd.DataFrame, contract: Contract) -> list[Fold]:
+def cross_validate(name: str, frame: pd.DataFrame, contract: Contract) -> list[Fold]:
     """Fit and compile on four fifths of the rows and predict the rest, five times."""
     truth = frame[OUTCOME].to_numpy(dtype=np.int64)
     inputs = frame[list(contract.features)]
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=RANDOM_STATE).split(inputs, truth)
-    return [_fold(inputs, truth, older, newest, contract) for older, newest in folds]
+    return [_fold(name, inputs, truth, older, newest, contract) for older, newest in folds]
 
 
-def _fold(inputs: pd.DataFrame, truth: np.ndarray, older: np.ndarray, newest: np.ndarray, contract: Contract) -> Fold:
-    pipeline = fit_logistic(inputs.iloc[older], truth[older], contract, Training())
-    card = compile_logistic(pipeline, inputs.iloc[older], contract)
-    held = inputs.iloc[newest]
-    fitted = pipeline.predict_proba(held)[:, 1]
-    compiled = probability(card, contributions(card, encode(pl.from_pandas(held, nan_to_null=True), card)))
-    difference = float(np.max(np.abs(compiled - fitted)))
-    return Fold(float(roc_auc_score(truth[newest], compiled)), float(roc_auc_score(truth[newest], fitted)), difference)
+def _fold(name: str, inputs: pd.DataFrame, truth: np.ndarray, older: np.ndarray, newest: np.ndarray, contract: Contract) -> Fold:
+    model = fit(name, inputs.iloc[older], truth[older], contract, Training())
+    held, bad = inputs.iloc[newest], truth[newest]
+    fitted = model.chance(held)
+    compiled = probability(model.card, contributions(model.card, encode(pl.from_pandas(held, nan_to_null=True), model.card)))
+    return Fold(
+        compiled=float(roc_auc_score(bad, compiled)),
+        fitted=float(roc_auc_score(bad, fitted)),
+        calibration_error=calibration_error(calibration(bad, compiled)),
+        difference=float(np.max(np.abs(compiled - fitted))),
+        steps=sum(len(term.shape.weights) for term in model.card.terms if not isinstance(term.shape, Line)),
+    )
 
 
 def main(file: str, lake: str, id: str, target: str) -> None:
-    """Write the mean AUC and the largest difference as a sentence."""
+    """Write each estimator's means over the folds as a table."""
     frame, contract = read(Path(file), Path(lake), id, target)
-    folds = cross_validate(frame, contract)
-    compiled, fitted = ([getattr(fold, kind) for fold in folds] for kind in ("compiled", "fitted"))
+    head = ("", "AUC, compiled", "AUC, fitted", "calibration error", "largest compiled - fitted", "steps and levels")
     sys.stdout.write(
         f"{len(frame):,} rows, {len(contract.numbers)} numbers, {len(contract.categories)} categories, "
-        f"{frame[OUTCOME].mean():.1%} of the rows bad.\n\n"
-        f"Mean ROC AUC of {FOLDS} folds: {np.mean(compiled):.4f} compiled, {np.mean(fitted):.4f} fitted "
-        f"(folds {min(compiled):.4f} to {max(compiled):.4f}).\n"
-        f"Largest |compiled - fitted| probability: {max(fold.difference for fold in folds):.1e}."
+        f"{frame[OUTCOME].mean():.1%} of the rows bad; means of {FOLDS} folds.\n\n"
+        + table(head, [_row(name, cross_validate(name, frame, contract)) for name in ESTIMATORS])
     )
+
+
+def _row(name: str, folds: list[Fold]) -> tuple[str, ...]:
+    auc, fitted, error, difference, steps = np.array([astuple(fold) for fold in folds]).T
+    return name, f"{auc.mean():.4f}", f"{fitted.mean():.4f}", f"{error.mean():.4f}", f"{difference.max():.1e}", f"{steps.mean():.0f}"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 import yaml
@@ -229,7 +230,7 @@ def test_the_digest_ignores_comments_layout_and_defaults_written_out() -> None:
 
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(st.randoms(use_true_random=False))
-def test_the_digest_ignores_the_order_of_keys(random: Random) -> None:
+def test_the_digest_ignores_the_order_of_keys_but_not_that_of_features_which_settles_ties(random: Random) -> None:
     def shuffled(value: object) -> object:
         if not isinstance(value, dict):
             return value
@@ -237,7 +238,12 @@ def test_the_digest_ignores_the_order_of_keys(random: Random) -> None:
         random.shuffle(keys)
         return {key: shuffled(value[key]) for key in keys}
 
-    assert parse(yaml.safe_dump(shuffled(yaml.safe_load(TEXT)), sort_keys=False)).digest == parse(TEXT).digest
+    known = yaml.safe_load(TEXT)
+    features = {name: shuffled(feature) for name, feature in known["features"].items()}
+    rest: Any = shuffled({key: value for key, value in known.items() if key != "features"})
+    assert parse(yaml.safe_dump({"features": features} | rest, sort_keys=False)).digest == parse(TEXT).digest
+    turned = dict(reversed(known["features"].items()))
+    assert parse(yaml.safe_dump(known | {"features": turned}, sort_keys=False)).digest != parse(TEXT).digest
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from risk_assets.domain.contract import Contract
-from risk_assets.domain.logistic import compile_logistic, fit_logistic
+from risk_assets.domain.logistic import compile_logistic, logistic
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Levels, Line, Scorecard, contributions, encode, probability
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, contributions, encode, probability, referred
 
 ROWS = 80
 RANDOM = np.random.default_rng(11)
@@ -41,8 +41,8 @@ def frame_of(numbers: Columns, categories: Columns) -> pd.DataFrame:
 
 def compiled(numbers: Columns, categories: Columns, bad: npt.NDArray[np.int64] = BAD) -> tuple[Pipeline, Scorecard, pd.DataFrame]:
     contract, frame = contract_of([*numbers], [*categories]), frame_of(numbers, categories)
-    pipeline = fit_logistic(frame, bad, contract, Training())
-    return pipeline, compile_logistic(pipeline, frame, contract), frame
+    pipeline = logistic(contract, Training()).fit(frame, bad)
+    return pipeline, compile_logistic(pipeline, contract), frame
 
 
 def parts(card: Scorecard, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -115,8 +115,8 @@ def test_terms_are_in_the_contract_s_order_with_its_reasons() -> None:
     }
     contract = Contract.model_validate({"id": "id", "target": {"column": "t", "bad": 1}, "features": features})
     frame = frame_of({"x": NORMAL[0]}, {"m": WORDS[1], "k": WORDS[0]})[[*features]]
-    pipeline = fit_logistic(frame, BAD, contract, Training())
-    card = compile_logistic(pipeline, frame, contract)
+    pipeline = logistic(contract, Training()).fit(frame, BAD)
+    card = compile_logistic(pipeline, contract)
     assert [(term.feature, term.reason) for term in card.terms] == [("k", "why k"), ("x", "why x"), ("m", "why m")]
     assert card.features == {"k": "category", "x": "number", "m": "category"}
     assert difference(pipeline, card, frame) <= 1e-9
@@ -143,11 +143,14 @@ def test_missing_has_a_weight_where_training_had_it_and_none_where_it_hadn_t() -
     assert (without.missing, without.unseen, with_missing.unseen) == (0, 0, 0)
 
 
-def test_references_are_the_mean_contributions_in_training() -> None:
+def test_references_are_the_mean_and_the_lowest_contribution_in_training() -> None:
     pipeline, card, frame = compiled({"x": with_gaps(np.exp(NORMAL[0]).tolist(), 4), "y": NORMAL[1]}, {"k": with_gaps(WORDS[0], 5)})
     weighed = pipeline.named_steps["columns"].transform(frame) * pipeline.named_steps["model"].coef_[0]
     expected = [weighed[:, 0].mean(), weighed[:, 1].mean(), weighed[:, 2:].sum(axis=1).mean()]
-    assert [term.reference for term in card.terms] == pytest.approx(expected, abs=1e-12)
+    known = referred(card, encode(pl.from_pandas(frame, nan_to_null=True), card))
+    assert [term.mean for term in known.terms] == pytest.approx(expected, abs=1e-12)
+    best = [weighed[:, 0].min(), weighed[:, 1].min(), weighed[:, 2:].sum(axis=1).min()]
+    assert [term.best for term in known.terms] == pytest.approx(best, abs=1e-12)
 
 
 def test_the_slope_has_the_sign_of_the_risk() -> None:

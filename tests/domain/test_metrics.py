@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
-from risk_assets.domain.metrics import Performance, calibration, performance
+from risk_assets.domain.metrics import Performance, _weighted_auc, auc_gain, calibration, performance
 
 BAD = [0, 0, 1, 1]
 CHANCE = [0.1, 0.4, 0.35, 0.8]
@@ -116,3 +117,76 @@ def test_the_roc_curve_is_thinned_but_goes_from_corner_to_corner(rows: int) -> N
     assert (curve[0], curve[-1]) == ((0.0, 0.0), (1.0, 1.0))
     assert len(curve) <= 100
     assert list(curve) == sorted(curve)
+
+
+TWO_CLASSES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(0, 3)), min_size=2, max_size=40).filter(
+    lambda rows: all(any(weight for label, _, weight in rows if label == kind) for kind in (0, 1))
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(TWO_CLASSES)
+def test_the_bootstrap_s_auc_is_scikit_learn_s_with_ties_and_weights(rows: list[tuple[int, int, int]]) -> None:
+    bad, rank, weights = (np.array(column) for column in zip(*rows, strict=True))
+    found = _weighted_auc(bad, rank, weights.astype(np.float64))
+    repeated = [np.repeat(column, weights) for column in (bad, rank)]
+    assert found == pytest.approx(roc_auc_score(*repeated), abs=1e-12)
+    if len(np.unique(bad)) == 2:
+        assert _weighted_auc(bad, rank, np.ones(len(bad))) == pytest.approx(roc_auc_score(bad, rank), abs=1e-12)
+
+
+def rivals(rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return outcomes and the probabilities of a good model, one that is a little worse, and noise."""
+    random = np.random.default_rng(3)
+    truth, noise, other = random.normal(size=(3, rows))
+    bad = (truth + random.normal(size=rows) > 0.8).astype(np.int64)
+    good, worse, mute = (1 / (1 + np.exp(-odds)) for odds in (truth + noise / 4, truth + other, random.normal(size=rows)))
+    return bad, good, worse, mute
+
+
+def test_a_model_gains_nothing_on_itself_nor_on_one_that_ranks_the_same() -> None:
+    bad, good, _, _ = rivals()
+    assert auc_gain(bad, good, good, 42) == (0, 0)
+    assert auc_gain(bad, good, good / 2 + 0.1, 42) == (0, 0)
+
+
+def test_a_clearly_better_model_gains_for_sure_and_the_other_way_round_loses_as_much() -> None:
+    bad, good, _, mute = rivals()
+    low, high = auc_gain(bad, good, mute, 42)
+    assert 0.1 < low < high
+    assert auc_gain(bad, mute, good, 42) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_of_two_models_that_are_equally_good_either_may_be_the_better_one() -> None:
+    truth, *noise = np.random.default_rng(5).normal(size=(4, 400))
+    bad = (truth + noise[2] > 0.8).astype(np.int64)
+    low, high = auc_gain(bad, truth + noise[0], truth + noise[1], 42)
+    assert low < 0 < high
+
+
+def test_the_seed_alone_decides_the_interval() -> None:
+    bad, good, worse, _ = rivals()
+    assert auc_gain(bad, good, worse, 7) == auc_gain(bad, good, worse, 7)
+    assert auc_gain(bad, good, worse, 7) != auc_gain(bad, good, worse, 8)
+    assert auc_gain(bad, good, worse, 7) == pytest.approx(auc_gain(bad, good, worse, 8), abs=0.02)
+
+
+def test_the_interval_is_about_that_of_drawing_rows_again_and_again() -> None:
+    bad, good, worse, _ = rivals()
+    random = np.random.default_rng(1)
+    draws = (random.integers(0, len(bad), len(bad)) for _ in range(400))
+    gains = [roc_auc_score(bad[rows], good[rows]) - roc_auc_score(bad[rows], worse[rows]) for rows in draws]
+    expected = np.percentile(gains, [2.5, 97.5])
+    assert auc_gain(bad, good, worse, 42) == pytest.approx(tuple(expected), abs=0.015)
+    low, high = auc_gain(bad, good, worse, 42)
+    assert low < roc_auc_score(bad, good) - roc_auc_score(bad, worse) < high
+
+
+def test_a_few_rows_of_a_class_are_enough_for_an_interval() -> None:
+    low, high = auc_gain(np.array([0, 1, 0]), np.array([0.1, 0.9, 0.2]), np.array([0.9, 0.1, 0.8]), 42)
+    assert (low, high) == (1, 1)
+
+
+def test_with_more_rows_the_interval_is_narrower() -> None:
+    few, many = (auc_gain(*rivals(rows)[:3], 42) for rows in (100, 2500))
+    assert many[1] - many[0] < (few[1] - few[0]) / 3

@@ -26,6 +26,12 @@ def test_threshold_and_bands_are_enough() -> None:
     policy = parse(TEXT)
     assert (policy.threshold, policy.bands) == (0.25, {"A": 0.1, "B": 0.5, "C": 1})
     assert (policy.points.base, policy.points.odds, policy.points.pdo, policy.reasons) == (600, 50, 20, 4)
+    assert (policy.reasons_against, policy.review.size, policy.review.look_back_days) == ("mean", 50, 28)
+    assert (policy.training.estimator, policy.training.simpler_within, policy.training.recalibrate_above) == ("logistic", 0.005, 0.02)
+    boosting = policy.training.scorecard
+    assert (boosting.rounds, boosting.learning_rate, boosting.max_leaves) == (200, 0.1, 8)
+    assert (boosting.max_bins, boosting.min_rows, boosting.shrinkage) == (32, 50, 1.0)
+    assert (policy.promotion.max_calibration_error, policy.promotion.impact_days) == (0.1, 7)
     assert (policy.training.holdout, policy.training.random_state, policy.promotion.mode) == (0.2, 42, "auto")
 
 
@@ -73,7 +79,26 @@ def test_a_key_that_stands_twice_is_refused(text: str) -> None:
         ("reasons: 1.5", "reasons", "integer"),
         ("points: {odds: 0}", "points.odds", "greater than 0"),
         ("points: {pdo: -20}", "points.pdo", "greater than 0"),
-        ("training: {estimator: forest}", "training.estimator", "'logistic'"),
+        ("reasons_against: median", "reasons_against", "'mean' or 'best'"),
+        ("review: {size: 0}", "review.size", "greater than or equal to 1"),
+        ("review: {look_back_days: 0}", "review.look_back_days", "greater than or equal to 1"),
+        ("training: {estimator: forest}", "training.estimator", "'logistic', 'scorecard' or 'both'"),
+        ("training: {simpler_within: -0.001}", "training.simpler_within", "greater than or equal to 0"),
+        ("training: {simpler_within: .nan}", "training.simpler_within", "equal to"),
+        ("training: {recalibrate_above: 2}", "training.recalibrate_above", "less than or equal to 1"),
+        ("training: {recalibrate_above: -0.1}", "training.recalibrate_above", "greater than or equal to 0"),
+        ("training: {scorecard: {rounds: 0}}", "training.scorecard.rounds", "greater than or equal to 1"),
+        ("training: {scorecard: {rounds: 5001}}", "training.scorecard.rounds", "less than or equal to 5000"),
+        ("training: {scorecard: {learning_rate: 0}}", "training.scorecard.learning_rate", "greater than 0"),
+        ("training: {scorecard: {learning_rate: 1.5}}", "training.scorecard.learning_rate", "less than or equal to 1"),
+        ("training: {scorecard: {learning_rate: .nan}}", "training.scorecard.learning_rate", "than"),
+        ("training: {scorecard: {max_leaves: 1}}", "training.scorecard.max_leaves", "greater than or equal to 2"),
+        ("training: {scorecard: {max_leaves: 65}}", "training.scorecard.max_leaves", "less than or equal to 64"),
+        ("training: {scorecard: {max_bins: 1}}", "training.scorecard.max_bins", "greater than or equal to 2"),
+        ("training: {scorecard: {max_bins: 256}}", "training.scorecard.max_bins", "less than or equal to 255"),
+        ("training: {scorecard: {min_rows: 0}}", "training.scorecard.min_rows", "greater than or equal to 1"),
+        ("training: {scorecard: {shrinkage: -1}}", "training.scorecard.shrinkage", "greater than or equal to 0"),
+        ("training: {scorecard: {shrinkage: .inf}}", "training.scorecard.shrinkage", "finite"),
         ("training: {window_days: 0}", "training.window_days", "greater than or equal to 1"),
         ("training: {holdout: 1}", "training.holdout", "less than 1"),
         ("training: {holdout: 0}", "training.holdout", "greater than 0"),
@@ -84,6 +109,9 @@ def test_a_key_that_stands_twice_is_refused(text: str) -> None:
         ("promotion: {mode: never}", "promotion.mode", "'auto' or 'manual'"),
         ("promotion: {min_roc_auc: 60}", "promotion.min_roc_auc", "less than or equal to 1"),
         ("promotion: {max_auc_loss: -0.1}", "promotion.max_auc_loss", "greater than or equal to 0"),
+        ("promotion: {max_calibration_error: 1.1}", "promotion.max_calibration_error", "less than or equal to 1"),
+        ("promotion: {max_calibration_error: -0.1}", "promotion.max_calibration_error", "greater than or equal to 0"),
+        ("promotion: {impact_days: 0}", "promotion.impact_days", "greater than or equal to 1"),
         ("checks: {max_issue_share: 10}", "checks.max_issue_share", "less than or equal to 1"),
         ("checks: {min_bad_rate: 0.6, max_bad_rate: 0.5}", "checks", "min_bad_rate must not be above max_bad_rate"),
         ("checks: {max_row_count_change: 0}", "checks.max_row_count_change", "greater than 0"),
@@ -96,7 +124,18 @@ def test_a_value_that_is_not_allowed_names_file_key_and_what_is(line: str, key: 
 
 
 @pytest.mark.parametrize(
-    "line", ["reasons: true", "training: {min_rows: yes}", "training: {random_state: on}", "training: {max_rows: '5000'}"]
+    "line",
+    [
+        "reasons: true",
+        "training: {min_rows: yes}",
+        "training: {random_state: on}",
+        "training: {max_rows: '5000'}",
+        "training: {scorecard: {rounds: 10.5}}",
+        "training: {scorecard: {max_bins: '32'}}",
+        "training: {scorecard: {min_rows: true}}",
+        "review: {size: '50'}",
+        "promotion: {impact_days: 7.5}",
+    ],
 )
 def test_a_whole_number_is_written_as_one(line: str) -> None:
     assert "valid integer" in refusal(f"{TEXT}{line}\n")
@@ -105,6 +144,21 @@ def test_a_whole_number_is_written_as_one(line: str) -> None:
 @pytest.mark.parametrize("threshold", ["0", "1", "-0.5", "25", "high", ".nan"])
 def test_the_threshold_lies_between_0_and_1(threshold: str) -> None:
     assert "  threshold: " in refusal(TEXT.replace("0.25", threshold))
+
+
+@pytest.mark.parametrize("estimator", ["logistic", "scorecard", "both"])
+def test_a_policy_may_be_trained_by_another_estimator_and_all_else_stays(estimator: str) -> None:
+    policy = parse(TEXT + "training: {estimator: both, min_rows: 123, scorecard: {rounds: 9}}\nreasons: 3\n")
+    other = policy.trained_by(estimator)
+    assert other.training.estimator == estimator
+    assert other == parse(TEXT + f"training: {{estimator: {estimator}, min_rows: 123, scorecard: {{rounds: 9}}}}\nreasons: 3\n")
+    assert policy.training.estimator == "both"
+    assert policy.trained_by(None) == policy
+
+
+def test_an_estimator_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ContractError, match="logistic, scorecard, both"):
+        parse(TEXT).trained_by("forest")
 
 
 @pytest.mark.parametrize("points", ["{base: .inf}", "{base: .nan}", "{odds: .inf}", "{pdo: .inf}"])
@@ -124,7 +178,18 @@ def test_missing_keys_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("line", "key", "allowed"),
-    [("resaons: 3", "resaons", "reasons"), ("training: {seed: 1}", "training.seed", "random_state"), ("check: {}", "check", "checks")],
+    [
+        ("resaons: 3", "resaons", "reasons_against"),
+        ("training: {seed: 1}", "training.seed", "random_state"),
+        (
+            "training: {scorecard: {trees: 9}}",
+            "training.scorecard.trees",
+            "rounds, learning_rate, max_leaves, max_bins, min_rows, shrinkage",
+        ),
+        ("review: {length: 9}", "review.length", "size, look_back_days"),
+        ("promotion: {days: 9}", "promotion.days", "impact_days"),
+        ("check: {}", "check", "checks"),
+    ],
 )
 def test_an_unknown_key_is_named_with_the_keys_that_are_allowed(line: str, key: str, allowed: str) -> None:
     (told,) = refusal(f"{TEXT}{line}\n").splitlines()[1:]
@@ -142,7 +207,13 @@ def test_the_digest_ignores_comments_and_order_of_keys_but_not_meaning() -> None
     assert parse(same).digest == parse(TEXT).digest
     others = [TEXT.replace("0.25", "0.26"), TEXT.replace("A:", "AA:"), TEXT.replace("0.5", "0.4"), TEXT + "reasons: 3\n"]
     others.append(TEXT + "promotion: {mode: manual}\n")
+    others += [TEXT + "training: {scorecard: {rounds: 100}}\n", TEXT + "reasons_against: best\n", TEXT + "review: {size: 10}\n"]
     assert len({parse(text).digest for text in [TEXT, *others]}) == len(others) + 1
+
+
+def test_the_sample_policy_names_every_key_so_that_a_team_finds_it(policy: Policy) -> None:
+    for part in (policy, policy.points, policy.review, policy.training, policy.training.scorecard, policy.promotion, policy.checks):
+        assert part.model_fields_set == type(part).model_fields.keys()
 
 
 def test_a_policy_is_not_changed_after_it_was_read() -> None:

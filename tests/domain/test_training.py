@@ -14,9 +14,10 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.model import Registered, Step, TrainedModel
 from risk_assets.domain.policy import Policy, Training
-from risk_assets.domain.scorecard import Line, Scorecard, Term
-from risk_assets.domain.training import SNAPSHOT, Live, TrainedModel, against_direction, holdout, labelled, train
+from risk_assets.domain.scorecard import Line, Scorecard, Steps, Term, contributions, encode, probability
+from risk_assets.domain.training import SNAPSHOT, against_direction, chosen, holdout, labelled, train
 
 DATES = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05")
 CONTRACT = Contract.model_validate(
@@ -31,6 +32,7 @@ CONTRACT = Contract.model_validate(
     }
 )
 POLICY = Policy.model_validate({"threshold": 0.3, "bands": {"A": 1}, "training": {"min_rows": 100, "min_bad": 10}})
+GATES = ("auc_floor", "calibrated", "compiled_equals_fitted", "reasons_complete")
 FEATURES = {"account_id": pl.String, "x": pl.Float64, "y": pl.Float64, "k": pl.String, "issues": pl.String}
 
 Tables = dict[str, pl.LazyFrame]
@@ -56,7 +58,7 @@ def rows_of(policy: Policy = POLICY, **more: Any) -> pd.DataFrame:
     return labelled(*book(**more), CONTRACT, policy.training)
 
 
-def trained(frame: pd.DataFrame, live: Live | None = None, contract: Contract = CONTRACT, policy: Policy = POLICY) -> TrainedModel:
+def trained(frame: pd.DataFrame, live: Registered | None = None, contract: Contract = CONTRACT, policy: Policy = POLICY) -> TrainedModel:
     return train(frame, "2026-01-06", contract, policy, live)
 
 
@@ -277,22 +279,26 @@ def test_the_same_rows_give_the_same_model_to_the_bit() -> None:
     first, second = trained(rows_of()), trained(rows_of())
     assert first.scorecard.to_json() == second.scorecard.to_json()
     assert (first.metrics, first.profile, first.origin, first.gates) == (second.metrics, second.profile, second.origin, second.gates)
+    assert first.steps == second.steps
 
 
 def test_the_live_model_is_measured_on_the_same_holdout() -> None:
     older, frame = trained(rows_of(dates=DATES[:2], seed=8)), rows_of()
-    model = trained(frame, Live("model_v001", older.scorecard))
+    model = trained(frame, Registered("model_v001", older.scorecard))
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     assert model.metrics.champion_version == "model_v001"
     assert model.metrics.champion is not None
     assert model.metrics.champion.rows == 120
     assert model.metrics.champion.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(older, newest)), abs=1e-12)
-    assert [gate.name for gate in model.gates] == ["auc_floor", "compiled_equals_fitted", "not_worse_than_live"]
+    assert model.metrics.auc_gain is not None
+    low, high = model.metrics.auc_gain
+    assert low < model.metrics.roc_auc - model.metrics.champion.roc_auc < high
+    assert [gate.name for gate in model.gates] == [*GATES, "not_worse_than_live"]
 
 
 def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
     frame = rows_of()
-    live = Live("model_v001", trained(frame).scorecard)
+    live = Registered("model_v001", trained(frame).scorecard)
     noise = frame.copy()
     random = np.random.default_rng(5)
     older = noise[SNAPSHOT] != DATES[-1]
@@ -301,17 +307,19 @@ def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
     assert model.metrics.champion is not None
     assert model.metrics.champion.roc_auc > model.metrics.roc_auc + 0.02
     assert {gate.name: gate.passed for gate in model.gates}["not_worse_than_live"] is False
+    assert model.metrics.auc_gain is not None
+    assert model.metrics.auc_gain[1] < 0
 
 
-@pytest.mark.parametrize("gone", [Term("z", Line(1.0, 0.0, 0.0), 0.0, "Z"), Term("k", Line(1.0, 0.0, 0.0), 0.0, "K as a number")])
+@pytest.mark.parametrize("gone", [Term("z", Line(1.0, 0.0, 0.0), 0.0, 0.0, "Z"), Term("k", Line(1.0, 0.0, 0.0), 0.0, 0.0, "K as a number")])
 def test_a_live_model_whose_features_are_gone_or_changed_is_left_out(gone: Term) -> None:
-    model = trained(rows_of(), Live("model_v001", Scorecard("logistic", 0.0, (gone,))))
-    assert (model.metrics.champion_version, model.metrics.champion) == (None, None)
-    assert [gate.name for gate in model.gates] == ["auc_floor", "compiled_equals_fitted"]
+    model = trained(rows_of(), Registered("model_v001", Scorecard("logistic", 0.0, (gone,))))
+    assert (model.metrics.champion_version, model.metrics.champion, model.metrics.auc_gain) == (None, None, None)
+    assert [gate.name for gate in model.gates] == [*GATES]
 
 
 def test_a_live_model_of_fewer_features_is_measured() -> None:
-    live = Live("model_v001", Scorecard("logistic", 0.0, (Term("y", Line(-1.0, 0.0, 0.0), 0.0, "Y"),)))
+    live = Registered("model_v001", Scorecard("logistic", 0.0, (Term("y", Line(-1.0, 0.0, 0.0), 0.0, 0.0, "Y"),)))
     frame = rows_of()
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     champion = trained(frame, live).metrics.champion
@@ -377,3 +385,222 @@ def test_a_number_that_can_just_be_scaled_is_trained_on() -> None:
     frame = rows_of()
     frame.loc[[0, 599], "x"] = [1e100, -1e100]
     assert trained(frame).metrics.compiled_difference <= 1e-9
+
+
+# the expected direction of y is left out, so that steps may follow it
+FREE = Contract.model_validate(
+    CONTRACT.model_dump() | {"features": CONTRACT.model_dump()["features"] | {"y": {"type": "number", "reason": "Y"}}}
+)
+LEAST = {"min_rows": 100, "min_bad": 10, "scorecard": {"rounds": 15, "min_rows": 10}}
+
+
+def policy_of(estimator: str, **training: Any) -> Policy:
+    return POLICY.model_copy(update={"training": Training.model_validate(LEAST | {"estimator": estimator} | training)})
+
+
+def curved() -> pd.DataFrame:
+    """Return rows of which those with a y far from zero are bad: no line can tell."""
+    frame = rows_of()
+    noise = np.random.default_rng(6).logistic(size=len(frame))
+    return frame.assign(bad=(3 * frame["y"].abs() - 3 + noise > 0).astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("auc", "within", "expected"),
+    [
+        ({"logistic": 0.75, "scorecard": 0.75}, 0.0, "logistic"),
+        ({"logistic": 0.75, "scorecard": 0.8125}, 0.0625, "logistic"),
+        ({"logistic": 0.75, "scorecard": 0.813}, 0.0625, "scorecard"),
+        ({"logistic": 0.75, "scorecard": 0.7501}, 0.0, "scorecard"),
+        ({"logistic": 0.9, "scorecard": 0.5}, 0.0, "logistic"),
+        ({"logistic": 0.0, "scorecard": 1.0}, 1.0, "logistic"),
+        ({"scorecard": 0.4}, 0.0, "scorecard"),
+    ],
+)
+def test_the_better_estimator_is_chosen_but_the_simpler_one_within_the_tolerance(
+    auc: dict[str, float], within: float, expected: str
+) -> None:
+    assert chosen(auc, within) == expected
+
+
+def test_a_simpler_estimator_that_is_behind_by_exactly_the_tolerance_is_chosen_whatever_floats_make_of_it() -> None:
+    # 0.805 - 0.8 is a little more than 0.005 in floats
+    assert chosen({"logistic": 0.8, "scorecard": 0.805}, 0.005) == "logistic"
+
+
+@pytest.mark.parametrize(
+    ("frame", "within", "expected"),
+    [(curved(), 0.005, "scorecard"), (curved(), 1.0, "logistic"), (rows_of(), 0.1, "logistic")],
+    ids=["a curve", "a curve within the tolerance", "a line"],
+)
+def test_of_both_estimators_the_better_is_taken_and_both_are_told(frame: pd.DataFrame, within: float, expected: str) -> None:
+    model = trained(frame, contract=FREE, policy=policy_of("both", simpler_within=within))
+    alone = {name: trained(frame, contract=FREE, policy=policy_of(name)) for name in ("logistic", "scorecard")}
+    assert model.metrics.considered == {name: other.metrics.roc_auc for name, other in alone.items()}
+    assert [*model.metrics.considered] == ["logistic", "scorecard"]
+    assert model.origin.estimator == model.scorecard.estimator == expected
+    assert model.scorecard == alone[expected].scorecard
+    assert (model.steps, model.profile) == (alone[expected].steps, alone[expected].profile)
+    assert model.metrics.roc_auc == alone[expected].metrics.roc_auc
+    assert model.metrics.holdout == alone[expected].metrics.holdout
+
+
+def test_a_line_can_t_tell_a_curve_and_steps_can() -> None:
+    considered = trained(curved(), contract=FREE, policy=policy_of("both")).metrics.considered
+    assert considered["logistic"] < 0.65
+    assert considered["scorecard"] > 0.8
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_one_estimator_alone_is_all_that_is_considered(name: str) -> None:
+    metrics = trained(rows_of(), policy=policy_of(name)).metrics
+    assert metrics.considered == {name: metrics.roc_auc}
+
+
+@pytest.mark.parametrize("above", [0.0, 1.0], ids=["mended", "as it is"])
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(name: str, above: float) -> None:
+    frame = curved()
+    frame.loc[[5, 9], "k"] = ["never seen", None]
+    model = trained(frame, contract=FREE, policy=policy_of(name, recalibrate_above=above, scorecard={"rounds": 60, "min_rows": 1}))
+    card = model.scorecard
+    compiled = probability(card, contributions(card, encode(pl.from_pandas(frame[["x", "y", "k"]], nan_to_null=True), card)))
+    np.testing.assert_allclose(compiled, fitted(model, frame), rtol=0, atol=1e-9)
+    newest = frame[frame[SNAPSHOT] == DATES[-1]]
+    assert model.metrics.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(model, newest)), abs=1e-12)
+    assert (model.metrics.calibration.mended_error is None) == (above == 1)
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_the_model_has_the_contract_s_features_in_its_order(name: str) -> None:
+    order = {key: FREE.model_dump()["features"][key] for key in ("y", "k", "x")}
+    contract = Contract.model_validate(FREE.model_dump() | {"features": order})
+    model = trained(rows_of(), contract=contract, policy=policy_of(name))
+    assert [*model.scorecard.features.items()] == [("y", "number"), ("k", "category"), ("x", "number")]
+    assert list(dict.fromkeys(step.feature for step in model.steps)) == ["y", "k", "x"]
+    assert [term.reason for term in model.scorecard.terms] == ["Y", "K", "X"]
+
+
+def test_a_scorecard_keeps_the_expected_directions() -> None:
+    rising = trained(rows_of(), policy=policy_of("scorecard"))
+    shapes = {term.feature: term.shape for term in rising.scorecard.terms}
+    for name in ("x", "y"):
+        shape = shapes[name]
+        assert isinstance(shape, Steps)
+        assert (np.diff(shape.weights) > 0).all()
+    assert rising.metrics.against_direction == ()
+
+
+def of_feature(model: TrainedModel, name: str) -> list[Step]:
+    return [step for step in model.steps if step.feature == name]
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_the_table_of_steps_holds_every_row_of_training_once_for_each_feature(name: str) -> None:
+    frame = rows_of()
+    model = trained(frame, policy=policy_of(name))
+    older = frame[frame[SNAPSHOT] != DATES[-1]]
+    for feature in ("x", "y", "k"):
+        steps = of_feature(model, feature)
+        assert (sum(step.rows for step in steps), sum(step.bad for step in steps)) == (len(older), older["bad"].sum())
+        missing = older[older[feature].isna()]
+        assert (steps[-1].step, steps[-1].rows, steps[-1].bad) == ("missing", len(missing), missing["bad"].sum())
+        assert [step.step for step in steps].count("missing") == 1
+    for level in ("u", "v"):
+        (step,) = (step for step in of_feature(model, "k") if step.step == level)
+        rows = older[older["k"] == level]
+        assert (step.rows, step.bad) == (len(rows), rows["bad"].sum())
+
+
+@pytest.mark.parametrize(("name", "above"), [("logistic", 1.0), ("scorecard", 1.0), ("scorecard", 0.0)])
+def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_mean(name: str, above: float) -> None:
+    frame = rows_of()
+    how = {"rounds": 60, "min_rows": 1, "max_bins": 8}
+    model = trained(frame, contract=FREE, policy=policy_of(name, recalibrate_above=above, scorecard=how))
+    older = frame[frame[SNAPSHOT] != DATES[-1]]
+    # two rows that differ in one feature differ in log-odds by what its steps differ
+    start = older.iloc[[1]]
+    places: dict[str, dict[str, Any]] = {"k": {"u": "u", "v": "v", "any other": "never seen", "missing": None}}
+    if name == "scorecard":
+        for term in model.scorecard.terms:
+            if isinstance(term.shape, Steps):
+                values = [term.shape.edges[0] - 1, *term.shape.edges[1:], term.shape.edges[-1] + 1, None]
+                places[term.feature] = dict(zip((step.step for step in of_feature(model, term.feature)), values, strict=True))
+    for feature, values in places.items():
+        told = {step.step: step.log_odds for step in of_feature(model, feature)}
+        assert told.keys() == values.keys()
+        columns = {step: start.assign(**{feature: pd.Series([value], start.index, frame[feature].dtype)}) for step, value in values.items()}
+        odds = {step: float(np.log(chance / (1 - chance))) for step, row in columns.items() for chance in fitted(model, row)}
+        first = next(iter(odds))
+        for step, found in odds.items():
+            assert told[step] - told[first] == pytest.approx(found - odds[first], abs=1e-9)
+        if name == "scorecard" or feature == "k":
+            assert sum(step.log_odds * step.rows for step in of_feature(model, feature)) == pytest.approx(0, abs=1e-8)
+
+
+def test_the_ranges_of_a_line_are_those_of_the_profile_with_the_mean_of_what_it_adds() -> None:
+    frame = rows_of()
+    model = trained(frame)
+    older = frame[frame[SNAPSHOT] != DATES[-1]]
+    line = model.scorecard.terms[1].shape
+    assert isinstance(line, Line)
+    steps = of_feature(model, "y")
+    # ten ranges of 48 rows
+    ranges = np.array_split(older["y"].sort_values(), 10)
+    assert [step.rows for step in steps[:-1]] == [48] * 10
+    expected = [line.slope * (values.mean() - older["y"].mean()) for values in ranges]
+    assert [step.log_odds for step in steps[:-1]] == pytest.approx(expected, abs=1e-9)
+    assert (steps[0].step[:6], steps[-2].step[:5], steps[-1].step) == ("under ", "from ", "missing")
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard", "both"])
+def test_a_number_of_absurd_size_is_told_whatever_the_estimator(name: str) -> None:
+    frame = rows_of()
+    frame.loc[0, "x"] = 1e200
+    with pytest.raises(ModelError, match=r"^x can't be scaled"):
+        trained(frame, policy=policy_of(name))
+
+
+def test_a_scorecard_of_a_number_that_can_just_be_scaled_is_trained() -> None:
+    frame = rows_of()
+    frame.loc[[0, 599], "x"] = [1e100, -1e100]
+    assert trained(frame, policy=policy_of("scorecard")).metrics.compiled_difference <= 1e-9
+
+
+def test_a_scorecard_of_features_that_are_never_known_is_trained() -> None:
+    frame = rows_of()
+    older = frame[SNAPSHOT] != DATES[-1]
+    frame.loc[older, "x"] = np.nan
+    frame.loc[older, "k"] = None
+    model = trained(frame, policy=policy_of("scorecard"), contract=FREE)
+    newest = frame[~older]
+    assert model.metrics.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(model, newest)), abs=1e-12)
+    assert [step.step for step in of_feature(model, "x")] == ["any", "missing"]
+    assert [step.step for step in of_feature(model, "k")] == ["any other", "missing"]
+
+
+def test_the_same_rows_give_the_same_scorecard_to_the_bit() -> None:
+    first, second = (trained(rows_of(), policy=policy_of("both", simpler_within=0)) for _ in range(2))
+    assert first.scorecard.to_json() == second.scorecard.to_json()
+    assert (first.metrics, first.steps, first.gates) == (second.metrics, second.steps, second.gates)
+
+
+def test_a_live_model_of_another_estimator_is_measured_on_the_same_rows() -> None:
+    frame = curved()
+    live = trained(frame, contract=FREE, policy=policy_of("logistic"))
+    model = trained(frame, Registered("model_v001", live.scorecard), contract=FREE, policy=policy_of("scorecard"))
+    assert model.metrics.champion is not None
+    assert model.metrics.champion.roc_auc == live.metrics.roc_auc
+    assert model.metrics.auc_gain is not None
+    assert model.metrics.auc_gain[0] > 0
+    (gate,) = (gate for gate in model.gates if gate.name == "not_worse_than_live")
+    assert gate.passed
+    assert f"interval {model.metrics.auc_gain[0]:+.4f} to {model.metrics.auc_gain[1]:+.4f}" in gate.evidence
+
+
+def test_a_blank_text_holds_a_model_back() -> None:
+    blank = Contract.model_validate(
+        FREE.model_dump() | {"features": FREE.model_dump()["features"] | {"k": {"type": "category", "reason": " "}}}
+    )
+    model = trained(rows_of(), contract=blank)
+    assert [gate.name for gate in model.gates if not gate.passed] == ["reasons_complete"]

@@ -64,7 +64,7 @@ def test_a_file_is_kept_byte_for_byte_and_read_as_text(store: Store, landing: St
     content, expected = WRITTEN[name]
     manifest = land_and_keep(store, landing, content)
     assert store.get(PATH) == content
-    assert manifest.facts["sha256"] == hashlib.sha256(content).hexdigest()
+    assert manifest.digest == hashlib.sha256(content).hexdigest()
     assert (manifest.rows, manifest.parts) == (len(expected), {PATH: len(content)})
     assert (manifest.facts["short_lines"], manifest.facts["long_lines"]) == (0, 0)
     assert rows(store) == expected

@@ -1,4 +1,4 @@
-"""What must hold of versions and bindings: numbered without gaps that lie, whole or refused, never edited."""
+"""What must hold of versions: numbered without gaps that lie, whole or refused, never edited; and of the models behind a binding."""
 
 import hashlib
 import json
@@ -10,13 +10,14 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from risk_assets.domain.arms import Arms
+from risk_assets.domain.binding import Binding, challenge, end_challenge, promote, roll_back
 from risk_assets.domain.errors import LakeError, ModelError
-from risk_assets.domain.model import TrainedModel
-from risk_assets.domain.promotion import Gate
-from risk_assets.lake import layout, registry
+from risk_assets.domain.model import Gate, Registered, TrainedModel
+from risk_assets.lake import bindings, layout, registry
 from risk_assets.lake.store import Store
 
-ARTIFACTS = ["scorecard.json", "metrics.json", "profile.json", "model.joblib"]
+ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "model.joblib"]
 
 
 def flip(store: Store, path: str) -> None:
@@ -32,6 +33,19 @@ def failing(model: TrainedModel) -> TrainedModel:
 
 def register(store: Store, *models: TrainedModel) -> list[str]:
     return [registry.register(store, model, f"run-{number}").name for number, model in enumerate(models, start=1)]
+
+
+def other(model: TrainedModel, intercept: float) -> TrainedModel:
+    """Return the model with another intercept, so that two versions can be told apart."""
+    return replace(model, scorecard=msgspec.structs.replace(model.scorecard, intercept=intercept))
+
+
+def go_live(store: Store, version: str) -> Binding:
+    return registry.bind(store, promote(bindings.read(store), version, "ada", "because"))
+
+
+def go_against(store: Store, version: str, share: float | None = 0.1) -> Binding:
+    return registry.bind(store, challenge(bindings.read(store), version, share, "0a1b", "ada", "because"))
 
 
 def together(monkeypatch: pytest.MonkeyPatch, method: str, action: Callable[[int], object]) -> list[object]:
@@ -57,12 +71,6 @@ def together(monkeypatch: pytest.MonkeyPatch, method: str, action: Callable[[int
         found = list(threads.map(outcome, (1, 2)))
     monkeypatch.undo()
     return found
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Set the registry's clock."""
-    return lambda time: monkeypatch.setattr(registry, "utc_now", lambda: f"2026-03-01T{time}+00:00")
 
 
 # --- versions ------------------------------------------------------------------------------------------------------------
@@ -100,7 +108,8 @@ def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedM
     register(store, model)
     version = registry.read_version(store, "model_v001")
     assert (version.metrics, version.metadata.gates, version.metadata.origin) == (model.metrics, model.gates, model.origin)
-    assert registry.read_scorecard(store, "model_v001") == model.scorecard
+    assert registry.read_scorecard(store, "model_v001") == Registered("model_v001", model.scorecard)
+    assert registry.read_steps(store, "model_v001") == model.steps
 
 
 def test_two_trainers_at_the_same_moment_get_two_numbers(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +130,7 @@ def test_a_claimed_but_unfinished_folder_is_no_version_and_its_number_is_not_use
     with pytest.raises(ModelError, match=r"registry/model_v002 is not in the lake, or not whole.*risk models"):
         registry.read_version(store, "model_v002")
     with pytest.raises(ModelError, match="model_v002"):
-        registry.bind(store, "model_v002", "somebody", "why not")
+        go_live(store, "model_v002")
 
 
 def test_a_training_that_breaks_while_it_registers_leaves_a_gap_and_no_version(
@@ -173,6 +182,13 @@ def test_a_version_whose_scorecard_changed_by_one_byte_is_refused_and_named(stor
         registry.read_scorecard(store, "model_v001")
 
 
+def test_a_version_whose_table_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
+    register(store, model)
+    flip(store, "registry/model_v001/steps.json")
+    with pytest.raises(ModelError, match=r"registry/model_v001/steps\.json is not the file that was registered"):
+        registry.read_steps(store, "model_v001")
+
+
 def test_a_version_whose_metrics_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
@@ -188,8 +204,8 @@ def test_a_version_that_is_not_whole_is_not_bound(store: Store, model: TrainedMo
     path = f"registry/model_v001/{name}"
     flip(store, path) if damage == "changed" else store.delete(path)
     with pytest.raises(ModelError, match=path.replace(".", r"\.")):
-        registry.bind(store, "model_v001", "somebody", "tried")
-    assert registry.bindings(store) == ()
+        go_live(store, "model_v001")
+    assert bindings.read(store) == ()
 
 
 def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
@@ -198,8 +214,8 @@ def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(st
     metadata["sha256"]["notes.md"] = hashlib.sha256(b"notes").hexdigest()
     store.put("registry/model_v001/metadata.json", json.dumps(metadata).encode())
     with pytest.raises(ModelError, match=r"notes\.md is missing"):
-        registry.bind(store, "model_v001", "somebody", "tried")
-    assert registry.bindings(store) == ()
+        go_live(store, "model_v001")
+    assert bindings.read(store) == ()
 
 
 @pytest.mark.parametrize("name", ["model_v001_backup", "model_v", "bindings", "../registry/model_v001", ""])
@@ -207,10 +223,10 @@ def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model:
     register(store, model)
     for path in store.list("registry/model_v001/"):
         store.copy(path, path.replace("model_v001", "model_v001_backup"))
-    for use in (registry.read_version, registry.read_scorecard, lambda store, name: registry.bind(store, name, "ada", "because")):
+    for use in (registry.read_version, registry.read_scorecard, registry.read_steps, go_live):
         with pytest.raises(ModelError, match="risk models"):
             use(store, name)
-    assert registry.bindings(store) == ()
+    assert bindings.read(store) == ()
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -223,16 +239,17 @@ def test_a_trained_model_that_is_not_whole_is_refused_and_the_file_named(store: 
 
 def test_a_live_version_that_changed_is_not_used(store: Store, model: TrainedModel) -> None:
     register(store, model)
-    registry.bind(store, "model_v001", "somebody", "first")
+    go_live(store, "model_v001")
     flip(store, "registry/model_v001/scorecard.json")
     for read in (registry.champion, registry.find_live):
         with pytest.raises(ModelError, match=r"scorecard\.json"):
             read(store)
 
 
-def test_metadata_that_can_not_be_read_names_its_folder(store: Store, model: TrainedModel) -> None:
+@pytest.mark.parametrize("damage", [b"{", b"", b"[]", b'{"model_name": "\xff"}'])
+def test_metadata_that_can_not_be_read_names_its_folder(store: Store, model: TrainedModel, damage: bytes) -> None:
     register(store, model)
-    store.put("registry/model_v001/metadata.json", b"{")
+    store.put("registry/model_v001/metadata.json", damage)
     with pytest.raises(LakeError, match=r"registry/model_v001"):
         registry.read_version(store, "model_v001")
 
@@ -252,89 +269,12 @@ def test_a_date_without_a_trained_model_says_what_to_materialize(store: Store) -
         registry.read_trained(store, "2026-01-01")
 
 
-# --- bindings ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_binding_says_who_made_what_live_when_and_why(store: Store, model: TrainedModel, clock: Callable[[str], None]) -> None:
-    register(store, model)
-    clock("10:00:00")
-    registry.bind(store, "model_v001", "ada", "first model")
-    assert json.loads(store.get("registry/bindings/000001.json")) == {
-        "seq": 1,
-        "champion": "model_v001",
-        "challenger": None,
-        "challenger_share": None,
-        "mode": "champion",
-        "actor": "ada",
-        "reason": "first model",
-        "effective_from": "2026-03-01T10:00:00+00:00",
-        "recorded_at": "2026-03-01T10:00:00+00:00",
-        "previous": None,
-    }
-
-
-def test_each_binding_bears_the_hash_of_the_bytes_of_the_one_before(store: Store, model: TrainedModel) -> None:
-    register(store, model, model)
-    for version in ("model_v001", "model_v002", "model_v001"):
-        registry.bind(store, version, "ada", "because")
-    paths = [f"registry/bindings/00000{number}.json" for number in (1, 2, 3)]
-    assert list(store.list("registry/bindings/")) == paths
-    contents = [store.get(path) for path in paths]
-    expected = [None, hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()]
-    assert [json.loads(content)["previous"] for content in contents] == expected
-    assert [(binding.seq, binding.champion) for binding in registry.bindings(store)] == [
-        (1, "model_v001"),
-        (2, "model_v002"),
-        (3, "model_v001"),
-    ]
-
-
-def test_what_was_live_is_told_for_every_instant(store: Store, model: TrainedModel, clock: Callable[[str], None]) -> None:
-    register(store, model, model)
-    for time, version in (("10:00:00", "model_v001"), ("11:00:00", "model_v002"), ("12:00:00", "model_v001")):
-        clock(time)
-        registry.bind(store, version, "ada", "because")
-
-    def live(time: str) -> str | None:
-        binding = registry.live(store, f"2026-03-01T{time}+00:00")
-        return binding.champion if binding else None
-
-    assert live("09:59:59") is None
-    assert [live(time) for time in ("10:00:00", "10:59:59", "11:00:00", "11:30:00", "12:00:00", "23:00:00")] == [
-        *["model_v001"] * 2,
-        *["model_v002"] * 2,
-        *["model_v001"] * 2,
-    ]
-    now = registry.live(store)
-    assert now is not None
-    assert (now.seq, now.champion) == (3, "model_v001")
-
-
-def test_of_two_bindings_in_one_second_the_later_is_live(store: Store, model: TrainedModel, clock: Callable[[str], None]) -> None:
-    register(store, model, model)
-    clock("10:00:00")
-    for version in ("model_v002", "model_v001"):
-        registry.bind(store, version, "ada", "because")
-    at = registry.live(store, "2026-03-01T10:00:00+00:00")
-    assert at is not None
-    assert (at.seq, at.champion) == (2, "model_v001")
-
-
-def test_of_two_binders_at_the_same_moment_one_wins_and_the_other_is_told(
-    store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    register(store, model, model)
-    found = together(monkeypatch, "list", lambda number: registry.bind(store, f"model_v00{number}", "ada", "because"))
-    winners = [binding for binding in found if isinstance(binding, registry.Binding)]
-    errors = [error for error in found if isinstance(error, ModelError)]
-    assert (len(winners), len(errors)) == (1, 1)
-    assert "risk live" in str(errors[0])
-    assert registry.bindings(store) == tuple(winners)
+# --- the models behind a binding ---------------------------------------------------------------------------------------
 
 
 def test_without_a_binding_no_model_is_live_and_the_command_is_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
-    assert (registry.live(store), registry.find_live(store), registry.bindings(store)) == (None, None, ())
+    assert (bindings.live(store), registry.find_live(store)) == (None, None)
     with pytest.raises(ModelError, match=r"no model is live yet.*risk train DATE"):
         registry.champion(store)
 
@@ -342,18 +282,102 @@ def test_without_a_binding_no_model_is_live_and_the_command_is_named(store: Stor
 def test_a_version_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model)
     with pytest.raises(ModelError, match=r"model_v009.*risk models"):
-        registry.bind(store, "model_v009", "ada", "because")
-    assert registry.bindings(store) == ()
+        go_live(store, "model_v009")
+    assert bindings.read(store) == ()
+    first = go_live(store, "model_v001")
+    with pytest.raises(ModelError, match=r"model_v009.*risk models"):
+        go_against(store, "model_v009")
+    assert bindings.read(store) == (first,)
+
+
+@pytest.mark.parametrize("name", ARTIFACTS)
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_challenger_that_is_not_whole_is_not_bound(store: Store, model: TrainedModel, name: str, damage: str) -> None:
+    register(store, model, model)
+    first = go_live(store, "model_v001")
+    path = f"registry/model_v002/{name}"
+    flip(store, path) if damage == "changed" else store.delete(path)
+    with pytest.raises(ModelError, match=path.replace(".", r"\.")):
+        go_against(store, "model_v002", None)
+    assert bindings.read(store) == (first,)
+
+
+def test_a_champion_that_is_not_whole_any_more_is_not_bound_again(store: Store, model: TrainedModel) -> None:
+    register(store, model, model, model)
+    for version in ("model_v001", "model_v002"):
+        go_live(store, version)
+    flip(store, "registry/model_v001/model.joblib")
+    with pytest.raises(ModelError, match=r"registry/model_v001/model\.joblib"):
+        registry.bind(store, roll_back(bindings.read(store), "ada", "worse"))
+    flip(store, "registry/model_v002/profile.json")
+    with pytest.raises(ModelError, match=r"registry/model_v002/profile\.json"):
+        go_against(store, "model_v003")
+    assert len(bindings.read(store)) == 2
+
+
+def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel) -> None:
+    register(store, model, model)
+    go_live(store, "model_v001")
+    go_against(store, "model_v002")
+    flip(store, "registry/model_v002/scorecard.json")
+    with pytest.raises(ModelError, match=r"registry/model_v002/scorecard\.json"):
+        registry.champion(store)
+    registry.bind(store, end_challenge(bindings.read(store), "ada", "broken"))
+    assert registry.champion(store).arms == Arms(Registered("model_v001", model.scorecard))
+
+
+def test_a_change_decided_upon_before_another_binding_was_made_is_not_bound(store: Store, model: TrainedModel) -> None:
+    register(store, model, model, model)
+    go_live(store, "model_v001")
+    change = promote(bindings.read(store), "model_v003", "ada", "because")
+    go_live(store, "model_v002")
+    with pytest.raises(ModelError, match=r"another binding was made.*risk live"):
+        registry.bind(store, change)
+    assert registry.champion(store).version == "model_v002"
 
 
 def test_the_champion_is_the_bound_version_with_its_scorecard(store: Store, model: TrainedModel) -> None:
-    register(store, model, model)
-    registry.bind(store, "model_v002", "ada", "because")
+    second = other(model, 0.5)
+    register(store, model, second, model)
+    binding = go_live(store, "model_v002")
     champion = registry.champion(store)
-    assert (champion.version, champion.scorecard) == ("model_v002", model.scorecard)
-    live = registry.find_live(store)
-    assert live is not None
-    assert (live.version, live.scorecard) == ("model_v002", model.scorecard)
+    assert (champion.version, champion.binding) == ("model_v002", binding)
+    assert champion.arms == Arms(Registered("model_v002", second.scorecard))
+    assert registry.find_live(store) == Registered("model_v002", second.scorecard)
+
+
+@pytest.mark.parametrize("share", [0.25, None])
+def test_the_arms_of_a_binding_are_both_its_models(store: Store, model: TrainedModel, share: float | None) -> None:
+    second = other(model, 0.5)
+    register(store, model, second)
+    go_live(store, "model_v001")
+    binding = go_against(store, "model_v002", share)
+    expected = Arms(Registered("model_v001", model.scorecard), Registered("model_v002", second.scorecard), share, "0a1b")
+    assert registry.arms(store, binding) == expected
+    assert registry.champion(store).arms == expected
+    assert registry.find_live(store) == Registered("model_v001", model.scorecard)
+
+
+def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
+    store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = other(model, 0.5)
+    register(store, model, second)
+    times = iter([f"2026-03-01T{hour}:00:00+00:00" for hour in (10, 11, 12)])
+    monkeypatch.setattr(bindings, "utc_now", lambda: next(times))
+    go_live(store, "model_v001")
+    go_against(store, "model_v002", None)
+    go_live(store, "model_v002")
+    first, later = Registered("model_v001", model.scorecard), Registered("model_v002", second.scorecard)
+    found = [registry.champion(store, f"2026-03-01T{hour}:59:59+00:00").arms for hour in (10, 11, 12)]
+    assert found == [Arms(first), Arms(first, later, None, "0a1b"), Arms(later)]
+
+
+def test_before_the_first_binding_no_version_was_live(store: Store, model: TrainedModel) -> None:
+    register(store, model)
+    go_live(store, "model_v001")
+    with pytest.raises(ModelError, match=r"no version was live at 2020-01-01T00:00:00\+00:00.*risk history"):
+        registry.champion(store, "2020-01-01T00:00:00+00:00")
 
 
 # --- candidates --------------------------------------------------------------------------------------------------------
@@ -388,19 +412,34 @@ def test_a_candidate_whose_metrics_are_damaged_is_found_but_does_not_go_live(sto
     found = registry.candidate(store)
     assert found is not None
     with pytest.raises(ModelError, match=r"registry/model_v001/metrics\.json"):
-        registry.bind(store, found.name, "ada", "because")
+        go_live(store, found.name)
 
 
 def test_a_version_that_is_live_or_older_is_no_candidate(store: Store, model: TrainedModel) -> None:
     register(store, model, model, failing(model))
-    registry.bind(store, "model_v002", "ada", "because")
+    go_live(store, "model_v002")
     assert registry.candidate(store) is None
+
+
+@pytest.mark.parametrize("share", [0.1, None])
+def test_a_version_that_challenges_or_did_is_no_candidate(store: Store, model: TrainedModel, share: float | None) -> None:
+    register(store, model, model, model)
+    go_live(store, "model_v001")
+    go_against(store, "model_v003", share)
+    assert registry.candidate(store) is None
+    registry.bind(store, end_challenge(bindings.read(store), "ada", "seen enough"))
+    assert registry.candidate(store) is None
+    register(store, model)
+    found = registry.candidate(store)
+    assert found is not None
+    assert found.name == "model_v004"
 
 
 def test_a_rollback_is_not_undone_but_a_newer_version_is_a_candidate(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
-    for version in ("model_v001", "model_v003", "model_v001"):
-        registry.bind(store, version, "ada", "because")
+    for version in ("model_v001", "model_v003"):
+        go_live(store, version)
+    registry.bind(store, roll_back(bindings.read(store), "ada", "worse"))
     assert registry.candidate(store) is None
     register(store, failing(model), model)
     found = registry.candidate(store)

@@ -13,7 +13,19 @@ from risk_assets.domain.dialect import Dialect
 from risk_assets.domain.errors import LakeError
 from risk_assets.lake.raw import scan_text
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Provenance, Table, digest, find_manifest, partitions, read_table, require_manifest, write_table
+from risk_assets.lake.table import (
+    Manifest,
+    Provenance,
+    Table,
+    altered_parts,
+    changed_parts,
+    digest,
+    find_manifest,
+    partitions,
+    read_table,
+    require_manifest,
+    write_table,
+)
 
 ROWS = pl.len().alias("rows")
 MADE_FROM = Provenance(
@@ -26,8 +38,8 @@ def people() -> pl.LazyFrame:
     return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
 
 
-def write(store: Store, path: str, frame: pl.LazyFrame | None = None, *facts: pl.Expr) -> None:
-    write_table(store, path, Table(people() if frame is None else frame, (ROWS, *facts), MADE_FROM))
+def write(store: Store, path: str, frame: pl.LazyFrame | None = None, *facts: pl.Expr) -> Manifest:
+    return write_table(store, path, Table(people() if frame is None else frame, (ROWS, *facts), MADE_FROM))
 
 
 @pytest.mark.parametrize("path", ["curated/t.csv", "curated/t.parquet"])
@@ -65,8 +77,10 @@ def test_the_manifest_tells_rows_bytes_columns_and_what_made_the_table(store: St
         "contract": "c0ffee",
         "policy": None,
         "model_version": "model_v002",
+        "challenger": None,
         "binding": 7,
     }
+    assert content["sha256"] == {path: hashlib.sha256(store.get(path)).hexdigest()}
     assert content["made_at"].endswith("+00:00")
     assert require_manifest(store, path).bytes == len(store.get(path))
 
@@ -183,3 +197,23 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
         write(store, "curated/t.csv", pl.LazyFrame({"account_id": ["x"]}).with_columns(pl.col("account_id").cast(pl.Int64)))
     time.sleep(0.5)  # polars may finish a write after it has raised
     assert read_table(store, "curated/t.csv").collect()["account_id"].to_list() == ["007", "00010", "1e3"]
+
+
+@pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
+def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: str) -> None:
+    manifest = write(store, path)
+    assert altered_parts(store, manifest) == []
+    content = bytearray(store.get(path))
+    content[len(content) // 2] ^= 1
+    store.put(path, bytes(content))
+    assert changed_parts(store, manifest) == []
+    assert altered_parts(store, manifest) == [path]
+    store.delete(path)
+    assert altered_parts(store, manifest) == [path]
+
+
+def test_a_quoted_table_has_quotes_around_every_text_and_comes_back_as_it_was(store: Store) -> None:
+    frame = pl.LazyFrame({"account_id": ["x;'=1+1", "b"], "points": [-3, None], "band": [None, "A"]})
+    write_table(store, "t.csv", Table(frame, (ROWS,), MADE_FROM, quoted=True))
+    assert store.get("t.csv").decode() == '"account_id","points","band"\n"x;\'=1+1",-3,\n"b",,"A"\n'
+    assert read_table(store, "t.csv").collect().rows() == frame.collect().rows()

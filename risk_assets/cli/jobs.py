@@ -1,0 +1,109 @@
+"""Commands that run jobs by date: score, take in outcomes, train, and see what ran."""
+
+from collections.abc import Callable, Mapping
+from datetime import date as Date
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risk_assets import report
+from risk_assets.cli.console import Day, Until, days, each, finish, out
+from risk_assets.lake import bindings, layout, registry
+from risk_assets.lake import landing as landed
+from risk_assets.lake.store import Store
+from risk_assets.lake.table import partitions
+from risk_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from risk_assets.history import History, Result
+
+REGISTERING = ("training/model", "registry/model_version", "registry/impact")
+
+
+class Estimator(StrEnum):
+    """The estimators that a model may be trained by."""
+
+    LOGISTIC = "logistic"
+    SCORECARD = "scorecard"
+    BOTH = "both"
+
+
+def run(
+    date: Day,
+    until: Until = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="live; as_of, what was live when the date fell due; or a version, model_v002.")
+    ] = "live",
+) -> None:
+    """Score a date's accounts: land, check, score, list the riskiest, log."""
+    _run_job("daily_scoring", date, until, curated__predictions={"model": model})
+
+
+def outcomes(date: Day, until: Until = None) -> None:
+    """Bring a date's outcomes into the lake."""
+    _run_job("outcomes", date, until)
+
+
+def train(
+    date: Day,
+    estimator: Annotated[Estimator | None, typer.Option("--estimator", help="By which estimator; the policy's by default.")] = None,
+    register_only: Annotated[bool, typer.Option("--register-only", help="Register the version and leave what is live as it is.")] = False,
+) -> None:
+    """Train a version on the labelled dates up to DATE and let it go live when it passes the policy's gates.
+
+    First brings into the lake what has landed in the training window: accounts, features, outcomes.
+    """
+    from risk_assets.history import open_history, require_partitions
+
+    settings = load_settings()
+    require_partitions(date)
+    window = settings.read_policy().training.window_days
+    start = (Date.fromisoformat(date) - timedelta(days=window - 1)).isoformat()
+    with open_history(settings) as history:
+        brought = bring_in(history, start, date)
+        only = REGISTERING if register_only else ()
+        finish([*brought, history.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])
+    show_models(settings.open_lake())
+
+
+def show_models(lake: Store) -> None:
+    """Show all versions, and which one is live."""
+    found = bindings.live(lake)
+    report.models(out, registry.versions(lake), found.champion if found else None)
+
+
+def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows to show.")] = 20) -> None:
+    """Show the newest rows of the run log."""
+    report.log(out, load_settings().open_lake(), last)
+
+
+def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> None:
+    from risk_assets.history import open_history
+
+    settings = load_settings()
+    with open_history(settings) as history:
+        dates = days(date, until)
+        results = each(dates, job, lambda day: history.run(job, day, **config))
+    if job == "daily_scoring":
+        report.days(out, settings.open_lake(), (result.date for result in results if result.error is None))
+    else:
+        out.print(f"{job}: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+    finish(results)
+
+
+def bring_in(history: "History", start: str, end: str) -> "list[Result]":
+    """Bring into the lake what has landed from `start` to `end` and is not there yet."""
+    lake, landing = history.settings.open_lake(), history.settings.open_landing()
+
+    def new(kind: str, path: Callable[[str], str]) -> list[str]:
+        dates = [date for date in landed.dates(landing, kind) if start <= date <= end]
+        there = partitions(lake, {date: path(date) for date in dates})
+        return [date for date in dates if date not in there]
+
+    features = each(
+        new("accounts", layout.features), "features", lambda date: history.run("daily_scoring", date, "raw/accounts", "curated/features")
+    )
+    outcomes = each(new("outcomes", layout.outcomes), "outcomes", lambda date: history.run("outcomes", date))
+    return [*features, *outcomes]

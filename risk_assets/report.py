@@ -23,6 +23,7 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, find_manifest, read_table
 
 RISKIEST = 10
+EXPLAINED = ("feature", "value", "log-odds", "above what reasons are held against", "points", "reason")
 LOG_COLUMNS = {
     "timestamp": "time (UTC)",
     "date": "date",
@@ -39,16 +40,22 @@ LOG_COLUMNS = {
 }
 
 
-def models(console: Console, versions: Sequence[ModelVersion], live: str | None) -> None:
-    """Show all versions, newest first."""
-    table = _table("Model versions", "version", "trained for", "rows", "accuracy", "AUC", "Gini", "KS", "gates")
+def models(console: Console, versions: Sequence[ModelVersion], live: Binding | None) -> None:
+    """Show all versions, newest first, which one is live and which one challenges it."""
+    table = _table("Model versions", "version", "estimator", "trained for", "rows", "accuracy", "AUC", "Gini", "KS", "gates")
+    roles = {live.challenger: " (challenger)", live.champion: " (live)"} if live else {}
     for version in reversed(versions):
         metrics, metadata = version.metrics, version.metadata
         failed = [gate.name for gate in metadata.gates if not gate.passed]
-        name = f"{version.name} (live)" if version.name == live else version.name
         figures = (f"{figure:.3f}" for figure in (metrics.accuracy, metrics.roc_auc, metrics.gini, metrics.ks))
-        rows = f"{metrics.n_train}+{metrics.n_test}"
-        table.add_row(name, metadata.origin.training_date, rows, *figures, "NOT " + ", ".join(failed) if failed else "passed")
+        table.add_row(
+            version.name + roles.get(version.name, ""),
+            metadata.origin.estimator,
+            metadata.origin.training_date,
+            f"{metrics.n_train}+{metrics.n_test}",
+            *figures,
+            "NOT " + ", ".join(failed) if failed else "passed",
+        )
     console.print(table)
 
 
@@ -67,7 +74,7 @@ def scorecard(console: Console, version: ModelVersion, card: Scorecard, steps: S
         rate = f"{step.bad / step.rows:.1%}" if step.rows else ""
         name = step.feature if step.feature != feature else ""
         feature = step.feature
-        table.add_row(name, step.step, f"{feature_points(step.log_odds, scale):+.1f}", f"{step.rows / metrics.n_train:.1%}", rate)
+        table.add_row(name, step.step, f"{feature_points(step.log_odds, scale):+z.1f}", f"{step.rows / metrics.n_train:.1%}", rate)
     console.print(table)
 
 
@@ -84,7 +91,8 @@ def impact(console: Console, found: Impact) -> None:
     rates.add_row("no longer flagged", f"{_text(found.no_longer_flagged)} ({_text(found.no_longer_flagged_accounts)} accounts)", "")
     console.print(rates)
     if found.migration:
-        bands = _table("Rows by band: live (down) to candidate (across)", "", *next(iter(found.migration.values())))
+        console.print("[bold]Rows by band: the live model's down, the candidate's across[/]")
+        bands = _table(None, "", *next(iter(found.migration.values())))
         for band, row in found.migration.items():
             bands.add_row(band, *map(str, row.values()))
         console.print(bands)
@@ -137,10 +145,11 @@ def replays(console: Console, found: Sequence[Replay]) -> None:
 
 def explanation(console: Console, found: Explanation) -> None:
     """Show an account's parts, riskiest first, and its prediction as stored and as worked out again."""
-    table = _table(f"Points: {found.base_points:.1f} to begin with, and", "feature", "value", "log-odds", "points", "reason")
+    table = _table(f"Points: {found.base_points:.1f} to begin with, and", *EXPLAINED)
     for part in sorted(found.parts, key=lambda part: part.points):
         value = "missing" if part.value is None else f"{part.value:g}" if isinstance(part.value, float) else part.value
-        table.add_row(part.feature, value, f"{part.log_odds:+.4f}", f"{part.points:+.1f}", str(part.rank) if part.rank else "")
+        figures = f"{part.log_odds:+z.4f}", f"{part.above:+z.4f}", f"{part.points:+z.1f}"
+        table.add_row(part.feature, value, *figures, str(part.rank) if part.rank else "")
     console.print(table)
     both = _table("The prediction", "", "stored", "worked out again")
     for name, value in found.stored.items():

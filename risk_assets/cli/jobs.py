@@ -70,8 +70,7 @@ def train(
 
 def show_models(lake: Store) -> None:
     """Show all versions, and which one is live."""
-    found = bindings.live(lake)
-    report.models(out, registry.versions(lake), found.champion if found else None)
+    report.models(out, registry.versions(lake), bindings.live(lake))
 
 
 def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows to show.")] = 20) -> None:

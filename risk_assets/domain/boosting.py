@@ -16,18 +16,18 @@ from risk_assets.domain.contract import Contract
 from risk_assets.domain.policy import Training
 from risk_assets.domain.scorecard import Floats, Levels, Scorecard, Steps, Term
 
-MAX_LEVELS = 250  # of a category; scikit-learn's bins end at 255, so that rarer levels share one
+RARELY = 1e-4  # the share of known rows up to which a number counts as empty: scikit-learn draws rows to bin, which might hold none
 UNSEEN = "\x1funseen"
 SAME = 1e-12
 DIRECTIONS = {"up": 1, "down": -1, None: 0}
 
 
 class FilledWhereEmpty(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Fills the columns that have no value at all in training, of which scikit-learn can make no bins; no tree splits them."""
+    """Fills the columns that have next to no value in training, of which scikit-learn can make no bins; no tree splits them."""
 
     def fit(self, columns: pd.DataFrame, bad: Any = None) -> Self:
         """Remember which columns are empty."""
-        self.empty_ = np.isnan(np.asarray(columns, dtype=np.float64)).all(axis=0)
+        self.empty_ = (~np.isnan(np.asarray(columns, dtype=np.float64))).mean(axis=0) <= RARELY
         return self
 
     def transform(self, columns: pd.DataFrame) -> Floats:
@@ -36,10 +36,13 @@ class FilledWhereEmpty(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def boosting(contract: Contract, policy: Training) -> Pipeline:
-    """Return the unfitted pipeline: numbers as they are, levels as codes, directions of risk kept as the contract says."""
+    """Return the unfitted pipeline: numbers as they are, levels as codes, directions of risk kept as the contract says.
+
+    A category has as many levels of its own as a number may have steps; all rarer ones share one.
+    """
     how, numbers, categories = policy.scorecard, list(contract.numbers), list(contract.categories)
     unknown: dict[str, Any] = {"handle_unknown": "use_encoded_value", "unknown_value": np.nan, "encoded_missing_value": np.nan}
-    codes = OrdinalEncoder(max_categories=MAX_LEVELS, **unknown)
+    codes = OrdinalEncoder(max_categories=how.max_bins, **unknown)
     columns = ColumnTransformer([("levels", codes, categories), ("numbers", FilledWhereEmpty(), numbers)])
     directions = [0] * len(categories) + [DIRECTIONS[contract.features[name].risk] for name in numbers]
     model = HistGradientBoostingClassifier(
@@ -108,11 +111,11 @@ def _one_at_a_time(probes: dict[str, list[Any]], contract: Contract) -> pd.DataF
 
 def _shape(probes: list[Any], part: Floats) -> Steps | Levels:
     """Return the feature's part; neighbouring steps of one weight are one step."""
-    *weights, other, missing = part.tolist()
+    *weights, missing = part.tolist()
     if isinstance(probes[-2], str):
-        return Levels(tuple(probes[:-2]), tuple(weights), missing, unseen=other)
-    edges, kept = [], [weights[0] if weights else other]
-    for edge, weight in zip(probes[:-2], [*weights[1:], other], strict=True):
+        return Levels(tuple(probes[:-2]), tuple(weights[:-1]), missing, unseen=weights[-1])
+    edges, kept = [], weights[:1]
+    for edge, weight in zip(probes[:-2], weights[1:], strict=True):
         if abs(weight - kept[-1]) > SAME:
             edges.append(edge)
             kept.append(weight)

@@ -1,9 +1,10 @@
 """The estimators by name: fitted by scikit-learn, made true where they are not, compiled to a scorecard."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.boosting import boosting, compile_boosting
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.logistic import compile_logistic, logistic
-from risk_assets.domain.metrics import Labels, calibration, calibration_error
+from risk_assets.domain.metrics import Labels, calibration, calibration_error, calibration_noise
 from risk_assets.domain.model import Calibration
 from risk_assets.domain.policy import Training
 from risk_assets.domain.scorecard import Floats, Scorecard, encode, referred, scaled, sigmoid
@@ -49,7 +50,8 @@ class Fitted:
 
     def chance(self, features: pd.DataFrame) -> Floats:
         """Return the fitted classifier's own probability of default, shape (n,)."""
-        return np.asarray(self.classifier.predict_proba(features)[:, 1], dtype=np.float64)
+        with _threads(features):
+            return np.asarray(self.classifier.predict_proba(features)[:, 1], dtype=np.float64)
 
 
 def wanted(name: str) -> tuple[str, ...]:
@@ -70,11 +72,11 @@ def fit(name: str, features: pd.DataFrame, bad: Labels, contract: Contract, poli
     Notes
     -----
     Probabilities are held against outcomes in three-fold cross-validation. Where they are off by more than the policy
-    allows, the log-odds are rescaled by a sigmoid fitted to these very probabilities, if that brings them nearer; the model
-    stays additive. Source: J. Platt, Probabilistic outputs for support vector machines (1999). Few rows are fitted by one
+    allows, chance set aside, the log-odds are rescaled by a sigmoid fitted to these very probabilities, if that brings them
+    nearer; the model stays additive. Source: J. Platt, Probabilistic outputs for support vector machines (1999). Few rows are fitted by one
     thread: more gain nothing there, and spin for minutes where other processes want the same cores.
     """
-    with threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"):
+    with _threads(features):
         return _fit(ESTIMATORS[name], features, bad, contract, policy)
 
 
@@ -82,17 +84,21 @@ def _fit(estimator: Estimator, features: pd.DataFrame, bad: Labels, contract: Co
     folds = _folds(bad, policy)
     odds = _cross_validated(estimator.pipeline(contract, policy), features, bad, folds) if folds else None
     error = _error(bad, odds) if odds is not None else None
-    if odds is not None and error is not None and error > policy.recalibrate_above:
+    if odds is not None and error is not None and error > policy.recalibrate_above + _noise(bad, odds):
         classifier = CalibratedClassifierCV(estimator.pipeline(contract, policy), method="sigmoid", cv=folds, ensemble=False)
         (inner,) = classifier.fit(features, bad).calibrated_classifiers_
         (sigmoid,) = inner.calibrators
         slope, shift = -float(sigmoid.a_), -float(sigmoid.b_)
         mended = _error(bad, slope * odds + shift)
-        if mended < error:
+        if slope > 0 and mended < error:
             card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
             return Fitted(classifier, _referred(card, features), Calibration(error, mended, slope, shift))
     pipeline = estimator.pipeline(contract, policy).fit(features, bad)
     return Fitted(pipeline, _referred(estimator.compile(pipeline, contract), features), Calibration(error))
+
+
+def _threads(features: pd.DataFrame) -> AbstractContextManager[Any]:
+    return cast(AbstractContextManager[Any], threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"))
 
 
 def _referred(card: Scorecard, features: pd.DataFrame) -> Scorecard:
@@ -112,3 +118,7 @@ def _cross_validated(pipeline: Pipeline, features: pd.DataFrame, bad: Labels, fo
 
 def _error(bad: Labels, odds: Floats) -> float:
     return calibration_error(calibration(bad, sigmoid(odds)))
+
+
+def _noise(bad: Labels, odds: Floats) -> float:
+    return calibration_noise(calibration(bad, sigmoid(odds)))

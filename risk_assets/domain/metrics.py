@@ -1,5 +1,6 @@
 """How well probabilities tell bad accounts from good ones, and how true they are."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,6 +60,18 @@ def calibration(bad: Labels, chance: Floats) -> tuple[CalibrationBin, ...]:
 def calibration_error(bins: Sequence[CalibrationBin]) -> float:
     """Return the mean |predicted - observed| of bins, weighted by their rows."""
     return sum(part.rows * abs(part.predicted - part.observed) for part in bins) / sum(part.rows for part in bins)
+
+
+def calibration_noise(bins: Sequence[CalibrationBin]) -> float:
+    """Return the calibration error that probabilities which are exactly true would show by chance.
+
+    Notes
+    -----
+    The mean |observed - p| of n draws with probability p is about sqrt(2 p (1 - p) / (pi n)), the mean absolute deviation
+    of the normal distribution that comes near the binomial one.
+    """
+    expected = (part.rows * math.sqrt(2 * part.predicted * (1 - part.predicted) / (math.pi * part.rows)) for part in bins)
+    return sum(expected) / sum(part.rows for part in bins)
 
 
 def auc_gain(bad: Labels, chance: Floats, rival: Floats, seed: int) -> tuple[float, float]:

@@ -41,7 +41,7 @@ class Training(Document):
 
     `estimator` may be `both`: then the one with the higher AUC on the holdout is the candidate, and `logistic`, the simpler
     one, when it is behind by `simpler_within` at most. Where probabilities in cross-validation are further from the observed
-    rates than `recalibrate_above`, and rescaling the log-odds brings them nearer, they are rescaled.
+    rates than `recalibrate_above` and chance explain, and rescaling the log-odds brings them nearer, they are rescaled.
 
     `window_days` counts back from the training date, which it includes. `holdout` is a share of the rows: the newest dates
     that reach it, or a stratified share of a single date. `min_rows`, and `min_bad` of each class, must be left to

@@ -13,7 +13,8 @@ from risk_assets.domain.policy import Points
 from risk_assets.domain.scorecard import Floats, Levels, Line, Scorecard, Steps, Term, contributions
 from risk_assets.domain.scoring import feature_points
 
-MISSING, OTHER = "missing", "any other"
+MISSING, OTHER = "(missing)", "(any other)"
+DIGITS = range(6, 18)
 
 Places: TypeAlias = npt.NDArray[np.intp]
 
@@ -45,7 +46,7 @@ def steps_table(found: Sequence[Step], scale: Points) -> str:
     for step in found:
         rate = f"{step.bad / step.rows:.1%}" if step.rows else ""
         name = step.step.replace("|", r"\|")
-        lines.append(f"| {step.feature} | {name} | {feature_points(step.log_odds, scale):+.1f} | {step.rows / rows:.1%} | {rate} |")
+        lines.append(f"| {step.feature} | {name} | {feature_points(step.log_odds, scale):+z.1f} | {step.rows / rows:.1%} | {rate} |")
     return "\n".join(lines)
 
 
@@ -67,7 +68,8 @@ def _places(term: Term, x: Floats, profile: Profile) -> tuple[list[str], Places]
     """Return the names of a feature's steps, missing last, and the one that each row is in."""
     shape = term.shape
     if isinstance(shape, Levels):
-        return [*shape.levels, OTHER, MISSING], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
+        names = [f'"{level}"' if level in (MISSING, OTHER) else level for level in shape.levels]
+        return [*names, OTHER, MISSING], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
     if isinstance(shape, Steps):
         return _ranges(shape.edges, "up to", "over"), np.searchsorted(np.array([*shape.edges, np.inf]), x)
     bins = profile.features[term.feature]
@@ -79,6 +81,6 @@ def _places(term: Term, x: Floats, profile: Profile) -> tuple[list[str], Places]
 def _ranges(edges: Sequence[float], below: str, above: str) -> list[str]:
     if not edges:
         return ["any", MISSING]
-    shown = [f"{edge:.6g}" for edge in edges]
+    shown = next(texts for digits in DIGITS if len(set(texts := [f"{edge:.{digits}g}" for edge in edges])) == len(edges))
     between = (f"{above} {low} {below} {high}" for low, high in pairwise(shown))
     return [f"{below} {shown[0]}", *between, f"{above} {shown[-1]}", MISSING]

@@ -19,7 +19,7 @@ from risk_assets.domain.model import Metrics, Origin, Performance, Registered, T
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.policy import Training as TrainingPolicy
 from risk_assets.domain.profile import profile
-from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, gates
+from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, ROUNDING, gates
 from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
 from risk_assets.domain.steps import steps
 
@@ -99,7 +99,7 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
 def chosen(auc: Mapping[str, float], simpler_within: float) -> str:
     """Return the best estimator by AUC, or the first, which is the simplest, that is behind by no more than the tolerance."""
     best = max(auc.values())
-    return next(name for name, found in auc.items() if best - found <= simpler_within)
+    return next(name for name, found in auc.items() if best - found <= simpler_within + ROUNDING)
 
 
 def holdout(dates: npt.NDArray[np.str_], bad: Labels, policy: TrainingPolicy) -> npt.NDArray[np.bool_]:

@@ -32,16 +32,16 @@ def test_checks_that_must_stop_the_night_are_blocking() -> None:
     assert blocking == BLOCKING
 
 
-def test_every_check_is_by_date_and_tells_what_it_holds() -> None:
+def test_every_check_of_a_date_is_by_date_and_tells_what_it_holds() -> None:
     for check in checks.CHECKS:
         for spec in check.check_specs:
-            assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition)
+            assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition) or spec.name == "chain"
             assert spec.description
 
 
 def test_a_good_date_passes_every_check_of_the_daily_run(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)
-    assert set(found) == {"required_columns", "row_count", "unique_ids", "issue_share", "one_per_row", "probabilities"}
+    assert set(found) == {"required_columns", "row_count", "unique_ids", "issue_share", "one_per_row", "probabilities", "riskiest_first"}
     assert all(evaluation.passed for evaluation in found.values())
     assert evidence(found["one_per_row"]) == {"raw_rows": 300, "predictions": 300, "out_of_place": 0}
 
@@ -116,7 +116,29 @@ def test_a_probability_beyond_one_and_a_row_without_any_are_found(book: Book) ->
 
 def test_a_good_training_passes_its_checks(book: Book) -> None:
     found = results(book, "training", LABELLED[-1])
-    assert {name: evaluation.passed for name, evaluation in found.items()} == {"compiled_equals_fitted": True, "auc_floor": True}
+    assert {name: evaluation.passed for name, evaluation in found.items()} == {
+        "compiled_equals_fitted": True,
+        "auc_floor": True,
+        "chain": True,
+    }
+
+
+def test_a_changed_binding_is_found_and_named(book: Book) -> None:
+    path = layout.binding(1)
+    book.lake.put(path, book.lake.get(path).replace(b"passed the gates", b"pleased somebody"))
+    found = checks.chain(lakehouse=book.lakehouse)
+    assert isinstance(found, dg.AssetCheckResult)
+    assert not found.passed
+    assert found.metadata["broken"].value == f"{path} was changed since it was written. Restore it from a backup."
+
+
+def test_a_review_list_that_is_not_of_the_riskiest_is_found(book: Book) -> None:
+    assert book.score().error is None
+    assert checks.riskiest_first(book.lakehouse, NEXT).passed
+    path = layout.review(NEXT)
+    header, first, second, *rest = book.lake.get(path).splitlines(keepends=True)
+    book.lake.put(path, b"".join([header, second, first, *rest]))
+    assert not checks.riskiest_first(book.lakehouse, NEXT).passed
 
 
 def test_a_model_that_is_not_the_fitted_one_is_found(book: Book) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from risk_assets.lake import layout, registry
+from risk_assets.lake import bindings, layout, registry
 from risk_assets.lake.table import find_manifest, read_table
 from tests.assets.conftest import LABELLED, NEXT, Book
 
@@ -24,10 +24,11 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) ->
     assert [row["account_id"] for row in predicted] == [row["account_id"] for row in rows]
     reasons = [f"reason_{rank}" for rank in range(1, 5)]
     scored = ["probability", "prediction", "points", "band"]
-    assert list(predicted[0]) == ["account_id", *scored, *reasons, "model_version", "issues"]
+    assert list(predicted[0]) == ["account_id", *scored, *reasons, "arm", "model_version", "challenger_probability", "issues"]
     assert {row["model_version"] for row in predicted} == {"model_v001"}
     assert {name.rpartition("/")[2] for name in lake.list("registry/model_v001/")} == {
-        "claim.json", "metadata.json", "metrics.json", "model.joblib", "profile.json", "scorecard.json",
+        "claim.json", "impact.json", "impact_accounts.csv", "metadata.json", "metrics.json", "model.joblib", "profile.json",
+        "scorecard.json", "steps.json",
     }  # fmt: skip
 
     (logged,) = empty_book.log()
@@ -119,20 +120,20 @@ def test_a_second_training_registers_a_second_version_beside_the_live_ones_figur
     first, second = registry.versions(book.lake)
     assert (first.name, second.name) == ("model_v001", "model_v002")
     assert second.metrics.champion_version == "model_v001"
-    assert [binding.champion for binding in registry.bindings(book.lake)] == ["model_v001", "model_v002"]
+    assert [binding.champion for binding in bindings.read(book.lake)] == ["model_v001", "model_v002"]
 
 
 def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(book: Book) -> None:
     import dagster as dg
 
-    from risk_assets.assets.model import champion
+    from risk_assets.assets.champion import champion
     from risk_assets.io_managers import io_managers
 
     assert book.history.run("training", LABELLED[-1]).error is None
     resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
     config = {"ops": {"registry__champion": {"config": {"version": "model_v001", "reason": "too many flagged", "actor": "ann"}}}}
     assert dg.materialize([champion], resources=resources, run_config=config, instance=book.history.instance).success
-    now = registry.live(book.lake)
+    now = bindings.live(book.lake)
     assert now is not None
     assert (now.seq, now.champion, now.reason, now.actor) == (3, "model_v001", "too many flagged", "ann")
     assert book.history.run("training", LABELLED[-1]).error is None
@@ -142,9 +143,9 @@ def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(bo
 def test_materializing_the_champion_again_changes_nothing(book: Book) -> None:
     import dagster as dg
 
-    from risk_assets.assets.model import champion
+    from risk_assets.assets.champion import champion
     from risk_assets.io_managers import io_managers
 
     resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
     assert dg.materialize([champion], resources=resources, instance=book.history.instance).success
-    assert len(registry.bindings(book.lake)) == 1
+    assert len(bindings.read(book.lake)) == 1

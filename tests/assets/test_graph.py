@@ -23,14 +23,17 @@ GRAPH = {
     "curated/features": ("curated", True, {"raw/accounts"}),
     "training/model": ("training", True, {"curated/features", "raw/outcomes"}),
     "registry/model_version": ("registry", True, {"training/model"}),
-    "registry/champion": ("registry", False, {"registry/model_version"}),
+    "registry/impact": ("registry", True, {"registry/model_version"}),
+    "registry/champion": ("registry", False, {"registry/impact"}),
     "curated/predictions": ("curated", True, {"curated/features", "registry/champion"}),
-    "logs/batch_runs": ("logs", True, {"curated/predictions"}),
+    "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
+    "logs/batch_runs": ("logs", True, {"curated/predictions", "curated/review_list"}),
 }
 JOBS = {
-    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "logs/batch_runs"},
+    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list", "logs/batch_runs"},
     "outcomes": {"raw/outcomes"},
-    "training": {"training/model", "registry/model_version", "registry/champion"},
+    "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
+    "governance": {"registry/champion"},
 }
 
 
@@ -130,5 +133,5 @@ def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
 
 
 def test_paths_are_spelled_for_every_table(definitions: dg.Definitions) -> None:
-    tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions"}
+    tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions", "curated/review_list"}
     assert set(layout.PATHS) == tables

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from risk_assets.domain.metrics import Performance, _weighted_auc, auc_gain, calibration, performance
+from risk_assets.domain.metrics import Performance, _weighted_auc, auc_gain, calibration, calibration_error, calibration_noise, performance
 
 BAD = [0, 0, 1, 1]
 CHANCE = [0.1, 0.4, 0.35, 0.8]
@@ -190,3 +190,15 @@ def test_a_few_rows_of_a_class_are_enough_for_an_interval() -> None:
 def test_with_more_rows_the_interval_is_narrower() -> None:
     few, many = (auc_gain(*rivals(rows)[:3], 42) for rows in (100, 2500))
     assert many[1] - many[0] < (few[1] - few[0]) / 3
+
+
+@pytest.mark.parametrize("rows", [500, 20_000])
+def test_the_noise_of_true_probabilities_is_what_they_show_by_chance(rows: int) -> None:
+    random = np.random.default_rng(5)
+    shown, expected = [], []
+    for _ in range(60):
+        chance = random.beta(1, 6, rows)
+        bins = calibration((random.random(rows) < chance).astype(np.int64), chance)
+        shown.append(calibration_error(bins))
+        expected.append(calibration_noise(bins))
+    assert np.mean(expected) == pytest.approx(np.mean(shown), rel=0.1)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from risk_assets.domain.model import LevelBins, NumberBins, Profile, Step
+from risk_assets.domain.policy import Points
 from risk_assets.domain.scorecard import Levels, Line, Scorecard, Steps, Term
-from risk_assets.domain.steps import steps
+from risk_assets.domain.steps import steps, steps_table
 
 NAN = math.nan
 DEBT = Term("debt", Steps((10.0, 20.5), (-1.0, 0.5, 2.0), missing=0.25), 0.125, -1.0, "Debt")
@@ -49,7 +50,7 @@ def test_a_number_in_steps_has_a_line_for_each_and_an_edge_is_in_the_lower_one()
         ("up to 10", -1.125, 3, 1),
         ("over 10 up to 20.5", 0.375, 2, 0),
         ("over 20.5", 1.875, 2, 2),
-        ("missing", 0.125, 1, 1),
+        ("(missing)", 0.125, 1, 1),
     ]
 
 
@@ -57,8 +58,8 @@ def test_a_category_has_a_line_for_each_level_any_other_and_missing() -> None:
     assert table(feature="region") == [
         ("north", 0.4375, 4, 2),
         ("south", -0.3125, 2, 1),
-        ("any other", -0.125, 0, 0),
-        ("missing", 0.0625, 2, 1),
+        ("(any other)", -0.125, 0, 0),
+        ("(missing)", 0.0625, 2, 1),
     ]
 
 
@@ -69,30 +70,30 @@ def test_a_number_on_a_line_is_shown_in_the_profile_s_ranges_with_the_mean_of_wh
         ("under 30", under, 2, 1),
         ("from 30 under 50", between, 2, 1),
         ("from 50", over, 3, 1),
-        ("missing", 1.0, 1, 1),
+        ("(missing)", 1.0, 1, 1),
     ]
 
 
 def test_a_range_in_which_no_row_stands_is_left_out_of_a_line_s_but_missing_is_always_told() -> None:
     features = PROFILE.features | {"age": NumberBins((0.0, 55.0, 100.0), (0.0, 0.5, 0.375, 0.0), 0.125)}
     found = table(feature="age", profile=Profile(8, features, PROFILE.score))
-    assert [(step, rows) for step, _, rows, _ in found] == [("from 0 under 55", 5), ("from 55 under 100", 2), ("missing", 1)]
+    assert [(step, rows) for step, _, rows, _ in found] == [("from 0 under 55", 5), ("from 55 under 100", 2), ("(missing)", 1)]
     known = Scorecard("logistic", 0.0, (Term("debt", Line(1.0, 0.0, 0.5), 0.25, 0.0, "Debt"),))
     everyone = np.array([[0.0], [2.0]])
     (below, above, missing) = steps(known, everyone, np.array([0, 1]), PROFILE)
     assert (below.log_odds, above.log_odds) == (-0.25, 1.75)
-    assert missing == Step("debt", "missing", 0.25, 0, 0)
+    assert missing == Step("debt", "(missing)", 0.25, 0, 0)
 
 
 def test_a_number_of_one_step_says_so() -> None:
     flat = Scorecard("scorecard", 0.0, (Term("debt", Steps((), (0.5,), missing=-0.5), 0.25, -0.5, "Debt"),))
-    assert table(flat) == [("any", 0.25, 7, 3), ("missing", -0.75, 1, 1)]
+    assert table(flat) == [("any", 0.25, 7, 3), ("(missing)", -0.75, 1, 1)]
 
 
 def test_a_line_without_ranges_says_so() -> None:
     never = Profile(8, {"debt": NumberBins((), (0.0,), 1.0)}, PROFILE.score)
     flat = Scorecard("logistic", 0.0, (Term("debt", Line(0.0, 0.0, 0.0), 0.0, 0.0, "Debt"),))
-    assert table(flat, profile=never) == [("any", 0.0, 7, 3), ("missing", 0.0, 1, 1)]
+    assert table(flat, profile=never) == [("any", 0.0, 7, 3), ("(missing)", 0.0, 1, 1)]
 
 
 def test_steps_of_which_training_holds_no_row_are_told() -> None:
@@ -101,7 +102,7 @@ def test_steps_of_which_training_holds_no_row_are_told() -> None:
         ("up to -100", 1.0, 0, 0),
         ("over -100 up to 1000", 2.0, 7, 3),
         ("over 1000", 3.0, 0, 0),
-        ("missing", 4.0, 1, 1),
+        ("(missing)", 4.0, 1, 1),
     ]
 
 
@@ -138,8 +139,22 @@ def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, f
     assert low != high
 
 
-@pytest.mark.parametrize("level", ["missing", "any other"])
+@pytest.mark.parametrize("level", ["(missing)", "(any other)"])
 def test_a_level_that_is_called_as_a_step_is_told_apart_from_it(level: str) -> None:
     card = Scorecard("scorecard", 0.0, (Term("region", Levels((level,), (1.0,), missing=2.0, unseen=3.0), 0.0, 0.0, "Region"),))
     names = [step.step for step in steps(card, np.array([[0.0], [NAN]]), np.array([0, 1]), PROFILE)]
     assert len(set(names)) == len(names)
+
+
+def test_the_table_in_markdown_shows_points_shares_and_bad_rates_by_step() -> None:
+    # 20 points double the odds: ln 2 above the mean are 20 points less
+    found = (
+        Step("debt", "up to 10", math.log(2), 6, 3),
+        Step("debt", "a|b", -math.log(2) / 2, 2, 0),
+        Step("debt", "(missing)", -math.log(2), 0, 0),
+    )
+    assert steps_table(found, Points(pdo=20)).splitlines()[2:] == [
+        "| debt | up to 10 | -20.0 | 75.0% | 50.0% |",
+        r"| debt | a\|b | +10.0 | 25.0% | 0.0% |",
+        "| debt | (missing) | +20.0 | 0.0% |  |",
+    ]

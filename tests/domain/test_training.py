@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
+from risk_assets.domain import estimators
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.model import Registered, Step, TrainedModel
@@ -446,7 +447,7 @@ def test_of_both_estimators_the_better_is_taken_and_both_are_told(frame: pd.Data
 
 
 def test_a_line_can_t_tell_a_curve_and_steps_can() -> None:
-    considered = trained(curved(), contract=FREE, policy=policy_of("both")).metrics.considered
+    considered = trained(curved(), contract=FREE, policy=policy_of("both", recalibrate_above=1)).metrics.considered
     assert considered["logistic"] < 0.65
     assert considered["scorecard"] > 0.8
 
@@ -459,8 +460,11 @@ def test_one_estimator_alone_is_all_that_is_considered(name: str) -> None:
 
 @pytest.mark.parametrize("above", [0.0, 1.0], ids=["mended", "as it is"])
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(name: str, above: float) -> None:
-    frame = curved()
+def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(
+    name: str, above: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
+    frame = curved() if name == "scorecard" else rows_of()
     frame.loc[[5, 9], "k"] = ["never seen", None]
     model = trained(frame, contract=FREE, policy=policy_of(name, recalibrate_above=above, scorecard={"rounds": 60, "min_rows": 1}))
     card = model.scorecard
@@ -504,8 +508,8 @@ def test_the_table_of_steps_holds_every_row_of_training_once_for_each_feature(na
         steps = of_feature(model, feature)
         assert (sum(step.rows for step in steps), sum(step.bad for step in steps)) == (len(older), older["bad"].sum())
         missing = older[older[feature].isna()]
-        assert (steps[-1].step, steps[-1].rows, steps[-1].bad) == ("missing", len(missing), missing["bad"].sum())
-        assert [step.step for step in steps].count("missing") == 1
+        assert (steps[-1].step, steps[-1].rows, steps[-1].bad) == ("(missing)", len(missing), missing["bad"].sum())
+        assert [step.step for step in steps].count("(missing)") == 1
     for level in ("u", "v"):
         (step,) = (step for step in of_feature(model, "k") if step.step == level)
         rows = older[older["k"] == level]
@@ -513,14 +517,17 @@ def test_the_table_of_steps_holds_every_row_of_training_once_for_each_feature(na
 
 
 @pytest.mark.parametrize(("name", "above"), [("logistic", 1.0), ("scorecard", 1.0), ("scorecard", 0.0)])
-def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_mean(name: str, above: float) -> None:
+def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_mean(
+    name: str, above: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
     frame = rows_of()
-    how = {"rounds": 60, "min_rows": 1, "max_bins": 8}
+    how = {"rounds": 30, "min_rows": 1, "max_bins": 8}
     model = trained(frame, contract=FREE, policy=policy_of(name, recalibrate_above=above, scorecard=how))
     older = frame[frame[SNAPSHOT] != DATES[-1]]
     # two rows that differ in one feature differ in log-odds by what its steps differ
     start = older.iloc[[1]]
-    places: dict[str, dict[str, Any]] = {"k": {"u": "u", "v": "v", "any other": "never seen", "missing": None}}
+    places: dict[str, dict[str, Any]] = {"k": {"u": "u", "v": "v", "(any other)": "never seen", "(missing)": None}}
     if name == "scorecard":
         for term in model.scorecard.terms:
             if isinstance(term.shape, Steps):
@@ -550,7 +557,7 @@ def test_the_ranges_of_a_line_are_those_of_the_profile_with_the_mean_of_what_it_
     assert [step.rows for step in steps[:-1]] == [48] * 10
     expected = [line.slope * (values.mean() - older["y"].mean()) for values in ranges]
     assert [step.log_odds for step in steps[:-1]] == pytest.approx(expected, abs=1e-9)
-    assert (steps[0].step[:6], steps[-2].step[:5], steps[-1].step) == ("under ", "from ", "missing")
+    assert (steps[0].step[:6], steps[-2].step[:5], steps[-1].step) == ("under ", "from ", "(missing)")
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard", "both"])
@@ -575,8 +582,8 @@ def test_a_scorecard_of_features_that_are_never_known_is_trained() -> None:
     model = trained(frame, policy=policy_of("scorecard"), contract=FREE)
     newest = frame[~older]
     assert model.metrics.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(model, newest)), abs=1e-12)
-    assert [step.step for step in of_feature(model, "x")] == ["any", "missing"]
-    assert [step.step for step in of_feature(model, "k")] == ["any other", "missing"]
+    assert [step.step for step in of_feature(model, "x")] == ["any", "(missing)"]
+    assert [step.step for step in of_feature(model, "k")] == ["(any other)", "(missing)"]
 
 
 def test_the_same_rows_give_the_same_scorecard_to_the_bit() -> None:

@@ -163,9 +163,17 @@ def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], p
 
 def _history(history: Sequence[Binding]) -> str:
     """Return the newest bindings as a table in Markdown."""
-    lines = ["| binding | since | action | live | challenger | by | because |", "|---:|---|---|---|---|---|---|"]
+    lines = ["| binding | since (UTC) | action | live | challenger | by | because |", "|---:|---|---|---|---|---|---|"]
     for found in reversed(history[-SHOWN_BINDINGS:]):
-        cells = (str(found.seq), found.effective_from, found.action, found.champion, challenger(found), found.actor, found.reason)
+        cells = (
+            str(found.seq),
+            found.effective_from[:16].replace("T", " "),
+            found.action,
+            found.champion,
+            challenger(found),
+            found.actor,
+            found.reason,
+        )
         lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines)
 

@@ -13,7 +13,10 @@ from tests.azurite.server import Azurite
 from tests.conftest import ROOT
 
 RISK = Path(sys.executable).with_name("risk")
-COMMANDS = ("demo", "contract", "contract infer", "land", "run", "outcomes", "train", "models", "live", "log", "ui")
+COMMANDS = (
+    "demo", "contract", "contract infer", "land", "run", "outcomes", "train", "log", "models", "models show", "impact", "promote",
+    "rollback", "challenge", "live", "history", "replay", "explain", "ui",
+)  # fmt: skip
 
 Risk = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,6 +73,43 @@ def test_from_landed_files_to_a_live_model_predictions_and_the_log(risk: Risk, f
     assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
 
 
+def test_a_week_with_two_models_is_played_as_the_readme_says(risk: Risk, folder: Path) -> None:
+    land_labelled(risk, 5)
+    for day in (6, 7):
+        risk("land", sample(f"accounts_2026-01-0{day}.csv"), "--date", f"2026-01-0{day}")
+    risk("train", "2026-01-04")
+    assert "model_v001 (live)" in risk("train", "2026-01-05", "--estimator", "scorecard", "--register-only").stdout
+    table = risk("models", "show", "model_v002").stdout
+    assert "days_past_due" in table and "(missing)" in table and "bad rate" in table
+    assert "model_v002 (shadow)" in risk("challenge", "model_v002", "--shadow", "--reason", "a second look").stdout
+    assert "model_v002 (challenger)" in risk("models").stdout
+    risk("run", "2026-01-06", "--until", "2026-01-07")
+    impact = risk("impact", "model_v002").stdout
+    assert "newly flagged" in impact and "employment_status" in impact
+
+    asked = risk("promote", "model_v002", "--reason", "better", code=1)
+    assert "newly flagged" in asked.stdout and "--yes" in asked.stderr
+    assert "model_v002" in risk("promote", "model_v002", "--yes", "--reason", "better on the holdout", "--by", "ann").stdout
+    assert "model_v001" in risk("rollback", "--reason", "too many flagged").stdout
+    risk("promote", "model_v002", "--yes", "--reason", "the flags were right")
+    history = risk("history").stdout
+    assert all(text in history for text in ("ann", "too many flagged", "the flags were right", "challenge", "rollback"))
+    assert "The chain is whole" in risk("history", "--verify").stdout
+
+    assert risk("replay", "2026-01-06", "--until", "2026-01-07").stdout.count("every row") == 2
+    account = (folder / "lakehouse/curated/accounts_2026-01-07_review.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1]
+    explained = risk("explain", "2026-01-07", account.strip('"')).stdout
+    assert "worked out again" in explained and "utilisation" in explained
+
+    path = folder / "lakehouse/curated/accounts_2026-01-06_predictions.csv"
+    path.write_bytes(path.read_bytes().replace(b"AC000003", b"AC000009", 1))
+    broken = risk("replay", "2026-01-06", code=1).stdout
+    assert "account_id (1 rows), first in row 3" in broken and "was changed since it was written" in broken
+    binding = folder / "lakehouse/registry/bindings/000002.json"
+    binding.write_bytes(binding.read_bytes().replace(b"a second look", b"a first look!"))
+    assert "000002.json was changed" in risk("history", "--verify", code=1).stderr.replace("\n", " ")
+
+
 def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Risk, folder: Path) -> None:
     land_labelled(risk, 3)
     risk("train", "2026-01-03")
@@ -97,6 +137,17 @@ def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Ris
         (("demo",), 1, "nothing to show"),
         (("land", "nowhere.csv", "--date", "2026-01-01"), 2, "does not exist"),
         (("land", "data/policy.yml"), 2, "either --date"),
+        (("train", "2026-01-01", "--estimator", "forest"), 2, "is not one of"),
+        (("models", "show", "model_v001"), 1, "not in the lake"),
+        (("impact", "latest"), 1, "is no version"),
+        (("promote", "model_v001"), 2, "--reason"),
+        (("promote", "model_v001", "--reason", "x", "--yes"), 1, "not in the lake"),
+        (("rollback", "--reason", "x"), 1, "no earlier version"),
+        (("challenge", "model_v001", "--reason", "x"), 2, "either --share or --shadow"),
+        (("challenge", "model_v001", "--share", "2", "--shadow", "--reason", "x"), 2, "either --share or --shadow"),
+        (("challenge", "--end", "--reason", "x"), 1, "nothing to end"),
+        (("replay", "2026-01-01"), 1, "is not in the lake"),
+        (("explain", "2026-01-01", "AC000001"), 1, "is not in the lake"),
         (("contract", "infer", "data/policy.yml", "--id", "ID", "--target", "T"), 1, "ID"),
     ],
 )

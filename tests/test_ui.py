@@ -10,11 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from risk_assets.lake import layout, run_log
+from risk_assets.lake import bindings, layout, run_log
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with three labelled dates, a live model, and one more date that has landed."""
+    """A working folder with three labelled dates, a live model, a second version, and one more date that has landed."""
     made = tmp_path_factory.mktemp("ui")
     shutil.copytree(ROOT / "data", made / "data", ignore=shutil.ignore_patterns("landing"))
     (made / "data/landing").mkdir()
@@ -44,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for kind in ("accounts", "outcomes")[: 2 if day < 4 else 1]:
             name = f"{kind}_2026-01-0{day}.csv"
             shutil.copy(ROOT / "data/landing" / name, made / "data/landing" / name)
-    subprocess.run([_risk(), "train", "2026-01-03"], cwd=made, env=_environment(), check=True, capture_output=True, timeout=300)
+    for more in ((), ("--estimator", "scorecard", "--register-only")):
+        command = [_risk(), "train", "2026-01-03", *more]
+        subprocess.run(command, cwd=made, env=_environment(), check=True, capture_output=True, timeout=300)
     return made
 
 
@@ -90,6 +93,22 @@ def test_a_date_is_materialized_by_clicking_and_shows_checks_figures_and_log(add
         page.get_by_text(check).first.wait_for()
     page.goto(f"{address}/assets/logs/batch_runs?view=partitions&partition={DATE}")
     page.get_by_text("mean_score").first.wait_for()
+
+
+def test_a_version_is_promoted_by_the_config_of_the_champion(address: str, folder: Path, page: Page) -> None:
+    config = 'ops: {registry__champion: {config: {version: model_v002, reason: "better | on paper", actor: ann}}}'
+    page.goto(f"{address}/locations/risk/jobs/governance/playground/setup?config={quote(config)}")
+    page.get_by_role("button", name="Launch Run").click()
+    lake = Settings(lake=f"file://{folder / 'lakehouse'}", _env_file=None).open_lake()
+    end = time.monotonic() + RUN_SECONDS
+    while len(bindings.read(lake)) < 2 and time.monotonic() < end:
+        time.sleep(0.5)
+    now = bindings.read(lake)[-1]
+    assert (now.champion, now.actor, now.reason) == ("model_v002", "ann", "better | on paper")
+    page.goto(f"{address}/assets/registry/champion")
+    page.get_by_text("better | on paper").first.wait_for()
+    page.goto(f"{address}/assets/registry/impact?view=partitions&partition=2026-01-03")
+    page.get_by_text("newly_flagged").first.wait_for()
 
 
 def _wait_for_row(folder: Path) -> None:

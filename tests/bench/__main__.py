@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.daily import daily, memory
+from tests.bench.daily import daily, estimators, memory
 from tests.bench.dates import dates
 from tests.bench.measure import BenchError, module, say, set_up, show
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "range", "real")
+SECTIONS = ("daily", "memory", "estimators", "range", "real")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -38,6 +38,8 @@ def _run(section: str, options: argparse.Namespace) -> None:
         daily(FOLDER / "daily", options.rows, options.rounds, options.missing)
     elif section == "memory":
         memory(FOLDER / "daily", options.rows, options.rounds, options.missing)
+    elif section == "estimators":
+        estimators(FOLDER / "daily", options.rows, options.rounds)
     elif section == "range":
         dates(FOLDER / "range", options.rounds)
     else:

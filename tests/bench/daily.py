@@ -1,10 +1,11 @@
-"""Sections `daily` and `memory`: the daily work on one large file, beside pandas and bare polars."""
+"""Sections `daily`, `memory` and `estimators`: the daily work on one large file, beside pandas and bare polars."""
 
 import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+from risk_assets.domain.estimators import ESTIMATORS
 from tests.bench.measure import Figures, Run, Task, interleaved, module, set_up, show, table
 from tests.bench.workspace import Workspace, snapshot_name
 
@@ -38,6 +39,20 @@ def memory(root: Path, rows: int, rounds: int, missing: float) -> None:
     workspace.clear()
 
 
+def estimators(root: Path, rows: int, rounds: int) -> None:
+    """Report the daily work by each estimator, and how fast each is in memory beside the model that scikit-learn fitted."""
+    workspace, snapshot = _prepared(root, [rows], 0.0), snapshot_name(rows, 0.0)
+    tasks = {name: _product(workspace, snapshot, f"by {name}", name) for name in ESTIMATORS}
+    runs = interleaved(list(tasks.values()), rounds)
+    figures = {name: Figures.of(runs[task.name]) for name, task in tasks.items()}
+    show(f"## estimators: {rows:,} rows x 20 features, from the raw zone to the predictions\n")
+    head = ("", "seconds", "fastest to slowest", "peak MB", "time / logistic")
+    first = figures["logistic"].seconds
+    show(table(head, [(n, f"{f.seconds:.1f}", f.spread, f"{f.megabytes:,.0f}", f"{f.seconds / first:.2f}") for n, f in figures.items()]))
+    workspace.clear()
+    show(set_up("fitted and compiled", module("speed", workspace.root)))
+
+
 def _prepared(root: Path, sizes: Sequence[int], missing: float) -> Workspace:
     set_up(f"data and model, {', '.join(f'{size:,}' for size in sizes)} rows", module("prepare", root, missing, *sizes))
     return Workspace(root)
@@ -45,7 +60,7 @@ def _prepared(root: Path, sizes: Sequence[int], missing: float) -> Workspace:
 
 def _tasks(workspace: Workspace, snapshot: str) -> list[Task]:
     source = workspace.accounts(snapshot)
-    script = module("plain_pandas", source, workspace.pipeline, workspace.output("pandas"))
+    script = module("plain_pandas", source, workspace.pipeline("logistic"), workspace.output("pandas"))
     return [
         _product(workspace, snapshot, PRODUCT),
         Task(PANDAS, script, prepare=lambda: _drop(workspace, "pandas")),
@@ -53,8 +68,8 @@ def _tasks(workspace: Workspace, snapshot: str) -> list[Task]:
     ]
 
 
-def _product(workspace: Workspace, snapshot: str, name: str) -> Task:
-    return Task(name, module("product", workspace.root, snapshot), prepare=workspace.clear)
+def _product(workspace: Workspace, snapshot: str, name: str, estimator: str = "logistic") -> Task:
+    return Task(name, module("product", workspace.root, snapshot, estimator), prepare=workspace.clear)
 
 
 def _drop(workspace: Workspace, who: str) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 
 from risk_assets.domain.binding import promote
 from risk_assets.domain.errors import LakeError
+from risk_assets.domain.estimators import ESTIMATORS
 from risk_assets.domain.features import checked, feature_facts, repeated_ids
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.training import labelled, train
@@ -76,7 +77,7 @@ def keep_snapshot(lakehouse: Lakehouse, workspace: Workspace, rows: int, missing
 
 
 def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
-    """Train a version on a labelled snapshot and let it go live; its pipeline goes to the pandas script too."""
+    """Train a version by each estimator on a labelled snapshot; the first goes live. Their pipelines go to the scripts too."""
     shutil.rmtree(workspace.lake / "registry", ignore_errors=True)
     for path in workspace.lake.rglob(f"*_{TRAINING}*"):
         path.unlink()
@@ -92,10 +93,11 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     known = labels(raw.scan(store, outcomes), contract)
     table = read_table(store, layout.features(TRAINING))
     frame = labelled({TRAINING: table}, {TRAINING: known}, contract, lakehouse.policy.training)
-    model = train(frame, TRAINING, contract, lakehouse.policy, None)
-    version = registry.register(store, model, "bench")
-    registry.bind(store, promote(bindings.read(store), version.name, "bench", "the benchmark's model"))
-    workspace.pipeline.write_bytes(model.pipeline)
+    for name in ESTIMATORS:
+        model = train(frame, TRAINING, contract, lakehouse.policy.trained_by(name), None)
+        registry.register(store, model, "bench")
+        workspace.pipeline(name).write_bytes(model.pipeline)
+    registry.bind(store, promote(bindings.read(store), workspace.version("logistic"), "bench", "the benchmark's model"))
 
 
 def write_documents(workspace: Workspace) -> None:

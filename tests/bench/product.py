@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from risk_assets.domain.arms import Arms
 from risk_assets.domain.features import checked, feature_facts, repeated_ids
 from risk_assets.domain.scoring import prediction_facts, predictions, require_fit
 from risk_assets.lake import layout, raw, registry
@@ -51,30 +52,30 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     clock.stop("features")
 
 
-def make_predictions(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
-    """Do what `risk_assets/assets/predictions.py` does."""
-    champion = registry.champion(lakehouse.store)
-    require_fit(champion.arms.champion, lakehouse.contract)
+def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: Clock) -> None:
+    """Do what `risk_assets/assets/predictions.py` does for a version."""
+    model = registry.read_scorecard(lakehouse.store, version)
+    require_fit(model, lakehouse.contract)
     made_from = lakehouse.made_from(
         "bench",
         snapshot,
         "curated/features",
         policy=lakehouse.policy.digest,
-        model_version=champion.version,
-        binding=champion.binding.seq,
+        model_version=version,
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
-    scored = predictions(features, champion.arms, lakehouse.policy)
+    scored = predictions(features, Arms(model), lakehouse.policy)
     write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, tuple(prediction_facts()), made_from))
     clock.stop("predictions")
 
 
-def main(root: str, snapshot: str) -> None:
-    """Make both tables and write each step's seconds, as JSON, to standard output."""
-    lakehouse = open_lakehouse(Workspace(Path(root)))
+def main(root: str, snapshot: str, estimator: str) -> None:
+    """Make both tables by an estimator's version and write each step's seconds, as JSON, to standard output."""
+    workspace = Workspace(Path(root))
+    lakehouse = open_lakehouse(workspace)
     clock = Clock()
     make_features(lakehouse, snapshot, clock)
-    make_predictions(lakehouse, snapshot, clock)
+    make_predictions(lakehouse, snapshot, workspace.version(estimator), clock)
     sys.stdout.write(json.dumps(clock.seconds))
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from risk_assets.domain.estimators import ESTIMATORS
 from risk_assets.lake import layout
 
 ID, TARGET = "account_id", "defaulted"
@@ -35,10 +36,13 @@ class Workspace:
         """The policy by which they are scored."""
         return self.root / "policy.yml"
 
-    @property
-    def pipeline(self) -> Path:
-        """The fitted pipeline, for the pandas script."""
-        return self.root / "model.joblib"
+    def pipeline(self, estimator: str) -> Path:
+        """Return the fitted pipeline of an estimator, for the scripts."""
+        return self.root / f"{estimator}.joblib"
+
+    def version(self, estimator: str) -> str:
+        """Return the version of an estimator."""
+        return layout.version_name(1 + list(ESTIMATORS).index(estimator))
 
     def accounts(self, snapshot: str) -> Path:
         """Return a snapshot's raw file."""

@@ -59,13 +59,15 @@ def _next_steps(settings: Settings, date: str) -> None:
     lake = settings.open_lake()
     steps = (
         ("make ui", "the graph, the checks and the plots, at http://127.0.0.1:3000"),
+        (".venv/bin/risk models show model_v001", "the model as a table that adds up to the points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"the date again, into {lake.uri(layout.predictions(date))}"),
+        (f".venv/bin/risk explain {date} ID", f"one account's score; the riskiest are in {lake.uri(layout.review(date))}"),
         ("README.md", "your own data in five commands"),
     )
     out.print("[bold]What to do next[/]")
     for step, what in steps:
-        out.print(f"  {step:<30} {what}", highlight=False, soft_wrap=True)
+        out.print(f"  {step:<40} {what}", highlight=False, soft_wrap=True)
 
 
 app = typer.Typer(

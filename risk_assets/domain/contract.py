@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from risk_assets.domain.document import Document
 
@@ -62,7 +62,7 @@ class Feature(Document):
     required: bool = False
     missing: tuple[Token, ...] = ()
     risk: Literal["up", "down"] | None = None
-    reason: str = Field(min_length=1)
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,8 +1,9 @@
 """An additive model as data: `p = sigmoid(intercept + sum_j f_j(x_j))`, each f_j exact, portable and readable.
 
-A scorecard is scored with numpy alone, the same way in batch and online.
+A scorecard is scored with numpy, the same way in batch and online; or as a polars expression, where the data lies.
 """
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import msgspec
@@ -31,6 +32,10 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
         """Return the line with all its contributions multiplied."""
         return Line(self.slope * factor, self.center, self.missing * factor)
 
+    def expression(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression of a column's contribution; null means missing."""
+        return (self.slope * (column - self.center)).fill_null(self.missing)
+
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that makes the model's input of a column."""
         return column
@@ -51,6 +56,12 @@ class Steps(msgspec.Struct, frozen=True, tag="steps"):
     def scaled(self, factor: float) -> "Steps":
         """Return the steps with all their contributions multiplied."""
         return Steps(self.edges, tuple(weight * factor for weight in self.weights), self.missing * factor)
+
+    def expression(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression of a column's contribution, as a sum of what each edge that is passed adds; null means missing."""
+        rises = zip(self.edges, pairwise(self.weights), strict=True)
+        passed = pl.sum_horizontal(pl.lit(self.weights[0]), *[(column > edge) * (after - before) for edge, (before, after) in rises])
+        return pl.when(column.is_null()).then(self.missing).otherwise(passed)
 
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that makes the model's input of a column."""
@@ -74,6 +85,11 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
         """Return the levels with all their contributions multiplied."""
         weights = tuple(weight * factor for weight in self.weights)
         return Levels(self.levels, weights, self.missing * factor, self.unseen * factor)
+
+    def expression(self, column: pl.Expr) -> pl.Expr:
+        """Return the expression of a column's contribution; null means missing."""
+        known = column.replace_strict(self.levels, self.weights, default=self.unseen, return_dtype=pl.Float64)
+        return pl.when(column.is_null()).then(self.missing).otherwise(known)
 
     def encode(self, column: pl.Expr) -> pl.Expr:
         """Return the expression that turns a column of levels into their positions; null stays null."""
@@ -147,6 +163,13 @@ def log_odds(card: Scorecard, parts: Floats) -> Floats:
     for part in parts:
         total += part
     return total
+
+
+def expression(card: Scorecard) -> pl.Expr:
+    """Return the probability of default as a polars expression over the features' columns; numpy's differs by rounding alone."""
+    parts = (term.shape.expression(pl.col(term.feature)).clip(-MAX_LOG_ODDS, MAX_LOG_ODDS) for term in card.terms)
+    odds = pl.sum_horizontal(pl.lit(card.intercept), *parts)
+    return (1 / (1 + (-odds).exp())).alias("probability")
 
 
 def scaled(card: Scorecard, slope: float, shift: float) -> Scorecard:

@@ -1,5 +1,6 @@
 """The only place that opens a path: a folder, Azurite or Azure Blob behind one small face."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,29 @@ class AzureCredential:
     def plain_http(self) -> bool:
         """Whether the endpoint is unencrypted, as Azurite's is."""
         return bool(self.endpoint and self.endpoint.startswith("http://"))
+
+
+@dataclass
+class TableTarget:
+    """Where a table is written to, and its SHA-256 once it is there."""
+
+    file: Any
+    sha256: str = ""
+
+
+class _Hashed:
+    """A file that is hashed while it is written."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.sha256.update(content)
+        return int(self._file.write(content))
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 @dataclass(frozen=True)
@@ -155,23 +179,31 @@ class Store:
         return {"storage_options": options, "credential_provider": provider}
 
     @contextmanager
-    def table_target(self, path: str) -> Iterator[Any]:
+    def table_target(self, path: str) -> Iterator["TableTarget"]:
         """Yield a file to which polars may sink a table: it appears at `path` when the block ends well, and only then.
 
         polars may go on writing for a moment after a sink has failed, so it is never given the address itself: on disk the
-        file has a temporary name in the same folder, on Azure its blocks are committed at the end.
+        file has a temporary name in the same folder, on Azure its blocks are committed at the end. After the block, the
+        target's `sha256` is that of the table. On disk it is worked out from the whole file, which polars writes and Python
+        reads faster than every piece goes through Python.
         """
         with self._explained(path):
             if self.folder is None:
                 with obstore.open_writer(self._objects, path, buffer_size=CHUNK_BYTES) as writer:
-                    yield writer
+                    hashed = _Hashed(writer)
+                    target = TableTarget(hashed)
+                    yield target
+                target.sha256 = hashed.sha256.hexdigest()
                 return
             final = self.folder / path
             final.parent.mkdir(parents=True, exist_ok=True)
             partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
             try:
                 with partial.open("wb") as file:
-                    yield file
+                    target = TableTarget(file)
+                    yield target
+                with partial.open("rb") as file:
+                    target.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 partial.replace(final)
             finally:
                 partial.unlink(missing_ok=True)

@@ -81,11 +81,10 @@ class Table:
 def write_table(store: Store, path: str, table: Table) -> Manifest:
     """Write a table (`.parquet` or `.csv`) and then its manifest: all or nothing, in memory that does not grow with it."""
     with readable(path), store.table_target(path) as target:
-        hashed = _Hashed(target)
-        sink = _sink(table, hashed, path)
+        sink = _sink(table, target.file, path)
         found = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
     facts = _facts(found.row(0, named=True))
-    parts = {path: hashed.sha256.hexdigest()}
+    parts = {path: target.sha256}
     return commit(store, path, parts, facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
 
 
@@ -187,21 +186,6 @@ def digest(store: Store, path: str) -> str:
 def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
     """Return those dates and paths whose tables are committed."""
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
-
-
-class _Hashed:
-    """A file that is hashed while it is written."""
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-        self.sha256 = hashlib.sha256()
-
-    def write(self, content: bytes) -> int:
-        self.sha256.update(content)
-        return int(self._target.write(content))
-
-    def flush(self) -> None:
-        self._target.flush()
 
 
 def _sha256(chunks: Iterable[bytes]) -> str:

@@ -4,10 +4,14 @@ import csv
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
+from risk_assets.domain.errors import LakeError, RiskError
+from risk_assets.history import History
 from risk_assets.lake import audit, bindings, layout, policies, registry
 from risk_assets.lake.table import find_manifest, read_table
 from tests.assets.conftest import LABELLED, NEXT, Book
@@ -174,6 +178,17 @@ def test_an_artifact_that_was_changed_is_not_promoted(book: Book) -> None:
     assert error is not None and f"registry/{SECOND}/scorecard.json is not the file that was registered" in error
 
 
+def test_a_version_whose_features_the_contract_no_longer_gives_is_not_promoted(book: Book, tmp_path: Path) -> None:
+    register_scorecard(book)
+    narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))
+    del narrow["features"]["utilisation"]
+    (tmp_path / "narrow.yml").write_text(yaml.safe_dump(narrow, sort_keys=False), encoding="utf-8")
+    history = History(book.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), book.history.instance)
+    error = history.govern(version=SECOND, reason="better")
+    assert error is not None and "utilisation (number)" in error and "risk train" in error
+    assert len(bindings.read(book.lake)) == 1
+
+
 def test_a_challenge_is_not_ended_by_the_next_training(book: Book) -> None:
     register_scorecard(book)
     assert book.history.govern(action="challenge", version=SECOND, reason="a second look") is None
@@ -264,8 +279,6 @@ def test_features_that_were_made_anew_are_named(book: Book) -> None:
     "path", ["registry/model_v001/scorecard.json", "registry/bindings/000001.json", "curated/accounts_2026-01-07_features.parquet"]
 )
 def test_one_changed_byte_of_what_a_date_was_scored_by_is_found_and_named(book: Book, path: str) -> None:
-    from risk_assets.domain.errors import RiskError
-
     assert book.score().error is None
     content = bytearray(book.lake.get(path))
     at = content.index(b"logistic") if path.endswith("scorecard.json") else content.index(b"newest") if "bindings" in path else 200
@@ -279,8 +292,6 @@ def test_one_changed_byte_of_what_a_date_was_scored_by_is_found_and_named(book: 
 
 
 def test_a_changed_policy_is_found_and_named(book: Book) -> None:
-    from risk_assets.domain.errors import LakeError
-
     assert book.score().error is None
     path = layout.policy(book.lakehouse.policy.digest)
     assert policies.read(book.lake, book.lakehouse.policy.digest) == book.lakehouse.policy
@@ -312,8 +323,6 @@ def test_an_account_that_was_not_scored_is_explained_by_its_issues(book: Book) -
 
 
 def test_an_account_that_is_not_there_is_told_without_its_id(book: Book) -> None:
-    from risk_assets.domain.errors import LakeError
-
     assert book.score().error is None
     with pytest.raises(LakeError, match="no account of this id") as told:
         audit.explain_account(book.lake, NEXT, "NOBODY-17")

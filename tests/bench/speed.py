@@ -3,7 +3,7 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pandas as pd
 import polars as pl
 
 from risk_assets.domain.estimators import ESTIMATORS
+from risk_assets.domain.scorecard import Scorecard, expression
 from risk_assets.domain.scoring import chances
 from risk_assets.lake import registry
 from tests.bench.measure import table
@@ -34,9 +35,11 @@ def main(root: str) -> None:
     rows = []
     for name in ESTIMATORS:
         pipeline, card = joblib.load(workspace.pipeline(name)), registry.read_scorecard(store, workspace.version(name)).scorecard
-        fitted, compiled, difference = _in_turns(partial(_second_column, pipeline, frame), partial(chances, card, features))
-        rows.append((name, f"{fitted:.2f}", f"{compiled:.2f}", f"{fitted / compiled:.1f}", f"{difference:.1e}"))
-    head = (f"{ROWS:,} rows", "fitted, s", "compiled, s", "times faster", "largest difference")
+        tasks = (partial(_second_column, pipeline, frame), partial(chances, card, features), partial(_as_expression, card, features))
+        (fitted, numpy, polars), difference = _in_turns(tasks)
+        seconds = (f"{fitted:.2f}", f"{numpy:.2f}", f"{polars:.2f}")
+        rows.append((name, *seconds, f"{fitted / numpy:.1f}", f"{fitted / polars:.1f}", f"{difference:.1e}"))
+    head = (f"{ROWS:,} rows", "fitted, s", "numpy, s", "polars, s", "fitted / numpy", "fitted / polars", "largest difference")
     sys.stdout.write(table(head, rows))
 
 
@@ -44,18 +47,22 @@ def _second_column(pipeline: Any, frame: pd.DataFrame) -> np.ndarray:
     return np.asarray(pipeline.predict_proba(frame)[:, 1])
 
 
-def _in_turns(fitted: Callable[[], np.ndarray], compiled: Callable[[], np.ndarray]) -> tuple[float, float, float]:
-    """Return both medians of seconds, and how far the probabilities are apart."""
-    seconds: tuple[list[float], list[float]] = ([], [])
+def _as_expression(card: Scorecard, features: pl.DataFrame) -> np.ndarray:
+    return features.lazy().select(expression(card)).collect(engine="streaming").to_series().to_numpy()
+
+
+def _in_turns(tasks: Sequence[Callable[[], np.ndarray]]) -> tuple[list[float], float]:
+    """Return the medians of seconds, and how far the probabilities are from the first one's."""
+    seconds: list[list[float]] = [[] for _ in tasks]
     difference = 0.0
     for _ in range(ROUNDS):
         found = []
-        for taken, work in zip(seconds, (fitted, compiled), strict=True):
+        for taken, work in zip(seconds, tasks, strict=True):
             start = time.perf_counter()
             found.append(work())
             taken.append(time.perf_counter() - start)
-        difference = max(difference, float(np.abs(found[0] - found[1]).max()))
-    return statistics.median(seconds[0]), statistics.median(seconds[1]), difference
+        difference = max(difference, *(float(np.abs(other - found[0]).max()) for other in found[1:]))
+    return [statistics.median(taken) for taken in seconds], difference
 
 
 if __name__ == "__main__":

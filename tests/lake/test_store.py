@@ -1,6 +1,7 @@
 """What must hold of the store, on disk and on Azurite: all or nothing, and failures that say what to do."""
 
 import base64
+import hashlib
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ def failing_sink(store: Store, path: str) -> None:
 
     frame = pl.LazyFrame({"n": range(200_000)}).map_batches(fail, streamable=True)
     with store.table_target(path) as target:
-        frame.sink_csv(target)
+        frame.sink_csv(target.file)
 
 
 # --- objects -----------------------------------------------------------------------------------------------------------
@@ -174,14 +175,15 @@ def test_a_sink_that_fails_leaves_the_earlier_table_as_it_was(store: Store) -> N
 
 def test_a_sink_that_ends_well_is_there_whole_and_alone(store: Store) -> None:
     with store.table_target("folder/table.csv") as target:
-        pl.LazyFrame({"n": [1, 2]}).sink_csv(target)
+        pl.LazyFrame({"n": [1, 2]}).sink_csv(target.file)
+    assert target.sha256 == hashlib.sha256(b"n\n1\n2\n").hexdigest()
     assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n2\n", ["folder/table.csv"])
 
 
 def test_on_disk_a_table_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     with store.table_target("table.csv") as target:
-        target.write(b"n\n1\n")
+        target.file.write(b"n\n1\n")
         assert store.size("table.csv") is None
     assert store.get("table.csv") == b"n\n1\n"
 

@@ -93,8 +93,8 @@ class Choice(dg.Config):
 def champion(config: Choice, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
     """The version that is live, and its challenger. To go back: materialize with `{action: rollback, reason: ...}`."""
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
-    for version in (change.champion, change.challenger) if change else ():
-        if version:
+    if change and change.action != END_CHALLENGE:
+        for version in filter(None, (change.champion, change.challenger)):
             require_fit(registry.read_scorecard(lakehouse.store, version), lakehouse.contract)
     return change
 

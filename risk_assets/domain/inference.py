@@ -96,7 +96,7 @@ def reason_text(column: str) -> str:
     """Return a first text for a column's name: `LIMIT_BAL` gives "Limit bal", `DebtRatio` "Debt ratio"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", column)
     words = re.sub(r"[_.\s]+|(?<!\d)-|-(?!\d)", " ", words).strip().lower()
-    return words[:1].upper() + words[1:] or column
+    return words[:1].upper() + words[1:] or column.strip() or "A column without a name"
 
 
 def _check_columns(columns: Sequence[str], id_column: str, target: str, name: str) -> None:

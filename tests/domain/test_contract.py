@@ -84,6 +84,7 @@ def test_a_token_that_yaml_reads_as_true_or_false_must_be_quoted(text: str, key:
         (changed("min: 0", "min: .nan"), "features.income", "finite"),
         (changed("max: 100", "max: .inf"), "features.income", "finite"),
         (changed("reason: Region", "reason: ''"), "features.region.reason", "at least 1 character"),
+        (changed("reason: Region", "reason: '  '"), "features.region.reason", "at least 1 character"),
         (changed("type: category", "type: category, min: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, max: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, risk: up"), "features.region", "numbers only"),

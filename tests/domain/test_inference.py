@@ -421,6 +421,7 @@ def test_comments_hold_no_value_of_a_row() -> None:
         ("NumberOfTime30-59DaysPastDueNotWorse", "Number of time 30-59 days past due not worse"),
         ("debt-to-income", "Debt to income"),
         ("_", "_"),
+        ("\r", "A column without a name"),
     ],
 )
 def test_a_first_reason_is_made_from_the_name(column: str, text: str) -> None:

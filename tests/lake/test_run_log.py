@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 PROCESSES, RECORDS = 4, 6
 HEADER = (
     "timestamp,date,job,status,model_version,rows_in,scored,with_issues,min_score,mean_score,max_score,"
-    "predicted_bad,seconds,input,output,run_id,error"
+    "predicted_bad,challenger,challenger_scored,challenger_mean_score,seconds,input,output,run_id,error"
 )
 WRITER = """
 import sys
@@ -48,7 +48,7 @@ def test_a_run_has_a_record_of_its_own_and_a_row(store: Store) -> None:
     run_log.add(store, record("run-1", model_version="model_v002", seconds=1.5, input="raw/a.csv", output="curated/b.csv", **scores))
     assert store.get("logs/batch_runs_log.csv").decode().splitlines() == [
         HEADER,
-        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0.01,0.30000000000000004,1e-17,,1.5,raw/a.csv,curated/b.csv,run-1,",
+        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0.01,0.30000000000000004,1e-17,,,,,1.5,raw/a.csv,curated/b.csv,run-1,",
     ]
     assert json.loads(store.get("logs/batch_runs/2026-01-01/run-1.json"))["mean_score"] == 0.1 + 0.2
 

@@ -13,7 +13,7 @@ from risk_assets.cli import audit, jobs, landing, models
 from risk_assets.cli.console import FAILED, USAGE, each, err, escape, finish, out
 from risk_assets.domain.errors import RiskError
 from risk_assets.lake import landing as landed
-from risk_assets.lake import layout
+from risk_assets.lake import layout, registry
 from risk_assets.settings import Settings, load_settings
 
 
@@ -59,7 +59,7 @@ def _next_steps(settings: Settings, date: str) -> None:
     lake = settings.open_lake()
     steps = (
         ("make ui", "the graph, the checks and the plots, at http://127.0.0.1:3000"),
-        (".venv/bin/risk models show model_v001", "the model as a table that adds up to the points"),
+        (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table that adds up to the points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"the date again, into {lake.uri(layout.predictions(date))}"),
         (f".venv/bin/risk explain {date} ID", f"one account's score; the riskiest are in {lake.uri(layout.review(date))}"),

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.assets.failures import log_failure
-from risk_assets.assets.raw import OWNERS
+from risk_assets.assets.raw import FEWEST_SHOWN, OWNERS
 from risk_assets.domain.binding import (
     ACTIONS,
     END_CHALLENGE,
@@ -152,7 +152,7 @@ def _why_none(store: Store, mode: str) -> str:
 
 def _changes(figures: Impact) -> dict[str, Any]:
     shown = {name: value for name in SHOWN_FIGURES if (value := getattr(figures, name)) is not None}
-    tables = {"by_category": dg.MetadataValue.md(category_table(figures))}
+    tables = {"by_category": dg.MetadataValue.md(category_table(figures, FEWEST_SHOWN))}
     if figures.against:
         tables["bands"] = dg.MetadataValue.md(migration_table(figures))
     return {"version": figures.candidate, "against": figures.against or "no live model", **shown, **tables}

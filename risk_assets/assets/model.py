@@ -7,7 +7,7 @@ import polars as pl
 
 from risk_assets import plots
 from risk_assets.assets.failures import log_failure
-from risk_assets.assets.raw import OWNERS
+from risk_assets.assets.raw import FEWEST_SHOWN, OWNERS
 from risk_assets.domain.model import TrainedModel
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.steps import steps_table
@@ -68,7 +68,7 @@ def model(
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:
     """A trained model under the next free number: immutable, with the hashes of its files and the gates it passed."""
     gates = {gate.name: f"{'passed' if gate.passed else 'NOT passed'}: {gate.evidence}" for gate in model.gates}
-    table = steps_table(model.steps, lakehouse.policy.points)
+    table = steps_table(model.steps, lakehouse.policy.points, FEWEST_SHOWN)
     return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
 
 

@@ -11,6 +11,7 @@ from risk_assets.partitions import daily
 from risk_assets.resources import Lakehouse
 
 OWNERS = ["team:credit-risk"]
+FEWEST_SHOWN = 10  # rows that share a value which the run history tells
 
 
 @dg.asset(

@@ -122,10 +122,13 @@ def migration_table(impact: Impact) -> str:
     return _markdown(["live \N{RIGHTWARDS ARROW} candidate", *impact.migration], 1, rows)
 
 
-def category_table(impact: Impact) -> str:
-    """Return the predicted bad rates by level in Markdown: feature, level, rows, candidate, live, difference."""
+def category_table(impact: Impact, fewest: int = 1) -> str:
+    """Return the predicted bad rates by level in Markdown: feature, level, rows, candidate, live, difference.
+
+    Levels of fewer rows than `fewest` are left out: what a few customers have is theirs.
+    """
     rows = []
-    for part in impact.categories:
+    for part in (part for part in impact.categories if part.rows >= fewest):
         live = ["", ""] if part.live is None else [f"{part.live:.2%}", f"{100 * (part.candidate - part.live):+z.2f}"]
         rows.append([part.feature, part.level, str(part.rows), f"{part.candidate:.2%}", *live])
     return _markdown(["feature", "level", "rows", "candidate", "live", "difference (percentage points)"], 2, rows)

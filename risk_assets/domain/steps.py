@@ -39,11 +39,14 @@ def steps(card: Scorecard, x: Floats, bad: Labels, profile: Profile) -> tuple[St
     return tuple(found)
 
 
-def steps_table(found: Sequence[Step], scale: Points) -> str:
-    """Return the table in Markdown: feature, step, points, share of accounts, bad rate."""
+def steps_table(found: Sequence[Step], scale: Points, fewest: int = 0) -> str:
+    """Return the table in Markdown: feature, step, points, share of accounts, bad rate.
+
+    Steps and levels of fewer training rows than `fewest` are left out: what a few customers have is theirs.
+    """
     rows = sum(step.rows for step in found if step.feature == found[0].feature)
     lines = ["| feature | step | points | accounts | bad rate |", "|---|---|---:|---:|---:|"]
-    for step in found:
+    for step in (step for step in found if step.rows >= fewest):
         rate = f"{step.bad / step.rows:.1%}" if step.rows else ""
         name = step.step.replace("|", r"\|")
         lines.append(f"| {step.feature} | {name} | {feature_points(step.log_odds, scale):+z.1f} | {step.rows / rows:.1%} | {rate} |")

@@ -81,6 +81,21 @@ def test_the_impact_counts_who_would_be_treated_differently(book: Book) -> None:
     assert impact["rows"] == sum(scorable)
 
 
+def test_what_only_a_few_customers_have_does_not_reach_the_run_history(book: Book) -> None:
+    rare = b"TOPSECRETCHANNEL"
+    for date in LABELLED:
+        header, *rows = book.landing.get(f"accounts_{date}.csv").splitlines(keepends=True)
+        at = header.decode().strip().split(",").index("channel")
+        cells = rows[4].decode().strip().split(",")
+        cells[at] = rare.decode()
+        book.land(f"accounts_{date}.csv", b"".join([header, *rows[:4], (",".join(cells) + "\n").encode(), *rows[5:]]))
+        assert book.history.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+    register_scorecard(book)
+    assert rare in book.lake.get(f"registry/{SECOND}/{layout.STEPS}")
+    assert rare in book.lake.get(f"registry/{SECOND}/{layout.IMPACT}")
+    assert not [path for path in book.settings.dagster_home.rglob("*") if path.is_file() and rare in path.read_bytes()]
+
+
 def test_a_shadow_writes_its_probability_beside_and_answers_for_nobody(book: Book) -> None:
     register_scorecard(book)
     assert book.score().error is None

@@ -145,6 +145,8 @@ def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Ris
         (("rollback", "--reason", "x"), 1, "no earlier version"),
         (("challenge", "model_v001", "--reason", "x"), 2, "either --share or --shadow"),
         (("challenge", "model_v001", "--share", "2", "--shadow", "--reason", "x"), 2, "either --share or --shadow"),
+        (("challenge", "model_v001", "--share", "0.1", "--end", "--reason", "x"), 2, "--end alone"),
+        (("challenge", "--shadow", "--end", "--reason", "x"), 2, "--end alone"),
         (("challenge", "--end", "--reason", "x"), 1, "nothing to end"),
         (("replay", "2026-01-01"), 1, "is not in the lake"),
         (("explain", "2026-01-01", "AC000001"), 1, "is not in the lake"),

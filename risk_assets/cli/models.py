@@ -75,7 +75,7 @@ def challenge(
     override: Override = False,
 ) -> None:
     """Set a challenger beside the live version: for a share of the accounts, or in shadow."""
-    if [version is not None and share is not None, version is not None and shadow, end and version is None].count(True) != 1:
+    if [share is not None, shadow, end].count(True) != 1 or (version is None) != end:
         raise typer.BadParameter("give VERSION with either --share or --shadow, or --end alone")
     action = END_CHALLENGE if end else CHALLENGE
     _govern(load_settings(), action=action, version=version, share=share, reason=reason, actor=by, override=override)

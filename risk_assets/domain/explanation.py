@@ -9,7 +9,7 @@ import polars as pl
 from risk_assets.domain.contract import ISSUES
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.scorecard import Scorecard, contributions, encode
-from risk_assets.domain.scoring import base_points, feature_points, score
+from risk_assets.domain.scoring import base_points, feature_points, held_against, score
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def explain(features: pl.DataFrame, stored: Mapping[str, Any], card: Scorecard, 
             term.feature,
             features[term.feature][0],
             part,
-            part - (term.best if policy.reasons_against == "best" else term.mean),
+            part - held_against(term, policy),
             feature_points(part - term.mean, policy.points),
             ranks.get(position),
         )

@@ -14,7 +14,7 @@ from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Points, Policy
-from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, log_odds, probability
+from risk_assets.domain.scorecard import Floats, Scorecard, Term, contributions, encode, log_odds, probability
 
 HISTOGRAM_BINS = 20
 MAX_POINTS_ODDS = 1e9
@@ -76,13 +76,18 @@ def feature_points(log_odds: float, scale: Points) -> float:
     return -scale.pdo / math.log(2) * log_odds
 
 
+def held_against(term: Term, policy: Policy) -> float:
+    """Return the log-odds that a feature's part is held against, by the policy."""
+    return term.best if policy.reasons_against == "best" else term.mean
+
+
 def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy: Policy) -> Integers:
     """Return the terms that raise a predicted-bad account's risk most above what the policy holds them against, in order.
 
     Ties go to the term that comes first in the contract. A predicted-good account has none.
     """
     flagged = np.flatnonzero(bad)
-    against = [term.best if policy.reasons_against == "best" else term.mean for term in card.terms]
+    against = [held_against(term, policy) for term in card.terms]
     above = np.subtract(parts[:, flagged].T, against, order="C")
     found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
     for rank in range(min(policy.reasons, len(card.terms))):
@@ -192,7 +197,7 @@ def _by_model(batch: pl.DataFrame, model: Registered, arm: str, shadow: Register
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
     texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    beside = pl.Series(chances(shadow.scorecard, batch)) if shadow else pl.Series([None] * batch.height, dtype=pl.Float64)
+    beside = pl.Series(chances(shadow.scorecard, batch)) if shadow else pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
     columns = {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),

@@ -10,7 +10,8 @@ from risk_assets.domain.document import Document
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
 OUTCOME = "bad"
-RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME})
+ONLINE_ID = "id"  # names the account in POST /predict
+RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME, ONLINE_ID})
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
@@ -88,7 +89,7 @@ class Contract(Document):
     def _names(self) -> Self:
         for name in self.features:
             if name in RESERVED:
-                raise ValueError(f"{name} is a column the product itself makes: rename it at the source")
+                raise ValueError(f"{name} is a name the product itself uses: rename it at the source")
             if name in (self.id, self.target.column):
                 raise ValueError(f"{name} is the id or the target and can't be a feature too")
         if self.id == self.target.column:

@@ -143,7 +143,7 @@ def _canonical(label: str) -> str:
 
 def _assess(text: pl.Series, decimal: Decimal, is_bad: pl.Series) -> ColumnProfile | LeftOut:
     if text.name in RESERVED:
-        return LeftOut("the product makes a column of this name itself. Rename it at the source to use it.")
+        return LeftOut("the product uses this name itself. Rename it at the source to use it.")
     found = profile_column(text, decimal)
     if isinstance(found, LeftOut):
         return found

@@ -1,4 +1,4 @@
-"""What is known of a trained model: figures, reference bins, origin and gates. Read without scikit-learn."""
+"""What is known of a trained model: figures, reference bins, an example, origin and gates. Read without scikit-learn."""
 
 from dataclasses import dataclass
 
@@ -60,6 +60,16 @@ class Profile(msgspec.Struct, frozen=True):
     rows: int
     features: dict[str, NumberBins | LevelBins]
     score: NumberBins
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A made-up record, None for what is not known, and the fitted pipeline's probability of default for it.
+
+    Whoever loads the model scores the record, to see that the same comes out.
+    """
+
+    record: dict[str, float | str | None]
+    probability: float
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -126,12 +136,13 @@ class Origin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model before it has a number: scorecard and its table, figures, reference bins, origin, gates, pickled pipeline."""
+    """A model before it has a number: scorecard and its table, figures, reference bins, example, origin, gates, pipeline."""
 
     scorecard: Scorecard
     steps: tuple[Step, ...]
     metrics: Metrics
     profile: Profile
+    example: Example
     origin: Origin
     gates: tuple[Gate, ...]
     pipeline: bytes

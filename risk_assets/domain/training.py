@@ -11,11 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract
+from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract, Feature
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.estimators import Fitted, fit, wanted
+from risk_assets.domain.features import missing_codes
 from risk_assets.domain.metrics import Labels, auc_gain, performance
-from risk_assets.domain.model import Metrics, Origin, Performance, Registered, TrainedModel
+from risk_assets.domain.model import Example, Metrics, Origin, Performance, Registered, TrainedModel
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.policy import Training as TrainingPolicy
 from risk_assets.domain.profile import profile
@@ -25,6 +26,7 @@ from risk_assets.domain.steps import steps
 
 SNAPSHOT = "\x1fsnapshot"
 ROW = "\x1frow"
+FIGURES = 4  # of an example's numbers: the middle one of odd rows is a customer's own
 LARGEST = 1e100  # the squares of larger numbers, summed to scale them, come near the end of floats
 REBALANCE = (
     "Land outcomes of more dates, lower training.holdout, narrow training.window_days to the newest date if that holds "
@@ -90,6 +92,7 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
         steps=steps(card, _inputs(card, older), bad, shape),
         metrics=metrics,
         profile=shape,
+        example=_example(fitted, older, contract),
         origin=_origin(card.estimator, date, older, newest, contract, policy),
         gates=gates(metrics, [term.reason for term in card.terms], policy.promotion),
         pipeline=buffer.getvalue(),
@@ -240,6 +243,42 @@ def _metrics(
         champion=performance(truth, theirs, policy.threshold) if theirs is not None else None,
         auc_gain=auc_gain(truth, _chance(fitted.card, newest), theirs, policy.training.random_state) if theirs is not None else None,
     )
+
+
+def _example(fitted: Fitted, older: pd.DataFrame, contract: Contract) -> Example:
+    """Return a record that is no customer's, of medians and most frequent levels, with the fitted pipeline's probability."""
+    record = {
+        name: _typical_number(older[name].to_numpy(dtype=np.float64), f, contract) if f.type == "number" else _typical_level(older[name], f)
+        for name, f in contract.features.items()
+    }
+    types = {name: pl.Float64 if f.type == "number" else pl.String for name, f in contract.features.items()}
+    chance = fitted.chance(pl.DataFrame([record], schema=types).to_pandas())
+    return Example(record, float(chance[0]))
+
+
+def _typical_number(values: Floats, feature: Feature, contract: Contract) -> float | None:
+    """Return the median of what is known, rounded, within the contract's bounds and no code for missing."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return _bounded(0.0, feature) if feature.required else None
+    median = float(f"{np.median(known):.{FIGURES}g}")
+    whole = bool((known == np.rint(known)).all())
+    rounded = _bounded(float(round(median)) if whole else median, feature)
+    return float(np.quantile(known, 0.5, method="lower")) if rounded in missing_codes(feature, contract) else rounded
+
+
+def _bounded(number: float, feature: Feature) -> float:
+    low = -np.inf if feature.min is None else feature.min
+    high = np.inf if feature.max is None else feature.max
+    return float(min(max(number, low), high))
+
+
+def _typical_level(levels: pd.Series, feature: Feature) -> str | None:
+    """Return the most frequent level, of equals the first in order."""
+    frequent = levels.mode()
+    if len(frequent):
+        return str(frequent.iloc[0])
+    return "any" if feature.required else None
 
 
 def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:

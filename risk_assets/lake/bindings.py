@@ -32,6 +32,11 @@ def live(store: Store, at: str | None = None) -> Binding | None:
     return in_force[-1] if in_force else None
 
 
+def newest(store: Store) -> str | None:
+    """Return the path of the newest binding that is there, or None before the first; none is read, so it is cheap."""
+    return max(_paths(store), key=_number, default=None)
+
+
 def find(store: Store, seq: int) -> Binding:
     """Return a binding by its number; raises `ModelError` when it is not there."""
     content = store.find(layout.binding(seq))

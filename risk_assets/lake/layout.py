@@ -9,11 +9,13 @@ BINDINGS = "registry/bindings"
 POLICIES = "registry/policies"
 RUN_LOG = "logs/batch_runs_log.csv"
 RUN_RECORDS = "logs/batch_runs"
+ONLINE_LOG = "logs/online"
 
 SCORECARD = "scorecard.json"
 STEPS = "steps.json"
 METRICS = "metrics.json"
 PROFILE = "profile.json"
+EXAMPLE = "example.json"
 PIPELINE = "model.joblib"
 METADATA = "metadata.json"
 CLAIM = "claim.json"
@@ -84,6 +86,11 @@ def policy(digest: str) -> str:
 def run_record(date: str, run_id: str) -> str:
     """Return the path of one run's record."""
     return f"{RUN_RECORDS}/{date}/{run_id}.json"
+
+
+def online_log(date: str, collection: str, hour: str, writer: str, number: int) -> str:
+    """Return the path of one of a writer's files of the prediction log, in an hour (UTC), where Azure ML's monitors look for it."""
+    return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/{hour}/{writer}-{number:06d}.jsonl"
 
 
 PATHS: dict[str, Callable[[str], str]] = {

@@ -11,13 +11,13 @@ import msgspec
 from risk_assets.domain.arms import Arms
 from risk_assets.domain.binding import Binding, Change
 from risk_assets.domain.errors import LakeError, ModelError
-from risk_assets.domain.model import Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
+from risk_assets.domain.model import Example, Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
 from risk_assets.domain.scorecard import Scorecard
 from risk_assets.lake import bindings, layout
 from risk_assets.lake.store import Store, utc_now
 
 MODEL_NAME = "credit_default"
-ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.PIPELINE)
+ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.EXAMPLE, layout.PIPELINE)
 T = TypeVar("T")
 _VERSION = re.compile(rf"{layout.VERSIONS}[0-9]+")
 _ADVICE = "See what there is: risk models."
@@ -87,6 +87,7 @@ def read_trained(store: Store, date: str) -> TrainedModel:
         steps=_decode(files[layout.STEPS], tuple[Step, ...], folder),
         metrics=_decode(files[layout.METRICS], Metrics, folder),
         profile=_decode(files[layout.PROFILE], Profile, folder),
+        example=_decode(files[layout.EXAMPLE], Example, folder),
         origin=metadata.origin,
         gates=metadata.gates,
         pipeline=files[layout.PIPELINE],
@@ -135,6 +136,13 @@ def read_steps(store: Store, name: str) -> tuple[Step, ...]:
     folder = _folder(name)
     metadata = _metadata(store, folder, _ADVICE)
     return _decode(_artifact(store, folder, layout.STEPS, metadata), tuple[Step, ...], folder)
+
+
+def read_example(store: Store, name: str) -> Example:
+    """Return a version's example after holding it against its hash; raises `ModelError` when it differs or is not there."""
+    folder = _folder(name)
+    metadata = _metadata(store, folder, _ADVICE)
+    return _decode(_artifact(store, folder, layout.EXAMPLE, metadata), Example, folder)
 
 
 def bind(store: Store, change: Change) -> Binding:
@@ -187,6 +195,7 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
         layout.STEPS: msgspec.json.format(msgspec.json.encode(model.steps), indent=1),
         layout.METRICS: msgspec.json.format(msgspec.json.encode(model.metrics), indent=1),
         layout.PROFILE: msgspec.json.format(msgspec.json.encode(model.profile), indent=1),
+        layout.EXAMPLE: msgspec.json.format(msgspec.json.encode(model.example), indent=1),
         layout.PIPELINE: model.pipeline,
     }
     for file, content in files.items():

@@ -69,7 +69,7 @@ def empty_book(settings: Settings) -> Iterator[Book]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a book with a live model; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("trained")
-    with open_history(_on_disk(folder)) as history:
+    with open_history(on_disk(folder)) as history:
         made = Book(history.settings, history)
         assert made.train_on(*LABELLED).error is None
         made.land_sample(f"accounts_{NEXT}.csv")
@@ -81,11 +81,12 @@ def book(trained: Path, tmp_path: Path) -> Iterator[Book]:
     """A book of one's own with a live model, on disk; the next date has landed and is not scored."""
     folder = tmp_path / "book"
     shutil.copytree(trained, folder)
-    with open_history(_on_disk(folder)) as history:
+    with open_history(on_disk(folder)) as history:
         yield Book(history.settings, history)
 
 
-def _on_disk(folder: Path, **changed: Path) -> Settings:
+def on_disk(folder: Path, **changed: Path) -> Settings:
+    """Return the settings of a book in a folder."""
     files = {"contract": ROOT / "data/contract.yml", "policy": ROOT / "data/policy.yml", **changed}
     return Settings(
         lake=f"file://{folder / 'lake'}", landing=str(folder / "landing"), DAGSTER_HOME=folder / "dagster", _env_file=None, **files

@@ -27,7 +27,7 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) ->
     assert list(predicted[0]) == ["account_id", *scored, *reasons, "arm", "model_version", "challenger_probability", "issues"]
     assert {row["model_version"] for row in predicted} == {"model_v001"}
     assert {name.rpartition("/")[2] for name in lake.list("registry/model_v001/")} == {
-        "claim.json", "impact.json", "impact_accounts.csv", "metadata.json", "metrics.json", "model.joblib", "profile.json",
+        "claim.json", "example.json", "impact.json", "impact_accounts.csv", "metadata.json", "metrics.json", "model.joblib", "profile.json",
         "scorecard.json", "steps.json",
     }  # fmt: skip
 

@@ -177,8 +177,8 @@ def test_messages_are_in_the_words_of_the_file_and_not_of_python() -> None:
     assert "  target: bad and good must be different" in message
 
 
-@pytest.mark.parametrize("name", ["account_id", "issues", "bad"])
-def test_a_name_that_the_product_makes_is_no_feature(name: str) -> None:
+@pytest.mark.parametrize("name", ["account_id", "issues", "bad", "id"])
+def test_a_name_that_the_product_uses_is_no_feature(name: str) -> None:
     message = refusal(changed("income:", f"{name}:"))
     assert name in message
     assert "rename it at the source" in message
@@ -194,6 +194,8 @@ def test_id_and_target_are_no_features(name: str) -> None:
 def test_the_reserved_names_may_be_the_source_s_id_and_target() -> None:
     contract = parse(changed("id: customer", "id: account_id").replace("column: defaulted", "column: bad"))
     assert (contract.id, contract.target.column) == ("account_id", "bad")
+    assert parse(changed("id: customer", "id: id")).id == "id"
+    assert parse(changed("column: defaulted", "column: id")).target.column == "id"
 
 
 def test_id_and_target_are_different_columns() -> None:

@@ -272,6 +272,13 @@ def test_a_reserved_name_is_left_out(name: str) -> None:
     assert "Rename it at the source" in why_left_out(AGES, name)
 
 
+def test_a_column_named_id_that_is_not_the_id_is_left_out_and_the_comment_says_why() -> None:
+    text = infer_bytes(written({"customer": IDS, "id": AGES, "age": AGES[::-1], "outcome": TARGET}), "customer", "outcome")
+    contract = Contract.parse(text, "contract.yml")
+    assert (contract.id, tuple(contract.features)) == ("customer", ("age",))
+    assert "  # id is left out: the product uses this name itself. Rename it at the source to use it.\n" in text
+
+
 @pytest.mark.parametrize(
     ("leak", "what"),
     [

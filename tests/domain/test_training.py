@@ -1,10 +1,12 @@
 """What must hold from labelled snapshots to a trained model: who trains, who is held out, and what is measured."""
 
 import io
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -15,7 +17,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from risk_assets.domain import estimators
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
-from risk_assets.domain.model import Registered, Step, TrainedModel
+from risk_assets.domain.model import Example, Registered, Step, TrainedModel
 from risk_assets.domain.policy import Policy, Training
 from risk_assets.domain.scorecard import Line, Scorecard, Steps, Term, contributions, encode, probability
 from risk_assets.domain.training import SNAPSHOT, against_direction, chosen, holdout, labelled, train
@@ -610,3 +612,113 @@ def test_a_blank_text_holds_a_model_back() -> None:
     blank = FREE.model_copy(update={"features": FREE.features | {"k": silent}})
     model = trained(rows_of(), contract=blank)
     assert [gate.name for gate in model.gates if not gate.passed] == ["reasons_complete"]
+
+
+# --- the example ---------------------------------------------------------------------------------------------------------
+
+
+def compiled(model: TrainedModel) -> float:
+    """Return the compiled card's probability for the model's example."""
+    card, record = model.scorecard, model.example.record
+    x = encode(pl.DataFrame([record], schema={"x": pl.Float64, "y": pl.Float64, "k": pl.String}), card)
+    return float(probability(card, contributions(card, x))[0])
+
+
+def with_x(frame: pd.DataFrame, *values: float | None) -> pd.DataFrame:
+    """Return the rows with these values of x, again and again in the training rows, and zeros in the holdout."""
+    repeated = [values[row % len(values)] if date != DATES[-1] else 0.0 for row, date in enumerate(frame[SNAPSHOT])]
+    return frame.assign(x=np.array(repeated, dtype=np.float64))
+
+
+def contract_of_x(**changed: Any) -> Contract:
+    features = CONTRACT.model_dump()["features"]
+    return Contract.model_validate(CONTRACT.model_dump() | {"features": features | {"x": features["x"] | changed}})
+
+
+@pytest.mark.parametrize("above", [0.0, 1.0], ids=["mended", "as it is"])
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_the_example_s_probability_is_the_pickled_pipeline_s_and_the_compiled_one_agrees(
+    name: str, above: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
+    frame = curved() if name == "scorecard" else rows_of()
+    frame.loc[[5, 9], "k"] = ["never seen", None]
+    policy = policy_of(name, recalibrate_above=above, scorecard={"rounds": 60, "min_rows": 1})
+    model = trained(frame, contract=FREE, policy=policy)
+    assert (model.metrics.calibration.mended_error is None) == (above == 1)
+    (of_pipeline,) = fitted(model, pd.DataFrame([model.example.record]))
+    assert model.example.probability == pytest.approx(of_pipeline, rel=0, abs=1e-12)
+    assert compiled(model) == pytest.approx(model.example.probability, rel=0, abs=1e-9)
+
+
+def test_the_example_is_made_of_the_training_rows_medians_and_most_frequent_levels() -> None:
+    frame = rows_of()
+    older = frame[frame[SNAPSHOT] != DATES[-1]]
+    levels = older["k"].tolist()
+    typical = {"x": statistics.median(older["x"].dropna()), "y": statistics.median(older["y"])}
+    record = trained(frame).example.record
+    assert list(record) == ["x", "y", "k"]
+    assert {name: record[name] for name in ("x", "y")} == pytest.approx(typical, rel=5e-4)
+    assert record["k"] == max(("u", "v"), key=levels.count)
+
+
+def test_the_example_is_made_without_the_holdout() -> None:
+    frame = rows_of()
+    held = frame[SNAPSHOT] == DATES[-1]
+    other = frame.assign(x=frame["x"].where(~held, 50.0), k=frame["k"].where(~held, "w"))
+    assert trained(other).example == trained(frame).example
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((1.0, 2.0), 2.0),
+        ((30.0, 40.0, None, 50.0), 40.0),
+        ((0.25, 0.5), 0.375),
+        ((48_211.37, 48_213.91, 60_000.0), 48_210.0),
+        ((-0.5, 0.5), 0.0),
+    ],
+)
+def test_a_number_of_the_example_is_the_median_rounded_and_a_whole_number_stays_whole(
+    values: tuple[float | None, ...], expected: float
+) -> None:
+    assert trained(with_x(rows_of(), *values)).example.record["x"] == expected
+
+
+def test_rounding_never_takes_a_number_of_the_example_out_of_the_contract_s_bounds() -> None:
+    low, high = with_x(rows_of(), 1.23425, 1.23435), with_x(rows_of(), 1.23465, 1.23475)
+    assert (trained(low).example.record["x"], trained(high).example.record["x"]) == (1.234, 1.235)
+    assert trained(low, contract=contract_of_x(min=1.2342)).example.record["x"] == 1.2342
+    assert trained(high, contract=contract_of_x(max=1.2348)).example.record["x"] == 1.2348
+
+
+def test_a_number_of_the_example_is_no_code_for_missing() -> None:
+    frame = with_x(rows_of(), -3.0, -2.0, 0.0, 1.0)
+    assert trained(frame).example.record["x"] == -1.0
+    assert trained(frame, contract=contract_of_x(missing=["-1"])).example.record["x"] == -2.0
+
+
+def test_of_equally_frequent_levels_the_first_in_order_is_the_example_s_and_missing_is_no_level() -> None:
+    frame = rows_of()
+    levels = [(None, "w", "é", None, "a b", None)[row % 6] for row in range(len(frame))]
+    assert trained(frame.assign(k=pd.array(levels, dtype="str"))).example.record["k"] == "a b"
+
+
+@pytest.mark.parametrize("name", ["logistic", "scorecard"])
+def test_what_is_never_known_is_missing_in_the_example_or_in_range_where_it_is_required(name: str) -> None:
+    frame = with_x(rows_of(), None)
+    frame["k"] = pd.Series(None, index=frame.index, dtype="str")
+    optional = trained(frame, policy=policy_of(name))
+    assert (optional.example.record["x"], optional.example.record["k"]) == (None, None)
+    assert compiled(optional) == pytest.approx(optional.example.probability, rel=0, abs=1e-9)
+    features = contract_of_x(required=True, min=3, max=5).model_dump()["features"]
+    strict = Contract.model_validate(CONTRACT.model_dump() | {"features": features | {"k": features["k"] | {"required": True}}})
+    required = trained(frame, contract=strict, policy=policy_of(name))
+    assert required.example.record["x"] == 3.0
+    assert required.example.record["k"]
+    assert compiled(required) == pytest.approx(required.example.probability, rel=0, abs=1e-9)
+
+
+def test_the_example_comes_back_from_json_to_the_bit() -> None:
+    example = trained(with_x(rows_of(), 1.0, None)).example
+    assert msgspec.json.decode(msgspec.json.encode(example), type=Example) == example

@@ -163,6 +163,16 @@ def test_a_binding_is_found_by_its_number(store: Store) -> None:
         bindings.find(store, 1)
 
 
+def test_the_newest_is_told_by_its_path_whatever_is_in_it(store: Store) -> None:
+    assert bindings.newest(store) is None
+    promotions(store, 1, 2)
+    assert bindings.newest(store) == path(2)
+    store.put(path(999_999), b"no binding")
+    store.put("registry/bindings/1000000.json", b"no binding")
+    store.put("registry/bindings/notes.txt", b"no binding")
+    assert bindings.newest(store) == "registry/bindings/1000000.json"
+
+
 def test_a_lake_without_bindings_has_a_whole_chain_and_nothing_live(store: Store) -> None:
     assert (bindings.read(store), bindings.live(store), bindings.verify(store)) == ((), None, [])
     assert bindings.live(store, "2026-03-01T10:00:00+00:00") is None

@@ -1,13 +1,16 @@
 """What must hold of versions: numbered without gaps that lie, whole or refused, never edited; and of the models behind a binding."""
 
 import hashlib
+import io
 import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import joblib
 import msgspec
+import pandas as pd
 import pytest
 
 from risk_assets.domain.arms import Arms
@@ -17,7 +20,7 @@ from risk_assets.domain.model import Gate, Registered, TrainedModel
 from risk_assets.lake import bindings, layout, registry
 from risk_assets.lake.store import Store
 
-ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "model.joblib"]
+ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json", "model.joblib"]
 
 
 def flip(store: Store, path: str) -> None:
@@ -110,6 +113,7 @@ def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedM
     assert (version.metrics, version.metadata.gates, version.metadata.origin) == (model.metrics, model.gates, model.origin)
     assert registry.read_scorecard(store, "model_v001") == Registered("model_v001", model.scorecard)
     assert registry.read_steps(store, "model_v001") == model.steps
+    assert registry.read_example(store, "model_v001") == model.example
 
 
 def test_two_trainers_at_the_same_moment_get_two_numbers(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,6 +193,24 @@ def test_a_version_whose_table_changed_by_one_byte_is_refused_and_named(store: S
         registry.read_steps(store, "model_v001")
 
 
+def test_the_example_is_there_to_be_scored_with_the_pickled_pipeline(store: Store, model: TrainedModel) -> None:
+    register(store, model)
+    example = json.loads(store.get("registry/model_v001/example.json"))
+    assert list(example["record"]) == ["age", "city"]
+    pipeline = joblib.load(io.BytesIO(store.get("registry/model_v001/model.joblib")))
+    assert pipeline.predict_proba(pd.DataFrame([example["record"]]))[0, 1] == pytest.approx(example["probability"], abs=1e-12)
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_version_whose_example_changed_or_is_gone_is_refused_and_named(store: Store, model: TrainedModel, damage: str) -> None:
+    register(store, model)
+    path = "registry/model_v001/example.json"
+    flip(store, path) if damage == "changed" else store.delete(path)
+    state = "not the file that was registered" if damage == "changed" else "missing"
+    with pytest.raises(ModelError, match=rf"registry/model_v001/example\.json is {state}"):
+        registry.read_example(store, "model_v001")
+
+
 def test_a_version_whose_metrics_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
@@ -223,7 +245,7 @@ def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model:
     register(store, model)
     for path in store.list("registry/model_v001/"):
         store.copy(path, path.replace("model_v001", "model_v001_backup"))
-    for use in (registry.read_version, registry.read_scorecard, registry.read_steps, go_live):
+    for use in (registry.read_version, registry.read_scorecard, registry.read_steps, registry.read_example, go_live):
         with pytest.raises(ModelError, match="risk models"):
             use(store, name)
     assert bindings.read(store) == ()

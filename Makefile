@@ -1,7 +1,7 @@
 # Everything the project needs is set up in .venv by the first target that wants it. Only Python 3.11+ and make are needed.
 PYTHON ?= python3
 
-.PHONY: demo test ui lint bench azurite lock clean
+.PHONY: demo test ui serve lint bench bench-serving azurite lock clean
 
 RISK := .venv/bin/risk
 
@@ -18,6 +18,9 @@ demo: .venv/.ready  ## run the main job on the sample book and show what it made
 ui: .venv/.ready  ## the Dagster UI on the same lake and history
 	$(RISK) ui
 
+serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
+	$(RISK) serve
+
 test: .venv/.ready  ## the whole suite
 	.venv/bin/pytest
 
@@ -30,12 +33,15 @@ lint: .venv/.ready  ## format, lint, types, import rules
 bench: .venv/.ready  ## the README's figures
 	.venv/bin/python -m tests.bench
 
+bench-serving: .venv/.ready  ## POST /predict against other servers; installs those in .bench
+	.venv/bin/python -m tests.bench.serving
+
 azurite: .venv/.ready  ## a storage account to try by hand; prints the settings to copy
 	.venv/bin/python -m tests.azurite
 
 lock: .venv/.ready  ## renew requirements.lock from pyproject.toml
 	.venv/bin/pip install --quiet --disable-pip-version-check uv
-	.venv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
+	.venv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
 
 clean:  ## take away what was made here: environment, lake, history
 	rm -rf .venv .dagster lakehouse .bench tests/azurite/node_modules

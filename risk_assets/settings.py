@@ -1,12 +1,14 @@
 """Typed settings from the environment, or from a `.env` file in the working directory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date as Date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 from urllib.parse import urlparse
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ContractError
@@ -17,10 +19,18 @@ AZURITE = (
     "AccountName=devstoreaccount1;BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
+VAULT_RETRIES = 2
+VAULT_SECONDS = 10
+
+S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
-    """Where the lake, the landing folder, the contract, the policy and the run history lie, and how Azure is reached."""
+    """Where the lake, the landing folder, the contract, the policy and the run history lie, and how Azure is reached.
+
+    Each may also be a secret of the Key Vault `key_vault`, named as its variable with dashes (`AZURE-STORAGE-ACCOUNT-KEY`);
+    the environment and `.env` win.
+    """
 
     model_config = SettingsConfigDict(env_prefix="RISK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
 
@@ -29,6 +39,7 @@ class Settings(BaseSettings):
     contract: Path = Path("data/contract.yml")
     policy: Path = Path("data/policy.yml")
     start_date: Date = Date(2026, 1, 1)
+    key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")
     account_name: str | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_NAME")
@@ -41,6 +52,20 @@ class Settings(BaseSettings):
         if not address.strip():
             raise ValueError("it is empty. Give a folder or az://container/prefix, or unset it for the default.")
         return address
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the Key Vault, where one is set, after all other sources."""
+        sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        vaults = [values["key_vault"] for source in sources if (values := source()).get("key_vault") is not None]
+        return (*sources, _KeyVault(settings_cls, vaults[0])) if vaults else sources
 
     @property
     def on_azure(self) -> bool:
@@ -79,10 +104,67 @@ class Settings(BaseSettings):
         return self.credential() if url.startswith("az://") else None
 
 
-def load_settings() -> Settings:
-    """Return the settings; raises `ContractError` that names each variable that can't be used."""
+class _KeyVault(AzureKeyVaultSettingsSource):
+    """The secrets of a vault that are settings: read at once, the others never."""
+
+    def __init__(self, settings_cls: type[BaseSettings], url: str) -> None:
+        if not _is_https(url):
+            raise ContractError("RISK_KEY_VAULT is no vault's address. Give https://NAME.vault.azure.net, or unset it.")
+        with _explained_vault(url), _default_credential() as identity:
+            super().__init__(settings_cls, url, identity, dash_to_underscore=True)
+
+    def _load_env_vars(self) -> dict[str, str | None]:
+        from azure.keyvault.secrets import SecretClient
+
+        fields = self.settings_cls.model_fields.items()
+        wanted = {secret for name, field in fields for _, secret, _ in self._extract_field_info(field, name)}
+        limits = {"retry_total": VAULT_RETRIES, "connection_timeout": VAULT_SECONDS, "read_timeout": VAULT_SECONDS}
+        with SecretClient(self._url, self._credential, **limits) as client:
+            listed = [secret.name for secret in client.list_properties_of_secrets() if secret.name and secret.enabled]
+            return {name.lower(): client.get_secret(name).value for name in listed if name.lower() in wanted}
+
+
+def _is_https(url: str) -> bool:
     try:
-        return Settings()
+        parts = urlparse(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname)
+
+
+@contextmanager
+def _explained_vault(url: str) -> Iterator[None]:
+    """Turn what the vault's client raises into a `ContractError` without the vault's own words, which may hold secrets."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    host = urlparse(url).hostname
+    try:
+        yield
+    except ImportError:
+        raise ContractError("RISK_KEY_VAULT needs two more packages: pip install 'risk-lakehouse[keyvault]'.") from None
+    except HttpResponseError as error:
+        said = f"answers {error.status_code}" if error.status_code else "can't be signed in to"
+        raise ContractError(
+            f"the Key Vault {host} {said}. Sign in (az login, or a managed identity) as one with the role Key Vault Secrets User."
+        ) from None
+    except (AzureError, ValueError) as error:
+        raise ContractError(
+            f"the Key Vault {host} can't be reached ({type(error).__name__}). Check RISK_KEY_VAULT and the network."
+        ) from None
+
+
+@overload
+def load_settings() -> Settings: ...
+
+
+@overload
+def load_settings(kind: type[S]) -> S: ...
+
+
+def load_settings(kind: type[Settings] = Settings) -> Settings:
+    """Return settings of a kind; raises `ContractError` that names each variable that can't be used, and shows no value."""
+    try:
+        return kind()
     except ValidationError as error:
         lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
         raise ContractError("settings can't be used:\n" + "\n".join(lines)) from None

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from risk_assets import report
-from risk_assets.cli import audit, jobs, landing, models
+from risk_assets.cli import audit, jobs, landing, models, serving
 from risk_assets.cli.console import FAILED, USAGE, each, err, escape, finish, out
 from risk_assets.domain.errors import RiskError
 from risk_assets.lake import landing as landed
@@ -99,6 +99,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     audit.replay,
     audit.explain,
     ui,
+    serving.serve,
+    serving.token,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -77,6 +77,16 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
+def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
+    """Return the texts that mean "not known" in a feature's column."""
+    return ("", *contract.missing, *feature.missing)
+
+
+def missing_codes(feature: Feature, contract: Contract) -> list[float]:
+    """Return the numbers that mean "not known" in a feature's column."""
+    return [code for token in missing_tokens(feature, contract) if (code := _as_number(token, contract)) is not None]
+
+
 def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
     values, rules = [pl.col(contract.id).alias(ACCOUNT_ID)], [pl.col(RAGGED), *_id_rules(contract, repeated, strip)]
     for name, feature in contract.features.items():
@@ -90,16 +100,15 @@ def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Exp
 
 def _id_rules(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
     ids = pl.col(contract.id)
-    missing = _is_token(ids.str.strip_chars() if strip else ids, contract.missing)
+    missing = _is_token(ids.str.strip_chars() if strip else ids, ("", *contract.missing))
     rule = pl.when(missing).then(_issue(ACCOUNT_ID, "missing"))
     return [rule.when(ids.is_in(repeated.implode())).then(_issue(ACCOUNT_ID, "repeated")) if len(repeated) else rule]
 
 
 def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
-    tokens = (*contract.missing, *feature.missing)
     value = _decimal(text, contract).cast(pl.Float64, strict=False)
-    codes = [code for token in tokens if (code := _as_number(token, contract)) is not None]
-    missing = _is_token(text, tokens)
+    codes = missing_codes(feature, contract)
+    missing = _is_token(text, missing_tokens(feature, contract))
     if codes:
         missing = missing | value.is_in(codes).fill_null(False)
     known = pl.when(value.is_finite() & ~missing).then(value)
@@ -113,7 +122,7 @@ def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> t
 
 
 def _category(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
-    missing = _is_token(text, (*contract.missing, *feature.missing))
+    missing = _is_token(text, missing_tokens(feature, contract))
     return pl.when(~missing).then(text), [pl.when(missing).then(_issue(name, "missing"))] if feature.required else []
 
 
@@ -134,7 +143,7 @@ def _as_number(token: str, contract: Contract) -> float | None:
 
 
 def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
-    return text.is_in(list(dict.fromkeys(("", *tokens))))
+    return text.is_in(list(dict.fromkeys(tokens)))
 
 
 def _issue(name: str, rule: str) -> pl.Expr:

@@ -1,0 +1,69 @@
+"""The scoring service: composition only. Every route stands here, by its noun."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from risk_serving import docs, operate
+from risk_serving.auth import Access
+from risk_serving.gate import Gate, Seen
+from risk_serving.live_model import LiveModel
+from risk_serving.predict import Predict
+from risk_serving.prediction_log import PredictionLog
+from risk_serving.problems import MEDIA_TYPE, Problem
+from risk_serving.settings import ServingSettings
+from risk_serving.telemetry import Telemetry
+from risk_serving.tracing import open_tracing
+
+CLOSE_SECONDS = 10.0
+
+
+def create_app(settings: ServingSettings) -> FastAPI:
+    """Return the service; raises `RiskError` when its settings can't be used."""
+    live, telemetry, access = LiveModel(settings), Telemetry(), Access(settings)
+    tracing = open_tracing(settings.serve_telemetry)
+    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds)
+    predict = Predict(settings, live, telemetry, log)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        """Load the live model, and watch; at the end, when all requests are answered, write what is still to be logged."""
+        telemetry.start()
+        log.start()
+        await asyncio.to_thread(live.refresh)
+        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operate.tell(live, telemetry, log))]
+        yield
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(log.close, CLOSE_SECONDS)
+        await asyncio.to_thread(telemetry.close)
+        await asyncio.to_thread(tracing.close)
+
+    app = FastAPI(title="Credit-risk scoring", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(operate.routes(live, telemetry))
+    for path in ("/predict", "/score"):
+        app.router.routes.append(Route(path, predict, methods=["POST"]))
+    if settings.serve_docs:
+        app.include_router(docs.routes(app, live, secured=not access.open))
+        app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
+    app.add_exception_handler(HTTPException, _problem)
+    app.add_middleware(Gate, access=access, telemetry=telemetry, tracing=tracing)
+    return app
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    """Return the problem of a path or method that is not there."""
+    assert isinstance(error, HTTPException)
+    seen: Seen = request.scope["seen"]
+    kind = seen.problem = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
+    problem = Problem(HTTPStatus(error.status_code), kind, "See /docs for what there is.")
+    headers = {**(error.headers or {}), "content-type": MEDIA_TYPE.decode()}
+    return Response(problem.content(seen.request_id), error.status_code, headers)

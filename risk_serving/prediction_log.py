@@ -1,0 +1,195 @@
+"""The prediction log: what was asked and answered, in the lake, as Azure ML's data collector lays it out for its monitors.
+
+Each line is one request in one collection, `model_inputs` or `model_outputs`: an event whose `data` are the request's records.
+The two lines of a request share its `correlationid`, and a record is at the same index in both: the monitors join them by
+`{correlationid}_{index}`. The lines are described at https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data
+("Store collected data in Blob Storage").
+"""
+
+import secrets
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import msgspec
+from obstore.exceptions import BaseError
+
+from risk_assets.domain.arms import BUCKET_BYTES, bucket
+from risk_assets.domain.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store
+from risk_serving.background import Background
+from risk_serving.wire import Result
+
+INPUTS, OUTPUTS = "model_inputs", "model_outputs"
+AGENT = "azureml-ai-monitoring/1.0.0"
+DATA_TYPE = "pandas.core.frame.DataFrame"
+WRITER_BYTES = 8
+HOUR_SECONDS = 3600
+RUN_RECORDS = 50
+PAUSE_SECONDS = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request's records as they were sent, and its results, record by record.
+
+    `at` is in seconds since 1970, UTC. `shadow` are the probabilities by a challenger, of version `shadow_version`, that answers
+    for none of the records.
+    """
+
+    request_id: str
+    at: float
+    sent: Sequence[msgspec.Struct]
+    results: Sequence[Result]
+    shadow: Sequence[float] | None
+    shadow_version: str | None
+
+
+class _Event(msgspec.Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    datacontenttype: str
+    time: str
+    data: msgspec.Raw
+    contentrange: str
+    correlationid: str
+    xrequestid: str
+    modelversion: str
+    collectdatatype: str
+    agent: str
+
+
+class _Output(msgspec.Struct, gc=False):
+    id: str | None
+    probability: float
+    prediction: int
+    model_version: str
+    arm: str
+    challenger_probability: float | None
+    challenger_version: str | None
+
+
+class PredictionLog:
+    """Writes entries to the lake in the background, a file of each hour and collection at a time.
+
+    Parameters
+    ----------
+    store
+        The lake.
+    source
+        What answers: the events' `source`.
+    share
+        The share of the requests that are logged, in [0, 1]. Whether one is, whole, follows from its id alone.
+    records
+        How many records may wait to be written; what is more is dropped and counted.
+    seconds
+        How long entries gather before they are written.
+    """
+
+    def __init__(self, store: Store, source: str, share: float, records: int, seconds: float) -> None:
+        self._store = store
+        self._source = source
+        self._below = int(share * 2 ** (8 * BUCKET_BYTES))
+        self._background = Background(self._write, records, seconds)
+        self._writer = secrets.token_hex(WRITER_BYTES)
+        self._batches = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many records were to be logged and are not."""
+        return self._background.dropped
+
+    @property
+    def failures(self) -> int:
+        """How often the lake could not be written to."""
+        return self._background.failures
+
+    @property
+    def problem(self) -> str | None:
+        """Why the lake can't be written to; None when it can."""
+        return self._background.problem
+
+    @property
+    def pending(self) -> int:
+        """How many records wait to be written."""
+        return self._background.pending
+
+    def start(self) -> None:
+        """Start writing."""
+        self._background.start()
+
+    def offer(self, entry: Entry) -> None:
+        """Log an entry, if its request is one of the share and there is room for it; never waits."""
+        if int.from_bytes(bucket(b"", entry.request_id)) < self._below:
+            self._background.offer(entry, len(entry.results))
+
+    def close(self, timeout: float) -> None:
+        """Write what waits and stop, within `timeout` seconds."""
+        self._background.close(timeout)
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        """Write a batch; where it failed before, what is already there is left: it is of the same entries."""
+        for hour, part in groupby(sorted(entries, key=_hour), key=_hour):
+            there, start = tuple(part), time.gmtime(hour * HOUR_SECONDS)
+            for collection in (INPUTS, OUTPUTS):
+                date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
+                path = layout.online_log(date, collection, clock, self._writer, self._batches)
+                self._create(path, b"".join(self._lines(collection, there)))
+        self._batches += 1
+
+    def _create(self, path: str, content: bytes) -> None:
+        try:
+            self._store.create(path, content)
+        except BaseError as error:
+            # Storage's own words may hold an address with its signature.
+            raise LakeError(
+                f"{path} can't be written in {self._store.url} ({type(error).__name__}): see that the lake is there and may be written to."
+            ) from error
+
+    def _lines(self, collection: str, entries: Sequence[Entry]) -> Iterator[bytes]:
+        records = 0
+        for entry in entries:
+            yield self._line(collection, entry, entry.sent if collection == INPUTS else _outputs(entry))
+            records += len(entry.results)
+            if records >= RUN_RECORDS:
+                # Who answers requests would else wait for the interpreter, 5 ms at a time.
+                time.sleep(PAUSE_SECONDS)
+                records = 0
+
+    def _line(self, collection: str, entry: Entry, rows: Sequence[msgspec.Struct]) -> bytes:
+        data = msgspec.json.encode(rows)
+        event = _Event(
+            specversion="1.0",
+            id=str(uuid.uuid4()),
+            source=self._source,
+            type=f"azureml.inference.{collection}",
+            datacontenttype="application/json",
+            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
+            data=msgspec.Raw(data),
+            contentrange=f"bytes 0-{len(data) - 1}/{len(data)}",
+            correlationid=entry.request_id,
+            xrequestid=entry.request_id,
+            modelversion=",".join(dict.fromkeys(result.model_version for result in entry.results)),
+            collectdatatype=DATA_TYPE,
+            agent=AGENT,
+        )
+        return msgspec.json.encode(event) + b"\n"
+
+
+def _outputs(entry: Entry) -> list[_Output]:
+    shadow: Sequence[float | None] = entry.shadow or [None] * len(entry.results)
+    version = entry.shadow_version
+    return [
+        _Output(result.id, result.probability, result.prediction, result.model_version, result.arm, probability, version)
+        for result, probability in zip(entry.results, shadow, strict=True)
+    ]
+
+
+def _hour(entry: Entry) -> int:
+    """Return in which hour since 1970, UTC, an entry was made."""
+    return int(entry.at // HOUR_SECONDS)

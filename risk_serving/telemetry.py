@@ -1,0 +1,127 @@
+"""What is measured: Prometheus metrics, and one JSON line for each request."""
+
+import os
+import sys
+from collections import Counter as Count
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from risk_assets.domain.scoring import HISTOGRAM_BINS
+from risk_serving.background import Background
+from risk_serving.wire import Result
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
+BYTES = tuple(4**power for power in range(3, 13))
+LINES = 10_000
+LINE_SECONDS = 0.2
+CLOSE_SECONDS = 5.0
+WORKERS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """One request, as it stands in the log."""
+
+    time: str
+    request_id: str
+    method: str
+    route: str
+    status: int
+    milliseconds: float
+    bytes_in: int
+    bytes_out: int
+    caller: str | None = None
+    version: str | None = None
+    records: int | None = None
+    problem: str | None = None
+
+
+class Dropping(Protocol):
+    """What counts the things that it could not keep."""
+
+    @property
+    def dropped(self) -> int:
+        """How many there are."""
+
+
+class Telemetry:
+    """The metrics of one process; with several workers, `/metrics` tells of all of them."""
+
+    def __init__(self) -> None:
+        own = CollectorRegistry()
+        self._registry = own
+        if WORKERS in os.environ:
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        self._requests = Counter("risk_serving_requests", "Requests by route and status.", ["route", "status"], registry=own)
+        self._seconds = Histogram("risk_serving_request_seconds", "Time to answer.", ["route"], buckets=SECONDS, registry=own)
+        self._records = Histogram("risk_serving_request_records", "Records in a scored request.", buckets=RECORDS, registry=own)
+        self._bytes_in = Histogram("risk_serving_request_bytes", "Size of a scored request.", buckets=BYTES, registry=own)
+        self._bytes_out = Histogram("risk_serving_response_bytes", "Size of its answer.", buckets=BYTES, registry=own)
+        self.in_flight = Gauge("risk_serving_in_flight", "Requests being scored.", registry=own, multiprocess_mode="livesum")
+        self._scores = Counter(
+            "risk_serving_scores",
+            "Scored records by version, arm and the lower end of the probability's bin.",
+            ["version", "arm", "bin"],
+            registry=own,
+        )
+        self._age = Gauge(
+            "risk_serving_version_age_seconds", "Since when the live version is live.", registry=own, multiprocess_mode="livemax"
+        )
+        self._stale = Gauge("risk_serving_stale", "1 while the live version can't be loaded.", registry=own, multiprocess_mode="livemax")
+        self._failures = Counter("risk_serving_reload_failures", "Looks for the live version that failed.", registry=own)
+        self._dropped = Counter("risk_serving_dropped", "What was not kept because a buffer was full.", ["what"], registry=own)
+        self._lines: Background[Line] = Background(_write, LINES, LINE_SECONDS)
+        self._told: Count[str] = Count()
+
+    def start(self) -> None:
+        """Begin to write lines."""
+        self._lines.start()
+
+    def close(self) -> None:
+        """Write the lines that are left."""
+        self._lines.close(CLOSE_SECONDS)
+
+    def request(self, line: Line) -> None:
+        """Count and log a request."""
+        self._requests.labels(line.route, line.status).inc()
+        self._seconds.labels(line.route).observe(line.milliseconds / 1000)
+        if line.records is not None:
+            self._records.observe(line.records)
+            self._bytes_in.observe(line.bytes_in)
+            self._bytes_out.observe(line.bytes_out)
+        self._lines.offer(line)
+
+    def scored(self, results: Sequence[Result]) -> None:
+        """Count the probabilities of a request's results."""
+        last = HISTOGRAM_BINS - 1
+        bins = Count((result.model_version, result.arm, min(int(result.probability * HISTOGRAM_BINS), last)) for result in results)
+        for (version, arm, place), records in bins.items():
+            self._scores.labels(version, arm, f"{place / HISTOGRAM_BINS:.2f}").inc(records)
+
+    def live(self, age: float | None, stale: bool, failures: int, predictions: Dropping) -> None:
+        """Tell how the live version stands, and what was dropped."""
+        if age is not None:
+            self._age.set(age)
+        self._stale.set(stale)
+        self._up_to(self._failures, "failures", failures)
+        self._up_to(self._dropped.labels("predictions"), "predictions", predictions.dropped)
+        self._up_to(self._dropped.labels("log_lines"), "log_lines", self._lines.dropped)
+
+    def page(self) -> bytes:
+        """Return the metrics as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+    def _up_to(self, counter: Counter, name: str, total: int) -> None:
+        counter.inc(total - self._told[name])
+        self._told[name] = total
+
+
+def _write(lines: Sequence[Line]) -> None:
+    encode = msgspec.json.encode
+    sys.stdout.buffer.write(b"".join(encode(line) + b"\n" for line in lines))
+    sys.stdout.buffer.flush()

@@ -1,0 +1,146 @@
+"""A lake with a live logistic model and a scorecard beside it, and the service on it as a process of its own."""
+
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+
+from risk_assets.cli.jobs import REGISTERING
+from risk_assets.domain.contract import ACCOUNT_ID, ISSUES
+from risk_assets.history import open_history
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store, open_store
+from tests.assets.conftest import LABELLED, NEXT, Book, on_disk
+from tests.conftest import ROOT
+
+LOGISTIC, SCORECARD = "model_v001", "model_v002"
+START_SECONDS = 20
+STOP_SECONDS = 20
+
+
+@pytest.fixture(scope="session")
+def served_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a book: `model_v001` (logistic) is live, `model_v002` (scorecard) is registered, one date is scored."""
+    folder = tmp_path_factory.mktemp("served")
+    with open_history(on_disk(folder)) as history:
+        made = Book(history.settings, history)
+        assert made.train_on(*LABELLED).error is None
+        made.land_sample(f"accounts_{NEXT}.csv")
+        assert made.score().error is None
+        assert history.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
+    return folder
+
+
+@pytest.fixture
+def lake(served_book: Path, tmp_path: Path) -> Store:
+    """A lake of one's own, a copy of the book's."""
+    shutil.copytree(served_book / "lake", tmp_path / "lake")
+    return open_store(str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def records(served_book: Path) -> list[dict[str, Any]]:
+    """The scored date's accounts that have no issues, as records of a request; what is not known is null."""
+    found = pl.read_parquet(served_book / "lake" / layout.features(NEXT)).filter(pl.col(ISSUES).is_null()).drop(ISSUES)
+    return found.rename({ACCOUNT_ID: "id"}).to_dicts()
+
+
+class Service:
+    """The service as a process, and a client to it."""
+
+    def __init__(self, lake: str, *arguments: str, **variables: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        secure = "--ssl-certfile" in arguments
+        self.url = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
+        files = {"RISK_LAKE": lake, "RISK_CONTRACT": str(ROOT / "data/contract.yml"), "RISK_POLICY": str(ROOT / "data/policy.yml")}
+        command = [sys.executable, "-m", "risk_serving", "--port", str(port), *arguments]
+        self.process = subprocess.Popen(command, env=kept | files | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.client = httpx.Client(base_url=self.url, timeout=30, verify=not secure, trust_env=False)
+        self.output = ""
+        self.errors = ""
+        self._wait()
+
+    def predict(self, records: object, **headers: str) -> httpx.Response:
+        return self.client.post("/predict", json={"records": records}, headers=headers)
+
+    def scored(self, records: object) -> list[dict[str, Any]]:
+        """Return the results of records, which must be scored."""
+        answer = self.predict(records)
+        assert answer.status_code == 200, answer.text
+        results: list[dict[str, Any]] = answer.json()["results"]
+        return results
+
+    def until(self, holds: Callable[[], bool], seconds: float = 5) -> float:
+        """Wait until something holds and return the seconds it took."""
+        started = time.monotonic()
+        while not holds():
+            assert time.monotonic() - started < seconds, "it did not come to hold"
+            time.sleep(0.02)
+        return time.monotonic() - started
+
+    def stop(self) -> int:
+        """Stop as an operator does, and return the exit code."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        if not self.output:
+            output, errors = self.process.communicate(timeout=STOP_SECONDS)
+            self.output, self.errors = output.decode(), errors.decode()
+        return self.process.returncode
+
+    def _wait(self) -> None:
+        started = time.monotonic()
+        while True:
+            try:
+                self.client.get("/health/live")
+            except httpx.TransportError:
+                if self.process.poll() is not None or time.monotonic() - started > START_SECONDS:
+                    self.process.kill()
+                    raise AssertionError(self.process.communicate()[1].decode()) from None
+                time.sleep(0.05)
+            else:
+                return
+
+
+@contextmanager
+def serving(lake: Store | Path | str, *arguments: str, **variables: str) -> Iterator[Service]:
+    """Run the service on a lake; variables are settings, such as `RISK_SERVE_MAX_RECORDS="10"`."""
+    service = Service(lake.url if isinstance(lake, Store) else str(lake), *arguments, **variables)
+    try:
+        yield service
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def service(served_book: Path) -> Iterator[Service]:
+    """A service that tests share: they leave what is live as it is."""
+    with serving(served_book / "lake") as running:
+        yield running
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Service]]:
+    """Start services of one's own: `serve(lake, RISK_SERVE_…="…")`; they stop with the test."""
+    with ExitStack() as running:
+        yield lambda lake, *arguments, **variables: running.enter_context(serving(lake, *arguments, **variables))
+
+
+def token_entry(name: str, token: str, *roles: str) -> str:
+    """Return an entry of RISK_SERVE_TOKENS."""
+    return f"{name}:{'+'.join(roles)}:{hashlib.sha256(token.encode()).hexdigest()}"

@@ -26,6 +26,7 @@ def main() -> None:
     try:
         settings = load_settings(ServingSettings)
         _require_guard(settings, asked.host)
+        _say(settings, asked)
     except RiskError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(FAILED)
@@ -58,6 +59,12 @@ def _run(asked: argparse.Namespace) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         log_level="warning",
     )
+
+
+def _say(settings: ServingSettings, asked: argparse.Namespace) -> None:
+    address = f"{'https' if asked.ssl_certfile else 'http'}://{asked.host}:{asked.port}"
+    guard = "No access control is set: this machine alone is answered." if Access(settings).open else "Callers need a token."
+    sys.stderr.write(f"POST {address}/predict, described at {address}/docs. {guard}\n")
 
 
 def _require_guard(settings: ServingSettings, host: str) -> None:

@@ -55,7 +55,8 @@ def create_app(settings: ServingSettings) -> FastAPI:
         app.include_router(docs.routes(app, live, secured=not access.open))
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
     app.add_exception_handler(HTTPException, _problem)
-    app.add_middleware(Gate, access=access, telemetry=telemetry, tracing=tracing)
+    direct = {("POST", "/predict"): predict, ("POST", "/score"): predict}
+    app.add_middleware(Gate, direct=direct, access=access, telemetry=telemetry, tracing=tracing)
     return app
 
 

@@ -13,7 +13,8 @@ class Background(Generic[T]):
     """Hands what it is offered to a sink, in order, from a thread of its own.
 
     A batch that the sink refuses with `RiskError` or `OSError` is kept, and offered to it again as it was, before anything
-    newer: a sink that remembers how far it came with a batch does nothing twice. What the sink has not yet taken counts
+    newer: a sink that remembers how far it came with a batch does nothing twice. A batch that fails in any other way would
+    fail again: it is dropped and counted, and what comes later is handed over. What the sink has not yet taken counts
     against the limit.
 
     Parameters
@@ -44,17 +45,17 @@ class Background(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """The weight of what was not taken, or given up at the end."""
+        """The weight of what was not taken, or given up: at the end, or because the sink can't take it at all."""
         return self._dropped
 
     @property
     def failures(self) -> int:
-        """How often the sink refused."""
+        """How often the sink refused or failed."""
         return self._failures
 
     @property
     def problem(self) -> str | None:
-        """What the sink last said when it refused; None once it takes things again."""
+        """What the sink last said when it refused, or the kind of error when it failed; None once it takes things again."""
         return self._problem
 
     @property
@@ -92,7 +93,7 @@ class Background(Generic[T]):
         stopping = False
         while not stopping:
             # A full buffer wakes the thread, but must not hurry it while the sink refuses.
-            (self._stop if self._problem else self._wake).wait(self._seconds)
+            (self._stop if self._batch else self._wake).wait(self._seconds)
             stopping = self._stop.is_set()
             self._wake.clear()
             if self._handed_over():

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,9 @@ from risk_serving.wire import Wire
 
 AGREEMENT = 1e-9
 
+_NONE = "no model is live yet: train one on dates with outcomes (risk train DATE)."
+_GONE = "the lake holds no bindings any more. See that RISK_LAKE is there, or restore it from a backup."
+
 logger = logging.getLogger(__name__)
 
 
@@ -36,6 +39,7 @@ class Live:
     wire: Wire
     scorer: Scorer
     examples: tuple[Example, ...] = ()
+    registered: registry.ModelVersion | None = None
 
     @property
     def version(self) -> str:
@@ -92,7 +96,7 @@ class LiveModel:
         if seen == self._seen:
             return
         if seen[0] is None:
-            raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE).")
+            raise ModelError(_NONE if self.current is None else _GONE)
         started = time.perf_counter()
         self.current = self._load()
         self._seen = seen
@@ -107,7 +111,7 @@ class LiveModel:
             values = [example.record.get(term.feature) for term in model.scorecard.terms]
             if abs(scorer(model.scorecard, policy)(values)[0] - example.probability) > AGREEMENT:
                 raise ModelError(f"{model.version} scores its own example otherwise than when it was registered, so it is not used.")
-        return Live(live.binding, live.arms, live.policy, live.wire, live.scorer, examples)
+        return replace(live, examples=examples, registered=registry.read_version(self.store, live.version))
 
     def _tell(self, problem: str | None) -> None:
         """Remember a problem, and log it when it is new."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import PlainTextResponse
 
 from risk_assets.domain.errors import ModelError, RiskError
 from risk_assets.lake import registry
@@ -37,16 +38,15 @@ def routes(live: LiveModel, telemetry: Telemetry) -> APIRouter:
     @router.get("/model", summary="What is live: version, since when, by whom, why, figures and features")
     async def model() -> Response:
         current = live.current
-        if current is None:
+        if current is None or current.registered is None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", "No model is live yet.", headers=((b"retry-after", b"5"),))
-        told = await asyncio.to_thread(_version, live, current.version)
-        return _json({"binding": _binding(current), **told, "problem": live.problem})
+        return _json({"binding": _binding(current), **_told(current.registered), "problem": live.problem})
 
     @router.get("/models/{version}", summary="A registered version: figures, features, gates")
     async def version(version: str) -> Response:
-        return _json(await asyncio.to_thread(_version, live, version))
+        return _json(_told(await asyncio.to_thread(_version, live, version)))
 
-    @router.get("/metrics", summary="Metrics, as Prometheus reads them")
+    @router.get("/metrics", summary="Metrics, as Prometheus reads them", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(telemetry.page(), media_type=CONTENT_TYPE_LATEST)
 
@@ -66,13 +66,16 @@ def _binding(live: Live) -> dict[str, Any]:
     return {name: told[name] for name in told if name not in ("previous", "seal", "salt")}
 
 
-def _version(live: LiveModel, name: str) -> dict[str, Any]:
+def _version(live: LiveModel, name: str) -> registry.ModelVersion:
     try:
-        found = registry.read_version(live.store, name)
+        return registry.read_version(live.store, name)
     except ModelError as error:
         raise Problem(HTTPStatus.NOT_FOUND, "no-such-version", str(error)) from None
     except RiskError as error:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "lake-unreachable", str(error), headers=((b"retry-after", b"5"),)) from None
+
+
+def _told(found: registry.ModelVersion) -> dict[str, Any]:
     return {
         "model_version": found.name,
         "registered_at": found.metadata.registered_at,

@@ -17,7 +17,7 @@ import msgspec
 from obstore.exceptions import BaseError
 
 from risk_assets.domain.arms import BUCKET_BYTES, bucket
-from risk_assets.domain.errors import LakeError
+from risk_assets.domain.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.background import Background
@@ -86,7 +86,7 @@ class PredictionLog:
     share
         The share of the requests that are logged, in [0, 1]. Whether one is, whole, follows from its id alone.
     records
-        How many records may wait to be written; what is more is dropped and counted.
+        How many records may wait to be written, at some 3 KB of memory each; what is more is dropped and counted.
     seconds
         How long entries gather before they are written.
     """
@@ -106,12 +106,12 @@ class PredictionLog:
 
     @property
     def failures(self) -> int:
-        """How often the lake could not be written to."""
+        """How often a batch could not be written, each try counted."""
         return self._background.failures
 
     @property
     def problem(self) -> str | None:
-        """Why the lake can't be written to; None when it can."""
+        """Why the last batch was not written; None once one is."""
         return self._background.problem
 
     @property
@@ -133,14 +133,23 @@ class PredictionLog:
         self._background.close(timeout)
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        """Write a batch; where it failed before, what is already there is left: it is of the same entries."""
+        """Write a batch; where storage refused it before, what is already there is left: it is of the same entries."""
+        number = self._batches
+        self._batches += 1
+        try:
+            self._write_files(entries, number)
+        except (RiskError, OSError):
+            # The batch comes again, and must find its own files; one that fails otherwise does not, and must leave none to the next.
+            self._batches = number
+            raise
+
+    def _write_files(self, entries: Sequence[Entry], number: int) -> None:
         for hour, part in groupby(sorted(entries, key=_hour), key=_hour):
             there, start = tuple(part), time.gmtime(hour * HOUR_SECONDS)
             for collection in (INPUTS, OUTPUTS):
                 date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
-                path = layout.online_log(date, collection, clock, self._writer, self._batches)
+                path = layout.online_log(date, collection, clock, self._writer, number)
                 self._create(path, b"".join(self._lines(collection, there)))
-        self._batches += 1
 
     def _create(self, path: str, content: bytes) -> None:
         try:

@@ -61,7 +61,8 @@ class ServingSettings(Settings):
     serve_docs
         Whether `/docs` and `/openapi.json` are there.
     serve_log_share, serve_log_records, serve_log_seconds
-        The share of requests in the prediction log (0 to 1), how many records wait for it at most, and how often it is written.
+        The share of requests in the prediction log (0 to 1), how many records wait for it at most
+        (some 3 KB of memory each), and how often it is written.
     serve_telemetry
         Where spans go: `off`, `otlp` or `azure-monitor`.
     """
@@ -78,7 +79,7 @@ class ServingSettings(Settings):
     serve_refresh_seconds: Seconds = 1.0
     serve_docs: bool = True
     serve_log_share: Annotated[float, Field(ge=0, le=1)] = 1.0
-    serve_log_records: Count = 20_000
+    serve_log_records: Count = 5000
     serve_log_seconds: Seconds = 5.0
     serve_telemetry: Literal["off", "otlp", "azure-monitor"] = "off"
 

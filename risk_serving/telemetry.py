@@ -4,11 +4,13 @@ import os
 import sys
 from collections import Counter as Count
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from risk_assets.domain.scoring import HISTOGRAM_BINS
 from risk_serving.background import Background
@@ -114,11 +116,23 @@ class Telemetry:
 
     def page(self) -> bytes:
         """Return the metrics as Prometheus reads them."""
+        if WORKERS in os.environ:
+            _forget_dead_workers(Path(os.environ[WORKERS]))
         return generate_latest(self._registry)
 
     def _up_to(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(total - self._told[name])
         self._told[name] = total
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Drop what workers that have ended last said of themselves: their counts stay, their gauges would stand forever."""
+    for process in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            with suppress(FileNotFoundError):
+                mark_process_dead(process)  # type: ignore[no-untyped-call]
 
 
 def _write(lines: Sequence[Line]) -> None:

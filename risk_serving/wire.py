@@ -1,7 +1,8 @@
 """What goes over the wire: a request's records, read and held against the contract, and the results."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract import Contract, Feature
-from risk_assets.domain.features import missing_codes, missing_tokens, plain
+from risk_assets.domain.features import UNREADABLE, missing_codes, missing_tokens, plain
 from risk_assets.domain.model import Registered
 from risk_serving.problems import Offence, Problem
 
@@ -19,6 +20,9 @@ ID = "id"
 MAX_OFFENCES = 1000
 MAX_NAME = 100
 MANY = 32
+BLANKS = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # polars'
+)
 
 Value: TypeAlias = float | str | None
 Row: TypeAlias = tuple[Value, ...]
@@ -169,19 +173,19 @@ class Wire:
     def _explained(self, body: bytes) -> Problem:
         """Return the problem of a body that was refused: read once more, slowly, for all that is wrong."""
         try:
-            content = msgspec.json.decode(body)
+            content = msgspec.json.Decoder(float_hook=float).decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _invalid(Offence(None, None, _syntax(error)))
         except RecursionError:
             return _invalid(Offence(None, None, "nested too deeply"))
-        offences = list(self._offences(content))
+        offences = list(self._offences(content)) or [Offence(None, None, "a field is there twice")]
         return _invalid(*offences[:MAX_OFFENCES], more=max(0, len(offences) - MAX_OFFENCES))
 
     def _offences(self, content: object) -> Iterator[Offence]:
         if not isinstance(content, dict):
             yield Offence(None, None, "must be an object with the field records")
             return
-        for name in content.keys() - {"records"}:
+        for name in (name for name in content if name != "records"):
             yield Offence(None, name[:MAX_NAME], "is not known; there is only records")
         records = content.get("records")
         if not isinstance(records, list):
@@ -197,7 +201,8 @@ class Wire:
         if not isinstance(record, dict):
             yield Offence(index, None, "must be an object")
             return
-        for name in record.keys() - {ID, *self.names}:
+        known = {ID, *self.names}
+        for name in (name for name in record if name not in known):
             yield Offence(index, name[:MAX_NAME], "is not in the contract")
         if not isinstance(record.get(ID), str | None):
             yield Offence(index, ID, "must be text or null")
@@ -233,7 +238,7 @@ def _known(text: str | None, rule: Rule) -> str | None:
     """Return a category's level, or None where it is not known."""
     if text is None:
         return None
-    stripped = text.strip()
+    stripped = text.strip(BLANKS)
     return None if stripped in rule.tokens else stripped
 
 
@@ -272,26 +277,32 @@ def _broken(rule: Rule, value: object) -> str | None:
     else:
         if not isinstance(value, str | None):
             return "must be text or null"
-        missing = value is None or value.strip() in rule.tokens
+        missing = value is None or value.strip(BLANKS) in rule.tokens
     if missing or isinstance(value, str | None):
         return "missing" if missing and rule.needed else None
+    if abs(value) > sys.float_info.max:
+        return UNREADABLE
     if value < rule.low:
         return f"below {plain(rule.low)}"
     return f"above {plain(rule.high)}" if value > rule.high else None
 
 
 def _field_schema(rule: Rule) -> dict[str, Any]:
-    kind = "number" if rule.is_number else "string"
-    if rule.codes or not rule.is_number:
-        return {"type": kind if rule.needed else [kind, "null"], "description": _described(rule)}
+    """Return the JSON schema of what `_broken` lets through, but for blanks around a text that means "not known"."""
+    if not rule.is_number:
+        known = {"type": "string", "pattern": r"\S", "not": {"enum": sorted(rule.tokens - {""})}}
+        return known if rule.needed else {"type": ["string", "null"], "description": _unknown(sorted(rule.tokens - {""}))}
     bounds = {key: bound for key, bound in (("minimum", rule.low), ("maximum", rule.high)) if math.isfinite(bound)}
-    return {"type": kind if rule.needed else [kind, "null"], **bounds}
+    codes = sorted(rule.codes)
+    if not codes:
+        return {"type": "number" if rule.needed else ["number", "null"], **bounds}
+    if rule.needed:
+        return {"type": "number", **bounds, "not": {"enum": codes}}
+    return {"anyOf": [{"type": "number", **bounds}, {"enum": [*codes, None]}], "description": _unknown(map(plain, codes))}
 
 
-def _described(rule: Rule) -> str:
-    bounds = [f"{word} {plain(bound)}" for word, bound in (("from", rule.low), ("to", rule.high)) if math.isfinite(bound)]
-    codes = [f"not known: {', '.join(plain(code) for code in sorted(rule.codes))}"] if rule.codes else []
-    return "; ".join([" ".join(bounds), *codes] if bounds else codes)
+def _unknown(codes: Iterable[str]) -> str:
+    return f"Not known: null, {', '.join(codes)}".removesuffix(", ")
 
 
 def _invalid(*offences: Offence, more: int = 0) -> Problem:

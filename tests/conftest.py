@@ -10,11 +10,13 @@ from risk_assets.domain.contract import Contract
 from risk_assets.domain.policy import Policy
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
+from risk_serving.settings import ServingSettings
 from tests.azurite.server import Azurite, running
 
 ROOT = Path(__file__).parents[1]
 VARIABLES = (
-    *(f"RISK_{name}" for name in ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE")),
+    *(f"RISK_{name}" for name in ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE", "KEY_VAULT")),
+    *(f"RISK_{name.upper()}" for name in ServingSettings.model_fields if name.startswith("serve_")),
     *(f"AZURE_STORAGE_{name}" for name in ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")),
     "DAGSTER_HOME",
 )

@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.azurite.server import Azurite
@@ -15,8 +20,11 @@ from tests.conftest import ROOT
 RISK = Path(sys.executable).with_name("risk")
 COMMANDS = (
     "demo", "contract", "contract infer", "land", "run", "outcomes", "train", "log", "models", "models show", "impact", "promote",
-    "rollback", "challenge", "live", "history", "replay", "explain", "ui",
+    "rollback", "challenge", "live", "history", "replay", "explain", "ui", "serve", "token", "azure", "azure export",
 )  # fmt: skip
+
+START_SECONDS = 60
+STOP_SECONDS = 20
 
 Risk = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -34,12 +42,17 @@ def risk(folder: Path) -> Risk:
     """Run the command in the folder."""
 
     def run(*arguments: str | Path, code: int = 0, **settings: str) -> subprocess.CompletedProcess[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
-        done = subprocess.run([RISK, *arguments], cwd=folder, env=kept | settings, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            [RISK, *arguments], cwd=folder, env=without_settings() | settings, capture_output=True, text=True, timeout=300, check=False
+        )
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
     return run
+
+
+def without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
 
 
 def sample(name: str) -> Path:
@@ -150,6 +163,8 @@ def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Ris
         (("challenge", "--end", "--reason", "x"), 1, "nothing to end"),
         (("replay", "2026-01-01"), 1, "is not in the lake"),
         (("explain", "2026-01-01", "AC000001"), 1, "is not in the lake"),
+        (("serve", "--host", "0.0.0.0"), 1, "no access control is set"),
+        (("token", "batch", "--role", "admin"), 2, "--role is one of score, operate"),
         (("contract", "infer", "data/policy.yml", "--id", "ID", "--target", "T"), 1, "ID"),
     ],
 )
@@ -239,6 +254,55 @@ def test_an_inferred_contract_is_never_written_over_edits(risk: Risk, folder: Pa
     done = risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", code=1)
     assert "is there already" in done.stderr
     assert (folder / "own.yml").read_text(encoding="utf-8") == "edited\n"
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
+    """Yield `risk serve` in the folder, once it answers, and a client to it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [str(RISK), "serve", "--port", port]
+    with (
+        subprocess.Popen(command, cwd=folder, env=without_settings() | settings, stderr=subprocess.PIPE, text=True) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        try:
+            wait_until_it_answers(process, client)
+            yield process, client
+        finally:
+            process.kill()
+
+
+def wait_until_it_answers(process: subprocess.Popen[str], client: httpx.Client) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            client.get("/health/live")
+        except httpx.TransportError:
+            assert process.poll() is None and time.monotonic() < end, "risk serve does not answer"
+            time.sleep(0.05)
+        else:
+            return
+
+
+def test_serve_answers_at_its_port_until_it_is_told_to_stop(folder: Path) -> None:
+    with serving(folder, RISK_LAKE=str(folder / "lake")) as (process, client):
+        assert client.get("/health/live").status_code == 200
+        assert client.post("/predict", json={"records": [{}]}).status_code == 503
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=STOP_SECONDS)
+        assert process.returncode in (0, -signal.SIGTERM)
+        assert "Traceback" not in errors
+
+
+def test_a_token_that_is_made_is_let_in_and_no_other(risk: Risk, folder: Path) -> None:
+    made, entry = (line.strip() for line in risk("token", "batch", "--role", "score").stdout.splitlines() if line.startswith("  "))
+    with serving(folder, RISK_LAKE=str(folder / "lake"), RISK_SERVE_TOKENS=entry.removeprefix("RISK_SERVE_TOKENS=")) as (_, client):
+        codes = [client.post("/predict", json={"records": [{}]}, headers=headers).status_code for headers in (
+            {"Authorization": f"Bearer {made}"}, {"Authorization": f"Bearer {made[:-1]}"}, {},
+        )]  # fmt: skip
+    assert codes == [503, 401, 401]  # let in, there is no model yet
 
 
 def test_the_demo_runs_the_sample_book_and_shows_what_it_made(risk: Risk, folder: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from risk_assets import report
-from risk_assets.cli import audit, jobs, landing, models, serving
+from risk_assets.cli import audit, azure, jobs, landing, models, serving
 from risk_assets.cli.console import FAILED, USAGE, each, err, escape, finish, out
 from risk_assets.domain.errors import RiskError
 from risk_assets.lake import landing as landed
@@ -59,6 +59,7 @@ def _next_steps(settings: Settings, date: str) -> None:
     lake = settings.open_lake()
     steps = (
         ("make ui", "the graph, the checks and the plots, at http://127.0.0.1:3000"),
+        ("make serve", "POST /predict by the same model, tried out at http://127.0.0.1:8000/docs"),
         (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table that adds up to the points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"the date again, into {lake.uri(layout.predictions(date))}"),
@@ -81,7 +82,10 @@ contract.command("infer")(landing.infer_contract)
 versions = typer.Typer(invoke_without_command=True)
 versions.callback()(models.models)
 versions.command("show")(models.show)
+cloud = typer.Typer(help="The live model on Azure ML.", no_args_is_help=True)
+cloud.command("export")(azure.export)
 app.add_typer(contract, name="contract")
+app.add_typer(cloud, name="azure")
 app.add_typer(versions, name="models")
 COMMANDS: tuple[Callable[..., None], ...] = (
     demo,

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,11 +17,13 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from risk_assets.cli.jobs import REGISTERING
+from risk_assets.domain import binding
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES
 from risk_assets.history import open_history
-from risk_assets.lake import layout
+from risk_assets.lake import bindings, layout, registry
 from risk_assets.lake.store import Store, open_store
 from tests.assets.conftest import LABELLED, NEXT, Book, on_disk
 from tests.conftest import ROOT
@@ -69,11 +72,26 @@ class Service:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
         files = {"RISK_LAKE": lake, "RISK_CONTRACT": str(ROOT / "data/contract.yml"), "RISK_POLICY": str(ROOT / "data/policy.yml")}
         command = [sys.executable, "-m", "risk_serving", "--port", str(port), *arguments]
-        self.process = subprocess.Popen(command, env=kept | files | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self._told = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115 - they end with the service, and never fill
+        self.process = subprocess.Popen(command, env=kept | files | variables, stdout=self._told[0], stderr=self._told[1])
         self.client = httpx.Client(base_url=self.url, timeout=30, verify=not secure, trust_env=False)
-        self.output = ""
-        self.errors = ""
         self._wait()
+
+    @property
+    def output(self) -> str:
+        """What it has written to stdout so far."""
+        return self._read(0)
+
+    @property
+    def errors(self) -> str:
+        """What it has written to stderr so far."""
+        return self._read(1)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a metric's sum over its samples with these labels; 0 where there are none."""
+        families = text_string_to_metric_families(self.client.get("/metrics").text)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def predict(self, records: object, **headers: str) -> httpx.Response:
         return self.client.post("/predict", json={"records": records}, headers=headers)
@@ -98,10 +116,23 @@ class Service:
         self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        if not self.output:
-            output, errors = self.process.communicate(timeout=STOP_SECONDS)
-            self.output, self.errors = output.decode(), errors.decode()
-        return self.process.returncode
+        return self.process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """Stop, and forget what was written."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            for file in self._told:
+                file.close()
+
+    def _read(self, which: int) -> str:
+        file = self._told[which].fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def _wait(self) -> None:
         started = time.monotonic()
@@ -111,7 +142,8 @@ class Service:
             except httpx.TransportError:
                 if self.process.poll() is not None or time.monotonic() - started > START_SECONDS:
                     self.process.kill()
-                    raise AssertionError(self.process.communicate()[1].decode()) from None
+                    self.process.wait()
+                    raise AssertionError(self.errors) from None
                 time.sleep(0.05)
             else:
                 return
@@ -124,7 +156,7 @@ def serving(lake: Store | Path | str, *arguments: str, **variables: str) -> Iter
     try:
         yield service
     finally:
-        service.stop()
+        service.close()
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +171,21 @@ def serve() -> Iterator[Callable[..., Service]]:
     """Start services of one's own: `serve(lake, RISK_SERVE_…="…")`; they stop with the test."""
     with ExitStack() as running:
         yield lambda lake, *arguments, **variables: running.enter_context(serving(lake, *arguments, **variables))
+
+
+def promote(lake: Store, version: str) -> None:
+    """Let a version go live, as a person does."""
+    registry.bind(lake, binding.promote(bindings.read(lake), version, "ann", "a test"))
+
+
+def roll_back(lake: Store) -> None:
+    """Let go live what was live before."""
+    registry.bind(lake, binding.roll_back(bindings.read(lake), "ann", "a test"))
+
+
+def challenge(lake: Store, version: str, share: float | None, salt: str) -> None:
+    """Set a challenger beside the live version; without a share it scores in shadow."""
+    registry.bind(lake, binding.challenge(bindings.read(lake), version, share, salt, "ann", "a test"))
 
 
 def token_entry(name: str, token: str, *roles: str) -> str:

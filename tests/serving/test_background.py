@@ -120,6 +120,41 @@ def test_a_batch_that_is_refused_is_tried_again_as_it_was_and_before_anything_ne
     assert (background.dropped, background.pending) == (0, 0)
 
 
+@pytest.mark.parametrize("error", [ValueError("41.5 of Zürich"), TypeError("41.5 of Zürich"), RuntimeError("41.5 of Zürich")])
+def test_a_batch_that_fails_otherwise_is_dropped_and_counted_and_what_comes_later_arrives(sink: Sink, error: Exception) -> None:
+    sink.error = error
+    background = started(sink)
+    background.offer(1, weight=3)
+    assert soon(lambda: background.dropped == 3)
+    assert (background.failures, background.pending, sink.refused) == (1, 0, [[1]])
+    assert background.problem and type(error).__name__ in background.problem and "Zürich" not in background.problem
+    sink.error = None
+    assert background.offer(2)
+    assert soon(lambda: sink.items == [2])
+    assert soon(lambda: background.problem is None)
+    background.close(PATIENCE)
+    assert (background.dropped, background.failures, background.pending) == (3, 1, 0)
+
+
+def test_after_a_batch_was_dropped_a_half_full_buffer_does_not_wait_for_its_time(sink: Sink) -> None:
+    sink.error = ValueError("no")
+    background = started(sink, limit=4, seconds=NEVER)
+    assert all(background.offer(item) for item in (1, 2))
+    assert soon(lambda: background.dropped == 2)
+    sink.error = None
+    assert all(background.offer(item) for item in (3, 4))
+    assert soon(lambda: sink.items == [3, 4])
+    background.close(PATIENCE)
+
+
+def test_a_batch_that_fails_otherwise_at_the_end_counts_once(sink: Sink) -> None:
+    sink.error = ValueError("no")
+    background = started(sink, seconds=NEVER)
+    background.offer(1, weight=5)
+    background.close(PATIENCE)
+    assert (background.dropped, background.failures, background.pending) == (5, 1, 0)
+
+
 def test_while_the_sink_refuses_a_half_full_buffer_does_not_hurry_it(sink: Sink) -> None:
     sink.error = LakeError("gone")
     background = started(sink, limit=20, seconds=0.4)

@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.prediction_log import Entry, PredictionLog
+from risk_serving.wire import Result
 
 # Of two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
 DOCUMENTED = """{"specversion":"1.0","id":"dddddddd-3333-4444-5555-eeeeeeeeeeee","source":"/subscriptions/cccc/deployments/main2",
@@ -29,16 +31,24 @@ SOURCE = "https://risk.example/predict"
 BEFORE_NINE = 1772355599.9  # 2026-03-01T08:59:59.9Z
 NEVER = 3600.0
 PATIENCE = 5.0
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A record as a contract with `age` and `city` has it."""
+
+    id: str | None = None
+    age: float | None = None
+    city: str | None = None
+
+
 ENTRY = Entry(
     request_id="request-1",
     at=BEFORE_NINE,
-    features=("age", "city"),
-    ids=("A1", None),
-    rows=((41.5, "Zürich"), (None, None)),
-    probabilities=(0.1234567890123456, 1.0),
-    predictions=(0, 1),
-    versions=("model_v003", "model_v004"),
-    arms=("champion", "challenger"),
+    sent=(Record("A1", 41.5, "Zürich"), Record()),
+    results=(
+        Result("A1", 0, 0.1234567890123456, 612, "A", (), "champion", "model_v003"),
+        Result(None, 1, 1.0, 300, "E", ("Income is low",), "challenger", "model_v004"),
+    ),
     shadow=None,
     shadow_version=None,
 )
@@ -67,7 +77,7 @@ def start(store: Store) -> Iterator[Callable[..., PredictionLog]]:
 
 def lines(store: Store, collection: str) -> list[dict[str, Any]]:
     paths = [path for path in store.list("logs/online/") if f"/{collection}/" in path]
-    return [json.loads(line) for path in paths for line in store.get(path).decode().splitlines()]
+    return [json.loads(line) for path in paths for line in store.get(path).splitlines()]
 
 
 def soon(holds: Callable[[], bool]) -> bool:
@@ -122,6 +132,22 @@ def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Calla
     ]
 
 
+def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
+    body = b'[{"id":"007","age":-9,"city":" n/a "},{"city":"\\u00e9\\"\\n\\u2028"}]'
+    sent = msgspec.json.decode(body, type=list[Record])
+    (inputs,), _ = logged(store, start(), replace(ENTRY, sent=sent))
+    assert inputs["data"] == [{"id": "007", "age": -9, "city": " n/a "}, {"id": None, "age": None, "city": 'é"\n\u2028'}]
+
+
+def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
+    sent = [Record(f"A{number}", float(number)) for number in range(1000)]
+    results = [Result(f"A{number}", 0, number / 1000, 600, "A", (), "champion", "model_v003") for number in range(1000)]
+    (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, sent=sent, results=results))
+    assert [row["age"] for row in inputs["data"]] == [float(number) for number in range(1000)]
+    assert [row["probability"] for row in outputs["data"]] == [number / 1000 for number in range(1000)]
+    assert (inputs["modelversion"], outputs["modelversion"]) == ("model_v003", "model_v003")
+
+
 def test_a_shadow_is_logged_beside_the_answer(store: Store, start: Callable[..., PredictionLog]) -> None:
     _, (outputs,) = logged(store, start(), replace(ENTRY, shadow=(0.25, 0.0), shadow_version="model_v005"))
     assert [row["challenger_probability"] for row in outputs["data"]] == [0.25, 0.0]
@@ -136,7 +162,7 @@ def test_two_hours_and_two_days_are_split(store: Store, start: Callable[..., Pre
         named = re.fullmatch(r"logs/online/(\S+)/[0-9a-f]{16}-000000\.jsonl", path)
         assert named
         found[named[1]] = [json.loads(line)["correlationid"] for line in store.get(path).splitlines()]
-    hours = {"2026-03-01/{}/08": ["late", "also late"], "2026-03-01/{}/09": ["nine"], "2026-03-02/{}/00": ["next day"]}
+    hours = {"{}/2026/03/01/08": ["late", "also late"], "{}/2026/03/01/09": ["nine"], "{}/2026/03/02/00": ["next day"]}
     assert found == {hour.format(name): ids for hour, ids in hours.items() for name in ("model_inputs", "model_outputs")}
 
 
@@ -148,7 +174,7 @@ def test_writers_and_batches_have_files_of_their_own(store: Store, start: Callab
     second.offer(ENTRY)
     first.close(PATIENCE)
     second.close(PATIENCE)
-    names = [path.rpartition("/")[2] for path in store.list("logs/online/2026-03-01/model_inputs/08/")]
+    names = [path.rpartition("/")[2] for path in store.list("logs/online/model_inputs/2026/03/01/08/")]
     assert sorted(name.partition("-")[2] for name in names) == ["000000.jsonl", "000000.jsonl", "000001.jsonl"]
     assert len({name.partition("-")[0] for name in names}) == 2
 
@@ -196,7 +222,7 @@ def test_a_lake_that_fails_for_a_while_gets_everything_once_when_it_is_back(stor
 
 
 def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start: Callable[..., PredictionLog]) -> None:
-    outputs = folder(store) / "logs/online/2026-03-01/model_outputs"
+    outputs = folder(store) / "logs/online/model_outputs"
     outputs.parent.mkdir(parents=True)
     outputs.write_text("in the way")
     log = start(seconds=0.01)
@@ -208,6 +234,20 @@ def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start:
     assert soon(lambda: log.pending == 0)
     for collection in ("model_inputs", "model_outputs"):
         assert [line["correlationid"] for line in lines(store, collection)] == ["request-1", "request-2"]
+
+
+def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
+    log = start(seconds=0.01)
+    log.offer(replace(ENTRY, request_id="broken", shadow=(0.25,), shadow_version="model_v005"))
+    assert soon(lambda: log.dropped == 2)
+    assert (log.failures, log.pending) == (1, 0)
+    assert log.problem and "Zürich" not in log.problem
+    log.offer(replace(ENTRY, request_id="whole"))
+    assert soon(lambda: log.pending == 0)
+    assert soon(lambda: log.problem is None)
+    assert log.dropped == 2
+    for collection in ("model_inputs", "model_outputs"):
+        assert "whole" in [line["correlationid"] for line in lines(store, collection)]
 
 
 def test_what_is_lost_at_the_end_is_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
@@ -223,7 +263,7 @@ def test_polars_reads_the_log(store: Store, start: Callable[..., PredictionLog])
     logged(store, start(), ENTRY, replace(ENTRY, request_id="request-2", shadow=(0.25, 0.5), shadow_version="model_v005"))
     keys = ["correlationid", "index"]
     inputs, outputs = (
-        pl.read_ndjson(folder(store) / f"logs/online/2026-03-01/{name}/08/*.jsonl")
+        pl.read_ndjson(folder(store) / f"logs/online/{name}/2026/03/01/08/*.jsonl")
         .select("correlationid", "data", index=pl.int_ranges(pl.col("data").list.len()))
         .explode("data", "index")
         .unnest("data")

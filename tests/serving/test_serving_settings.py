@@ -57,7 +57,7 @@ def test_without_any_variable_nobody_is_named_and_the_limits_stand(loaded: Set) 
     assert (settings.tokens, settings.entra) == ((), None)
     assert (settings.serve_max_body_bytes, settings.serve_max_records, settings.serve_body_seconds) == (4_194_304, 1000, 5.0)
     assert (settings.serve_max_in_flight, settings.serve_refresh_seconds, settings.serve_docs) == (256, 1.0, True)
-    assert (settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds) == (1.0, 20_000, 5.0)
+    assert (settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds) == (1.0, 5000, 5.0)
     assert settings.serve_telemetry == "off"
 
 

@@ -74,7 +74,7 @@ class Predict:
         await send({"type": "http.response.body", "body": answered.content})
         self._telemetry.scored(results)
         challenger = live.binding.challenger if answered.scored.shadow else None
-        self._log.offer(Entry(seen.request_id, seen.at, answered.records.sent, results, answered.scored.shadow, challenger))
+        self._log.offer(Entry(seen.request_id, seen.at, body, results, answered.scored.shadow, challenger))
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:

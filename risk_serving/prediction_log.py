@@ -34,7 +34,7 @@ PAUSE_SECONDS = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request's records as they were sent, and its results, record by record.
+    """A request's body, and its results, record by record.
 
     `at` is in seconds since 1970, UTC. `shadow` are the probabilities by a challenger, of version `shadow_version`, that answers
     for none of the records.
@@ -42,7 +42,7 @@ class Entry:
 
     request_id: str
     at: float
-    sent: Sequence[msgspec.Struct]
+    body: bytes
     results: Sequence[Result]
     shadow: Sequence[float] | None
     shadow_version: str | None
@@ -62,6 +62,10 @@ class _Event(msgspec.Struct):
     modelversion: str
     collectdatatype: str
     agent: str
+
+
+class _Request(msgspec.Struct):
+    records: msgspec.Raw
 
 
 class _Output(msgspec.Struct, gc=False):
@@ -163,15 +167,14 @@ class PredictionLog:
     def _lines(self, collection: str, entries: Sequence[Entry]) -> Iterator[bytes]:
         records = 0
         for entry in entries:
-            yield self._line(collection, entry, entry.sent if collection == INPUTS else _outputs(entry))
+            yield self._line(collection, entry, _inputs(entry) if collection == INPUTS else _outputs(entry))
             records += len(entry.results)
             if records >= RUN_RECORDS:
                 # Who answers requests would else wait for the interpreter, 5 ms at a time.
                 time.sleep(PAUSE_SECONDS)
                 records = 0
 
-    def _line(self, collection: str, entry: Entry, rows: Sequence[msgspec.Struct]) -> bytes:
-        data = msgspec.json.encode(rows)
+    def _line(self, collection: str, entry: Entry, data: bytes) -> bytes:
         event = _Event(
             specversion="1.0",
             id=str(uuid.uuid4()),
@@ -190,13 +193,19 @@ class PredictionLog:
         return msgspec.json.encode(event) + b"\n"
 
 
-def _outputs(entry: Entry) -> list[_Output]:
+def _inputs(entry: Entry) -> bytes:
+    """Return the records as they were sent: not made anew, and on one line, as JSON has line breaks between tokens alone."""
+    return bytes(msgspec.json.decode(entry.body, type=_Request).records).translate(None, b"\r\n")
+
+
+def _outputs(entry: Entry) -> bytes:
     shadow: Sequence[float | None] = entry.shadow or [None] * len(entry.results)
     version = entry.shadow_version
-    return [
+    rows = [
         _Output(result.id, result.probability, result.prediction, result.model_version, result.arm, probability, version)
         for result, probability in zip(entry.results, shadow, strict=True)
     ]
+    return msgspec.json.encode(rows)
 
 
 def _hour(entry: Entry) -> int:

@@ -41,10 +41,15 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     city: str | None = None
 
 
+def body(*records: Record) -> bytes:
+    """Return the body of a request."""
+    return msgspec.json.encode({"records": records})
+
+
 ENTRY = Entry(
     request_id="request-1",
     at=BEFORE_NINE,
-    sent=(Record("A1", 41.5, "Zürich"), Record()),
+    body=body(Record("A1", 41.5, "Zürich"), Record()),
     results=(
         Result("A1", 0, 0.1234567890123456, 612, "A", (), "champion", "model_v003"),
         Result(None, 1, 1.0, 300, "E", ("Income is low",), "challenger", "model_v004"),
@@ -133,16 +138,15 @@ def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Calla
 
 
 def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
-    body = b'[{"id":"007","age":-9,"city":" n/a "},{"city":"\\u00e9\\"\\n\\u2028"}]'
-    sent = msgspec.json.decode(body, type=list[Record])
-    (inputs,), _ = logged(store, start(), replace(ENTRY, sent=sent))
-    assert inputs["data"] == [{"id": "007", "age": -9, "city": " n/a "}, {"id": None, "age": None, "city": 'é"\n\u2028'}]
+    sent = b'{"records":\r\n [{"id":"007",\n"age":-9,"city":" n/a "},\n{"city":"\\u00e9\\"\\n\\u2028"}]}'
+    (inputs,), _ = logged(store, start(), replace(ENTRY, body=sent))
+    assert inputs["data"] == [{"id": "007", "age": -9, "city": " n/a "}, {"city": 'é"\n\u2028'}]
 
 
 def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
-    sent = [Record(f"A{number}", float(number)) for number in range(1000)]
+    sent = body(*[Record(f"A{number}", float(number)) for number in range(1000)])
     results = [Result(f"A{number}", 0, number / 1000, 600, "A", (), "champion", "model_v003") for number in range(1000)]
-    (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, sent=sent, results=results))
+    (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, body=sent, results=results))
     assert [row["age"] for row in inputs["data"]] == [float(number) for number in range(1000)]
     assert [row["probability"] for row in outputs["data"]] == [number / 1000 for number in range(1000)]
     assert (inputs["modelversion"], outputs["modelversion"]) == ("model_v003", "model_v003")

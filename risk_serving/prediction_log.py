@@ -195,7 +195,13 @@ class PredictionLog:
 
 def _inputs(entry: Entry) -> bytes:
     """Return the records as they were sent: not made anew, and on one line, as JSON has line breaks between tokens alone."""
-    return bytes(msgspec.json.decode(entry.body, type=_Request).records).translate(None, b"\r\n")
+    body = entry.body
+    start, end = body.index(b"["), body.rindex(b"]")
+    if body.find(b"[", start + 1) == -1 and body.index(b"]") == end:
+        sent = body[start : end + 1]
+    else:
+        sent = bytes(msgspec.json.decode(body, type=_Request).records)
+    return sent.translate(None, b"\r\n") if b"\n" in sent or b"\r" in sent else sent
 
 
 def _outputs(entry: Entry) -> bytes:

@@ -48,8 +48,8 @@ def served_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lake(served_book: Path, tmp_path: Path) -> Store:
-    """A lake of one's own, a copy of the book's."""
-    shutil.copytree(served_book / "lake", tmp_path / "lake")
+    """A lake of one's own, a copy of the book's without what services have logged there."""
+    shutil.copytree(served_book / "lake", tmp_path / "lake", ignore=shutil.ignore_patterns("online"))
     return open_store(str(tmp_path / "lake"))
 
 

@@ -143,6 +143,12 @@ def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[...,
     assert inputs["data"] == [{"id": "007", "age": -9, "city": " n/a "}, {"city": 'é"\n\u2028'}]
 
 
+@pytest.mark.parametrize("city", ["a [b]", "]", "["])
+def test_a_text_with_brackets_is_logged_whole(store: Store, start: Callable[..., PredictionLog], city: str) -> None:
+    (inputs,), _ = logged(store, start(), replace(ENTRY, body=body(Record("007", 1.0, city))))
+    assert inputs["data"] == [{"id": "007", "age": 1.0, "city": city}]
+
+
 def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
     sent = body(*[Record(f"A{number}", float(number)) for number in range(1000)])
     results = [Result(f"A{number}", 0, number / 1000, 600, "A", (), "champion", "model_v003") for number in range(1000)]

@@ -156,6 +156,10 @@ class PredictionLog:
                 self._create(path, b"".join(self._lines(collection, there)))
 
     def _create(self, path: str, content: bytes) -> None:
+        folder = self._store.folder
+        if folder is not None and not folder.is_dir():
+            # Storage would make the folder anew, and stand in the way of the lake when it comes back.
+            raise LakeError(f"{path} can't be written: {self._store.url} is not there. Bring it back; what waits is written then.")
         try:
             self._store.create(path, content)
         except BaseError as error:

@@ -1,0 +1,236 @@
+"""What must hold when something fails: what can be answered is answered, it is said what is wrong, and it mends itself."""
+
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from risk_assets.domain.binding import Change
+from risk_assets.lake import bindings, layout
+from risk_assets.lake.store import Store
+from risk_assets.settings import Settings
+from tests.azurite.server import Azurite
+from tests.conftest import ROOT
+from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote
+
+Records = list[dict[str, Any]]
+SOON = {"RISK_SERVE_REFRESH_SECONDS": "0.1", "RISK_SERVE_LOG_SECONDS": "0.1"}
+FOLLOWED = 2.0
+
+
+def readiness(service: Service) -> str:
+    status: str = service.client.get("/health/ready").json()["status"]
+    return status
+
+
+def version(service: Service) -> str:
+    found: str = service.client.get("/model").json()["model_version"]
+    return found
+
+
+def until_stale(service: Service) -> None:
+    service.until(lambda: readiness(service) == "stale")
+    service.until(lambda: service.metric("risk_serving_stale") == 1)
+
+
+def until_ready(service: Service) -> None:
+    service.until(lambda: readiness(service) == "ready")
+    service.until(lambda: service.metric("risk_serving_stale") == 0)
+
+
+def warnings(service: Service) -> list[str]:
+    return [line for line in service.errors.splitlines() if line.startswith("WARNING")]
+
+
+def test_without_a_model_callers_are_told_to_come_back_and_it_recovers_by_itself(
+    serve: Callable[..., Service], served_book: Path, tmp_path: Path, records: Records
+) -> None:
+    service = serve(tmp_path / "lake", **SOON)
+    for answer in (service.predict(records[:1]), service.client.get("/model"), service.client.get("/health/ready")):
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+    assert service.predict(records[:1]).json()["type"] == "urn:risk-serving:no-model"
+    assert service.client.get("/health/live").status_code == 200
+    service.until(lambda: service.metric("risk_serving_stale") == 1)
+    shutil.copytree(served_book / "lake", tmp_path / "lake", dirs_exist_ok=True, ignore=shutil.ignore_patterns("online"))
+    until_ready(service)
+    assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
+    assert len(warnings(service)) == 1
+
+
+def test_a_version_that_can_not_be_loaded_leaves_the_last_good_one_until_it_is_mended(
+    serve: Callable[..., Service], lake: Store, records: Records
+) -> None:
+    service = serve(lake, **SOON)
+    good = service.scored(records[:3])
+    path = f"registry/{SCORECARD}/{layout.SCORECARD}"
+    whole = lake.get(path)
+    lake.put(path, whole[:-20] + b" " + whole[-19:])
+    bindings.write(lake, Change(1, "promote", SCORECARD, "ann", "a test"))
+    until_stale(service)
+    failures = service.metric("risk_serving_reload_failures_total")
+    assert failures >= 1
+    service.until(lambda: service.metric("risk_serving_reload_failures_total") > failures)
+    assert service.scored(records[:3]) == good
+    assert service.client.get("/health/ready").status_code == 200
+    assert version(service) == LOGISTIC
+    assert path in service.client.get("/model").json()["problem"]
+    assert len(warnings(service)) == 1
+    lake.put(path, whole)
+    until_ready(service)
+    assert version(service) == SCORECARD
+    assert service.client.get("/model").json()["problem"] is None
+
+
+def test_a_binding_to_a_version_that_does_not_exist_is_not_followed(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+    service = serve(lake, **SOON)
+    bindings.write(lake, Change(1, "promote", "model_v404", "ann", "a test"))
+    until_stale(service)
+    assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
+    assert len(warnings(service)) == 1
+    assert "model_v404" in warnings(service)[0]
+    promote(lake, SCORECARD)
+    until_ready(service)
+    assert version(service) == SCORECARD
+
+
+def test_another_policy_is_followed_and_a_contract_that_does_not_fit_is_not(
+    serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
+) -> None:
+    contract, policy = (Path(shutil.copy(ROOT / f"data/{name}.yml", tmp_path)) for name in ("contract", "policy"))
+    service = serve(lake, RISK_CONTRACT=str(contract), RISK_POLICY=str(policy))
+    before = service.scored(records)
+    safe = next(place for place, result in enumerate(before) if 0.05 < result["probability"] < 0.08)
+    assert (before[safe]["prediction"], before[safe]["band"], before[safe]["reasons"]) == (0, "B", [])
+    text = policy.read_text(encoding="utf-8")
+    policy.write_text(text.replace("threshold: 0.25", "threshold: 0.05").replace("B: 0.08", "B: 0.05"), encoding="utf-8")
+    assert service.until(lambda: service.scored([records[safe]])[0]["prediction"] == 1) < FOLLOWED
+    after = service.scored([records[safe]])[0]
+    assert (after["band"], after["probability"]) == ("C", before[safe]["probability"])
+    assert len(after["reasons"]) > 0
+    whole = contract.read_text(encoding="utf-8")
+    contract.write_text(whole.replace("  utilisation:", "  utilization:"), encoding="utf-8")
+    until_stale(service)
+    assert service.scored([records[safe]])[0] == after
+    contract.write_text(whole, encoding="utf-8")
+    until_ready(service)
+
+
+def test_while_the_lake_is_gone_answers_go_on_and_what_is_to_be_logged_waits_for_it(
+    serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
+) -> None:
+    service = serve(lake, **SOON)
+    good = service.scored(records[:2])
+    (tmp_path / "lake").rename(tmp_path / "away")
+    until_stale(service)
+    for _ in range(3):
+        assert service.scored(records[:2]) == good
+    time.sleep(0.3)
+    assert service.client.get("/model").json()["model_version"] == LOGISTIC
+    assert not (tmp_path / "lake").exists()
+    (tmp_path / "away").rename(tmp_path / "lake")
+    until_ready(service)
+    promote(lake, SCORECARD)
+    service.until(lambda: version(service) == SCORECARD)
+    service.stop()
+    assert len(logged(lake)) == 4
+    assert len(warnings(service)) == 1
+
+
+def test_a_lake_on_azure_is_served_and_a_promotion_there_is_followed(
+    serve: Callable[..., Service], served_book: Path, azurite: Azurite, records: Records, service: Service
+) -> None:
+    folder = served_book / "lake"
+    settings = Settings(lake="az://lake/served", AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string, _env_file=None)
+    lake = settings.open_lake()
+    for path in sorted((folder / "registry").rglob("*.json*")):
+        lake.put(path.relative_to(folder).as_posix(), path.read_bytes())
+    for name in (LOGISTIC, SCORECARD):
+        lake.put(f"registry/{name}/{layout.PIPELINE}", (folder / f"registry/{name}/{layout.PIPELINE}").read_bytes())
+    online = serve("az://lake/served", AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string)
+    assert online.scored(records[:3]) == service.scored(records[:3])
+    promote(lake, SCORECARD)
+    assert online.until(lambda: version(online) == SCORECARD) < FOLLOWED
+    answered = online.scored(records[:3])
+    online.stop()
+    assert [request["data"][0]["id"] for request in logged(lake)] == [answered[0]["id"]] * 2
+
+
+def test_a_stop_waits_for_a_body_that_is_on_its_way_and_logs_all_that_was_answered(
+    serve: Callable[..., Service], lake: Store, records: Records
+) -> None:
+    service = serve(lake, RISK_SERVE_LOG_SECONDS="60")
+    for record in records[:20]:
+        service.scored([record])
+    with open_request(service, {"records": records[20:21]}) as request:
+        service.process.terminate()
+        service.until(lambda: is_closed(service))
+        assert service.process.poll() is None
+        answer = request.finish()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert service.stop() == -signal.SIGTERM
+    told = {output["id"] for request in logged(lake) for output in request["data"]}
+    assert told == {record["id"] for record in records[:21]}
+    lines = [line for line in service.output.splitlines() if '"/predict"' in line]
+    assert len(lines) == 21
+    assert "Traceback" not in service.errors
+
+
+def test_a_body_that_never_comes_does_not_hold_up_a_stop(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+    service = serve(lake, RISK_SERVE_BODY_SECONDS="0.5")
+    with open_request(service, {"records": records[:1]}):
+        started = time.monotonic()
+        service.stop()
+        assert time.monotonic() - started < 3
+
+
+class Half:
+    """A request of which the body is half sent."""
+
+    def __init__(self, service: Service, content: object) -> None:
+        url = httpx.URL(service.url)
+        body = msgspec.json.encode(content)
+        self._rest = body[len(body) // 2 :]
+        self._socket = socket.create_connection((url.host, url.port or 0), timeout=10)
+        head = f"POST /predict HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._socket.sendall(head.encode() + body[: len(body) // 2])
+
+    def __enter__(self) -> "Half":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def finish(self) -> bytes:
+        """Send the rest and return the answer."""
+        self._socket.sendall(self._rest)
+        return self._socket.recv(65536)
+
+
+def open_request(service: Service, content: object) -> Half:
+    """Send half of a request, and wait until the service works on it."""
+    before = service.metric("risk_serving_in_flight")
+    half = Half(service, content)
+    service.until(lambda: service.metric("risk_serving_in_flight") > before)
+    return half
+
+
+def is_closed(service: Service) -> bool:
+    url = httpx.URL(service.url)
+    try:
+        socket.create_connection((url.host, url.port or 0), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def logged(lake: Store) -> list[dict[str, Any]]:
+    """Return the requests in the prediction log, as their results."""
+    paths = [path for path in lake.list(f"{layout.ONLINE_LOG}/model_outputs/") if path.endswith(".jsonl")]
+    return [msgspec.json.decode(line) for path in paths for line in lake.get(path).splitlines()]

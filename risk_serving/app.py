@@ -47,7 +47,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         await asyncio.to_thread(telemetry.close)
         await asyncio.to_thread(tracing.close)
 
-    app = FastAPI(title="Credit-risk scoring", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Credit-risk scoring", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(operate.routes(live, telemetry))
     for path in ("/predict", "/score"):
         app.router.routes.append(Route(path, predict, methods=["POST"]))

@@ -84,7 +84,8 @@ def _complete(path: str, operation: dict[str, Any], *, secured: bool) -> None:
     """Add what every operation may answer, and who may ask."""
     operation["responses"].pop("422", None) if path not in ("/predict", "/score") else None
     if path.startswith("/health"):
-        operation["responses"]["503"] = {"description": "No model is live yet."}
+        if path == "/health/ready":
+            operation["responses"]["503"] = {"description": "No model is live yet."}
         return
     operation["responses"] |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 503)}
     if "{version}" in path:

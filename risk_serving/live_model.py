@@ -56,7 +56,10 @@ def build(binding: Binding, arms: Arms, contract: Contract, policy: Policy, max_
     """Return what answers by a binding; raises `ModelError` when a model needs features that the contract does not give."""
     for model in arms.models:
         require_fit(model, contract)
-    wire = Wire(contract, arms.models, max_records)
+    try:
+        wire = Wire(contract, arms.models, max_records)
+    except ValueError as error:
+        raise ModelError("a feature's name in the contract has a quote, a backslash or a control character: rename it.") from error
     return Live(binding, arms, policy, wire, Scorer(arms, policy, wire.names))
 
 

@@ -182,6 +182,13 @@ def test_a_contract_or_policy_that_can_not_be_read_is_not_used(live: LiveModel, 
     assert live.failures == 2
 
 
+def test_a_feature_that_json_can_not_name_plainly_is_told(live: LiveModel, files: dict[str, Path]) -> None:
+    edit(files["contract"], "features:\n\n", "features:\n  'a\"b': {type: number, reason: R}\n\n")
+    live.refresh()
+    assert live.problem is not None and "rename it" in live.problem
+    assert live.current is not None and 'a"b' not in live.current.wire.names
+
+
 def test_another_policy_is_followed(live: LiveModel, files: dict[str, Path]) -> None:
     edit(files["policy"], "threshold: 0.25", "threshold: 0.2")
     live.refresh()

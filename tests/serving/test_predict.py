@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -15,6 +16,8 @@ import polars as pl
 import pytest
 
 from risk_assets.domain.contract import ISSUES
+from risk_assets.domain.policy import Policy
+from risk_assets.domain.scoring import prediction_schema
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from tests.assets.conftest import NEXT
@@ -32,10 +35,11 @@ SAFE = {
 }
 
 
-@pytest.fixture(scope="module")
-def curated(served_book: Path) -> list[dict[str, Any]]:
+@pytest.fixture
+def curated(served_book: Path, policy: Policy) -> list[dict[str, Any]]:
     """The scored date's predictions, of the accounts without issues."""
-    return pl.read_parquet(served_book / "lake" / layout.predictions(NEXT)).filter(pl.col(ISSUES).is_null()).to_dicts()
+    table = pl.read_csv(served_book / "lake" / layout.predictions(NEXT), schema=prediction_schema(policy))
+    return table.filter(pl.col(ISSUES).is_null()).to_dicts()
 
 
 def problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
@@ -124,9 +128,9 @@ def test_a_slow_body_is_408_and_the_connection_ends(serve: Callable[..., Service
     slow = serve(lake, RISK_SERVE_BODY_SECONDS="0.3")
     address = urlparse(slow.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as client:
-        client.sendall(b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"rec')
+        client.sendall(b'POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"rec')
         started = time.monotonic()
-        answer = b"".join(iter(lambda: client.recv(65536), b""))
+        answer = b"".join(iter(partial(client.recv, 65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
     assert 0.2 < time.monotonic() - started < 3
     assert head.startswith(b"HTTP/1.1 408 ")
@@ -159,7 +163,7 @@ def test_a_request_id_is_taken_and_returned(service: Service, records: list[dict
 
 @pytest.mark.parametrize("asked", ["", "two words", "x" * 65, "a/b", 'a"b', "<script>", "\xe4"])
 def test_a_request_id_that_is_none_is_replaced(service: Service, records: list[dict[str, Any]], asked: str) -> None:
-    headers = {"x-request-id": asked.encode("latin-1")}
+    headers = {b"x-request-id": asked.encode("latin-1")}
     answers = [service.client.post("/predict", json={"records": records[:1]}, headers=headers) for _ in range(2)]
     ids = [answer.headers["x-request-id"] for answer in answers]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)

@@ -298,3 +298,4 @@ def break_lake(store: Store) -> None:
 
 def mend_lake(store: Store) -> None:
     folder(store).unlink()
+    folder(store).mkdir()

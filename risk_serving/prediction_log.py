@@ -28,7 +28,7 @@ AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
 WRITER_BYTES = 8
 HOUR_SECONDS = 3600
-RUN_RECORDS = 50
+RUN_SECONDS = 0.001
 PAUSE_SECONDS = 1e-4
 
 
@@ -169,14 +169,13 @@ class PredictionLog:
             ) from error
 
     def _lines(self, collection: str, entries: Sequence[Entry]) -> Iterator[bytes]:
-        records = 0
+        started = time.perf_counter()
         for entry in entries:
             yield self._line(collection, entry, _inputs(entry) if collection == INPUTS else _outputs(entry))
-            records += len(entry.results)
-            if records >= RUN_RECORDS:
+            if time.perf_counter() - started >= RUN_SECONDS:
                 # Who answers requests would else wait for the interpreter, 5 ms at a time.
                 time.sleep(PAUSE_SECONDS)
-                records = 0
+                started = time.perf_counter()
 
     def _line(self, collection: str, entry: Entry, data: bytes) -> bytes:
         event = _Event(

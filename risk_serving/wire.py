@@ -12,8 +12,8 @@ import numpy as np
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract import Contract, Feature
-from risk_assets.domain.features import UNREADABLE, missing_codes, missing_tokens, plain
 from risk_assets.domain.model import Registered
+from risk_assets.domain.rules import UNREADABLE, missing_codes, missing_tokens, plain
 from risk_serving.problems import Offence, Problem
 
 ID = "id"

@@ -14,6 +14,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from risk_assets.definitions import build
 from risk_assets.domain.errors import ContractError, LakeError
 from risk_assets.lake.store import AzureCredential
+from risk_assets.lake.table import polars_access
 from risk_assets.resources import Lakehouse, azure_blob, credential_of
 from risk_assets.settings import Settings, load_settings
 from tests.azurite.server import Azurite
@@ -209,7 +210,7 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     found = credential(settings)
     assert isinstance(found.provider, DefaultAzureCredential)
     assert "skip_signature" not in found.options()
-    reach = settings.open_lake().polars
+    reach = polars_access(settings.open_lake())
     assert reach["credential_provider"] is not None
     assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
 

@@ -6,8 +6,9 @@ import polars as pl
 from risk_assets.assets.failures import log_failure
 from risk_assets.assets.raw import OWNERS
 from risk_assets.domain.arms import Arms
-from risk_assets.domain.scoring import prediction_descriptions, prediction_facts, require_fit
-from risk_assets.domain.scoring import predictions as predict
+from risk_assets.domain.predictions import prediction_descriptions, prediction_facts
+from risk_assets.domain.predictions import predictions as predict
+from risk_assets.domain.scoring import require_fit
 from risk_assets.lake import policies, registry
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store

@@ -3,7 +3,7 @@
 import polars as pl
 
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.scoring import prediction_schema
+from risk_assets.domain.predictions import prediction_schema
 
 TOLERANCE = 1e-12
 ROW = "\x1frow"

@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from risk_assets.domain.boosting import boosting, compile_boosting
 from risk_assets.domain.contract import Contract
+from risk_assets.domain.frames import encode
 from risk_assets.domain.logistic import compile_logistic, logistic
 from risk_assets.domain.metrics import Labels, calibration, calibration_error, calibration_noise
 from risk_assets.domain.model import Calibration
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Floats, Scorecard, encode, referred, scaled, sigmoid
+from risk_assets.domain.scorecard import Floats, Scorecard, referred, scaled, sigmoid
 
 FOLDS = 3
 PARALLEL_FROM = 100_000  # rows

@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 
 from risk_assets.domain.contract import ISSUES
+from risk_assets.domain.frames import encode
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.scorecard import Scorecard, contributions, encode
+from risk_assets.domain.scorecard import Scorecard, contributions
 from risk_assets.domain.scoring import base_points, feature_points, held_against, score
 
 

@@ -1,17 +1,15 @@
 """From a snapshot's text to checked, typed features: one row out for each row in, in order, with what is wrong said."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract, Feature
+from risk_assets.domain.rules import MISSING, UNREADABLE, above, below, id_tokens, missing_codes, missing_tokens, plain
 
 RAGGED = "\x1fragged"
 SEPARATOR = "; "
-UNREADABLE = "unreadable"
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
@@ -77,16 +75,6 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
-    """Return the texts that mean "not known" in a feature's column."""
-    return ("", *contract.missing, *feature.missing)
-
-
-def missing_codes(feature: Feature, contract: Contract) -> list[float]:
-    """Return the numbers that mean "not known" in a feature's column."""
-    return [code for token in missing_tokens(feature, contract) if (code := _as_number(token, contract)) is not None]
-
-
 def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
     values, rules = [pl.col(contract.id).alias(ACCOUNT_ID)], [pl.col(RAGGED), *_id_rules(contract, repeated, strip)]
     for name, feature in contract.features.items():
@@ -100,8 +88,8 @@ def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Exp
 
 def _id_rules(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
     ids = pl.col(contract.id)
-    missing = _is_token(ids.str.strip_chars() if strip else ids, ("", *contract.missing))
-    rule = pl.when(missing).then(_issue(ACCOUNT_ID, "missing"))
+    missing = _is_token(ids.str.strip_chars() if strip else ids, id_tokens(contract))
+    rule = pl.when(missing).then(_issue(ACCOUNT_ID, MISSING))
     return [rule.when(ids.is_in(repeated.implode())).then(_issue(ACCOUNT_ID, "repeated")) if len(repeated) else rule]
 
 
@@ -112,18 +100,18 @@ def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> t
     if codes:
         missing = missing | value.is_in(codes).fill_null(False)
     known = pl.when(value.is_finite() & ~missing).then(value)
-    rules: Any = pl.when(missing).then(_issue(name, "missing") if feature.required else pl.lit(None, dtype=pl.String))
+    rules: Any = pl.when(missing).then(_issue(name, MISSING) if feature.required else pl.lit(None, dtype=pl.String))
     rules = rules.when(~value.is_finite().fill_null(False)).then(_issue(name, UNREADABLE))
     if feature.min is not None:
-        rules = rules.when(value < feature.min).then(_issue(name, f"below {plain(feature.min)}"))
+        rules = rules.when(value < feature.min).then(_issue(name, below(feature.min)))
     if feature.max is not None:
-        rules = rules.when(value > feature.max).then(_issue(name, f"above {plain(feature.max)}"))
+        rules = rules.when(value > feature.max).then(_issue(name, above(feature.max)))
     return known, [rules]
 
 
 def _category(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
     missing = _is_token(text, missing_tokens(feature, contract))
-    return pl.when(~missing).then(text), [pl.when(missing).then(_issue(name, "missing"))] if feature.required else []
+    return pl.when(~missing).then(text), [pl.when(missing).then(_issue(name, MISSING))] if feature.required else []
 
 
 def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
@@ -134,25 +122,12 @@ def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
     return pl.when(~grouped).then(text.str.replace(",", ".", literal=True))
 
 
-def _as_number(token: str, contract: Contract) -> float | None:
-    try:
-        value = float(token.replace(",", ".") if contract.decimal == "," else token)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
     return text.is_in(list(dict.fromkeys(tokens)))
 
 
 def _issue(name: str, rule: str) -> pl.Expr:
     return pl.lit(f"{name}: {rule}")
-
-
-def plain(number: float) -> str:
-    """Return a number in full, without an exponent and without needless zeros."""
-    return np.format_float_positional(number, trim="-")
 
 
 def _description(feature: Feature) -> str:

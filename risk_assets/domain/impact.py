@@ -11,9 +11,9 @@ import polars as pl
 
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.frames import chances
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.scoring import chances
 
 MISSING = "(missing)"
 NEWLY, NO_LONGER = "newly flagged", "no longer flagged"

@@ -7,10 +7,13 @@ import polars as pl
 
 from risk_assets.domain.contract import ACCOUNT_ID
 from risk_assets.domain.errors import LakeError
-from risk_assets.domain.features import SEPARATOR, plain
+from risk_assets.domain.features import SEPARATOR
+from risk_assets.domain.frames import encode
 from risk_assets.domain.policy import Points, Policy
-from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode
-from risk_assets.domain.scoring import feature_points, prediction_descriptions, prediction_schema, score
+from risk_assets.domain.predictions import prediction_descriptions, prediction_schema
+from risk_assets.domain.rules import plain
+from risk_assets.domain.scorecard import Floats, Scorecard, contributions
+from risk_assets.domain.scoring import feature_points, score
 
 SNAPSHOT = "\x1fsnapshot"
 MOST_CHANGES = 3

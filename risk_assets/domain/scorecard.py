@@ -1,15 +1,13 @@
 """An additive model as data: `p = sigmoid(intercept + sum_j f_j(x_j))`, each f_j exact, portable and readable.
 
-A scorecard is scored with numpy, the same way in batch and online; or as a polars expression, where the data lies.
+A scorecard is scored with numpy, the same way in batch and online; `frames` has it over polars' tables.
 """
 
-from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -25,20 +23,11 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
 
     def contribution(self, x: Floats) -> Floats:
         """Return the log-odds that each x adds; NaN means missing."""
-        with np.errstate(over="ignore"):
-            return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
+        return np.where(np.isnan(x), self.missing, self.slope * (x - self.center))
 
     def scaled(self, factor: float) -> "Line":
         """Return the line with all its contributions multiplied."""
         return Line(self.slope * factor, self.center, self.missing * factor)
-
-    def expression(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression of a column's contribution; null means missing."""
-        return (self.slope * (column - self.center)).fill_null(self.missing)
-
-    def encode(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression that makes the model's input of a column."""
-        return column
 
 
 class Steps(msgspec.Struct, frozen=True, tag="steps"):
@@ -57,16 +46,6 @@ class Steps(msgspec.Struct, frozen=True, tag="steps"):
         """Return the steps with all their contributions multiplied."""
         return Steps(self.edges, tuple(weight * factor for weight in self.weights), self.missing * factor)
 
-    def expression(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression of a column's contribution, as a sum of what each edge that is passed adds; null means missing."""
-        rises = zip(self.edges, pairwise(self.weights), strict=True)
-        passed = pl.sum_horizontal(pl.lit(self.weights[0]), *[(column > edge) * (after - before) for edge, (before, after) in rises])
-        return pl.when(column.is_null()).then(self.missing).otherwise(passed)
-
-    def encode(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression that makes the model's input of a column."""
-        return column
-
 
 class Levels(msgspec.Struct, frozen=True, tag="levels"):
     """A category's contribution: a weight for each level, one for missing and one for a level never seen (log-odds)."""
@@ -79,23 +58,12 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
     def contribution(self, x: Floats) -> Floats:
         """Return the log-odds that each level's position adds; NaN means missing, past the last one unseen."""
         weights = np.array([*self.weights, self.unseen, self.missing])
-        return weights[np.nan_to_num(x, nan=len(self.weights) + 1).astype(np.intp)]
+        return weights[np.where(np.isnan(x), len(self.weights) + 1, x).astype(np.intp)]
 
     def scaled(self, factor: float) -> "Levels":
         """Return the levels with all their contributions multiplied."""
         weights = tuple(weight * factor for weight in self.weights)
         return Levels(self.levels, weights, self.missing * factor, self.unseen * factor)
-
-    def expression(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression of a column's contribution; null means missing."""
-        known = column.replace_strict(self.levels, self.weights, default=self.unseen, return_dtype=pl.Float64)
-        return pl.when(column.is_null()).then(self.missing).otherwise(known)
-
-    def encode(self, column: pl.Expr) -> pl.Expr:
-        """Return the expression that turns a column of levels into their positions; null stays null."""
-        positions = range(len(self.levels))
-        known = column.replace_strict(self.levels, positions, default=len(self.levels), return_dtype=pl.Float64)
-        return pl.when(column.is_not_null()).then(known)
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -129,19 +97,13 @@ class Scorecard(msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
 
 
-def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
-    """Return the model's input, shape (rows, features): numbers as they are, levels as positions, NaN for missing."""
-    columns = [term.shape.encode(pl.col(term.feature)).alias(term.feature) for term in card.terms]
-    encoded: Any = features.select(columns).to_numpy(order="fortran")
-    return np.asarray(encoded, dtype=np.float64)
-
-
 def contributions(card: Scorecard, x: Floats) -> Floats:
     """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features).
 
     They are bounded, so that an absurd number in one feature can't meet its opposite in another and leave no number at all.
     """
-    parts = np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
+    with np.errstate(over="ignore"):
+        parts = np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
     return np.clip(parts, -MAX_LOG_ODDS, MAX_LOG_ODDS, out=parts)
 
 
@@ -163,13 +125,6 @@ def log_odds(card: Scorecard, parts: Floats) -> Floats:
     for part in parts:
         total += part
     return total
-
-
-def expression(card: Scorecard) -> pl.Expr:
-    """Return the probability of default as a polars expression over the features' columns; numpy's differs by rounding alone."""
-    parts = (term.shape.expression(pl.col(term.feature)).clip(-MAX_LOG_ODDS, MAX_LOG_ODDS) for term in card.terms)
-    odds = pl.sum_horizontal(pl.lit(card.intercept), *parts)
-    return (1 / (1 + (-odds).exp())).alias("probability")
 
 
 def scaled(card: Scorecard, slope: float, shift: float) -> Scorecard:

@@ -1,20 +1,17 @@
-"""From features to predictions: probability, points, band and reasons, row for row."""
+"""What a model and a policy say of accounts: probability, points, band and reasons, row for row, with numpy alone."""
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
-from risk_assets.domain.arms import CHALLENGER, CHAMPION, Arms
-from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Points, Policy
-from risk_assets.domain.scorecard import Floats, Scorecard, Term, contributions, encode, log_odds, probability
+from risk_assets.domain.scorecard import Floats, Scorecard, Term, contributions, log_odds, probability
 
 HISTOGRAM_BINS = 20
 MAX_POINTS_ODDS = 1e9
@@ -50,11 +47,6 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     )
 
 
-def chances(card: Scorecard, features: pl.DataFrame) -> Floats:
-    """Return the probability of default of each row of features, shape (rows,)."""
-    return probability(card, contributions(card, encode(features, card)))
-
-
 def points(odds: Floats, scale: Points) -> Integers:
     """Return whole points for log-odds of default: higher is safer, `pdo` more points double the odds of good.
 
@@ -81,87 +73,6 @@ def held_against(term: Term, policy: Policy) -> float:
     return term.best if policy.reasons_against == "best" else term.mean
 
 
-def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy: Policy) -> Integers:
-    """Return the terms that raise a predicted-bad account's risk most above what the policy holds them against, in order.
-
-    Ties go to the term that comes first in the contract. A predicted-good account has none.
-    """
-    flagged = np.flatnonzero(bad)
-    against = [held_against(term, policy) for term in card.terms]
-    above = np.subtract(parts[:, flagged].T, against, order="C")
-    found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
-    for rank in range(min(policy.reasons, len(card.terms))):
-        highest = above.argmax(axis=1)
-        value = np.take_along_axis(above, highest[:, None], axis=1)
-        found[flagged, rank] = np.where(value[:, 0] > 0, highest, -1)
-        np.put_along_axis(above, highest[:, None], -np.inf, axis=1)
-    return found
-
-
-def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
-    """Return one prediction for each row of features, in order, by the model that answers for the account.
-
-    Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
-    challenger_probability, issues`. Where there are issues, nothing is predicted. `challenger_probability` is that of a
-    challenger in shadow.
-    """
-    needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
-    wanted = features.select(ACCOUNT_ID, *needed, ISSUES)
-    return wanted.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
-
-
-def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
-    """Return the columns of a predictions table and their polars types."""
-    reasons = {f"reason_{rank}": pl.String for rank in range(1, policy.reasons + 1)}
-    return {
-        ACCOUNT_ID: pl.String,
-        "probability": pl.Float64,
-        "prediction": pl.Int8,
-        "points": pl.Int64,
-        "band": pl.String,
-        **reasons,
-        "arm": pl.String,
-        "model_version": pl.String,
-        "challenger_probability": pl.Float64,
-        ISSUES: pl.String,
-    }
-
-
-def prediction_descriptions(policy: Policy) -> dict[str, str]:
-    """Return what each column of a predictions table is, for people."""
-    reasons = {f"reason_{rank}": f"what raises the risk, number {rank}" for rank in range(1, policy.reasons + 1)}
-    return {
-        ACCOUNT_ID: "the account, in the order of the raw file",
-        "probability": "probability that the account goes bad",
-        "prediction": f"1 (bad) from a probability of {policy.threshold:g} on, else 0",
-        "points": f"score: {policy.points.base:g} at odds of {policy.points.odds:g} to 1, {policy.points.pdo:g} more double the odds",
-        "band": f"from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
-        **reasons,
-        "arm": "who answers for the account: champion or challenger",
-        "model_version": "the version that scored the row",
-        "challenger_probability": "what a challenger in shadow says; empty without one",
-        ISSUES: "why the row was not scored; empty where it was",
-    }
-
-
-def prediction_facts() -> list[pl.Expr]:
-    """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
-    chance, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
-    bins = (chance * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
-    return [
-        pl.len().alias("rows"),
-        chance.count().alias("scored"),
-        pl.col(ISSUES).count().alias("with_issues"),
-        pl.col("prediction").cast(pl.Int64).sum().alias("predicted_bad"),
-        chance.min().alias("min_score"),
-        chance.mean().alias("mean_score"),
-        chance.max().alias("max_score"),
-        (challenged & pl.col("probability").is_not_null()).sum().alias("challenger_scored"),
-        pl.coalesce(pl.when(challenged).then(chance), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
-        *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
-    ]
-
-
 def require_fit(model: Registered, contract: Contract) -> None:
     """Refuse a model whose features the contract no longer gives.
 
@@ -179,40 +90,18 @@ def require_fit(model: Registered, contract: Contract) -> None:
         )
 
 
-def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
-    """Return a batch's predictions: the shares are scored apart, and put back into the file's order."""
-    if arms.share is None or arms.challenger is None:
-        return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
-    challenged = arms.challenged(batch[ACCOUNT_ID])
-    theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
-    parts = [
-        _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
-        _by_model(batch[theirs], arms.challenger, CHALLENGER, None, policy),
-    ]
-    return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
+def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy: Policy) -> Integers:
+    """Return the terms that raise a predicted-bad account's risk most above what the policy holds them against, in order.
 
-
-def _by_model(batch: pl.DataFrame, model: Registered, arm: str, shadow: Registered | None, policy: Policy) -> pl.DataFrame:
-    card = model.scorecard
-    scores = score(card, policy, encode(batch, card))
-    bands = pl.Series(list(policy.bands), dtype=pl.String)
-    texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    beside = pl.Series(chances(shadow.scorecard, batch)) if shadow else pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
-    columns = {
-        "probability": pl.Series(scores.probability),
-        "prediction": pl.Series(scores.prediction).cast(pl.Int8),
-        "points": pl.Series(scores.points),
-        "band": bands.gather(pl.Series(scores.band)),
-        **{f"reason_{rank + 1}": texts.gather(_position(scores.reasons[:, rank])) for rank in range(policy.reasons)},
-        "challenger_probability": beside,
-    }
-    scored = pl.col(ISSUES).is_null()
-    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]])
-    told = {name: pl.when(scored).then(pl.col(name)).alias(name) for name in columns}
-    by = {"arm": pl.lit(arm).alias("arm"), "model_version": pl.lit(model.version).alias("model_version")}
-    return whole.select((told | by).get(name, pl.col(name)) for name in prediction_schema(policy))
-
-
-def _position(reasons: Integers) -> pl.Series:
-    positions = pl.Series(reasons)
-    return positions.set(positions < 0, None)
+    Ties go to the term that comes first in the contract. A predicted-good account has none.
+    """
+    flagged = np.flatnonzero(bad)
+    against = [held_against(term, policy) for term in card.terms]
+    above = np.subtract(parts[:, flagged].T, against, order="C")
+    found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
+    for rank in range(min(policy.reasons, len(card.terms))):
+        highest = above.argmax(axis=1)
+        value = np.take_along_axis(above, highest[:, None], axis=1)
+        found[flagged, rank] = np.where(value[:, 0] > 0, highest, -1)
+        np.put_along_axis(above, highest[:, None], -np.inf, axis=1)
+    return found

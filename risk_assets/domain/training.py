@@ -14,14 +14,15 @@ import polars as pl
 from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, OUTCOME, Contract, Feature
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.estimators import Fitted, fit, wanted
-from risk_assets.domain.features import missing_codes
+from risk_assets.domain.frames import encode
 from risk_assets.domain.metrics import Labels, auc_gain, performance
 from risk_assets.domain.model import Example, Metrics, Origin, Performance, Registered, TrainedModel
 from risk_assets.domain.policy import Policy
 from risk_assets.domain.policy import Training as TrainingPolicy
 from risk_assets.domain.profile import profile
 from risk_assets.domain.promotion import MAX_COMPILED_DIFFERENCE, ROUNDING, gates
-from risk_assets.domain.scorecard import Floats, Scorecard, contributions, encode, probability
+from risk_assets.domain.rules import missing_codes
+from risk_assets.domain.scorecard import Floats, Scorecard, contributions, probability
 from risk_assets.domain.steps import steps
 
 SNAPSHOT = "\x1fsnapshot"

@@ -10,7 +10,7 @@ from risk_assets.domain.contract import ACCOUNT_ID
 from risk_assets.domain.errors import LakeError
 from risk_assets.domain.explanation import Explanation, explain
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.scoring import predictions
+from risk_assets.domain.predictions import predictions
 from risk_assets.lake import bindings, layout, policies, registry
 from risk_assets.lake.store import Store
 from risk_assets.lake.table import Manifest, altered_parts, digest, read_table, readable, require_manifest

@@ -14,7 +14,7 @@ from risk_assets.domain.errors import LakeError, LandingError
 from risk_assets.domain.features import RAGGED
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Manifest, Provenance, changed_parts, commit, find_manifest, require_manifest
+from risk_assets.lake.table import Manifest, Provenance, changed_parts, commit, find_manifest, polars_access, require_manifest
 
 ROW = "\x1frow"
 
@@ -80,7 +80,7 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
     """Return a raw file's columns as text and `RAGGED`: null, or what is wrong with a line's number of fields."""
     manifest = require_manifest(lake, path)
     dialect = dialect_of(manifest)
-    frame = scan_text([lake.uri(part) for part in manifest.parts], dialect, **lake.polars)
+    frame = scan_text([lake.uri(part) for part in manifest.parts], dialect, **polars_access(lake))
     if not manifest.facts["short_lines"] and not manifest.facts["long_lines"]:
         return frame.with_columns(pl.lit(None, dtype=pl.String).alias(RAGGED))
     short, long = _ragged_rows(lake, manifest, dialect)

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 import obstore
-import polars as pl
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, LocalStore
 
@@ -76,12 +75,13 @@ class _Hashed:
 class Store:
     """Objects by path, relative to the store's root.
 
-    `url` is the root as a person writes it. Raises `LakeError`, with what to do, when storage can't be reached.
+    `url` is the root as a person writes it, `credential` how it is reached on Azure. Raises `LakeError`, with what to do, when
+    storage can't be reached.
     """
 
     url: str
     _objects: AzureStore | LocalStore
-    _credential: AzureCredential | None = None
+    credential: AzureCredential | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -167,16 +167,6 @@ class Store:
     def uri(self, path: str) -> str:
         """Return an object's address, for people and for polars."""
         return str(self.folder / path) if self.folder else f"{self.url.rstrip('/')}/{path}"
-
-    @property
-    def polars(self) -> dict[str, Any]:
-        """The arguments with which polars reaches the store."""
-        if self._credential is None:
-            return {}
-        http: dict[str, Any] = {"allow_http": "true"} if self._credential.plain_http else {}
-        provider = self._credential.provider and pl.CredentialProviderAzure(credential=self._credential.provider)
-        options = {**self._credential.options(), **http, "max_retries": RETRIES}
-        return {"storage_options": options, "credential_provider": provider}
 
     @contextmanager
     def table_target(self, path: str) -> Iterator["TableTarget"]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from risk_assets.domain.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.store import Store, utc_now
+from risk_assets.lake.store import RETRIES, Store, utc_now
 
 NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {
@@ -136,8 +136,18 @@ def read_table(store: Store, path: str) -> pl.LazyFrame:
     """Return a committed table; raises `LakeError` when it is missing or not what its manifest says."""
     require_manifest(store, path)
     scan = pl.scan_parquet if path.endswith(".parquet") else _scan_csv
-    with_store = store.polars
-    return scan(store.uri(path), **with_store)
+    return scan(store.uri(path), **polars_access(store))
+
+
+def polars_access(store: Store) -> dict[str, Any]:
+    """Return the arguments with which polars reaches a store."""
+    credential = store.credential
+    if credential is None:
+        return {}
+    http: dict[str, Any] = {"allow_http": "true"} if credential.plain_http else {}
+    provider = credential.provider and pl.CredentialProviderAzure(credential=credential.provider)
+    options = {**credential.options(), **http, "max_retries": RETRIES}
+    return {"storage_options": options, "credential_provider": provider}
 
 
 def find_manifest(store: Store, path: str) -> Manifest | None:

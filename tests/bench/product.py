@@ -10,7 +10,8 @@ from pathlib import Path
 
 from risk_assets.domain.arms import Arms
 from risk_assets.domain.features import checked, feature_facts, repeated_ids
-from risk_assets.domain.scoring import prediction_facts, predictions, require_fit
+from risk_assets.domain.predictions import prediction_facts, predictions
+from risk_assets.domain.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
 from risk_assets.lake.table import Table, read_table, write_table
 from risk_assets.resources import Lakehouse

@@ -13,11 +13,12 @@ from sklearn.model_selection import StratifiedKFold
 from risk_assets.domain.contract import OUTCOME, Contract
 from risk_assets.domain.estimators import ESTIMATORS, fit
 from risk_assets.domain.features import checked, repeated_ids
+from risk_assets.domain.frames import encode
 from risk_assets.domain.inference import infer
 from risk_assets.domain.metrics import calibration, calibration_error
 from risk_assets.domain.outcomes import labels
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Line, contributions, encode, probability
+from risk_assets.domain.scorecard import Line, contributions, probability
 from risk_assets.domain.training import labelled
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source

@@ -14,8 +14,8 @@ import pandas as pd
 import polars as pl
 
 from risk_assets.domain.estimators import ESTIMATORS
-from risk_assets.domain.scorecard import Scorecard, expression
-from risk_assets.domain.scoring import chances
+from risk_assets.domain.frames import chances, expression
+from risk_assets.domain.scorecard import Scorecard
 from risk_assets.lake import registry
 from tests.bench.measure import table
 from tests.bench.prepare import CATEGORIES, NUMBERS, chunks

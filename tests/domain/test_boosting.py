@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from risk_assets.domain.boosting import boosting, compile_boosting
 from risk_assets.domain.contract import Contract
+from risk_assets.domain.frames import encode
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Levels, Scorecard, Steps, contributions, encode, log_odds, probability
+from risk_assets.domain.scorecard import Levels, Scorecard, Steps, contributions, log_odds, probability
 
 ROWS = 400
 RANDOM = np.random.default_rng(11)

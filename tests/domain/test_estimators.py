@@ -18,10 +18,11 @@ from risk_assets.domain import estimators
 from risk_assets.domain.boosting import boosting
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.estimators import Fitted, fit, wanted
+from risk_assets.domain.frames import encode
 from risk_assets.domain.logistic import logistic
 from risk_assets.domain.model import Calibration
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Line, Scorecard, contributions, encode, probability
+from risk_assets.domain.scorecard import Line, Scorecard, contributions, probability
 
 CONTRACT = Contract.model_validate(
     {

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from risk_assets.domain.contract import Contract
+from risk_assets.domain.frames import encode
 from risk_assets.domain.logistic import compile_logistic, logistic
 from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Levels, Line, Scorecard, contributions, encode, probability, referred
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, contributions, probability, referred
 
 ROWS = 80
 RANDOM = np.random.default_rng(11)

@@ -12,9 +12,9 @@ from risk_assets.domain.arms import Arms
 from risk_assets.domain.errors import LakeError
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Policy
+from risk_assets.domain.predictions import prediction_schema, predictions
 from risk_assets.domain.review import SNAPSHOT, harmless, review_descriptions, review_facts, review_list, review_schema, riskiest
 from risk_assets.domain.scorecard import Levels, Line, Scorecard, Steps, Term
-from risk_assets.domain.scoring import prediction_schema, predictions
 
 # On the scale of 600 points at 50 to 1, with 20 points to double, log-odds of ln 2 cost 20 points.
 TWENTY_POINTS = math.log(2)

@@ -10,20 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.scorecard import (
-    Levels,
-    Line,
-    Scorecard,
-    Steps,
-    Term,
-    contributions,
-    encode,
-    expression,
-    log_odds,
-    probability,
-    referred,
-    scaled,
-)
+from risk_assets.domain.frames import encode, expression
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, Steps, Term, contributions, log_odds, probability, referred, scaled
 
 NAN = math.nan
 AGE = Term("age", Line(slope=-0.05, center=40.0, missing=0.3), 0.01, -0.9, "Age")

@@ -15,20 +15,12 @@ from hypothesis import strategies as st
 from risk_assets.domain.arms import Arms
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.frames import encode
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Points, Policy
-from risk_assets.domain.scorecard import Levels, Line, Scorecard, Term, contributions, encode, probability
-from risk_assets.domain.scoring import (
-    HISTOGRAM_BINS,
-    Scores,
-    points,
-    prediction_descriptions,
-    prediction_facts,
-    prediction_schema,
-    predictions,
-    require_fit,
-    score,
-)
+from risk_assets.domain.predictions import prediction_descriptions, prediction_facts, prediction_schema, predictions
+from risk_assets.domain.scorecard import Levels, Line, Scorecard, Term, contributions, probability
+from risk_assets.domain.scoring import HISTOGRAM_BINS, Scores, points, require_fit, score
 
 NAN = math.nan
 

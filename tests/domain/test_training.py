@@ -17,9 +17,10 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from risk_assets.domain import estimators
 from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
+from risk_assets.domain.frames import encode
 from risk_assets.domain.model import Example, Registered, Step, TrainedModel
 from risk_assets.domain.policy import Policy, Training
-from risk_assets.domain.scorecard import Line, Scorecard, Steps, Term, contributions, encode, probability
+from risk_assets.domain.scorecard import Line, Scorecard, Steps, Term, contributions, probability
 from risk_assets.domain.training import SNAPSHOT, against_direction, chosen, holdout, labelled, train
 
 DATES = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05")

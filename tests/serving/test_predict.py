@@ -17,7 +17,7 @@ import pytest
 
 from risk_assets.domain.contract import ISSUES
 from risk_assets.domain.policy import Policy
-from risk_assets.domain.scoring import prediction_schema
+from risk_assets.domain.predictions import prediction_schema
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from tests.assets.conftest import NEXT

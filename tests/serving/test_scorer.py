@@ -17,8 +17,8 @@ from risk_assets.domain.contract import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.features import RAGGED, SEPARATOR, checked
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Policy
+from risk_assets.domain.predictions import predictions
 from risk_assets.domain.scorecard import Levels, Line, Scorecard, Steps, Term
-from risk_assets.domain.scoring import predictions
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
 from risk_serving.live_model import Live, build

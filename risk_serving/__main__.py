@@ -4,6 +4,7 @@ import argparse
 import ipaddress
 import logging
 import os
+import signal
 import sys
 import tempfile
 
@@ -45,6 +46,8 @@ def app() -> object:
 
 
 def _run(asked: argparse.Namespace) -> None:
+    # uvicorn stops by itself at the signal and then raises it again: a stop that was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     uvicorn.run(
         "risk_serving.__main__:app",
         factory=True,

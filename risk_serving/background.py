@@ -1,5 +1,6 @@
 """What is written off the request's path: gathered in a bounded buffer, handed over by a thread of its own, tried again."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -7,6 +8,8 @@ from typing import Generic, TypeVar
 from risk_assets.domain.errors import RiskError
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Background(Generic[T]):
@@ -21,14 +24,17 @@ class Background(Generic[T]):
     ----------
     sink
         Takes all that has gathered.
+    what
+        What is handed over, for people: the first refusal of several is told in the log.
     limit
-        The weight of what may wait.
+        The weight of what may wait. A thing that weighs more is taken where nothing else waits.
     seconds
         How long things gather, unless half of the limit is reached before; after a failure, how long to the next try.
     """
 
-    def __init__(self, sink: Callable[[Sequence[T]], None], limit: int, seconds: float) -> None:
+    def __init__(self, sink: Callable[[Sequence[T]], None], what: str, limit: int, seconds: float) -> None:
         self._sink = sink
+        self._what = what
         self._limit = limit
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -71,8 +77,8 @@ class Background(Generic[T]):
     def offer(self, item: T, weight: int = 1) -> bool:
         """Take an item to be handed over, without waiting; return False, and count it as dropped, when there is no room."""
         with self._lock:
-            weighs = self._weight + weight
-            if weighs + self._batch_weight > self._limit or self._stop.is_set():
+            weighs, waits = self._weight + weight, self._weight + self._batch_weight
+            if (waits and waits + weight > self._limit) or self._stop.is_set():
                 self._dropped += weight
                 return False
             self._weight = weighs
@@ -112,18 +118,22 @@ class Background(Generic[T]):
         try:
             self._sink(self._batch)
         except (RiskError, OSError) as error:
-            self._failures += 1
-            self._problem = str(error)
+            self._failed(str(error))
             return False
         except Exception as error:  # noqa: BLE001 - a batch that can't be handed over at all must not end the thread
-            self._failures += 1
-            self._problem = f"{type(error).__name__} in what hands it over"
+            self._failed(f"{type(error).__name__} in what hands it over")
             self._give_up_batch()
             return True
         with self._lock:
             self._batch, self._batch_weight = [], 0
         self._problem = None
         return True
+
+    def _failed(self, problem: str) -> None:
+        self._failures += 1
+        if self._problem is None:
+            logger.warning("%s can't be written: %s", self._what, problem)
+        self._problem = problem
 
     def _give_up(self) -> None:
         """Count what the sink did not take to the end."""

@@ -9,7 +9,8 @@ from fastapi.openapi.utils import get_openapi
 
 from risk_serving import problems
 from risk_serving.live_model import Live, LiveModel
-from risk_serving.wire import Value, answer_schema, request_schema
+from risk_serving.records import Value
+from risk_serving.wire import answer_schema, request_schema
 
 ASSETS = ("fastapi_offline", "static")
 POLICY = {"content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"}

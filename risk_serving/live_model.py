@@ -60,7 +60,7 @@ def build(binding: Binding, arms: Arms, contract: Contract, policy: Policy, max_
         wire = Wire(contract, arms.models, max_records)
     except ValueError as error:
         raise ModelError("a feature's name in the contract has a quote, a backslash or a control character: rename it.") from error
-    return Live(binding, arms, policy, wire, Scorer(arms, policy, wire.names))
+    return Live(binding, arms, policy, wire, Scorer(arms, policy, contract))
 
 
 class LiveModel:

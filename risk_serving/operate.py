@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse
 
-from risk_assets.domain.errors import ModelError, RiskError
+from risk_assets.domain.errors import MissingModelError, RiskError
 from risk_assets.lake import registry
 from risk_serving.live_model import Live, LiveModel
 from risk_serving.prediction_log import PredictionLog
@@ -69,10 +69,10 @@ def _binding(live: Live) -> dict[str, Any]:
 def _version(live: LiveModel, name: str) -> registry.ModelVersion:
     try:
         return registry.read_version(live.store, name)
-    except ModelError as error:
+    except MissingModelError as error:
         raise Problem(HTTPStatus.NOT_FOUND, "no-such-version", str(error)) from None
     except RiskError as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "lake-unreachable", str(error), headers=((b"retry-after", b"5"),)) from None
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", str(error), headers=((b"retry-after", b"5"),)) from None
 
 
 def _told(found: registry.ModelVersion) -> dict[str, Any]:

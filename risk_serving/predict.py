@@ -11,10 +11,11 @@ from risk_serving.gate import Seen
 from risk_serving.live_model import Live, LiveModel
 from risk_serving.prediction_log import Entry, PredictionLog
 from risk_serving.problems import Problem
+from risk_serving.records import Records
 from risk_serving.scorer import Scored
 from risk_serving.settings import ServingSettings
 from risk_serving.telemetry import Telemetry
-from risk_serving.wire import Answer, Records
+from risk_serving.wire import Answer
 
 JSON = b"application/json"
 _encoder = msgspec.json.Encoder()

@@ -99,7 +99,7 @@ class PredictionLog:
         self._store = store
         self._source = source
         self._below = int(share * 2 ** (8 * BUCKET_BYTES))
-        self._background = Background(self._write, records, seconds)
+        self._background = Background(self._write, "the prediction log", records, seconds)
         self._writer = secrets.token_hex(WRITER_BYTES)
         self._batches = 0
 

@@ -12,6 +12,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from risk_assets.domain.arms import CHALLENGER, CHAMPION
 from risk_assets.domain.scoring import HISTOGRAM_BINS
 from risk_serving.background import Background
 from risk_serving.wire import Result
@@ -42,12 +43,16 @@ class Line(msgspec.Struct, omit_defaults=True):
     problem: str | None = None
 
 
-class Dropping(Protocol):
-    """What counts the things that it could not keep."""
+class Log(Protocol):
+    """What counts the things that it could not keep, and the tries that failed."""
 
     @property
     def dropped(self) -> int:
-        """How many there are."""
+        """How many things it did not keep."""
+
+    @property
+    def failures(self) -> int:
+        """How often it could not write."""
 
 
 class Telemetry:
@@ -76,8 +81,9 @@ class Telemetry:
         )
         self._stale = Gauge("risk_serving_stale", "1 while the live version can't be loaded.", registry=own, multiprocess_mode="livemax")
         self._failures = Counter("risk_serving_reload_failures", "Looks for the live version that failed.", registry=own)
+        self._log_failures = Counter("risk_serving_log_failures", "Tries to write the prediction log that failed.", registry=own)
         self._dropped = Counter("risk_serving_dropped", "What was not kept because a buffer was full.", ["what"], registry=own)
-        self._lines: Background[Line] = Background(_write, LINES, LINE_SECONDS)
+        self._lines: Background[Line] = Background(_write, "request lines", LINES, LINE_SECONDS)
         self._told: Count[str] = Count()
 
     def start(self) -> None:
@@ -100,17 +106,23 @@ class Telemetry:
 
     def scored(self, results: Sequence[Result]) -> None:
         """Count the probabilities of a request's results."""
-        last = HISTOGRAM_BINS - 1
-        bins = Count((result.model_version, result.arm, min(int(result.probability * HISTOGRAM_BINS), last)) for result in results)
-        for (version, arm, place), records in bins.items():
-            self._scores.labels(version, arm, f"{place / HISTOGRAM_BINS:.2f}").inc(records)
+        for arm in (CHAMPION, CHALLENGER):
+            theirs = [result for result in results if result.arm == arm]
+            bins = [0] * (HISTOGRAM_BINS + 1)
+            for result in theirs:
+                bins[int(result.probability * HISTOGRAM_BINS)] += 1
+            certain = bins.pop()
+            bins[-1] += certain
+            for place in (place for place, records in enumerate(bins) if records):
+                self._scores.labels(theirs[0].model_version, arm, f"{place / HISTOGRAM_BINS:.2f}").inc(bins[place])
 
-    def live(self, age: float | None, stale: bool, failures: int, predictions: Dropping) -> None:
+    def live(self, age: float | None, stale: bool, failures: int, predictions: Log) -> None:
         """Tell how the live version stands, and what was dropped."""
         if age is not None:
             self._age.set(age)
         self._stale.set(stale)
         self._up_to(self._failures, "failures", failures)
+        self._up_to(self._log_failures, "log_failures", predictions.failures)
         self._up_to(self._dropped.labels("predictions"), "predictions", predictions.dropped)
         self._up_to(self._dropped.labels("log_lines"), "log_lines", self._lines.dropped)
 

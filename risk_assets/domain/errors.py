@@ -22,3 +22,7 @@ class LakeError(RiskError):
 
 class ModelError(RiskError):
     """Training that can't be done, a version that can't be used, or no version that is live."""
+
+
+class MissingModelError(ModelError):
+    """A model that is not in the lake."""

@@ -102,8 +102,10 @@ def contributions(card: Scorecard, x: Floats) -> Floats:
 
     They are bounded, so that an absurd number in one feature can't meet its opposite in another and leave no number at all.
     """
+    parts = np.empty((len(card.terms), len(x)))
     with np.errstate(over="ignore"):
-        parts = np.stack([term.shape.contribution(x[:, position]) for position, term in enumerate(card.terms)])
+        for position, term in enumerate(card.terms):
+            parts[position] = term.shape.contribution(x[:, position])
     return np.clip(parts, -MAX_LOG_ODDS, MAX_LOG_ODDS, out=parts)
 
 

@@ -11,7 +11,7 @@ from risk_assets.domain.contract import Contract
 from risk_assets.domain.errors import ModelError
 from risk_assets.domain.model import Registered
 from risk_assets.domain.policy import Points, Policy
-from risk_assets.domain.scorecard import Floats, Scorecard, Term, contributions, log_odds, probability
+from risk_assets.domain.scorecard import Floats, Scorecard, Term, contributions, log_odds, sigmoid
 
 HISTOGRAM_BINS = 20
 MAX_POINTS_ODDS = 1e9
@@ -36,12 +36,13 @@ class Scores:
 def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     """Return the scores of inputs of shape (rows, features)."""
     parts = contributions(card, x)
-    chance = probability(card, parts)
+    odds = log_odds(card, parts)
+    chance = sigmoid(odds)
     bad = chance >= policy.threshold
     return Scores(
         probability=chance,
         prediction=bad,
-        points=points(log_odds(card, parts), policy.points),
+        points=points(odds, policy.points),
         band=np.searchsorted(list(policy.bands.values()), chance).astype(np.int64),
         reasons=_reasons(card, parts, bad, policy),
     )
@@ -99,9 +100,9 @@ def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy:
     against = [held_against(term, policy) for term in card.terms]
     above = np.subtract(parts[:, flagged].T, against, order="C")
     found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
+    rows = np.arange(len(flagged))
     for rank in range(min(policy.reasons, len(card.terms))):
         highest = above.argmax(axis=1)
-        value = np.take_along_axis(above, highest[:, None], axis=1)
-        found[flagged, rank] = np.where(value[:, 0] > 0, highest, -1)
-        np.put_along_axis(above, highest[:, None], -np.inf, axis=1)
+        found[flagged, rank] = np.where(above[rows, highest] > 0, highest, -1)
+        above[rows, highest] = -np.inf
     return found

@@ -10,7 +10,7 @@ import msgspec
 
 from risk_assets.domain.arms import Arms
 from risk_assets.domain.binding import Binding, Change
-from risk_assets.domain.errors import LakeError, ModelError
+from risk_assets.domain.errors import LakeError, MissingModelError, ModelError
 from risk_assets.domain.model import Example, Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
 from risk_assets.domain.scorecard import Scorecard
 from risk_assets.lake import bindings, layout
@@ -216,7 +216,7 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
 def _folder(name: str) -> str:
     folder = f"registry/{name}"
     if not _VERSION.fullmatch(folder):
-        raise ModelError(f"{name} is no version: they are named model_v001, model_v002 and so on. {_ADVICE}")
+        raise MissingModelError(f"{name} is no version: they are named model_v001, model_v002 and so on. {_ADVICE}")
     return folder
 
 
@@ -247,7 +247,7 @@ def _version(store: Store, folder: str) -> ModelVersion:
 def _metadata(store: Store, folder: str, advice: str) -> Metadata:
     content = store.find(f"{folder}/{layout.METADATA}")
     if content is None:
-        raise ModelError(f"{folder} is not in the lake, or not whole. {advice}")
+        raise MissingModelError(f"{folder} is not in the lake, or not whole. {advice}")
     return _decode(content, Metadata, folder)
 
 

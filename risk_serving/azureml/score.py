@@ -31,8 +31,9 @@ from risk_assets.domain.policy import Policy
 from risk_assets.domain.scorecard import Scorecard
 from risk_assets.domain.single import scorer
 from risk_serving.problems import MEDIA_TYPE, Problem
+from risk_serving.records import Records
 from risk_serving.scorer import Scorer
-from risk_serving.wire import Answer, Records, Result, Wire
+from risk_serving.wire import Answer, Result, Wire
 
 JSON = "application/json"
 AGREEMENT = 1e-9
@@ -112,7 +113,7 @@ def load(models: Path, code: Path, max_records: int) -> Serving:
     wire = Wire(contract, arms.models, max_records)
     arm = None if arms.champion.version == binding.champion else CHALLENGER
     shadow = arms.shadow.version if arms.shadow else None
-    return Serving(binding.champion, arm, wire, Scorer(arms, policy, wire.names), shadow, Collecting())
+    return Serving(binding.champion, arm, wire, Scorer(arms, policy, contract), shadow, Collecting())
 
 
 def _body(request: AMLRequest) -> bytes:

@@ -46,7 +46,7 @@ def sink() -> Iterator[Sink]:
 
 
 def started(sink: Sink, limit: int = 100, seconds: float = SECONDS) -> Background[int]:
-    background = Background(sink, limit, seconds)
+    background = Background(sink, "the log", limit, seconds)
     background.start()
     return background
 
@@ -95,9 +95,39 @@ def test_a_full_buffer_drops_counts_and_never_waits(sink: Sink) -> None:
 
 def test_what_still_fits_is_taken_after_something_heavy_was_dropped(sink: Sink) -> None:
     background = started(sink, limit=10, seconds=NEVER)
-    assert [background.offer(1, weight=11), background.offer(2, weight=3)] == [False, True]
+    assert [background.offer(item, weight=weight) for item, weight in ((1, 2), (2, 11), (3, 2))] == [True, False, True]
     background.close(PATIENCE)
-    assert (sink.items, background.dropped) == ([2], 11)
+    assert (sink.items, background.dropped) == ([1, 3], 11)
+
+
+def test_what_is_heavier_than_the_limit_is_taken_where_nothing_else_waits(sink: Sink) -> None:
+    sink.open.clear()
+    background = started(sink, limit=10, seconds=NEVER)
+    assert background.offer(1, weight=11)
+    assert sink.entered.wait(PATIENCE)
+    assert [background.offer(2, weight=11), background.pending] == [False, 11]
+    sink.open.set()
+    assert soon(lambda: background.pending == 0)
+    assert background.offer(3, weight=11)
+    background.close(PATIENCE)
+    assert (sink.items, background.dropped) == ([1, 3], 11)
+
+
+def test_the_first_refusal_of_several_is_told_in_the_log(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
+    sink.error = LakeError("storage can't be reached")
+    background = started(sink)
+    background.offer(1)
+    assert soon(lambda: background.failures >= 3)
+    sink.error = None
+    assert soon(lambda: sink.items == [1])
+    sink.error = OSError("disk is full")
+    background.offer(2)
+    assert soon(lambda: background.failures >= 5 and background.problem == "disk is full")
+    background.close(PATIENCE)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the log can't be written: storage can't be reached",
+        "the log can't be written: disk is full",
+    ]
 
 
 @pytest.mark.parametrize("error", [LakeError("storage can't be reached"), OSError("disk is full")])

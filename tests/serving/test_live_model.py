@@ -186,7 +186,7 @@ def test_a_feature_that_json_can_not_name_plainly_is_told(live: LiveModel, files
     edit(files["contract"], "features:\n\n", "features:\n  'a\"b': {type: number, reason: R}\n\n")
     live.refresh()
     assert live.problem is not None and "rename it" in live.problem
-    assert live.current is not None and 'a"b' not in live.current.wire.names
+    assert live.current is not None and 'a"b' not in [field.name for field in live.current.wire.fields]
 
 
 def test_another_policy_is_followed(live: LiveModel, files: dict[str, Path]) -> None:
@@ -256,6 +256,15 @@ def test_a_version_that_is_not_there_is_a_404_problem(service: Service, name: st
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == 404
+
+
+def test_a_damaged_version_is_told_apart_from_one_that_is_not_there(serve: Callable[..., Service], lake: Store) -> None:
+    lake.put(f"registry/{SCORECARD}/{layout.METRICS}", b"{}")
+    service = serve(lake)
+    answer = service.client.get(f"/models/{SCORECARD}")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert f"registry/{SCORECARD}/{layout.METRICS} is not the file that was registered" in answer.json()["detail"]
+    assert service.client.get(f"/models/{LOGISTIC}").status_code == 200
 
 
 @pytest.fixture(scope="module")

@@ -219,6 +219,19 @@ def test_records_without_an_id_go_to_the_champion(
         assert {result["id"] for result in results} == {None}
 
 
+@pytest.mark.parametrize("name", ["", " \t", "NA", " null\u2003"])
+def test_an_id_that_names_no_account_in_a_snapshot_names_none_here(
+    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy, name: str
+) -> None:
+    live = _live(contract, Arms(*both, 1 - 1e-9, "spring"), policy)
+    for size in (1, 40):
+        asked = [{**record, "id": name} for record in records[:size]]
+        results = json.loads(answer(live, json.dumps({"records": asked}).encode()).content)["results"]
+        assert {(result["arm"], result["id"]) for result in results} == {("champion", name)}
+    (named,) = json.loads(answer(live, json.dumps({"records": records[:1]}).encode()).content)["results"]
+    assert named["arm"] == "challenger"
+
+
 def test_a_share_s_requests_may_hold_accounts_of_one_arm_alone(
     both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy
 ) -> None:

@@ -22,6 +22,8 @@ from starlette.routing import Route
 from risk_assets.lake.store import Store
 from risk_serving.app import create_app
 from risk_serving.settings import ServingSettings
+from risk_serving.telemetry import Telemetry
+from risk_serving.wire import Result
 from tests.conftest import ROOT
 from tests.serving.conftest import LOGISTIC, Service, token_entry
 
@@ -77,10 +79,31 @@ def test_metrics_tell_how_the_live_version_stands(service: Service) -> None:
         assert service.metric("risk_serving_dropped_total", what=what) == 0
 
 
-def test_predictions_that_could_not_be_kept_are_counted(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
-    service = serve(served_book / "lake", RISK_SERVE_LOG_RECORDS="10", RISK_SERVE_LOG_SECONDS="30")
-    service.scored(records[:11])
-    service.until(lambda: service.metric("risk_serving_dropped_total", what="predictions") == 11)
+def test_predictions_that_could_not_be_kept_are_counted_and_so_are_tries(
+    serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
+) -> None:
+    service = serve(lake, RISK_SERVE_LOG_RECORDS="10", RISK_SERVE_LOG_SECONDS="0.1")
+    service.scored(records[:1])
+    (tmp_path / "lake").rename(tmp_path / "away")
+    service.scored(records[:8])
+    service.until(lambda: service.metric("risk_serving_log_failures_total") >= 2)
+    service.scored(records[:8])
+    service.until(lambda: service.metric("risk_serving_dropped_total", what="predictions") == 8)
+
+
+def test_scores_fall_into_their_bins_from_impossible_to_certain() -> None:
+    telemetry = Telemetry()
+    chances = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
+    telemetry.scored([Result(None, 0, chance, 0, "A", (), "champion", LOGISTIC) for chance in chances])
+    telemetry.scored([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
+    found = [
+        (sample.labels["version"], sample.labels["arm"], sample.labels["bin"], sample.value)
+        for family in text_string_to_metric_families(telemetry.page().decode())
+        for sample in family.samples
+        if sample.name == "risk_serving_scores_total"
+    ]
+    champion = [(LOGISTIC, "champion", low, count) for low, count in (("0.00", 2), ("0.05", 1), ("0.90", 1), ("0.95", 4))]
+    assert sorted(found) == [*champion, ("model_v002", "challenger", "0.95", 1)]
 
 
 def test_each_request_is_one_line_and_no_line_holds_a_value(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
@@ -176,6 +199,8 @@ import httpx
 from risk_assets.settings import load_settings
 from risk_serving.app import create_app
 from risk_serving.settings import ServingSettings
+from risk_serving.telemetry import Telemetry
+from risk_serving.wire import Result
 
 async def main():
     app = create_app(load_settings(ServingSettings))

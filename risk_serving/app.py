@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -22,6 +23,8 @@ from risk_serving.telemetry import Telemetry
 from risk_serving.tracing import open_tracing
 
 CLOSE_SECONDS = 10.0
+# FastAPI would else tell a configured OpenTelemetry of every request, with messages of exceptions: `tracing` tells what may be told.
+NONE_OF_ITS_OWN: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
@@ -47,7 +50,15 @@ def create_app(settings: ServingSettings) -> FastAPI:
         await asyncio.to_thread(telemetry.close)
         await asyncio.to_thread(tracing.close)
 
-    app = FastAPI(title="Credit-risk scoring", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="Credit-risk scoring",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        telemetry=NONE_OF_ITS_OWN,
+    )
     app.include_router(operate.routes(live, telemetry))
     for path in ("/predict", "/score"):
         app.router.routes.append(Route(path, predict, methods=["POST"]))

@@ -6,18 +6,20 @@ The two lines of a request share its `correlationid`, and a record is at the sam
 ("Store collected data in Blob Storage").
 """
 
+import random
 import secrets
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
+from typing import TypeAlias
 
 import msgspec
 from obstore.exceptions import BaseError
 
 from risk_assets.domain.arms import BUCKET_BYTES, bucket
-from risk_assets.domain.errors import LakeError, RiskError
+from risk_assets.domain.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.background import Background
@@ -28,8 +30,8 @@ AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
 WRITER_BYTES = 8
 HOUR_SECONDS = 3600
-RUN_SECONDS = 0.001
-PAUSE_SECONDS = 1e-4
+
+Pieces: TypeAlias = tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +50,6 @@ class Entry:
     shadow_version: str | None
 
 
-class _Event(msgspec.Struct):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    datacontenttype: str
-    time: str
-    data: msgspec.Raw
-    contentrange: str
-    correlationid: str
-    xrequestid: str
-    modelversion: str
-    collectdatatype: str
-    agent: str
-
-
 class _Request(msgspec.Struct):
     records: msgspec.Raw
 
@@ -78,8 +64,20 @@ class _Output(msgspec.Struct, gc=False):
     challenger_version: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """An entry as it is written: its hour since 1970, and what its lines in the two collections are put together of."""
+
+    hour: int
+    inputs: Pieces
+    outputs: Pieces
+
+
 class PredictionLog:
     """Writes entries to the lake in the background, a file of each hour and collection at a time.
+
+    An entry is put into words when it is offered, while what it tells of is at hand: kept as it was until it is written, it
+    would be in the way of the requests that come meanwhile.
 
     Parameters
     ----------
@@ -90,14 +88,14 @@ class PredictionLog:
     share
         The share of the requests that are logged, in [0, 1]. Whether one is, whole, follows from its id alone.
     records
-        How many records may wait to be written, at some 3 KB of memory each; what is more is dropped and counted.
+        How many records may wait to be written, at some 1 KB of memory each; what is more is dropped and counted.
     seconds
         How long entries gather before they are written.
     """
 
     def __init__(self, store: Store, source: str, share: float, records: int, seconds: float) -> None:
         self._store = store
-        self._source = source
+        self._heads = {collection: _head(source, collection) for collection in (INPUTS, OUTPUTS)}
         self._below = int(share * 2 ** (8 * BUCKET_BYTES))
         self._background = Background(self._write, "the prediction log", records, seconds)
         self._writer = secrets.token_hex(WRITER_BYTES)
@@ -130,30 +128,26 @@ class PredictionLog:
     def offer(self, entry: Entry) -> None:
         """Log an entry, if its request is one of the share and there is room for it; never waits."""
         if int.from_bytes(bucket(b"", entry.request_id)) < self._below:
-            self._background.offer(entry, len(entry.results))
+            self._background.offer(self._lines(entry), len(entry.results))
 
     def close(self, timeout: float) -> None:
         """Write what waits and stop, within `timeout` seconds."""
         self._background.close(timeout)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
-        """Write a batch; where storage refused it before, what is already there is left: it is of the same entries."""
-        number = self._batches
-        self._batches += 1
-        try:
-            self._write_files(entries, number)
-        except (RiskError, OSError):
-            # The batch comes again, and must find its own files; one that fails otherwise does not, and must leave none to the next.
-            self._batches = number
-            raise
+    def _lines(self, entry: Entry) -> _Lines:
+        inputs, outputs, told = _inputs(entry.body), _outputs(entry), _told(entry)
+        hour = int(entry.at // HOUR_SECONDS)
+        return _Lines(hour, (self._heads[INPUTS], inputs, _tail(inputs, told)), (self._heads[OUTPUTS], outputs, _tail(outputs, told)))
 
-    def _write_files(self, entries: Sequence[Entry], number: int) -> None:
+    def _write(self, entries: Sequence[_Lines]) -> None:
+        """Write a batch; where storage refused it before, what is already there is left: it is of the same entries."""
         for hour, part in groupby(sorted(entries, key=_hour), key=_hour):
             there, start = tuple(part), time.gmtime(hour * HOUR_SECONDS)
-            for collection in (INPUTS, OUTPUTS):
-                date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
-                path = layout.online_log(date, collection, clock, self._writer, number)
-                self._create(path, b"".join(self._lines(collection, there)))
+            date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
+            for collection, lines in ((INPUTS, (each.inputs for each in there)), (OUTPUTS, (each.outputs for each in there))):
+                path = layout.online_log(date, collection, clock, self._writer, self._batches)
+                self._create(path, b"".join(chain.from_iterable(lines)))
+        self._batches += 1
 
     def _create(self, path: str, content: bytes) -> None:
         folder = self._store.folder
@@ -168,43 +162,43 @@ class PredictionLog:
                 f"{path} can't be written in {self._store.url} ({type(error).__name__}): see that the lake is there and may be written to."
             ) from error
 
-    def _lines(self, collection: str, entries: Sequence[Entry]) -> Iterator[bytes]:
-        started = time.perf_counter()
-        for entry in entries:
-            yield self._line(collection, entry, _inputs(entry) if collection == INPUTS else _outputs(entry))
-            if time.perf_counter() - started >= RUN_SECONDS:
-                # Who answers requests would else wait for the interpreter, 5 ms at a time.
-                time.sleep(PAUSE_SECONDS)
-                started = time.perf_counter()
 
-    def _line(self, collection: str, entry: Entry, data: bytes) -> bytes:
-        event = _Event(
-            specversion="1.0",
-            id=str(uuid.uuid4()),
-            source=self._source,
-            type=f"azureml.inference.{collection}",
-            datacontenttype="application/json",
-            time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at)),
-            data=msgspec.Raw(data),
-            contentrange=f"bytes 0-{len(data) - 1}/{len(data)}",
-            correlationid=entry.request_id,
-            xrequestid=entry.request_id,
-            modelversion=",".join(dict.fromkeys(result.model_version for result in entry.results)),
-            collectdatatype=DATA_TYPE,
-            agent=AGENT,
-        )
-        return msgspec.json.encode(event) + b"\n"
+def _head(source: str, collection: str) -> bytes:
+    """Return how the events of a collection begin, up to their data."""
+    event = {
+        "specversion": "1.0",
+        "source": source,
+        "type": f"azureml.inference.{collection}",
+        "datacontenttype": "application/json",
+        "collectdatatype": DATA_TYPE,
+        "agent": AGENT,
+    }
+    return msgspec.json.encode(event)[:-1] + b',"data":'
 
 
-def _inputs(entry: Entry) -> bytes:
+def _told(entry: Entry) -> str:
+    """Return what both events of an entry say; ids and versions have nothing that JSON escapes."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at))
+    versions = ",".join(dict.fromkeys([result.model_version for result in entry.results]))
+    return f'"time":"{at}","correlationid":"{entry.request_id}","xrequestid":"{entry.request_id}","modelversion":"{versions}"'
+
+
+def _tail(data: bytes | memoryview, told: str) -> bytes:
+    """Return how an event ends, behind its data."""
+    size, own = len(data), uuid.UUID(int=random.getrandbits(128), version=4)
+    return f',"contentrange":"bytes 0-{size - 1}/{size}","id":"{own}",{told}}}\n'.encode()
+
+
+def _inputs(body: bytes) -> bytes | memoryview:
     """Return the records as they were sent: not made anew, and on one line, as JSON has line breaks between tokens alone."""
-    body = entry.body
     start, end = body.index(b"["), body.rindex(b"]")
-    if body.find(b"[", start + 1) == -1 and body.index(b"]") == end:
-        sent = body[start : end + 1]
-    else:
-        sent = bytes(msgspec.json.decode(body, type=_Request).records)
-    return sent.translate(None, b"\r\n") if b"\n" in sent or b"\r" in sent else sent
+    if body.find(b"[", start + 1) != -1 or body.index(b"]") != end:
+        return _one_line(bytes(msgspec.json.decode(body, type=_Request).records))
+    return memoryview(body)[start : end + 1] if b"\n" not in body and b"\r" not in body else _one_line(body[start : end + 1])
+
+
+def _one_line(text: bytes) -> bytes:
+    return text.translate(None, b"\r\n")
 
 
 def _outputs(entry: Entry) -> bytes:
@@ -217,6 +211,5 @@ def _outputs(entry: Entry) -> bytes:
     return msgspec.json.encode(rows)
 
 
-def _hour(entry: Entry) -> int:
-    """Return in which hour since 1970, UTC, an entry was made."""
-    return int(entry.at // HOUR_SECONDS)
+def _hour(lines: _Lines) -> int:
+    return lines.hour

@@ -246,18 +246,13 @@ def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start:
         assert [line["correlationid"] for line in lines(store, collection)] == ["request-1", "request-2"]
 
 
-def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
-    log = start(seconds=0.01)
-    log.offer(replace(ENTRY, request_id="broken", shadow=(0.25,), shadow_version="model_v005"))
-    assert soon(lambda: log.dropped == 2)
-    assert (log.failures, log.pending) == (1, 0)
-    assert log.problem and "Zürich" not in log.problem
-    log.offer(replace(ENTRY, request_id="whole"))
-    assert soon(lambda: log.pending == 0)
-    assert soon(lambda: log.problem is None)
-    assert log.dropped == 2
-    for collection in ("model_inputs", "model_outputs"):
-        assert "whole" in [line["correlationid"] for line in lines(store, collection)]
+def test_an_entry_that_contradicts_itself_is_refused_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
+    log = start()
+    with pytest.raises(ValueError, match="shorter"):
+        log.offer(replace(ENTRY, request_id="broken", shadow=(0.25,), shadow_version="model_v005"))
+    assert log.pending == 0
+    for collection in logged(store, log, replace(ENTRY, request_id="whole")):
+        assert [line["correlationid"] for line in collection] == ["whole"]
 
 
 def test_what_is_lost_at_the_end_is_counted(store: Store, start: Callable[..., PredictionLog]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from risk_assets.domain.errors import RiskError
 from risk_serving.tracing import CLOSE_SECONDS, CONNECTION_STRING, RECORDS, REQUEST_ID, SCORED, Tracing, open_tracing
+from tests.serving.conftest import Service
 
 KEY = "00000000-0000-4000-8000-000000000001"
 STARTED = 1_700_000_000.25
@@ -32,6 +34,7 @@ SWITCHES = (
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED",
 )
+QUICKLY = {"OTEL_METRIC_EXPORT_INTERVAL": "50", "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_BLRP_SCHEDULE_DELAY": "50"}
 PREFIXES = ("OTEL_", "APPLICATIONINSIGHTS_", "APPINSIGHTS_")
 
 
@@ -350,6 +353,15 @@ def test_a_collector_that_hangs_keeps_no_request_waiting(monkeypatch: pytest.Mon
         closed = time.monotonic()
     assert told - before < 1
     assert closed - told < CLOSE_SECONDS + 1
+
+
+def test_fastapi_tells_nothing_by_itself_even_where_it_is_asked_to(serve: Callable[..., Service], served_book: Path) -> None:
+    with server(accepted) as (url, received):
+        service = serve(served_book / "lake", FASTAPI_OTEL_AUTO_CONFIGURE="true", OTEL_EXPORTER_OTLP_ENDPOINT=url, **QUICKLY)
+        assert service.client.get("/model").status_code == 200
+        assert service.predict([{"balance": "wrong"}]).status_code == 422
+        service.stop()
+    assert received == []
 
 
 def test_off_tells_nobody_and_imports_nothing_of_opentelemetry() -> None:

@@ -1,4 +1,10 @@
-"""The scoring service: composition only. Every route stands here, by its noun."""
+"""The scoring service: composition only. Every route stands here, by its noun.
+
+The way of a request, and the order to read in: `gate` asks who calls (`auth`) and measures (`telemetry`, `tracing`); `predict`
+reads the body; `wire` holds its records against the contract (`fields`, `records`, `problems`); `scorer` scores them by what
+`live_model` has loaded and watches for; `prediction_log` keeps both, in the `background`. `operate` and `docs` are the routes
+beside it, `settings` and `__main__` what starts it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -29,7 +29,8 @@ class Problem(Exception):
     """A request that is not answered.
 
     `kind` names the reason for programs; `headers` go with the answer; `closes` says that the connection must end, because
-    the request was not read to its end. `more` is how many offences are not listed.
+    the request was not read to its end. `more` is how many offences are not listed,
+    as far as they were counted.
     """
 
     def __init__(
@@ -70,5 +71,9 @@ def schema() -> dict[str, object]:
         },
     }
     properties: dict[str, object] = {name: {"type": "string"} for name in ("type", "title", "detail", "request_id")}
-    counts = {"status": {"type": "integer"}, "more_errors": {"type": "integer"}, "errors": {"type": "array", "items": offence}}
-    return {"type": "object", "required": ["type", "title", "status", "detail", "request_id"], "properties": {**properties, **counts}}
+    properties |= {
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": offence},
+        "more_errors": {"type": "integer", "description": "How many are not listed, 9000 at most."},
+    }
+    return {"type": "object", "required": ["type", "title", "status", "detail", "request_id"], "properties": properties}

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from risk_serving.problems import Offence, Problem
 from risk_serving.records import Columns, Records, Rows, Texts, Value
 
 MAX_OFFENCES = 1000
+MOST_COUNTED = 10_000
 MAX_NAME = 100
 MANY = 32
 
@@ -77,15 +78,18 @@ class Wire:
         Problem
             422, with each offending record's index, field and rule, when any record does not fit. Nothing is then scored.
         """
+        # Too many records are found out before each of them is made; braces may stand in texts, too.
+        if body.count(b"{") > self.max_records + 1 and (offences := self._offences(body)):
+            raise _invalid(offences)
         try:
             sent = self._decoder.decode(body).records
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise self._explained(body) from None
+            raise self._refused(body) from None
         if not 0 < len(sent) <= self.max_records:
-            raise self._explained(body)
+            raise self._refused(body)
         records = self._few(sent) if len(sent) < MANY else self._many(sent)
         if records is None:
-            raise self._explained(body)
+            raise self._refused(body)
         return records
 
     def _few(self, sent: Sequence[msgspec.Struct]) -> Rows | None:
@@ -127,18 +131,20 @@ class Wire:
                 return None
         return Columns(columns[0], columns[1:], sent)
 
-    def _explained(self, body: bytes) -> Problem:
-        """Return the problem of a body that was refused: read once more, slowly, for all that is wrong."""
+    def _refused(self, body: bytes) -> Problem:
+        return _invalid(self._offences(body) or [Offence(None, None, "a field is there twice")])
+
+    def _offences(self, body: bytes) -> list[Offence]:
+        """Return what is wrong with a body, read once more, slowly; at most `MOST_COUNTED` offences."""
         try:
             content = msgspec.json.Decoder(float_hook=float).decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _invalid(Offence(None, None, _syntax(error)))
+            return [Offence(None, None, _syntax(error))]
         except RecursionError:
-            return _invalid(Offence(None, None, "nested too deeply"))
-        offences = list(self._offences(content)) or [Offence(None, None, "a field is there twice")]
-        return _invalid(*offences[:MAX_OFFENCES], more=max(0, len(offences) - MAX_OFFENCES))
+            return [Offence(None, None, "nested too deeply")]
+        return list(islice(self._found(content), MOST_COUNTED))
 
-    def _offences(self, content: object) -> Iterator[Offence]:
+    def _found(self, content: object) -> Iterator[Offence]:
         if not isinstance(content, dict):
             yield Offence(None, None, "must be an object with the field records")
             return
@@ -208,9 +214,10 @@ def _request_type(fields: Sequence[Field]) -> Any:
     return msgspec.defstruct("Request", [("records", list[record])], forbid_unknown_fields=True, frozen=True, gc=False)  # type: ignore[valid-type]
 
 
-def _invalid(*offences: Offence, more: int = 0) -> Problem:
+def _invalid(offences: Sequence[Offence]) -> Problem:
     detail = "Nothing was scored. Mend what errors lists and send the whole request again."
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, offences=offences, more=more)
+    more = max(0, len(offences) - MAX_OFFENCES)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, offences=tuple(offences[:MAX_OFFENCES]), more=more)
 
 
 def _syntax(error: Exception) -> str:

@@ -229,17 +229,12 @@ def test_memory_does_not_grow_with_the_requests(serve: Callable[..., Service], l
     one, many = {"records": records[:1]}, {"records": (records * 4)[:1000]}
     pour(service, one, 4000)
     pour(service, many, 50)
-    warm = resident_kb(service)
+    warm = service.kilobytes("VmRSS")
     pour(service, one, 20_000)
     pour(service, many, 200)
-    assert resident_kb(service) - warm < GROWTH_MB * MB
+    assert service.kilobytes("VmRSS") - warm < GROWTH_MB * MB
     assert service.metric("risk_serving_request_records_count") == 24_250
     assert service.metric("risk_serving_request_records_sum") == 24_000 + 250_000
-
-
-def resident_kb(service: Service) -> int:
-    status = Path(f"/proc/{service.process.pid}/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 
 
 def pour(service: Service, content: object, requests: int) -> None:

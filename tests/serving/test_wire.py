@@ -142,6 +142,27 @@ def test_offences_beyond_the_first_thousand_are_counted(service: Service) -> Non
     assert answer.json()["more_errors"] == 150 * len(NEEDED) - 1000
 
 
+def test_offences_are_counted_up_to_ten_thousand(service: Service) -> None:
+    answer = service.predict([{f"unknown_{number}": 1 for number in range(12_000)}])
+    assert len(errors(answer)) == 1000
+    assert answer.json()["more_errors"] == 9000
+
+
+def test_far_too_many_records_are_told_before_they_are_made(serve: Callable[..., Service], lake: Store) -> None:
+    small = serve(lake)
+    before = small.kilobytes("VmHWM")
+    for _ in range(3):
+        answer = posted(small, b'{"records": [' + b"{}," * 1_300_000 + b"{}]}")
+        assert errors(answer) == [(None, "records", "must hold 1 to 1000 records")]
+    assert small.kilobytes("VmHWM") - before < 200_000
+
+
+def test_braces_in_texts_are_no_records(service: Service, records: list[dict[str, Any]]) -> None:
+    braced = [{**record, "id": "{" * 500} for record in records[:40]]
+    plain = [{**record, "id": None} for record in records[:40]]
+    assert [{**result, "id": None} for result in service.scored(braced)] == service.scored(plain)
+
+
 def test_up_to_a_thousand_offences_are_all_told(service: Service) -> None:
     answer = service.predict([{} for _ in range(100)])
     assert len(errors(answer)) == 1000

@@ -53,12 +53,11 @@ def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
 def document(app: FastAPI, live: Live | None, *, secured: bool) -> dict[str, Any]:
     """Return the OpenAPI document; without a live model the request's schema says no more than that it is an object."""
     described = get_openapi(title=app.title, version=live.version if live else "no model", routes=app.routes)
-    schemas = described.setdefault("components", {}).setdefault("schemas", {})
     answer = answer_schema()
-    schemas |= {**answer["components"], "Problem": problems.schema()}
+    described["components"] = {"schemas": {**answer["components"], "Problem": problems.schema()}}
     request = request_schema(live.wire, _example(live)) if live else {"type": "object"}
-    for path in ("/predict", "/score"):
-        described["paths"][path] = {"post": _operation(path, request, answer["schema"])}
+    scoring = {path: {"post": _operation(path, request, answer["schema"])} for path in ("/predict", "/score")}
+    described["paths"] = scoring | described["paths"]
     for path, item in described["paths"].items():
         for operation in item.values():
             _complete(path, operation, secured=secured)
@@ -73,6 +72,7 @@ def _operation(path: str, request: Mapping[str, Any], answer: Mapping[str, Any])
         "summary": "Score records",
         "description": same if path == "/predict" else f"The same as /predict. {same}",
         "operationId": path.strip("/"),
+        "tags": ["scoring"],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": {"description": "One result for each record, in order.", "content": {"application/json": {"schema": answer}}},

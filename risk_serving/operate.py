@@ -21,7 +21,7 @@ TELL_SECONDS = 1.0
 
 def routes(live: LiveModel, telemetry: Telemetry) -> APIRouter:
     """Return the routes for health, models and metrics."""
-    router = APIRouter()
+    router = APIRouter(tags=["operating"])
 
     @router.get("/health/live", summary="Whether the process answers")
     async def alive() -> dict[str, str]:

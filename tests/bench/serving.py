@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.bench.measure import BenchError, Task, measure, module, say, set_up, show, table
 from tests.bench.rivals.running import Running
-from tests.bench.rivals.servers import LIMIT, OURS, SEED, Place, servers
+from tests.bench.rivals.servers import LIMIT, OURS, SEED, UNLOGGED, Place, servers
 
 FOLDER = Path(".bench")
 LIBRARIES = ("uvicorn", "fastapi", "msgspec", "numpy", "scikit-learn")
@@ -221,7 +221,7 @@ def _times(load: Load, other: Load | None) -> str:
 
 
 def _best_rival(found: Mapping[str, Load]) -> Load | None:
-    rivals = [load for name, load in found.items() if name not in (LIMIT, OURS)]
+    rivals = [load for name, load in found.items() if name not in (LIMIT, OURS, UNLOGGED)]
     return max(rivals, key=lambda load: load.rate, default=None)
 
 

@@ -205,7 +205,7 @@ def test_the_page_shows_how_to_score_without_the_internet(service: Service, page
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", ask)
     page.goto(f"{service.url}/docs")
-    operation = page.locator("#operations-default-predict")
+    operation = page.locator("#operations-scoring-predict")
     operation.wait_for()
     assert "POST" in operation.inner_text()
     assert "/predict" in operation.inner_text()

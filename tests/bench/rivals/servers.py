@@ -16,6 +16,7 @@ from tests.bench.measure import BenchError, say
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 OURS, SEED, LIMIT = "risk_serving", "seed's design", "bare uvicorn"
+UNLOGGED = f"{OURS}, prediction log off"
 TOKEN = "a-token-for-the-benchmark"
 INSTALLED = ".installed"
 
@@ -78,15 +79,8 @@ def servers() -> tuple[Server, ...]:
     """Return all that take part, in the order of the report."""
     return (
         Server(LIMIT, "/", "records", _uvicorn("hello"), None),
-        Server(
-            OURS,
-            "/predict",
-            "records",
-            lambda _, port: (sys.executable, "-m", "risk_serving", "--host", HOST, "--port", str(port)),
-            lambda answer: [each["probability"] for each in answer["results"]],
-            env=_our_settings,
-            headers={"Authorization": f"Bearer {TOKEN}"},
-        ),
+        _ours(OURS, RISK_SERVE_LOG_SHARE="1"),
+        _ours(UNLOGGED, RISK_SERVE_LOG_SHARE="0"),
         Server(SEED, "/predict", "records", _uvicorn("seed_app"), lambda answer: [each["probability"] for each in answer["predictions"]]),
         Server(
             "MLServer",
@@ -146,9 +140,17 @@ def _uvicorn(module: str) -> Callable[[Place, int], Command]:
     return lambda _, port: (sys.executable, "-m", "uvicorn", app, "--host", HOST, "--port", str(port), "--no-access-log")
 
 
-def _our_settings(place: Place, _: int) -> dict[str, str]:
+def _ours(name: str, **settings: str) -> Server:
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    return {"RISK_LAKE": place.lake.as_uri(), "RISK_SERVE_TOKENS": f"bench:score:{digest}"}
+    return Server(
+        name,
+        "/predict",
+        "records",
+        lambda _, port: (sys.executable, "-m", "risk_serving", "--host", HOST, "--port", str(port)),
+        lambda answer: [each["probability"] for each in answer["results"]],
+        env=lambda place, _: {"RISK_LAKE": place.lake.as_uri(), "RISK_SERVE_TOKENS": f"bench:score:{digest}", **settings},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+    )
 
 
 def _mlserver_settings(place: Place, port: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.frames import encode, expression
+from risk_assets.domain.frames import encode
 from risk_assets.domain.scorecard import Levels, Line, Scorecard, Steps, Term, contributions, log_odds, probability, referred, scaled
 
 NAN = math.nan
@@ -52,16 +52,6 @@ def test_a_category_of_which_no_level_was_ever_seen_has_missing_and_unseen_alone
     card = Scorecard("logistic", 0.0, (Term("region", Levels((), (), missing=0.5, unseen=0.25), 0.0, 0.0, "Region"),))
     encoded = encode(table([1.0, 1.0], ["north", None]), card)
     assert contributions(card, encoded).tolist() == [[0.25, 0.5]]
-
-
-def test_inputs_are_in_the_card_s_order_whatever_the_table_s() -> None:
-    encoded = encode(table([30.0, None], [None, "north"]), CARD)
-    np.testing.assert_array_equal(encoded, [[30.0, NAN], [NAN, 0.0]])
-
-
-def test_a_column_that_is_null_throughout_is_missing() -> None:
-    frame = pl.DataFrame({"age": [None, None], "region": [None, None]}, schema={"age": pl.Float64, "region": pl.String})
-    assert contributions(CARD, encode(frame, CARD)).tolist() == [[0.3, 0.3], [0.125, 0.125]]
 
 
 def test_the_probability_is_the_sigmoid_of_intercept_and_contributions() -> None:
@@ -223,35 +213,3 @@ def test_the_json_of_steps_can_be_read_by_anything() -> None:
     read = json.loads(STEPPED.to_json())
     assert read["terms"][0]["shape"] == {"type": "steps", "edges": [10.0, 20.0], "weights": [-1.0, 0.5, 2.0], "missing": 0.25}
     assert (read["terms"][0]["mean"], read["terms"][0]["best"]) == (0.1, -1.0)
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    st.lists(
-        st.tuples(
-            st.none() | st.sampled_from([9.9, 10.0, 10.1, 20.0, 20.1, -1e300, 1e300]) | st.floats(-1e6, 1e6),
-            st.none() | st.floats(-1e6, 1e6),
-            st.sampled_from([None, "north", "south", "west", ""]),
-        ),
-        min_size=1,
-        max_size=20,
-    )
-)
-def test_the_expression_gives_what_numpy_gives(rows: list[tuple[float | None, float | None, str | None]]) -> None:
-    debts, ages, regions = zip(*rows, strict=True)
-    kinds = {"debt": pl.Float64, "age": pl.Float64, "region": pl.String}
-    frame = pl.DataFrame({"debt": debts, "age": ages, "region": regions}, schema=kinds)
-    found = frame.lazy().select(expression(STEPPED)).collect(engine="streaming").to_series()
-    assert found.name == "probability"
-    np.testing.assert_allclose(found.to_numpy(), chance(STEPPED, frame), rtol=1e-12, atol=1e-12)
-
-
-def test_an_expression_of_a_card_without_levels_edges_or_slope_is_a_number_for_every_row() -> None:
-    terms = (
-        Term("debt", Steps((), (0.5,), 0.25), 0, 0, "d"),
-        Term("age", Line(0.0, 0.0, 1.0), 0, 0, "a"),
-        Term("region", Levels((), (), 0.5, -0.5), 0, 0, "r"),
-    )
-    card = Scorecard("scorecard", 0.0, terms)
-    frame = pl.DataFrame({"debt": [None, 1.0], "age": [None, 2.0], "region": [None, "x"]})
-    assert frame.select(expression(card)).to_series().to_list() == pytest.approx([sigmoid(1.75), sigmoid(0.0)], rel=1e-15)

@@ -88,7 +88,7 @@ class PredictionLog:
     share
         The share of the requests that are logged, in [0, 1]. Whether one is, whole, follows from its id alone.
     records
-        How many records may wait to be written, at some 1 KB of memory each; what is more is dropped and counted.
+        How many records may wait to be written, at some 2 KB of memory each; what is more is dropped and counted.
     seconds
         How long entries gather before they are written.
     """

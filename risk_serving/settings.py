@@ -62,7 +62,7 @@ class ServingSettings(Settings):
         Whether `/docs` and `/openapi.json` are there.
     serve_log_share, serve_log_records, serve_log_seconds
         The share of requests in the prediction log (0 to 1), how many records wait for it at most
-        (some 1 KB of memory each), and how often it is written.
+        (some 2 KB of memory each), and how often it is written.
     serve_telemetry
         Where spans go: `off`, `otlp` or `azure-monitor`.
     """

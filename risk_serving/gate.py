@@ -47,6 +47,7 @@ class Seen:
     """What is known of a request while it is answered."""
 
     request_id: str
+    headers: Mapping[bytes, bytes]
     at: float = field(default_factory=time.time)
     status: int = 0
     bytes_in: int = 0
@@ -76,7 +77,7 @@ class Gate:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        seen = Seen(_request_id(headers.get(b"x-request-id", b"")))
+        seen = Seen(_request_id(headers.get(b"x-request-id", b"")), headers)
         scope["seen"] = seen
         route = _route(scope["path"])
         answer = _answering(send, seen, scope["scheme"])
@@ -94,13 +95,13 @@ class Gate:
             detail = "Something went wrong here, not with the request. The log has its request_id."
             await _refuse(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail), seen, answer)
         finally:
-            self._record(scope, headers, seen, route, time.perf_counter() - started)
+            self._record(scope["method"], seen, route, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, headers: dict[bytes, bytes], seen: Seen, route: str, seconds: float) -> None:
+    def _record(self, method: str, seen: Seen, route: str, seconds: float) -> None:
         line = Line(
             time=datetime.fromtimestamp(seen.at, UTC).isoformat(timespec="milliseconds"),
             request_id=seen.request_id,
-            method=scope["method"],
+            method=method,
             route=route,
             status=seen.status,
             milliseconds=round(1000 * seconds, 3),
@@ -119,7 +120,7 @@ class Gate:
             method=line.method,
             status=line.status,
             request_id=line.request_id,
-            traceparent=headers.get(b"traceparent", b"").decode("latin-1") or None,
+            traceparent=seen.headers.get(b"traceparent", b"").decode("latin-1") or None,
             attributes={"risk.version": line.version, RECORDS: line.records or 0} if line.version else {},
         )
 

@@ -1,6 +1,7 @@
 """`POST /predict`: reads a body within its limits, scores its records, answers. An ASGI app, mounted beneath FastAPI."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -61,7 +62,7 @@ class Predict:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         seen: Seen = scope["seen"]
-        body = await self._body(_headers(scope), receive)
+        body = await self._body(seen.headers, receive)
         seen.bytes_in = len(body)
         live = self._live.current
         if live is None:
@@ -77,7 +78,7 @@ class Predict:
         challenger = live.binding.challenger if answered.scored.shadow else None
         self._log.offer(Entry(seen.request_id, seen.at, body, results, answered.scored.shadow, challenger))
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:
             detail = "The body must be JSON, uncompressed, with the header Content-Type: application/json."
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, closes=True)
@@ -91,21 +92,19 @@ class Predict:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "slow-body", detail, closes=True) from None
 
     async def _read(self, receive: Receive) -> bytes:
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body"):
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
             message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self._max_bytes:
+            if message["type"] == "http.disconnect":
+                raise Problem(HTTPStatus.BAD_REQUEST, "disconnected", "The connection ended before the body did.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_bytes:
                 raise self._too_large()
-        if message["type"] == "http.disconnect":
-            raise Problem(HTTPStatus.BAD_REQUEST, "disconnected", "The connection ended before the body did.")
-        return body
+            more = message.get("more_body", False)
+        return b"".join(parts)
 
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records at a time."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, closes=True)
-
-
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    return dict(scope["headers"])

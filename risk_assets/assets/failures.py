@@ -36,7 +36,7 @@ def record_failure(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: s
 
 def add_failure(store: Store, date: str, job: str, run_id: str, error: str, seconds: float | None = None) -> None:
     """Add a failure to the run log of a lake."""
-    record = RunRecord(timestamp=utc_now(), date=date, job=job, status="failure", run_id=run_id, error=error, seconds=seconds)
+    record = RunRecord(timestamp=utc_now("milliseconds"), date=date, job=job, status="failure", run_id=run_id, error=error, seconds=seconds)
     run_log.add(store, record)
 
 
@@ -56,8 +56,7 @@ def explain(error: BaseException) -> str:
 
 def explain_recorded(error: Any) -> str:
     """Return the product's own message in an error that Dagster has recorded; of any other only the type."""
-    kinds: list[type[RiskError]] = [RiskError, *RiskError.__subclasses__()]
-    ours = {kind.__name__ for kind in kinds} | {"DagsterAssetCheckFailedError"}
+    ours = _names(RiskError) | {"DagsterAssetCheckFailedError"}
     kind = "error"
     while error is not None:
         kind = error.cls_name
@@ -65,6 +64,10 @@ def explain_recorded(error: Any) -> str:
             return " ".join(error.message.split(": ", 1)[-1].split())
         error = error.cause
     return f"unexpected {kind}: open the run in the UI for its trace"
+
+
+def _names(kind: type[RiskError]) -> set[str]:
+    return {kind.__name__}.union(*map(_names, kind.__subclasses__()))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

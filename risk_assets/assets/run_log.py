@@ -33,7 +33,7 @@ def batch_runs(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[La
     scored, raw = lakehouse.manifest("curated/predictions", date), lakehouse.manifest("raw/accounts", date)
     facts: Any = scored.facts
     record = RunRecord(
-        timestamp=utc_now(),
+        timestamp=utc_now("milliseconds"),
         date=date,
         job="materialize" if context.job_name.startswith(AD_HOC_JOB) else context.job_name,
         status="success",

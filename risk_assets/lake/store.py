@@ -240,9 +240,9 @@ def open_store(url: str, credential: AzureCredential | None = None) -> Store:
         ) from None
 
 
-def utc_now() -> str:
-    """Return the time in UTC as ISO 8601 text with seconds."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def utc_now(timespec: str = "seconds") -> str:
+    """Return the time in UTC as ISO 8601 text, to the second unless `timespec` says otherwise."""
+    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 def _azure(url: str, credential: AzureCredential) -> AzureStore:

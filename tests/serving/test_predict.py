@@ -124,6 +124,15 @@ def test_a_charset_may_be_named(service: Service, records: list[dict[str, Any]],
     assert service.client.post("/predict", content=body, headers={"content-type": media_type}).status_code == 200
 
 
+def test_a_body_over_the_limit_in_one_chunk_is_413(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
+    body = json.dumps({"records": records[:1]}).encode()
+    small = serve(lake, RISK_SERVE_MAX_BODY_BYTES=str(len(body) - 1))
+    problem(small.client.post("/predict", content=iter([body]), headers=JSON), 413, "body-too-large")
+    assert (
+        serve(lake, RISK_SERVE_MAX_BODY_BYTES=str(len(body))).client.post("/predict", content=iter([body]), headers=JSON).status_code == 200
+    )
+
+
 def test_a_slow_body_is_408_and_the_connection_ends(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
     slow = serve(lake, RISK_SERVE_BODY_SECONDS="0.3")
     address = urlparse(slow.url)

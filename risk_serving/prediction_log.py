@@ -19,7 +19,7 @@ import msgspec
 from obstore.exceptions import BaseError
 
 from risk_assets.domain.arms import BUCKET_BYTES, bucket
-from risk_assets.domain.errors import LakeError
+from risk_assets.domain.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.background import Background
@@ -141,13 +141,22 @@ class PredictionLog:
 
     def _write(self, entries: Sequence[_Lines]) -> None:
         """Write a batch; where storage refused it before, what is already there is left: it is of the same entries."""
+        number = self._batches
+        self._batches += 1
+        try:
+            self._write_files(entries, number)
+        except (RiskError, OSError):
+            # The batch comes again, and must find its own files; one that fails otherwise does not, and must leave none to the next.
+            self._batches = number
+            raise
+
+    def _write_files(self, entries: Sequence[_Lines], number: int) -> None:
         for hour, part in groupby(sorted(entries, key=_hour), key=_hour):
             there, start = tuple(part), time.gmtime(hour * HOUR_SECONDS)
             date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
             for collection, lines in ((INPUTS, (each.inputs for each in there)), (OUTPUTS, (each.outputs for each in there))):
-                path = layout.online_log(date, collection, clock, self._writer, self._batches)
+                path = layout.online_log(date, collection, clock, self._writer, number)
                 self._create(path, b"".join(chain.from_iterable(lines)))
-        self._batches += 1
 
     def _create(self, path: str, content: bytes) -> None:
         folder = self._store.folder

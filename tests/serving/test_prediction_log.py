@@ -246,6 +246,31 @@ def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start:
         assert [line["correlationid"] for line in lines(store, collection)] == ["request-1", "request-2"]
 
 
+def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole(
+    store: Store, start: Callable[..., PredictionLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Store.create
+
+    def half(self: Store, path: str, content: bytes) -> bool:
+        if "/model_outputs/" in path:
+            raise ValueError("41.5 of Zürich")
+        return create(self, path, content)
+
+    log = start(seconds=0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "create", half)
+        log.offer(replace(ENTRY, request_id="broken"))
+        assert soon(lambda: log.dropped == 2)
+    assert (log.failures, log.pending) == (1, 0)
+    assert log.problem and "Zürich" not in log.problem
+    log.offer(replace(ENTRY, request_id="whole"))
+    assert soon(lambda: log.pending == 0)
+    assert soon(lambda: log.problem is None)
+    assert log.dropped == 2
+    found = [[line["correlationid"] for line in lines(store, collection)] for collection in ("model_inputs", "model_outputs")]
+    assert [sorted(names) for names in found] == [["broken", "whole"], ["whole"]]
+
+
 def test_an_entry_that_contradicts_itself_is_refused_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
     log = start()
     with pytest.raises(ValueError, match="shorter"):

@@ -37,7 +37,7 @@ SERVER = {
     "azureml-inference-server-http": "1.5.1",
     "pydantic": "2.12.5",  # the server takes no newer series
 }
-LIBRARIES = ("msgspec", "numpy", "pandas", "polars", "PyYAML")
+LIBRARIES = ("msgspec", "numpy", "pandas", "PyYAML")
 IMAGE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest"
 SCHEMAS = "https://azuremlschemas.azureedge.net/latest"
 COLLECTED = ("model_inputs", "model_outputs")

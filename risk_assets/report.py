@@ -168,13 +168,14 @@ def log(console: Console, store: Store, last: int) -> None:
 
 
 def days(console: Console, store: Store, dates: Iterable[str]) -> None:
-    """Show each date's rows, how many were scored, and the commonest issue."""
+    """Show each date's rows, how many were scored, and the commonest issue; nothing where no date has features."""
     table = _table("Snapshots", "date", "rows", "scored", "predicted bad", "mean score", "with issues", "commonest issue")
     for date in dates:
         features = find_manifest(store, layout.features(date))
         if features:
             table.add_row(*_day(date, features, find_manifest(store, layout.predictions(date))))
-    console.print(table)
+    if table.row_count:
+        console.print(table)
 
 
 def riskiest(console: Console, store: Store, date: str) -> None:

@@ -136,6 +136,10 @@ def test_a_range_goes_on_after_a_failed_date_lists_it_and_exits_with_1(risk: Ris
     assert log.count(",failure,") == 1
 
 
+def test_a_date_of_which_nothing_came_shows_no_empty_table(risk: Risk) -> None:
+    assert "Snapshots" not in risk("run", "2026-01-01", code=1).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

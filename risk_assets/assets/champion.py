@@ -91,7 +91,10 @@ class Choice(dg.Config):
     hooks={log_failure},
 )
 def champion(config: Choice, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
-    """The version that is live, and its challenger. To go back: materialize with `{action: rollback, reason: ...}`."""
+    """The version that is live, and its challenger: `risk serve` answers by them within two seconds.
+
+    To go back: materialize with `{action: rollback, reason: ...}`.
+    """
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
         for version in filter(None, (change.champion, change.challenger)):

@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from risk_assets.assets.champion import champion, impact
-from risk_assets.assets.features import features
-from risk_assets.assets.model import model, model_version
-from risk_assets.assets.predictions import predictions
-from risk_assets.assets.raw import accounts, outcomes
-from risk_assets.assets.review import review_list
-from risk_assets.assets.run_log import batch_runs
-from risk_assets.automation import (
+from risk_assets.defs.assets.champion import champion, impact
+from risk_assets.defs.assets.features import features
+from risk_assets.defs.assets.model import model, model_version
+from risk_assets.defs.assets.predictions import predictions
+from risk_assets.defs.assets.raw import accounts, outcomes
+from risk_assets.defs.assets.review import review_list
+from risk_assets.defs.assets.run_log import batch_runs
+from risk_assets.defs.automation import (
     daily_scoring,
     governance,
     landing_sensor,
@@ -19,9 +19,9 @@ from risk_assets.automation import (
     training,
     weekly_training,
 )
-from risk_assets.checks import CHECKS
-from risk_assets.io_managers import io_managers
-from risk_assets.resources import Lakehouse, azure_blob
+from risk_assets.defs.checks import CHECKS
+from risk_assets.defs.io_managers import io_managers
+from risk_assets.defs.resources import Lakehouse, azure_blob
 from risk_assets.settings import Settings, load_settings
 
 

@@ -10,9 +10,9 @@ from urllib.parse import urlparse
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.errors import ContractError
-from risk_assets.domain.policy import Policy
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.errors import ContractError
 from risk_assets.lake.store import AzureCredential, Store, open_store
 
 AZURITE = (

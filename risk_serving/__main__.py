@@ -10,12 +10,12 @@ import tempfile
 
 import uvicorn
 
-from risk_assets.domain.errors import RiskError
+from risk_assets.errors import RiskError
 from risk_assets.settings import load_settings
 from risk_serving.app import create_app
-from risk_serving.auth import Access
+from risk_serving.auth.access import Access
+from risk_serving.observability.metrics import WORKERS
 from risk_serving.settings import ServingSettings
-from risk_serving.telemetry import WORKERS
 
 FAILED = 1
 STOP_SECONDS = 30

@@ -17,16 +17,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from risk_serving import docs, operate
-from risk_serving.auth import Access
-from risk_serving.gate import Gate, Seen
-from risk_serving.live_model import LiveModel
-from risk_serving.predict import Predict
-from risk_serving.prediction_log import PredictionLog
-from risk_serving.problems import MEDIA_TYPE, Problem
+from risk_serving.auth.access import Access
+from risk_serving.http import docs, operations
+from risk_serving.http.middleware import Gate, Seen
+from risk_serving.http.predict import Predict
+from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.observability.metrics import Telemetry
+from risk_serving.observability.prediction_log import PredictionLog
+from risk_serving.observability.tracing import open_tracing
+from risk_serving.scoring.live_model import LiveModel
 from risk_serving.settings import ServingSettings
-from risk_serving.telemetry import Telemetry
-from risk_serving.tracing import open_tracing
 
 CLOSE_SECONDS = 10.0
 # FastAPI would else tell a configured OpenTelemetry of every request, with messages of exceptions: `tracing` tells what may be told.
@@ -46,7 +46,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         telemetry.start()
         log.start()
         await asyncio.to_thread(live.refresh)
-        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operate.tell(live, telemetry, log))]
+        tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operations.tell(live, telemetry, log))]
         yield
         for task in tasks:
             task.cancel()
@@ -65,7 +65,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         redirect_slashes=False,
         telemetry=NONE_OF_ITS_OWN,
     )
-    app.include_router(operate.routes(live, telemetry))
+    app.include_router(operations.routes(live, telemetry))
     for path in ("/predict", "/score"):
         app.router.routes.append(Route(path, predict, methods=["POST"]))
     if settings.serve_docs:

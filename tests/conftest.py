@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.policy import Policy
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.settings import ServingSettings

@@ -12,10 +12,10 @@ from azure.identity import DefaultAzureCredential
 from dagster._core.remote_representation.external_data import RepositorySnap
 
 from risk_assets.definitions import build
-from risk_assets.domain.errors import ContractError, LakeError
+from risk_assets.defs.resources import Lakehouse, azure_blob, credential_of
+from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake.store import AzureCredential
-from risk_assets.lake.table import polars_access
-from risk_assets.resources import Lakehouse, azure_blob, credential_of
+from risk_assets.lake.tables import polars_access
 from risk_assets.settings import Settings, load_settings
 from tests.azurite.server import Azurite
 from tests.conftest import ROOT

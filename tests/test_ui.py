@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from risk_assets.lake import bindings, layout, run_log
+from risk_assets.lake import binding_log, layout, run_log
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 
@@ -101,9 +101,9 @@ def test_a_version_is_promoted_by_the_config_of_the_champion(address: str, folde
     page.get_by_role("button", name="Launch Run").click()
     lake = Settings(lake=f"file://{folder / 'lakehouse'}", _env_file=None).open_lake()
     end = time.monotonic() + RUN_SECONDS
-    while len(bindings.read(lake)) < 2 and time.monotonic() < end:
+    while len(binding_log.read(lake)) < 2 and time.monotonic() < end:
         time.sleep(0.5)
-    now = bindings.read(lake)[-1]
+    now = binding_log.read(lake)[-1]
     assert (now.champion, now.actor, now.reason) == ("model_v002", "ann", "better | on paper")
     page.goto(f"{address}/assets/registry/champion")
     page.get_by_text("better | on paper").first.wait_for()

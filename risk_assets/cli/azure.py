@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from risk_assets import azure_export
-from risk_assets.azure_export import Options
+from risk_assets.azure_ml.export import MOST_MIRRORED, Options, export_binding
 from risk_assets.cli.console import out
 from risk_assets.settings import load_settings
 
@@ -18,14 +17,14 @@ def export(
     instances: Annotated[int, typer.Option("--instances", min=1, help="How many machines a deployment has.")] = Options.instances,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on a machine: one for a core.")] = Options.workers,
     mirror: Annotated[
-        int, typer.Option("--mirror", min=1, max=azure_export.MOST_MIRRORED, help="Percentage of requests copied to a shadow.")
+        int, typer.Option("--mirror", min=1, max=MOST_MIRRORED, help="Percentage of requests copied to a shadow.")
     ] = Options.mirror,
     sticky: Annotated[bool, typer.Option("--sticky", help="One deployment holds both versions and draws by account, as batch.")] = False,
 ) -> None:
     """Write what an Azure ML online endpoint needs to answer by the live model: assets, deployments, traffic, code."""
     settings = load_settings()
     options = Options(endpoint, instance_type, instances, workers, mirror, sticky)
-    exported = azure_export.export(settings.open_lake(), settings.read_contract(), settings.read_policy(), folder, options)
+    exported = export_binding(settings.open_lake(), settings.read_contract(), settings.read_policy(), folder, options)
     split = ", ".join(f"{name} {percent} %" for name, percent in exported.traffic.items())
     copies = "".join(f"; copies to {name} {percent} %" for name, percent in exported.mirror.items())
     out.print(f"{folder}: endpoint {endpoint}, traffic {split}{copies}. What to do with it: {folder / 'README.md'}", soft_wrap=True)

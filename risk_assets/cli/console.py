@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from risk_assets.lake import landing as landed
 
 if TYPE_CHECKING:
-    from risk_assets.history import Result
+    from risk_assets.runner import Result
 
 FAILED, USAGE = 1, 2
 PIPE_WIDTH = 160

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risk_assets import report
+from risk_assets.cli import report
 from risk_assets.cli.console import Day, Until, days, each, finish, out
-from risk_assets.lake import bindings, layout, registry
+from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake import landing as landed
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import partitions
+from risk_assets.lake.tables import partitions
 from risk_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from risk_assets.history import History, Result
+    from risk_assets.runner import History, Result
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
 
@@ -55,7 +55,7 @@ def train(
 
     First brings into the lake what has landed in the training window: accounts, features, outcomes.
     """
-    from risk_assets.history import open_history, require_partitions
+    from risk_assets.runner import open_history, require_partitions
 
     settings = load_settings()
     require_partitions(date)
@@ -70,7 +70,7 @@ def train(
 
 def show_models(lake: Store) -> None:
     """Show all versions, and which one is live."""
-    report.models(out, registry.versions(lake), bindings.live(lake))
+    report.models(out, registry.versions(lake), binding_log.live(lake))
 
 
 def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows to show.")] = 20) -> None:
@@ -79,7 +79,7 @@ def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows t
 
 
 def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> None:
-    from risk_assets.history import open_history
+    from risk_assets.runner import open_history
 
     settings = load_settings()
     with open_history(settings) as history:

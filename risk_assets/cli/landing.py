@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from risk_assets.cli.console import iso, out
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.errors import RiskError
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
 from risk_assets.settings import load_settings
 
@@ -20,7 +20,7 @@ def infer_contract(
     output: Annotated[Path | None, typer.Option("--out", help="Where to write the contract; the screen by default.")] = None,
 ) -> None:
     """Write a first contract for any CSV; comments in it say what was found and left out."""
-    from risk_assets.domain.inference import infer
+    from risk_assets.domain.contract.infer import infer
 
     source = landed.Source.read(file, (id, target))
     text = infer(source.scan(), source.dialect.columns, id, target, bad, str(file))

@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-from risk_assets import report
-from risk_assets.cli import audit, azure, jobs, landing, models, serving
+from risk_assets.cli import audit, azure, jobs, landing, models, report, serving
 from risk_assets.cli.console import FAILED, USAGE, each, err, escape, finish, out
-from risk_assets.domain.errors import RiskError
+from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
 from risk_assets.lake import layout, registry
 from risk_assets.settings import Settings, load_settings
@@ -28,7 +27,7 @@ def main() -> None:
 
 def demo() -> None:
     """Run the main job on all that has landed: train, go live, score the dates that have no outcomes yet, show what came out."""
-    from risk_assets.history import open_history
+    from risk_assets.runner import open_history
 
     settings = load_settings()
     landing = settings.open_landing()
@@ -48,7 +47,7 @@ def demo() -> None:
 
 def ui(port: Annotated[int, typer.Option("--port", help="The port on 127.0.0.1.")] = 3000) -> None:
     """Open the Dagster UI, its schedules and sensors on the same lake and history."""
-    from risk_assets.history import prepare_home
+    from risk_assets.runner import prepare_home
 
     workspace = prepare_home(load_settings()) / "workspace.yaml"
     dagster = Path(sys.executable).with_name("dagster")

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from risk_assets import report
+from risk_assets.cli import report
 from risk_assets.cli.console import FAILED, Version, err, escape, out
 from risk_assets.cli.jobs import show_models
-from risk_assets.domain.binding import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
-from risk_assets.domain.errors import RiskError
-from risk_assets.lake import bindings, impacts, layout, registry
+from risk_assets.domain.governance.bindings import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
+from risk_assets.errors import RiskError
+from risk_assets.lake import binding_log, impact_files, layout, registry
 from risk_assets.lake import landing as landed
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings, load_settings
@@ -94,26 +94,26 @@ def history(
     """Show every binding: what was live from when on, by whom and why."""
     lake = load_settings().open_lake()
     if not verify:
-        report.history(out, bindings.read(lake))
+        report.history(out, binding_log.read(lake))
         return
-    problems = bindings.verify(lake)
+    problems = binding_log.verify(lake)
     for problem in problems:
         err.print(f"[bold red]broken:[/] {escape(problem)}")
     if problems:
         raise typer.Exit(FAILED)
-    out.print(f"The chain is whole. SHA-256 of the newest binding: {bindings.head(lake) or 'there is none yet'}", soft_wrap=True)
+    out.print(f"The chain is whole. SHA-256 of the newest binding: {binding_log.head(lake) or 'there is none yet'}", soft_wrap=True)
     out.print("Keep it elsewhere: a chain that ends in it was not rewritten.")
 
 
 def _show_impact(settings: Settings, lake: Store, version: str) -> None:
-    found = impacts.work_out(lake, version, settings.read_contract(), settings.read_policy())
-    impacts.write(lake, *found)
+    found = impact_files.work_out(lake, version, settings.read_contract(), settings.read_policy())
+    impact_files.write(lake, *found)
     report.impact(out, found[0])
 
 
 def _govern(settings: Settings, **choice: Any) -> None:
     """Materialize `registry/champion` with a choice, and show what is live then."""
-    from risk_assets.history import open_history
+    from risk_assets.runner import open_history
 
     with open_history(settings) as runs:
         error = runs.govern(**{name: value for name, value in choice.items() if value is not None})
@@ -123,7 +123,7 @@ def _govern(settings: Settings, **choice: Any) -> None:
 
 
 def _show_live(lake: Store, at: str | None) -> None:
-    found = bindings.live(lake, at)
+    found = binding_log.live(lake, at)
     if found is None:
         raise RiskError("no version was live at that time." if at else "no model is live yet: risk train DATE.")
     report.binding(out, found, registry.read_version(lake, found.champion))

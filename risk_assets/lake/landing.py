@@ -9,12 +9,12 @@ from pathlib import Path
 
 import polars as pl
 
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.dialect import HEAD_BYTES, Dialect, count_fields, sniff
-from risk_assets.domain.errors import LandingError
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
+from risk_assets.errors import LandingError
 from risk_assets.lake.raw import Landed, scan_text
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.table import readable
+from risk_assets.lake.tables import readable
 
 
 def file_name(kind: str, date: str) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from risk_assets.domain.dialect import HEAD_BYTES, Dialect, count_fields, sniff
-from risk_assets.domain.errors import LakeError, LandingError
-from risk_assets.domain.features import RAGGED
+from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
+from risk_assets.domain.ingest.validation import RAGGED
+from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Manifest, Provenance, changed_parts, commit, find_manifest, polars_access, require_manifest
+from risk_assets.lake.tables import Manifest, Provenance, changed_parts, commit, find_manifest, polars_access, require_manifest
 
 ROW = "\x1frow"
 

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import msgspec
 
-from risk_assets.domain.arms import Arms
-from risk_assets.domain.binding import Binding, Change
-from risk_assets.domain.errors import LakeError, MissingModelError, ModelError
-from risk_assets.domain.model import Example, Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
-from risk_assets.domain.scorecard import Scorecard
-from risk_assets.lake import bindings, layout
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.governance.artifacts import Example, Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
+from risk_assets.domain.governance.bindings import Binding, Change
+from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.errors import LakeError, MissingModelError, ModelError
+from risk_assets.lake import binding_log, layout
 from risk_assets.lake.store import Store, utc_now
 
 MODEL_NAME = "credit_default"
@@ -156,12 +156,12 @@ def bind(store: Store, change: Change) -> Binding:
     for version in (change.champion, change.challenger):
         if version is not None:
             _require_whole(store, version)
-    return bindings.write(store, change)
+    return binding_log.write(store, change)
 
 
 def champion(store: Store, at: str | None = None) -> Champion:
     """Return what is live, or was at an instant; raises `ModelError` when no version was, or one is not whole."""
-    binding = bindings.live(store, at)
+    binding = binding_log.live(store, at)
     if binding is not None:
         return Champion(binding, arms(store, binding))
     if at is None:
@@ -177,13 +177,13 @@ def arms(store: Store, binding: Binding) -> Arms:
 
 def find_live(store: Store) -> Registered | None:
     """Return the live version and its scorecard, or None where no version is live."""
-    binding = bindings.live(store)
+    binding = binding_log.live(store)
     return read_scorecard(store, binding.champion) if binding else None
 
 
 def candidate(store: Store) -> Metadata | None:
     """Return the newest version that passed its gates and is newer than any that was ever live or a challenger, or None."""
-    bound = max((_number(name) for found in bindings.read(store) for name in (found.champion, found.challenger) if name), default=0)
+    bound = max((_number(name) for found in binding_log.read(store) for name in (found.champion, found.challenger) if name), default=0)
     newer = (folder for folder in _newest_first(store) if _number(folder) > bound)
     found = (_metadata(store, folder, _ADVICE) for folder in newer)
     return next((metadata for metadata in found if metadata.may_go_live), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from risk_assets.domain.errors import LakeError
+from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 

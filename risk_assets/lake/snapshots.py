@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import polars as pl
 
-from risk_assets.domain.contract import ACCOUNT_ID, ISSUES
-from risk_assets.domain.review import SNAPSHOT
+from risk_assets.domain.batch.review_list import SNAPSHOT
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import partitions, read_table
+from risk_assets.lake.tables import partitions, read_table
 
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 

@@ -14,7 +14,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, LocalStore
 
-from risk_assets.domain.errors import LakeError
+from risk_assets.errors import LakeError
 
 CHUNK_BYTES = 8 * 1024 * 1024
 RETRIES = 2

@@ -22,18 +22,18 @@ from flask import g  # type: ignore[import-not-found]
 from pandas import DataFrame
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from risk_assets.domain.arms import CHALLENGER, Arms
-from risk_assets.domain.binding import Binding
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.errors import ModelError
-from risk_assets.domain.model import Example, Registered
-from risk_assets.domain.policy import Policy
-from risk_assets.domain.scorecard import Scorecard
-from risk_assets.domain.single import scorer
-from risk_serving.problems import MEDIA_TYPE, Problem
-from risk_serving.records import Records
-from risk_serving.scorer import Scorer
-from risk_serving.wire import Answer, Result, Wire
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.arms import CHALLENGER, Arms
+from risk_assets.domain.governance.artifacts import Example, Registered
+from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.scorecard.single_row import scorer
+from risk_assets.errors import ModelError
+from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.scoring.records import Records
+from risk_serving.scoring.scorer import Scorer
+from risk_serving.scoring.wire import Answer, Result, Wire
 
 JSON = "application/json"
 AGREEMENT = 1e-9

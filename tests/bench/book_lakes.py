@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from risk_assets.domain.book import Book
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store, open_store
+from risk_assets.simulation.book import Book
 from tests.bench.dates import ACCOUNTS, DATES, REAL, Home, day
 
 

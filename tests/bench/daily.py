@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from risk_assets.domain.estimators import ESTIMATORS
+from risk_assets.domain.training.estimators import ESTIMATORS
 from tests.bench.measure import Figures, Run, Task, interleaved, module, set_up, show, table
 from tests.bench.workspace import Workspace, snapshot_name
 

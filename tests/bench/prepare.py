@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from risk_assets.domain.binding import promote
-from risk_assets.domain.errors import LakeError
-from risk_assets.domain.estimators import ESTIMATORS
-from risk_assets.domain.features import checked, feature_facts, repeated_ids
-from risk_assets.domain.outcomes import labels
-from risk_assets.domain.training import labelled, train
-from risk_assets.lake import bindings, layout, raw, registry
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.governance.bindings import promote
+from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.training.estimators import ESTIMATORS
+from risk_assets.domain.training.train import labelled, train
+from risk_assets.errors import LakeError
+from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.store import open_store
-from risk_assets.lake.table import Table, read_table, require_manifest, write_table
-from risk_assets.resources import Lakehouse
+from risk_assets.lake.tables import Table, read_table, require_manifest, write_table
 from tests.bench.product import open_lakehouse
 from tests.bench.workspace import ID, TARGET, TRAINING, Workspace, snapshot_name
 
@@ -97,7 +97,7 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
         model = train(frame, TRAINING, contract, lakehouse.policy.trained_by(name), None)
         registry.register(store, model, "bench")
         workspace.pipeline(name).write_bytes(model.pipeline)
-    registry.bind(store, promote(bindings.read(store), workspace.version("logistic"), "bench", "the benchmark's model"))
+    registry.bind(store, promote(binding_log.read(store), workspace.version("logistic"), "bench", "the benchmark's model"))
 
 
 def write_documents(workspace: Workspace) -> None:

@@ -8,13 +8,13 @@ import sys
 import time
 from pathlib import Path
 
-from risk_assets.domain.arms import Arms
-from risk_assets.domain.features import checked, feature_facts, repeated_ids
-from risk_assets.domain.predictions import prediction_facts, predictions
-from risk_assets.domain.scoring import require_fit
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.batch.predictions import prediction_facts, predictions
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
-from risk_assets.lake.table import Table, read_table, write_table
-from risk_assets.resources import Lakehouse
+from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
 

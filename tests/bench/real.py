@@ -10,21 +10,21 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from risk_assets.domain.contract import OUTCOME, Contract
-from risk_assets.domain.estimators import ESTIMATORS, fit
-from risk_assets.domain.features import checked, repeated_ids
-from risk_assets.domain.frames import encode
-from risk_assets.domain.inference import infer
-from risk_assets.domain.metrics import calibration, calibration_error
-from risk_assets.domain.outcomes import labels
-from risk_assets.domain.policy import Training
-from risk_assets.domain.scorecard import Line, contributions, probability
-from risk_assets.domain.training import labelled
+from risk_assets.domain.contract.infer import infer
+from risk_assets.domain.contract.policy import Training
+from risk_assets.domain.contract.schema import OUTCOME, Contract
+from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.validation import checked, repeated_ids
+from risk_assets.domain.scorecard.expressions import encode
+from risk_assets.domain.scorecard.scorecard import Line, contributions, probability
+from risk_assets.domain.training.estimators import ESTIMATORS, fit
+from risk_assets.domain.training.metrics import calibration, calibration_error
+from risk_assets.domain.training.train import labelled
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.store import open_store
-from risk_assets.lake.table import Provenance
+from risk_assets.lake.tables import Provenance
 from tests.bench.measure import table
 
 FOLDS = 5

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from risk_assets.domain.estimators import ESTIMATORS
-from risk_assets.domain.frames import chances, expression
-from risk_assets.domain.scorecard import Scorecard
+from risk_assets.domain.scorecard.expressions import chances, expression
+from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.lake import registry
 from tests.bench.measure import table
 from tests.bench.prepare import CATEGORIES, NUMBERS, chunks

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from risk_assets.domain.estimators import ESTIMATORS
+from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.lake import layout
 
 ID, TARGET = "account_id", "defaulted"

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from risk_assets.domain.contract import OUTCOME, Contract
-from risk_assets.domain.model import TrainedModel
-from risk_assets.domain.policy import Policy
-from risk_assets.domain.training import SNAPSHOT, train
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import OUTCOME, Contract
+from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.training.train import SNAPSHOT, train
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """

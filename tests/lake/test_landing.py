@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.dialect import sniff
-from risk_assets.domain.errors import LakeError, LandingError
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.ingest.csv_dialect import sniff
+from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake.landing import Source, dates, days, find, instant, land, records
 from risk_assets.lake.store import Store
 

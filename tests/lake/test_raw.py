@@ -7,13 +7,13 @@ import zipfile
 
 import pytest
 
-from risk_assets.domain.errors import LakeError, LandingError
-from risk_assets.domain.features import RAGGED
+from risk_assets.domain.ingest.validation import RAGGED
+from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import find
 from risk_assets.lake.raw import Landed
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Manifest, Provenance, require_manifest
+from risk_assets.lake.tables import Manifest, Provenance, require_manifest
 
 DATE = "2026-01-01"
 FILE, FOLDER = f"accounts_{DATE}.csv", f"accounts_{DATE}"

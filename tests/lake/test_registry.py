@@ -13,11 +13,11 @@ import msgspec
 import pandas as pd
 import pytest
 
-from risk_assets.domain.arms import Arms
-from risk_assets.domain.binding import Binding, challenge, end_challenge, promote, roll_back
-from risk_assets.domain.errors import LakeError, ModelError
-from risk_assets.domain.model import Gate, Registered, TrainedModel
-from risk_assets.lake import bindings, layout, registry
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.governance.artifacts import Gate, Registered, TrainedModel
+from risk_assets.domain.governance.bindings import Binding, challenge, end_challenge, promote, roll_back
+from risk_assets.errors import LakeError, ModelError
+from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store
 
 ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json", "model.joblib"]
@@ -44,11 +44,11 @@ def other(model: TrainedModel, intercept: float) -> TrainedModel:
 
 
 def go_live(store: Store, version: str) -> Binding:
-    return registry.bind(store, promote(bindings.read(store), version, "ada", "because"))
+    return registry.bind(store, promote(binding_log.read(store), version, "ada", "because"))
 
 
 def go_against(store: Store, version: str, share: float | None = 0.1) -> Binding:
-    return registry.bind(store, challenge(bindings.read(store), version, share, "0a1b", "ada", "because"))
+    return registry.bind(store, challenge(binding_log.read(store), version, share, "0a1b", "ada", "because"))
 
 
 def together(monkeypatch: pytest.MonkeyPatch, method: str, action: Callable[[int], object]) -> list[object]:
@@ -227,7 +227,7 @@ def test_a_version_that_is_not_whole_is_not_bound(store: Store, model: TrainedMo
     flip(store, path) if damage == "changed" else store.delete(path)
     with pytest.raises(ModelError, match=path.replace(".", r"\.")):
         go_live(store, "model_v001")
-    assert bindings.read(store) == ()
+    assert binding_log.read(store) == ()
 
 
 def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
@@ -237,7 +237,7 @@ def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(st
     store.put("registry/model_v001/metadata.json", json.dumps(metadata).encode())
     with pytest.raises(ModelError, match=r"notes\.md is missing"):
         go_live(store, "model_v001")
-    assert bindings.read(store) == ()
+    assert binding_log.read(store) == ()
 
 
 @pytest.mark.parametrize("name", ["model_v001_backup", "model_v", "bindings", "../registry/model_v001", ""])
@@ -248,7 +248,7 @@ def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model:
     for use in (registry.read_version, registry.read_scorecard, registry.read_steps, registry.read_example, go_live):
         with pytest.raises(ModelError, match="risk models"):
             use(store, name)
-    assert bindings.read(store) == ()
+    assert binding_log.read(store) == ()
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -296,7 +296,7 @@ def test_a_date_without_a_trained_model_says_what_to_materialize(store: Store) -
 
 def test_without_a_binding_no_model_is_live_and_the_command_is_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
-    assert (bindings.live(store), registry.find_live(store)) == (None, None)
+    assert (binding_log.live(store), registry.find_live(store)) == (None, None)
     with pytest.raises(ModelError, match=r"no model is live yet.*risk train DATE"):
         registry.champion(store)
 
@@ -305,11 +305,11 @@ def test_a_version_that_is_not_there_is_not_bound(store: Store, model: TrainedMo
     register(store, model)
     with pytest.raises(ModelError, match=r"model_v009.*risk models"):
         go_live(store, "model_v009")
-    assert bindings.read(store) == ()
+    assert binding_log.read(store) == ()
     first = go_live(store, "model_v001")
     with pytest.raises(ModelError, match=r"model_v009.*risk models"):
         go_against(store, "model_v009")
-    assert bindings.read(store) == (first,)
+    assert binding_log.read(store) == (first,)
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -321,7 +321,7 @@ def test_a_challenger_that_is_not_whole_is_not_bound(store: Store, model: Traine
     flip(store, path) if damage == "changed" else store.delete(path)
     with pytest.raises(ModelError, match=path.replace(".", r"\.")):
         go_against(store, "model_v002", None)
-    assert bindings.read(store) == (first,)
+    assert binding_log.read(store) == (first,)
 
 
 def test_a_champion_that_is_not_whole_any_more_is_not_bound_again(store: Store, model: TrainedModel) -> None:
@@ -330,11 +330,11 @@ def test_a_champion_that_is_not_whole_any_more_is_not_bound_again(store: Store, 
         go_live(store, version)
     flip(store, "registry/model_v001/model.joblib")
     with pytest.raises(ModelError, match=r"registry/model_v001/model\.joblib"):
-        registry.bind(store, roll_back(bindings.read(store), "ada", "worse"))
+        registry.bind(store, roll_back(binding_log.read(store), "ada", "worse"))
     flip(store, "registry/model_v002/profile.json")
     with pytest.raises(ModelError, match=r"registry/model_v002/profile\.json"):
         go_against(store, "model_v003")
-    assert len(bindings.read(store)) == 2
+    assert len(binding_log.read(store)) == 2
 
 
 def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel) -> None:
@@ -344,14 +344,14 @@ def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel)
     flip(store, "registry/model_v002/scorecard.json")
     with pytest.raises(ModelError, match=r"registry/model_v002/scorecard\.json"):
         registry.champion(store)
-    registry.bind(store, end_challenge(bindings.read(store), "ada", "broken"))
+    registry.bind(store, end_challenge(binding_log.read(store), "ada", "broken"))
     assert registry.champion(store).arms == Arms(Registered("model_v001", model.scorecard))
 
 
 def test_a_change_decided_upon_before_another_binding_was_made_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
     go_live(store, "model_v001")
-    change = promote(bindings.read(store), "model_v003", "ada", "because")
+    change = promote(binding_log.read(store), "model_v003", "ada", "because")
     go_live(store, "model_v002")
     with pytest.raises(ModelError, match=r"another binding was made.*risk live"):
         registry.bind(store, change)
@@ -386,7 +386,7 @@ def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
     second = other(model, 0.5)
     register(store, model, second)
     times = iter([f"2026-03-01T{hour}:00:00+00:00" for hour in (10, 11, 12)])
-    monkeypatch.setattr(bindings, "utc_now", lambda: next(times))
+    monkeypatch.setattr(binding_log, "utc_now", lambda: next(times))
     go_live(store, "model_v001")
     go_against(store, "model_v002", None)
     go_live(store, "model_v002")
@@ -449,7 +449,7 @@ def test_a_version_that_challenges_or_did_is_no_candidate(store: Store, model: T
     go_live(store, "model_v001")
     go_against(store, "model_v003", share)
     assert registry.candidate(store) is None
-    registry.bind(store, end_challenge(bindings.read(store), "ada", "seen enough"))
+    registry.bind(store, end_challenge(binding_log.read(store), "ada", "seen enough"))
     assert registry.candidate(store) is None
     register(store, model)
     found = registry.candidate(store)
@@ -461,7 +461,7 @@ def test_a_rollback_is_not_undone_but_a_newer_version_is_a_candidate(store: Stor
     register(store, model, model, model)
     for version in ("model_v001", "model_v003"):
         go_live(store, version)
-    registry.bind(store, roll_back(bindings.read(store), "ada", "worse"))
+    registry.bind(store, roll_back(binding_log.read(store), "ada", "worse"))
     assert registry.candidate(store) is None
     register(store, failing(model), model)
     found = registry.candidate(store)

@@ -3,16 +3,16 @@
 import polars as pl
 import pytest
 
-from risk_assets.domain.contract import Contract
-from risk_assets.domain.errors import LakeError
-from risk_assets.domain.impact import measure
-from risk_assets.domain.model import Registered
-from risk_assets.domain.policy import Policy
-from risk_assets.domain.review import SNAPSHOT
-from risk_assets.domain.scorecard import Line, Scorecard, Term
-from risk_assets.lake import impacts, layout, snapshots
+from risk_assets.domain.batch.review_list import SNAPSHOT
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.impact import measure
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
+from risk_assets.errors import LakeError
+from risk_assets.lake import impact_files, layout, snapshots
 from risk_assets.lake.store import Store
-from risk_assets.lake.table import Provenance, Table, write_table
+from risk_assets.lake.tables import Provenance, Table, write_table
 
 KINDS = {"age": "number", "region": "category"}
 SCHEMA = pl.Schema({"age": pl.Float64, "region": pl.String})
@@ -78,13 +78,13 @@ def test_an_impact_that_is_not_there_or_damaged_says_what_to_do(store: Store, co
     if content is not None:
         store.put("registry/model_v001/impact.json", content)
     with pytest.raises(LakeError, match="risk impact model_v001"):
-        impacts.read(store, "model_v001")
+        impact_files.read(store, "model_v001")
 
 
 def test_an_impact_comes_back_as_it_was_kept(store: Store, contract: Contract, policy: Policy) -> None:
     write(store, "2026-01-01", {"a": 1.0, "b": None})
     candidate = Registered("model_v003", Scorecard("logistic", 0.0, (Term("age", Line(1.0, 0.0, -9.0), 0.0, 0.0, "Age"),)))
     found, accounts = measure(snapshots.newest(store, {"age": "number"}, 1), candidate, None, policy, contract)
-    impacts.write(store, found, accounts)
-    assert impacts.read(store, "model_v003") == found
+    impact_files.write(store, found, accounts)
+    assert impact_files.read(store, "model_v003") == found
     assert store.get("registry/model_v003/impact_accounts.csv").startswith(b"date,account_id,change")

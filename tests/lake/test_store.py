@@ -11,9 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from risk_assets.domain.errors import LakeError
+from risk_assets.errors import LakeError
 from risk_assets.lake.store import AzureCredential, Store, open_store, utc_now
-from risk_assets.lake.table import Provenance, Table, read_table, write_table
+from risk_assets.lake.tables import Provenance, Table, read_table, write_table
 from tests.azurite.server import Azurite, _free_port
 
 MIB = 1024 * 1024

@@ -20,13 +20,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from risk_assets.cli.jobs import REGISTERING
-from risk_assets.domain import binding
-from risk_assets.domain.contract import ACCOUNT_ID, ISSUES
-from risk_assets.history import open_history
-from risk_assets.lake import bindings, layout, registry
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.domain.governance import bindings
+from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
-from tests.assets.conftest import LABELLED, NEXT, Book, on_disk
+from risk_assets.runner import open_history
 from tests.conftest import ROOT
+from tests.defs.conftest import LABELLED, NEXT, Book, on_disk
 
 LOGISTIC, SCORECARD = "model_v001", "model_v002"
 START_SECONDS = 20
@@ -180,17 +180,17 @@ def serve() -> Iterator[Callable[..., Service]]:
 
 def promote(lake: Store, version: str) -> None:
     """Let a version go live, as a person does."""
-    registry.bind(lake, binding.promote(bindings.read(lake), version, "ann", "a test"))
+    registry.bind(lake, bindings.promote(binding_log.read(lake), version, "ann", "a test"))
 
 
 def roll_back(lake: Store) -> None:
     """Let go live what was live before."""
-    registry.bind(lake, binding.roll_back(bindings.read(lake), "ann", "a test"))
+    registry.bind(lake, bindings.roll_back(binding_log.read(lake), "ann", "a test"))
 
 
 def challenge(lake: Store, version: str, share: float | None, salt: str) -> None:
     """Set a challenger beside the live version; without a share it scores in shadow."""
-    registry.bind(lake, binding.challenge(bindings.read(lake), version, share, salt, "ann", "a test"))
+    registry.bind(lake, bindings.challenge(binding_log.read(lake), version, share, salt, "ann", "a test"))
 
 
 def token_entry(name: str, token: str, *roles: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from risk_assets.domain.binding import Change
-from risk_assets.lake import bindings, layout
+from risk_assets.domain.governance.bindings import Change
+from risk_assets.lake import binding_log, layout
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from tests.azurite.server import Azurite
@@ -71,7 +71,7 @@ def test_a_version_that_can_not_be_loaded_leaves_the_last_good_one_until_it_is_m
     path = f"registry/{SCORECARD}/{layout.SCORECARD}"
     whole = lake.get(path)
     lake.put(path, whole[:-20] + b" " + whole[-19:])
-    bindings.write(lake, Change(1, "promote", SCORECARD, "ann", "a test"))
+    binding_log.write(lake, Change(1, "promote", SCORECARD, "ann", "a test"))
     until_stale(service)
     failures = service.metric("risk_serving_reload_failures_total")
     assert failures >= 1
@@ -89,7 +89,7 @@ def test_a_version_that_can_not_be_loaded_leaves_the_last_good_one_until_it_is_m
 
 def test_a_binding_to_a_version_that_does_not_exist_is_not_followed(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, **SOON)
-    bindings.write(lake, Change(1, "promote", "model_v404", "ann", "a test"))
+    binding_log.write(lake, Change(1, "promote", "model_v404", "ann", "a test"))
     until_stale(service)
     assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
     assert len(warnings(service)) == 1

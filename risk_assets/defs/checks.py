@@ -1,0 +1,185 @@
+"""Asset checks, by date: what stops a night, and what a person should look at."""
+
+import statistics
+import warnings
+from collections.abc import Callable
+from datetime import date as Date
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from risk_assets.defs.assets.champion import champion
+from risk_assets.defs.assets.features import features
+from risk_assets.defs.assets.model import model
+from risk_assets.defs.assets.predictions import predictions
+from risk_assets.defs.assets.raw import accounts, outcomes
+from risk_assets.defs.assets.review import review_list
+from risk_assets.defs.partitions import daily
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
+from risk_assets.domain.governance.gates import MAX_COMPILED_DIFFERENCE
+from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.validation import count_issues
+from risk_assets.lake import binding_log, layout, raw, registry
+from risk_assets.lake.tables import find_manifest, read_table, readable
+
+SHOWN_ISSUES = 8
+
+Check = Callable[[Lakehouse, str], dg.AssetCheckResult]
+
+
+def required_columns(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Every column that the contract names is in the file."""
+    there = lakehouse.manifest("raw/accounts", date).columns
+    missing = [name for name in lakehouse.contract.columns if name not in there]
+    return _result(not missing, missing=", ".join(missing) or "none", columns=len(there))
+
+
+def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The number of rows is not far from the median of the days before."""
+    limits, rows = lakehouse.policy.checks, lakehouse.manifest("raw/accounts", date).rows
+    before = [manifest.rows for manifest in _days_before(lakehouse, date, limits.row_count_days)]
+    usual = statistics.median(before) if before else rows
+    change = abs(rows - usual) / usual if usual else 0.0
+    return _result(change <= limits.max_row_count_change, warn=True, rows=rows, usual=usual, change=change)
+
+
+def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The share of bad accounts among the outcomes lies within the policy's bounds, and every token is known."""
+    limits = lakehouse.policy.checks
+    label = pl.col(OUTCOME)
+    counts = [label.count().alias("known"), label.sum().alias("bad"), label.null_count().alias("unknown")]
+    known, bad, unknown = _outcomes(lakehouse, date).select(counts).collect(engine="streaming").row(0)
+    rate = bad / known if known else 0.0
+    fine = bool(known) and limits.min_bad_rate <= rate <= limits.max_bad_rate and not unknown
+    return _result(fine, warn=True, bad_rate=rate, known=known, without_label=unknown)
+
+
+def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Outcomes are of accounts that the date's snapshot has; the others are left out of training."""
+    path = layout.features(date)
+    if find_manifest(lakehouse.store, path) is None:
+        return _result(False, warn=True, snapshot="not in the lake: materialize curated/features of this date")
+    ids = read_table(lakehouse.store, path).select(ACCOUNT_ID)
+    strangers = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
+    return _result(not strangers, warn=True, unknown_accounts=strangers)
+
+
+def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No account id is missing or stands in two rows; rows where it does keep their place and are not scored."""
+    issues = _issues(lakehouse, date)
+    repeated, missing = issues.get(f"{ACCOUNT_ID}: repeated", 0), issues.get(f"{ACCOUNT_ID}: missing", 0)
+    return _result(not repeated and not missing, warn=True, repeated=repeated, missing=missing)
+
+
+def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Not more rows than the policy allows have issues."""
+    manifest = lakehouse.manifest("curated/features", date)
+    share = int(str(manifest.facts["with_issues"])) / manifest.rows
+    commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
+    limit = lakehouse.policy.checks.max_issue_share
+    return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
+
+
+def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """There is one prediction for each raw row, in the same order."""
+    store, path = lakehouse.store, layout.accounts(date)
+    rows = lakehouse.manifest("raw/accounts", date).rows
+    predicted = lakehouse.manifest("curated/predictions", date).rows
+    before = raw.scan(store, path).select(pl.col(lakehouse.contract.id).alias("raw"))
+    after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
+    both = pl.concat([before, after], how="horizontal")
+    moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()
+    return _result(rows == predicted and not moved, raw_rows=rows, predictions=predicted, out_of_place=moved)
+
+
+def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Every row without issues has a probability in [0, 1], and no other row has one."""
+    facts: Any = lakehouse.manifest("curated/predictions", date).facts
+    rows = lakehouse.manifest("curated/predictions", date).rows
+    scored, issues = facts["scored"], facts["with_issues"]
+    inside = not scored or 0 <= facts["min_score"] <= facts["max_score"] <= 1
+    return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
+
+
+def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The review list holds the accounts of the highest probabilities, riskiest first, as many as the policy asks for."""
+    predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
+    wanted = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
+    listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
+    return _result(listed == wanted, listed=len(listed), wanted=len(wanted))
+
+
+def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The scorecard and the fitted pipeline give the same probabilities on the holdout."""
+    difference = registry.read_trained(lakehouse.store, date).metrics.compiled_difference
+    return _result(difference <= MAX_COMPILED_DIFFERENCE, difference=difference, allowed=MAX_COMPILED_DIFFERENCE)
+
+
+def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The AUC on the holdout is above the policy's floor; below it the version is registered and does not go live."""
+    auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
+    return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
+
+
+@dg.asset_check(asset=champion, description="Every binding follows the one before, and none was changed.")
+def chain(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Hold every binding against the next one's hash and its own seal."""
+    problems = binding_log.verify(lakehouse.store)
+    newest = None if problems else binding_log.head(lakehouse.store)
+    return _result(not problems, sha256=newest or "none", broken="; ".join(problems) or "none")
+
+
+def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) -> dg.AssetChecksDefinition:
+    """Return the asset check that a function of the lakehouse and a date is; a blocking one stops what comes after.
+
+    This is the one place that uses Dagster's partitioned checks, which are in preview.
+    """
+
+    def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
+        with readable(f"{asset.key.to_user_string()} of {context.partition_key}"):
+            return check(lakehouse, context.partition_key)
+
+    run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        decorate = dg.asset_check(asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily)
+        return decorate(run)
+
+
+def _result(passed: bool, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
+    severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=evidence)
+
+
+def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
+    return labels(raw.scan(lakehouse.store, layout.outcomes(date)), lakehouse.contract)
+
+
+def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
+    kinds: Any = lakehouse.manifest("curated/features", date).facts["kinds"]
+    return count_issues(kinds)
+
+
+def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Any]:
+    day = Date.fromisoformat(date)
+    before = (layout.accounts((day - timedelta(days=back)).isoformat()) for back in range(1, days + 1))
+    return [manifest for path in before if (manifest := find_manifest(lakehouse.store, path))]
+
+
+CHECKS = (
+    by_date(required_columns, accounts, blocking=True),
+    by_date(row_count, accounts),
+    by_date(bad_rate, outcomes),
+    by_date(known_accounts, outcomes),
+    by_date(unique_ids, features),
+    by_date(issue_share, features, blocking=True),
+    by_date(one_per_row, predictions, blocking=True),
+    by_date(probabilities, predictions, blocking=True),
+    by_date(riskiest_first, review_list),
+    by_date(compiled_equals_fitted, model, blocking=True),
+    by_date(auc_floor, model),
+    chain,
+)

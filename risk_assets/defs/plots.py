@@ -1,0 +1,58 @@
+"""Small pictures for the UI, as Markdown with the PNG within."""
+
+import base64
+import io
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from risk_assets.domain.governance.artifacts import Performance
+
+SIZE_INCHES = (5.2, 3.2)
+
+
+def roc(figures: Performance, champion: Performance | None) -> str:
+    """Return the ROC curve on the holdout, beside the live model's where there is one."""
+    figure, axes = _empty("ROC on the holdout", "share of good accounts flagged", "share of bad accounts flagged")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    axes.plot(*zip(*figures.roc, strict=True), label=f"candidate, AUC {figures.roc_auc:.3f}")
+    if champion:
+        axes.plot(*zip(*champion.roc, strict=True), label=f"live, AUC {champion.roc_auc:.3f}", linestyle="--")
+    axes.legend(loc="lower right", frameon=False)
+    return _markdown(figure, "ROC curve")
+
+
+def calibration(figures: Performance) -> str:
+    """Return predicted against observed bad rates, by tenth of the holdout."""
+    figure, axes = _empty("Calibration on the holdout", "predicted bad rate", "observed bad rate")
+    predicted = [part.predicted for part in figures.calibration]
+    observed = [part.observed for part in figures.calibration]
+    top = max(*predicted, *observed) * 1.05
+    axes.plot([0, top], [0, top], color="0.7", linewidth=0.8)
+    axes.plot(predicted, observed, marker="o", markersize=4)
+    return _markdown(figure, "calibration")
+
+
+def distribution(counts: Sequence[int]) -> str:
+    """Return the histogram of probabilities; `counts` are rows in bins of equal width from 0 to 1."""
+    figure, axes = _empty("Scores", "probability of default", "accounts")
+    width = 1 / len(counts)
+    axes.bar([position * width for position in range(len(counts))], counts, width=width * 0.92, align="edge")
+    return _markdown(figure, "score distribution")
+
+
+def _empty(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=SIZE_INCHES, dpi=80, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x, fontsize=9)
+    axes.set_ylabel(y, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _markdown(figure: Figure, name: str) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return f"![{name}](data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()})"

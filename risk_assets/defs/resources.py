@@ -1,0 +1,88 @@
+"""Dagster's resources over the lake and the settings."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.lake import layout
+from risk_assets.lake.store import AzureCredential, Store, open_store
+from risk_assets.lake.tables import Manifest, Provenance, digest, require_manifest
+from risk_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster_azure.blob import AzureBlobStorageResource
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """What assets work with: the lake, the landing folder, the contract and the policy, each opened when first used."""
+
+    settings: Settings
+    blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
+
+    @cached_property
+    def store(self) -> Store:
+        """The lake."""
+        return self._open(self.settings.lake)
+
+    @cached_property
+    def landing(self) -> Store:
+        """The landing folder."""
+        return self._open(self.settings.landing)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """What an account is."""
+        return self.settings.read_contract()
+
+    @cached_property
+    def policy(self) -> Policy:
+        """What is done with a probability."""
+        return self.settings.read_policy()
+
+    def manifest(self, key: str, date: str) -> Manifest:
+        """Return the manifest of an asset's partition; raises `LakeError` when it is not there or not whole."""
+        return require_manifest(self.store, layout.PATHS[key](date))
+
+    def made_from(self, run_id: str, date: str, *inputs: str, **more: Any) -> Provenance:
+        """Return the provenance of a table made by a run from the same date's partitions of other assets."""
+        paths = [layout.PATHS[key](date) for key in inputs]
+        return Provenance(run_id=run_id, inputs={path: digest(self.store, path) for path in paths}, contract=self.contract.digest, **more)
+
+    def _open(self, url: str) -> Store:
+        credential = credential_of(self.blob) if self.blob and url.startswith("az://") else None
+        return open_store(url, credential)
+
+
+def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":
+    """Return dagster-azure's resource for an account; the import costs two seconds, so it is made on Azure only."""
+    from dagster_azure import blob
+
+    how: Any = blob.AzureBlobStorageAnonymousCredential()
+    if credential.key:
+        how = blob.AzureBlobStorageKeyCredential(key=credential.key)
+    elif credential.sas:
+        how = blob.AzureBlobStorageSASTokenCredential(token=credential.sas)
+    elif credential.provider:
+        how = blob.AzureBlobStorageDefaultCredential()
+    url = credential.endpoint or f"https://{credential.account}.blob.core.windows.net"
+    return blob.AzureBlobStorageResource(account_url=url, credential=how)
+
+
+def credential_of(blob: "AzureBlobStorageResource") -> AzureCredential:
+    """Return how the lake reaches the account of dagster-azure's resource: the one place that maps its credentials."""
+    parts = urlparse(blob.account_url)
+    account = parts.path.strip("/") or parts.netloc.split(".")[0]
+    kind: Any = blob.credential
+    if kind.credential_type == "key":
+        return AzureCredential(account, blob.account_url, key=kind.key)
+    if kind.credential_type == "sas":
+        return AzureCredential(account, blob.account_url, sas=kind.token)
+    if kind.credential_type == "anonymous":
+        return AzureCredential(account, blob.account_url)
+    from azure.identity import DefaultAzureCredential
+
+    return AzureCredential(account, blob.account_url, provider=DefaultAzureCredential(**kind.kwargs))

@@ -1,0 +1,202 @@
+"""A lake with two versions, a logistic model and a scorecard, which bindings set against each other; and Azure ML's own server."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from risk_assets.azure_ml.export import Exported, Options, export_binding
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import OUTCOME, Contract
+from risk_assets.domain.governance.bindings import challenge, promote
+from risk_assets.domain.training.train import SNAPSHOT, train
+from risk_assets.lake import binding_log, registry
+from risk_assets.lake.store import Store, open_store
+from tests.conftest import ROOT
+
+LOGISTIC, SCORECARD = "model_v001", "model_v002"
+PINNED = Path(__file__).with_name("requirements.txt")
+START_SECONDS = 30
+
+CONTRACT = """
+id: id
+target: {column: defaulted, bad: "1", good: "0"}
+features:
+  age: {type: number, min: 18, max: 120, required: true, risk: down, reason: Age}
+  income: {type: number, missing: ["-9"], risk: down, reason: Income}
+  city: {type: category, reason: City}
+"""
+
+# The server's own command, but at this machine's address alone: it has no option for that.
+AZMLINFSRV = """
+from azureml_inference_server_http import constants
+constants.DEFAULT_HOST = "127.0.0.1"
+from azureml_inference_server_http.amlserver import run
+run()
+"""
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract.parse(CONTRACT, "contract.yml")
+
+
+@pytest.fixture(scope="session")
+def policy() -> Policy:
+    return Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
+
+
+@pytest.fixture(scope="session")
+def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a lake in which both versions are registered, and the logistic one is live."""
+    random = np.random.default_rng(7)
+    age, income = random.uniform(18, 80, 2000), random.lognormal(10, 1, 2000)
+    bad = (random.uniform(0, 1, 2000) < 1 / (1 + np.exp((age - 40) / 6 + np.log(income / 2e4)))).astype(np.int64)
+    city = np.where(np.arange(2000) % 3 == 0, "north", "south")
+    columns = {"age": age, "income": np.where(np.arange(2000) % 10 == 0, np.nan, income), "city": city}
+    frame = pd.DataFrame({**columns, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
+    folder = tmp_path_factory.mktemp("registered")
+    store = open_store(str(folder))
+    for estimator in ("logistic", "scorecard"):
+        registry.register(store, train(frame, "2026-01-01", contract, policy.trained_by(estimator), live=None), "run")
+    registry.bind(store, promote((), LOGISTIC, "ada", "because"))
+    return folder
+
+
+def challenged(registered: Path, folder: Path, share: float | None) -> Store:
+    """Return a copy of the lake in which the scorecard challenges: for a share of the accounts, or in shadow."""
+    shutil.copytree(registered, folder)
+    store = open_store(str(folder))
+    registry.bind(store, challenge(binding_log.read(store), SCORECARD, share, "0a1b", "ada", "because"))
+    return store
+
+
+@pytest.fixture(scope="session")
+def alone(registered: Path) -> Store:
+    return open_store(str(registered))
+
+
+@pytest.fixture(scope="session")
+def shared(registered: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A lake whose challenger answers for 30 % of the accounts."""
+    return challenged(registered, tmp_path_factory.mktemp("shared") / "lake", 0.3)
+
+
+@pytest.fixture(scope="session")
+def shadow(registered: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return challenged(registered, tmp_path_factory.mktemp("shadow") / "lake", None)
+
+
+@pytest.fixture(scope="session")
+def write(contract: Contract, policy: Policy) -> Callable[..., Exported]:
+    """Export a lake: `write(store, folder, **options)`."""
+
+    def written(store: Store, folder: Path, **options: object) -> Exported:
+        return export_binding(store, contract, policy, folder, Options(**options))  # type: ignore[arg-type]
+
+    return written
+
+
+@pytest.fixture(scope="session")
+def exports(
+    alone: Store, shared: Store, shadow: Store, write: Callable[..., Exported], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """An export of each kind, by its name."""
+    folder = tmp_path_factory.mktemp("exports")
+    write(alone, folder / "alone")
+    write(shared, folder / "shared")
+    write(shadow, folder / "shadow", mirror=20)
+    write(shared, folder / "sticky", sticky=True)
+    return {name: folder / name for name in ("alone", "shared", "shadow", "sticky")}
+
+
+@pytest.fixture(scope="session")
+def server(exports: dict[str, Path]) -> Path:
+    """The folder with the programs of a venv that holds what an export asks for; made once, kept until that changes."""
+    venv, asked = Path(sys.prefix) / "azureml", exports["alone"] / "requirements.txt"
+    digest = hashlib.sha256(asked.read_bytes() + PINNED.read_bytes() + sys.version.encode()).hexdigest()
+    made = venv / "made"
+    if not made.exists() or made.read_text() != digest:
+        shutil.rmtree(venv, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+        install = [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*install, "--requirement", asked, "--constraint", PINNED], check=True)
+        made.write_text(digest)
+    return venv / "bin"
+
+
+def environment(export: Path, deployment: str, **variables: str) -> dict[str, str]:
+    """Return the environment that a deployment gives the server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE", "AML_", "PYTHON"))}
+    return kept | yaml.safe_load((export / f"{deployment}.yml").read_text())["environment_variables"] | variables
+
+
+def model(export: Path, deployment: str) -> Path:
+    """Return a deployment's model, in a folder that holds nothing else, as on Azure."""
+    reference = yaml.safe_load((export / f"{deployment}.yml").read_text())["model"].removeprefix("azureml:")
+    documents = [yaml.safe_load(path.read_text()) for path in [*export.glob("model_*.yml"), *export.glob("binding_*.yml")]]
+    (path,) = [document["path"] for document in documents if f"{document['name']}:{document['version']}" == reference]
+    there = export / "mounted" / deployment
+    if not there.exists():
+        shutil.copytree(export / path, there / Path(path).name)
+    return there
+
+
+@contextmanager
+def running(server: Path, export: Path, deployment: str, **variables: str) -> Iterator[httpx.Client]:
+    """Run Azure ML's server on a deployment of an export, and yield a client to it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        server / "python",
+        "-c",
+        AZMLINFSRV,
+        "--entry_script",
+        "score.py",
+        "--model_dir",
+        model(export, deployment),
+        "--port",
+        str(port),
+    ]
+    settings = environment(export, deployment, **{"WORKER_COUNT": "1", **variables})
+    with (export / f"{deployment}.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=export / "code", env=settings, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as client:
+            _wait(client, process, export / f"{deployment}.log")
+            yield client
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+def _wait(client: httpx.Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            client.get("/")
+        except httpx.TransportError:
+            assert process.poll() is None and time.monotonic() - started < START_SECONDS, log.read_text()
+            time.sleep(0.05)
+        else:
+            return
+
+
+def body(records: object) -> bytes:
+    """Return a request's body."""
+    return json.dumps({"records": records}).encode()

@@ -1,0 +1,93 @@
+"""A book that has been run: six labelled dates, a live model, and the next date landed but not scored."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.lake import run_log
+from risk_assets.lake.store import Store
+from risk_assets.runner import History, Result, open_history
+from risk_assets.settings import Settings
+from tests.conftest import ROOT
+
+LABELLED = tuple(f"2026-01-{day:02d}" for day in range(1, 7))
+NEXT = "2026-01-07"
+
+
+@dataclass(frozen=True)
+class Book:
+    """Settings, history and storage of one book."""
+
+    settings: Settings
+    history: History
+
+    @property
+    def lake(self) -> Store:
+        return self.settings.open_lake()
+
+    @property
+    def landing(self) -> Store:
+        return self.settings.open_landing()
+
+    @property
+    def lakehouse(self) -> Lakehouse:
+        return Lakehouse(self.settings)
+
+    def land_sample(self, *names: str) -> None:
+        for name in names:
+            self.landing.put(name, (ROOT / "data/landing" / name).read_bytes())
+
+    def land(self, name: str, content: bytes) -> None:
+        self.landing.put(name, content)
+
+    def train_on(self, *dates: str) -> Result:
+        for date in dates:
+            self.land_sample(f"accounts_{date}.csv", f"outcomes_{date}.csv")
+            assert self.history.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+            assert self.history.run("outcomes", date).error is None
+        return self.history.run("training", dates[-1])
+
+    def score(self, date: str = NEXT) -> Result:
+        return self.history.run("daily_scoring", date)
+
+    def log(self) -> list[dict[str, str]]:
+        return list(run_log.read(self.lake).values())
+
+
+@pytest.fixture
+def empty_book(settings: Settings) -> Iterator[Book]:
+    """A book without anything, on disk and on Azurite."""
+    with open_history(settings) as history:
+        yield Book(settings, history)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a book with a live model; tests work on copies of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    with open_history(on_disk(folder)) as history:
+        made = Book(history.settings, history)
+        assert made.train_on(*LABELLED).error is None
+        made.land_sample(f"accounts_{NEXT}.csv")
+    return folder
+
+
+@pytest.fixture
+def book(trained: Path, tmp_path: Path) -> Iterator[Book]:
+    """A book of one's own with a live model, on disk; the next date has landed and is not scored."""
+    folder = tmp_path / "book"
+    shutil.copytree(trained, folder)
+    with open_history(on_disk(folder)) as history:
+        yield Book(history.settings, history)
+
+
+def on_disk(folder: Path, **changed: Path) -> Settings:
+    """Return the settings of a book in a folder."""
+    files = {"contract": ROOT / "data/contract.yml", "policy": ROOT / "data/policy.yml", **changed}
+    return Settings(
+        lake=f"file://{folder / 'lake'}", landing=str(folder / "landing"), DAGSTER_HOME=folder / "dagster", _env_file=None, **files
+    )

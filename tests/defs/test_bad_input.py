@@ -1,0 +1,208 @@
+"""Every way in which a date can go wrong: a message that says what to do, a row in the log, nothing half-written."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from risk_assets.lake import layout, registry
+from risk_assets.lake.tables import find_manifest
+from risk_assets.runner import History
+from risk_assets.settings import Settings
+from tests.conftest import ROOT
+from tests.defs.conftest import LABELLED, NEXT, Book
+
+SECRET = b"SECRET-4711"
+
+
+def _lines(book: Book) -> list[bytes]:
+    return book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+
+
+def _missing(book: Book) -> None:
+    book.landing.delete(f"accounts_{NEXT}.csv")
+
+
+def _replaced(content: bytes) -> Callable[[Book], None]:
+    return lambda book: book.land(f"accounts_{NEXT}.csv", content)
+
+
+def _header_only(book: Book) -> None:
+    book.land(f"accounts_{NEXT}.csv", _lines(book)[0])
+
+
+def _without_column(book: Book) -> None:
+    header, *rows = _lines(book)
+    book.land(f"accounts_{NEXT}.csv", header.replace(b"utilisation", b"other") + b"".join(rows))
+
+
+def _open_quote(book: Book) -> None:
+    book.land(f"accounts_{NEXT}.csv", b"".join(_lines(book)) + b'"' + SECRET)
+
+
+def _late_garbage(book: Book) -> None:
+    header, *rows = _lines(book)
+    book.land(f"accounts_{NEXT}.csv", header + b"".join(rows) * 3 + SECRET + b"\xff\n")
+
+
+def _two_sets(book: Book) -> None:
+    book.land(f"accounts_{NEXT}/part-0.csv", b"".join(_lines(book)))
+
+
+def _differing_shards(book: Book) -> None:
+    header, *rows = _lines(book)
+    _missing(book)
+    book.land(f"accounts_{NEXT}/a.csv", header + rows[0])
+    book.land(f"accounts_{NEXT}/b.csv", b"account_id;other\n1;2\n")
+
+
+def _mostly_unreadable(book: Book) -> None:
+    header, *rows = _lines(book)
+    book.land(f"accounts_{NEXT}.csv", header + b"".join(SECRET + b"\n" for _ in rows))
+
+
+def _corrupt_scorecard(book: Book) -> None:
+    path = f"registry/model_v001/{layout.SCORECARD}"
+    book.lake.put(path, book.lake.get(path).replace(b'"intercept":', b'"intercept": '))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_missing, ["no accounts for 2026-01-07", "risk land FILE --date 2026-01-07"]),
+        (_replaced(b""), ["is empty"]),
+        (_header_only, ["has a header and no rows", "--replace"]),
+        (_replaced(b"PK\x03\x04\x00\x00" + SECRET), ["no UTF-8 text", "Export it as CSV"]),
+        (_replaced("account_id\n".encode("utf-16")), ["no UTF-8 text"]),
+        (_without_column, ["required_columns"]),
+        (_open_quote, ["ends inside an open quote"]),
+        (_late_garbage, ["malformed", "no UTF-8", "--replace"]),
+        (_two_sets, ["two sets of accounts", "Take one away"]),
+        (_differing_shards, ["another header", "b.csv"]),
+        (_mostly_unreadable, ["issue_share"]),
+        (_corrupt_scorecard, ["scorecard.json is not the file that was registered"]),
+    ],
+)
+def test_a_bad_date_is_told_logged_and_leaves_no_predictions(book: Book, spoil: Callable[[Book], None], says: list[str]) -> None:
+    spoil(book)
+    error = book.score().error
+    assert error is not None
+    assert all(text in error for text in says), error
+    (row,) = book.log()
+    assert (row["date"], row["status"], row["job"], row["error"]) == (NEXT, "failure", "daily_scoring", error)
+    assert not any("predictions" in path or "partial" in path for path in book.lake.list("curated/"))
+    assert SECRET.decode() not in error
+
+
+def test_no_value_of_a_row_reaches_the_run_history(book: Book) -> None:
+    for spoil in (_late_garbage, _mostly_unreadable):
+        spoil(book)
+        assert book.score().error is not None
+    history = book.settings.dagster_home
+    assert not [path for path in history.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
+
+
+def test_no_value_of_an_outcome_reaches_the_run_history(book: Book) -> None:
+    lines = book.landing.get(f"outcomes_{LABELLED[0]}.csv")
+    book.land(f"outcomes_{LABELLED[0]}.csv", lines + b"x,0\n" * 20_000 + SECRET + b"\xff,1\n")
+    for job, date in (("outcomes", LABELLED[0]), ("training", LABELLED[-1])):
+        error = book.history.run(job, date).error
+        assert error is not None and "malformed" in error and "--replace" in error
+        assert error in {row["error"] for row in book.log()}
+    assert not [path for path in book.settings.dagster_home.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
+
+
+def test_a_date_that_was_mended_runs(book: Book) -> None:
+    whole = b"".join(_lines(book))
+    _without_column(book)
+    assert book.score().error is not None
+    book.land(f"accounts_{NEXT}.csv", whole)
+    assert book.score().error is None
+    assert [row["status"] for row in book.log()] == ["failure", "success"]
+
+
+def test_extra_columns_and_another_order_do_no_harm(book: Book) -> None:
+    assert book.score().error is None
+    before = book.lake.get(layout.predictions(NEXT))
+    rows = [line.rstrip(b"\n").split(b",") for line in _lines(book)]
+    turned = [[*row[::-1], b"note" if number == 0 else b"x"] for number, row in enumerate(rows)]
+    book.land(f"accounts_{NEXT}.csv", b"".join(b";".join(row) + b"\r\n" for row in turned))
+    assert book.score().error is None
+    assert book.lake.get(layout.predictions(NEXT)) == before
+
+
+def test_ragged_lines_keep_their_rows_and_say_why(book: Book) -> None:
+    header, first, second, third, *rows = _lines(book)
+    short, long = first.rsplit(b",", 3)[0] + b"\n", second.rstrip(b"\n") + b",1,2\n"
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, short, long, third, *rows]))
+    assert book.score().error is None
+    lines = book.lake.get(layout.predictions(NEXT)).decode().splitlines()
+    assert "line: too few fields" in lines[1]
+    assert lines[2].endswith("line: too many fields")
+    assert lines[3].endswith(",")
+    assert len(lines) == len(rows) + 4
+
+
+@pytest.mark.parametrize("date", ["2025-12-31", "2999-01-01", "someday"])
+def test_a_date_outside_the_partitions_is_refused_and_logged(book: Book, date: str) -> None:
+    error = book.score(date).error
+    assert error is not None and "RISK_START_DATE" in error
+    assert [(row["date"], row["status"]) for row in book.log()] == [(date, "failure")]
+
+
+def test_without_a_live_model_the_features_are_kept_and_the_next_step_is_told(empty_book: Book) -> None:
+    empty_book.land_sample(f"accounts_{NEXT}.csv")
+    error = empty_book.score().error
+    assert error is not None and "no model is live yet" in error and "risk train" in error
+    assert find_manifest(empty_book.lake, layout.features(NEXT)) is not None
+    assert empty_book.log()[0]["error"] == error
+
+
+def test_a_contract_that_no_longer_fits_the_live_model_stops_the_night(book: Book, tmp_path: Path) -> None:
+    text = (ROOT / "data/contract.yml").read_text(encoding="utf-8")
+    start, end = text.index("\n  bureau_score:"), text.index("\n  region:")
+    changed = tmp_path / "contract.yml"
+    changed.write_text(text[:start] + text[end:], encoding="utf-8")
+    other = dataclasses.replace(book, history=History(_with(book.settings, contract=changed), book.history.instance))
+    error = other.score().error
+    assert error is not None and "bureau_score (number)" in error and "risk train" in error
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "says"),
+    [
+        ([b"account_id,defaulted\nAC000001,0\n"], "too little to train on"),
+        ([], "has both features and outcomes"),
+    ],
+)
+def test_too_little_to_train_on_is_told_and_registers_nothing(empty_book: Book, outcomes: list[bytes], says: str) -> None:
+    empty_book.land_sample(f"accounts_{NEXT}.csv")
+    assert empty_book.history.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
+    for content in outcomes:
+        empty_book.land(f"outcomes_{NEXT}.csv", content)
+        assert empty_book.history.run("outcomes", NEXT).error is None
+    error = empty_book.history.run("training", NEXT).error
+    assert error is not None and says in error
+    assert registry.versions(empty_book.lake) == ()
+    assert (empty_book.log()[-1]["job"], empty_book.log()[-1]["status"]) == ("training", "failure")
+
+
+def test_one_class_only_in_the_window_is_told(book: Book) -> None:
+    for date in LABELLED:
+        lines = book.landing.get(f"outcomes_{date}.csv").replace(b",1\n", b",0\n")
+        book.land(f"outcomes_{date}.csv", lines)
+        assert book.history.run("outcomes", date).error is None
+    error = book.history.run("training", LABELLED[-1]).error
+    assert error is not None and "0 of them bad" in error
+
+
+def test_outcomes_without_their_column_are_told_when_they_train(book: Book) -> None:
+    book.land(f"outcomes_{NEXT}.csv", b"account_id,other\nAC000001,0\n")
+    error = book.history.run("outcomes", NEXT).error
+    assert error is None or "defaulted" in error
+    assert find_manifest(book.lake, layout.outcomes(NEXT)) is not None
+
+
+def _with(settings: Settings, **changed: object) -> Settings:
+    return settings.model_copy(update=changed)

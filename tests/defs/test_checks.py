@@ -1,0 +1,170 @@
+"""Each asset check, passing on a good date and failing on one that is spoilt for it."""
+
+import dataclasses
+
+import dagster as dg
+import msgspec
+import pytest
+
+from risk_assets.defs import checks
+from risk_assets.lake import layout, registry
+from risk_assets.lake.tables import find_manifest
+from tests.defs.conftest import LABELLED, NEXT, Book
+
+BLOCKING = {"required_columns", "issue_share", "one_per_row", "probabilities", "compiled_equals_fitted"}
+
+
+def results(book: Book, job: str, date: str) -> dict[str, dg.AssetCheckEvaluation]:
+    """Run a job and return what its checks found, by name."""
+    book.history.run(job, date)
+    record = book.history.instance.get_run_records(limit=1)[0]
+    events = book.history.instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = [event.dagster_event.event_specific_data for event in events if event.dagster_event]
+    return {evaluation.check_name: evaluation for evaluation in found if isinstance(evaluation, dg.AssetCheckEvaluation)}
+
+
+def evidence(evaluation: dg.AssetCheckEvaluation) -> dict[str, object]:
+    return {name: value.value for name, value in evaluation.metadata.items()}
+
+
+def test_checks_that_must_stop_the_night_are_blocking() -> None:
+    blocking = {spec.name for check in checks.CHECKS for spec in check.check_specs if spec.blocking}
+    assert blocking == BLOCKING
+
+
+def test_every_check_of_a_date_is_by_date_and_tells_what_it_holds() -> None:
+    for check in checks.CHECKS:
+        for spec in check.check_specs:
+            assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition) or spec.name == "chain"
+            assert spec.description
+
+
+def test_a_good_date_passes_every_check_of_the_daily_run(book: Book) -> None:
+    found = results(book, "daily_scoring", NEXT)
+    assert set(found) == {"required_columns", "row_count", "unique_ids", "issue_share", "one_per_row", "probabilities", "riskiest_first"}
+    assert all(evaluation.passed for evaluation in found.values())
+    assert evidence(found["one_per_row"]) == {"raw_rows": 300, "predictions": 300, "out_of_place": 0}
+
+
+def test_a_missing_column_is_named(book: Book) -> None:
+    content = book.landing.get(f"accounts_{NEXT}.csv").replace(b"utilisation", b"other", 1)
+    book.land(f"accounts_{NEXT}.csv", content)
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["required_columns"].passed
+    assert evidence(found["required_columns"])["missing"] == "utilisation"
+    assert "issue_share" not in found
+
+
+def test_a_snapshot_of_a_tenth_of_the_rows_warns_and_goes_on(book: Book) -> None:
+    lines = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    book.land(f"accounts_{NEXT}.csv", b"".join(lines[:31]))
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["row_count"].passed
+    assert found["row_count"].severity == dg.AssetCheckSeverity.WARN
+    assert evidence(found["row_count"]) == {"rows": 30, "usual": 300.0, "change": pytest.approx(0.9)}
+    assert found["probabilities"].passed
+
+
+def test_repeated_ids_warn_with_their_number(book: Book) -> None:
+    header, first, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, first, first, *rows]))
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["unique_ids"].passed
+    assert evidence(found["unique_ids"]) == {"repeated": 2, "missing": 0}
+    assert found["one_per_row"].passed
+
+
+def test_too_many_rows_with_issues_stop_the_night(book: Book) -> None:
+    header, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    spoilt = [row.replace(b",", b",x", 1) for row in rows[:60]]
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, *spoilt, *rows[60:]]))
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["issue_share"].passed
+    assert evidence(found["issue_share"])["share"] == pytest.approx(60 / 300)
+    assert "one_per_row" not in found
+    assert find_manifest(book.lake, layout.predictions(NEXT)) is None
+
+
+def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float) -> None:
+    """Change a date's predictions and let the manifest fit them again."""
+    assert book.score().error is None
+    path = layout.predictions(NEXT)
+    content = book.lake.get(path)
+    for old, new in change.items():
+        assert old in content
+        content = content.replace(old, new, 1)
+    book.lake.put(path, content)
+    manifest = find_manifest(book.lake, path)
+    assert manifest is not None
+    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=manifest.facts | facts)
+    book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
+
+
+def test_predictions_out_of_order_are_found(book: Book) -> None:
+    assert book.score().error is None
+    lines = book.lake.get(layout.predictions(NEXT)).splitlines(keepends=True)
+    _tampered_predictions(book, {lines[1] + lines[2]: lines[2] + lines[1]})
+    assert not checks.one_per_row(book.lakehouse, NEXT).passed
+
+
+def test_a_probability_beyond_one_and_a_row_without_any_are_found(book: Book) -> None:
+    _tampered_predictions(book, {}, max_score=1.5)
+    assert not checks.probabilities(book.lakehouse, NEXT).passed
+    _tampered_predictions(book, {}, scored=299)
+    assert not checks.probabilities(book.lakehouse, NEXT).passed
+
+
+def test_a_good_training_passes_its_checks(book: Book) -> None:
+    found = results(book, "training", LABELLED[-1])
+    assert {name: evaluation.passed for name, evaluation in found.items()} == {
+        "compiled_equals_fitted": True,
+        "auc_floor": True,
+        "chain": True,
+    }
+
+
+def test_a_changed_binding_is_found_and_named(book: Book) -> None:
+    path = layout.binding(1)
+    book.lake.put(path, book.lake.get(path).replace(b"passed the gates", b"pleased somebody"))
+    found = checks.chain(lakehouse=book.lakehouse)
+    assert isinstance(found, dg.AssetCheckResult)
+    assert not found.passed
+    assert found.metadata["broken"].value == f"{path} was changed since it was written. Restore it from a backup."
+
+
+def test_a_review_list_that_is_not_of_the_riskiest_is_found(book: Book) -> None:
+    assert book.score().error is None
+    assert checks.riskiest_first(book.lakehouse, NEXT).passed
+    path = layout.review(NEXT)
+    header, first, second, *rest = book.lake.get(path).splitlines(keepends=True)
+    book.lake.put(path, b"".join([header, second, first, *rest]))
+    assert not checks.riskiest_first(book.lakehouse, NEXT).passed
+
+
+def test_a_model_that_is_not_the_fitted_one_is_found(book: Book) -> None:
+    model = registry.read_trained(book.lake, LABELLED[-1])
+    worse = msgspec.structs.replace(model.metrics, compiled_difference=1e-6, roc_auc=0.55)
+    registry.write_trained(book.lake, LABELLED[-1], dataclasses.replace(model, metrics=worse), "test")
+    assert not checks.compiled_equals_fitted(book.lakehouse, LABELLED[-1]).passed
+    low = checks.auc_floor(book.lakehouse, LABELLED[-1])
+    assert not low.passed
+    assert low.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_outcomes_pass_their_checks(book: Book) -> None:
+    found = results(book, "outcomes", LABELLED[0])
+    assert {name: evaluation.passed for name, evaluation in found.items()} == {"bad_rate": True, "known_accounts": True}
+
+
+def test_a_bad_rate_out_of_bounds_and_strangers_warn(book: Book) -> None:
+    strangers = b"".join(b"ZZ%06d,1\n" % number for number in range(2000))
+    book.land(f"outcomes_{LABELLED[0]}.csv", book.landing.get(f"outcomes_{LABELLED[0]}.csv") + strangers)
+    found = results(book, "outcomes", LABELLED[0])
+    assert not found["bad_rate"].passed
+    assert not found["known_accounts"].passed
+    assert evidence(found["known_accounts"]) == {"unknown_accounts": 2000}
+
+
+def test_a_label_that_is_neither_good_nor_bad_warns(book: Book) -> None:
+    book.land(f"outcomes_{LABELLED[0]}.csv", book.landing.get(f"outcomes_{LABELLED[0]}.csv") + b"AC999999,maybe\n")
+    assert evidence(results(book, "outcomes", LABELLED[0])["bad_rate"])["without_label"] == 1

@@ -1,0 +1,151 @@
+import csv
+import io
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from risk_assets.lake import binding_log, layout, registry
+from risk_assets.lake.tables import find_manifest, read_table
+from tests.defs.conftest import LABELLED, NEXT, Book
+
+
+def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) -> None:
+    assert empty_book.train_on(*LABELLED).error is None
+    empty_book.land_sample(f"accounts_{NEXT}.csv")
+    assert empty_book.score().error is None
+
+    lake, landing = empty_book.lake, empty_book.landing
+    assert lake.get(layout.accounts(NEXT)) == landing.get(f"accounts_{NEXT}.csv")
+    rows = list(csv.DictReader(io.StringIO(lake.get(layout.accounts(NEXT)).decode())))
+    predicted = list(csv.DictReader(io.StringIO(lake.get(layout.predictions(NEXT)).decode())))
+    assert [row["account_id"] for row in predicted] == [row["account_id"] for row in rows]
+    reasons = [f"reason_{rank}" for rank in range(1, 5)]
+    scored = ["probability", "prediction", "points", "band"]
+    assert list(predicted[0]) == ["account_id", *scored, *reasons, "arm", "model_version", "challenger_probability", "issues"]
+    assert {row["model_version"] for row in predicted} == {"model_v001"}
+    assert {name.rpartition("/")[2] for name in lake.list("registry/model_v001/")} == {
+        "claim.json", "example.json", "impact.json", "impact_accounts.csv", "metadata.json", "metrics.json", "model.joblib", "profile.json",
+        "scorecard.json", "steps.json",
+    }  # fmt: skip
+
+    (logged,) = empty_book.log()
+    chances = [float(row["probability"]) for row in predicted if row["probability"]]
+    assert (logged["date"], logged["status"], logged["job"], logged["model_version"]) == (NEXT, "success", "daily_scoring", "model_v001")
+    assert (int(logged["rows_in"]), int(logged["scored"])) == (len(rows), len(chances))
+    assert float(logged["mean_score"]) == pytest.approx(np.mean(chances))
+    assert int(logged["predicted_bad"]) == sum(row["prediction"] == "1" for row in predicted)
+
+
+def test_predictions_are_those_of_the_fitted_pipeline(book: Book) -> None:
+    assert book.score().error is None
+    pipeline = joblib.load(io.BytesIO(book.lake.get("registry/model_v001/model.joblib")))
+    features = read_table(book.lake, layout.features(NEXT)).filter(pl.col("issues").is_null()).collect().to_pandas()
+    predictions = read_table(book.lake, layout.predictions(NEXT)).filter(pl.col("issues").is_null()).collect()
+    fitted = pipeline.predict_proba(features[list(book.lakehouse.contract.features)])[:, 1]
+    assert np.abs(predictions["probability"].to_numpy() - fitted).max() <= 1e-9
+
+
+def test_a_dirty_date_keeps_every_row_and_says_why(book: Book) -> None:
+    book.land_sample("accounts_2026-01-09.csv")
+    assert book.score("2026-01-09").error is None
+    raw = pd.read_csv(io.BytesIO(book.landing.get("accounts_2026-01-09.csv")), dtype=str, keep_default_na=False)
+    predictions = pd.read_csv(io.BytesIO(book.lake.get(layout.predictions("2026-01-09"))), dtype=str, keep_default_na=False)
+    assert predictions["account_id"].tolist() == raw["account_id"].tolist()
+    issues = predictions.loc[predictions["issues"] != ""]
+    assert set(issues["issues"]) == {
+        "annual_income: unreadable",
+        "utilisation: below 0",
+        "credit_limit: missing",
+        "account_id: missing",
+        "account_id: repeated",
+    }
+    assert (issues[["probability", "prediction", "points", "band", "reason_1"]] == "").all(axis=None)
+
+
+def test_scoring_a_date_again_gives_the_same_bytes_and_a_second_row(book: Book) -> None:
+    assert book.score().error is None
+    first = book.lake.get(layout.predictions(NEXT))
+    assert book.score().error is None
+    assert book.lake.get(layout.predictions(NEXT)) == first
+    assert [row["status"] for row in book.log()] == ["success", "success"]
+
+
+def test_predictions_tell_what_they_were_made_from(book: Book) -> None:
+    assert book.score().error is None
+    manifest = find_manifest(book.lake, layout.predictions(NEXT))
+    assert manifest is not None
+    made_from = manifest.made_from
+    assert list(made_from.inputs) == [layout.features(NEXT)]
+    assert (made_from.model_version, made_from.binding) == ("model_v001", 1)
+    assert (made_from.contract, made_from.policy) == (book.lakehouse.contract.digest, book.lakehouse.policy.digest)
+    assert made_from.run_id == book.log()[0]["run_id"]
+
+
+def test_a_landing_folder_that_was_emptied_does_not_stop_a_rerun(book: Book) -> None:
+    assert book.score().error is None
+    book.landing.delete(f"accounts_{NEXT}.csv")
+    assert book.score().error is None
+
+
+def test_a_date_landed_anew_is_scored_anew_and_the_first_file_is_kept(book: Book) -> None:
+    assert book.score().error is None
+    first = book.lake.get(layout.accounts(NEXT))
+    shorter = b"".join(first.splitlines(keepends=True)[:201])
+    book.land(f"accounts_{NEXT}.csv", shorter)
+    assert book.score().error is None
+    assert book.lake.get(layout.accounts(NEXT)) == shorter
+    (kept,) = book.lake.list("raw/superseded/")
+    assert book.lake.get(kept) == first
+    assert book.log()[-1]["rows_in"] == "200"
+
+
+def test_shards_of_a_date_are_scored_as_one_snapshot(book: Book) -> None:
+    header, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    book.landing.delete(f"accounts_{NEXT}.csv")
+    book.land(f"accounts_{NEXT}/part-0.csv", header + b"".join(rows[:100]))
+    book.land(f"accounts_{NEXT}/part-1.csv", header + b"".join(rows[100:]))
+    assert book.score().error is None
+    predictions = read_table(book.lake, layout.predictions(NEXT)).collect()
+    assert predictions["account_id"].to_list() == [row.split(b",")[0].decode() for row in rows]
+
+
+def test_a_second_training_registers_a_second_version_beside_the_live_ones_figures(book: Book) -> None:
+    book.land_sample(f"outcomes_{NEXT}.csv")
+    assert book.history.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
+    assert book.history.run("outcomes", NEXT).error is None
+    assert book.history.run("training", NEXT).error is None
+    first, second = registry.versions(book.lake)
+    assert (first.name, second.name) == ("model_v001", "model_v002")
+    assert second.metrics.champion_version == "model_v001"
+    assert [binding.champion for binding in binding_log.read(book.lake)] == ["model_v001", "model_v002"]
+
+
+def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(book: Book) -> None:
+    import dagster as dg
+
+    from risk_assets.defs.assets.champion import champion
+    from risk_assets.defs.io_managers import io_managers
+
+    assert book.history.run("training", LABELLED[-1]).error is None
+    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
+    config = {"ops": {"registry__champion": {"config": {"version": "model_v001", "reason": "too many flagged", "actor": "ann"}}}}
+    assert dg.materialize([champion], resources=resources, run_config=config, instance=book.history.instance).success
+    now = binding_log.live(book.lake)
+    assert now is not None
+    assert (now.seq, now.champion, now.reason, now.actor) == (3, "model_v001", "too many flagged", "ann")
+    assert book.history.run("training", LABELLED[-1]).error is None
+    assert registry.champion(book.lake).version == "model_v003"
+
+
+def test_materializing_the_champion_again_changes_nothing(book: Book) -> None:
+    import dagster as dg
+
+    from risk_assets.defs.assets.champion import champion
+    from risk_assets.defs.io_managers import io_managers
+
+    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
+    assert dg.materialize([champion], resources=resources, instance=book.history.instance).success
+    assert len(binding_log.read(book.lake)) == 1

@@ -1,0 +1,221 @@
+"""What must hold for a policy: bands that hold every probability, limits that make sense, errors that say what is allowed."""
+
+import pytest
+from pydantic import ValidationError
+
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.errors import ContractError
+
+FILE = "data/my-policy.yml"
+TEXT = "threshold: 0.25\nbands: {A: 0.1, B: 0.5, C: 1}\n"
+
+
+def parse(text: str) -> Policy:
+    return Policy.parse(text, FILE)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ContractError) as refused:
+        parse(text)
+    message = str(refused.value)
+    assert FILE in message
+    return message
+
+
+def test_threshold_and_bands_are_enough() -> None:
+    policy = parse(TEXT)
+    assert (policy.threshold, policy.bands) == (0.25, {"A": 0.1, "B": 0.5, "C": 1})
+    assert (policy.points.base, policy.points.odds, policy.points.pdo, policy.reasons) == (600, 50, 20, 4)
+    assert (policy.reasons_against, policy.review.size, policy.review.look_back_days) == ("mean", 50, 28)
+    assert (policy.training.estimator, policy.training.simpler_within, policy.training.recalibrate_above) == ("logistic", 0.005, 0.02)
+    boosting = policy.training.scorecard
+    assert (boosting.rounds, boosting.learning_rate, boosting.max_leaves) == (200, 0.1, 8)
+    assert (boosting.max_bins, boosting.min_rows, boosting.shrinkage) == (32, 50, 1.0)
+    assert (policy.promotion.max_calibration_error, policy.promotion.impact_days) == (0.1, 7)
+    assert (policy.training.holdout, policy.training.random_state, policy.promotion.mode) == (0.2, 42, "auto")
+
+
+def test_the_sample_policy_writes_the_defaults_out(policy: Policy) -> None:
+    short = parse("threshold: 0.25\nbands: {A: 0.03, B: 0.08, C: 0.15, D: 0.25, E: 0.45, F: 1}\n")
+    assert policy.digest == short.digest
+
+
+@pytest.mark.parametrize(
+    ("bands", "key", "allowed"),
+    [
+        ("{A: 0.5, B: 0.1, C: 1}", "the file", "rise"),
+        ("{A: 0.5, B: 0.5, C: 1}", "the file", "rise"),
+        ("{A: 1, B: 1}", "the file", "rise"),
+        ("{A: 0.5, B: 0.99}", "the file", "end at 1"),
+        ("{A: 0.5, B: 1.2}", "bands.B", "less than or equal to 1"),
+        ("{A: -0.1, B: 1}", "bands.A", "greater than or equal to 0"),
+        ("{A: .nan, B: 1}", "bands.A", "1"),
+        ("{A: low, B: 1}", "bands.A", "number"),
+        ("{}", "bands", "at least 1"),
+        ("[0.1, 1]", "bands", "dictionary"),
+    ],
+)
+def test_bands_rise_and_end_at_1(bands: str, key: str, allowed: str) -> None:
+    (line,) = refusal(f"threshold: 0.25\nbands: {bands}\n").splitlines()[1:]
+    assert line.startswith(f"  {key}: ")
+    assert "band" in line
+    assert allowed in line
+
+
+def test_one_band_for_all_is_enough() -> None:
+    assert parse("threshold: 0.25\nbands: {all: 1}\n").bands == {"all": 1}
+
+
+@pytest.mark.parametrize("text", ["bands: {A: 0.1, A: 0.2, B: 1}\nthreshold: 0.25\n", TEXT + "threshold: 0.5\n"])
+def test_a_key_that_stands_twice_is_refused(text: str) -> None:
+    refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "allowed"),
+    [
+        ("reasons: 11", "reasons", "less than or equal to 10"),
+        ("reasons: -1", "reasons", "greater than or equal to 0"),
+        ("reasons: 1.5", "reasons", "integer"),
+        ("points: {odds: 0}", "points.odds", "greater than 0"),
+        ("points: {pdo: -20}", "points.pdo", "greater than 0"),
+        ("reasons_against: median", "reasons_against", "'mean' or 'best'"),
+        ("review: {size: 0}", "review.size", "greater than or equal to 1"),
+        ("review: {look_back_days: 0}", "review.look_back_days", "greater than or equal to 1"),
+        ("training: {estimator: forest}", "training.estimator", "'logistic', 'scorecard' or 'both'"),
+        ("training: {simpler_within: -0.001}", "training.simpler_within", "greater than or equal to 0"),
+        ("training: {simpler_within: .nan}", "training.simpler_within", "equal to"),
+        ("training: {recalibrate_above: 2}", "training.recalibrate_above", "less than or equal to 1"),
+        ("training: {recalibrate_above: -0.1}", "training.recalibrate_above", "greater than or equal to 0"),
+        ("training: {scorecard: {rounds: 0}}", "training.scorecard.rounds", "greater than or equal to 1"),
+        ("training: {scorecard: {rounds: 5001}}", "training.scorecard.rounds", "less than or equal to 5000"),
+        ("training: {scorecard: {learning_rate: 0}}", "training.scorecard.learning_rate", "greater than 0"),
+        ("training: {scorecard: {learning_rate: 1.5}}", "training.scorecard.learning_rate", "less than or equal to 1"),
+        ("training: {scorecard: {learning_rate: .nan}}", "training.scorecard.learning_rate", "than"),
+        ("training: {scorecard: {max_leaves: 1}}", "training.scorecard.max_leaves", "greater than or equal to 2"),
+        ("training: {scorecard: {max_leaves: 65}}", "training.scorecard.max_leaves", "less than or equal to 64"),
+        ("training: {scorecard: {max_bins: 1}}", "training.scorecard.max_bins", "greater than or equal to 2"),
+        ("training: {scorecard: {max_bins: 256}}", "training.scorecard.max_bins", "less than or equal to 255"),
+        ("training: {scorecard: {min_rows: 0}}", "training.scorecard.min_rows", "greater than or equal to 1"),
+        ("training: {scorecard: {shrinkage: -1}}", "training.scorecard.shrinkage", "greater than or equal to 0"),
+        ("training: {scorecard: {shrinkage: .inf}}", "training.scorecard.shrinkage", "finite"),
+        ("training: {window_days: 0}", "training.window_days", "greater than or equal to 1"),
+        ("training: {holdout: 1}", "training.holdout", "less than 1"),
+        ("training: {holdout: 0}", "training.holdout", "greater than 0"),
+        ("training: {random_state: -1}", "training.random_state", "greater than or equal to 0"),
+        ("training: {min_rows: 0}", "training.min_rows", "greater than or equal to 1"),
+        ("training: {min_bad: 0}", "training.min_bad", "greater than or equal to 1"),
+        ("training: {max_rows: 999}", "training.max_rows", "greater than or equal to 1000"),
+        ("promotion: {mode: never}", "promotion.mode", "'auto' or 'manual'"),
+        ("promotion: {min_roc_auc: 60}", "promotion.min_roc_auc", "less than or equal to 1"),
+        ("promotion: {max_auc_loss: -0.1}", "promotion.max_auc_loss", "greater than or equal to 0"),
+        ("promotion: {max_calibration_error: 1.1}", "promotion.max_calibration_error", "less than or equal to 1"),
+        ("promotion: {max_calibration_error: -0.1}", "promotion.max_calibration_error", "greater than or equal to 0"),
+        ("promotion: {impact_days: 0}", "promotion.impact_days", "greater than or equal to 1"),
+        ("checks: {max_issue_share: 10}", "checks.max_issue_share", "less than or equal to 1"),
+        ("checks: {min_bad_rate: 0.6, max_bad_rate: 0.5}", "checks", "min_bad_rate must not be above max_bad_rate"),
+        ("checks: {max_row_count_change: 0}", "checks.max_row_count_change", "greater than 0"),
+    ],
+)
+def test_a_value_that_is_not_allowed_names_file_key_and_what_is(line: str, key: str, allowed: str) -> None:
+    (told,) = refusal(f"{TEXT}{line}\n").splitlines()[1:]
+    assert told.startswith(f"  {key}: ")
+    assert allowed in told
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reasons: true",
+        "training: {min_rows: yes}",
+        "training: {random_state: on}",
+        "training: {max_rows: '5000'}",
+        "training: {scorecard: {rounds: 10.5}}",
+        "training: {scorecard: {max_bins: '32'}}",
+        "training: {scorecard: {min_rows: true}}",
+        "review: {size: '50'}",
+        "promotion: {impact_days: 7.5}",
+    ],
+)
+def test_a_whole_number_is_written_as_one(line: str) -> None:
+    assert "valid integer" in refusal(f"{TEXT}{line}\n")
+
+
+@pytest.mark.parametrize("threshold", ["0", "1", "-0.5", "25", "high", ".nan"])
+def test_the_threshold_lies_between_0_and_1(threshold: str) -> None:
+    assert "  threshold: " in refusal(TEXT.replace("0.25", threshold))
+
+
+@pytest.mark.parametrize("estimator", ["logistic", "scorecard", "both"])
+def test_a_policy_may_be_trained_by_another_estimator_and_all_else_stays(estimator: str) -> None:
+    policy = parse(TEXT + "training: {estimator: both, min_rows: 123, scorecard: {rounds: 9}}\nreasons: 3\n")
+    other = policy.trained_by(estimator)
+    assert other.training.estimator == estimator
+    assert other == parse(TEXT + f"training: {{estimator: {estimator}, min_rows: 123, scorecard: {{rounds: 9}}}}\nreasons: 3\n")
+    assert policy.training.estimator == "both"
+    assert policy.trained_by(None) == policy
+
+
+def test_an_estimator_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ContractError, match="logistic, scorecard, both"):
+        parse(TEXT).trained_by("forest")
+
+
+@pytest.mark.parametrize("points", ["{base: .inf}", "{base: .nan}", "{odds: .inf}", "{pdo: .inf}"])
+def test_the_points_scale_is_finite(points: str) -> None:
+    assert "points." in refusal(f"{TEXT}points: {points}\n")
+
+
+def test_a_random_state_that_scikit_learn_can_t_take_is_refused() -> None:
+    assert parse(f"{TEXT}training: {{random_state: {2**32 - 1}}}\n").training.random_state == 2**32 - 1
+    assert "training.random_state" in refusal(f"{TEXT}training: {{random_state: {2**32}}}\n")
+
+
+def test_missing_keys_are_named() -> None:
+    assert "  threshold: Field required" in refusal("bands: {A: 1}\n")
+    assert "  bands: Field required" in refusal("threshold: 0.25\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "allowed"),
+    [
+        ("resaons: 3", "resaons", "reasons_against"),
+        ("training: {seed: 1}", "training.seed", "random_state"),
+        (
+            "training: {scorecard: {trees: 9}}",
+            "training.scorecard.trees",
+            "rounds, learning_rate, max_leaves, max_bins, min_rows, shrinkage",
+        ),
+        ("review: {length: 9}", "review.length", "size, look_back_days"),
+        ("promotion: {days: 9}", "promotion.days", "impact_days"),
+        ("check: {}", "check", "checks"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_keys_that_are_allowed(line: str, key: str, allowed: str) -> None:
+    (told,) = refusal(f"{TEXT}{line}\n").splitlines()[1:]
+    assert told.startswith(f"  {key}: ")
+    assert allowed in told.removeprefix(f"  {key}: ")
+
+
+@pytest.mark.parametrize(("text", "line"), [("threshold: 0.25\nbands: {A: 1\n", 3), ("threshold: 0.25: 1\n", 1)])
+def test_a_syntax_error_names_its_line(text: str, line: int) -> None:
+    assert f"line {line}" in refusal(text)
+
+
+def test_the_digest_ignores_comments_and_order_of_keys_but_not_meaning() -> None:
+    same = "# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}  # agreed in May\nthreshold: 0.25\nreasons: 4\n"
+    assert parse(same).digest == parse(TEXT).digest
+    others = [TEXT.replace("0.25", "0.26"), TEXT.replace("A:", "AA:"), TEXT.replace("0.5", "0.4"), TEXT + "reasons: 3\n"]
+    others.append(TEXT + "promotion: {mode: manual}\n")
+    others += [TEXT + "training: {scorecard: {rounds: 100}}\n", TEXT + "reasons_against: best\n", TEXT + "review: {size: 10}\n"]
+    assert len({parse(text).digest for text in [TEXT, *others]}) == len(others) + 1
+
+
+def test_the_sample_policy_names_every_key_so_that_a_team_finds_it(policy: Policy) -> None:
+    for part in (policy, policy.points, policy.review, policy.training, policy.training.scorecard, policy.promotion, policy.checks):
+        assert part.model_fields_set == type(part).model_fields.keys()
+
+
+def test_a_policy_is_not_changed_after_it_was_read() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        parse(TEXT).threshold = 0.5

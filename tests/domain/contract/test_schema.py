@@ -1,0 +1,278 @@
+"""What must hold for a contract: it is read strictly, says what is wrong where, and its digest is its meaning."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.errors import ContractError
+
+FILE = "data/my-contract.yml"
+TEXT = """\
+id: customer
+target: {column: defaulted, bad: 1, good: 0}
+features:
+  income: {type: number, min: 0, max: 100, missing: [-9], risk: down, reason: Income is low}
+  region: {type: category, required: true, reason: Region}
+"""
+
+
+def parse(text: str) -> Contract:
+    return Contract.parse(text, FILE)
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ContractError) as refused:
+        parse(text)
+    message = str(refused.value)
+    assert FILE in message
+    return message
+
+
+def changed(old: str, new: str) -> str:
+    assert TEXT.count(old) == 1
+    return TEXT.replace(old, new)
+
+
+def test_a_contract_is_read_with_its_defaults() -> None:
+    contract = parse(TEXT)
+    assert (contract.id, contract.target.column, contract.decimal) == ("customer", "defaulted", ".")
+    assert {"", "NA", "null"} <= set(contract.missing)
+    income, region = contract.features.values()
+    assert (income.min, income.max, income.required, income.risk) == (0, 100, False, "down")
+    assert (region.min, region.max, region.required, region.risk, region.missing) == (None, None, True, None, ())
+
+
+def test_the_columns_are_the_id_and_the_features_in_order(contract: Contract) -> None:
+    assert parse(TEXT).columns == ("customer", "income", "region")
+    assert contract.columns == ("account_id", *contract.features)
+
+
+def test_each_feature_is_a_number_or_a_category(contract: Contract) -> None:
+    assert (parse(TEXT).numbers, parse(TEXT).categories) == (("income",), ("region",))
+    assert [*contract.numbers, *contract.categories] == list(contract.features)
+
+
+def test_tokens_may_be_written_as_numbers() -> None:
+    contract = parse(changed("missing: [-9]", "missing: [-9, 99.5, 1000000, '007']"))
+    assert contract.features["income"].missing == ("-9", "99.5", "1000000", "007")
+    assert (contract.target.bad, contract.target.good) == ("1", "0")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [(changed("bad: 1", "bad: yes"), "target.bad"), (changed("missing: [-9]", "missing: [no]"), "features.income.missing.0")],
+)
+def test_a_token_that_yaml_reads_as_true_or_false_must_be_quoted(text: str, key: str) -> None:
+    assert f"{key}: " in refusal(text)
+    assert "quotes" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "allowed"),
+    [
+        (changed("type: number", "type: numeric"), "features.income.type", "'number' or 'category'"),
+        (changed("risk: down", "risk: sideways"), "features.income.risk", "'up' or 'down'"),
+        (changed("min: 0", "min: low"), "features.income.min", "number"),
+        (changed("min: 0", "min: 101"), "features.income", "min must not be above max"),
+        (changed("min: 0", "min: .nan"), "features.income", "finite"),
+        (changed("max: 100", "max: .inf"), "features.income", "finite"),
+        (changed("reason: Region", "reason: ''"), "features.region.reason", "at least 1 character"),
+        (changed("reason: Region", "reason: '  '"), "features.region.reason", "at least 1 character"),
+        (changed("type: category", "type: category, min: 0"), "features.region", "numbers only"),
+        (changed("type: category", "type: category, max: 0"), "features.region", "numbers only"),
+        (changed("type: category", "type: category, risk: up"), "features.region", "numbers only"),
+        (changed("required: true", "required: perhaps"), "features.region.required", "boolean"),
+        (changed("good: 0", "good: 1"), "target", "different"),
+        (changed("id: customer", "id: [customer]"), "id", "string"),
+        (TEXT + "decimal: ;\n", "decimal", "'.' or ','"),
+        (TEXT + "missing: [[NA]]\n", "missing.0", "string"),
+        (TEXT.partition("features:")[0] + "features: {}\n", "features", "at least 1"),
+    ],
+)
+def test_a_value_that_is_not_allowed_names_file_key_and_what_is(text: str, key: str, allowed: str) -> None:
+    (line,) = (line for line in refusal(text).splitlines() if line.startswith(f"  {key}: "))
+    assert allowed in line
+
+
+@pytest.mark.parametrize("number", ["missing: -9", "missing: NA"])
+def test_a_list_of_tokens_without_brackets_names_its_key(number: str) -> None:
+    assert "features.income.missing: " in refusal(changed("missing: [-9]", number))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (changed("id: customer\n", ""), "id"),
+        (changed("target: {column: defaulted, bad: 1, good: 0}\n", ""), "target"),
+        (changed("column: defaulted, ", ""), "target.column"),
+        (changed("bad: 1, ", ""), "target.bad"),
+        (TEXT.partition("features:")[0], "features"),
+        (changed("type: number, ", ""), "features.income.type"),
+        (changed(", reason: Region", ""), "features.region.reason"),
+    ],
+)
+def test_a_missing_key_is_named(text: str, key: str) -> None:
+    assert f"  {key}: Field required" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "allowed"),
+    [
+        (TEXT + "decimals: ','\n", "decimals", "decimal"),
+        (changed("good: 0", "godo: 0"), "target.godo", "good"),
+        (changed("required: true", "requierd: true"), "features.region.requierd", "required"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_keys_that_are_allowed(text: str, key: str, allowed: str) -> None:
+    (line,) = (line for line in refusal(text).splitlines() if line.startswith(f"  {key}: "))
+    assert allowed in line.removeprefix(f"  {key}: ")
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    message = refusal(changed("type: number", "type: numeric").replace("id: customer\n", "").replace("bad: 1, ", ""))
+    assert [line.split(":")[0].strip() for line in message.splitlines()[1:]] == ["id", "target.bad", "features.income.type"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [(changed("reason: Region}", "reason: Region"), 6), (changed("id: customer", "id: a: b"), 1), ("id: x\n\t- y", 2)]
+)
+def test_a_syntax_error_names_its_line(text: str, line: int) -> None:
+    assert f"line {line}" in refusal(text)
+    assert "no valid YAML" in refusal(text)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing here\n", "[]", "just words", "3"])
+def test_a_file_that_holds_no_keys_says_so(text: str) -> None:
+    assert "no keys" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT + "id: account\n",
+        changed("min: 0", "min: 0, min: 5"),
+        TEXT + "  income: {type: number, reason: Another}\n",
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str) -> None:
+    refusal(text)
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
+    message = refusal(TEXT + "  income: {type: number, reason: Another}\n")
+    assert "income stands twice" in message
+    assert "line 6" in message
+
+
+def test_messages_are_in_the_words_of_the_file_and_not_of_python() -> None:
+    message = refusal(changed("missing: [-9]", "missing: -9").replace("good: 0", "good: 1"))
+    assert "  features.income.missing: Input should be a valid list\n" in message + "\n"
+    assert "  target: bad and good must be different" in message
+
+
+@pytest.mark.parametrize("name", ["account_id", "issues", "bad", "id"])
+def test_a_name_that_the_product_uses_is_no_feature(name: str) -> None:
+    message = refusal(changed("income:", f"{name}:"))
+    assert name in message
+    assert "rename it at the source" in message
+
+
+@pytest.mark.parametrize("name", ["customer", "defaulted"])
+def test_id_and_target_are_no_features(name: str) -> None:
+    message = refusal(changed("income:", f"{name}:"))
+    assert name in message
+    assert "can't be a feature" in message
+
+
+def test_the_reserved_names_may_be_the_source_s_id_and_target() -> None:
+    contract = parse(changed("id: customer", "id: account_id").replace("column: defaulted", "column: bad"))
+    assert (contract.id, contract.target.column) == ("account_id", "bad")
+    assert parse(changed("id: customer", "id: id")).id == "id"
+    assert parse(changed("column: defaulted", "column: id")).target.column == "id"
+
+
+def test_id_and_target_are_different_columns() -> None:
+    assert "different columns" in refusal(changed("id: customer", "id: defaulted"))
+
+
+@pytest.mark.parametrize(("bad", "good"), [("1", "1"), ("B", "B"), ("1", "'1.0'"), ("'01'", "1.0")])
+def test_bad_and_good_are_different_tokens_also_as_numbers(bad: str, good: str) -> None:
+    assert "different" in refusal(changed("bad: 1, good: 0", f"bad: {bad}, good: {good}"))
+
+
+def test_a_contract_is_not_changed_after_it_was_read() -> None:
+    contract = parse(TEXT)
+    with pytest.raises(ValidationError, match="frozen"):
+        contract.id = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        contract.features["income"].min = 5
+
+
+def test_the_digest_is_a_sha256() -> None:
+    assert len(bytes.fromhex(parse(TEXT).digest)) == 32
+
+
+def test_the_digest_ignores_comments_layout_and_defaults_written_out() -> None:
+    same = [
+        "# who owns this\n" + TEXT.replace("\n", "  # why\n"),
+        yaml.safe_dump(yaml.safe_load(TEXT), default_flow_style=True),
+        changed("bad: 1", "bad: '1'"),
+        changed("min: 0", "min: 0.0"),
+        TEXT + "decimal: '.'\n",
+        changed("type: category", "min: null, type: category"),
+    ]
+    assert {parse(text).digest for text in same} == {parse(TEXT).digest}
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.randoms(use_true_random=False))
+def test_the_digest_ignores_the_order_of_keys_but_not_that_of_features_which_settles_ties(random: Random) -> None:
+    def shuffled(value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        keys = list(value)
+        random.shuffle(keys)
+        return {key: shuffled(value[key]) for key in keys}
+
+    known = yaml.safe_load(TEXT)
+    features = {name: shuffled(feature) for name, feature in known["features"].items()}
+    rest: Any = shuffled({key: value for key, value in known.items() if key != "features"})
+    assert parse(yaml.safe_dump({"features": features} | rest, sort_keys=False)).digest == parse(TEXT).digest
+    turned = dict(reversed(known["features"].items()))
+    assert parse(yaml.safe_dump(known | {"features": turned}, sort_keys=False)).digest != parse(TEXT).digest
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        changed("id: customer", "id: client"),
+        changed("bad: 1", "bad: 2"),
+        changed(", good: 0", ""),
+        changed("min: 0", "min: 1"),
+        changed("max: 100, ", ""),
+        changed("missing: [-9]", "missing: [-8]"),
+        changed("risk: down", "risk: up"),
+        changed("Income is low", "Income is small"),
+        changed("required: true", "required: false"),
+        changed("region:", "area:"),
+        TEXT + "decimal: ','\n",
+        TEXT + "missing: [NA]\n",
+        TEXT + "  age: {type: number, reason: Age}\n",
+    ],
+)
+def test_the_digest_changes_with_the_meaning(text: str) -> None:
+    assert parse(text).digest != parse(TEXT).digest
+
+
+def test_the_sample_contract_gives_each_feature_a_text_of_its_own(contract: Contract, sample: Callable[[str], bytes]) -> None:
+    reasons = [feature.reason for feature in contract.features.values()]
+    assert len(set(reasons)) == len(reasons)
+    header = sample("accounts_2026-01-01.csv").split(b"\n", 1)[0].decode().split(",")
+    assert set(contract.columns) == set(header)

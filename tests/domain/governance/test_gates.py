@@ -1,0 +1,149 @@
+"""What must hold for the gates before a version may go live."""
+
+import math
+from typing import Any
+
+import msgspec
+import pytest
+
+from risk_assets.domain.contract.policy import Promotion
+from risk_assets.domain.governance.artifacts import Calibration, Gate, Metrics, Performance
+from risk_assets.domain.governance.gates import gates, require_passed
+from risk_assets.errors import ModelError
+
+POLICY = Promotion(min_roc_auc=0.625, max_auc_loss=0.125, max_calibration_error=0.25)
+REASONS = ("Age", "Debt", "Region")
+ALWAYS = ("auc_floor", "calibrated", "compiled_equals_fitted", "reasons_complete")
+
+
+def performance(roc_auc: float, calibration_error: float = 0.03) -> Performance:
+    return Performance(100, 20, 0.8, roc_auc, 2 * roc_auc - 1, 0.4, 0.1, 0.3, calibration_error, (), ())
+
+
+def metrics(roc_auc: float = 0.8, champion: float | None = None, error: float = 0.03, **more: Any) -> Metrics:
+    """Return figures of a candidate that is good enough in all, but for what is given."""
+    figures = Metrics(
+        accuracy=0.8,
+        roc_auc=roc_auc,
+        gini=2 * roc_auc - 1,
+        ks=0.4,
+        n_train=400,
+        n_test=100,
+        random_state=42,
+        bad_rate_train=0.2,
+        bad_rate_test=0.2,
+        compiled_difference=0.0,
+        against_direction=(),
+        considered={"logistic": roc_auc},
+        calibration=Calibration(0.03),
+        holdout=performance(roc_auc, error),
+        champion_version=None if champion is None else "model_v001",
+        champion=None if champion is None else performance(champion),
+        auc_gain=None if champion is None else (-0.0123, 0.0456),
+    )
+    return msgspec.structs.replace(figures, **more)
+
+
+def passed(figures: Metrics, reasons: tuple[str, ...] = REASONS, policy: Promotion = POLICY) -> dict[str, bool]:
+    return {gate.name: gate.passed for gate in gates(figures, reasons, policy)}
+
+
+def evidence(figures: Metrics, name: str, reasons: tuple[str, ...] = REASONS) -> str:
+    (found,) = [gate.evidence for gate in gates(figures, reasons, POLICY) if gate.name == name]
+    return found
+
+
+@pytest.mark.parametrize(("roc_auc", "holds"), [(0.9, True), (0.625, True), (0.6249, False), (0.3, False), (math.nan, False)])
+def test_the_auc_reaches_the_floor_which_is_included(roc_auc: float, *, holds: bool) -> None:
+    assert passed(metrics(roc_auc))["auc_floor"] is holds
+
+
+@pytest.mark.parametrize(("error", "holds"), [(0.0, True), (0.25, True), (0.2501, False), (1.0, False), (math.nan, False)])
+def test_probabilities_are_not_off_by_more_than_the_limit_which_is_included(error: float, *, holds: bool) -> None:
+    assert passed(metrics(error=error))["calibrated"] is holds
+
+
+@pytest.mark.parametrize(("difference", "holds"), [(0.0, True), (1e-9, True), (1.1e-9, False), (0.5, False), (math.nan, False)])
+def test_the_compiled_model_is_the_fitted_one_to_a_billionth(difference: float, *, holds: bool) -> None:
+    assert passed(metrics(compiled_difference=difference))["compiled_equals_fitted"] is holds
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"), [(REASONS, 3), (("Age", " ", "Region"), 2), (("", "\t\n"), 0), (("Age", "\u00a0"), 1), (("Age",), 1)]
+)
+def test_every_feature_has_a_text_that_is_not_blank(reasons: tuple[str, ...], told: int) -> None:
+    assert passed(metrics(), reasons)["reasons_complete"] is (told == len(reasons))
+    assert evidence(metrics(), "reasons_complete", reasons) == f"{told} of {len(reasons)} features have a text"
+
+
+@pytest.mark.parametrize(
+    ("roc_auc", "champion", "holds"),
+    [(0.8, 0.7, True), (0.75, 0.875, True), (0.75, 0.876, False), (0.7, 0.9, False), (0.7, 0.7, True), (math.nan, 0.7, False)],
+)
+def test_the_auc_is_not_much_below_the_live_model_s(roc_auc: float, champion: float, *, holds: bool) -> None:
+    assert passed(metrics(roc_auc, champion))["not_worse_than_live"] is holds
+
+
+@pytest.mark.parametrize("interval", [(-0.5, -0.4), (0.4, 0.5), (0.0, 0.0)])
+def test_the_interval_is_shown_and_does_not_decide(interval: tuple[float, float]) -> None:
+    assert passed(metrics(0.8, 0.7, auc_gain=interval))["not_worse_than_live"]
+    assert not passed(metrics(0.7, 0.9, auc_gain=interval))["not_worse_than_live"]
+    low, high = interval
+    assert f"95 % interval {low:+.4f} to {high:+.4f}" in evidence(metrics(0.8, 0.7, auc_gain=interval), "not_worse_than_live")
+
+
+def test_a_loss_of_exactly_what_is_allowed_passes_whatever_floats_make_of_it() -> None:
+    policy = Promotion(min_roc_auc=0.5, max_auc_loss=0.02)
+    assert [gates(metrics(auc, 0.62), REASONS, policy)[-1].passed for auc in (0.6, 0.5999)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "reasons"),
+    [
+        ("auc_floor", metrics(0.6), REASONS),
+        ("calibrated", metrics(error=0.26), REASONS),
+        ("compiled_equals_fitted", metrics(compiled_difference=1e-8), REASONS),
+        ("reasons_complete", metrics(), ("Age", "")),
+        ("not_worse_than_live", metrics(0.7, 0.9), REASONS),
+    ],
+)
+def test_each_gate_fails_alone(name: str, figures: Metrics, reasons: tuple[str, ...]) -> None:
+    assert [gate for gate, holds in passed(figures, reasons).items() if not holds] == [name]
+
+
+def test_without_a_live_model_there_is_nothing_to_be_worse_than() -> None:
+    assert tuple(passed(metrics())) == ALWAYS
+    assert tuple(passed(metrics(champion=0.7))) == (*ALWAYS, "not_worse_than_live")
+
+
+def test_a_live_model_of_auc_zero_is_still_a_live_model() -> None:
+    assert passed(metrics(champion=0.0, auc_gain=(0.0, 0.0)))["not_worse_than_live"]
+
+
+def test_each_gate_shows_what_was_seen_against_what_was_asked() -> None:
+    figures = metrics(0.71239, 0.80001, error=0.01239, compiled_difference=3.24e-12)
+    assert evidence(figures, "auc_floor") == "AUC 0.7124, floor 0.6250"
+    assert evidence(figures, "calibrated") == "probabilities are off by 0.0124 on average, limit 0.2500"
+    assert "3.2e-12" in evidence(figures, "compiled_equals_fitted")
+    told = evidence(figures, "not_worse_than_live")
+    assert all(figure in told for figure in ("0.7124", "0.8000", "a gain of -0.0876", "-0.0123 to +0.0456", "allowed loss 0.1250"))
+
+
+def test_a_candidate_that_is_better_is_told_as_a_gain() -> None:
+    assert "a gain of +0.1000" in evidence(metrics(0.8, 0.7), "not_worse_than_live")
+
+
+FAILED = (Gate("auc_floor", False, "AUC 0.5, floor 0.6"), Gate("calibrated", True, "fine"), Gate("reasons_complete", False, "1 of 2"))
+
+
+def test_a_gate_that_is_not_passed_holds_a_version_back_with_its_evidence() -> None:
+    with pytest.raises(ModelError) as refused:
+        require_passed("model_v007", FAILED, override=False)
+    message = str(refused.value)
+    assert all(part in message for part in ("model_v007", "auc_floor (AUC 0.5, floor 0.6)", "reasons_complete (1 of 2)", "override"))
+    assert "calibrated" not in message
+
+
+def test_gates_that_are_set_aside_are_named() -> None:
+    assert require_passed("model_v007", FAILED, override=True) == ("auc_floor", "reasons_complete")
+    assert require_passed("model_v007", FAILED[1:2], override=False) == require_passed("model_v007", FAILED[1:2], override=True) == ()

@@ -1,0 +1,422 @@
+"""What must hold for the impact of a candidate: every figure is what plain Python counts, row by row."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.impact import CHANGES, MISSING, CategoryImpact, Impact, category_table, measure, migration_table
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.errors import ModelError
+
+POLICY = Policy.model_validate({"threshold": 0.5, "bands": {"A": 0.125, "B": 0.5, "C": 1}})
+DAY, NEXT, LAST = "2026-01-01", "2026-01-02", "2026-01-03"
+KINDS = {"number": pl.Float64, "category": pl.String}
+Rows = Sequence[Mapping[str, Any]]
+
+
+def contract(**kinds: str) -> Contract:
+    features = {name: {"type": kind, "reason": "r"} for name, kind in kinds.items()}
+    return Contract.model_validate({"id": "id", "target": {"column": "t", "bad": 1}, "features": features})
+
+
+BOOK = contract(x="number", k="category", y="number")
+
+
+def model(version: str, intercept: float = 0.0, **shapes: Line | Steps | Levels) -> Registered:
+    terms = (Term(name, shape, 0.0, 0.0, f"why {name}") for name, shape in shapes.items())
+    return Registered(version, Scorecard("logistic", intercept, tuple(terms)))
+
+
+X = Line(1.0, 0.0, 0.0)
+LIVE = model("model_v001", x=X)
+STRICTER = model("model_v002", 1.0, x=X)
+
+
+def table(rows: Rows, book: Contract = BOOK) -> pl.LazyFrame:
+    kinds = {name: KINDS[feature.type] for name, feature in book.features.items()}
+    filled = [{"account_id": f"a{at}"} | dict(row) for at, row in enumerate(rows)]
+    return pl.LazyFrame(filled, schema={"account_id": pl.String, **kinds, "issues": pl.String})
+
+
+def measured(
+    days: Mapping[str, Rows], candidate: Registered, live: Registered | None, book: Contract = BOOK
+) -> tuple[Impact, list[dict[str, Any]]]:
+    impact, changes = measure({date: table(rows, book) for date, rows in days.items()}, candidate, live, POLICY, book)
+    assert changes.schema == CHANGES
+    return impact, changes.to_dicts()
+
+
+def part(shape: Line | Steps | Levels, value: Any) -> float:
+    if value is None:
+        return shape.missing
+    if isinstance(shape, Line):
+        return shape.slope * (value - shape.center)
+    if isinstance(shape, Steps):
+        return shape.weights[bisect_left(shape.edges, value)]
+    return dict(zip(shape.levels, shape.weights, strict=True)).get(value, shape.unseen)
+
+
+def chance(of: Registered, row: Mapping[str, Any]) -> float:
+    odds = of.scorecard.intercept
+    for term in of.scorecard.terms:
+        odds += part(term.shape, row.get(term.feature))
+    return 1 / (1 + math.exp(-odds))
+
+
+def band(value: float) -> str:
+    return next(name for name, bound in POLICY.bands.items() if value <= bound)
+
+
+def by_hand(days: Mapping[str, Rows], candidate: Registered, live: Registered) -> tuple[Impact, list[dict[str, Any]]]:
+    """Return the impact on the categories `k` of BOOK, counted one row after the other."""
+    migration = {one: dict.fromkeys(POLICY.bands, 0) for one in POLICY.bands}
+    rows, changes, levels = [], [], {}
+    for date in sorted(days):
+        for at, row in enumerate(days[date]):
+            if row.get("issues") is not None:
+                continue
+            account, ours, theirs = row.get("account_id", f"a{at}"), chance(candidate, row), chance(live, row)
+            rows.append((account, ours, theirs))
+            levels.setdefault(row.get("k"), []).append((ours, theirs))
+            migration[band(theirs)][band(ours)] += 1
+            if (ours >= 0.5) != (theirs >= 0.5):
+                change = "newly flagged" if ours >= 0.5 else "no longer flagged"
+                changes.append({"date": date, "account_id": account, "change": change, "probability": ours, "live_probability": theirs})
+    newly, gone = ([row["account_id"] for row in changes if row["change"] == change] for change in ("newly flagged", "no longer flagged"))
+    order = sorted(levels, key=lambda level: (level is None, level or ""))
+    means = {level: [sum(side) / len(side) for side in zip(*levels[level], strict=True)] for level in order}
+    impact = Impact(
+        candidate=candidate.version,
+        against=live.version,
+        dates=tuple(sorted(days)),
+        policy=POLICY.digest,
+        rows=len(rows),
+        accounts=len({account for account, _, _ in rows}),
+        predicted_bad_rate=sum(ours for _, ours, _ in rows) / len(rows),
+        live_predicted_bad_rate=sum(theirs for _, _, theirs in rows) / len(rows),
+        flagged=sum(ours >= 0.5 for _, ours, _ in rows),
+        live_flagged=sum(theirs >= 0.5 for _, _, theirs in rows),
+        newly_flagged=len(newly),
+        no_longer_flagged=len(gone),
+        newly_flagged_accounts=len(set(newly)),
+        no_longer_flagged_accounts=len(set(gone)),
+        migration=migration,
+        categories=tuple(
+            CategoryImpact("k", "(missing)" if level is None else level, len(levels[level]), *means[level]) for level in order
+        ),
+    )
+    return impact, changes
+
+
+def close(value: Any) -> Any:
+    """Return figures that equal others to the 12th digit."""
+    if isinstance(value, dict):
+        return {key: close(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(close(part) for part in value)
+    return pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+
+
+def assert_same(found: tuple[Impact, list[dict[str, Any]]], expected: tuple[Impact, list[dict[str, Any]]]) -> None:
+    assert msgspec.to_builtins(found[0]) == close(msgspec.to_builtins(expected[0]))
+    assert list(msgspec.to_builtins(found[0])["migration"]) == list(POLICY.bands)
+    assert found[1] == close(expected[1])
+
+
+def test_a_small_book_by_hand() -> None:
+    rows = [{"x": math.log(1 / 9), "k": "u"}, {"x": math.log(2 / 3), "k": "v"}, {"x": math.log(3), "k": "u"}]
+    doubling = model("model_v002", math.log(2), x=X)
+    impact, changes = measured({DAY: rows}, doubling, LIVE)
+    # odds of 1:9, 2:3 and 3:1 become 2:9, 4:3 and 6:1
+    live, ours = [1 / 10, 2 / 5, 3 / 4], [2 / 11, 4 / 7, 6 / 7]
+    assert (impact.rows, impact.accounts, impact.flagged, impact.live_flagged) == (3, 3, 2, 1)
+    assert (impact.newly_flagged, impact.no_longer_flagged) == (1, 0)
+    assert (impact.newly_flagged_accounts, impact.no_longer_flagged_accounts) == (1, 0)
+    assert impact.predicted_bad_rate == pytest.approx(sum(ours) / 3)
+    assert impact.live_predicted_bad_rate == pytest.approx(sum(live) / 3)
+    assert impact.migration == {"A": {"A": 0, "B": 1, "C": 0}, "B": {"A": 0, "B": 0, "C": 1}, "C": {"A": 0, "B": 0, "C": 1}}
+    assert [(one.feature, one.level, one.rows) for one in impact.categories] == [("k", "u", 2), ("k", "v", 1)]
+    assert [one.candidate for one in impact.categories] == pytest.approx([(ours[0] + ours[2]) / 2, ours[1]])
+    assert [one.live for one in impact.categories] == pytest.approx([(live[0] + live[2]) / 2, live[1]])
+    (change,) = changes
+    assert change["probability"] == pytest.approx(4 / 7)
+    assert change["live_probability"] == pytest.approx(2 / 5)
+    assert (change["date"], change["account_id"], change["change"]) == (DAY, "a1", "newly flagged")
+
+
+def test_the_threshold_itself_is_flagged_and_a_band_holds_its_upper_bound() -> None:
+    impact, changes = measured({DAY: [{"x": 0.0}]}, LIVE, model("model_v000", -1e-9, x=X))
+    assert (impact.flagged, impact.live_flagged, impact.migration["B"]["B"]) == (1, 0, 1)
+    assert [change["change"] for change in changes] == ["newly flagged"]
+
+
+def test_the_same_model_changes_nobody_and_leaves_every_row_in_its_band() -> None:
+    rows = [{"x": value / 4, "k": "u"} for value in range(-20, 21)]
+    impact, changes = measured({DAY: rows, NEXT: rows}, model("model_v002", x=X), LIVE)
+    assert changes == []
+    assert (impact.newly_flagged, impact.no_longer_flagged) == (impact.newly_flagged_accounts, impact.no_longer_flagged_accounts) == (0, 0)
+    assert impact.flagged == impact.live_flagged == 42
+    assert impact.predicted_bad_rate == impact.live_predicted_bad_rate
+    assert all(one.candidate == one.live for one in impact.categories)
+    diagonal = {name: row[name] for name, row in impact.migration.items()}
+    # log(0.125 / 0.875) = -1.95; -20/4 to -8/4 are 13 values below it, -7/4 to 0 are 8, and 20 are above
+    assert diagonal == {"A": 26, "B": 16, "C": 40}
+    assert sum(sum(row.values()) for row in impact.migration.values()) == 82
+
+
+def test_a_candidate_that_flags_more_only_adds_flags() -> None:
+    days = {DAY: [{"x": value / 4} for value in range(-20, 21)]}
+    impact, changes = found = measured(days, STRICTER, LIVE)
+    # from -1 up to below 0
+    assert [change["account_id"] for change in changes] == ["a16", "a17", "a18", "a19"]
+    assert {change["change"] for change in changes} == {"newly flagged"}
+    assert (impact.newly_flagged, impact.no_longer_flagged) == (4, 0)
+    assert_same(found, by_hand(days, STRICTER, LIVE))
+
+
+def test_a_candidate_that_flags_fewer_only_takes_flags_away() -> None:
+    impact, changes = measured({DAY: [{"x": -0.5}, {"x": 0.5}, {"x": 1.5}]}, LIVE, STRICTER)
+    assert [(change["account_id"], change["change"]) for change in changes] == [("a0", "no longer flagged")]
+    assert (impact.newly_flagged, impact.no_longer_flagged, impact.no_longer_flagged_accounts) == (0, 1, 1)
+
+
+def test_an_account_on_several_dates_is_several_rows_and_one_account() -> None:
+    rows = [{"account_id": "same", "x": -0.5}, {"account_id": "other", "x": 3.0}]
+    impact, changes = measured({DAY: rows, NEXT: rows, LAST: rows[:1]}, STRICTER, LIVE)
+    assert (impact.rows, impact.accounts) == (5, 2)
+    assert (impact.newly_flagged, impact.newly_flagged_accounts) == (3, 1)
+    assert [(change["date"], change["account_id"]) for change in changes] == [(DAY, "same"), (NEXT, "same"), (LAST, "same")]
+
+
+def test_an_account_that_goes_both_ways_counts_in_both() -> None:
+    steeper = model("model_v002", 0.0, x=Line(1.0, 0.0, 0.0), y=Line(1.0, 0.0, 0.0))
+    days = {DAY: [{"account_id": "it", "x": -1.0, "y": 2.0}], NEXT: [{"account_id": "it", "x": 1.0, "y": -2.0}]}
+    impact, changes = measured(days, steeper, LIVE)
+    assert (impact.newly_flagged_accounts, impact.no_longer_flagged_accounts, impact.accounts) == (1, 1, 1)
+    assert [change["change"] for change in changes] == ["newly flagged", "no longer flagged"]
+
+
+def test_changes_are_by_date_and_in_the_file_s_order_however_the_dates_come() -> None:
+    one = [{"account_id": name, "x": -0.5} for name in ("z", "b", "m")]
+    impact, changes = measured({LAST: one[1:], DAY: one, NEXT: one[:1]}, STRICTER, LIVE)
+    assert impact.dates == (DAY, NEXT, LAST)
+    expected = [(DAY, "z"), (DAY, "b"), (DAY, "m"), (NEXT, "z"), (LAST, "b"), (LAST, "m")]
+    assert [(change["date"], change["account_id"]) for change in changes] == expected
+
+
+def test_changes_keep_the_file_s_order_over_many_batches() -> None:
+    rows = 300_000
+    row = pl.int_range(rows)
+    frame = pl.LazyFrame().select(
+        account_id=row.cast(pl.String), x=(row % 21 - 10).cast(pl.Float64) / 4, issues=pl.lit(None, dtype=pl.String)
+    )
+    impact, changes = measure({DAY: frame, NEXT: frame}, STRICTER, LIVE, POLICY, BOOK)
+    once = [str(at) for at in range(rows) if 6 <= at % 21 < 10]
+    assert changes["account_id"].to_list() == once * 2
+    assert changes["date"].to_list() == [DAY] * len(once) + [NEXT] * len(once)
+    assert (impact.rows, impact.accounts, impact.newly_flagged, impact.newly_flagged_accounts) == (2 * rows, rows, 2 * len(once), len(once))
+
+
+def test_rows_with_issues_count_nowhere() -> None:
+    kept = [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "v"}]
+    odd = [{"x": -0.5, "k": "w", "issues": "x: above 9"}, {"x": None, "k": None, "issues": "x: missing"}]
+    # the odd ones last, so that the others keep their names
+    assert measured({DAY: kept + odd, NEXT: odd}, STRICTER, LIVE)[0] == msgspec.structs.replace(
+        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT)
+    )
+
+
+def test_rows_without_a_level_come_last_and_are_no_level_of_that_name() -> None:
+    rows = [{"x": float(at), "k": level} for at, level in enumerate([None, "missing", "z", "(missing)", None, "~"])]
+    impact, _ = found = measured({DAY: rows[:3], NEXT: rows[3:]}, STRICTER, LIVE)
+    assert [(one.level, one.rows) for one in impact.categories] == [("(missing)", 1), ("missing", 1), ("z", 1), ("~", 1), (MISSING, 2)]
+    assert_same(found, by_hand({DAY: rows[:3], NEXT: rows[3:]}, STRICTER, LIVE))
+
+
+def test_categories_are_in_the_contract_s_order_and_only_those_of_every_snapshot() -> None:
+    book = contract(second="category", x="number", first="category", gone="category", now_text="category")
+    frame = table([{"x": 1.0, "second": "s", "first": "f", "gone": "g", "now_text": "n"}], book)
+    days = {DAY: frame, NEXT: frame.drop("gone").with_columns(now_text=1.0)}
+    impact, _ = measure(days, STRICTER, LIVE, POLICY, book)
+    assert [(one.feature, one.level, one.rows) for one in impact.categories] == [("second", "s", 2), ("first", "f", 2)]
+
+
+def test_without_categories_there_are_none_and_the_rest_holds() -> None:
+    book = contract(x="number")
+    impact, _ = measured({DAY: [{"x": 1.0}]}, STRICTER, LIVE, book)
+    assert (impact.rows, impact.categories) == (1, ())
+
+
+@pytest.mark.parametrize("name", ["chance", "band", "level", "bad_", "0", "1", "date", "variable", "value", "rows"])
+def test_a_category_may_have_any_name(name: str) -> None:
+    book = contract(**{"x": "number", name: "category", "other": "category"})
+    impact, _ = measured(
+        {DAY: [{"x": 1.0, name: "u", "other": "v"}]}, model("model_v002", x=X, **{name: Levels(("u",), (1.0,), 0, 0)}), LIVE, book
+    )
+    assert [(one.feature, one.level) for one in impact.categories] == [(name, "u"), ("other", "v")]
+    assert impact.predicted_bad_rate == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def assert_alone(impact: Impact, changes: list[dict[str, Any]]) -> None:
+    of_live = ("against", *(name for name in Impact.__struct_fields__ if name.startswith(("live_", "newly_", "no_longer_"))))
+    assert len(of_live) == 7
+    assert {getattr(impact, name) for name in of_live} == {None}
+    assert (impact.migration, changes) == ({}, [])
+    assert {one.live for one in impact.categories} == {None}
+    assert (impact.rows, impact.accounts, impact.flagged) == (3, 2, 2)
+    assert [(one.level, one.rows) for one in impact.categories] == [("u", 2), ("v", 1)]
+    expected = [1 / (1 + math.exp(-odds)) for odds in (0.5, 1.5, -1.0)]
+    assert impact.predicted_bad_rate == pytest.approx(sum(expected) / 3)
+    assert [one.candidate for one in impact.categories] == pytest.approx([(expected[0] + expected[1]) / 2, expected[2]])
+
+
+ALONE: dict[str, Rows] = {DAY: [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "u"}], NEXT: [{"x": -2.0, "k": "v"}]}
+
+
+def test_without_a_live_model_only_the_candidate_is_told() -> None:
+    assert_alone(*measured(ALONE, STRICTER, None))
+
+
+@pytest.mark.parametrize(
+    "live", [model("model_v001", x=X, w=X), model("model_v001", k=X), model("model_v001", x=Levels(("1",), (1.0,), 0, 0))]
+)
+def test_a_live_model_whose_feature_is_gone_or_of_another_type_is_not_compared(live: Registered) -> None:
+    assert_alone(*measured(ALONE, STRICTER, live))
+
+
+def test_a_live_model_whose_feature_one_date_lacks_is_not_compared() -> None:
+    days = {DAY: table(ALONE[DAY]), NEXT: table(ALONE[NEXT]).drop("y")}
+    impact, changes = measure(days, STRICTER, model("model_v001", x=X, y=X), POLICY, BOOK)
+    assert_alone(impact, changes.to_dicts())
+    assert changes.schema == CHANGES
+
+
+def test_no_snapshot_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ModelError, match=r"no snapshot .* model_v002 .* risk run DATE"):
+        measure({}, STRICTER, LIVE, POLICY, BOOK)
+
+
+@pytest.mark.parametrize("rows", [[], [{"x": 123.25, "issues": "x: above 9"}]])
+def test_no_row_that_can_be_scored_is_refused_with_what_to_do(rows: Rows) -> None:
+    with pytest.raises(ModelError, match=rf"no row of {DAY}, {NEXT} can be scored.*issues") as refused:
+        measured({DAY: rows, NEXT: rows}, STRICTER, LIVE)
+    assert "123" not in str(refused.value)
+
+
+def test_the_candidate_s_missing_features_are_named() -> None:
+    candidate = model("model_v002", x=X, w=X, y=X, k=Line(1.0, 0.0, 0.0))
+    days = {DAY: table([{"x": 123.25}]), NEXT: table([{"x": 1.0}]).drop("y")}
+    with pytest.raises(ModelError) as refused:
+        measure(days, candidate, LIVE, POLICY, BOOK)
+    message = str(refused.value)
+    assert message.startswith("model_v002 ")
+    assert ": w (number), y (number), k (number). " in message
+    assert "risk train" in message
+    assert "x (" not in message
+    assert "123" not in message
+
+
+def test_an_impact_comes_back_from_json_as_it_was() -> None:
+    for live in (LIVE, None):
+        impact, _ = measured(ALONE, STRICTER, live)
+        assert msgspec.json.decode(msgspec.json.encode(impact), type=Impact) == impact
+
+
+def test_the_migration_table_has_the_live_bands_down_and_the_candidate_s_across() -> None:
+    impact, _ = measured({DAY: [{"x": -0.5}, {"x": -0.5}, {"x": 3.0}]}, STRICTER, LIVE)
+    assert migration_table(impact).splitlines() == [
+        *["| live \N{RIGHTWARDS ARROW} candidate | A | B | C |", "|---|---:|---:|---:|"],
+        *["| A | 0 | 0 | 0 |", "| B | 0 | 0 | 2 |", "| C | 0 | 0 | 1 |"],
+    ]
+
+
+def test_without_a_live_model_the_migration_table_says_so() -> None:
+    assert migration_table(measured(ALONE, STRICTER, None)[0]) == "There is no live model to compare with."
+
+
+def of_levels(*categories: CategoryImpact) -> list[str]:
+    impact, _ = measured(ALONE, STRICTER, LIVE)
+    lines = category_table(msgspec.structs.replace(impact, categories=categories)).splitlines()
+    assert lines[:2] == ["| feature | level | rows | candidate | live | difference (percentage points) |", "|---|---|---:|---:|---:|---:|"]
+    return lines[2:]
+
+
+def test_the_category_table_tells_the_difference_in_percentage_points() -> None:
+    found = of_levels(
+        CategoryImpact("k", "u", 1200, 0.25, 0.1234), CategoryImpact("k", "v", 1, 0.1, 0.2), CategoryImpact("k", "w", 2, 0.1, 0.10000001)
+    )
+    assert found == [
+        "| k | u | 1200 | 25.00% | 12.34% | +12.66 |",
+        "| k | v | 1 | 10.00% | 20.00% | -10.00 |",
+        "| k | w | 2 | 10.00% | 10.00% | +0.00 |",
+    ]
+
+
+def test_without_a_live_model_the_category_table_leaves_its_cells_empty() -> None:
+    assert of_levels(CategoryImpact("k", "u", 12, 0.25, None)) == ["| k | u | 12 | 25.00% |  |  |"]
+
+
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("a\\|b", r"a\\\|b"),
+        ("a\r\nb\nc", "a b c"),
+        ("*x* `y` <b> [z]", r"\*x\* \`y\` \<b> \[z]"),
+        ("self_employed", "self_employed"),
+    ],
+)
+def test_a_level_stays_one_cell_and_as_it_is(level: str, shown: str) -> None:
+    assert of_levels(CategoryImpact("k", level, 1, 0.5, 0.5)) == [f"| k | {shown} | 1 | 50.00% | 50.00% | +0.00 |"]
+
+
+# Eighths are exact in binary, so that the threshold is met in both ways of counting.
+EIGHTHS = st.integers(-24, 24).map(lambda value: value / 8)
+LINES = st.builds(Line, EIGHTHS, EIGHTHS, EIGHTHS)
+STEPS = st.lists(EIGHTHS, unique=True, min_size=1, max_size=3).flatmap(
+    lambda edges: st.builds(Steps, st.just(tuple(sorted(edges))), st.tuples(*[EIGHTHS] * (len(edges) + 1)), EIGHTHS)
+)
+LEVELS = st.builds(Levels, st.just(("u", "v")), st.tuples(EIGHTHS, EIGHTHS), EIGHTHS, EIGHTHS)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "account_id": st.sampled_from(["a", "b", "c", "d"]),
+            "x": st.none() | EIGHTHS,
+            "y": st.none() | EIGHTHS,
+            "k": st.sampled_from([None, "u", "v", "w", "missing"]),
+            "issues": st.sampled_from([None, None, None, "x: unreadable"]),
+        }
+    ),
+    max_size=12,
+)
+
+
+@st.composite
+def models(draw: st.DrawFn, version: str) -> Registered:
+    shapes = draw(st.fixed_dictionaries({}, optional={"x": LINES, "k": LEVELS}))
+    return model(version, draw(EIGHTHS), y=draw(STEPS), **shapes)
+
+
+@settings(deadline=None, derandomize=True, max_examples=120)
+@given(models("model_v002"), models("model_v001"), st.dictionaries(st.sampled_from([DAY, NEXT, LAST]), ROWS, min_size=1))
+def test_every_figure_is_what_plain_python_counts(candidate: Registered, live: Registered, days: dict[str, Rows]) -> None:
+    if not any(row["issues"] is None for rows in days.values() for row in rows):
+        with pytest.raises(ModelError):
+            measured(days, candidate, live)
+        return
+    impact, changes = found = measured(days, candidate, live)
+    assert_same(found, by_hand(days, candidate, live))
+    assert sum(sum(row.values()) for row in impact.migration.values()) == impact.rows
+    assert sum(one.rows for one in impact.categories) == impact.rows
+    assert impact.newly_flagged - impact.no_longer_flagged == impact.flagged - impact.live_flagged
+    assert len(changes) == impact.newly_flagged + impact.no_longer_flagged

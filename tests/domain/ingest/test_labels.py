@@ -1,0 +1,109 @@
+"""What must hold when outcomes become labels."""
+
+from collections.abc import Sequence
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.ingest.labels import labels
+from risk_assets.errors import ContractError
+
+
+def contract(bad: object, good: object = None, missing: Sequence[str] = ("", "NA")) -> Contract:
+    target = {"column": "outcome", "bad": bad, "good": good}
+    features = {"x": {"type": "number", "reason": "r"}}
+    return Contract.model_validate({"id": "id", "target": target, "missing": missing, "features": features})
+
+
+def table(rows: Sequence[tuple[str | None, str | None]]) -> pl.LazyFrame:
+    return pl.LazyFrame(rows, schema={"id": pl.String, "outcome": pl.String}, orient="row")
+
+
+def labelled(rows: Sequence[tuple[str | None, str | None]], how: Contract) -> list[tuple[str, int | None]]:
+    found = labels(table(rows), how).collect(engine="streaming")
+    assert found.schema == {"account_id": pl.String, "bad": pl.Int8}
+    return found.rows()
+
+
+def of(tokens: Sequence[str | None], how: Contract) -> list[int | None]:
+    rows = labelled([(f"a{row}", token) for row, token in enumerate(tokens)], how)
+    assert [account for account, _ in rows] == [f"a{row}" for row in range(len(tokens))]
+    return [label for _, label in rows]
+
+
+def test_a_number_may_be_written_in_any_way() -> None:
+    assert of(["1", "1.0", "1.000", "+1", " 1 ", "1e0"], contract(bad=1, good=0)) == [1] * 6
+    assert of(["0", "0.0", "-0", " 0", "0e5"], contract(bad=1, good=0)) == [0] * 5
+    assert of(["1", "1.0", "2", "2.0"], contract(bad="2.0", good="1")) == [0, 0, 1, 1]
+
+
+def test_words_are_compared_without_the_spaces_around_them_and_with_their_case() -> None:
+    assert of(["Good", "Bad", " Bad ", "bad", "GOOD", "G"], contract(bad="Bad", good="Good")) == [0, 1, 1, None, None, None]
+
+
+def test_a_token_that_is_neither_good_nor_bad_is_not_known() -> None:
+    assert of(["0", "1", "2", "x", "", "NA", "nan", "inf", None], contract(bad=1, good=0)) == [0, 1] + [None] * 7
+
+
+def test_without_a_token_for_good_all_but_bad_and_missing_are_good() -> None:
+    assert of(["D", "C", "B", "x", "1", "", " ", "NA", " NA", None], contract(bad="D")) == [1, 0, 0, 0, 0] + [None] * 5
+
+
+def test_an_empty_field_may_be_the_token_for_good() -> None:
+    assert of(["1", "", " ", "2"], contract(bad=1, good="")) == [1, 0, 0, None]
+
+
+def test_no_good_token_is_taken_for_bad_where_both_are_numbers() -> None:
+    assert of(["10", "1", "01", "11"], contract(bad=10, good=1)) == [1, 0, 0, None]
+
+
+def test_equal_outcomes_of_one_account_count_once() -> None:
+    assert labelled([("a", "1"), ("b", "0"), ("a", "1.0"), ("a", " 1")], contract(1, 0)) == [("a", 1), ("b", 0)]
+
+
+def test_conflicting_outcomes_of_one_account_are_not_known() -> None:
+    rows = [("a", "1"), ("b", "0"), ("a", "0"), ("c", "0"), ("c", "?")]
+    assert labelled(rows, contract(1, 0)) == [("a", None), ("b", 0), ("c", None)]
+
+
+def test_rows_without_an_id_are_dropped() -> None:
+    assert labelled([("", "1"), ("a", "1"), (None, "0"), ("", "0")], contract(1, 0)) == [("a", 1)]
+
+
+def test_a_blank_id_and_a_token_for_missing_are_no_id_and_others_are_exact() -> None:
+    rows = [(" ", "1"), ("NA", "1"), (" NA ", "0"), ("na", "1"), (" a", "1"), ("a", "0")]
+    assert labelled(rows, contract(1, 0)) == [("na", 1), (" a", 1), ("a", 0)]
+
+
+def test_other_columns_don_t_matter() -> None:
+    frame = pl.LazyFrame({"note": ["x"], "outcome": ["1"], "id": ["a"]})
+    assert labels(frame, contract(1, 0)).collect().rows() == [("a", 1)]
+
+
+@pytest.mark.parametrize("column", ["id", "outcome"])
+def test_a_missing_column_is_named(column: str) -> None:
+    with pytest.raises(ContractError, match=f"no column {column}"):
+        labels(table([("a", "1")]).drop(column), contract(1, 0))
+
+
+def test_both_missing_columns_are_named() -> None:
+    with pytest.raises(ContractError, match="id, outcome"):
+        labels(pl.LazyFrame({"other": ["1"]}), contract(1, 0))
+
+
+def test_no_rows_give_no_labels() -> None:
+    assert labelled([], contract(1, 0)) == []
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "0", "1.0", "?", ""])), max_size=12))
+def test_each_account_has_the_label_that_all_its_rows_agree_on(rows: list[tuple[str, str]]) -> None:
+    meaning = {"1": 1, "1.0": 1, "0": 0}
+    expected: dict[str, int | None] = {}
+    for account in dict.fromkeys(account for account, _ in rows):
+        said = {meaning.get(token) for name, token in rows if name == account}
+        expected[account] = said.pop() if len(said) == 1 else None
+    assert labelled(rows, contract(1, 0)) == list(expected.items())

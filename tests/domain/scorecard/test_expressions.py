@@ -1,0 +1,53 @@
+"""What must hold of a scorecard over tables: the inputs it is given, and the expression that gives what numpy gives."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.scorecard.expressions import encode, expression
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, contributions
+from tests.domain.scorecard.test_scorecard import CARD, NAN, STEPPED, chance, sigmoid, table
+
+
+def test_inputs_are_in_the_card_s_order_whatever_the_table_s() -> None:
+    encoded = encode(table([30.0, None], [None, "north"]), CARD)
+    np.testing.assert_array_equal(encoded, [[30.0, NAN], [NAN, 0.0]])
+
+
+def test_a_column_that_is_null_throughout_is_missing() -> None:
+    frame = pl.DataFrame({"age": [None, None], "region": [None, None]}, schema={"age": pl.Float64, "region": pl.String})
+    assert contributions(CARD, encode(frame, CARD)).tolist() == [[0.3, 0.3], [0.125, 0.125]]
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.sampled_from([9.9, 10.0, 10.1, 20.0, 20.1, -1e300, 1e300]) | st.floats(-1e6, 1e6),
+            st.none() | st.floats(-1e6, 1e6),
+            st.sampled_from([None, "north", "south", "west", ""]),
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_the_expression_gives_what_numpy_gives(rows: list[tuple[float | None, float | None, str | None]]) -> None:
+    debts, ages, regions = zip(*rows, strict=True)
+    kinds = {"debt": pl.Float64, "age": pl.Float64, "region": pl.String}
+    frame = pl.DataFrame({"debt": debts, "age": ages, "region": regions}, schema=kinds)
+    found = frame.lazy().select(expression(STEPPED)).collect(engine="streaming").to_series()
+    assert found.name == "probability"
+    np.testing.assert_allclose(found.to_numpy(), chance(STEPPED, frame), rtol=1e-12, atol=1e-12)
+
+
+def test_an_expression_of_a_card_without_levels_edges_or_slope_is_a_number_for_every_row() -> None:
+    terms = (
+        Term("debt", Steps((), (0.5,), 0.25), 0, 0, "d"),
+        Term("age", Line(0.0, 0.0, 1.0), 0, 0, "a"),
+        Term("region", Levels((), (), 0.5, -0.5), 0, 0, "r"),
+    )
+    card = Scorecard("scorecard", 0.0, terms)
+    frame = pl.DataFrame({"debt": [None, 1.0], "age": [None, 2.0], "region": [None, "x"]})
+    assert frame.select(expression(card)).to_series().to_list() == pytest.approx([sigmoid(1.75), sigmoid(0.0)], rel=1e-15)

@@ -1,0 +1,160 @@
+"""What must hold for a model as a table that people can read: each row of training stands in one step of each feature."""
+
+import math
+
+import numpy as np
+import pytest
+
+from risk_assets.domain.contract.policy import Points
+from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Step
+from risk_assets.domain.scorecard.points_table import steps, steps_table
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+
+NAN = math.nan
+DEBT = Term("debt", Steps((10.0, 20.5), (-1.0, 0.5, 2.0), missing=0.25), 0.125, -1.0, "Debt")
+AGE = Term("age", Line(slope=-0.5, center=40.0, missing=0.75), -0.25, -20.0, "Age")
+REGION = Term("region", Levels(("north", "south"), (0.5, -0.25), missing=0.125, unseen=-0.0625), 0.0625, -0.25, "Region")
+CARD = Scorecard("scorecard", -1.7, (DEBT, AGE, REGION))
+
+PROFILE = Profile(
+    rows=8,
+    features={
+        "debt": NumberBins((1.0,), (0.5, 0.375), 0.125),
+        "age": NumberBins((30.0, 50.0), (0.25, 0.25, 0.375), 0.125),
+        "region": LevelBins({"north": 0.5, "south": 0.25}, 0.25),
+    },
+    score=NumberBins((), (1.0,), 0.0),
+)
+# debt, age, position of the region; bad
+ROWS = (
+    (10.0, 20.0, 0, 1),
+    (10.5, 29.0, 0, 0),
+    (20.5, 30.0, 1, 0),
+    (21.0, 49.0, 0, 1),
+    (-5.0, 50.0, NAN, 0),
+    (NAN, 60.0, 1, 1),
+    (5.0, 70.0, 0, 0),
+    (99.0, NAN, NAN, 1),
+)
+X = np.array([row[:3] for row in ROWS])
+BAD = np.array([row[3] for row in ROWS], dtype=np.int64)
+
+
+def table(card: Scorecard = CARD, feature: str | None = None, profile: Profile = PROFILE) -> list[tuple[str, float, int, int]]:
+    found = steps(card, X[:, : len(card.terms)], BAD, profile)
+    return [(step.step, step.log_odds, step.rows, step.bad) for step in found if feature in (None, step.feature)]
+
+
+def test_a_number_in_steps_has_a_line_for_each_and_an_edge_is_in_the_lower_one() -> None:
+    assert table(feature="debt") == [
+        ("up to 10", -1.125, 3, 1),
+        ("over 10 up to 20.5", 0.375, 2, 0),
+        ("over 20.5", 1.875, 2, 2),
+        ("(missing)", 0.125, 1, 1),
+    ]
+
+
+def test_a_category_has_a_line_for_each_level_any_other_and_missing() -> None:
+    assert table(feature="region") == [
+        ("north", 0.4375, 4, 2),
+        ("south", -0.3125, 2, 1),
+        ("(any other)", -0.125, 0, 0),
+        ("(missing)", 0.0625, 2, 1),
+    ]
+
+
+def test_a_number_on_a_line_is_shown_in_the_profile_s_ranges_with_the_mean_of_what_it_adds() -> None:
+    # of an age the line adds (40 - age) / 2; 0.25 more than the mean
+    under, between, over = (10 + 5.5) / 2 + 0.25, (5 - 4.5) / 2 + 0.25, (-5 - 10 - 15) / 3 + 0.25
+    assert table(feature="age") == [
+        ("under 30", under, 2, 1),
+        ("from 30 under 50", between, 2, 1),
+        ("from 50", over, 3, 1),
+        ("(missing)", 1.0, 1, 1),
+    ]
+
+
+def test_a_range_in_which_no_row_stands_is_left_out_of_a_line_s_but_missing_is_always_told() -> None:
+    features = PROFILE.features | {"age": NumberBins((0.0, 55.0, 100.0), (0.0, 0.5, 0.375, 0.0), 0.125)}
+    found = table(feature="age", profile=Profile(8, features, PROFILE.score))
+    assert [(step, rows) for step, _, rows, _ in found] == [("from 0 under 55", 5), ("from 55 under 100", 2), ("(missing)", 1)]
+    known = Scorecard("logistic", 0.0, (Term("debt", Line(1.0, 0.0, 0.5), 0.25, 0.0, "Debt"),))
+    everyone = np.array([[0.0], [2.0]])
+    (below, above, missing) = steps(known, everyone, np.array([0, 1]), PROFILE)
+    assert (below.log_odds, above.log_odds) == (-0.25, 1.75)
+    assert missing == Step("debt", "(missing)", 0.25, 0, 0)
+
+
+def test_a_number_of_one_step_says_so() -> None:
+    flat = Scorecard("scorecard", 0.0, (Term("debt", Steps((), (0.5,), missing=-0.5), 0.25, -0.5, "Debt"),))
+    assert table(flat) == [("any", 0.25, 7, 3), ("(missing)", -0.75, 1, 1)]
+
+
+def test_a_line_without_ranges_says_so() -> None:
+    never = Profile(8, {"debt": NumberBins((), (0.0,), 1.0)}, PROFILE.score)
+    flat = Scorecard("logistic", 0.0, (Term("debt", Line(0.0, 0.0, 0.0), 0.0, 0.0, "Debt"),))
+    assert table(flat, profile=never) == [("any", 0.0, 7, 3), ("(missing)", 0.0, 1, 1)]
+
+
+def test_steps_of_which_training_holds_no_row_are_told() -> None:
+    unused = Scorecard("scorecard", 0.0, (Term("debt", Steps((-100.0, 1000.0), (1.0, 2.0, 3.0), 4.0), 0.0, 0.0, "Debt"),))
+    assert table(unused) == [
+        ("up to -100", 1.0, 0, 0),
+        ("over -100 up to 1000", 2.0, 7, 3),
+        ("over 1000", 3.0, 0, 0),
+        ("(missing)", 4.0, 1, 1),
+    ]
+
+
+def test_features_are_in_the_card_s_order_and_each_holds_all_rows_once() -> None:
+    found = steps(CARD, X, BAD, PROFILE)
+    assert list(dict.fromkeys(step.feature for step in found)) == ["debt", "age", "region"]
+    for feature in ("debt", "age", "region"):
+        mine = [step for step in found if step.feature == feature]
+        assert (sum(step.rows for step in mine), sum(step.bad for step in mine)) == (8, 4)
+        assert all(type(step.rows) is int and type(step.bad) is int and type(step.log_odds) is float for step in mine)
+
+
+def test_what_the_steps_add_weighted_by_their_rows_is_the_mean_that_they_are_told_against() -> None:
+    debt = Scorecard("scorecard", 0.0, (Term("debt", DEBT.shape, (3 * -1.0 + 2 * 0.5 + 2 * 2.0 + 0.25) / 8, -1.0, "Debt"),))
+    assert sum(log_odds * rows for _, log_odds, rows, _ in table(debt)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("edges", "shape"),
+    [
+        ((1234567.1, 1234567.9), "steps"),
+        ((1e9, 1e9 + 0.5), "steps"),
+        ((0.12345671, 0.12345679), "steps"),
+        ((1234567.1, 1234567.9), "line"),
+    ],
+)
+def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, float], shape: str) -> None:
+    x = np.array([[edges[0] - 1], [edges[0]], [(edges[0] + edges[1]) / 2], [edges[1] + 1]])
+    part = Steps(edges, (0.0, 1.0, 2.0), 0.0) if shape == "steps" else Line(1.0, 0.0, 0.0)
+    card = Scorecard("scorecard", 0.0, (Term("debt", part, 0.0, 0.0, "Debt"),))
+    profile = Profile(4, {"debt": NumberBins(edges, (0.25, 0.5, 0.25), 0.0)}, PROFILE.score)
+    names = [step.step for step in steps(card, x, np.array([0, 1, 0, 1]), profile)]
+    low, high = (name.rpartition(" ")[2] for name in (names[0], names[2]))
+    assert low != high
+
+
+@pytest.mark.parametrize("level", ["(missing)", "(any other)"])
+def test_a_level_that_is_called_as_a_step_is_told_apart_from_it(level: str) -> None:
+    card = Scorecard("scorecard", 0.0, (Term("region", Levels((level,), (1.0,), missing=2.0, unseen=3.0), 0.0, 0.0, "Region"),))
+    names = [step.step for step in steps(card, np.array([[0.0], [NAN]]), np.array([0, 1]), PROFILE)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_table_in_markdown_shows_points_shares_and_bad_rates_by_step() -> None:
+    # 20 points double the odds: ln 2 above the mean are 20 points less
+    found = (
+        Step("debt", "up to 10", math.log(2), 6, 3),
+        Step("debt", "a|b", -math.log(2) / 2, 2, 0),
+        Step("debt", "(missing)", -math.log(2), 0, 0),
+    )
+    assert steps_table(found, Points(pdo=20)).splitlines()[2:] == [
+        "| debt | up to 10 | -20.0 | 75.0% | 50.0% |",
+        r"| debt | a\|b | +10.0 | 25.0% | 0.0% |",
+        "| debt | (missing) | +20.0 | 0.0% |  |",
+    ]

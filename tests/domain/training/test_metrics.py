@@ -1,0 +1,212 @@
+"""What must hold for the figures of a model: they are what a pencil and a brute-force count give."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from risk_assets.domain.training.metrics import (
+    Performance,
+    _weighted_auc,
+    auc_gain,
+    calibration,
+    calibration_error,
+    calibration_noise,
+    performance,
+)
+
+BAD = [0, 0, 1, 1]
+CHANCE = [0.1, 0.4, 0.35, 0.8]
+
+
+def figures(bad: list[int], chance: list[float], threshold: float = 0.5) -> Performance:
+    return performance(np.array(bad, dtype=np.int64), np.array(chance), threshold)
+
+
+def test_a_small_example_by_hand() -> None:
+    found = figures(BAD, CHANCE)
+    assert (found.rows, found.bad) == (4, 2)
+    # of the four pairs of a bad and a good account, only (0.35, 0.4) is in the wrong order
+    assert found.roc_auc == pytest.approx(3 / 4, abs=1e-15)
+    assert found.gini == pytest.approx(1 / 2, abs=1e-15)
+    # from 0.35 on: all of the bad, half of the good
+    assert found.ks == pytest.approx(1 / 2, abs=1e-15)
+    assert found.brier == pytest.approx((0.01 + 0.16 + 0.4225 + 0.04) / 4, abs=1e-15)
+    assert found.log_loss == pytest.approx(-(math.log(0.9) + math.log(0.6) + math.log(0.35) + math.log(0.8)) / 4, abs=1e-15)
+    assert found.accuracy == 3 / 4
+
+
+def test_a_tie_between_bad_and_good_is_half_right() -> None:
+    assert figures([0, 1, 1, 0], [0.5, 0.5, 0.9, 0.1]).roc_auc == pytest.approx(3.5 / 4, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "accuracy"), [(0.05, 2 / 4), (0.1, 2 / 4), (0.35, 3 / 4), (0.36, 2 / 4), (0.8, 3 / 4), (0.81, 2 / 4)]
+)
+def test_accuracy_predicts_bad_from_the_threshold_on(threshold: float, accuracy: float) -> None:
+    assert figures(BAD, CHANCE, threshold).accuracy == accuracy
+
+
+def test_a_perfect_model_a_reversed_one_and_one_that_says_nothing() -> None:
+    perfect, reversed_, mute = (figures([0, 1, 0, 1], chance) for chance in ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.5] * 4))
+    assert (perfect.roc_auc, perfect.gini, perfect.ks, perfect.brier) == (1, 1, 1, 0)
+    assert (reversed_.roc_auc, reversed_.gini, reversed_.ks, reversed_.brier) == (0, -1, 0, 1)
+    assert (mute.roc_auc, mute.gini, mute.ks, mute.brier) == (0.5, 0, 0, 0.25)
+    assert perfect.log_loss == pytest.approx(0, abs=1e-12)
+    assert math.isfinite(reversed_.log_loss)
+
+
+def brute_auc(bad: list[int], chance: list[float]) -> float:
+    scores = [
+        1.0 if high > low else 0.5 if high == low else 0.0
+        for high, is_bad in zip(chance, bad, strict=True)
+        if is_bad
+        for low, is_bad_too in zip(chance, bad, strict=True)
+        if not is_bad_too
+    ]
+    return sum(scores) / len(scores)
+
+
+def brute_ks(bad: list[int], chance: list[float]) -> float:
+    def share(label: int, cut: float) -> float:
+        known = [value for value, truth in zip(chance, bad, strict=True) if truth == label]
+        return sum(value >= cut for value in known) / len(known)
+
+    return max(0.0, *(share(1, cut) - share(0, cut) for cut in chance))
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(lambda r: len({b for b, _ in r}) == 2))
+def test_auc_and_ks_are_what_counting_every_pair_and_every_cut_gives(rows: list[tuple[int, int]]) -> None:
+    bad, chance = [label for label, _ in rows], [score / 20 for _, score in rows]
+    found = figures(bad, chance)
+    assert found.roc_auc == pytest.approx(brute_auc(bad, chance), abs=1e-12)
+    assert found.ks == pytest.approx(brute_ks(bad, chance), abs=1e-12)
+    assert sum(part.rows for part in found.calibration) == len(rows)
+    assert sum(part.rows * part.observed for part in found.calibration) == pytest.approx(sum(bad), abs=1e-9)
+
+
+def test_calibration_bins_hold_equal_rows_from_the_lowest_probability_to_the_highest() -> None:
+    chance = np.arange(20)[::-1] / 20
+    bad = (np.arange(20)[::-1] % 2).astype(np.int64)
+    bins = calibration(bad, chance)
+    assert [part.rows for part in bins] == [2] * 10
+    assert [part.predicted for part in bins] == pytest.approx([(4 * k + 1) / 40 for k in range(10)], abs=1e-15)
+    assert [part.observed for part in bins] == [0.5] * 10
+
+
+def test_calibration_bins_differ_by_one_row_at_most_and_are_never_empty() -> None:
+    for rows in (1, 7, 10, 23, 101):
+        sizes = [part.rows for part in calibration(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows))]
+        assert (len(sizes), sum(sizes)) == (min(rows, 10), rows)
+        assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_calibration_error_weighs_bins_by_their_rows() -> None:
+    # eleven rows: the first bin holds two of them
+    bad, chance = [1, 0, *[0] * 9], [0.1, 0.1, *[0.2] * 9]
+    assert figures(bad, chance).calibration_error == pytest.approx((2 * 0.4 + 9 * 0.2) / 11, abs=1e-12)
+
+
+def test_probabilities_that_come_true_have_no_calibration_error() -> None:
+    chance = np.repeat(np.arange(1, 11) / 20, 100)
+    bad = np.concatenate([[1] * (5 * k) + [0] * (100 - 5 * k) for k in range(1, 11)])
+    assert performance(bad, chance, 0.5).calibration_error == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rows", [2, 50, 5000])
+def test_the_roc_curve_is_thinned_but_goes_from_corner_to_corner(rows: int) -> None:
+    random = np.random.default_rng(1)
+    bad = np.arange(rows) % 2
+    curve = performance(bad, random.random(rows), 0.5).roc
+    assert (curve[0], curve[-1]) == ((0.0, 0.0), (1.0, 1.0))
+    assert len(curve) <= 100
+    assert list(curve) == sorted(curve)
+
+
+TWO_CLASSES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(0, 3)), min_size=2, max_size=40).filter(
+    lambda rows: all(any(weight for label, _, weight in rows if label == kind) for kind in (0, 1))
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(TWO_CLASSES)
+def test_the_bootstrap_s_auc_is_scikit_learn_s_with_ties_and_weights(rows: list[tuple[int, int, int]]) -> None:
+    bad, rank, weights = (np.array(column) for column in zip(*rows, strict=True))
+    found = _weighted_auc(bad, rank, weights.astype(np.float64))
+    repeated = [np.repeat(column, weights) for column in (bad, rank)]
+    assert found == pytest.approx(roc_auc_score(*repeated), abs=1e-12)
+    if len(np.unique(bad)) == 2:
+        assert _weighted_auc(bad, rank, np.ones(len(bad))) == pytest.approx(roc_auc_score(bad, rank), abs=1e-12)
+
+
+def rivals(rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return outcomes and the probabilities of a good model, one that is a little worse, and noise."""
+    random = np.random.default_rng(3)
+    truth, noise, other = random.normal(size=(3, rows))
+    bad = (truth + random.normal(size=rows) > 0.8).astype(np.int64)
+    good, worse, mute = (1 / (1 + np.exp(-odds)) for odds in (truth + noise / 4, truth + other, random.normal(size=rows)))
+    return bad, good, worse, mute
+
+
+def test_a_model_gains_nothing_on_itself_nor_on_one_that_ranks_the_same() -> None:
+    bad, good, _, _ = rivals()
+    assert auc_gain(bad, good, good, 42) == (0, 0)
+    assert auc_gain(bad, good, good / 2 + 0.1, 42) == (0, 0)
+
+
+def test_a_clearly_better_model_gains_for_sure_and_the_other_way_round_loses_as_much() -> None:
+    bad, good, _, mute = rivals()
+    low, high = auc_gain(bad, good, mute, 42)
+    assert 0.1 < low < high
+    assert auc_gain(bad, mute, good, 42) == pytest.approx((-high, -low), abs=1e-12)
+
+
+def test_of_two_models_that_are_equally_good_either_may_be_the_better_one() -> None:
+    truth, *noise = np.random.default_rng(5).normal(size=(4, 400))
+    bad = (truth + noise[2] > 0.8).astype(np.int64)
+    low, high = auc_gain(bad, truth + noise[0], truth + noise[1], 42)
+    assert low < 0 < high
+
+
+def test_the_seed_alone_decides_the_interval() -> None:
+    bad, good, worse, _ = rivals()
+    assert auc_gain(bad, good, worse, 7) == auc_gain(bad, good, worse, 7)
+    assert auc_gain(bad, good, worse, 7) != auc_gain(bad, good, worse, 8)
+    assert auc_gain(bad, good, worse, 7) == pytest.approx(auc_gain(bad, good, worse, 8), abs=0.02)
+
+
+def test_the_interval_is_about_that_of_drawing_rows_again_and_again() -> None:
+    bad, good, worse, _ = rivals()
+    random = np.random.default_rng(1)
+    draws = (random.integers(0, len(bad), len(bad)) for _ in range(400))
+    gains = [roc_auc_score(bad[rows], good[rows]) - roc_auc_score(bad[rows], worse[rows]) for rows in draws]
+    expected = np.percentile(gains, [2.5, 97.5])
+    assert auc_gain(bad, good, worse, 42) == pytest.approx(tuple(expected), abs=0.015)
+    low, high = auc_gain(bad, good, worse, 42)
+    assert low < roc_auc_score(bad, good) - roc_auc_score(bad, worse) < high
+
+
+def test_a_few_rows_of_a_class_are_enough_for_an_interval() -> None:
+    low, high = auc_gain(np.array([0, 1, 0]), np.array([0.1, 0.9, 0.2]), np.array([0.9, 0.1, 0.8]), 42)
+    assert (low, high) == (1, 1)
+
+
+def test_with_more_rows_the_interval_is_narrower() -> None:
+    few, many = (auc_gain(*rivals(rows)[:3], 42) for rows in (100, 2500))
+    assert many[1] - many[0] < (few[1] - few[0]) / 3
+
+
+@pytest.mark.parametrize("rows", [500, 20_000])
+def test_the_noise_of_true_probabilities_is_what_they_show_by_chance(rows: int) -> None:
+    random = np.random.default_rng(5)
+    shown, expected = [], []
+    for _ in range(60):
+        chance = random.beta(1, 6, rows)
+        bins = calibration((random.random(rows) < chance).astype(np.int64), chance)
+        shown.append(calibration_error(bins))
+        expected.append(calibration_noise(bins))
+    assert np.mean(expected) == pytest.approx(np.mean(shown), rel=0.1)

@@ -1,0 +1,94 @@
+"""What must hold for the reference bins that later dates are held against."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.training.reference_profile import LevelBins, NumberBins, Profile, number_bins, profile
+
+NAN = math.nan
+CONTRACT = Contract.model_validate(
+    {
+        "id": "id",
+        "target": {"column": "t", "bad": 1},
+        "features": {"x": {"type": "number", "reason": "r"}, "k": {"type": "category", "reason": "r"}},
+    }
+)
+
+
+def bins(values: list[float]) -> NumberBins:
+    return number_bins(np.array(values, dtype=np.float64))
+
+
+def of(x: list[float | None], k: list[str | None]) -> Profile:
+    frame = pl.DataFrame({"x": x, "k": k}, schema={"x": pl.Float64, "k": pl.String}).to_pandas()
+    return profile(frame, np.linspace(0, 1, len(x)), CONTRACT)
+
+
+def test_a_hundred_different_numbers_fall_into_ten_equal_bins() -> None:
+    found = bins([float(value) for value in range(100)])
+    assert found.shares == pytest.approx([0.1] * 10, abs=1e-15)
+    assert all(10 * k - 1 < edge <= 10 * k for k, edge in enumerate(found.edges, start=1))
+    assert found.missing == 0
+
+
+def test_missing_numbers_have_a_share_of_their_own() -> None:
+    found = bins([float(value) for value in range(60)] + [NAN] * 40)
+    assert found.missing == pytest.approx(0.4, abs=1e-15)
+    assert sum(found.shares) == pytest.approx(0.6, abs=1e-15)
+
+
+def test_a_number_that_never_changes_is_one_bin() -> None:
+    assert bins([7.0] * 50) == NumberBins(edges=(), shares=(1.0,), missing=0.0)
+
+
+def test_a_number_of_two_values_is_two_bins_and_the_edge_belongs_to_the_upper_one() -> None:
+    assert bins([0.0] * 75 + [1.0] * 25) == NumberBins(edges=(1.0,), shares=(0.75, 0.25), missing=0.0)
+
+
+def test_a_number_that_is_never_known_is_all_missing() -> None:
+    assert bins([NAN] * 5) == NumberBins(edges=(), shares=(0.0,), missing=1.0)
+
+
+@pytest.mark.parametrize("zeros", [100, 300, 700])
+def test_no_bin_is_empty_where_values_repeat(zeros: int) -> None:
+    found = bins([0.0] * zeros + [1.0] * (1000 - zeros))
+    assert found.shares == pytest.approx([zeros / 1000, 1 - zeros / 1000], abs=1e-12)
+
+
+NUMBERS = st.one_of(st.just(NAN), st.integers(0, 3).map(float), st.floats(-1e9, 1e9))
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.lists(NUMBERS, min_size=1, max_size=60))
+def test_shares_and_missing_sum_to_1_and_count_the_values_between_the_edges(values: list[float]) -> None:
+    found = bins(values)
+    assert len(found.shares) == len(found.edges) + 1 <= 10
+    assert list(found.edges) == sorted(set(found.edges))
+    assert sum(found.shares) + found.missing == pytest.approx(1, abs=1e-12)
+    assert found.missing == pytest.approx(sum(map(math.isnan, values)) / len(values), abs=1e-12)
+    bounds = [-math.inf, *found.edges, math.inf]
+    for share, low, high in zip(found.shares, bounds, bounds[1:], strict=False):
+        assert share == pytest.approx(sum(low <= value < high for value in values) / len(values), abs=1e-12)
+
+
+def test_each_level_has_its_share_and_so_has_missing() -> None:
+    found = of([1.0] * 8, ["b", "a", "b", None, "b", "a", "b", None]).features["k"]
+    assert found == LevelBins(shares={"a": 0.25, "b": 0.5}, missing=0.25)
+
+
+def test_a_category_that_is_never_known_is_all_missing() -> None:
+    assert of([1.0, 2.0], [None, None]).features["k"] == LevelBins(shares={}, missing=1.0)
+
+
+def test_the_profile_has_every_feature_and_the_score() -> None:
+    found = of([float(value) for value in range(100)], ["a"] * 100)
+    assert found.rows == 100
+    assert list(found.features) == ["x", "k"]
+    assert isinstance(found.features["x"], NumberBins)
+    assert found.score.shares == pytest.approx([0.1] * 10, abs=1e-15)

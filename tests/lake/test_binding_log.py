@@ -1,0 +1,494 @@
+"""What must hold of the bindings in the lake: one after the other, sealed and chained, and any change of them is told."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.governance.bindings import Binding, Change, challenge, promote, roll_back
+from risk_assets.errors import LakeError, ModelError
+from risk_assets.lake import binding_log, registry
+from risk_assets.lake.store import Store
+from risk_assets.settings import Settings
+from tests.conftest import ROOT
+from tests.lake.test_registry import flip, register, together
+
+GOVERN = """
+import sys
+from risk_assets.domain.governance.bindings import promote, roll_back
+from risk_assets.errors import ModelError
+from risk_assets.lake import bindings, registry
+from risk_assets.lake.store import Store
+from risk_assets.settings import load_settings
+
+create = Store.create
+
+def create_when_told(store, path, content):
+    print("about to write", flush=True)
+    sys.stdin.readline()
+    return create(store, path, content)
+
+Store.create = create_when_told
+lake = load_settings().open_lake()
+history = binding_log.read(lake)
+change = roll_back(history, "bob", "worse") if sys.argv[1] == "rollback" else promote(history, sys.argv[1], "ada", "better")
+try:
+    print(registry.bind(lake, change).champion)
+except ModelError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set the bindings' clock."""
+    return lambda time: monkeypatch.setattr(binding_log, "utc_now", lambda: f"2026-03-01T{time}+00:00")
+
+
+@pytest.fixture
+def disk_store(disk_settings: Settings) -> Store:
+    """An empty lake on disk, for what is tried many times."""
+    return disk_settings.open_lake()
+
+
+def path(number: int) -> str:
+    return f"registry/bindings/{number:06d}.json"
+
+
+def promotions(store: Store, *numbers: int) -> list[Binding]:
+    """Let versions go live, one after the other."""
+    return [binding_log.write(store, promote(binding_log.read(store), f"model_v00{number}", "ada", "because")) for number in numbers]
+
+
+def sealed(binding: Binding) -> bytes:
+    """Return the file of a binding with a seal of its own, as somebody would forge it."""
+    fields = json.loads(msgspec.json.encode(binding)) | {"seal": ""}
+    fields["seal"] = hashlib.sha256(json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    return json.dumps(fields, indent=1, ensure_ascii=False).encode()
+
+
+def edit(store: Store, number: int, old: bytes, new: bytes) -> None:
+    content = store.get(path(number))
+    assert old in content
+    store.put(path(number), content.replace(old, new, 1))
+
+
+def named(problems: list[str], number: int) -> bool:
+    """Whether a binding is named, and none is without it."""
+    return bool(problems) and all(path(number) in problem for problem in problems)
+
+
+# --- the chain -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_binding_says_who_made_what_live_when_and_why(store: Store, clock: Callable[[str], None]) -> None:
+    clock("10:00:00")
+    found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",)))
+    written = json.loads(store.get(path(1)))
+    seal = written.pop("seal")
+    assert written == {
+        "seq": 1,
+        "action": "promote",
+        "champion": "model_v001",
+        "challenger": None,
+        "challenger_share": None,
+        "mode": "champion",
+        "salt": "",
+        "actor": "ada",
+        "reason": "the first: «à l'essai»",
+        "overrides": ["auc_floor"],
+        "effective_from": "2026-03-01T10:00:00+00:00",
+        "recorded_at": "2026-03-01T10:00:00+00:00",
+        "previous": None,
+    }
+    assert (found.seal, found.reason, found.overrides) == (seal, "the first: «à l'essai»", ("auc_floor",))
+    assert binding_log.read(store) == (found,)
+
+
+@pytest.mark.parametrize(("share", "mode"), [(0.1, "ab"), (1 / 3, "ab"), (1e-07, "ab"), (None, "shadow")])
+def test_a_challenge_is_written_with_its_share_and_salt(store: Store, share: float | None, mode: str) -> None:
+    promotions(store, 1)
+    found = binding_log.write(store, challenge(binding_log.read(store), "model_v002", share, "0a1b", "ada", "try it"))
+    written = json.loads(store.get(path(2)))
+    assert (written["champion"], written["challenger"], written["challenger_share"]) == ("model_v001", "model_v002", share)
+    assert (written["mode"], written["salt"], written["action"]) == (mode, "0a1b", "challenge")
+    assert binding_log.live(store) == found
+    assert binding_log.verify(store) == []
+
+
+def test_bindings_are_numbered_and_each_bears_the_hash_of_the_bytes_of_the_one_before(store: Store) -> None:
+    promotions(store, 1, 2, 1)
+    assert store.list("registry/bindings/") == (path(1), path(2), path(3))
+    contents = [store.get(path(number)) for number in (1, 2, 3)]
+    expected = [None, hashlib.sha256(contents[0]).hexdigest(), hashlib.sha256(contents[1]).hexdigest()]
+    assert [json.loads(content)["previous"] for content in contents] == expected
+    assert [(binding.seq, binding.champion) for binding in binding_log.read(store)] == [
+        (1, "model_v001"),
+        (2, "model_v002"),
+        (3, "model_v001"),
+    ]
+
+
+def test_the_seal_is_the_hash_of_the_binding_with_an_empty_seal(store: Store) -> None:
+    promotions(store, 1, 2)
+    binding_log.write(store, challenge(binding_log.read(store), "model_v003", 0.1, "0a1b", "Zoë", 'so "they"\nsay €'))
+    for number in (1, 2, 3):
+        content = store.get(path(number))
+        assert sealed(msgspec.json.decode(content, type=Binding)) == content
+
+
+def test_the_head_is_the_hash_of_the_newest_file_and_changes_with_each_binding(store: Store) -> None:
+    assert binding_log.head(store) is None
+    heads = []
+    for number in (1, 2, 3):
+        promotions(store, number)
+        heads.append(binding_log.head(store))
+        assert heads[-1] == hashlib.sha256(store.get(path(number))).hexdigest()
+    assert len(set(heads)) == 3
+
+
+def test_a_binding_is_found_by_its_number(store: Store) -> None:
+    first, second = promotions(store, 1, 2)
+    assert (binding_log.find(store, 1), binding_log.find(store, 2)) == (first, second)
+    with pytest.raises(ModelError, match=rf"{path(3)} is not in the lake.*risk history"):
+        binding_log.find(store, 3)
+    flip(store, path(1))
+    with pytest.raises(LakeError, match=path(1)):
+        binding_log.find(store, 1)
+
+
+def test_the_newest_is_told_by_its_path_whatever_is_in_it(store: Store) -> None:
+    assert binding_log.newest(store) is None
+    promotions(store, 1, 2)
+    assert binding_log.newest(store) == path(2)
+    store.put(path(999_999), b"no binding")
+    store.put("registry/bindings/1000000.json", b"no binding")
+    store.put("registry/bindings/notes.txt", b"no binding")
+    assert binding_log.newest(store) == "registry/bindings/1000000.json"
+
+
+def test_a_lake_without_bindings_has_a_whole_chain_and_nothing_live(store: Store) -> None:
+    assert (binding_log.read(store), binding_log.live(store), binding_log.verify(store)) == ((), None, [])
+    assert binding_log.live(store, "2026-03-01T10:00:00+00:00") is None
+
+
+# --- what is live --------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_live_is_told_for_every_instant(store: Store, clock: Callable[[str], None]) -> None:
+    for time, number in (("10:00:00", 1), ("11:00:00", 2), ("12:00:00", 1)):
+        clock(time)
+        promotions(store, number)
+
+    def live(time: str) -> tuple[int, str] | None:
+        binding = binding_log.live(store, f"2026-03-01T{time}+00:00")
+        return binding and (binding.seq, binding.champion)
+
+    assert [live(time) for time in ("00:00:00", "09:59:59")] == [None, None]
+    assert [live(time) for time in ("10:00:00", "10:59:59")] == [(1, "model_v001")] * 2
+    assert [live(time) for time in ("11:00:00", "11:30:00")] == [(2, "model_v002")] * 2
+    assert [live(time) for time in ("12:00:00", "23:59:59")] == [(3, "model_v001")] * 2
+    now = binding_log.live(store)
+    assert now is not None
+    assert now.seq == 3
+
+
+def test_of_two_bindings_in_one_second_the_later_is_live(store: Store, clock: Callable[[str], None]) -> None:
+    clock("10:00:00")
+    _, later = promotions(store, 2, 1)
+    assert binding_log.live(store, "2026-03-01T10:00:00+00:00") == later
+
+
+def test_a_clock_that_goes_back_takes_no_binding_with_it(store: Store, clock: Callable[[str], None]) -> None:
+    clock("10:00:00")
+    promotions(store, 1)
+    clock("09:00:00")
+    (back,) = promotions(store, 2)
+    clock("09:30:00")
+    binding_log.write(store, roll_back(binding_log.read(store), "ada", "because"))
+    clock("10:00:01")
+    promotions(store, 2)
+    starts = [binding.effective_from.removeprefix("2026-03-01T") for binding in binding_log.read(store)]
+    assert starts == ["10:00:00+00:00", "10:00:00+00:00", "10:00:00+00:00", "10:00:01+00:00"]
+    assert back.champion == "model_v002"
+    at = binding_log.live(store, "2026-03-01T10:00:00+00:00")
+    assert at is not None
+    assert (at.seq, at.champion) == (3, "model_v001")
+    assert binding_log.live(store, "2026-03-01T09:45:00+00:00") is None
+
+
+# --- two at once ---------------------------------------------------------------------------------------------------------
+
+
+def test_of_two_writers_at_the_same_moment_one_wins_and_the_other_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    promotions(store, 1)
+    history = binding_log.read(store)
+    found = together(
+        monkeypatch, "list", lambda number: binding_log.write(store, promote(history, f"model_v00{number + 1}", "ada", "because"))
+    )
+    (winner,) = (binding for binding in found if isinstance(binding, Binding))
+    (loser,) = (error for error in found if isinstance(error, ModelError))
+    assert "another binding was made in the same moment" in str(loser)
+    assert "risk live" in str(loser)
+    assert binding_log.read(store) == (*history, winner)
+    assert binding_log.verify(store) == []
+
+
+def test_of_two_first_writers_one_wins_and_the_other_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = together(monkeypatch, "list", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because")))
+    assert sorted(isinstance(outcome, Binding) for outcome in found) == [False, True]
+    assert [binding for binding in found if isinstance(binding, Binding)] == list(binding_log.read(store))
+
+
+def test_of_a_promotion_and_a_rollback_in_two_processes_one_wins_and_the_other_is_told(
+    disk_settings: Settings, model: TrainedModel
+) -> None:
+    store = disk_settings.open_lake()
+    register(store, model, model, model)
+    promotions(store, 1, 2)
+    environment = {"PATH": os.environ["PATH"], "RISK_LAKE": disk_settings.lake, "PYTHONPATH": str(ROOT)}
+    people = [
+        subprocess.Popen(
+            [sys.executable, "-c", GOVERN, choice],
+            env=environment,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for choice in ("model_v003", "rollback")
+    ]
+    for person in people:
+        assert person.stdout is not None
+        assert person.stdout.readline() == "about to write\n"
+    for person in people:
+        assert person.stdin is not None
+        person.stdin.write("go\n")
+        person.stdin.flush()
+    told = [person.communicate(timeout=60) for person in people]
+    assert [problems for _, problems in told] == ["", ""]
+    newest = binding_log.read(store)[2:]
+    assert [binding.champion for binding in newest] in (["model_v003"], ["model_v001"])
+    winner = 0 if newest[0].champion == "model_v003" else 1
+    assert told[winner][0] == f"{newest[0].champion}\n"
+    assert "another binding was made in the same moment" in told[1 - winner][0]
+    assert binding_log.verify(store) == []
+
+
+def test_a_change_decided_upon_before_another_binding_was_made_is_refused(store: Store) -> None:
+    promotions(store, 1, 2)
+    seen = binding_log.read(store)
+    changes = [
+        promote(seen, "model_v004", "ada", "better"),
+        roll_back(seen, "ada", "worse"),
+        challenge(seen, "model_v004", 0.1, "s", "ada", "try it"),
+    ]
+    promotions(store, 3)
+    for change in changes:
+        with pytest.raises(ModelError, match="another binding was made"):
+            binding_log.write(store, change)
+    assert [binding.champion for binding in binding_log.read(store)] == ["model_v001", "model_v002", "model_v003"]
+
+
+def test_a_change_that_was_made_is_not_made_twice(store: Store) -> None:
+    change = promote((), "model_v001", "ada", "because")
+    binding_log.write(store, change)
+    with pytest.raises(ModelError, match="another binding was made"):
+        binding_log.write(store, change)
+    assert len(binding_log.read(store)) == 1
+
+
+# --- what is wrong with a chain ------------------------------------------------------------------------------------------
+
+
+def test_a_whole_chain_has_nothing_wrong(store: Store) -> None:
+    promotions(store, 1, 2, 3)
+    binding_log.write(store, challenge(binding_log.read(store), "model_v004", 0.1, "s", "ada", "try it"))
+    binding_log.write(store, roll_back(binding_log.read(store), "ada", "worse"))
+    assert binding_log.verify(store) == []
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_missing_binding_is_named(store: Store, missing: int) -> None:
+    promotions(store, 1, 2, 3, 4)
+    store.delete(path(missing))
+    assert binding_log.verify(store) == [f"{path(missing)} is missing"]
+
+
+def test_several_missing_bindings_are_named_each(store: Store) -> None:
+    promotions(store, 1, 2, 3, 4, 5)
+    for missing in (1, 3, 4):
+        store.delete(path(missing))
+    assert binding_log.verify(store) == [f"{path(missing)} is missing" for missing in (1, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"because", b"Because"),
+        (b"model_v002", b"model_v009"),
+        (b'"ada"', b'"bob"'),
+        (b"\n", b"\n "),
+        (b"\n", b" "),
+        (b"\n}", b"\n}\n"),
+        (b'"seq"', b'"note": "agreed",\n "seq"'),
+    ],
+    ids=["a reason", "a champion", "an actor", "a space more", "a line less", "a line at the end", "a key more"],
+)
+def test_a_change_of_a_middle_binding_is_named_whatever_it_changes(store: Store, old: bytes, new: bytes) -> None:
+    promotions(store, 1, 2, 3)
+    edit(store, 2, old, new)
+    assert named(binding_log.verify(store), 2)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_flipped_bit_of_any_byte_of_any_binding_is_named(disk_store: Store, number: int) -> None:
+    promotions(disk_store, 1, 2, 3)
+    content = disk_store.get(path(number))
+    for at in range(len(content)):
+        disk_store.put(path(number), content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert named(binding_log.verify(disk_store), number), f"byte {at}"
+    disk_store.put(path(number), content)
+    assert binding_log.verify(disk_store) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"seq"', b'"note": "agreed by the board",\n "seq"'),
+        (b'"champion"', b'"champion": "model_v009",\n "champion"'),
+        (b"\n}", b"\n\n}"),
+    ],
+    ids=["a key more", "a key twice", "a line more"],
+)
+def test_a_change_of_the_newest_binding_is_named_whatever_it_changes(store: Store, old: bytes, new: bytes) -> None:
+    promotions(store, 1, 2, 3)
+    edit(store, 3, old, new)
+    assert named(binding_log.verify(store), 3)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"seq": 2}', b"PK\x03\x04"])
+def test_a_binding_that_is_none_is_named(store: Store, damage: bytes) -> None:
+    promotions(store, 1, 2, 3)
+    for number in (2, 3):
+        content = store.get(path(number))
+        store.put(path(number), damage)
+        assert named(binding_log.verify(store), number)
+        with pytest.raises(LakeError, match=path(number)):
+            binding_log.read(store)
+        store.put(path(number), content)
+
+
+def test_a_binding_with_a_byte_that_is_no_text_is_named(disk_store: Store) -> None:
+    promotions(disk_store, 1, 2)
+    edit(disk_store, 2, b"because", b"b\xffcause")
+    assert named(binding_log.verify(disk_store), 2)
+    with pytest.raises(LakeError, match=path(2)):
+        binding_log.live(disk_store)
+
+
+def test_a_reason_that_was_rewritten_and_sealed_anew_is_named_by_the_binding_after_it(store: Store) -> None:
+    _, middle, _, _ = promotions(store, 1, 2, 3, 4)
+    store.put(path(2), sealed(msgspec.structs.replace(middle, reason="always agreed")))
+    assert binding_log.find(store, 2).reason == "always agreed"  # by itself it looks whole
+    (problem,) = binding_log.verify(store)
+    assert path(2) in problem
+    assert path(3) in problem
+
+
+def test_a_newest_binding_that_was_rewritten_and_sealed_anew_has_another_head(store: Store) -> None:
+    kept = promotions(store, 1, 2)[1]
+    before = binding_log.head(store)
+    store.put(path(2), sealed(msgspec.structs.replace(kept, reason="always agreed")))
+    assert binding_log.head(store) != before
+
+
+def test_a_chain_that_was_rewritten_from_a_binding_on_has_another_head(store: Store) -> None:
+    made = promotions(store, 1, 2, 3)
+    before = binding_log.head(store)
+    store.put(path(2), sealed(msgspec.structs.replace(made[1], champion="model_v009")))
+    store.put(path(3), sealed(msgspec.structs.replace(made[2], previous=hashlib.sha256(store.get(path(2))).hexdigest())))
+    assert binding_log.verify(store) == []
+    assert binding_log.head(store) != before
+
+
+def test_a_binding_in_the_place_of_another_is_named(store: Store) -> None:
+    promotions(store, 1, 2, 3)
+    store.copy(path(1), path(2))
+    assert binding_log.verify(store)[0] == f"{path(2)} was changed since it was written. Restore it from a backup."
+    assert path(3) in binding_log.verify(store)[1]
+
+
+def test_a_first_binding_that_follows_another_is_named(store: Store) -> None:
+    first = promotions(store, 1)[0]
+    store.put(path(1), sealed(msgspec.structs.replace(first, previous="0" * 64)))
+    assert binding_log.verify(store) == [f"{path(1)} follows a binding that is not there"]
+
+
+# --- reading and going on ------------------------------------------------------------------------------------------------
+
+
+def test_a_newest_binding_that_was_changed_is_not_read_and_nothing_follows_it(store: Store) -> None:
+    promotions(store, 1, 2)
+    change = promote(binding_log.read(store), "model_v003", "ada", "because")
+    edit(store, 2, b"model_v002", b"model_v001")
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: binding_log.live(store),
+        lambda: binding_log.live(store, "2100-01-01T00:00:00+00:00"),
+        lambda: binding_log.read(store),
+        lambda: binding_log.head(store),
+        lambda: binding_log.write(store, change),
+        lambda: registry.champion(store),
+    )
+    for read in reads:
+        with pytest.raises(LakeError, match=rf"{path(2)} was changed since it was written.*backup"):
+            read()
+    assert store.size(path(3)) is None
+
+
+def test_an_older_binding_in_the_place_of_the_newest_does_not_go_live(disk_store: Store) -> None:
+    promotions(disk_store, 1, 2, 3)
+    disk_store.copy(path(1), path(3))
+    with pytest.raises(LakeError, match=path(3)):
+        binding_log.live(disk_store)
+
+
+def test_a_history_with_a_hole_is_not_gone_back_through(disk_store: Store) -> None:
+    # without number 2, what was live before model_v003 would seem to be model_v001
+    promotions(disk_store, 1, 2, 3)
+    disk_store.delete(path(2))
+    with pytest.raises((LakeError, ModelError), match=path(2)):
+        roll_back(binding_log.read(disk_store), "ada", "worse")
+
+
+def test_a_history_that_lost_its_promotions_is_refused_in_words(disk_store: Store) -> None:
+    promotions(disk_store, 1, 2)
+    binding_log.write(disk_store, roll_back(binding_log.read(disk_store), "ada", "worse"))
+    disk_store.delete(path(1))
+    disk_store.delete(path(2))
+    with pytest.raises((LakeError, ModelError)):
+        roll_back(binding_log.read(disk_store), "ada", "worse")
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "000003.json.bak"])
+def test_a_stranger_s_file_among_the_bindings_is_left_aside_or_named(disk_store: Store, name: str) -> None:
+    promotions(disk_store, 1, 2, 3)
+    binding_log.write(disk_store, roll_back(binding_log.read(disk_store), "ada", "worse"))
+    stranger = f"registry/bindings/{name}"
+    disk_store.put(stranger, b"ours") if name != "000003.json.bak" else disk_store.copy(path(3), stranger)
+    assert all(stranger in problem for problem in binding_log.verify(disk_store))
+    try:
+        assert [binding.seq for binding in binding_log.read(disk_store)] == [1, 2, 3, 4]
+        now = binding_log.live(disk_store)
+    except LakeError as error:
+        assert stranger in str(error)
+    else:
+        assert now is not None
+        assert (now.seq, now.champion) == (4, "model_v002")

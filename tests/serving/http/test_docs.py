@@ -1,0 +1,222 @@
+"""What must hold of the description: it is the schema in force, its example works, attacks find nothing, a browser shows it alone."""
+
+import re
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import jsonschema_rs
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, Request, Route, sync_playwright
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
+
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.lake.store import Store
+from tests.serving.conftest import LOGISTIC, Service, token_entry
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+ATTACK_SECONDS = 60
+SCORING = ("/predict", "/score")
+PATHS = ("/health/live", "/health/ready", "/metrics", "/model", "/models/{version}", *SCORING)
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    """What `/openapi.json` says."""
+    found: dict[str, Any] = service.client.get("/openapi.json").raise_for_status().json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def request_schema(document: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a request to `/predict`."""
+    found: dict[str, Any] = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def fields(request_schema: dict[str, Any]) -> dict[str, Any]:
+    """The schemas of a record's fields."""
+    found: dict[str, Any] = request_schema["properties"]["records"]["items"]["properties"]
+    return found
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page that reaches this machine alone."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        opened = browser.new_page(viewport={"width": 1300, "height": 1000})
+        opened.route(lambda url: urlparse(url).hostname != "127.0.0.1", _fail)
+        yield opened
+        browser.close()
+
+
+def test_the_document_is_openapi_3_1_of_every_route(document: dict[str, Any]) -> None:
+    OPENAPI_31_VALIDATOR.validate(document)
+    assert document["openapi"].startswith("3.1.")
+    assert document["info"] == {"title": "Credit-risk scoring", "version": LOGISTIC}
+    assert sorted(document["paths"]) == sorted(PATHS)
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_the_example_fits_its_schema_and_works_when_pasted(
+    service: Service, document: dict[str, Any], request_schema: dict[str, Any]
+) -> None:
+    example = request_schema["example"]
+    jsonschema_rs.validate(request_schema, example)
+    for path in SCORING:
+        answer = service.client.post(path, json=example)
+        assert answer.status_code == 200
+        responses = document["paths"][path]["post"]["responses"]
+        told = {**responses["200"]["content"]["application/json"]["schema"], "components": document["components"]}
+        jsonschema_rs.validate(told, answer.json())
+
+
+def test_problems_fit_their_schema(service: Service, document: dict[str, Any]) -> None:
+    refused = service.predict([{"id": 1}, {}])
+    assert refused.status_code == 422
+    (media_type, told), *others = document["paths"]["/predict"]["post"]["responses"]["422"]["content"].items()
+    assert (media_type, others) == (refused.headers["content-type"], [])
+    jsonschema_rs.validate({**told["schema"], "components": document["components"]}, refused.json())
+
+
+def test_real_records_fit_the_schema(request_schema: dict[str, Any], records: list[dict[str, Any]]) -> None:
+    jsonschema_rs.validate(request_schema, {"records": records})
+
+
+def test_a_request_holds_one_to_a_thousand_records_of_the_contract_s_fields(
+    request_schema: dict[str, Any], fields: dict[str, Any], contract: Contract
+) -> None:
+    records = request_schema["properties"]["records"]
+    assert (records["minItems"], records["maxItems"]) == (1, 1000)
+    assert list(fields) == ["id", *contract.features]
+    assert records["items"]["required"] == [name for name, feature in contract.features.items() if feature.required]
+    assert records["items"]["additionalProperties"] is False
+    assert request_schema["additionalProperties"] is False
+    assert fields["id"]["type"] == ["string", "null"]
+
+
+def test_fields_carry_range_and_null_as_the_contract_says(fields: dict[str, Any]) -> None:
+    assert fields["balance"] == {"type": "number", "minimum": 0, "maximum": 5_000_000}
+    assert fields["bureau_score"] == {"type": ["number", "null"], "minimum": 300, "maximum": 850}
+    assert fields["channel"]["type"] == ["string", "null"]
+    assert fields["region"]["type"] == "string"
+
+
+VALUES = [
+    ("balance", 0, True),
+    ("balance", -0.5, False),
+    ("balance", 5_000_000, True),
+    ("balance", 5_000_001, False),
+    ("balance", None, False),
+    ("balance", "1", False),
+    ("balance", True, False),
+    ("annual_income", None, True),
+    ("annual_income", -1, False),
+    ("months_employed", -9, True),
+    ("months_employed", -9.0, True),
+    ("months_employed", -8, False),
+    ("months_employed", 900, True),
+    ("months_employed", 901, False),
+    ("months_employed", None, True),
+    ("months_employed", "", False),
+    ("region", "south", True),
+    ("region", "never seen", True),
+    ("region", "NA", False),
+    ("region", "", False),
+    ("region", " ", False),
+    ("region", None, False),
+    ("channel", "NA", True),
+    ("channel", "", True),
+    ("channel", None, True),
+    ("channel", 1, False),
+    ("id", None, True),
+    ("id", 1, False),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "fits"), VALUES)
+def test_the_schema_says_what_the_service_does(
+    service: Service, records: list[dict[str, Any]], request_schema: dict[str, Any], field: str, value: object, fits: bool
+) -> None:
+    asked = {"records": [{**records[0], field: value}]}
+    assert jsonschema_rs.is_valid(request_schema, asked) is fits
+    assert service.client.post("/predict", json=asked).status_code == (200 if fits else 422)
+
+
+def test_without_a_model_the_document_is_whole_too(serve: Callable[..., Service], tmp_path: Path) -> None:
+    told = serve(tmp_path / "nothing").client.get("/openapi.json").raise_for_status().json()
+    OPENAPI_31_VALIDATOR.validate(told)
+    assert sorted(told["paths"]) == sorted(PATHS)
+
+
+def test_a_token_is_asked_for_where_the_service_asks_for_one(serve: Callable[..., Service], lake: Store) -> None:
+    guarded = serve(lake, RISK_SERVE_TOKENS=token_entry("ann", "secret", "score"))
+    told = guarded.client.get("/openapi.json").raise_for_status().json()
+    OPENAPI_31_VALIDATOR.validate(told)
+    secured = {path for path, item in told["paths"].items() for operation in item.values() if operation.get("security")}
+    assert secured == set(PATHS) - {"/health/live", "/health/ready"}
+    assert told["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+
+
+def test_the_description_can_be_left_out(serve: Callable[..., Service], lake: Store) -> None:
+    silent = serve(lake, RISK_SERVE_DOCS="false").client
+    assert [silent.get(path).status_code for path in ("/docs", "/openapi.json", "/docs/static/swagger-ui.css")] == [404] * 3
+
+
+def test_attacks_on_the_document_find_nothing(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
+    attacked = serve(lake, RISK_SERVE_LOG_SHARE="0")
+    command = [f"{sysconfig.get_path('scripts')}/st", "run", f"{attacked.url}/openapi.json", "--checks", "all", "--seed", "4"]
+    few = ["--max-examples", "12", "--no-color", "--generation-database", "none"]
+    run = subprocess.run([*command, *few], cwd=tmp_path, capture_output=True, text=True, timeout=ATTACK_SECONDS, check=False)
+    assert run.returncode == 0, run.stdout
+    assert int(re.findall(r"(\d+) generated, \1 passed", run.stdout)[0]) > 100
+    assert len(PATHS) == int(re.findall(r"Tested: (\d+)", run.stdout)[0])
+    attacked.stop()
+    assert "ERROR" not in attacked.errors
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: the page is not tried in a browser")
+def test_the_page_shows_how_to_score_without_the_internet(service: Service, page: Page) -> None:
+    complaints: list[str] = []
+    asked: list[str] = []
+
+    def complain(message: ConsoleMessage) -> None:
+        complaints.extend([message.text] if message.type in {"error", "warning"} else [])
+
+    def ask(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("console", complain)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", ask)
+    page.goto(f"{service.url}/docs")
+    operation = page.locator("#operations-scoring-predict")
+    operation.wait_for()
+    assert "POST" in operation.inner_text()
+    assert "/predict" in operation.inner_text()
+    operation.locator("button").first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    operation.locator(".live-responses-table .response-col_status").get_by_text("200").first.wait_for()
+    assert f'"model_version": "{LOGISTIC}"' in operation.locator(".live-responses-table").inner_text()
+    assert complaints == []
+    assert {urlparse(url).hostname for url in asked if not url.startswith("data:")} == {"127.0.0.1"}
+
+
+def _fail(route: Route) -> None:
+    route.abort()

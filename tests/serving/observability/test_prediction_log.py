@@ -1,0 +1,321 @@
+"""What must hold of the prediction log: the collector's own lines, inputs and outputs that join, nothing lost below the bound."""
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+
+from risk_assets.lake.store import Store
+from risk_assets.settings import Settings
+from risk_serving.observability.prediction_log import Entry, PredictionLog
+from risk_serving.scoring.wire import Result
+
+# Of two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
+DOCUMENTED = """{"specversion":"1.0","id":"dddddddd-3333-4444-5555-eeeeeeeeeeee","source":"/subscriptions/cccc/deployments/main2",
+"type":"azureml.inference.model_inputs","datacontenttype":"application/json","time":"2024-03-05T18:16:25Z",
+"data":[{"LIMIT_BAL":502970,"AGE":54},{"LIMIT_BAL":293458,"AGE":35}],"contentrange":"bytes 0-6794/6795","correlationid":"test",
+"xrequestid":"test","modelversion":"default","collectdatatype":"pandas.core.frame.DataFrame","agent":"azureml-ai-monitoring/0.1.0b4"}"""
+# What azureml-ai-monitoring 1.0.0 hands the collector as `ce-type`, `ce-collect-data-type` (as pandas 2 names it) and `ce-agent`.
+SENT = {"type": "azureml.inference.model_inputs", "collectdatatype": "pandas.core.frame.DataFrame", "agent": "azureml-ai-monitoring/1.0.0"}
+
+SOURCE = "https://risk.example/predict"
+BEFORE_NINE = 1772355599.9  # 2026-03-01T08:59:59.9Z
+NEVER = 3600.0
+PATIENCE = 5.0
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A record as a contract with `age` and `city` has it."""
+
+    id: str | None = None
+    age: float | None = None
+    city: str | None = None
+
+
+def body(*records: Record) -> bytes:
+    """Return the body of a request."""
+    return msgspec.json.encode({"records": records})
+
+
+ENTRY = Entry(
+    request_id="request-1",
+    at=BEFORE_NINE,
+    body=body(Record("A1", 41.5, "Zürich"), Record()),
+    results=(
+        Result("A1", 0, 0.1234567890123456, 612, "A", (), "champion", "model_v003"),
+        Result(None, 1, 1.0, 300, "E", ("Income is low",), "challenger", "model_v004"),
+    ),
+    shadow=None,
+    shadow_version=None,
+)
+
+
+@pytest.fixture
+def store(disk_settings: Settings) -> Store:
+    return disk_settings.open_lake()
+
+
+@pytest.fixture
+def start(store: Store) -> Iterator[Callable[..., PredictionLog]]:
+    """Start a log that is closed at the end."""
+    logs = []
+
+    def started(share: float = 1.0, records: int = 1000, seconds: float = NEVER) -> PredictionLog:
+        log = PredictionLog(store, SOURCE, share, records, seconds)
+        log.start()
+        logs.append(log)
+        return log
+
+    yield started
+    for log in logs:
+        log.close(PATIENCE)
+
+
+def lines(store: Store, collection: str) -> list[dict[str, Any]]:
+    paths = [path for path in store.list("logs/online/") if f"/{collection}/" in path]
+    return [json.loads(line) for path in paths for line in store.get(path).splitlines()]
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    end = time.monotonic() + PATIENCE
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.005)
+    return holds()
+
+
+def logged(store: Store, log: PredictionLog, *entries: Entry) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    for entry in entries:
+        log.offer(entry)
+    log.close(PATIENCE)
+    return lines(store, "model_inputs"), lines(store, "model_outputs")
+
+
+def test_a_line_has_the_collectors_keys_and_types(store: Store, start: Callable[..., PredictionLog]) -> None:
+    documented = json.loads(DOCUMENTED)
+    (inputs,), (outputs,) = logged(store, start(), ENTRY)
+    for line in (inputs, outputs):
+        assert {key: type(value) for key, value in line.items()} == {key: type(value) for key, value in documented.items()}
+        fixed = ("specversion", "datacontenttype", "collectdatatype")
+        assert [line[key] for key in fixed] == [documented[key] for key in fixed]
+        assert str(uuid.UUID(line["id"])) == line["id"]
+
+
+def test_a_lines_values_are_those_the_collector_is_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
+    (inputs,), (outputs,) = logged(store, start(), ENTRY)
+    assert {key: inputs[key] for key in SENT} == SENT
+    assert outputs["type"] == "azureml.inference.model_outputs"
+    assert inputs["id"] != outputs["id"]
+    for line in (inputs, outputs):
+        assert line["source"] == SOURCE
+        assert line["time"] == "2026-03-01T08:59:59Z"
+        assert line["modelversion"] == "model_v003,model_v004"
+        size = len(json.dumps(line["data"], separators=(",", ":"), ensure_ascii=False).encode())
+        assert line["contentrange"] == f"bytes 0-{size - 1}/{size}"
+
+
+def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Callable[..., PredictionLog]) -> None:
+    (inputs,), (outputs,) = logged(store, start(), ENTRY)
+    assert (
+        {inputs[key] for key in ("correlationid", "xrequestid")}
+        == {outputs[key] for key in ("correlationid", "xrequestid")}
+        == {"request-1"}
+    )
+    assert inputs["data"] == [{"id": "A1", "age": 41.5, "city": "Zürich"}, {"id": None, "age": None, "city": None}]
+    none = {"challenger_probability": None, "challenger_version": None}
+    assert outputs["data"] == [
+        {"id": "A1", "probability": 0.1234567890123456, "prediction": 0, "model_version": "model_v003", "arm": "champion", **none},
+        {"id": None, "probability": 1.0, "prediction": 1, "model_version": "model_v004", "arm": "challenger", **none},
+    ]
+
+
+def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
+    sent = b'{"records":\r\n [{"id":"007",\n"age":-9,"city":" n/a "},\n{"city":"\\u00e9\\"\\n\\u2028"}]}'
+    (inputs,), _ = logged(store, start(), replace(ENTRY, body=sent))
+    assert inputs["data"] == [{"id": "007", "age": -9, "city": " n/a "}, {"city": 'é"\n\u2028'}]
+
+
+@pytest.mark.parametrize("city", ["a [b]", "]", "["])
+def test_a_text_with_brackets_is_logged_whole(store: Store, start: Callable[..., PredictionLog], city: str) -> None:
+    (inputs,), _ = logged(store, start(), replace(ENTRY, body=body(Record("007", 1.0, city))))
+    assert inputs["data"] == [{"id": "007", "age": 1.0, "city": city}]
+
+
+def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
+    sent = body(*[Record(f"A{number}", float(number)) for number in range(1000)])
+    results = [Result(f"A{number}", 0, number / 1000, 600, "A", (), "champion", "model_v003") for number in range(1000)]
+    (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, body=sent, results=results))
+    assert [row["age"] for row in inputs["data"]] == [float(number) for number in range(1000)]
+    assert [row["probability"] for row in outputs["data"]] == [number / 1000 for number in range(1000)]
+    assert (inputs["modelversion"], outputs["modelversion"]) == ("model_v003", "model_v003")
+
+
+def test_a_shadow_is_logged_beside_the_answer(store: Store, start: Callable[..., PredictionLog]) -> None:
+    _, (outputs,) = logged(store, start(), replace(ENTRY, shadow=(0.25, 0.0), shadow_version="model_v005"))
+    assert [row["challenger_probability"] for row in outputs["data"]] == [0.25, 0.0]
+    assert [row["challenger_version"] for row in outputs["data"]] == ["model_v005"] * 2
+
+
+def test_two_hours_and_two_days_are_split(store: Store, start: Callable[..., PredictionLog]) -> None:
+    at = {"late": BEFORE_NINE, "nine": BEFORE_NINE + 0.1, "also late": BEFORE_NINE - 60, "next day": BEFORE_NINE + 15.5 * 3600}
+    logged(store, start(), *(replace(ENTRY, request_id=name, at=time) for name, time in at.items()))
+    found: dict[str, list[str]] = {}
+    for path in store.list("logs/online/"):
+        named = re.fullmatch(r"logs/online/(\S+)/[0-9a-f]{16}-000000\.jsonl", path)
+        assert named
+        found[named[1]] = [json.loads(line)["correlationid"] for line in store.get(path).splitlines()]
+    hours = {"{}/2026/03/01/08": ["late", "also late"], "{}/2026/03/01/09": ["nine"], "{}/2026/03/02/00": ["next day"]}
+    assert found == {hour.format(name): ids for hour, ids in hours.items() for name in ("model_inputs", "model_outputs")}
+
+
+def test_writers_and_batches_have_files_of_their_own(store: Store, start: Callable[..., PredictionLog]) -> None:
+    first, second = start(seconds=0.01), start()
+    first.offer(ENTRY)
+    assert soon(lambda: len(lines(store, "model_outputs")) == 1)
+    first.offer(ENTRY)
+    second.offer(ENTRY)
+    first.close(PATIENCE)
+    second.close(PATIENCE)
+    names = [path.rpartition("/")[2] for path in store.list("logs/online/model_inputs/2026/03/01/08/")]
+    assert sorted(name.partition("-")[2] for name in names) == ["000000.jsonl", "000000.jsonl", "000001.jsonl"]
+    assert len({name.partition("-")[0] for name in names}) == 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_share_is_decided_by_the_request_ids_hash(store: Store, start: Callable[..., PredictionLog], share: float) -> None:
+    names = [f"request-{number}" for number in range(1000)]
+    expected = {name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64 < share}
+    assert abs(len(expected) - 1000 * share) < 50
+    for _ in range(2):
+        log = start(share=share, records=10_000)
+        for name in names:
+            log.offer(replace(ENTRY, request_id=name))
+        log.close(PATIENCE)
+        assert log.dropped == 0
+    for collection in ("model_inputs", "model_outputs"):
+        found = [line["correlationid"] for line in lines(store, collection)]
+        assert sorted(found) == sorted([*expected, *expected])
+
+
+def test_records_beyond_the_bound_are_dropped_and_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
+    log = start(records=5, seconds=0.01)
+    break_lake(store)
+    for number in range(10):
+        log.offer(replace(ENTRY, request_id=str(number)))
+    assert (log.pending, log.dropped) == (4, 16)
+    mend_lake(store)
+    log.close(PATIENCE)
+    assert [line["correlationid"] for line in lines(store, "model_inputs")] == ["0", "1"]
+
+
+def test_a_lake_that_fails_for_a_while_gets_everything_once_when_it_is_back(store: Store, start: Callable[..., PredictionLog]) -> None:
+    break_lake(store)
+    log = start(seconds=0.01)
+    for number in range(50):
+        log.offer(replace(ENTRY, request_id=str(number)))
+    assert soon(lambda: log.failures >= 3)
+    assert log.problem and "can't be written" in log.problem and "Zürich" not in log.problem
+    mend_lake(store)
+    assert soon(lambda: log.pending == 0)
+    assert soon(lambda: log.problem is None)
+    assert log.dropped == 0
+    for collection in ("model_inputs", "model_outputs"):
+        assert [line["correlationid"] for line in lines(store, collection)] == [str(number) for number in range(50)]
+
+
+def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start: Callable[..., PredictionLog]) -> None:
+    outputs = folder(store) / "logs/online/model_outputs"
+    outputs.parent.mkdir(parents=True)
+    outputs.write_text("in the way")
+    log = start(seconds=0.01)
+    log.offer(ENTRY)
+    assert soon(lambda: log.failures >= 2)
+    log.offer(replace(ENTRY, request_id="request-2"))
+    assert len(lines(store, "model_inputs")) == 1
+    outputs.unlink()
+    assert soon(lambda: log.pending == 0)
+    for collection in ("model_inputs", "model_outputs"):
+        assert [line["correlationid"] for line in lines(store, collection)] == ["request-1", "request-2"]
+
+
+def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole(
+    store: Store, start: Callable[..., PredictionLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Store.create
+
+    def half(self: Store, path: str, content: bytes) -> bool:
+        if "/model_outputs/" in path:
+            raise ValueError("41.5 of Zürich")
+        return create(self, path, content)
+
+    log = start(seconds=0.01)
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "create", half)
+        log.offer(replace(ENTRY, request_id="broken"))
+        assert soon(lambda: log.dropped == 2)
+    assert (log.failures, log.pending) == (1, 0)
+    assert log.problem and "Zürich" not in log.problem
+    log.offer(replace(ENTRY, request_id="whole"))
+    assert soon(lambda: log.pending == 0)
+    assert soon(lambda: log.problem is None)
+    assert log.dropped == 2
+    found = [[line["correlationid"] for line in lines(store, collection)] for collection in ("model_inputs", "model_outputs")]
+    assert [sorted(names) for names in found] == [["broken", "whole"], ["whole"]]
+
+
+def test_an_entry_that_contradicts_itself_is_refused_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
+    log = start()
+    with pytest.raises(ValueError, match="shorter"):
+        log.offer(replace(ENTRY, request_id="broken", shadow=(0.25,), shadow_version="model_v005"))
+    assert log.pending == 0
+    for collection in logged(store, log, replace(ENTRY, request_id="whole")):
+        assert [line["correlationid"] for line in collection] == ["whole"]
+
+
+def test_what_is_lost_at_the_end_is_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
+    log = start()
+    break_lake(store)
+    log.offer(ENTRY)
+    log.close(PATIENCE)
+    assert (log.dropped, log.failures, log.pending) == (2, 1, 0)
+    mend_lake(store)
+
+
+def test_polars_reads_the_log(store: Store, start: Callable[..., PredictionLog]) -> None:
+    logged(store, start(), ENTRY, replace(ENTRY, request_id="request-2", shadow=(0.25, 0.5), shadow_version="model_v005"))
+    keys = ["correlationid", "index"]
+    inputs, outputs = (
+        pl.read_ndjson(folder(store) / f"logs/online/{name}/2026/03/01/08/*.jsonl")
+        .select("correlationid", "data", index=pl.int_ranges(pl.col("data").list.len()))
+        .explode("data", "index")
+        .unnest("data")
+        for name in ("model_inputs", "model_outputs")
+    )
+    joined = inputs.join(outputs, on=keys, how="inner", validate="1:1").sort(keys)
+    assert joined["age"].to_list() == [41.5, None] * 2
+    assert joined["probability"].to_list() == [0.1234567890123456, 1.0] * 2
+    assert joined["challenger_probability"].to_list() == [None, None, 0.25, 0.5]
+    assert (joined["id"].is_null() == joined["id_right"].is_null()).all()
+
+
+def folder(store: Store) -> Path:
+    assert store.folder
+    return store.folder
+
+
+def break_lake(store: Store) -> None:
+    folder(store).rmdir()
+    folder(store).write_text("no folder")
+
+
+def mend_lake(store: Store) -> None:
+    folder(store).unlink()
+    folder(store).mkdir()

@@ -1,0 +1,245 @@
+"""What must hold where records are scored online: the very answer that batch gives for the same values, by the same arm."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.batch.predictions import predictions
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, checked
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.lake import layout, registry
+from risk_assets.lake.store import open_store
+from risk_serving.http.predict import Answered, answer
+from risk_serving.http.problems import Problem
+from risk_serving.scoring.live_model import Live, build
+from tests.defs.conftest import NEXT
+from tests.domain.scorecard.test_single_row import policies, steps, weights
+from tests.serving.conftest import LOGISTIC, SCORECARD
+
+Record: TypeAlias = dict[str, Any]
+NEAR = 1e-12
+ID = "account"
+NEVER_SCORED = "not known here"
+
+names = st.text("abcXYZ éß_-.0", min_size=1, max_size=6)
+bounds = st.floats(-1e6, 1e6).map(lambda bound: bound + 0.0)
+blanks = st.sampled_from(["", " ", "\t", " \r\n", "\xa0", "\u2003 ", "\x1c"])
+texts = st.one_of(
+    st.sampled_from(["a", "b", "c", "ä", "", "NA", "null", "NK", "-9", NEVER_SCORED]), st.text(st.characters(codec="utf-8"), max_size=4)
+)
+
+
+@st.composite
+def features(draw: st.DrawFn) -> dict[str, Any]:
+    common = {
+        "required": draw(st.booleans()),
+        "reason": "why",
+        "missing": draw(st.sampled_from([(), ("-9",), ("NK", "-9"), ("999", "NK")])),
+    }
+    if draw(st.booleans()):
+        return {"type": "category", **common}
+    low, high = sorted([draw(bounds), draw(bounds)])
+    limits = {"min": low, "max": high}
+    return {"type": "number", **common, **{name: limits[name] for name in draw(st.sets(st.sampled_from(["min", "max"])))}}
+
+
+contracts = st.builds(
+    lambda chosen, missing: Contract.model_validate(
+        {"id": ID, "target": {"column": "outcome", "bad": "1"}, "missing": missing, "features": chosen}
+    ),
+    st.dictionaries(names.filter(lambda name: name not in {"id", "bad"}), features(), min_size=1, max_size=5),
+    st.sampled_from([("", "NA", "null"), ("", "-1", "NA")]),
+)
+
+
+@st.composite
+def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
+    """Return a card of either estimator over all of a contract's features."""
+    estimator = draw(st.sampled_from(["logistic", "scorecard"]))
+    line = st.builds(Line, weights, st.floats(-1e6, 1e6), weights)
+    number: st.SearchStrategy[Line | Steps | Levels] = line if estimator == "logistic" else steps
+    level: st.SearchStrategy[Line | Steps | Levels] = st.builds(
+        Levels, st.just(("a", "b", "ä")), st.tuples(weights, weights, weights), weights, weights
+    )
+    terms = tuple(
+        Term(name, draw(number if feature.type == "number" else level), draw(weights), draw(weights), f"why {name}")
+        for name, feature in contract.features.items()
+    )
+    return Scorecard(estimator, draw(st.floats(-5, 5)), terms)
+
+
+@st.composite
+def arms(draw: st.DrawFn, contract: Contract) -> Arms:
+    champion = Registered("model_v001", draw(cards(contract)))
+    beside = draw(st.sampled_from(["alone", "share", "shadow"]))
+    if beside == "alone":
+        return Arms(champion)
+    share = draw(st.sampled_from([0.001, 0.3, 0.999])) if beside == "share" else None
+    return Arms(champion, Registered("model_v002", draw(cards(contract))), share, "salt")
+
+
+@st.composite
+def whole_or_not(draw: st.DrawFn, contract: Contract, cards: Sequence[Scorecard]) -> list[Record]:
+    """Return records without an id twice: few or many, most of them whole, some not."""
+    clean = draw(st.booleans())
+    row = st.fixed_dictionaries({name: _values(contract, name, cards, clean) for name in contract.features})
+    found = draw(st.lists(row, min_size=1, max_size=6))
+    count = draw(st.sampled_from([1, 2, 31, 32, 33]))
+    return [{"id": f"A{at}", **found[at % len(found)]} for at in range(count)]
+
+
+def _values(contract: Contract, name: str, cards: Sequence[Scorecard], clean: bool) -> st.SearchStrategy[Any]:
+    feature = contract.features[name]
+    if feature.type == "category":
+        any_text = st.builds(lambda before, text, after: before + text + after, blanks, texts, blanks)
+        known = st.sampled_from(["a", " b", "ä\t", NEVER_SCORED])
+        return known if clean and feature.required else known | any_text | st.none()
+    low, high = (-1e7 if feature.min is None else feature.min), (1e7 if feature.max is None else feature.max)
+    within = st.floats(min(low, high), max(low, high)) | st.sampled_from([low, high])
+    if clean and feature.required:
+        return within.filter(lambda value: value not in (-9, 999, -1))
+    missing = st.sampled_from([None, -9, -9.0, 999, -1])
+    if clean:
+        return within | st.none()
+    shapes = [term.shape for card in cards for term in card.terms if term.feature == name]
+    edges = [edge for shape in shapes if isinstance(shape, Steps) for edge in shape.edges]
+    return within | missing | st.floats(-1e7, 1e7) | st.integers(-(10**20), 10**20) | st.sampled_from([*edges, 0, -0.0, 5e-324])
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[Contract, Arms, list[Record]]:
+    contract = draw(contracts)
+    models = draw(arms(contract))
+    return contract, models, draw(whole_or_not(contract, [model.scorecard for model in models.models]))
+
+
+@given(requests(), policies)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_any_records_get_the_answer_of_batch_for_the_same_values(made: tuple[Contract, Arms, list[Record]], policy: Policy) -> None:
+    contract, models, asked = made
+    frame = pl.DataFrame(
+        [_raw(record, contract) for record in asked], schema=dict.fromkeys([ID, *contract.features, RAGGED], pl.String), orient="row"
+    )
+    expected = predictions(checked(frame.lazy(), contract, pl.Series([], dtype=pl.String)), models, policy).collect()
+    body = json.dumps({"records": asked}).encode()
+    offences = [(at, *issue.rsplit(": ", 1)) for at, told in enumerate(expected[ISSUES]) if told for issue in told.split(SEPARATOR)]
+    if offences:
+        with pytest.raises(Problem) as caught:
+            answer(_live(contract, models, policy), body)
+        assert [(offence.record, offence.field, offence.rule) for offence in caught.value.offences] == offences
+    else:
+        _require_same(answer(_live(contract, models, policy), body), expected)
+
+
+def _raw(record: Record, contract: Contract) -> list[str | None]:
+    """Return a record as a row of a raw file: numbers as they stand in the JSON, nothing where it says null."""
+    values = [record["id"], *(record[name] for name in contract.features)]
+    return [*["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values], None]
+
+
+def _require_same(answered: Answered, expected: pl.DataFrame) -> None:
+    results = json.loads(answered.content)["results"]
+    assert len(results) == expected.height
+    for result, row in zip(results, expected.to_dicts(), strict=True):
+        assert abs(result["probability"] - row["probability"]) <= NEAR
+        assert result["id"] == row[ACCOUNT_ID]
+        assert [result[name] for name in ("prediction", "points", "band", "arm", "model_version")] == [
+            row[name] for name in ("prediction", "points", "band", "arm", "model_version")
+        ]
+        assert result["reasons"] == [row[name] for name in row if name.startswith("reason_") and row[name] is not None]
+    shadow = answered.scored.shadow
+    beside = [None] * expected.height if shadow is None else shadow
+    for ours, batch in zip(beside, expected["challenger_probability"], strict=True):
+        assert (ours is None) == (batch is None)
+        assert ours is None or abs(ours - batch) <= NEAR
+
+
+def _live(contract: Contract, models: Arms, policy: Policy) -> Live:
+    """Return what answers by models, as a binding would make them live."""
+    challenger = models.challenger.version if models.challenger else None
+    plain = {"seq": 1, "action": "promote", "mode": "ab", "actor": "ann", "reason": "a test", "overrides": ()}
+    times = {"effective_from": "2026-03-01T00:00:00+00:00", "recorded_at": "2026-03-01T00:00:00+00:00", "previous": None, "seal": ""}
+    named = {"champion": models.champion.version, "challenger": challenger, "challenger_share": models.share, "salt": models.salt}
+    return build(msgspec.convert({**plain, **times, **named}, Binding), models, contract, policy, 1000)
+
+
+@pytest.fixture(scope="module")
+def both(served_book: Path) -> tuple[Registered, Registered]:
+    """The book's logistic model and its scorecard."""
+    lake = open_store(str(served_book / "lake"))
+    return registry.read_scorecard(lake, LOGISTIC), registry.read_scorecard(lake, SCORECARD)
+
+
+@pytest.fixture(scope="module")
+def curated(served_book: Path) -> pl.LazyFrame:
+    """The scored date's features, of the accounts without issues."""
+    return pl.scan_parquet(served_book / "lake" / layout.features(NEXT)).filter(pl.col(ISSUES).is_null())
+
+
+@pytest.mark.parametrize("share", [0.3, None], ids=["share", "shadow"])
+@pytest.mark.parametrize("size", [1, 31, 32, 300])
+def test_a_challenger_answers_or_watches_for_the_same_accounts_as_in_batch(
+    both: tuple[Registered, Registered],
+    curated: pl.LazyFrame,
+    records: list[Record],
+    contract: Contract,
+    policy: Policy,
+    share: float | None,
+    size: int,
+) -> None:
+    models = Arms(*both, share, "spring")
+    expected = predictions(curated, models, policy).collect()
+    live = _live(contract, models, policy)
+    for start in range(0, len(records), size):
+        part = records[start : start + size]
+        _require_same(answer(live, json.dumps({"records": part}).encode()), expected[start : start + size])
+    assert len(set(expected["arm"])) == (1 if share is None else 2)
+
+
+def test_records_without_an_id_go_to_the_champion(
+    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy
+) -> None:
+    live = _live(contract, Arms(*both, 0.999, "spring"), policy)
+    for size in (5, 40):
+        nameless = [{**record, "id": None} for record in records[:size]] + [{k: v for k, v in records[0].items() if k != "id"}]
+        results = json.loads(answer(live, json.dumps({"records": nameless}).encode()).content)["results"]
+        assert {result["arm"] for result in results} == {"champion"}
+        assert {result["id"] for result in results} == {None}
+
+
+@pytest.mark.parametrize("name", ["", " \t", "NA", " null\u2003"])
+def test_an_id_that_names_no_account_in_a_snapshot_names_none_here(
+    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy, name: str
+) -> None:
+    live = _live(contract, Arms(*both, 1 - 1e-9, "spring"), policy)
+    for size in (1, 40):
+        asked = [{**record, "id": name} for record in records[:size]]
+        results = json.loads(answer(live, json.dumps({"records": asked}).encode()).content)["results"]
+        assert {(result["arm"], result["id"]) for result in results} == {("champion", name)}
+    (named,) = json.loads(answer(live, json.dumps({"records": records[:1]}).encode()).content)["results"]
+    assert named["arm"] == "challenger"
+
+
+def test_a_share_s_requests_may_hold_accounts_of_one_arm_alone(
+    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy
+) -> None:
+    models = Arms(*both, 0.3, "spring")
+    live = _live(contract, models, policy)
+    challenged = models.challenged([record["id"] for record in records])
+    for arm in ("champion", "challenger"):
+        part = [record for record, theirs in zip(records, challenged, strict=True) if theirs == (arm == "challenger")]
+        for size in (1, 5, len(part)):
+            results = json.loads(answer(live, json.dumps({"records": part[:size]}).encode()).content)["results"]
+            assert [result["arm"] for result in results] == [arm] * size

@@ -1,0 +1,371 @@
+"""What must hold of the service's settings: each mistake names its variable and shows no value, and Key Vault may hold the secrets."""
+
+import datetime
+import hashlib
+import http.server
+import ipaddress
+import json
+import os
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner
+
+from risk_assets.cli.serving import token
+from risk_assets.errors import ContractError
+from risk_assets.settings import Settings, load_settings
+from risk_serving.settings import Entra, ServingSettings, Token
+
+DIGEST = hashlib.sha256(b"Secret-1").hexdigest()
+OTHER = hashlib.sha256(b"Secret-2").hexdigest()
+
+Set = Callable[..., ServingSettings]
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
+    """Set variables in an empty environment and an empty folder, and load the settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith(("RISK_", "AZURE_")):
+            monkeypatch.delenv(name)
+
+    def load(**variables: str) -> ServingSettings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return load_settings(ServingSettings)
+
+    return load
+
+
+# --- the service ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_any_variable_nobody_is_named_and_the_limits_stand(loaded: Set) -> None:
+    settings = loaded()
+    assert (settings.tokens, settings.entra) == ((), None)
+    assert (settings.serve_max_body_bytes, settings.serve_max_records, settings.serve_body_seconds) == (4_194_304, 1000, 5.0)
+    assert (settings.serve_max_in_flight, settings.serve_refresh_seconds, settings.serve_docs) == (256, 1.0, True)
+    assert (settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds) == (1.0, 5000, 5.0)
+    assert settings.serve_telemetry == "off"
+
+
+def test_the_batch_sides_settings_are_there_too(loaded: Set) -> None:
+    assert loaded(RISK_LAKE="az://lake").lake == "az://lake"
+    assert type(load_settings()) is Settings
+
+
+def test_the_tokens_are_read(loaded: Set) -> None:
+    settings = loaded(RISK_SERVE_TOKENS=f"batch:score:{DIGEST}, batch:operate+score:{OTHER.upper()}")
+    assert settings.tokens == (
+        Token("batch", frozenset({"score"}), hashlib.sha256(b"Secret-1").digest()),
+        Token("batch", frozenset({"score", "operate"}), hashlib.sha256(b"Secret-2").digest()),
+    )
+    assert DIGEST not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("", 1),
+        (" ", 1),
+        ("Secret-1", 1),
+        (f"batch:score:{DIGEST},", 2),
+        (f"batch:score:{DIGEST},ops:score:Secret-1", 2),
+        (f"batch::{DIGEST}", 1),
+        (f"batch:admin:{DIGEST}", 1),
+        (f"batch:score+:{DIGEST}", 1),
+        (f"batch:score:{DIGEST}0", 1),
+        (f"batch:score:{DIGEST[:-1]}g", 1),
+        (f":score:{DIGEST}", 1),
+        (f"a b:score:{DIGEST}", 1),
+        (f"batch:score:{DIGEST}:x", 1),
+        (f"batch:score:{DIGEST},ops:operate:{DIGEST.upper()}", 2),
+    ],
+)
+def test_a_token_that_can_not_be_read_is_told_by_its_place_and_not_shown(loaded: Set, text: str, entry: int) -> None:
+    with pytest.raises(ContractError, match=rf"RISK_SERVE_TOKENS: .*entry {entry} ") as caught:
+        loaded(RISK_SERVE_TOKENS=text)
+    for secret in ("Secret", DIGEST[:20]):
+        assert secret not in str(caught.value)
+
+
+def test_the_tenant_gives_the_issuer_and_the_keys(loaded: Set) -> None:
+    assert loaded(RISK_SERVE_ENTRA_TENANT="3f2c", RISK_SERVE_ENTRA_AUDIENCE="api://risk").entra == Entra(
+        "https://login.microsoftonline.com/3f2c/v2.0", "api://risk", "https://login.microsoftonline.com/3f2c/discovery/v2.0/keys"
+    )
+
+
+def test_another_clouds_issuer_and_keys_can_be_named(loaded: Set) -> None:
+    settings = loaded(
+        RISK_SERVE_ENTRA_TENANT="3f2c",
+        RISK_SERVE_ENTRA_AUDIENCE="a",
+        RISK_SERVE_ENTRA_ISSUER="https://issuer/",
+        RISK_SERVE_ENTRA_JWKS="https://keys",
+    )
+    assert settings.entra == Entra("https://issuer/", "a", "https://keys")
+
+
+@pytest.mark.parametrize("variable", ["RISK_SERVE_ENTRA_TENANT", "RISK_SERVE_ENTRA_AUDIENCE"])
+def test_a_tenant_without_an_audience_and_the_reverse_are_refused(loaded: Set, variable: str) -> None:
+    with pytest.raises(ContractError, match=r"RISK_SERVE_ENTRA_AUDIENCE: .*Set both, or neither"):
+        loaded(**{variable: "3f2c"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MAX_BODY_BYTES", "0"),
+        ("MAX_RECORDS", "-17"),
+        ("BODY_SECONDS", "0"),
+        ("BODY_SECONDS", "inf"),
+        ("MAX_IN_FLIGHT", "1.17"),
+        ("REFRESH_SECONDS", "nan"),
+        ("DOCS", "sometimes17"),
+        ("LOG_SHARE", "1.17"),
+        ("LOG_SHARE", "nan"),
+        ("LOG_RECORDS", "0"),
+        ("LOG_SECONDS", "-1.17"),
+        ("TELEMETRY", "jaeger17"),
+        ("ENTRA_TENANT", "a/../b17"),
+        ("ENTRA_TENANT", ""),
+        ("ENTRA_AUDIENCE", " "),
+        ("ENTRA_ISSUER", ""),
+        ("ENTRA_JWKS", "http://keys17.example"),
+        ("ENTRA_JWKS", "file:///etc/passwd17"),
+        ("ENTRA_JWKS", "https://"),
+        ("ENTRA_JWKS", "http://[17"),
+    ],
+)
+def test_what_can_not_be_used_is_named_and_not_shown(loaded: Set, variable: str, value: str) -> None:
+    with pytest.raises(ContractError, match=f"RISK_SERVE_{variable}: ") as caught:
+        loaded(**{f"RISK_SERVE_{variable}": value})
+    assert "17" not in str(caught.value)
+
+
+def test_settings_can_not_be_changed(loaded: Set) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        loaded().serve_docs = False  # type: ignore[misc]
+
+
+# --- risk token -----------------------------------------------------------------------------------------------------------
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(token)
+    done = CliRunner().invoke(app, list(arguments))
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("options", "roles"),
+    [((), "score"), (("operate",), "operate"), (("operate", "score"), "score+operate"), (("score", "score"), "score")],
+)
+def test_a_token_and_its_entry_fit_and_can_be_used(loaded: Set, options: tuple[str, ...], roles: str) -> None:
+    code, told = run("batch-1", *(word for role in options for word in ("--role", role)))
+    made, entry = (line.strip() for line in told.splitlines() if line.startswith("  "))
+    assert code == 0
+    assert len(made) == 43
+    assert entry == f"RISK_SERVE_TOKENS=batch-1:{roles}:{hashlib.sha256(made.encode()).hexdigest()}"
+    assert len(loaded(RISK_SERVE_TOKENS=entry.partition("=")[2]).tokens) == 1
+
+
+def test_every_token_is_another() -> None:
+    assert run("batch")[1] != run("batch")[1]
+
+
+@pytest.mark.parametrize("arguments", [("a b",), ("a:b",), ("",), ("a,b",), ("a\n",), ("batch", "--role", "admin"), ()])
+def test_wrong_use_makes_no_token(arguments: tuple[str, ...]) -> None:
+    code, told = run(*arguments)
+    assert code == 2
+    assert "RISK_SERVE_TOKENS" not in told
+
+
+# --- Key Vault ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Vault:
+    """A server that speaks Key Vault's REST API by https, and the identity endpoint of a managed identity by http."""
+
+    url: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+    disabled: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    status: int = 200
+    resource: str = ""
+
+    def answer(self, path: str, authorization: str | None) -> tuple[int, dict[str, str], Any]:
+        if authorization is None:
+            challenge = f'Bearer authorization="https://login.microsoftonline.com/3f2c", resource="{self.resource}"'
+            return 401, {"WWW-Authenticate": challenge}, {}
+        if self.status != 200 or authorization != "Bearer identity-token":
+            return self.status if self.status != 200 else 403, {}, {"error": {"code": "No", "message": "Secret-1 is refused"}}
+        name = path.removeprefix("/secrets").strip("/").partition("/")[0]
+        if not name:
+            items = [{"id": f"{self.url}/secrets/{one}", "attributes": {"enabled": one not in self.disabled}} for one in self.secrets]
+            return 200, {}, {"value": items, "nextLink": None}
+        self.asked.append(name)
+        return 200, {}, {"id": f"{self.url}/secrets/{name}/1", "value": self.secrets[name], "attributes": {"enabled": True}}
+
+
+def _reply(handler: http.server.BaseHTTPRequestHandler, status: int, headers: dict[str, str], content: object) -> None:
+    body = json.dumps(content).encode()
+    handler.send_response(status)
+    for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+        handler.send_header(name, value)
+    handler.end_headers()
+    handler.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate of 127.0.0.1 with its key, in one file."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "vault")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("vault") / "vault.pem"
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.fixture
+def vault(certificate: Path, loaded: Set, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
+    """A vault on this machine, signed in to as a web app's managed identity is: no part of Azure's libraries is replaced."""
+    made = Vault()
+
+    class Secrets(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _reply(self, *made.answer(urlparse(self.path).path, self.headers["Authorization"]))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Identity(Secrets):
+        def do_GET(self) -> None:
+            _reply(
+                self, 200, {}, {"access_token": "identity-token", "expires_on": "4102444800", "resource": "vault", "token_type": "Bearer"}
+            )
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Secrets) as secrets,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Identity) as identity,
+    ):
+        secrets.socket = context.wrap_socket(secrets.socket, server_side=True)
+        threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in (secrets, identity)]
+        for thread in threads:
+            thread.start()
+        made.url = f"https://127.0.0.1:{secrets.server_port}"
+        made.resource = f"https://0.0.1:{secrets.server_port}"  # the vault's host must be a name below its resource
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{identity.server_port}/")
+        monkeypatch.setenv("IDENTITY_HEADER", "x")
+        yield made
+        for server in (secrets, identity):
+            server.shutdown()
+        for thread in threads:
+            thread.join()
+
+
+def test_secrets_of_the_vault_are_settings_named_as_their_variables_with_dashes(loaded: Set, vault: Vault) -> None:
+    vault.secrets = {
+        "RISK-SERVE-TOKENS": f"batch:score:{DIGEST}",
+        "RISK-LAKE": "az://from-vault",
+        "azure-storage-account-name": "team",
+        "AZURE-STORAGE-ACCOUNT-KEY": "S0VZ",
+        "RISK-SERVE-MAX-RECORDS": "7",
+    }
+    settings = loaded(RISK_KEY_VAULT=vault.url)
+    assert [one.name for one in settings.tokens] == ["batch"]
+    assert (settings.lake, settings.serve_max_records) == ("az://from-vault", 7)
+    found = settings.credential()
+    assert found is not None
+    assert (found.account, found.key) == ("team", "S0VZ")
+
+
+def test_the_batch_side_reads_the_vault_too(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault.secrets = {"AZURE-STORAGE-CONNECTION-STRING": "AccountName=team;AccountKey=S0VZ", "RISK-SERVE-TOKENS": "x"}
+    monkeypatch.setenv("RISK_KEY_VAULT", vault.url)
+    found = load_settings().credential()
+    assert found is not None
+    assert found.key == "S0VZ"
+    assert vault.asked == ["AZURE-STORAGE-CONNECTION-STRING"]
+
+
+def test_the_environment_and_dot_env_win_over_the_vault(loaded: Set, vault: Vault, tmp_path: Path) -> None:
+    vault.secrets = {"RISK-LAKE": "az://vault", "RISK-LANDING": "az://vault", "AZURE-STORAGE-ACCOUNT-NAME": "vault"}
+    (tmp_path / ".env").write_text(f"RISK_KEY_VAULT={vault.url}\nRISK_LANDING=az://file\n", encoding="utf-8")
+    settings = loaded(RISK_LAKE="az://environment", AZURE_STORAGE_ACCOUNT_NAME="environment")
+    assert (settings.lake, settings.landing, settings.account_name) == ("az://environment", "az://file", "environment")
+
+
+def test_secrets_that_are_no_settings_or_are_disabled_are_not_read(loaded: Set, vault: Vault) -> None:
+    vault.secrets = {"payroll": "x", "RISK-SERVE-TOKENS": "x", "RISK-LAKE": "az://vault"}
+    vault.disabled = {"RISK-SERVE-TOKENS"}
+    assert loaded(RISK_KEY_VAULT=vault.url).tokens == ()
+    assert vault.asked == ["RISK-LAKE"]
+
+
+def test_a_bad_secret_is_named_by_its_variable_and_not_shown(loaded: Set, vault: Vault) -> None:
+    vault.secrets = {"RISK-SERVE-TOKENS": "Secret-1"}
+    with pytest.raises(ContractError, match=r"RISK_SERVE_TOKENS: .*entry 1 ") as caught:
+        loaded(RISK_KEY_VAULT=vault.url)
+    assert "Secret-1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_vault_that_refuses_is_named_without_its_own_words(loaded: Set, vault: Vault, status: int) -> None:
+    vault.status = status
+    with pytest.raises(ContractError, match=rf"Key Vault 127\.0\.0\.1 answers {status}\. .*Key Vault Secrets User") as caught:
+        loaded(RISK_KEY_VAULT=vault.url)
+    assert "Secret-1" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_identitys_token_goes_to_no_server_that_is_not_the_vaults(loaded: Set, vault: Vault) -> None:
+    vault.resource = "https://vault.example"
+    with pytest.raises(ContractError, match="can't be reached"):
+        loaded(RISK_KEY_VAULT=vault.url)
+
+
+def test_a_vault_whose_certificate_is_not_trusted_is_not_reached(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(ContractError, match=r"127\.0\.0\.1 can't be reached"):
+        loaded(RISK_KEY_VAULT=vault.url)
+
+
+def test_a_vault_that_is_not_there_is_told(loaded: Set) -> None:
+    with pytest.raises(ContractError, match=r"Key Vault 127\.0\.0\.1 can't be reached .*RISK_KEY_VAULT"):
+        loaded(RISK_KEY_VAULT="https://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("address", ["", "vault", "http://team.vault.azure.net", "https://", "https://[17"])
+def test_what_is_no_vaults_address_is_told(loaded: Set, address: str) -> None:
+    with pytest.raises(ContractError, match=r"RISK_KEY_VAULT is no vault's address.*https://NAME\.vault\.azure\.net"):
+        loaded(RISK_KEY_VAULT=address)
+
+
+def test_without_the_packages_the_error_says_what_to_install(loaded: Set, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "azure.keyvault.secrets", None)
+    with pytest.raises(ContractError, match=r"pip install 'risk-lakehouse\[keyvault\]'"):
+        loaded(RISK_KEY_VAULT="https://team.vault.azure.net")

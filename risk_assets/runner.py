@@ -61,15 +61,15 @@ def prepare_home(settings: Settings) -> Path:
 
 
 @contextmanager
-def open_history(settings: Settings) -> Iterator["History"]:
+def open_runner(settings: Settings) -> Iterator["Runner"]:
     """Yield the run history and close it afterwards."""
     prepare_home(settings)
     with dg.DagsterInstance.get() as instance:
-        yield History(settings, instance)
+        yield Runner(settings, instance)
 
 
 @dataclass(frozen=True)
-class History:
+class Runner:
     """Runs the jobs of the definitions, one date after the other, each a run of the shared history."""
 
     settings: Settings

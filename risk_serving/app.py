@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from risk_serving.auth.access import Access
 from risk_serving.http import docs, operations
-from risk_serving.http.middleware import Gate, Seen
+from risk_serving.http.middleware import RequestLog, RequestMiddleware
 from risk_serving.http.predict import Predict
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Telemetry
@@ -30,7 +30,7 @@ from risk_serving.settings import ServingSettings
 
 CLOSE_SECONDS = 10.0
 # FastAPI would else tell a configured OpenTelemetry of every request, with messages of exceptions: `tracing` tells what may be told.
-NONE_OF_ITS_OWN: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+FASTAPI_TELEMETRY_OFF: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(settings: ServingSettings) -> FastAPI:
@@ -63,7 +63,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry=NONE_OF_ITS_OWN,
+        telemetry=FASTAPI_TELEMETRY_OFF,
     )
     app.include_router(operations.routes(live, telemetry))
     for path in ("/predict", "/score"):
@@ -73,14 +73,14 @@ def create_app(settings: ServingSettings) -> FastAPI:
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
     app.add_exception_handler(HTTPException, _problem)
     direct = {("POST", "/predict"): predict, ("POST", "/score"): predict}
-    app.add_middleware(Gate, direct=direct, access=access, telemetry=telemetry, tracing=tracing)
+    app.add_middleware(RequestMiddleware, direct=direct, access=access, telemetry=telemetry, tracing=tracing)
     return app
 
 
 def _problem(request: Request, error: Exception) -> Response:
     """Return the problem of a path or method that is not there."""
     assert isinstance(error, HTTPException)
-    seen: Seen = request.scope["seen"]
+    seen: RequestLog = request.scope["seen"]
     kind = seen.problem = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
     problem = Problem(HTTPStatus(error.status_code), kind, "See /docs for what there is.")
     headers = {**(error.headers or {}), "content-type": MEDIA_TYPE.decode()}

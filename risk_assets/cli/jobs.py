@@ -17,7 +17,7 @@ from risk_assets.lake.tables import partitions
 from risk_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from risk_assets.runner import History, Result
+    from risk_assets.runner import Result, Runner
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
 
@@ -55,16 +55,16 @@ def train(
 
     First brings into the lake what has landed in the training window: accounts, features, outcomes.
     """
-    from risk_assets.runner import open_history, require_partitions
+    from risk_assets.runner import open_runner, require_partitions
 
     settings = load_settings()
     require_partitions(date)
     window = settings.read_policy().training.window_days
     start = (Date.fromisoformat(date) - timedelta(days=window - 1)).isoformat()
-    with open_history(settings) as history:
-        brought = bring_in(history, start, date)
+    with open_runner(settings) as runner:
+        brought = bring_in(runner, start, date)
         only = REGISTERING if register_only else ()
-        finish([*brought, history.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])
+        finish([*brought, runner.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])
     show_models(settings.open_lake())
 
 
@@ -79,12 +79,12 @@ def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows t
 
 
 def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> None:
-    from risk_assets.runner import open_history
+    from risk_assets.runner import open_runner
 
     settings = load_settings()
-    with open_history(settings) as history:
+    with open_runner(settings) as runner:
         dates = days(date, until)
-        results = each(dates, job, lambda day: history.run(job, day, **config))
+        results = each(dates, job, lambda day: runner.run(job, day, **config))
     if job == "daily_scoring":
         report.days(out, settings.open_lake(), (result.date for result in results if result.error is None))
     else:
@@ -92,9 +92,9 @@ def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]
     finish(results)
 
 
-def bring_in(history: "History", start: str, end: str) -> "list[Result]":
+def bring_in(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Bring into the lake what has landed from `start` to `end` and is not there yet."""
-    lake, landing = history.settings.open_lake(), history.settings.open_landing()
+    lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
 
     def new(kind: str, path: Callable[[str], str]) -> list[str]:
         dates = [date for date in landed.dates(landing, kind) if start <= date <= end]
@@ -102,7 +102,7 @@ def bring_in(history: "History", start: str, end: str) -> "list[Result]":
         return [date for date in dates if date not in there]
 
     features = each(
-        new("accounts", layout.features), "features", lambda date: history.run("daily_scoring", date, "raw/accounts", "curated/features")
+        new("accounts", layout.features), "features", lambda date: runner.run("daily_scoring", date, "raw/accounts", "curated/features")
     )
-    outcomes = each(new("outcomes", layout.outcomes), "outcomes", lambda date: history.run("outcomes", date))
+    outcomes = each(new("outcomes", layout.outcomes), "outcomes", lambda date: runner.run("outcomes", date))
     return [*features, *outcomes]

@@ -27,17 +27,17 @@ def main() -> None:
 
 def demo() -> None:
     """Run the main job on all that has landed: train, go live, score the dates that have no outcomes yet, show what came out."""
-    from risk_assets.runner import open_history
+    from risk_assets.runner import open_runner
 
     settings = load_settings()
     landing = settings.open_landing()
     dates, labelled = landed.dates(landing, "accounts"), landed.dates(landing, "outcomes")
     if not dates or not labelled:
         raise RiskError(f"nothing to show: {landing.url} needs accounts_DATE.csv and outcomes_DATE.csv. Run in the project's folder.")
-    with open_history(settings) as history:
-        finish([*jobs.bring_in(history, labelled[0], labelled[-1]), history.run("training", labelled[-1])])
+    with open_runner(settings) as runner:
+        finish([*jobs.bring_in(runner, labelled[0], labelled[-1]), runner.run("training", labelled[-1])])
         newest = [date for date in dates if date > labelled[-1]] or [dates[-1]]
-        finish(each(newest, "scoring", lambda date: history.run("daily_scoring", date)))
+        finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
     lake = settings.open_lake()
     report.days(out, lake, newest)
     jobs.show_models(lake)

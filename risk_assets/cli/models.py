@@ -106,16 +106,16 @@ def history(
 
 
 def _show_impact(settings: Settings, lake: Store, version: str) -> None:
-    found = impact_files.work_out(lake, version, settings.read_contract(), settings.read_policy())
+    found = impact_files.compute(lake, version, settings.read_contract(), settings.read_policy())
     impact_files.write(lake, *found)
     report.impact(out, found[0])
 
 
 def _govern(settings: Settings, **choice: Any) -> None:
     """Materialize `registry/champion` with a choice, and show what is live then."""
-    from risk_assets.runner import open_history
+    from risk_assets.runner import open_runner
 
-    with open_history(settings) as runs:
+    with open_runner(settings) as runs:
         error = runs.govern(**{name: value for name, value in choice.items() if value is not None})
     if error:
         raise RiskError(error)

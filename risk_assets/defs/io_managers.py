@@ -11,7 +11,7 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
-from risk_assets.lake.raw import Landed
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
@@ -43,13 +43,13 @@ class BlobTableIOManager(_BlobIOManager):
 
 
 class BlobRawIOManager(_BlobIOManager):
-    """A `Landed` file is kept byte for byte; it comes back as a LazyFrame of text, or as one for each date there is."""
+    """A `LandedFile` file is kept byte for byte; it comes back as a LazyFrame of text, or as one for each date there is."""
 
-    def handle_output(self, context: dg.OutputContext, obj: Landed | None) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
         """Copy what landed; None leaves what is in the lake as it is."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         if obj is not None:
-            raw.keep(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
+            raw.ingest(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
         _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
 
     def load_input(self, context: dg.InputContext) -> pl.LazyFrame | dict[str, pl.LazyFrame]:

@@ -12,7 +12,7 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.tables import readable
 
 
-def work_out(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
+def compute(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
     """Return what changes on the newest dates in the lake if a version replaces the live one, and for which accounts."""
     candidate, live = registry.read_scorecard(store, version), registry.find_live(store)
     newest = snapshots.newest(store, candidate.scorecard.features, policy.promotion.impact_days)

@@ -12,7 +12,7 @@ import polars as pl
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
 from risk_assets.errors import LandingError
-from risk_assets.lake.raw import Landed, scan_text
+from risk_assets.lake.raw import LandedFile, scan_text
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import readable
 
@@ -22,7 +22,7 @@ def file_name(kind: str, date: str) -> str:
     return f"{kind}_{date}.csv"
 
 
-def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Landed:
+def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> LandedFile:
     """Return what landed for a date: one CSV, or a folder of shards in the order of their names.
 
     Raises
@@ -44,7 +44,7 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     if not there and not shards:
         command = f"risk land FILE{' --outcomes' if kind == 'outcomes' else ''} --date {date}"
         raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: {command}.")
-    return Landed(landing, (file,) if there else shards, expected)
+    return LandedFile(landing, (file,) if there else shards, expected)
 
 
 def dates(landing: Store, kind: str) -> tuple[str, ...]:

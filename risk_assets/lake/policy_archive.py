@@ -10,7 +10,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 
 
-def keep(store: Store, policy: Policy) -> None:
+def archive(store: Store, policy: Policy) -> None:
     """Keep a policy; one that is there already stays."""
     store.create(layout.policy(policy.digest), policy.canonical)
 

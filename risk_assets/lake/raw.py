@@ -14,13 +14,13 @@ from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Provenance, changed_parts, commit, find_manifest, polars_access, require_manifest
+from risk_assets.lake.tables import Manifest, Provenance, commit, find_manifest, parts_with_other_size, polars_access, require_manifest
 
 ROW = "\x1frow"
 
 
 @dataclass(frozen=True)
-class Landed:
+class LandedFile:
     """A landed file, or the shards of one: where its parts lie, and the columns that help to read its header."""
 
     store: Store
@@ -35,7 +35,7 @@ class Landed:
 
 
 @dataclass(frozen=True)
-class Measured:
+class PartStats:
     """What one part holds: its hash, how many records, and which of them have too few or too many fields."""
 
     sha256: str
@@ -45,7 +45,7 @@ class Measured:
     long: npt.NDArray[np.int64]
 
 
-def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manifest:
+def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance) -> Manifest:
     """Copy what landed to `path`, byte for byte; shards go to the folder of that name without `.csv`.
 
     Landing the same bytes again changes nothing; other bytes take the place of the earlier ones, which are kept below
@@ -60,7 +60,7 @@ def keep(lake: Store, landed: Landed, path: str, made_from: Provenance) -> Manif
     found = [_measure(landed, part, dialect) for part in landed.parts]
     parts = dict(zip(_targets(path, landed), (part.sha256 for part in found), strict=True))
     before = _before(lake, path)
-    if before is not None and before.sha256 == parts and not changed_parts(lake, before):
+    if before is not None and before.sha256 == parts and not parts_with_other_size(lake, before):
         return before
     _supersede(lake, path, before)
     for part, (target, sha256) in zip(landed.parts, parts.items(), strict=True):
@@ -111,7 +111,7 @@ def dialect_of(manifest: Manifest) -> Dialect:
     return Dialect(str(manifest.facts["separator"]), str(manifest.facts["eol"]), manifest.columns)
 
 
-def _dialect(landed: Landed) -> Dialect:
+def _dialect(landed: LandedFile) -> Dialect:
     heads = {part: sniff(landed.store.head(part, HEAD_BYTES), landed.store.uri(part), landed.expected) for part in landed.parts}
     first = heads[landed.parts[0]]
     for part, dialect in heads.items():
@@ -123,23 +123,23 @@ def _dialect(landed: Landed) -> Dialect:
     return first
 
 
-def _targets(path: str, landed: Landed) -> tuple[str, ...]:
+def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:
     if len(landed.parts) == 1:
         return (path,)
     folder = path.removesuffix(".csv")
     return tuple(f"{folder}/{part.partition('/')[2]}" for part in landed.parts)
 
 
-def _measure(landed: Landed, part: str, dialect: Dialect) -> Measured:
+def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
     """Read a part once before anything is written: its hash, its records, and those with a wrong number of fields."""
     sha256 = hashlib.sha256()
     counter = count_fields(dialect, _hashed(landed.store.chunks(part), sha256))
     if counter.unclosed:
         raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the file whole, and run again.")
-    return Measured(sha256.hexdigest(), counter.rows, counter.padded, counter.short_rows, counter.long_rows)
+    return PartStats(sha256.hexdigest(), counter.rows, counter.padded, counter.short_rows, counter.long_rows)
 
 
-def _unchanged(landed: Landed, part: str, expected: str) -> Iterator[bytes]:
+def _unchanged(landed: LandedFile, part: str, expected: str) -> Iterator[bytes]:
     """Yield a part's bytes; when they are not the ones that were measured, fail before the last is written."""
     sha256 = hashlib.sha256()
     yield from _hashed(landed.store.chunks(part), sha256)

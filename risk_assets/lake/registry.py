@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Example, Gate, Metrics, Origin, Profile, Registered, Step, TrainedModel
+from risk_assets.domain.governance.artifacts import Example, Gate, Metrics, Origin, Profile, Step, TrainedModel, VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
@@ -124,11 +124,11 @@ def newest_of(store: Store, date: str) -> ModelVersion:
     raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
 
 
-def read_scorecard(store: Store, name: str) -> Registered:
+def read_scorecard(store: Store, name: str) -> VersionedScorecard:
     """Return a version's scorecard after holding it against its hash; raises `ModelError` when it differs."""
     folder = _folder(name)
     metadata = _metadata(store, folder, _ADVICE)
-    return Registered(name, _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder))
+    return VersionedScorecard(name, _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder))
 
 
 def read_steps(store: Store, name: str) -> tuple[Step, ...]:
@@ -175,7 +175,7 @@ def arms(store: Store, binding: Binding) -> Arms:
     return Arms(read_scorecard(store, binding.champion), challenger, binding.challenger_share, binding.salt)
 
 
-def find_live(store: Store) -> Registered | None:
+def find_live(store: Store) -> VersionedScorecard | None:
     """Return the live version and its scorecard, or None where no version is live."""
     binding = binding_log.live(store)
     return read_scorecard(store, binding.champion) if binding else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from risk_assets.domain.batch.comparison import disagreements
+from risk_assets.domain.batch.comparison import count_differences
 from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID
@@ -13,7 +13,7 @@ from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, policy_archive, registry
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, altered_parts, digest, read_table, readable, require_manifest
+from risk_assets.lake.tables import Manifest, digest, parts_with_other_content, read_table, readable, require_manifest
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def replay(store: Store, date: str) -> Replay:
     changed = _changed(store, date, manifest)
     with readable(f"{manifest.path} or {layout.features(date)}"):
         again = predictions(read_table(store, layout.features(date)), arms, policy)
-        columns, first = disagreements(read_table(store, manifest.path), again, policy)
+        columns, first = count_differences(read_table(store, manifest.path), again, policy)
     return Replay(date, manifest.rows, arms.champion.version, changed, columns, first)
 
 
@@ -86,8 +86,8 @@ def _made_by(store: Store, date: str) -> tuple[Manifest, Arms, Policy]:
 def _changed(store: Store, date: str, manifest: Manifest) -> tuple[str, ...]:
     """Return what is not to the byte what it was when the date was scored."""
     path = layout.features(date)
-    found = [f"{part} was changed since it was written" for part in altered_parts(store, manifest)]
-    found += [f"{part} was changed since it was written" for part in altered_parts(store, require_manifest(store, path))]
+    found = [f"{part} was changed since it was written" for part in parts_with_other_content(store, manifest)]
+    found += [f"{part} was changed since it was written" for part in parts_with_other_content(store, require_manifest(store, path))]
     if digest(store, path) != manifest.made_from.inputs.get(path):
         found.append(f"{path} was made anew, or its manifest changed, since the date was scored")
     return tuple(found)

@@ -172,18 +172,18 @@ def require_manifest(store: Store, path: str) -> Manifest:
     manifest = find_manifest(store, path)
     if manifest is None:
         raise LakeError(f"{path} is not in the lake at {store.url}: {_again(path)}")
-    changed = changed_parts(store, manifest)
+    changed = parts_with_other_size(store, manifest)
     if changed:
         raise LakeError(f"{', '.join(changed)} is not what its manifest says: {_again(path)}")
     return manifest
 
 
-def changed_parts(store: Store, manifest: Manifest) -> list[str]:
+def parts_with_other_size(store: Store, manifest: Manifest) -> list[str]:
     """Return the parts that are missing or have another size than the manifest says."""
     return [part for part, size in manifest.parts.items() if store.size(part) != size]
 
 
-def altered_parts(store: Store, manifest: Manifest) -> list[str]:
+def parts_with_other_content(store: Store, manifest: Manifest) -> list[str]:
     """Return the parts that are missing or not to the byte what the manifest says; reads them whole."""
     return [part for part, sha256 in manifest.sha256.items() if store.size(part) is None or _sha256(store.chunks(part)) != sha256]
 

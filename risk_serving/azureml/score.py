@@ -25,7 +25,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, Arms
-from risk_assets.domain.governance.artifacts import Example, Registered
+from risk_assets.domain.governance.artifacts import Example, VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.single_row import scorer
@@ -132,7 +132,7 @@ def _body(request: AMLRequest) -> bytes:
     return body
 
 
-def _registered(path: Path, digests: dict[str, str], policy: Policy) -> Registered:
+def _registered(path: Path, digests: dict[str, str], policy: Policy) -> VersionedScorecard:
     content, version = path.read_bytes(), path.parent.name
     if hashlib.sha256(content).hexdigest() != digests.get(version):
         raise ModelError(
@@ -142,7 +142,7 @@ def _registered(path: Path, digests: dict[str, str], policy: Policy) -> Register
     example = path.with_name("example.json")
     if example.exists() and not _agrees(card, policy, msgspec.json.decode(example.read_bytes(), type=Example)):
         raise ModelError(f"{version} scores its own example otherwise than when it was registered, so it is not served.")
-    return Registered(version, card)
+    return VersionedScorecard(version, card)
 
 
 def _agrees(card: Scorecard, policy: Policy, example: Example) -> bool:
@@ -150,7 +150,7 @@ def _agrees(card: Scorecard, policy: Policy, example: Example) -> bool:
     return abs(scorer(card, policy)(values)[0] - example.probability) <= AGREEMENT
 
 
-def _arms(binding: Binding, found: dict[str, Registered]) -> Arms:
+def _arms(binding: Binding, found: dict[str, VersionedScorecard]) -> Arms:
     challenger = found.get(binding.challenger or "")
     if binding.champion in found:
         return Arms(found[binding.champion], challenger, binding.challenger_share, binding.salt)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 
 from risk_serving.http import problems
-from risk_serving.scoring.live_model import Live, LiveModel
+from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Value
 from risk_serving.scoring.wire import answer_schema, request_schema
 
@@ -50,7 +50,7 @@ def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
     return router
 
 
-def document(app: FastAPI, live: Live | None, *, secured: bool) -> dict[str, Any]:
+def document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> dict[str, Any]:
     """Return the OpenAPI document; without a live model the request's schema says no more than that it is an object."""
     described = get_openapi(title=app.title, version=live.version if live else "no model", routes=app.routes)
     answer = answer_schema()
@@ -100,7 +100,7 @@ def _problem(description: str) -> dict[str, Any]:
     return {"description": description, "content": {problems.MEDIA_TYPE.decode(): {"schema": schema}}}
 
 
-def _example(live: Live) -> dict[str, Value]:
+def _example(live: LiveSnapshot) -> dict[str, Value]:
     """Return one record with the features of all live models."""
     merged: dict[str, Value] = {}
     for example in reversed(live.examples):

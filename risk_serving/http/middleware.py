@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Seen:
+class RequestLog:
     """What is known of a request while it is answered."""
 
     request_id: str
@@ -58,7 +58,7 @@ class Seen:
     problem: str | None = None
 
 
-class Gate:
+class RequestMiddleware:
     """Lets a request through to the app when its caller may, and measures and logs it.
 
     What is `direct`, by method and path, is answered beneath the app: its own routing costs more than scoring a record.
@@ -77,7 +77,7 @@ class Gate:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        seen = Seen(_request_id(headers.get(b"x-request-id", b"")), headers)
+        seen = RequestLog(_request_id(headers.get(b"x-request-id", b"")), headers)
         scope["seen"] = seen
         route = _route(scope["path"])
         answer = _answering(send, seen, scope["scheme"])
@@ -97,7 +97,7 @@ class Gate:
         finally:
             self._record(scope["method"], seen, route, time.perf_counter() - started)
 
-    def _record(self, method: str, seen: Seen, route: str, seconds: float) -> None:
+    def _record(self, method: str, seen: RequestLog, route: str, seconds: float) -> None:
         line = Line(
             time=datetime.fromtimestamp(seen.at, UTC).isoformat(timespec="milliseconds"),
             request_id=seen.request_id,
@@ -125,7 +125,7 @@ class Gate:
         )
 
 
-def _answering(send: Send, seen: Seen, scheme: str) -> Callable[[Message], Awaitable[None]]:
+def _answering(send: Send, seen: RequestLog, scheme: str) -> Callable[[Message], Awaitable[None]]:
     """Return a `send` that adds the headers every answer has, and remembers what was answered."""
 
     async def answer(message: Message) -> None:
@@ -142,7 +142,7 @@ def _answering(send: Send, seen: Seen, scheme: str) -> Callable[[Message], Await
     return answer
 
 
-async def _refuse(problem: Problem, seen: Seen, send: Callable[[Message], Awaitable[None]]) -> None:
+async def _refuse(problem: Problem, seen: RequestLog, send: Callable[[Message], Awaitable[None]]) -> None:
     """Answer with a problem, unless an answer has begun."""
     seen.problem = problem.kind
     if seen.status:

@@ -14,7 +14,7 @@ from risk_assets.lake import registry
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Telemetry
 from risk_serving.observability.prediction_log import PredictionLog
-from risk_serving.scoring.live_model import Live, LiveModel
+from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 
 TELL_SECONDS = 1.0
 
@@ -61,7 +61,7 @@ async def tell(live: LiveModel, telemetry: Telemetry, log: PredictionLog) -> Non
         await asyncio.sleep(TELL_SECONDS)
 
 
-def _binding(live: Live) -> dict[str, Any]:
+def _binding(live: LiveSnapshot) -> dict[str, Any]:
     told: dict[str, Any] = msgspec.to_builtins(live.binding)
     return {name: told[name] for name in told if name not in ("previous", "seal", "salt")}
 

@@ -8,11 +8,11 @@ from http import HTTPStatus
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from risk_serving.http.middleware import Seen
+from risk_serving.http.middleware import RequestLog
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Telemetry
 from risk_serving.observability.prediction_log import Entry, PredictionLog
-from risk_serving.scoring.live_model import Live, LiveModel
+from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scored
 from risk_serving.scoring.wire import Answer
@@ -31,7 +31,7 @@ class Answered:
     scored: Scored
 
 
-def answer(live: Live, body: bytes) -> Answered:
+def answer(live: LiveSnapshot, body: bytes) -> Answered:
     """Return the answer to a request's body; raises `Problem` (422) when any record does not fit."""
     records = live.wire.decode(body)
     scored = live.scorer.score(records)
@@ -61,7 +61,7 @@ class Predict:
             self._telemetry.in_flight.dec()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seen: Seen = scope["seen"]
+        seen: RequestLog = scope["seen"]
         body = await self._body(seen.headers, receive)
         seen.bytes_in = len(body)
         live = self._live.current

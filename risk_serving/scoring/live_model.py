@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveSnapshot:
     """All that an answer needs, made for one binding, contract and policy: it never changes."""
 
     binding: Binding
@@ -52,7 +52,7 @@ class Live:
         return (datetime.now(UTC) - datetime.fromisoformat(self.binding.effective_from)).total_seconds()
 
 
-def build(binding: Binding, arms: Arms, contract: Contract, policy: Policy, max_records: int) -> Live:
+def build(binding: Binding, arms: Arms, contract: Contract, policy: Policy, max_records: int) -> LiveSnapshot:
     """Return what answers by a binding; raises `ModelError` when a model needs features that the contract does not give."""
     for model in arms.models:
         require_fit(model, contract)
@@ -60,7 +60,7 @@ def build(binding: Binding, arms: Arms, contract: Contract, policy: Policy, max_
         wire = Wire(contract, arms.models, max_records)
     except ValueError as error:
         raise ModelError("a feature's name in the contract has a quote, a backslash or a control character: rename it.") from error
-    return Live(binding, arms, policy, wire, Scorer(arms, policy, contract))
+    return LiveSnapshot(binding, arms, policy, wire, Scorer(arms, policy, contract))
 
 
 class LiveModel:
@@ -74,7 +74,7 @@ class LiveModel:
         self._settings = settings
         self._seen: tuple[str | None, bytes, bytes] | None = None
         self.store: Store = settings.open_lake()
-        self.current: Live | None = None
+        self.current: LiveSnapshot | None = None
         self.problem: str | None = None
         self.failures = 0
 
@@ -105,7 +105,7 @@ class LiveModel:
         self._seen = seen
         logger.info("live: %s, loaded in %.0f ms", self.current.version, 1000 * (time.perf_counter() - started))
 
-    def _load(self) -> Live:
+    def _load(self) -> LiveSnapshot:
         champion = registry.champion(self.store)
         contract, policy = self._settings.read_contract(), self._settings.read_policy()
         live = build(champion.binding, champion.arms, contract, policy, self._settings.serve_max_records)

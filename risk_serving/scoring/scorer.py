@@ -11,7 +11,7 @@ from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.scorecard import Floats, Levels, contributions, probability
 from risk_assets.domain.scorecard.scoring import score
@@ -61,7 +61,7 @@ class Scorer:
 class _Model:
     """A version, made ready for records whose features come in the contract's order."""
 
-    def __init__(self, model: Registered, arm: str, policy: Policy, names: Sequence[str]) -> None:
+    def __init__(self, model: VersionedScorecard, arm: str, policy: Policy, names: Sequence[str]) -> None:
         card = model.scorecard
         self._card, self._policy, self._version, self._arm = card, policy, model.version, arm
         self._single = single_row.scorer(card, policy)

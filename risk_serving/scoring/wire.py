@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_serving.http.problems import Offence, Problem
 from risk_serving.scoring.fields import Field
 from risk_serving.scoring.records import Columns, Records, Rows, Texts, Value
@@ -56,7 +56,7 @@ class Wire:
         The most records a request may hold.
     """
 
-    def __init__(self, contract: Contract, models: Sequence[Registered], max_records: int) -> None:
+    def __init__(self, contract: Contract, models: Sequence[VersionedScorecard], max_records: int) -> None:
         used = {name for model in models for name in model.scorecard.features}
         self.contract = contract
         self.max_records = max_records

@@ -17,7 +17,7 @@ from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.domain.training.train import labelled, train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.raw import Landed
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from risk_assets.lake.tables import Table, read_table, require_manifest, write_table
 from tests.bench.product import open_lakehouse
@@ -115,8 +115,8 @@ def _keep(lakehouse: Lakehouse, workspace: Workspace, path: str, frames: Iterato
     with landed.open("wb") as file:
         for position, frame in enumerate(frames):
             frame.write_csv(file, include_header=position == 0, float_precision=3)
-    source = Landed(open_store(str(workspace.landing)), (landed.name,), ())
-    raw.keep(lakehouse.store, source, path, lakehouse.made_from("bench", TRAINING))
+    source = LandedFile(open_store(str(workspace.landing)), (landed.name,), ())
+    raw.ingest(lakehouse.store, source, path, lakehouse.made_from("bench", TRAINING))
     landed.unlink()
 
 

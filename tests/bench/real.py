@@ -22,7 +22,7 @@ from risk_assets.domain.training.metrics import calibration, calibration_error
 from risk_assets.domain.training.train import labelled
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source
-from risk_assets.lake.raw import Landed
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from risk_assets.lake.tables import Provenance
 from tests.bench.measure import table
@@ -48,7 +48,7 @@ def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Co
     source = Source.read(file, (id, target))
     contract = Contract.parse(infer(source.scan(), source.dialect.columns, id, target, None, file.name), "the inferred contract")
     store, path = open_store(str(lake)), layout.accounts(SNAPSHOT)
-    raw.keep(store, Landed(open_store(str(file.absolute().parent)), (file.name,), contract.columns), path, Provenance(run_id="bench"))
+    raw.ingest(store, LandedFile(open_store(str(file.absolute().parent)), (file.name,), contract.columns), path, Provenance(run_id="bench"))
     text = raw.scan(store, path)
     features = checked(text, contract, repeated_ids(text, contract))
     return labelled({SNAPSHOT: features}, {SNAPSHOT: labels(text, contract)}, contract, Training()), contract

@@ -10,7 +10,7 @@ import pytest
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake import run_log
 from risk_assets.lake.store import Store
-from risk_assets.runner import History, Result, open_history
+from risk_assets.runner import Result, Runner, open_runner
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 
@@ -23,7 +23,7 @@ class Book:
     """Settings, history and storage of one book."""
 
     settings: Settings
-    history: History
+    runner: Runner
 
     @property
     def lake(self) -> Store:
@@ -47,12 +47,12 @@ class Book:
     def train_on(self, *dates: str) -> Result:
         for date in dates:
             self.land_sample(f"accounts_{date}.csv", f"outcomes_{date}.csv")
-            assert self.history.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
-            assert self.history.run("outcomes", date).error is None
-        return self.history.run("training", dates[-1])
+            assert self.runner.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+            assert self.runner.run("outcomes", date).error is None
+        return self.runner.run("training", dates[-1])
 
     def score(self, date: str = NEXT) -> Result:
-        return self.history.run("daily_scoring", date)
+        return self.runner.run("daily_scoring", date)
 
     def log(self) -> list[dict[str, str]]:
         return list(run_log.read(self.lake).values())
@@ -61,16 +61,16 @@ class Book:
 @pytest.fixture
 def empty_book(settings: Settings) -> Iterator[Book]:
     """A book without anything, on disk and on Azurite."""
-    with open_history(settings) as history:
-        yield Book(settings, history)
+    with open_runner(settings) as runner:
+        yield Book(settings, runner)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a book with a live model; tests work on copies of it."""
     folder = tmp_path_factory.mktemp("trained")
-    with open_history(on_disk(folder)) as history:
-        made = Book(history.settings, history)
+    with open_runner(on_disk(folder)) as runner:
+        made = Book(runner.settings, runner)
         assert made.train_on(*LABELLED).error is None
         made.land_sample(f"accounts_{NEXT}.csv")
     return folder
@@ -81,8 +81,8 @@ def book(trained: Path, tmp_path: Path) -> Iterator[Book]:
     """A book of one's own with a live model, on disk; the next date has landed and is not scored."""
     folder = tmp_path / "book"
     shutil.copytree(trained, folder)
-    with open_history(on_disk(folder)) as history:
-        yield Book(history.settings, history)
+    with open_runner(on_disk(folder)) as runner:
+        yield Book(runner.settings, runner)
 
 
 def on_disk(folder: Path, **changed: Path) -> Settings:

@@ -8,7 +8,7 @@ import pytest
 
 from risk_assets.lake import layout, registry
 from risk_assets.lake.tables import find_manifest
-from risk_assets.runner import History
+from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -107,7 +107,7 @@ def test_no_value_of_an_outcome_reaches_the_run_history(book: Book) -> None:
     lines = book.landing.get(f"outcomes_{LABELLED[0]}.csv")
     book.land(f"outcomes_{LABELLED[0]}.csv", lines + b"x,0\n" * 20_000 + SECRET + b"\xff,1\n")
     for job, date in (("outcomes", LABELLED[0]), ("training", LABELLED[-1])):
-        error = book.history.run(job, date).error
+        error = book.runner.run(job, date).error
         assert error is not None and "malformed" in error and "--replace" in error
         assert error in {row["error"] for row in book.log()}
     assert not [path for path in book.settings.dagster_home.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
@@ -164,7 +164,7 @@ def test_a_contract_that_no_longer_fits_the_live_model_stops_the_night(book: Boo
     start, end = text.index("\n  bureau_score:"), text.index("\n  region:")
     changed = tmp_path / "contract.yml"
     changed.write_text(text[:start] + text[end:], encoding="utf-8")
-    other = dataclasses.replace(book, history=History(_with(book.settings, contract=changed), book.history.instance))
+    other = dataclasses.replace(book, runner=Runner(_with(book.settings, contract=changed), book.runner.instance))
     error = other.score().error
     assert error is not None and "bureau_score (number)" in error and "risk train" in error
 
@@ -178,11 +178,11 @@ def test_a_contract_that_no_longer_fits_the_live_model_stops_the_night(book: Boo
 )
 def test_too_little_to_train_on_is_told_and_registers_nothing(empty_book: Book, outcomes: list[bytes], says: str) -> None:
     empty_book.land_sample(f"accounts_{NEXT}.csv")
-    assert empty_book.history.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
+    assert empty_book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     for content in outcomes:
         empty_book.land(f"outcomes_{NEXT}.csv", content)
-        assert empty_book.history.run("outcomes", NEXT).error is None
-    error = empty_book.history.run("training", NEXT).error
+        assert empty_book.runner.run("outcomes", NEXT).error is None
+    error = empty_book.runner.run("training", NEXT).error
     assert error is not None and says in error
     assert registry.versions(empty_book.lake) == ()
     assert (empty_book.log()[-1]["job"], empty_book.log()[-1]["status"]) == ("training", "failure")
@@ -192,14 +192,14 @@ def test_one_class_only_in_the_window_is_told(book: Book) -> None:
     for date in LABELLED:
         lines = book.landing.get(f"outcomes_{date}.csv").replace(b",1\n", b",0\n")
         book.land(f"outcomes_{date}.csv", lines)
-        assert book.history.run("outcomes", date).error is None
-    error = book.history.run("training", LABELLED[-1]).error
+        assert book.runner.run("outcomes", date).error is None
+    error = book.runner.run("training", LABELLED[-1]).error
     assert error is not None and "0 of them bad" in error
 
 
 def test_outcomes_without_their_column_are_told_when_they_train(book: Book) -> None:
     book.land(f"outcomes_{NEXT}.csv", b"account_id,other\nAC000001,0\n")
-    error = book.history.run("outcomes", NEXT).error
+    error = book.runner.run("outcomes", NEXT).error
     assert error is None or "defaulted" in error
     assert find_manifest(book.lake, layout.outcomes(NEXT)) is not None
 

@@ -16,9 +16,9 @@ BLOCKING = {"required_columns", "issue_share", "one_per_row", "probabilities", "
 
 def results(book: Book, job: str, date: str) -> dict[str, dg.AssetCheckEvaluation]:
     """Run a job and return what its checks found, by name."""
-    book.history.run(job, date)
-    record = book.history.instance.get_run_records(limit=1)[0]
-    events = book.history.instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    book.runner.run(job, date)
+    record = book.runner.instance.get_run_records(limit=1)[0]
+    events = book.runner.instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     found = [event.dagster_event.event_specific_data for event in events if event.dagster_event]
     return {evaluation.check_name: evaluation for evaluation in found if isinstance(evaluation, dg.AssetCheckEvaluation)}
 

@@ -114,9 +114,9 @@ def test_shards_of_a_date_are_scored_as_one_snapshot(book: Book) -> None:
 
 def test_a_second_training_registers_a_second_version_beside_the_live_ones_figures(book: Book) -> None:
     book.land_sample(f"outcomes_{NEXT}.csv")
-    assert book.history.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
-    assert book.history.run("outcomes", NEXT).error is None
-    assert book.history.run("training", NEXT).error is None
+    assert book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
+    assert book.runner.run("outcomes", NEXT).error is None
+    assert book.runner.run("training", NEXT).error is None
     first, second = registry.versions(book.lake)
     assert (first.name, second.name) == ("model_v001", "model_v002")
     assert second.metrics.champion_version == "model_v001"
@@ -129,14 +129,14 @@ def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(bo
     from risk_assets.defs.assets.champion import champion
     from risk_assets.defs.io_managers import io_managers
 
-    assert book.history.run("training", LABELLED[-1]).error is None
+    assert book.runner.run("training", LABELLED[-1]).error is None
     resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
     config = {"ops": {"registry__champion": {"config": {"version": "model_v001", "reason": "too many flagged", "actor": "ann"}}}}
-    assert dg.materialize([champion], resources=resources, run_config=config, instance=book.history.instance).success
+    assert dg.materialize([champion], resources=resources, run_config=config, instance=book.runner.instance).success
     now = binding_log.live(book.lake)
     assert now is not None
     assert (now.seq, now.champion, now.reason, now.actor) == (3, "model_v001", "too many flagged", "ann")
-    assert book.history.run("training", LABELLED[-1]).error is None
+    assert book.runner.run("training", LABELLED[-1]).error is None
     assert registry.champion(book.lake).version == "model_v003"
 
 
@@ -147,5 +147,5 @@ def test_materializing_the_champion_again_changes_nothing(book: Book) -> None:
     from risk_assets.defs.io_managers import io_managers
 
     resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
-    assert dg.materialize([champion], resources=resources, instance=book.history.instance).success
+    assert dg.materialize([champion], resources=resources, instance=book.runner.instance).success
     assert len(binding_log.read(book.lake)) == 1

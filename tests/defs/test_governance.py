@@ -13,7 +13,7 @@ import yaml
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, layout, policy_archive, registry, replay
 from risk_assets.lake.tables import find_manifest, read_table
-from risk_assets.runner import History
+from risk_assets.runner import Runner
 from tests.defs.conftest import LABELLED, NEXT, Book
 
 SECOND = "model_v002"
@@ -22,7 +22,7 @@ SECOND = "model_v002"
 def register_scorecard(book: Book) -> None:
     """Register a second version, a scorecard, and leave the first one live."""
     only = ("training/model", "registry/model_version", "registry/impact")
-    assert book.history.run("training", LABELLED[-1], *only, training__model={"estimator": "scorecard"}).error is None
+    assert book.runner.run("training", LABELLED[-1], *only, training__model={"estimator": "scorecard"}).error is None
 
 
 def predicted(book: Book, date: str = NEXT) -> list[dict[str, str]]:
@@ -54,7 +54,7 @@ def first_auc(book: Book) -> float:
 
 
 def test_both_estimators_are_tried_and_the_better_one_is_registered(book: Book) -> None:
-    assert book.history.run("training", LABELLED[-1], training__model={"estimator": "both"}).error is None
+    assert book.runner.run("training", LABELLED[-1], training__model={"estimator": "both"}).error is None
     newest = registry.read_version(book.lake, SECOND)
     assert set(newest.metrics.considered) == {"logistic", "scorecard"}
     best = max(newest.metrics.considered, key=lambda name: newest.metrics.considered[name])
@@ -63,7 +63,7 @@ def test_both_estimators_are_tried_and_the_better_one_is_registered(book: Book) 
 
 
 def test_an_estimator_that_is_not_there_is_told(book: Book) -> None:
-    error = book.history.run("training", LABELLED[-1], training__model={"estimator": "forest"}).error
+    error = book.runner.run("training", LABELLED[-1], training__model={"estimator": "forest"}).error
     assert error is not None and "logistic, scorecard, both" in error
 
 
@@ -89,7 +89,7 @@ def test_what_only_a_few_customers_have_does_not_reach_the_run_history(book: Boo
         cells = rows[4].decode().strip().split(",")
         cells[at] = rare.decode()
         book.land(f"accounts_{date}.csv", b"".join([header, *rows[:4], (",".join(cells) + "\n").encode(), *rows[5:]]))
-        assert book.history.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+        assert book.runner.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
     register_scorecard(book)
     assert rare in book.lake.get(f"registry/{SECOND}/{layout.STEPS}")
     assert rare in book.lake.get(f"registry/{SECOND}/{layout.IMPACT}")
@@ -100,7 +100,7 @@ def test_a_shadow_writes_its_probability_beside_and_answers_for_nobody(book: Boo
     register_scorecard(book)
     assert book.score().error is None
     before = predicted(book)
-    assert book.history.govern(action="challenge", version=SECOND, reason="a second look") is None
+    assert book.runner.govern(action="challenge", version=SECOND, reason="a second look") is None
     assert book.score().error is None
     after = predicted(book)
     told = ("account_id", "probability", "prediction", "points", "band", "reason_1", "arm", "model_version", "issues")
@@ -115,7 +115,7 @@ def test_a_shadow_writes_its_probability_beside_and_answers_for_nobody(book: Boo
 
 def test_a_share_of_the_accounts_is_answered_for_by_the_challenger(book: Book) -> None:
     register_scorecard(book)
-    assert book.history.govern(action="challenge", version=SECOND, share=0.3, reason="on live accounts") is None
+    assert book.runner.govern(action="challenge", version=SECOND, share=0.3, reason="on live accounts") is None
     assert book.score().error is None
     salt = binding_log.read(book.lake)[-1].salt
     for row in predicted(book):
@@ -130,17 +130,17 @@ def test_a_share_of_the_accounts_is_answered_for_by_the_challenger(book: Book) -
 
 def test_a_promotion_that_others_forestalled_leaves_what_they_made(book: Book) -> None:
     register_scorecard(book)
-    assert book.history.govern(version=SECOND, reason="better", actor="ann") is None
-    error = book.history.govern(version=SECOND, reason="better", actor="bob")
+    assert book.runner.govern(version=SECOND, reason="better", actor="ann") is None
+    error = book.runner.govern(version=SECOND, reason="better", actor="bob")
     assert error is not None and "live already" in error
     assert [(found.champion, found.actor) for found in binding_log.read(book.lake)][-1] == (SECOND, "ann")
 
 
 def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> None:
     register_scorecard(book)
-    assert book.history.govern(version=SECOND, reason="better on every holdout") is None
-    assert book.history.govern(action="rollback", reason="too many flagged") is None
-    assert book.history.govern(version=SECOND, reason="flags were right") is None
+    assert book.runner.govern(version=SECOND, reason="better on every holdout") is None
+    assert book.runner.govern(action="rollback", reason="too many flagged") is None
+    assert book.runner.govern(version=SECOND, reason="flags were right") is None
     found = binding_log.read(book.lake)
     assert [one.champion for one in found] == ["model_v001", SECOND, "model_v001", SECOND]
     assert [one.action for one in found] == ["promote", "promote", "rollback", "promote"]
@@ -162,7 +162,7 @@ def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> Non
     ],
 )
 def test_a_choice_that_cannot_be_made_is_told_and_changes_nothing(book: Book, choice: dict[str, str], says: str) -> None:
-    error = book.history.govern(**choice)
+    error = book.runner.govern(**choice)
     assert error is not None and says in error, error
     assert len(binding_log.read(book.lake)) == 1
 
@@ -170,7 +170,7 @@ def test_a_choice_that_cannot_be_made_is_told_and_changes_nothing(book: Book, ch
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.5, 7.0])
 def test_a_share_outside_0_and_1_is_refused(book: Book, share: float) -> None:
     register_scorecard(book)
-    error = book.history.govern(action="challenge", version=SECOND, share=share, reason="x")
+    error = book.runner.govern(action="challenge", version=SECOND, share=share, reason="x")
     assert error is not None and "between 0 and 1" in error
 
 
@@ -180,16 +180,16 @@ def test_a_version_that_failed_a_gate_goes_live_only_with_an_override_that_is_ke
     metadata = json.loads(book.lake.get(path))
     metadata["gates"][0]["passed"] = False
     book.lake.put(path, json.dumps(metadata).encode())
-    error = book.history.govern(version=SECOND, reason="we need it")
+    error = book.runner.govern(version=SECOND, reason="we need it")
     assert error is not None and "auc_floor" in error and "override" in error
-    assert book.history.govern(version=SECOND, reason="we need it", override=True) is None
+    assert book.runner.govern(version=SECOND, reason="we need it", override=True) is None
     assert binding_log.read(book.lake)[-1].overrides == ("auc_floor",)
 
 
 def test_an_artifact_that_was_changed_is_not_promoted(book: Book) -> None:
     register_scorecard(book)
     flip(book, f"registry/{SECOND}/{layout.SCORECARD}", b'"estimator": "scorecard"', b'"estimator": "scorecarb"')
-    error = book.history.govern(version=SECOND, reason="better")
+    error = book.runner.govern(version=SECOND, reason="better")
     assert error is not None and f"registry/{SECOND}/scorecard.json is not the file that was registered" in error
 
 
@@ -198,30 +198,30 @@ def test_a_version_whose_features_the_contract_no_longer_gives_is_not_promoted(b
     narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))
     del narrow["features"]["utilisation"]
     (tmp_path / "narrow.yml").write_text(yaml.safe_dump(narrow, sort_keys=False), encoding="utf-8")
-    history = History(book.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), book.history.instance)
-    error = history.govern(version=SECOND, reason="better")
+    runner = Runner(book.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), book.runner.instance)
+    error = runner.govern(version=SECOND, reason="better")
     assert error is not None and "utilisation (number)" in error and "risk train" in error
     assert len(binding_log.read(book.lake)) == 1
 
 
 def test_a_challenge_is_not_ended_by_the_next_training(book: Book) -> None:
     register_scorecard(book)
-    assert book.history.govern(action="challenge", version=SECOND, reason="a second look") is None
-    assert book.history.run("training", LABELLED[-1]).error is None
+    assert book.runner.govern(action="challenge", version=SECOND, reason="a second look") is None
+    assert book.runner.run("training", LABELLED[-1]).error is None
     now = binding_log.read(book.lake)[-1]
     assert (now.champion, now.challenger) == ("model_v001", SECOND)
-    assert book.history.govern(action="end_challenge", reason="seen enough") is None
+    assert book.runner.govern(action="end_challenge", reason="seen enough") is None
     assert binding_log.read(book.lake)[-1].challenger is None
 
 
 def test_a_date_is_scored_by_a_version_or_by_what_was_live_when_it_fell_due(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     register_scorecard(book)
-    error = book.history.run("daily_scoring", NEXT, curated__predictions={"model": "as_of"}).error
+    error = book.runner.run("daily_scoring", NEXT, curated__predictions={"model": "as_of"}).error
     assert error is not None and "before the first binding" in error and "risk history" in error
-    assert book.history.run("daily_scoring", NEXT, curated__predictions={"model": SECOND}).error is None
+    assert book.runner.run("daily_scoring", NEXT, curated__predictions={"model": SECOND}).error is None
     assert {row["model_version"] for row in predicted(book)} == {SECOND}
     assert replay.replay(book.lake, NEXT).agrees
-    error = book.history.run("daily_scoring", NEXT, curated__predictions={"model": "model_v9"}).error
+    error = book.runner.run("daily_scoring", NEXT, curated__predictions={"model": "model_v9"}).error
     assert error is not None and "risk models" in error
 
 
@@ -231,10 +231,10 @@ def test_what_was_live_when_a_date_fell_due_scores_it_again_later(empty_book: Bo
     assert book.train_on(*LABELLED).error is None
     monkeypatch.setattr(binding_log, "utc_now", lambda: "2026-01-08T02:00:01+00:00")
     register_scorecard(book)
-    assert book.history.govern(version=SECOND, reason="better") is None
+    assert book.runner.govern(version=SECOND, reason="better") is None
     for date, version in ((NEXT, "model_v001"), ("2026-01-08", SECOND)):
         book.land_sample(f"accounts_{date}.csv")
-        assert book.history.run("daily_scoring", date, curated__predictions={"model": "as_of"}).error is None
+        assert book.runner.run("daily_scoring", date, curated__predictions={"model": "as_of"}).error is None
         assert {row["model_version"] for row in predicted(book, date)} == {version}
         manifest = find_manifest(book.lake, layout.predictions(date))
         assert manifest is not None and manifest.made_from.model_version == version
@@ -267,7 +267,7 @@ def test_a_replayed_date_agrees_in_every_row(book: Book) -> None:
     assert found.agrees
     assert (found.rows, found.version) == (300, "model_v001")
     register_scorecard(book)
-    assert book.history.govern(version=SECOND, reason="better") is None
+    assert book.runner.govern(version=SECOND, reason="better") is None
     assert replay.replay(book.lake, NEXT).agrees
 
 
@@ -284,7 +284,7 @@ def test_a_changed_prediction_is_found_and_named(book: Book) -> None:
 
 def test_features_that_were_made_anew_are_named(book: Book) -> None:
     assert book.score().error is None
-    assert book.history.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
+    assert book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     found = replay.replay(book.lake, NEXT)
     assert found.changed == (f"{layout.features(NEXT)} was made anew, or its manifest changed, since the date was scored",)
     assert found.columns == {}

@@ -111,7 +111,7 @@ def test_the_landing_sensor_is_off_and_the_log_of_killed_runs_is_on(definitions:
 
 
 def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
-    instance = book.history.instance
+    instance = book.runner.instance
     job = build(book.settings).resolve_job_def("daily_scoring")
     run = instance.create_run_for_job(job, tags={PARTITION_TAG: NEXT})
     instance.report_run_failed(run, message="the process is gone")

@@ -26,7 +26,7 @@ def parse(text: str) -> Policy:
 
 def kept(store: Store, policy: Policy) -> Policy:
     """Return a policy after it was kept and read back."""
-    policy_archive.keep(store, policy)
+    policy_archive.archive(store, policy)
     return policy_archive.read(store, policy.digest)
 
 
@@ -35,7 +35,7 @@ def path(policy: Policy) -> str:
 
 
 def test_a_policy_is_kept_under_the_hash_of_its_file(store: Store, policy: Policy) -> None:
-    policy_archive.keep(store, policy)
+    policy_archive.archive(store, policy)
     (only,) = store.list("registry/policies/")
     assert only == path(policy)
     assert hashlib.sha256(store.get(only)).hexdigest() == policy.digest
@@ -78,28 +78,28 @@ def test_policies_whose_bands_have_other_names_or_another_order_of_names_are_kep
     texts = [f"threshold: 0.25\nbands: {{{bands}}}\n" for bands in ("A: 0.5, B: 1", "B: 0.5, A: 1", "A: 0.5, C: 1")]
     written = [parse(text) for text in texts]
     for policy in written:
-        policy_archive.keep(store, policy)
+        policy_archive.archive(store, policy)
     assert len(store.list("registry/policies/")) == 3
     assert [list(policy_archive.read(store, policy.digest).bands) for policy in written] == [["A", "B"], ["B", "A"], ["A", "C"]]
 
 
 def test_a_policy_of_the_same_meaning_is_kept_once(store: Store) -> None:
-    policy_archive.keep(store, parse(TEXT))
-    policy_archive.keep(store, parse(TEXT))
-    policy_archive.keep(store, parse("# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}\nreasons: 4\nthreshold: 0.25\npoints: {base: 600}\n"))
+    policy_archive.archive(store, parse(TEXT))
+    policy_archive.archive(store, parse(TEXT))
+    policy_archive.archive(store, parse("# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}\nreasons: 4\nthreshold: 0.25\npoints: {base: 600}\n"))
     assert len(store.list("registry/policies/")) == 1
-    policy_archive.keep(store, parse(f"{TEXT}reasons: 3\n"))
+    policy_archive.archive(store, parse(f"{TEXT}reasons: 3\n"))
     assert len(store.list("registry/policies/")) == 2
 
 
 def test_a_policy_that_is_there_stays_as_it_is(store: Store, policy: Policy) -> None:
     store.put(path(policy), b"what is there")
-    policy_archive.keep(store, policy)
+    policy_archive.archive(store, policy)
     assert store.get(path(policy)) == b"what is there"
 
 
 def test_a_policy_with_one_changed_byte_is_refused_and_named(disk_store: Store, policy: Policy) -> None:
-    policy_archive.keep(disk_store, policy)
+    policy_archive.archive(disk_store, policy)
     content = disk_store.get(path(policy))
     for at in range(len(content)):
         disk_store.put(path(policy), content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
@@ -109,14 +109,14 @@ def test_a_policy_with_one_changed_byte_is_refused_and_named(disk_store: Store, 
 
 @pytest.mark.parametrize("damage", [b"", b" ", b"\xff"])
 def test_a_policy_that_was_emptied_or_grew_is_refused_and_named(store: Store, policy: Policy, damage: bytes) -> None:
-    policy_archive.keep(store, policy)
+    policy_archive.archive(store, policy)
     store.put(path(policy), store.get(path(policy)) + damage if damage else damage)
     with pytest.raises(LakeError, match=rf"{path(policy)} was changed"):
         policy_archive.read(store, policy.digest)
 
 
 def test_a_policy_that_is_not_there_is_named(store: Store, policy: Policy) -> None:
-    policy_archive.keep(store, parse(TEXT))
+    policy_archive.archive(store, parse(TEXT))
     with pytest.raises(LakeError, match=rf"{path(policy)} is not in the lake.*backup"):
         policy_archive.read(store, policy.digest)
 

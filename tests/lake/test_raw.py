@@ -11,7 +11,7 @@ from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import find
-from risk_assets.lake.raw import Landed
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Manifest, Provenance, require_manifest
 
@@ -28,7 +28,7 @@ def land_and_keep(store: Store, landing: Store, content: bytes | dict[str, bytes
     parts = {FILE: content} if isinstance(content, bytes) else {f"{FOLDER}/{name}": piece for name, piece in content.items()}
     for name, piece in parts.items():
         landing.put(name, piece)
-    return raw.keep(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id=run_id))
+    return raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id=run_id))
 
 
 def rows(store: Store) -> list[tuple[str, ...]]:
@@ -278,5 +278,5 @@ def test_a_file_larger_than_a_block_is_counted_as_it_is_read(store: Store, landi
 
 
 def test_the_source_of_one_file_is_the_file_and_of_shards_their_folder(landing: Store) -> None:
-    assert Landed(landing, ("a.csv",), ()).source == landing.uri("a.csv")
-    assert Landed(landing, ("f/a.csv", "f/b.csv"), ()).source == landing.uri("f")
+    assert LandedFile(landing, ("a.csv",), ()).source == landing.uri("a.csv")
+    assert LandedFile(landing, ("f/a.csv", "f/b.csv"), ()).source == landing.uri("f")

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Gate, Registered, TrainedModel
+from risk_assets.domain.governance.artifacts import Gate, TrainedModel, VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding, challenge, end_challenge, promote, roll_back
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, layout, registry
@@ -111,7 +111,7 @@ def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedM
     register(store, model)
     version = registry.read_version(store, "model_v001")
     assert (version.metrics, version.metadata.gates, version.metadata.origin) == (model.metrics, model.gates, model.origin)
-    assert registry.read_scorecard(store, "model_v001") == Registered("model_v001", model.scorecard)
+    assert registry.read_scorecard(store, "model_v001") == VersionedScorecard("model_v001", model.scorecard)
     assert registry.read_steps(store, "model_v001") == model.steps
     assert registry.read_example(store, "model_v001") == model.example
 
@@ -345,7 +345,7 @@ def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel)
     with pytest.raises(ModelError, match=r"registry/model_v002/scorecard\.json"):
         registry.champion(store)
     registry.bind(store, end_challenge(binding_log.read(store), "ada", "broken"))
-    assert registry.champion(store).arms == Arms(Registered("model_v001", model.scorecard))
+    assert registry.champion(store).arms == Arms(VersionedScorecard("model_v001", model.scorecard))
 
 
 def test_a_change_decided_upon_before_another_binding_was_made_is_not_bound(store: Store, model: TrainedModel) -> None:
@@ -364,8 +364,8 @@ def test_the_champion_is_the_bound_version_with_its_scorecard(store: Store, mode
     binding = go_live(store, "model_v002")
     champion = registry.champion(store)
     assert (champion.version, champion.binding) == ("model_v002", binding)
-    assert champion.arms == Arms(Registered("model_v002", second.scorecard))
-    assert registry.find_live(store) == Registered("model_v002", second.scorecard)
+    assert champion.arms == Arms(VersionedScorecard("model_v002", second.scorecard))
+    assert registry.find_live(store) == VersionedScorecard("model_v002", second.scorecard)
 
 
 @pytest.mark.parametrize("share", [0.25, None])
@@ -374,10 +374,10 @@ def test_the_arms_of_a_binding_are_both_its_models(store: Store, model: TrainedM
     register(store, model, second)
     go_live(store, "model_v001")
     binding = go_against(store, "model_v002", share)
-    expected = Arms(Registered("model_v001", model.scorecard), Registered("model_v002", second.scorecard), share, "0a1b")
+    expected = Arms(VersionedScorecard("model_v001", model.scorecard), VersionedScorecard("model_v002", second.scorecard), share, "0a1b")
     assert registry.arms(store, binding) == expected
     assert registry.champion(store).arms == expected
-    assert registry.find_live(store) == Registered("model_v001", model.scorecard)
+    assert registry.find_live(store) == VersionedScorecard("model_v001", model.scorecard)
 
 
 def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
@@ -390,7 +390,7 @@ def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
     go_live(store, "model_v001")
     go_against(store, "model_v002", None)
     go_live(store, "model_v002")
-    first, later = Registered("model_v001", model.scorecard), Registered("model_v002", second.scorecard)
+    first, later = VersionedScorecard("model_v001", model.scorecard), VersionedScorecard("model_v002", second.scorecard)
     found = [registry.champion(store, f"2026-03-01T{hour}:59:59+00:00").arms for hour in (10, 11, 12)]
     assert found == [Arms(first), Arms(first, later, None, "0a1b"), Arms(later)]
 

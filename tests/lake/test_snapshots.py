@@ -6,7 +6,7 @@ import pytest
 from risk_assets.domain.batch.review_list import SNAPSHOT
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.impact import measure
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
 from risk_assets.errors import LakeError
@@ -83,7 +83,7 @@ def test_an_impact_that_is_not_there_or_damaged_says_what_to_do(store: Store, co
 
 def test_an_impact_comes_back_as_it_was_kept(store: Store, contract: Contract, policy: Policy) -> None:
     write(store, "2026-01-01", {"a": 1.0, "b": None})
-    candidate = Registered("model_v003", Scorecard("logistic", 0.0, (Term("age", Line(1.0, 0.0, -9.0), 0.0, 0.0, "Age"),)))
+    candidate = VersionedScorecard("model_v003", Scorecard("logistic", 0.0, (Term("age", Line(1.0, 0.0, -9.0), 0.0, 0.0, "Age"),)))
     found, accounts = measure(snapshots.newest(store, {"age": "number"}, 1), candidate, None, policy, contract)
     impact_files.write(store, found, accounts)
     assert impact_files.read(store, "model_v003") == found

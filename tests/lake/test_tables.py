@@ -17,11 +17,11 @@ from risk_assets.lake.tables import (
     Manifest,
     Provenance,
     Table,
-    altered_parts,
-    changed_parts,
     digest,
     find_manifest,
     partitions,
+    parts_with_other_content,
+    parts_with_other_size,
     read_table,
     require_manifest,
     write_table,
@@ -202,14 +202,14 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
 def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: str) -> None:
     manifest = write(store, path)
-    assert altered_parts(store, manifest) == []
+    assert parts_with_other_content(store, manifest) == []
     content = bytearray(store.get(path))
     content[len(content) // 2] ^= 1
     store.put(path, bytes(content))
-    assert changed_parts(store, manifest) == []
-    assert altered_parts(store, manifest) == [path]
+    assert parts_with_other_size(store, manifest) == []
+    assert parts_with_other_content(store, manifest) == [path]
     store.delete(path)
-    assert altered_parts(store, manifest) == [path]
+    assert parts_with_other_content(store, manifest) == [path]
 
 
 def test_a_quoted_table_has_quotes_around_every_text_and_comes_back_as_it_was(store: Store) -> None:

@@ -24,7 +24,7 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance import bindings
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
-from risk_assets.runner import open_history
+from risk_assets.runner import open_runner
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, Book, on_disk
 
@@ -37,12 +37,12 @@ STOP_SECONDS = 20
 def served_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a book: `model_v001` (logistic) is live, `model_v002` (scorecard) is registered, one date is scored."""
     folder = tmp_path_factory.mktemp("served")
-    with open_history(on_disk(folder)) as history:
-        made = Book(history.settings, history)
+    with open_runner(on_disk(folder)) as runner:
+        made = Book(runner.settings, runner)
         assert made.train_on(*LABELLED).error is None
         made.land_sample(f"accounts_{NEXT}.csv")
         assert made.score().error is None
-        assert history.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
+        assert runner.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
     return folder
 
 

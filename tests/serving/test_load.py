@@ -28,7 +28,7 @@ BATCH = 50
 
 
 @dataclass(frozen=True)
-class Seen:
+class RequestLog:
     """What a client saw of one answer, and the seconds it took."""
 
     status: int
@@ -37,9 +37,9 @@ class Seen:
 
 
 @contextmanager
-def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], clients: int = 4) -> Iterator[list[Seen]]:
+def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], clients: int = 4) -> Iterator[list[RequestLog]]:
     """Send requests from some clients all the while; what they saw is whole after the block."""
-    seen: list[Seen] = []
+    seen: list[RequestLog] = []
     stop = threading.Event()
 
     def run() -> None:
@@ -48,7 +48,7 @@ def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], 
             while not stop.is_set():
                 started = time.perf_counter()
                 answer = send(client, number)
-                seen.append(Seen(answer.status_code, answer.json(), time.perf_counter() - started))
+                seen.append(RequestLog(answer.status_code, answer.json(), time.perf_counter() - started))
                 number += 1
 
     with ThreadPoolExecutor(clients) as pool:

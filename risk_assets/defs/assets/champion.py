@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 import polars as pl
 
-from risk_assets.defs.assets.raw import FEWEST_SHOWN, OWNERS
+from risk_assets.defs.assets.raw import MIN_CELL_SIZE, OWNERS
 from risk_assets.defs.failures import log_failure
 from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
@@ -61,11 +61,11 @@ WorkedOut: TypeAlias = tuple[Impact, pl.DataFrame]
 )
 def impact(version: ModelVersion, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[WorkedOut]:
     """What changes if the version replaces the live one: bands, who is newly flagged and who no longer, rates by category."""
-    figures, accounts = impact_files.work_out(lakehouse.store, version.name, lakehouse.contract, lakehouse.policy)
+    figures, accounts = impact_files.compute(lakehouse.store, version.name, lakehouse.contract, lakehouse.policy)
     return dg.Output((figures, accounts), metadata=_changes(figures))
 
 
-class Choice(dg.Config):
+class GovernanceConfig(dg.Config):
     """What is to be live. Empty: the newest version that passes the policy's gates.
 
     `action` is `promote` (also when only a version is given), `rollback`, `challenge` (with `share`, or in shadow without
@@ -90,7 +90,7 @@ class Choice(dg.Config):
     code_version="2",
     hooks={log_failure},
 )
-def champion(config: Choice, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
+def champion(config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
     """The version that is live, and its challenger: `risk serve` answers by them within two seconds.
 
     To go back: materialize with `{action: rollback, reason: ...}`.
@@ -102,7 +102,7 @@ def champion(config: Choice, lakehouse: dg.ResourceParam[Lakehouse]) -> Change |
     return change
 
 
-def decide(choice: Choice, store: Store, mode: str) -> Change | None:
+def decide(choice: GovernanceConfig, store: Store, mode: str) -> Change | None:
     """Return what is to be live instead, or None where all stays as it is.
 
     Raises
@@ -122,7 +122,7 @@ def decide(choice: Choice, store: Store, mode: str) -> Change | None:
     return None
 
 
-def _wanted(choice: Choice, history: Sequence[Binding], store: Store) -> Change:
+def _wanted(choice: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
     action = choice.action or PROMOTE
     if action not in ACTIONS:
         raise ModelError(f"there is no such action; give one of {', '.join(ACTIONS)}.")
@@ -155,7 +155,7 @@ def _why_none(store: Store, mode: str) -> str:
 
 def _changes(figures: Impact) -> dict[str, Any]:
     shown = {name: value for name in SHOWN_FIGURES if (value := getattr(figures, name)) is not None}
-    tables = {"by_category": dg.MetadataValue.md(category_table(figures, FEWEST_SHOWN))}
+    tables = {"by_category": dg.MetadataValue.md(category_table(figures, MIN_CELL_SIZE))}
     if figures.against:
         tables["bands"] = dg.MetadataValue.md(migration_table(figures))
     return {"version": figures.candidate, "against": figures.against or "no live model", **shown, **tables}

@@ -6,7 +6,7 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.defs import plots
-from risk_assets.defs.assets.raw import FEWEST_SHOWN, OWNERS
+from risk_assets.defs.assets.raw import MIN_CELL_SIZE, OWNERS
 from risk_assets.defs.failures import log_failure
 from risk_assets.defs.partitions import daily, training_window
 from risk_assets.defs.resources import Lakehouse
@@ -18,7 +18,7 @@ from risk_assets.lake import registry
 from risk_assets.lake.tables import readable
 
 
-class Recipe(dg.Config):
+class TrainingConfig(dg.Config):
     """By which estimator a model is trained: `logistic`, `scorecard` or `both`; the policy's by default."""
 
     estimator: str | None = None
@@ -40,7 +40,7 @@ class Recipe(dg.Config):
 )
 def model(
     context: dg.AssetExecutionContext,
-    config: Recipe,
+    config: TrainingConfig,
     features: dict[str, pl.LazyFrame],
     outcomes: dict[str, pl.LazyFrame],
     lakehouse: dg.ResourceParam[Lakehouse],
@@ -68,7 +68,7 @@ def model(
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:
     """A trained model under the next free number: immutable, with the hashes of its files and the gates it passed."""
     gates = {gate.name: f"{'passed' if gate.passed else 'NOT passed'}: {gate.evidence}" for gate in model.gates}
-    table = steps_table(model.steps, lakehouse.policy.points, FEWEST_SHOWN)
+    table = steps_table(model.steps, lakehouse.policy.points, MIN_CELL_SIZE)
     return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
 
 
@@ -88,7 +88,7 @@ def _figures(trained: TrainedModel) -> dict[str, Any]:
         "compiled_difference": metrics.compiled_difference,
         "estimator": trained.origin.estimator,
         "considered": dg.MetadataValue.json(metrics.considered),
-        "recalibrated": metrics.calibration.mended_error is not None,
+        "recalibrated": metrics.calibration.recalibrated_error is not None,
         "train_dates": f"{trained.origin.train_dates[0]} to {trained.origin.train_dates[-1]}",
         "holdout_dates": f"{trained.origin.holdout_dates[0]} to {trained.origin.holdout_dates[-1]}",
         "against_direction": ", ".join(metrics.against_direction) or "none",

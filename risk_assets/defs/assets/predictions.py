@@ -47,7 +47,7 @@ def predictions(
     arms, binding = chosen(config.model, champion, lakehouse.store, context.partition_key)
     for model in arms.models:
         require_fit(model, lakehouse.contract)
-    policy_archive.keep(lakehouse.store, lakehouse.policy)
+    policy_archive.archive(lakehouse.store, lakehouse.policy)
     made_from = lakehouse.made_from(
         context.run.run_id,
         context.partition_key,

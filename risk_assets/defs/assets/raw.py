@@ -7,11 +7,11 @@ from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout
-from risk_assets.lake.raw import Landed
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.tables import find_manifest
 
 OWNERS = ["team:credit-risk"]
-FEWEST_SHOWN = 10  # rows that share a value which the run history tells
+MIN_CELL_SIZE = 10  # rows that share a value which the run history tells
 
 
 @dg.asset(
@@ -24,7 +24,7 @@ FEWEST_SHOWN = 10  # rows that share a value which the run history tells
     code_version="1",
     hooks={log_failure},
 )
-def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> Landed | None:
+def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """A date's snapshot of all accounts, kept as it came. Landed anew with other bytes, the earlier file is kept too."""
     return _landed(lakehouse, "accounts", context.partition_key, lakehouse.contract.columns)
 
@@ -39,13 +39,13 @@ def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lake
     code_version="1",
     hooks={log_failure},
 )
-def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> Landed | None:
+def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """What became of a date's accounts: labels that arrive later and train the next model."""
     contract = lakehouse.contract
     return _landed(lakehouse, "outcomes", context.partition_key, (contract.id, contract.target.column))
 
 
-def _landed(lakehouse: Lakehouse, kind: str, date: str, expected: tuple[str, ...]) -> Landed | None:
+def _landed(lakehouse: Lakehouse, kind: str, date: str, expected: tuple[str, ...]) -> LandedFile | None:
     """Return what landed; None where the landing folder was emptied and the lake has it already."""
     try:
         return landing.find(lakehouse.landing, kind, date, expected)

@@ -10,7 +10,7 @@ ROW = "\x1frow"
 AGAIN = "\x1fagain"
 
 
-def disagreements(stored: pl.LazyFrame, again: pl.LazyFrame, policy: Policy) -> tuple[dict[str, int], int | None]:
+def count_differences(stored: pl.LazyFrame, again: pl.LazyFrame, policy: Policy) -> tuple[dict[str, int], int | None]:
     """Return how many rows differ in each column, and the first row that differs at all, counted from 1.
 
     Probabilities may differ by 1e-12; all else is the same or not. Both have a row for each account in the same order.

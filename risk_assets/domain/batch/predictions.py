@@ -8,7 +8,7 @@ import polars as pl
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.expressions import chances, encode
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, Integers, score
 
@@ -90,7 +90,7 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
 
 
-def _by_model(batch: pl.DataFrame, model: Registered, arm: str, shadow: Registered | None, policy: Policy) -> pl.DataFrame:
+def _by_model(batch: pl.DataFrame, model: VersionedScorecard, arm: str, shadow: VersionedScorecard | None, policy: Policy) -> pl.DataFrame:
     card = model.scorecard
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)

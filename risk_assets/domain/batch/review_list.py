@@ -67,10 +67,10 @@ def review_list(
     whole = ranked.join(earlier, on=ACCOUNT_ID, how="left", maintain_order="left").with_columns(
         points_change=pl.col("points") - pl.col("points_before"), changes=pl.col("changes").fill_null(NEW_ACCOUNT)
     )
-    return harmless(whole.select(pl.col(name).cast(kind) for name, kind in review_schema(policy).items()))
+    return escape_formulas(whole.select(pl.col(name).cast(kind) for name, kind in review_schema(policy).items()))
 
 
-def harmless(frame: pl.DataFrame) -> pl.DataFrame:
+def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with an apostrophe before each text that a spreadsheet would run as a formula; numbers stay.
 
     Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.

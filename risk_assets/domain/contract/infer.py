@@ -14,7 +14,7 @@ from risk_assets.errors import ContractError
 
 SAMPLE_ROWS = 200_000
 SHOWN_LABELS = 5
-GIVEAWAY = 0.98
+LEAKAGE_AUC = 0.98
 FLOOR_ROWS = 100
 UNNAMED_ID = "unnamed_1"
 BAD_WORDS = {
@@ -140,7 +140,7 @@ def _assess(text: pl.Series, decimal: Decimal, is_bad: pl.Series) -> ColumnProfi
     if isinstance(found, LeftOut):
         return found
     area = separation(found.values, is_bad)
-    if area <= GIVEAWAY:
+    if area <= LEAKAGE_AUC:
         return found
     return LeftOut(
         f"it all but gives the target away (AUC {area:.3f} by itself), so it may be known only afterwards. "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUCKET_BYTES = 8
@@ -21,18 +21,18 @@ class Arms:
     all accounts and answers for none.
     """
 
-    champion: Registered
-    challenger: Registered | None = None
+    champion: VersionedScorecard
+    challenger: VersionedScorecard | None = None
     share: float | None = None
     salt: str = ""
 
     @property
-    def shadow(self) -> Registered | None:
+    def shadow(self) -> VersionedScorecard | None:
         """The challenger where it scores without answering."""
         return self.challenger if self.share is None else None
 
     @property
-    def models(self) -> tuple[Registered, ...]:
+    def models(self) -> tuple[VersionedScorecard, ...]:
         """All models that score."""
         return (self.champion, self.challenger) if self.challenger else (self.champion,)
 

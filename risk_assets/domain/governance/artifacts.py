@@ -85,12 +85,12 @@ class Step(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True):
     """How true the probabilities were in cross-validation, and by what the log-odds were rescaled: `slope * x + shift`.
 
-    `error` is None where a class has too few rows to tell, `mended_error` where nothing was rescaled: because the model was
+    `error` is None where a class has too few rows to tell, `recalibrated_error` where nothing was rescaled: because the model was
     true enough, or because rescaling would not have helped.
     """
 
     error: float | None
-    mended_error: float | None = None
+    recalibrated_error: float | None = None
     slope: float = 1.0
     shift: float = 0.0
 
@@ -149,7 +149,7 @@ class TrainedModel:
 
 
 @dataclass(frozen=True)
-class Registered:
+class VersionedScorecard:
     """A version's name and its scorecard: all that scoring needs."""
 
     version: str

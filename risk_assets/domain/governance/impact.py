@@ -11,7 +11,7 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.expressions import chances
 from risk_assets.errors import ModelError
 
@@ -65,7 +65,11 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(
-    snapshots: Mapping[str, pl.LazyFrame], candidate: Registered, live: Registered | None, policy: Policy, contract: Contract
+    snapshots: Mapping[str, pl.LazyFrame],
+    candidate: VersionedScorecard,
+    live: VersionedScorecard | None,
+    policy: Policy,
+    contract: Contract,
 ) -> tuple[Impact, pl.DataFrame]:
     """Return what changes if the candidate replaces the live version, and the rows whose flag differs.
 
@@ -134,7 +138,7 @@ def category_table(impact: Impact, fewest: int = 1) -> str:
     return _markdown(["feature", "level", "rows", "candidate", "live", "difference (percentage points)"], 2, rows)
 
 
-def _require(candidate: Registered, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
+def _require(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
     version = candidate.version
     if not dates:
         raise ModelError(f"there is no snapshot with the features of {version} to see its impact on. Run a date first: risk run DATE.")
@@ -145,12 +149,12 @@ def _require(candidate: Registered, schemas: Sequence[pl.Schema], dates: Sequenc
         )
 
 
-def _lacking(model: Registered, schemas: Sequence[pl.Schema]) -> list[str]:
+def _lacking(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
     kinds = model.scorecard.features.items()
     return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != _TYPES[kind] for schema in schemas)]
 
 
-def _scored(features: pl.LazyFrame, pair: Sequence[Registered], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
+def _scored(features: pl.LazyFrame, pair: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
     """Return both models' chances and bands; categories are named by position, as theirs may be any name."""
     needed = dict.fromkeys([name for model in pair for name in model.scorecard.features] + list(categories))
     rows = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *needed)
@@ -159,7 +163,7 @@ def _scored(features: pl.LazyFrame, pair: Sequence[Registered], policy: Policy, 
     return rows.map_batches(score, schema=schema, streamable=True)
 
 
-def _score(batch: pl.DataFrame, pair: Sequence[Registered], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
+def _score(batch: pl.DataFrame, pair: Sequence[VersionedScorecard], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
     ours, live = (chances(model.scorecard, batch) for model in pair)
     found = [batch[ACCOUNT_ID], ours, np.searchsorted(bounds, ours), live, np.searchsorted(bounds, live)]
     levels = {str(position): batch[name] for position, name in enumerate(categories)}

@@ -10,7 +10,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ISSUES
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard, contributions
-from risk_assets.domain.scorecard.scoring import base_points, feature_points, held_against, score
+from risk_assets.domain.scorecard.scoring import base_points, feature_points, reference, score
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def explain(features: pl.DataFrame, stored: Mapping[str, Any], card: Scorecard, 
             term.feature,
             features[term.feature][0],
             part,
-            part - held_against(term, policy),
+            part - reference(term, policy),
             feature_points(part - term.mean, policy.points),
             ranks.get(position),
         )

@@ -135,7 +135,7 @@ def scaled(card: Scorecard, slope: float, shift: float) -> Scorecard:
     return Scorecard(card.estimator, card.intercept * slope + shift, tuple(terms))
 
 
-def referred(card: Scorecard, x: Floats) -> Scorecard:
+def with_reference_points(card: Scorecard, x: Floats) -> Scorecard:
     """Return the card with each term's mean and lowest contribution over inputs of shape (rows, features)."""
     parts = contributions(card, x)
     terms = (

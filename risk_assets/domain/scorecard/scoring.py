@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, Term, contributions, log_odds, sigmoid
 from risk_assets.errors import ModelError
 
@@ -69,12 +69,12 @@ def feature_points(log_odds: float, scale: Points) -> float:
     return -scale.pdo / math.log(2) * log_odds
 
 
-def held_against(term: Term, policy: Policy) -> float:
+def reference(term: Term, policy: Policy) -> float:
     """Return the log-odds that a feature's part is held against, by the policy."""
     return term.best if policy.reasons_against == "best" else term.mean
 
 
-def require_fit(model: Registered, contract: Contract) -> None:
+def require_fit(model: VersionedScorecard, contract: Contract) -> None:
     """Refuse a model whose features the contract no longer gives.
 
     Raises
@@ -97,7 +97,7 @@ def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy:
     Ties go to the term that comes first in the contract. A predicted-good account has none.
     """
     flagged = np.flatnonzero(bad)
-    against = [held_against(term, policy) for term in card.terms]
+    against = [reference(term, policy) for term in card.terms]
     above = np.subtract(parts[:, flagged].T, against, order="C")
     found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
     rows = np.arange(len(flagged))

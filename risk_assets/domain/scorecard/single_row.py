@@ -9,7 +9,7 @@ import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Steps
-from risk_assets.domain.scorecard.scoring import MAX_POINTS_ODDS, held_against
+from risk_assets.domain.scorecard.scoring import MAX_POINTS_ODDS, reference
 
 Part: TypeAlias = Callable[[Any], float]
 Single: TypeAlias = tuple[float, bool, int, int, tuple[int, ...]]
@@ -24,7 +24,7 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Sequence[float | str | 
     are its reasons: what `scoring.score` returns for the same account, to the bit.
     """
     parts = [_part(term.shape) for term in card.terms]
-    against = [held_against(term, policy) for term in card.terms]
+    against = [reference(term, policy) for term in card.terms]
     intercept, threshold, most = card.intercept, policy.threshold, policy.reasons
     bands = list(policy.bands.values())
     factor, offset, base = policy.points.pdo / math.log(2), math.log(policy.points.odds), policy.points.base

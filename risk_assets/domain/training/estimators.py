@@ -18,7 +18,7 @@ from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, referred, scaled, sigmoid
+from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, scaled, sigmoid, with_reference_points
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 from risk_assets.domain.training.logistic import compile_logistic, logistic
 from risk_assets.domain.training.metrics import Labels, calibration, calibration_error, calibration_noise
@@ -42,7 +42,7 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """A fitted classifier (`predict_proba`), the same model as data, and how true it was."""
 
     classifier: Any
@@ -60,7 +60,7 @@ def wanted(name: str) -> tuple[str, ...]:
     return tuple(ESTIMATORS) if name == "both" else (name,)
 
 
-def fit(name: str, features: pd.DataFrame, bad: Labels, contract: Contract, policy: Training) -> Fitted:
+def fit(name: str, features: pd.DataFrame, bad: Labels, contract: Contract, policy: Training) -> FittedModel:
     """Return the estimator fitted to rows, compiled, with its references.
 
     Parameters
@@ -81,7 +81,7 @@ def fit(name: str, features: pd.DataFrame, bad: Labels, contract: Contract, poli
         return _fit(ESTIMATORS[name], features, bad, contract, policy)
 
 
-def _fit(estimator: Estimator, features: pd.DataFrame, bad: Labels, contract: Contract, policy: Training) -> Fitted:
+def _fit(estimator: Estimator, features: pd.DataFrame, bad: Labels, contract: Contract, policy: Training) -> FittedModel:
     folds = _folds(bad, policy)
     odds = _cross_validated(estimator.pipeline(contract, policy), features, bad, folds) if folds else None
     error = _error(bad, odds) if odds is not None else None
@@ -93,17 +93,17 @@ def _fit(estimator: Estimator, features: pd.DataFrame, bad: Labels, contract: Co
         mended = _error(bad, slope * odds + shift)
         if slope > 0 and mended < error:
             card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
-            return Fitted(classifier, _referred(card, features), Calibration(error, mended, slope, shift))
+            return FittedModel(classifier, _with_reference_points(card, features), Calibration(error, mended, slope, shift))
     pipeline = estimator.pipeline(contract, policy).fit(features, bad)
-    return Fitted(pipeline, _referred(estimator.compile(pipeline, contract), features), Calibration(error))
+    return FittedModel(pipeline, _with_reference_points(estimator.compile(pipeline, contract), features), Calibration(error))
 
 
 def _threads(features: pd.DataFrame) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"))
 
 
-def _referred(card: Scorecard, features: pd.DataFrame) -> Scorecard:
-    return referred(card, encode(pl.from_pandas(features, nan_to_null=True), card))
+def _with_reference_points(card: Scorecard, features: pd.DataFrame) -> Scorecard:
+    return with_reference_points(card, encode(pl.from_pandas(features, nan_to_null=True), card))
 
 
 def _folds(bad: Labels, policy: Training) -> StratifiedKFold | None:

@@ -15,12 +15,12 @@ from risk_assets.domain.contract.field_rules import missing_codes
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.policy import Training as TrainingPolicy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME, Contract, Feature
-from risk_assets.domain.governance.artifacts import Example, Metrics, Origin, Performance, Registered, TrainedModel
+from risk_assets.domain.governance.artifacts import Example, Metrics, Origin, Performance, TrainedModel, VersionedScorecard
 from risk_assets.domain.governance.gates import MAX_COMPILED_DIFFERENCE, ROUNDING, gates
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, contributions, probability
-from risk_assets.domain.training.estimators import Fitted, fit, wanted
+from risk_assets.domain.training.estimators import FittedModel, fit, wanted
 from risk_assets.domain.training.metrics import Labels, auc_gain, performance
 from risk_assets.domain.training.reference_profile import profile
 from risk_assets.errors import ModelError
@@ -64,7 +64,7 @@ def labelled(
     return frame
 
 
-def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: Registered | None) -> TrainedModel:
+def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: VersionedScorecard | None) -> TrainedModel:
     """Fit on the older rows, compile, and measure on the holdout.
 
     Where the policy asks for both estimators, the better one on the holdout is taken, and the simpler one when it is behind
@@ -197,12 +197,12 @@ def _chance(card: Scorecard, frame: pd.DataFrame) -> Floats:
     return probability(card, contributions(card, _inputs(card, frame)))
 
 
-def _fitted(name: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> tuple[Fitted, Performance]:
+def _fitted(name: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> tuple[FittedModel, Performance]:
     fitted = fit(name, older[list(contract.features)], older[OUTCOME].to_numpy(dtype=np.int64), contract, policy.training)
     return fitted, performance(newest[OUTCOME].to_numpy(dtype=np.int64), _chance(fitted.card, newest), policy.threshold)
 
 
-def _difference(fitted: Fitted, newest: pd.DataFrame, contract: Contract) -> float:
+def _difference(fitted: FittedModel, newest: pd.DataFrame, contract: Contract) -> float:
     """Return the largest |compiled - fitted| probability on the holdout; raises `ModelError` when it is too large."""
     difference = float(np.max(np.abs(_chance(fitted.card, newest) - fitted.chance(newest[list(contract.features)]))))
     if difference > MAX_COMPILED_DIFFERENCE:
@@ -216,11 +216,11 @@ def _difference(fitted: Fitted, newest: pd.DataFrame, contract: Contract) -> flo
 def _metrics(
     older: pd.DataFrame,
     newest: pd.DataFrame,
-    fitted: Fitted,
+    fitted: FittedModel,
     considered: Mapping[str, Performance],
     contract: Contract,
     policy: Policy,
-    live: Registered | None,
+    live: VersionedScorecard | None,
 ) -> Metrics:
     truth, figures = newest[OUTCOME].to_numpy(dtype=np.int64), considered[fitted.card.estimator]
     rival = live if live and live.scorecard.features.items() <= fitted.card.features.items() else None
@@ -246,7 +246,7 @@ def _metrics(
     )
 
 
-def _example(fitted: Fitted, older: pd.DataFrame, contract: Contract) -> Example:
+def _example(fitted: FittedModel, older: pd.DataFrame, contract: Contract) -> Example:
     """Return a record that is no customer's, of medians and most frequent levels, with the fitted pipeline's probability."""
     record = {
         name: _typical_number(older[name].to_numpy(dtype=np.float64), f, contract) if f.type == "number" else _typical_level(older[name], f)

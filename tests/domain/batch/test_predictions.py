@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts, prediction_schema, predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, contributions, probability
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
@@ -31,11 +31,11 @@ def features(rows: Sequence[Mapping[str, object]], *cards: Scorecard) -> pl.Lazy
 
 
 def alone(card: Scorecard) -> Arms:
-    return Arms(Registered("model_v007", card))
+    return Arms(VersionedScorecard("model_v007", card))
 
 
 def both(champion: Scorecard, challenger: Scorecard, share: float | None, salt: str = "salt") -> Arms:
-    return Arms(Registered("model_v007", champion), Registered("model_v008", challenger), share, salt)
+    return Arms(VersionedScorecard("model_v007", champion), VersionedScorecard("model_v008", challenger), share, salt)
 
 
 def predicted(rows: Sequence[Mapping[str, object]], scored_by: Scorecard | Arms, how: Policy) -> pl.DataFrame:

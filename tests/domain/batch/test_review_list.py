@@ -9,10 +9,18 @@ import polars as pl
 import pytest
 
 from risk_assets.domain.batch.predictions import prediction_schema, predictions
-from risk_assets.domain.batch.review_list import SNAPSHOT, harmless, review_descriptions, review_facts, review_list, review_schema, riskiest
+from risk_assets.domain.batch.review_list import (
+    SNAPSHOT,
+    escape_formulas,
+    review_descriptions,
+    review_facts,
+    review_list,
+    review_schema,
+    riskiest,
+)
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from risk_assets.errors import LakeError
 
@@ -56,7 +64,7 @@ def frame(rows: Mapping[str, Row], used: Scorecard, **more: Mapping[str, str]) -
 
 def predicted(features: pl.DataFrame, used: Scorecard, how: Policy, version: str = "model_v001") -> pl.LazyFrame:
     checked = features.lazy().with_columns(issues=pl.lit(None, dtype=pl.String))
-    return predictions(checked, Arms(Registered(version, used)), how)
+    return predictions(checked, Arms(VersionedScorecard(version, used)), how)
 
 
 def reviewed(
@@ -258,7 +266,7 @@ def test_a_day_on_which_nobody_was_scored_has_an_empty_list_with_all_columns(rea
     how = policy(reasons=reasons)
     today = frame({"a": USUAL}, CARD)
     unscored = today.lazy().with_columns(issues=pl.lit("income: missing"))
-    top = riskiest(predictions(unscored, Arms(Registered("model_v001", CARD)), how), 5)
+    top = riskiest(predictions(unscored, Arms(VersionedScorecard("model_v001", CARD)), how), 5)
     found = review_list(top, today.clear(), frame({}, CARD, **{SNAPSHOT: {}}), {}, how)
     assert found.schema == review_schema(how)
     assert found.height == 0
@@ -278,15 +286,15 @@ def test_the_columns_are_in_their_order_and_each_is_described(reasons: int) -> N
 
 @pytest.mark.parametrize("start", STARTS)
 def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(start: str) -> None:
-    assert harmless(pl.DataFrame({"text": [f"{start}1+1", start]}))["text"].to_list() == [f"'{start}1+1", f"'{start}"]
+    assert escape_formulas(pl.DataFrame({"text": [f"{start}1+1", start]}))["text"].to_list() == [f"'{start}1+1", f"'{start}"]
 
 
 def test_other_cells_stay_as_they_are() -> None:
     plain = {"text": ["a=1", "'=1", "", None, " x", "1-2", "é"], "number": [-1, -2, 0, None, 1, 2, 3], "share": [-0.5, *[None] * 6]}
     before = pl.DataFrame(plain)
-    assert harmless(before).equals(before)
-    assert harmless(before.drop("text")).equals(before.drop("text"))
-    assert harmless(harmless(pl.DataFrame({"text": ["=1"]})))["text"].to_list() == ["'=1"]
+    assert escape_formulas(before).equals(before)
+    assert escape_formulas(before.drop("text")).equals(before.drop("text"))
+    assert escape_formulas(escape_formulas(pl.DataFrame({"text": ["=1"]})))["text"].to_list() == ["'=1"]
 
 
 @pytest.mark.parametrize("start", STARTS)

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.governance.arms import Arms, bucket
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from tests.conftest import ROOT
 
-CHAMPION, CHALLENGER = (Registered(f"model_v00{number}", Scorecard("logistic", 0.0, ())) for number in (1, 2))
+CHAMPION, CHALLENGER = (VersionedScorecard(f"model_v00{number}", Scorecard("logistic", 0.0, ())) for number in (1, 2))
 MANY = [f"AC{number:06d}" for number in range(100_000)]
 PROCESS = """
 import hashlib

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.impact import CHANGES, MISSING, CategoryImpact, Impact, category_table, measure, migration_table
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from risk_assets.errors import ModelError
@@ -32,9 +32,9 @@ def contract(**kinds: str) -> Contract:
 BOOK = contract(x="number", k="category", y="number")
 
 
-def model(version: str, intercept: float = 0.0, **shapes: Line | Steps | Levels) -> Registered:
+def model(version: str, intercept: float = 0.0, **shapes: Line | Steps | Levels) -> VersionedScorecard:
     terms = (Term(name, shape, 0.0, 0.0, f"why {name}") for name, shape in shapes.items())
-    return Registered(version, Scorecard("logistic", intercept, tuple(terms)))
+    return VersionedScorecard(version, Scorecard("logistic", intercept, tuple(terms)))
 
 
 X = Line(1.0, 0.0, 0.0)
@@ -49,7 +49,7 @@ def table(rows: Rows, book: Contract = BOOK) -> pl.LazyFrame:
 
 
 def measured(
-    days: Mapping[str, Rows], candidate: Registered, live: Registered | None, book: Contract = BOOK
+    days: Mapping[str, Rows], candidate: VersionedScorecard, live: VersionedScorecard | None, book: Contract = BOOK
 ) -> tuple[Impact, list[dict[str, Any]]]:
     impact, changes = measure({date: table(rows, book) for date, rows in days.items()}, candidate, live, POLICY, book)
     assert changes.schema == CHANGES
@@ -66,7 +66,7 @@ def part(shape: Line | Steps | Levels, value: Any) -> float:
     return dict(zip(shape.levels, shape.weights, strict=True)).get(value, shape.unseen)
 
 
-def chance(of: Registered, row: Mapping[str, Any]) -> float:
+def chance(of: VersionedScorecard, row: Mapping[str, Any]) -> float:
     odds = of.scorecard.intercept
     for term in of.scorecard.terms:
         odds += part(term.shape, row.get(term.feature))
@@ -77,7 +77,7 @@ def band(value: float) -> str:
     return next(name for name, bound in POLICY.bands.items() if value <= bound)
 
 
-def by_hand(days: Mapping[str, Rows], candidate: Registered, live: Registered) -> tuple[Impact, list[dict[str, Any]]]:
+def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: VersionedScorecard) -> tuple[Impact, list[dict[str, Any]]]:
     """Return the impact on the categories `k` of BOOK, counted one row after the other."""
     migration = {one: dict.fromkeys(POLICY.bands, 0) for one in POLICY.bands}
     rows, changes, levels = [], [], {}
@@ -290,7 +290,7 @@ def test_without_a_live_model_only_the_candidate_is_told() -> None:
 @pytest.mark.parametrize(
     "live", [model("model_v001", x=X, w=X), model("model_v001", k=X), model("model_v001", x=Levels(("1",), (1.0,), 0, 0))]
 )
-def test_a_live_model_whose_feature_is_gone_or_of_another_type_is_not_compared(live: Registered) -> None:
+def test_a_live_model_whose_feature_is_gone_or_of_another_type_is_not_compared(live: VersionedScorecard) -> None:
     assert_alone(*measured(ALONE, STRICTER, live))
 
 
@@ -402,14 +402,14 @@ ROWS = st.lists(
 
 
 @st.composite
-def models(draw: st.DrawFn, version: str) -> Registered:
+def models(draw: st.DrawFn, version: str) -> VersionedScorecard:
     shapes = draw(st.fixed_dictionaries({}, optional={"x": LINES, "k": LEVELS}))
     return model(version, draw(EIGHTHS), y=draw(STEPS), **shapes)
 
 
 @settings(deadline=None, derandomize=True, max_examples=120)
 @given(models("model_v002"), models("model_v001"), st.dictionaries(st.sampled_from([DAY, NEXT, LAST]), ROWS, min_size=1))
-def test_every_figure_is_what_plain_python_counts(candidate: Registered, live: Registered, days: dict[str, Rows]) -> None:
+def test_every_figure_is_what_plain_python_counts(candidate: VersionedScorecard, live: VersionedScorecard, days: dict[str, Rows]) -> None:
     if not any(row["issues"] is None for rows in days.values() for row in rows):
         with pytest.raises(ModelError):
             measured(days, candidate, live)

@@ -20,8 +20,8 @@ from risk_assets.domain.scorecard.scorecard import (
     contributions,
     log_odds,
     probability,
-    referred,
     scaled,
+    with_reference_points,
 )
 
 NAN = math.nan
@@ -212,7 +212,7 @@ def test_a_rescaled_card_keeps_its_estimator_features_and_texts() -> None:
 
 
 def test_references_are_the_mean_and_the_lowest_of_what_each_feature_adds() -> None:
-    found = referred(STEPPED, encode(stepped(), STEPPED))
+    found = with_reference_points(STEPPED, encode(stepped(), STEPPED))
     debt, age, region = (-1.0, 0.5, 2.0, 0.25, -1.0, 2.0), (1.1, 0.3, 0.0, -1.875, 0.5, -0.5), (0.5, -0.25, -0.0625, 0.125, -0.0625, -0.25)
     assert [term.mean for term in found.terms] == pytest.approx([np.mean(debt), np.mean(age), np.mean(region)], abs=1e-12)
     assert [term.best for term in found.terms] == pytest.approx([-1.0, -1.875, -0.25], abs=1e-12)

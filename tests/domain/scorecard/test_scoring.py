@@ -9,7 +9,7 @@ import pytest
 
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
 from risk_assets.domain.scorecard.scoring import Scores, points, require_fit, score
 from risk_assets.errors import ModelError
@@ -116,12 +116,12 @@ def contract(**kinds: str) -> Contract:
 
 
 def test_a_model_fits_a_contract_that_gives_its_features_and_others() -> None:
-    require_fit(Registered("model_v001", lines(0.0, 0.0)), contract(other="category", f1="number", f0="number"))
+    require_fit(VersionedScorecard("model_v001", lines(0.0, 0.0)), contract(other="category", f1="number", f0="number"))
 
 
 def test_a_feature_that_is_gone_or_of_another_type_is_named_with_the_version() -> None:
     with pytest.raises(ModelError) as refused:
-        require_fit(Registered("model_v001", lines(0.0, 0.0, 0.0)), contract(f0="number", f1="category"))
+        require_fit(VersionedScorecard("model_v001", lines(0.0, 0.0, 0.0)), contract(f0="number", f1="category"))
     message = str(refused.value)
     assert message.startswith("model_v001 ")
     assert "f1 (number), f2 (number)." in message

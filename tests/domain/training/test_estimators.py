@@ -21,7 +21,7 @@ from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, contributions, probability
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
-from risk_assets.domain.training.estimators import Fitted, fit, wanted
+from risk_assets.domain.training.estimators import FittedModel, fit, wanted
 from risk_assets.domain.training.logistic import logistic
 
 CONTRACT = Contract.model_validate(
@@ -70,7 +70,7 @@ def inputs(card: Scorecard, features: pd.DataFrame) -> Floats:
     return encode(pl.from_pandas(features, nan_to_null=True), card)
 
 
-def compiled(fitted: Fitted, features: pd.DataFrame) -> Floats:
+def compiled(fitted: FittedModel, features: pd.DataFrame) -> Floats:
     return probability(fitted.card, contributions(fitted.card, inputs(fitted.card, features)))
 
 
@@ -126,8 +126,8 @@ def test_an_over_confident_model_is_mended() -> None:
     found, odds = fitted.calibration, unseen_odds("scorecard", features, bad, OVERFIT, LOOSE)
     assert found.error == pytest.approx(tenths_error(bad, odds), abs=1e-9)
     assert found.error > 0.2
-    assert found.mended_error == pytest.approx(tenths_error(bad, found.slope * odds + found.shift), abs=1e-9)
-    assert found.mended_error < 0.1
+    assert found.recalibrated_error == pytest.approx(tenths_error(bad, found.slope * odds + found.shift), abs=1e-9)
+    assert found.recalibrated_error < 0.1
     assert (found.slope, found.shift) == pytest.approx(platt(bad, odds), abs=1e-3)
     assert 0 < found.slope < 0.5
     np.testing.assert_allclose(compiled(fitted, features), fitted.classifier.predict_proba(features)[:, 1], rtol=0, atol=1e-9)
@@ -169,7 +169,7 @@ def test_the_compiled_model_is_the_fitted_one_mended_or_not(name: str, rows: int
 def test_a_mended_model_is_still_additive() -> None:
     features, bad = book(300)
     fitted = fit("scorecard", features, bad, LOOSE, OVERFIT)
-    assert fitted.calibration.mended_error is not None
+    assert fitted.calibration.recalibrated_error is not None
     for name in features.columns:
         alike = [pd.Series([features[name][row]] * len(features), dtype=features[name].dtype) for row in (0, 1, 2)]
         odds = np.array([logit(fitted.chance(features.assign(**{name: column}))) for column in alike])
@@ -192,7 +192,7 @@ def test_the_policy_says_what_is_true_enough() -> None:
     lenient = OVERFIT.model_copy(update={"recalibrate_above": 0.5})
     found = fit("scorecard", features, bad, CONTRACT, lenient).calibration
     assert found.error == fit("scorecard", features, bad, CONTRACT, OVERFIT).calibration.error
-    assert (found.mended_error, found.slope, found.shift) == (None, 1.0, 0.0)
+    assert (found.recalibrated_error, found.slope, found.shift) == (None, 1.0, 0.0)
 
 
 def test_a_model_that_rescaling_does_not_help_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,11 +205,11 @@ def test_a_model_that_rescaling_does_not_help_is_left_as_it_is(monkeypatch: pyte
         error, mended = tenths_error(bad, odds), tenths_error(bad, slope * odds + shift)
         found = fit("logistic", features, bad, CONTRACT, strict).calibration
         if mended < error:
-            assert (found.error, found.mended_error) == pytest.approx((error, mended), abs=1e-4)
+            assert (found.error, found.recalibrated_error) == pytest.approx((error, mended), abs=1e-4)
         else:
             left += 1
             assert found.error == pytest.approx(error, abs=1e-9)
-            assert (found.mended_error, found.slope, found.shift) == (None, 1.0, 0.0)
+            assert (found.recalibrated_error, found.slope, found.shift) == (None, 1.0, 0.0)
     assert left
 
 
@@ -295,5 +295,5 @@ def test_what_chance_alone_would_show_is_not_mended() -> None:
     for seed in range(12):
         features, bad = book(600, seed)
         found = fit("logistic", features, bad, CONTRACT, Training()).calibration
-        mended += found.mended_error is not None
+        mended += found.recalibrated_error is not None
     assert mended <= 2

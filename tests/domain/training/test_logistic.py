@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, contributions, probability, referred
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, contributions, probability, with_reference_points
 from risk_assets.domain.training.logistic import compile_logistic, logistic
 
 ROWS = 80
@@ -148,7 +148,7 @@ def test_references_are_the_mean_and_the_lowest_contribution_in_training() -> No
     pipeline, card, frame = compiled({"x": with_gaps(np.exp(NORMAL[0]).tolist(), 4), "y": NORMAL[1]}, {"k": with_gaps(WORDS[0], 5)})
     weighed = pipeline.named_steps["columns"].transform(frame) * pipeline.named_steps["model"].coef_[0]
     expected = [weighed[:, 0].mean(), weighed[:, 1].mean(), weighed[:, 2:].sum(axis=1).mean()]
-    known = referred(card, encode(pl.from_pandas(frame, nan_to_null=True), card))
+    known = with_reference_points(card, encode(pl.from_pandas(frame, nan_to_null=True), card))
     assert [term.mean for term in known.terms] == pytest.approx(expected, abs=1e-12)
     best = [weighed[:, 0].min(), weighed[:, 1].min(), weighed[:, 2:].sum(axis=1).min()]
     assert [term.best for term in known.terms] == pytest.approx(best, abs=1e-12)

@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Example, Registered, Step, TrainedModel
+from risk_assets.domain.governance.artifacts import Example, Step, TrainedModel, VersionedScorecard
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, contributions, probability
 from risk_assets.domain.training import estimators
@@ -62,7 +62,9 @@ def rows_of(policy: Policy = POLICY, **more: Any) -> pd.DataFrame:
     return labelled(*book(**more), CONTRACT, policy.training)
 
 
-def trained(frame: pd.DataFrame, live: Registered | None = None, contract: Contract = CONTRACT, policy: Policy = POLICY) -> TrainedModel:
+def trained(
+    frame: pd.DataFrame, live: VersionedScorecard | None = None, contract: Contract = CONTRACT, policy: Policy = POLICY
+) -> TrainedModel:
     return train(frame, "2026-01-06", contract, policy, live)
 
 
@@ -288,7 +290,7 @@ def test_the_same_rows_give_the_same_model_to_the_bit() -> None:
 
 def test_the_live_model_is_measured_on_the_same_holdout() -> None:
     older, frame = trained(rows_of(dates=DATES[:2], seed=8)), rows_of()
-    model = trained(frame, Registered("model_v001", older.scorecard))
+    model = trained(frame, VersionedScorecard("model_v001", older.scorecard))
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     assert model.metrics.champion_version == "model_v001"
     assert model.metrics.champion is not None
@@ -302,7 +304,7 @@ def test_the_live_model_is_measured_on_the_same_holdout() -> None:
 
 def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
     frame = rows_of()
-    live = Registered("model_v001", trained(frame).scorecard)
+    live = VersionedScorecard("model_v001", trained(frame).scorecard)
     noise = frame.copy()
     random = np.random.default_rng(5)
     older = noise[SNAPSHOT] != DATES[-1]
@@ -317,13 +319,13 @@ def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
 
 @pytest.mark.parametrize("gone", [Term("z", Line(1.0, 0.0, 0.0), 0.0, 0.0, "Z"), Term("k", Line(1.0, 0.0, 0.0), 0.0, 0.0, "K as a number")])
 def test_a_live_model_whose_features_are_gone_or_changed_is_left_out(gone: Term) -> None:
-    model = trained(rows_of(), Registered("model_v001", Scorecard("logistic", 0.0, (gone,))))
+    model = trained(rows_of(), VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (gone,))))
     assert (model.metrics.champion_version, model.metrics.champion, model.metrics.auc_gain) == (None, None, None)
     assert [gate.name for gate in model.gates] == [*GATES]
 
 
 def test_a_live_model_of_fewer_features_is_measured() -> None:
-    live = Registered("model_v001", Scorecard("logistic", 0.0, (Term("y", Line(-1.0, 0.0, 0.0), 0.0, 0.0, "Y"),)))
+    live = VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (Term("y", Line(-1.0, 0.0, 0.0), 0.0, 0.0, "Y"),)))
     frame = rows_of()
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     champion = trained(frame, live).metrics.champion
@@ -475,7 +477,7 @@ def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(
     np.testing.assert_allclose(compiled, fitted(model, frame), rtol=0, atol=1e-9)
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     assert model.metrics.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(model, newest)), abs=1e-12)
-    assert (model.metrics.calibration.mended_error is None) == (above == 1)
+    assert (model.metrics.calibration.recalibrated_error is None) == (above == 1)
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
@@ -598,7 +600,7 @@ def test_the_same_rows_give_the_same_scorecard_to_the_bit() -> None:
 def test_a_live_model_of_another_estimator_is_measured_on_the_same_rows() -> None:
     frame = curved()
     live = trained(frame, contract=FREE, policy=policy_of("logistic"))
-    model = trained(frame, Registered("model_v001", live.scorecard), contract=FREE, policy=policy_of("scorecard"))
+    model = trained(frame, VersionedScorecard("model_v001", live.scorecard), contract=FREE, policy=policy_of("scorecard"))
     assert model.metrics.champion is not None
     assert model.metrics.champion.roc_auc == live.metrics.roc_auc
     assert model.metrics.auc_gain is not None
@@ -646,7 +648,7 @@ def test_the_example_s_probability_is_the_pickled_pipeline_s_and_the_compiled_on
     frame.loc[[5, 9], "k"] = ["never seen", None]
     policy = policy_of(name, recalibrate_above=above, scorecard={"rounds": 60, "min_rows": 1})
     model = trained(frame, contract=FREE, policy=policy)
-    assert (model.metrics.calibration.mended_error is None) == (above == 1)
+    assert (model.metrics.calibration.recalibrated_error is None) == (above == 1)
     (of_pipeline,) = fitted(model, pd.DataFrame([model.example.record]))
     assert model.example.probability == pytest.approx(of_pipeline, rel=0, abs=1e-12)
     assert compiled(model) == pytest.approx(model.example.probability, rel=0, abs=1e-9)

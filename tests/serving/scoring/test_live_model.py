@@ -17,7 +17,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Change
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store
-from risk_serving.scoring.live_model import Live, LiveModel
+from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, challenge, promote, roll_back
@@ -217,7 +217,7 @@ def test_the_live_version_s_age_counts_from_its_binding(lake: Store, live: LiveM
 
 
 def version_of(live: LiveModel) -> str:
-    current: Live | None = live.current
+    current: LiveSnapshot | None = live.current
     assert current is not None
     return current.version
 

@@ -15,7 +15,7 @@ from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, checked
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
@@ -23,7 +23,7 @@ from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
 from risk_serving.http.predict import Answered, answer
 from risk_serving.http.problems import Problem
-from risk_serving.scoring.live_model import Live, build
+from risk_serving.scoring.live_model import LiveSnapshot, build
 from tests.defs.conftest import NEXT
 from tests.domain.scorecard.test_single_row import policies, steps, weights
 from tests.serving.conftest import LOGISTIC, SCORECARD
@@ -82,12 +82,12 @@ def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
 
 @st.composite
 def arms(draw: st.DrawFn, contract: Contract) -> Arms:
-    champion = Registered("model_v001", draw(cards(contract)))
+    champion = VersionedScorecard("model_v001", draw(cards(contract)))
     beside = draw(st.sampled_from(["alone", "share", "shadow"]))
     if beside == "alone":
         return Arms(champion)
     share = draw(st.sampled_from([0.001, 0.3, 0.999])) if beside == "share" else None
-    return Arms(champion, Registered("model_v002", draw(cards(contract))), share, "salt")
+    return Arms(champion, VersionedScorecard("model_v002", draw(cards(contract))), share, "salt")
 
 
 @st.composite
@@ -166,7 +166,7 @@ def _require_same(answered: Answered, expected: pl.DataFrame) -> None:
         assert ours is None or abs(ours - batch) <= NEAR
 
 
-def _live(contract: Contract, models: Arms, policy: Policy) -> Live:
+def _live(contract: Contract, models: Arms, policy: Policy) -> LiveSnapshot:
     """Return what answers by models, as a binding would make them live."""
     challenger = models.challenger.version if models.challenger else None
     plain = {"seq": 1, "action": "promote", "mode": "ab", "actor": "ann", "reason": "a test", "overrides": ()}
@@ -176,7 +176,7 @@ def _live(contract: Contract, models: Arms, policy: Policy) -> Live:
 
 
 @pytest.fixture(scope="module")
-def both(served_book: Path) -> tuple[Registered, Registered]:
+def both(served_book: Path) -> tuple[VersionedScorecard, VersionedScorecard]:
     """The book's logistic model and its scorecard."""
     lake = open_store(str(served_book / "lake"))
     return registry.read_scorecard(lake, LOGISTIC), registry.read_scorecard(lake, SCORECARD)
@@ -191,7 +191,7 @@ def curated(served_book: Path) -> pl.LazyFrame:
 @pytest.mark.parametrize("share", [0.3, None], ids=["share", "shadow"])
 @pytest.mark.parametrize("size", [1, 31, 32, 300])
 def test_a_challenger_answers_or_watches_for_the_same_accounts_as_in_batch(
-    both: tuple[Registered, Registered],
+    both: tuple[VersionedScorecard, VersionedScorecard],
     curated: pl.LazyFrame,
     records: list[Record],
     contract: Contract,
@@ -209,7 +209,7 @@ def test_a_challenger_answers_or_watches_for_the_same_accounts_as_in_batch(
 
 
 def test_records_without_an_id_go_to_the_champion(
-    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy
+    both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy
 ) -> None:
     live = _live(contract, Arms(*both, 0.999, "spring"), policy)
     for size in (5, 40):
@@ -221,7 +221,7 @@ def test_records_without_an_id_go_to_the_champion(
 
 @pytest.mark.parametrize("name", ["", " \t", "NA", " null\u2003"])
 def test_an_id_that_names_no_account_in_a_snapshot_names_none_here(
-    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy, name: str
+    both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy, name: str
 ) -> None:
     live = _live(contract, Arms(*both, 1 - 1e-9, "spring"), policy)
     for size in (1, 40):
@@ -233,7 +233,7 @@ def test_an_id_that_names_no_account_in_a_snapshot_names_none_here(
 
 
 def test_a_share_s_requests_may_hold_accounts_of_one_arm_alone(
-    both: tuple[Registered, Registered], records: list[Record], contract: Contract, policy: Policy
+    both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy
 ) -> None:
     models = Arms(*both, 0.3, "spring")
     live = _live(contract, models, policy)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
@@ -212,7 +212,9 @@ def test_where_the_contract_has_no_bounds_only_what_is_no_number_is_refused(coun
     contract = Contract.model_validate(
         {"id": "account", "target": {"column": "outcome", "bad": "1"}, "features": {"x": {"type": "number", "reason": "why"}}}
     )
-    wire = Wire(contract, [Registered("model_v001", Scorecard("logistic", 0.0, (Term("x", Line(1.0, 0.0, 0.0), 0.0, 0.0, "why"),)))], 100)
+    wire = Wire(
+        contract, [VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (Term("x", Line(1.0, 0.0, 0.0), 0.0, 0.0, "why"),)))], 100
+    )
     assert len(wire.decode(_numbers("1e308", count)).ids) == count
     assert len(wire.decode(_numbers("1" + 300 * "0", count)).ids) == count
     for number in ("1e309", "-1e309", "1" + 400 * "0", "-1" + 400 * "0"):

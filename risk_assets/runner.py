@@ -11,10 +11,10 @@ from typing import Any
 
 import dagster as dg
 
+from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.failures import add_failure, explain_recorded
 from risk_assets.defs.partitions import daily
-from risk_assets.errors import RiskError
 from risk_assets.settings import Settings
 
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -43,10 +43,6 @@ class Result:
 
     date: str
     error: str | None = None
-
-
-class DateError(RiskError):
-    """A date that no partition has."""
 
 
 def prepare_home(settings: Settings) -> Path:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from risk_assets.cli import report
-from risk_assets.cli.console import FAILED, Day, Until, days, out
+from risk_assets.cli.console import FAILED, Day, Until, dates_until, out
 from risk_assets.lake.replay import explain_account
 from risk_assets.lake.replay import replay as replay_date
 from risk_assets.settings import load_settings
@@ -14,7 +14,7 @@ from risk_assets.settings import load_settings
 def replay(date: Day, until: Until = None) -> None:
     """Score a past date again by its stored features, version and policy, and say whether every row agrees."""
     lake = load_settings().open_lake()
-    found = [replay_date(lake, day) for day in days(date, until)]
+    found = [replay_date(lake, day) for day in dates_until(date, until)]
     report.replays(out, found)
     if not all(replayed.agrees for replayed in found):
         raise typer.Exit(FAILED)

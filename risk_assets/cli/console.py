@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from datetime import date as Date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from risk_assets.lake import landing as landed
+from risk_assets.clock import date_range, parse_date
 
 if TYPE_CHECKING:
     from risk_assets.runner import Result
@@ -44,22 +43,14 @@ def finish(results: "list[Result]") -> None:
         raise typer.Exit(FAILED)
 
 
-def days(date: str, until: str | None) -> list[str]:
-    """Return the dates from one to another, or the one."""
+def dates_until(date: str, until: str | None) -> list[str]:
+    """Return the dates from one to another, both included, or the one."""
     if until is None:
         return [date]
-    first, last = iso(date), iso(until)
+    first, last = parse_date(date), parse_date(until)
     if last < first:
         raise typer.BadParameter(f"--until {last} is before {first}")
-    return list(landed.days(first, (Date.fromisoformat(last) - Date.fromisoformat(first)).days + 1))
-
-
-def iso(text: str) -> str:
-    """Return a date as YYYY-MM-DD."""
-    try:
-        return Date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date: write it YYYY-MM-DD") from None
+    return list(date_range(first, last))
 
 
 def escape(text: str) -> str:

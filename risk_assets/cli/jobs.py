@@ -1,15 +1,14 @@
 """Commands that run jobs by date: score, take in outcomes, train, and see what ran."""
 
 from collections.abc import Callable, Mapping
-from datetime import date as Date
-from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import report
-from risk_assets.cli.console import Day, Until, days, each, finish, out
+from risk_assets.cli.console import Day, Until, dates_until, each, finish, out
+from risk_assets.clock import shift
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake import landing as landed
 from risk_assets.lake.store import Store
@@ -60,7 +59,7 @@ def train(
     settings = load_settings()
     require_partitions(date)
     window = settings.read_policy().training.window_days
-    start = (Date.fromisoformat(date) - timedelta(days=window - 1)).isoformat()
+    start = shift(date, 1 - window)
     with open_runner(settings) as runner:
         brought = bring_in(runner, start, date)
         only = REGISTERING if register_only else ()
@@ -83,10 +82,10 @@ def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]
 
     settings = load_settings()
     with open_runner(settings) as runner:
-        dates = days(date, until)
+        dates = dates_until(date, until)
         results = each(dates, job, lambda day: runner.run(job, day, **config))
     if job == "daily_scoring":
-        report.days(out, settings.open_lake(), (result.date for result in results if result.error is None))
+        report.snapshots(out, settings.open_lake(), (result.date for result in results if result.error is None))
     else:
         out.print(f"{job}: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
     finish(results)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from risk_assets.cli.console import iso, out
+from risk_assets.cli.console import out
+from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
@@ -51,9 +52,9 @@ def land(
     if (date is None) == (first is None):
         raise typer.BadParameter("give either --date, or --from with --days")
     contract, landing = settings.read_contract(), settings.open_landing()
-    start = iso(date or first or "")
+    start = parse_date(date or first or "")
     source = landed.Source.read(file, contract.columns)
-    wanted = landed.days(start, days if first else 1)
+    wanted = date_range(start, shift(start, days - 1 if first else 0))
     written = landed.land(landing, source, contract, wanted, outcomes_only=outcomes, replace=replace)
     for kind, where in written.items():
         out.print(

@@ -10,6 +10,7 @@ import typer
 
 from risk_assets.cli import audit, azure, jobs, landing, models, report, serving
 from risk_assets.cli.console import FAILED, USAGE, each, err, escape, finish, out
+from risk_assets.clock import DateError
 from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
 from risk_assets.lake import layout, registry
@@ -22,7 +23,7 @@ def main() -> None:
         app()
     except RiskError as error:
         err.print(f"[bold red]error:[/] {escape(str(error))}")
-        sys.exit(USAGE if type(error).__name__ == "DateError" else FAILED)
+        sys.exit(USAGE if isinstance(error, DateError) else FAILED)
 
 
 def demo() -> None:
@@ -39,7 +40,7 @@ def demo() -> None:
         newest = [date for date in dates if date > labelled[-1]] or [dates[-1]]
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
     lake = settings.open_lake()
-    report.days(out, lake, newest)
+    report.snapshots(out, lake, newest)
     jobs.show_models(lake)
     report.riskiest(out, lake, newest[-1])
     _next_steps(settings, newest[-1])

@@ -9,10 +9,10 @@ import typer
 from risk_assets.cli import report
 from risk_assets.cli.console import FAILED, Version, err, escape, out
 from risk_assets.cli.jobs import show_models
+from risk_assets.clock import parse_instant
 from risk_assets.domain.governance.bindings import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
 from risk_assets.errors import RiskError
 from risk_assets.lake import binding_log, impact_files, layout, registry
-from risk_assets.lake import landing as landed
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings, load_settings
 
@@ -85,7 +85,7 @@ def live(
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="An instant in UTC, such as 2026-01-31T12:00:00.")] = None,
 ) -> None:
     """Tell which version is live, or was at an instant: since when, by whom and why."""
-    _show_live(load_settings().open_lake(), at and landed.instant(at))
+    _show_live(load_settings().open_lake(), at and parse_instant(at))
 
 
 def history(

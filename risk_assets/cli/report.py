@@ -9,11 +9,11 @@ from rich.table import Table
 
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-from risk_assets.domain.governance.artifacts import Step
 from risk_assets.domain.governance.bindings import Binding, challenger
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.explanation import Explanation
+from risk_assets.domain.scorecard.points_table import Step
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_assets.lake import layout, run_log
@@ -167,7 +167,7 @@ def log(console: Console, store: Store, last: int) -> None:
     console.print(table)
 
 
-def days(console: Console, store: Store, dates: Iterable[str]) -> None:
+def snapshots(console: Console, store: Store, dates: Iterable[str]) -> None:
     """Show each date's rows, how many were scored, and the commonest issue; nothing where no date has features."""
     table = _table("Snapshots", "date", "rows", "scored", "predicted bad", "mean score", "with issues", "commonest issue")
     for date in dates:

@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from risk_assets.clock import NIGHTLY_HOUR_UTC
 from risk_assets.defs.assets.champion import champion, impact
 from risk_assets.defs.assets.features import features
 from risk_assets.defs.assets.model import model, model_version
@@ -14,7 +15,7 @@ from risk_assets.defs.assets.raw import accounts, outcomes
 from risk_assets.defs.assets.review import review_list
 from risk_assets.defs.assets.run_log import batch_runs
 from risk_assets.defs.failures import KILLED, PARTITION_TAG, explain_recorded, log_failure, record_failure
-from risk_assets.defs.partitions import NIGHTLY_HOUR_UTC, daily
+from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake import landing
 

@@ -3,13 +3,12 @@
 import statistics
 import warnings
 from collections.abc import Callable
-from datetime import date as Date
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from risk_assets.clock import shift
 from risk_assets.defs.assets.champion import champion
 from risk_assets.defs.assets.features import features
 from risk_assets.defs.assets.model import model
@@ -19,9 +18,9 @@ from risk_assets.defs.assets.review import review_list
 from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
-from risk_assets.domain.governance.gates import MAX_COMPILED_DIFFERENCE
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import count_issues
+from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.tables import find_manifest, read_table, readable
 
@@ -115,7 +114,7 @@ def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The scorecard and the fitted pipeline give the same probabilities on the holdout."""
     difference = registry.read_trained(lakehouse.store, date).metrics.compiled_difference
-    return _result(difference <= MAX_COMPILED_DIFFERENCE, difference=difference, allowed=MAX_COMPILED_DIFFERENCE)
+    return _result(difference <= MAX_DIFFERENCE, difference=difference, allowed=MAX_DIFFERENCE)
 
 
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -164,8 +163,7 @@ def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Any]:
-    day = Date.fromisoformat(date)
-    before = (layout.accounts((day - timedelta(days=back)).isoformat()) for back in range(1, days + 1))
+    before = (layout.accounts(shift(date, -back)) for back in range(1, days + 1))
     return [manifest for path in before if (manifest := find_manifest(lakehouse.store, path))]
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import dagster as dg
 
+from risk_assets.clock import utc_now
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import RiskError
 from risk_assets.lake import run_log
 from risk_assets.lake.run_log import RunRecord
-from risk_assets.lake.store import Store, utc_now
+from risk_assets.lake.store import Store
 
 PARTITION_TAG = "dagster/partition"
 AD_HOC_JOB = "__ASSET_JOB"

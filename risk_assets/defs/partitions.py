@@ -1,14 +1,10 @@
 """The one daily partitions definition, when a date falls due, and the window of dates that trains a model."""
 
 import warnings
-from datetime import UTC, datetime, time, timedelta
-from datetime import date as Date
 
 import dagster as dg
 
 from risk_assets.settings import load_settings
-
-NIGHTLY_HOUR_UTC = 2
 
 _settings = load_settings()
 
@@ -20,8 +16,3 @@ with warnings.catch_warnings():
         start_offset=1 - _settings.read_policy().training.window_days,
         allow_nonexistent_upstream_partitions=True,
     )
-
-
-def due(date: str) -> str:
-    """Return the instant at which a date is scored by the nightly schedule (ISO 8601, UTC)."""
-    return datetime.combine(Date.fromisoformat(date) + timedelta(days=1), time(NIGHTLY_HOUR_UTC), UTC).isoformat()

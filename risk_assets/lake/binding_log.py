@@ -5,10 +5,11 @@ import re
 
 import msgspec
 
+from risk_assets.clock import utc_now
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout
-from risk_assets.lake.store import Store, utc_now
+from risk_assets.lake.store import Store
 
 _PATH = re.compile(rf"{layout.BINDINGS}/[0-9]{{6,}}\.json")
 _OTHER = "another binding was made in the same moment. Look at what is live now (risk live) and try again."

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from datetime import date as Date
 from itertools import accumulate, chain, islice
 from pathlib import Path
 
 import polars as pl
 
+from risk_assets.clock import is_date
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
 from risk_assets.errors import LandingError
@@ -50,7 +49,7 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
 def dates(landing: Store, kind: str) -> tuple[str, ...]:
     """Return the dates for which `kind` has landed, oldest first."""
     stems = (name.removesuffix(".csv").removeprefix(f"{kind}_") for name in landing.names("") if name.startswith(f"{kind}_"))
-    return tuple(sorted({stem for stem in stems if _is_date(stem)}))
+    return tuple(sorted({stem for stem in stems if is_date(stem)}))
 
 
 @dataclass(frozen=True)
@@ -148,22 +147,6 @@ def records(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
         yield held
 
 
-def instant(text: str) -> str:
-    """Return an instant as the bindings write it: ISO 8601 in UTC; without a zone it is taken for UTC."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise LandingError(f"{text} is no time: write it like 2026-01-31T12:00:00.") from None
-    zoned = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return zoned.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def days(first: str, number: int) -> tuple[str, ...]:
-    """Return `number` dates from `first` on."""
-    start = Date.fromisoformat(first)
-    return tuple((start + timedelta(days=day)).isoformat() for day in range(number))
-
-
 def _lines(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
@@ -192,10 +175,3 @@ def _put(landing: Store, kind: str, date: str, content: Iterator[bytes]) -> str:
 def _near(landing: Store, stem: str) -> str:
     near = [name for name in landing.names("") if name.startswith(stem)]
     return f" ({', '.join(near)} is there: unpack or rename it)" if near else ""
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return Date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from risk_assets.domain.contract.schema import RAGGED
 from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
-from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store

@@ -1,13 +1,11 @@
 """Checked features over dates: the newest ones, and the last that each account had."""
 
 import re
-from datetime import date as Date
-from datetime import timedelta
 
 import polars as pl
 
-from risk_assets.domain.batch.review_list import SNAPSHOT
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.clock import shift
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, SNAPSHOT
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import partitions, read_table
@@ -57,8 +55,8 @@ def last_before(store: Store, date: str, schema: pl.Schema, accounts: pl.Series,
         `account_id`, `SNAPSHOT` and the features; an account that had none has no row.
     """
     found = [pl.DataFrame(schema={ACCOUNT_ID: pl.String, SNAPSHOT: pl.String, **schema})]
-    day, left = Date.fromisoformat(date), accounts
-    earlier = ((day - timedelta(days=back)).isoformat() for back in range(1, days + 1))
+    left = accounts
+    earlier = (shift(date, -back) for back in range(1, days + 1))
     for before, path in partitions(store, {before: layout.features(before) for before in earlier}).items():
         table = read_table(store, path)
         if left.is_empty() or not schema.items() <= table.collect_schema().items():

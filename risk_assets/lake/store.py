@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -238,11 +238,6 @@ def open_store(url: str, credential: AzureCredential | None = None) -> Store:
         raise LakeError(
             f"the account {credential.account} can't be used: copy its key or SAS and its endpoint whole into the AZURE_STORAGE_ settings."
         ) from None
-
-
-def utc_now(timespec: str = "seconds") -> str:
-    """Return the time in UTC as ISO 8601 text, to the second unless `timespec` says otherwise."""
-    return datetime.now(UTC).isoformat(timespec=timespec)
 
 
 def _azure(url: str, credential: AzureCredential) -> AzureStore:

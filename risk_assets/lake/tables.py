@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.store import RETRIES, Store, utc_now
+from risk_assets.lake.store import RETRIES, Store
 
 NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {

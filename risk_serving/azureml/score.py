@@ -25,10 +25,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, Arms
-from risk_assets.domain.governance.artifacts import Example, VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding
-from risk_assets.domain.scorecard.scorecard import Scorecard
-from risk_assets.domain.scorecard.single_row import scorer
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.self_check import Example, require_reproduced
 from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.scoring.records import Records
@@ -36,7 +35,6 @@ from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import Answer, Result, Wire
 
 JSON = "application/json"
-AGREEMENT = 1e-9
 
 logger = logging.getLogger("azmlinfsrv.score")
 serving: "Serving"
@@ -108,7 +106,7 @@ def load(models: Path, code: Path, max_records: int) -> Serving:
     digests = msgspec.json.decode((code / "scorecards.json").read_bytes(), type=dict[str, str])
     contract = Contract.parse((code / "contract.yml").read_text(encoding="utf-8"), "contract.yml")
     policy = Policy.parse((code / "policy.yml").read_text(encoding="utf-8"), "policy.yml")
-    found = {path.parent.name: _registered(path, digests, policy) for path in models.rglob("scorecard.json")}
+    found = {path.parent.name: _registered(path, digests) for path in models.rglob("scorecard.json")}
     arms = _arms(binding, found)
     wire = Wire(contract, arms.models, max_records)
     arm = None if arms.champion.version == binding.champion else CHALLENGER
@@ -132,22 +130,15 @@ def _body(request: AMLRequest) -> bytes:
     return body
 
 
-def _registered(path: Path, digests: dict[str, str], policy: Policy) -> VersionedScorecard:
+def _registered(path: Path, digests: dict[str, str]) -> VersionedScorecard:
     content, version = path.read_bytes(), path.parent.name
     if hashlib.sha256(content).hexdigest() != digests.get(version):
         raise ModelError(
             f"{version} is not the version that was exported with this code. Register the export's own models, and deploy again."
         )
-    card = msgspec.json.decode(content, type=Scorecard)
-    example = path.with_name("example.json")
-    if example.exists() and not _agrees(card, policy, msgspec.json.decode(example.read_bytes(), type=Example)):
-        raise ModelError(f"{version} scores its own example otherwise than when it was registered, so it is not served.")
-    return VersionedScorecard(version, card)
-
-
-def _agrees(card: Scorecard, policy: Policy, example: Example) -> bool:
-    values = [example.record.get(term.feature) for term in card.terms]
-    return abs(scorer(card, policy)(values)[0] - example.probability) <= AGREEMENT
+    model = VersionedScorecard(version, msgspec.json.decode(content, type=Scorecard))
+    require_reproduced(model, msgspec.json.decode(path.with_name("example.json").read_bytes(), type=Example))
+    return model
 
 
 def _arms(binding: Binding, found: dict[str, VersionedScorecard]) -> Arms:

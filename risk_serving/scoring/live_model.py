@@ -10,18 +10,15 @@ from pathlib import Path
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Example
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.domain.scorecard.single_row import scorer
+from risk_assets.domain.scorecard.self_check import Example, require_reproduced
 from risk_assets.errors import ModelError, RiskError
 from risk_assets.lake import binding_log, registry
 from risk_assets.lake.store import Store
 from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import Wire
 from risk_serving.settings import ServingSettings
-
-AGREEMENT = 1e-9
 
 _NONE = "no model is live yet: train one on dates with outcomes (risk train DATE)."
 _GONE = "the lake holds no bindings any more. See that RISK_LAKE is there, or restore it from a backup."
@@ -111,9 +108,7 @@ class LiveModel:
         live = build(champion.binding, champion.arms, contract, policy, self._settings.serve_max_records)
         examples = tuple(registry.read_example(self.store, model.version) for model in live.arms.models)
         for model, example in zip(live.arms.models, examples, strict=True):
-            values = [example.record.get(term.feature) for term in model.scorecard.terms]
-            if abs(scorer(model.scorecard, policy)(values)[0] - example.probability) > AGREEMENT:
-                raise ModelError(f"{model.version} scores its own example otherwise than when it was registered, so it is not used.")
+            require_reproduced(model, example)
         return replace(live, examples=examples, registered=registry.read_version(self.store, live.version))
 
     def _tell(self, problem: str | None) -> None:

@@ -11,9 +11,8 @@ from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
-from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard import single_row
-from risk_assets.domain.scorecard.scorecard import Floats, Levels, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Floats, Levels, VersionedScorecard, contributions, probability
 from risk_assets.domain.scorecard.scoring import score
 from risk_serving.scoring.fields import BLANKS
 from risk_serving.scoring.records import Columns, Records, Row, Rows, Texts, Value
@@ -42,7 +41,7 @@ class Scorer:
         if self._challenger is None:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
-            return Scored(self._champion.results(records), self._challenger.chances(records))
+            return Scored(self._champion.results(records), self._challenger.probabilities(records))
         challenged = self._arms.challenged(map(self._account, records.ids))
         if not challenged.any():
             return Scored(self._champion.results(records))
@@ -78,22 +77,22 @@ class _Model:
         flagged = np.flatnonzero(scores.prediction)
         for place, positions in zip(flagged.tolist(), scores.reasons[flagged].tolist(), strict=True):
             reasons[place] = tuple(self._reasons[position] for position in positions if position >= 0)
-        predictions, chances, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
+        predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
         bands = map(self._bands.__getitem__, scores.band.tolist())
-        return list(map(Result, records.ids, predictions, chances, points, bands, reasons, repeat(self._arm), repeat(self._version)))
+        return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self._arm), repeat(self._version)))
 
-    def chances(self, records: Records) -> list[float]:
+    def probabilities(self, records: Records) -> list[float]:
         """Return the probability of each record."""
         if isinstance(records, Rows):
             return [self._single(self._values(row))[0] for row in records.rows]
-        chances: list[float] = probability(self._card, contributions(self._card, self._inputs(records))).tolist()
-        return chances
+        probabilities: list[float] = probability(self._card, contributions(self._card, self._inputs(records))).tolist()
+        return probabilities
 
     def _one(self, account: str | None, row: Row) -> Result:
-        chance, bad, points, band, reasons = self._single(self._values(row))
+        probability, bad, points, band, reasons = self._single(self._values(row))
         texts = self._reasons
         told = tuple(texts[position] for position in reasons)
-        return Result(account, int(bad), chance, points, self._bands[band], told, self._arm, self._version)
+        return Result(account, int(bad), probability, points, self._bands[band], told, self._arm, self._version)
 
     def _values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]

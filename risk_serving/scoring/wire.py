@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_serving.http.problems import Offence, Problem
 from risk_serving.scoring.fields import Field
 from risk_serving.scoring.records import Columns, Records, Rows, Texts, Value

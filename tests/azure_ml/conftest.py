@@ -21,9 +21,9 @@ import yaml
 
 from risk_assets.azure_ml.export import Exported, Options, export_binding
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import OUTCOME, Contract
+from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.bindings import challenge, promote
-from risk_assets.domain.training.train import SNAPSHOT, train
+from risk_assets.domain.training.train import train
 from risk_assets.lake import binding_log, registry
 from risk_assets.lake.store import Store, open_store
 from tests.conftest import ROOT

@@ -13,8 +13,9 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import promote
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS
-from risk_assets.domain.training.train import labelled, train
+from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.raw import LandedFile

@@ -17,9 +17,9 @@ from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import checked, repeated_ids
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Line, contributions, probability
+from risk_assets.domain.training.calibration import calibration_bins, calibration_error
+from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, fit
-from risk_assets.domain.training.metrics import calibration, calibration_error
-from risk_assets.domain.training.train import labelled
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source
 from risk_assets.lake.raw import LandedFile
@@ -65,12 +65,12 @@ def cross_validate(name: str, frame: pd.DataFrame, contract: Contract) -> list[F
 def _fold(name: str, inputs: pd.DataFrame, truth: np.ndarray, older: np.ndarray, newest: np.ndarray, contract: Contract) -> Fold:
     model = fit(name, inputs.iloc[older], truth[older], contract, Training())
     held, bad = inputs.iloc[newest], truth[newest]
-    fitted = model.chance(held)
+    fitted = model.probability(held)
     compiled = probability(model.card, contributions(model.card, encode(pl.from_pandas(held, nan_to_null=True), model.card)))
     return Fold(
         compiled=float(roc_auc_score(bad, compiled)),
         fitted=float(roc_auc_score(bad, fitted)),
-        calibration_error=calibration_error(calibration(bad, compiled)),
+        calibration_error=calibration_error(calibration_bins(bad, compiled)),
         difference=float(np.max(np.abs(compiled - fitted))),
         steps=sum(len(term.shape.weights) for term in model.card.terms if not isinstance(term.shape, Line)),
     )

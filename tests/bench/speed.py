@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from risk_assets.domain.scorecard.expressions import chances, expression
+from risk_assets.domain.scorecard.expressions import expression, probabilities
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.lake import registry
@@ -35,7 +35,7 @@ def main(root: str) -> None:
     rows = []
     for name in ESTIMATORS:
         pipeline, card = joblib.load(workspace.pipeline(name)), registry.read_scorecard(store, workspace.version(name)).scorecard
-        tasks = (partial(_second_column, pipeline, frame), partial(chances, card, features), partial(_as_expression, card, features))
+        tasks = (partial(_second_column, pipeline, frame), partial(probabilities, card, features), partial(_as_expression, card, features))
         (fitted, numpy, polars), difference = _in_turns(tasks)
         seconds = (f"{fitted:.2f}", f"{numpy:.2f}", f"{polars:.2f}")
         rows.append((name, *seconds, f"{fitted / numpy:.1f}", f"{fitted / polars:.1f}", f"{difference:.1e}"))

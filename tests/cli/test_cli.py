@@ -146,7 +146,7 @@ def test_a_date_of_which_nothing_came_shows_no_empty_table(risk: Risk) -> None:
         (("run", "2026-01-01"), 1, "no accounts for 2026-01-01"),
         (("run", "2025-01-01"), 1, "RISK_START_DATE"),
         (("run", "2026-01-05", "--until", "2026-01-01"), 2, "is before"),
-        (("run", "2026-01-05", "--until", "soon"), 2, "is no date"),
+        (("run", "2026-01-05", "--until", "soon"), 2, "is not a date"),
         (("train", "2025-01-01"), 2, "RISK_START_DATE"),
         (("train", "2026-01-01"), 1, "has both features and outcomes"),
         (("live",), 1, "no model is live yet"),

@@ -32,10 +32,10 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) ->
     }  # fmt: skip
 
     (logged,) = empty_book.log()
-    chances = [float(row["probability"]) for row in predicted if row["probability"]]
+    probabilities = [float(row["probability"]) for row in predicted if row["probability"]]
     assert (logged["date"], logged["status"], logged["job"], logged["model_version"]) == (NEXT, "success", "daily_scoring", "model_v001")
-    assert (int(logged["rows_in"]), int(logged["scored"])) == (len(rows), len(chances))
-    assert float(logged["mean_score"]) == pytest.approx(np.mean(chances))
+    assert (int(logged["rows_in"]), int(logged["scored"])) == (len(rows), len(probabilities))
+    assert float(logged["mean_score"]) == pytest.approx(np.mean(probabilities))
     assert int(logged["predicted_bad"]) == sum(row["prediction"] == "1" for row in predicted)
 
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import OUTCOME, Contract
+from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
-from risk_assets.domain.training.train import SNAPSHOT, train
+from risk_assets.domain.training.train import train
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Gate, TrainedModel, VersionedScorecard
+from risk_assets.domain.governance.artifacts import Gate, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, challenge, end_challenge, promote, roll_back
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store

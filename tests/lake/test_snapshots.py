@@ -6,9 +6,8 @@ import pytest
 from risk_assets.domain.batch.review_list import SNAPSHOT
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.impact import measure
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.errors import LakeError
 from risk_assets.lake import impact_files, layout, snapshots
 from risk_assets.lake.store import Store

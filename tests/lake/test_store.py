@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from risk_assets.errors import LakeError
-from risk_assets.lake.store import AzureCredential, Store, open_store, utc_now
+from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import Provenance, Table, read_table, write_table
 from tests.azurite.server import Azurite, _free_port
 
@@ -328,8 +328,3 @@ def test_a_credential_never_shows_its_secrets() -> None:
     shown = repr(open_store("az://lake", AzureCredential("account", key=WRONG_KEY))) + repr(AzureCredential("a", sas="sig=SECRET123"))
     assert WRONG_KEY not in shown
     assert "SECRET123" not in shown
-
-
-def test_the_time_is_utc_with_seconds_and_its_zone() -> None:
-    assert utc_now().endswith("+00:00")
-    assert len(utc_now()) == len("2026-01-01T00:00:00+00:00")

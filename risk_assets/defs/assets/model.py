@@ -13,7 +13,8 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
-from risk_assets.domain.training.train import labelled, train
+from risk_assets.domain.training.dataset import labelled
+from risk_assets.domain.training.train import train
 from risk_assets.lake import registry
 from risk_assets.lake.tables import readable
 

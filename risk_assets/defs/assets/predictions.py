@@ -3,9 +3,10 @@
 import dagster as dg
 import polars as pl
 
+from risk_assets.clock import due
 from risk_assets.defs.assets.raw import OWNERS
 from risk_assets.defs.failures import log_failure
-from risk_assets.defs.partitions import daily, due
+from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.predictions import predictions as predict

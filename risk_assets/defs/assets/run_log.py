@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from risk_assets.clock import utc_now
 from risk_assets.defs import plots
 from risk_assets.defs.assets.predictions import predictions
 from risk_assets.defs.assets.raw import OWNERS
@@ -13,7 +14,6 @@ from risk_assets.defs.failures import AD_HOC_JOB, log_failure
 from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake.run_log import RunRecord
-from risk_assets.lake.store import utc_now
 
 
 @dg.asset(

@@ -8,8 +8,8 @@ import polars as pl
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.expressions import chances, encode
+from risk_assets.domain.scorecard.expressions import encode, probabilities
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, Integers, score
 
 
@@ -61,18 +61,18 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
 
 def prediction_facts() -> list[pl.Expr]:
     """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
-    chance, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
-    bins = (chance * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
+    probability, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
+    bins = (probability * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
     return [
         pl.len().alias("rows"),
-        chance.count().alias("scored"),
+        probability.count().alias("scored"),
         pl.col(ISSUES).count().alias("with_issues"),
         pl.col("prediction").cast(pl.Int64).sum().alias("predicted_bad"),
-        chance.min().alias("min_score"),
-        chance.mean().alias("mean_score"),
-        chance.max().alias("max_score"),
+        probability.min().alias("min_score"),
+        probability.mean().alias("mean_score"),
+        probability.max().alias("max_score"),
         (challenged & pl.col("probability").is_not_null()).sum().alias("challenger_scored"),
-        pl.coalesce(pl.when(challenged).then(chance), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
+        pl.coalesce(pl.when(challenged).then(probability), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
         *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
     ]
 
@@ -95,7 +95,7 @@ def _by_model(batch: pl.DataFrame, model: VersionedScorecard, arm: str, shadow: 
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
     texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    beside = pl.Series(chances(shadow.scorecard, batch)) if shadow else pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
+    beside = pl.Series(probabilities(shadow.scorecard, batch)) if shadow else pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
     columns = {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),

@@ -10,6 +10,8 @@ from risk_assets.domain.contract.documents import Document
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
 OUTCOME = "bad"
+SNAPSHOT = "\x1fsnapshot"  # the date of a row's snapshot; not a name that a file can have
+RAGGED = "\x1fragged"  # the issue of a line with too few or too many fields
 ONLINE_ID = "id"  # names the account in POST /predict
 RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME, ONLINE_ID})
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from risk_assets.domain.governance.artifacts import VersionedScorecard
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 BUCKET_BYTES = 8

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from risk_assets.domain.scorecard.points_table import Step
 from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.scorecard.self_check import Example
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -60,26 +62,6 @@ class Profile(msgspec.Struct, frozen=True):
     rows: int
     features: dict[str, NumberBins | LevelBins]
     score: NumberBins
-
-
-class Example(msgspec.Struct, frozen=True):
-    """A made-up record, None for what is not known, and the fitted pipeline's probability of default for it.
-
-    Whoever loads the model scores the record, to see that the same comes out.
-    """
-
-    record: dict[str, float | str | None]
-    probability: float
-
-
-class Step(msgspec.Struct, frozen=True):
-    """A line of a model's table: a step, level or range of a feature, its log-odds, and the training rows and bad ones in it."""
-
-    feature: str
-    step: str
-    log_odds: float
-    rows: int
-    bad: int
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -146,11 +128,3 @@ class TrainedModel:
     origin: Origin
     gates: tuple[Gate, ...]
     pipeline: bytes
-
-
-@dataclass(frozen=True)
-class VersionedScorecard:
-    """A version's name and its scorecard: all that scoring needs."""
-
-    version: str
-    scorecard: Scorecard

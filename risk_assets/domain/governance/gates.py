@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from risk_assets.domain.contract.policy import Promotion
 from risk_assets.domain.governance.artifacts import Gate, Metrics
+from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.errors import ModelError
 
-MAX_COMPILED_DIFFERENCE = 1e-9
 ROUNDING = 1e-12  # 0.62 - 0.60 is a little more than 0.02 in floats
 
 
@@ -33,7 +33,7 @@ def gates(metrics: Metrics, reasons: Sequence[str], policy: Promotion) -> tuple[
         ),
         Gate(
             "compiled_equals_fitted",
-            metrics.compiled_difference <= MAX_COMPILED_DIFFERENCE,
+            metrics.compiled_difference <= MAX_DIFFERENCE,
             f"differs by {metrics.compiled_difference:.1e} at most",
         ),
         Gate("reasons_complete", told == len(reasons), f"{told} of {len(reasons)} features have a text"),

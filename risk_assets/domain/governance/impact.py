@@ -1,6 +1,5 @@
 """What changes for the accounts if a candidate replaces the live version: bands, who is flagged, and rates by category."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,8 +10,9 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.expressions import chances
+from risk_assets.domain.markdown import markdown_table
+from risk_assets.domain.scorecard.expressions import probabilities
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.errors import ModelError
 
 MISSING = "(missing)"
@@ -20,8 +20,14 @@ NEWLY, NO_LONGER = "newly flagged", "no longer flagged"
 CHANGES = {"date": pl.String, ACCOUNT_ID: pl.String, "change": pl.String, "probability": pl.Float64, "live_probability": pl.Float64}
 
 _TYPES = {"number": pl.Float64(), "category": pl.String()}
-_SCORED = {ACCOUNT_ID: pl.String(), "chance": pl.Float64(), "band": pl.Int64(), "live_chance": pl.Float64(), "live_band": pl.Int64()}
-_SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("chance", "live_chance").sum())
+_SCORED = {
+    ACCOUNT_ID: pl.String(),
+    "probability": pl.Float64(),
+    "band": pl.Int64(),
+    "live_probability": pl.Float64(),
+    "live_band": pl.Int64(),
+}
+_SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("probability", "live_probability").sum())
 
 
 class CategoryImpact(msgspec.Struct, frozen=True):
@@ -123,7 +129,8 @@ def migration_table(impact: Impact) -> str:
     if not impact.migration:
         return "There is no live model to compare with."
     rows = ([band, *map(str, row.values())] for band, row in impact.migration.items())
-    return _markdown(["live \N{RIGHTWARDS ARROW} candidate", *impact.migration], 1, rows)
+    header = ["live \N{RIGHTWARDS ARROW} candidate", *impact.migration]
+    return markdown_table(header, rows, numbers=len(header) - 1)
 
 
 def category_table(impact: Impact, fewest: int = 1) -> str:
@@ -135,7 +142,8 @@ def category_table(impact: Impact, fewest: int = 1) -> str:
     for part in (part for part in impact.categories if part.rows >= fewest):
         live = ["", ""] if part.live is None else [f"{part.live:.2%}", f"{100 * (part.candidate - part.live):+z.2f}"]
         rows.append([part.feature, part.level, str(part.rows), f"{part.candidate:.2%}", *live])
-    return _markdown(["feature", "level", "rows", "candidate", "live", "difference (percentage points)"], 2, rows)
+    header = ("feature", "level", "rows", "candidate", "live", "difference (percentage points)")
+    return markdown_table(header, rows, numbers=4)
 
 
 def _require(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
@@ -155,7 +163,7 @@ def _lacking(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[st
 
 
 def _scored(features: pl.LazyFrame, pair: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
-    """Return both models' chances and bands; categories are named by position, as theirs may be any name."""
+    """Return both models' probabilities and bands; categories are named by position, as theirs may be any name."""
     needed = dict.fromkeys([name for model in pair for name in model.scorecard.features] + list(categories))
     rows = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *needed)
     score = partial(_score, pair=pair, bounds=list(policy.bands.values()), categories=categories)
@@ -164,20 +172,20 @@ def _scored(features: pl.LazyFrame, pair: Sequence[VersionedScorecard], policy: 
 
 
 def _score(batch: pl.DataFrame, pair: Sequence[VersionedScorecard], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
-    ours, live = (chances(model.scorecard, batch) for model in pair)
+    ours, live = (probabilities(model.scorecard, batch) for model in pair)
     found = [batch[ACCOUNT_ID], ours, np.searchsorted(bounds, ours), live, np.searchsorted(bounds, live)]
     levels = {str(position): batch[name] for position, name in enumerate(categories)}
     return pl.DataFrame(dict(zip(_SCORED, found, strict=True)) | levels)
 
 
 def _flags(policy: Policy) -> tuple[pl.Expr, pl.Expr]:
-    return (pl.col("chance") >= policy.threshold).alias("bad"), (pl.col("live_chance") >= policy.threshold).alias("live_bad")
+    return (pl.col("probability") >= policy.threshold).alias("bad"), (pl.col("live_probability") >= policy.threshold).alias("live_bad")
 
 
 def _changes(table: pl.LazyFrame, date: str, policy: Policy) -> pl.LazyFrame:
     bad, live_bad = _flags(policy)
     change = pl.when(bad).then(pl.lit(NEWLY)).otherwise(pl.lit(NO_LONGER))
-    columns = (pl.lit(date), pl.col(ACCOUNT_ID), change, pl.col("chance"), pl.col("live_chance"))
+    columns = (pl.lit(date), pl.col(ACCOUNT_ID), change, pl.col("probability"), pl.col("live_probability"))
     return table.filter(bad != live_bad).select(column.alias(name) for column, name in zip(columns, CHANGES, strict=True))
 
 
@@ -200,8 +208,8 @@ def _figures(bands: pl.DataFrame, changes: pl.DataFrame) -> dict[str, Any]:
     rows, bad, live_bad = pl.col("rows"), pl.col("bad"), pl.col("live_bad")
     figures = bands.select(
         rows=rows.sum(),
-        predicted_bad_rate=pl.col("chance").sum() / rows.sum(),
-        live_predicted_bad_rate=pl.col("live_chance").sum() / rows.sum(),
+        predicted_bad_rate=pl.col("probability").sum() / rows.sum(),
+        live_predicted_bad_rate=pl.col("live_probability").sum() / rows.sum(),
         flagged=rows.filter(bad).sum(),
         live_flagged=rows.filter(live_bad).sum(),
         newly_flagged=rows.filter(bad & ~live_bad).sum(),
@@ -222,12 +230,12 @@ def _categories(tables: Sequence[pl.LazyFrame], names: Sequence[str]) -> tuple[C
     if not names:
         return ()
     positions = [str(position) for position in range(len(names))]
-    long = (table.unpivot(on=positions, index=["chance", "live_chance"]) for table in tables)
+    long = (table.unpivot(on=positions, index=["probability", "live_probability"]) for table in tables)
     sums = _collected(rows.group_by("variable", "value").agg(_SUMS) for rows in long).group_by("variable", "value").sum()
     ordered = sums.sort(pl.col("variable").cast(pl.Int64), "value", nulls_last=True)
     return tuple(
-        CategoryImpact(names[int(position)], MISSING if level is None else level, rows, chance / rows, live / rows)
-        for position, level, rows, chance, live in ordered.iter_rows()
+        CategoryImpact(names[int(position)], MISSING if level is None else level, rows, probability / rows, live / rows)
+        for position, level, rows, probability, live in ordered.iter_rows()
     )
 
 
@@ -236,14 +244,3 @@ def _alone(impact: Impact) -> Impact:
     untold: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(("live_", "newly_", "no_longer_"))}
     categories = tuple(msgspec.structs.replace(part, live=None) for part in impact.categories)
     return msgspec.structs.replace(impact, against=None, migration={}, categories=categories, **untold)
-
-
-def _markdown(header: Sequence[str], texts: int, rows: Iterable[Sequence[str]]) -> str:
-    """Return a table: the first columns are texts, the others numbers."""
-    lines = ["| " + " | ".join(map(_escaped, row)) + " |" for row in (header, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * texts + "---:|" * (len(header) - texts), *lines[1:]])
-
-
-def _escaped(text: str) -> str:
-    """Keep a text in one cell, as it is: Markdown's signs behind a backslash, line breaks as blanks."""
-    return re.sub(r"([\\|`*<\[~])", r"\\\1", " ".join(text.splitlines()))

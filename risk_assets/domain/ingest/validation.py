@@ -6,9 +6,8 @@ from typing import Any
 import polars as pl
 
 from risk_assets.domain.contract.field_rules import MISSING, UNREADABLE, above, below, id_tokens, missing_codes, missing_tokens, plain
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract, Feature
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
 
-RAGGED = "\x1fragged"
 SEPARATOR = "; "
 
 

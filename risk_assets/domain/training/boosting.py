@@ -70,9 +70,9 @@ def compile_boosting(pipeline: Pipeline, contract: Contract) -> Scorecard:
     thresholds = [*_thresholds(pipeline), math.inf, None]
     levels = {name: [*known, UNSEEN, None] for name, known in _levels(pipeline, contract).items()}
     probes = {name: levels.get(name, thresholds) for name in contract.features}
-    odds = np.asarray(pipeline.decision_function(_one_at_a_time(probes, contract)), dtype=np.float64)
-    base, ends = odds[0], np.cumsum([len(values) for values in probes.values()])
-    parts = np.split(odds[1:] - base, ends[:-1])
+    log_odds = np.asarray(pipeline.decision_function(_one_at_a_time(probes, contract)), dtype=np.float64)
+    base, ends = log_odds[0], np.cumsum([len(values) for values in probes.values()])
+    parts = np.split(log_odds[1:] - base, ends[:-1])
     terms = (
         Term(name, _shape(values, part), 0.0, 0.0, contract.features[name].reason)
         for (name, values), part in zip(probes.items(), parts, strict=True)

@@ -10,13 +10,13 @@ from risk_assets.domain.scorecard.scorecard import Floats
 BINS = 10
 
 
-def profile(features: pd.DataFrame, chance: Floats, contract: Contract) -> Profile:
+def profile(features: pd.DataFrame, probability: Floats, contract: Contract) -> Profile:
     """Return the reference of training rows: deciles of numbers and of the probability, shares of levels."""
     bins = {
         name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _levels(features[name])
         for name, f in contract.features.items()
     }
-    return Profile(rows=len(features), features=bins, score=number_bins(chance))
+    return Profile(rows=len(features), features=bins, score=number_bins(probability))
 
 
 def number_bins(values: Floats) -> NumberBins:

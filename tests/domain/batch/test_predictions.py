@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts, prediction_schema, predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard, contributions, probability
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 from tests.domain.scorecard.test_scoring import lines, policy
 
@@ -179,14 +178,14 @@ def test_a_batch_is_what_plain_python_makes_of_each_row(book: tuple[Scorecard, l
             continue
         parts = [part(term, row[term.feature]) for term in card.terms]
         odds = card.intercept + sum(parts)
-        chance = 1 / (1 + math.exp(-odds))
-        assert found["probability"] == pytest.approx(chance, rel=1e-14)
-        assert found["prediction"] == int(chance >= 0.4321)
+        probability = 1 / (1 + math.exp(-odds))
+        assert found["probability"] == pytest.approx(probability, rel=1e-14)
+        assert found["prediction"] == int(probability >= 0.4321)
         assert abs(found["points"] - (600 - 20 * math.log2(50) - 20 * odds / math.log(2))) <= 0.5 + 1e-9
-        assert found["band"] == "ABCD"[bisect_left([0.1234, 0.4567, 0.789, 1], chance)]
+        assert found["band"] == "ABCD"[bisect_left([0.1234, 0.4567, 0.789, 1], probability)]
         held = [term.mean if against == "mean" else term.best for term in card.terms]
         above = {term.reason: value - usual for term, value, usual in zip(card.terms, parts, held, strict=True) if value > usual}
-        expected = sorted(above, key=lambda text: -above[text])[:most] if chance >= 0.4321 else []
+        expected = sorted(above, key=lambda text: -above[text])[:most] if probability >= 0.4321 else []
         assert reasons == expected + [None] * (most - len(expected))
 
 
@@ -249,8 +248,8 @@ def test_a_share_keeps_the_rows_with_issues_in_their_places_and_says_whose_they_
     assert found["arm"].to_list() == ["challenger" if taken("salt", f"a{at}", 0.5) else "champion" for at in range(60)]
     versions = {"champion": "model_v007", "challenger": "model_v008"}
     assert found["model_version"].to_list() == [versions[arm] for arm in found["arm"]]
-    chances = {"champion": 1 / (1 + math.exp(-1)), "challenger": 1 / (1 + math.exp(-2))}
-    expected = [None if at % 3 else pytest.approx(chances[arm], rel=1e-14) for at, arm in enumerate(found["arm"])]
+    probabilities = {"champion": 1 / (1 + math.exp(-1)), "challenger": 1 / (1 + math.exp(-2))}
+    expected = [None if at % 3 else pytest.approx(probabilities[arm], rel=1e-14) for at, arm in enumerate(found["arm"])]
     assert found["probability"].to_list() == expected
     with_issues = found.filter(pl.col("issues").is_not_null())
     told = ["probability", "prediction", "points", "band", "reason_1", "reason_2", "challenger_probability"]
@@ -358,11 +357,11 @@ def test_the_facts_of_a_shared_day_tell_how_many_the_challenger_scored_and_their
     facts = facts_of(predicted(rows, both(lines(0.0), lines(0.0, intercept=-1.0), 0.4), policy()))
     sure = [at for at in range(80) if at % 4 != 1]
     theirs = [at for at in sure if taken("salt", f"a{at}", 0.4)]
-    chance = {at: 1 / (1 + math.exp((1 if at in theirs else 0) - at / 10)) for at in sure}
+    probability = {at: 1 / (1 + math.exp((1 if at in theirs else 0) - at / 10)) for at in sure}
     assert 0 < len(theirs) < len(sure)
     assert (facts["rows"], facts["scored"], facts["challenger_scored"]) == (80, 60, len(theirs))
-    assert facts["challenger_mean_score"] == pytest.approx(math.fsum(chance[at] for at in theirs) / len(theirs), rel=1e-12)
-    assert facts["mean_score"] == pytest.approx(math.fsum(chance.values()) / 60, rel=1e-12)
+    assert facts["challenger_mean_score"] == pytest.approx(math.fsum(probability[at] for at in theirs) / len(theirs), rel=1e-12)
+    assert facts["mean_score"] == pytest.approx(math.fsum(probability.values()) / 60, rel=1e-12)
 
 
 def test_the_facts_of_a_day_with_a_shadow_tell_its_mean_over_all_scored() -> None:

@@ -20,8 +20,7 @@ from risk_assets.domain.batch.review_list import (
 )
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.errors import LakeError
 
 # On the scale of 600 points at 50 to 1, with 20 points to double, log-odds of ln 2 cost 20 points.
@@ -84,7 +83,7 @@ def changes(before: Row, now: Row, used: Scorecard = CARD) -> str:
     return row["changes"]
 
 
-def chances(*values: float | None) -> pl.LazyFrame:
+def probabilities(*values: float | None) -> pl.LazyFrame:
     """Return predictions of accounts a0, a1, … with these probabilities, of which only that and the id are filled."""
     ids = [f"a{at}" for at in range(len(values))]
     return pl.LazyFrame({"account_id": ids, "probability": values}, schema_overrides={"probability": pl.Float64})
@@ -95,16 +94,16 @@ def listed(found: pl.DataFrame) -> list[str]:
 
 
 def test_the_highest_probabilities_come_first() -> None:
-    assert listed(riskiest(chances(0.2, 0.9, 0.1, 0.5), 3)) == ["a1", "a3", "a0"]
+    assert listed(riskiest(probabilities(0.2, 0.9, 0.1, 0.5), 3)) == ["a1", "a3", "a0"]
 
 
 def test_ties_come_in_the_order_of_the_file_and_the_last_places_go_to_the_first_of_them() -> None:
-    assert listed(riskiest(chances(0.5, 0.7, 0.5, 0.7, 0.5), 4)) == ["a1", "a3", "a0", "a2"]
+    assert listed(riskiest(probabilities(0.5, 0.7, 0.5, 0.7, 0.5), 4)) == ["a1", "a3", "a0", "a2"]
 
 
 def test_rows_without_a_probability_never_fill_the_list() -> None:
-    assert listed(riskiest(chances(None, 0.1, None, 0.0), 4)) == ["a1", "a3"]
-    assert listed(riskiest(chances(None, None), 4)) == []
+    assert listed(riskiest(probabilities(None, 0.1, None, 0.0), 4)) == ["a1", "a3"]
+    assert listed(riskiest(probabilities(None, None), 4)) == []
 
 
 def test_the_riskiest_keep_the_columns_of_their_table() -> None:
@@ -116,8 +115,8 @@ def test_the_riskiest_keep_the_columns_of_their_table() -> None:
 def test_the_top_of_200_000_rows_is_found_in_a_file(tmp_path: Path, kind: str) -> None:
     rows, at = 200_000, pl.int_range(200_000)
     # Row 7 and each 20,000th row after it share the top; row 100,000 is above them; rows of multiples of 3 have none.
-    chance = pl.when(at == 100_000).then(0.99).when(at % 20_000 == 7).then(0.98).otherwise((at * 7919 % 97) / 100)
-    table = pl.select(account_id=at.cast(pl.String), probability=pl.when((at % 3 != 0) | (at == 6)).then(chance)).rechunk()
+    probability = pl.when(at == 100_000).then(0.99).when(at % 20_000 == 7).then(0.98).otherwise((at * 7919 % 97) / 100)
+    table = pl.select(account_id=at.cast(pl.String), probability=pl.when((at % 3 != 0) | (at == 6)).then(probability)).rechunk()
     path = tmp_path / f"table.{kind}"
     table.write_parquet(path, row_group_size=5_000) if kind == "parquet" else table.write_csv(path)
     scan = pl.scan_parquet(path) if kind == "parquet" else pl.scan_csv(path, schema={"account_id": pl.String, "probability": pl.Float64})

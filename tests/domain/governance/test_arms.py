@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.governance.arms import Arms, bucket
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from tests.conftest import ROOT
 
 CHAMPION, CHALLENGER = (VersionedScorecard(f"model_v00{number}", Scorecard("logistic", 0.0, ())) for number in (1, 2))
@@ -23,11 +22,11 @@ MANY = [f"AC{number:06d}" for number in range(100_000)]
 PROCESS = """
 import hashlib
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Registered
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.domain.scorecard.scorecard import Scorecard
 
 card = Scorecard("logistic", 0.0, ())
-arms = Arms(Registered("model_v001", card), Registered("model_v002", card), 0.3, "salt")
+arms = Arms(VersionedScorecard("model_v001", card), VersionedScorecard("model_v002", card), 0.3, "salt")
 taken = arms.challenged([f"AC{number:06d}" for number in range(2000)])
 print(hash("salt"), hashlib.sha256(taken.tobytes()).hexdigest())
 """

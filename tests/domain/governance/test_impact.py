@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.impact import CHANGES, MISSING, CategoryImpact, Impact, category_table, measure, migration_table
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.errors import ModelError
 
 POLICY = Policy.model_validate({"threshold": 0.5, "bands": {"A": 0.125, "B": 0.5, "C": 1}})
@@ -66,7 +65,7 @@ def part(shape: Line | Steps | Levels, value: Any) -> float:
     return dict(zip(shape.levels, shape.weights, strict=True)).get(value, shape.unseen)
 
 
-def chance(of: VersionedScorecard, row: Mapping[str, Any]) -> float:
+def probability(of: VersionedScorecard, row: Mapping[str, Any]) -> float:
     odds = of.scorecard.intercept
     for term in of.scorecard.terms:
         odds += part(term.shape, row.get(term.feature))
@@ -85,7 +84,7 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         for at, row in enumerate(days[date]):
             if row.get("issues") is not None:
                 continue
-            account, ours, theirs = row.get("account_id", f"a{at}"), chance(candidate, row), chance(live, row)
+            account, ours, theirs = row.get("account_id", f"a{at}"), probability(candidate, row), probability(live, row)
             rows.append((account, ours, theirs))
             levels.setdefault(row.get("k"), []).append((ours, theirs))
             migration[band(theirs)][band(ours)] += 1

@@ -3,12 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from risk_assets.domain.scorecard.expressions import encode, expression
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, contributions
-from tests.domain.scorecard.test_scorecard import CARD, NAN, STEPPED, chance, sigmoid, table
+from tests.domain.scorecard.test_scorecard import CARD, NAN, sigmoid, table
 
 
 def test_inputs_are_in_the_card_s_order_whatever_the_table_s() -> None:
@@ -19,27 +17,6 @@ def test_inputs_are_in_the_card_s_order_whatever_the_table_s() -> None:
 def test_a_column_that_is_null_throughout_is_missing() -> None:
     frame = pl.DataFrame({"age": [None, None], "region": [None, None]}, schema={"age": pl.Float64, "region": pl.String})
     assert contributions(CARD, encode(frame, CARD)).tolist() == [[0.3, 0.3], [0.125, 0.125]]
-
-
-@settings(deadline=None, derandomize=True, max_examples=60)
-@given(
-    st.lists(
-        st.tuples(
-            st.none() | st.sampled_from([9.9, 10.0, 10.1, 20.0, 20.1, -1e300, 1e300]) | st.floats(-1e6, 1e6),
-            st.none() | st.floats(-1e6, 1e6),
-            st.sampled_from([None, "north", "south", "west", ""]),
-        ),
-        min_size=1,
-        max_size=20,
-    )
-)
-def test_the_expression_gives_what_numpy_gives(rows: list[tuple[float | None, float | None, str | None]]) -> None:
-    debts, ages, regions = zip(*rows, strict=True)
-    kinds = {"debt": pl.Float64, "age": pl.Float64, "region": pl.String}
-    frame = pl.DataFrame({"debt": debts, "age": ages, "region": regions}, schema=kinds)
-    found = frame.lazy().select(expression(STEPPED)).collect(engine="streaming").to_series()
-    assert found.name == "probability"
-    np.testing.assert_allclose(found.to_numpy(), chance(STEPPED, frame), rtol=1e-12, atol=1e-12)
 
 
 def test_an_expression_of_a_card_without_levels_edges_or_slope_is_a_number_for_every_row() -> None:

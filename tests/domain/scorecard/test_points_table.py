@@ -1,13 +1,13 @@
 """What must hold for a model as a table that people can read: each row of training stands in one step of each feature."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
 from risk_assets.domain.contract.policy import Points
-from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Step
-from risk_assets.domain.scorecard.points_table import steps, steps_table
+from risk_assets.domain.scorecard.points_table import Step, steps, steps_table
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 
 NAN = math.nan
@@ -16,15 +16,7 @@ AGE = Term("age", Line(slope=-0.5, center=40.0, missing=0.75), -0.25, -20.0, "Ag
 REGION = Term("region", Levels(("north", "south"), (0.5, -0.25), missing=0.125, unseen=-0.0625), 0.0625, -0.25, "Region")
 CARD = Scorecard("scorecard", -1.7, (DEBT, AGE, REGION))
 
-PROFILE = Profile(
-    rows=8,
-    features={
-        "debt": NumberBins((1.0,), (0.5, 0.375), 0.125),
-        "age": NumberBins((30.0, 50.0), (0.25, 0.25, 0.375), 0.125),
-        "region": LevelBins({"north": 0.5, "south": 0.25}, 0.25),
-    },
-    score=NumberBins((), (1.0,), 0.0),
-)
+RANGES = {"debt": (1.0,), "age": (30.0, 50.0)}
 # debt, age, position of the region; bad
 ROWS = (
     (10.0, 20.0, 0, 1),
@@ -40,8 +32,10 @@ X = np.array([row[:3] for row in ROWS])
 BAD = np.array([row[3] for row in ROWS], dtype=np.int64)
 
 
-def table(card: Scorecard = CARD, feature: str | None = None, profile: Profile = PROFILE) -> list[tuple[str, float, int, int]]:
-    found = steps(card, X[:, : len(card.terms)], BAD, profile)
+def table(
+    card: Scorecard = CARD, feature: str | None = None, ranges: Mapping[str, tuple[float, ...]] = RANGES
+) -> list[tuple[str, float, int, int]]:
+    found = steps(card, X[:, : len(card.terms)], BAD, ranges)
     return [(step.step, step.log_odds, step.rows, step.bad) for step in found if feature in (None, step.feature)]
 
 
@@ -75,12 +69,11 @@ def test_a_number_on_a_line_is_shown_in_the_profile_s_ranges_with_the_mean_of_wh
 
 
 def test_a_range_in_which_no_row_stands_is_left_out_of_a_line_s_but_missing_is_always_told() -> None:
-    features = PROFILE.features | {"age": NumberBins((0.0, 55.0, 100.0), (0.0, 0.5, 0.375, 0.0), 0.125)}
-    found = table(feature="age", profile=Profile(8, features, PROFILE.score))
+    found = table(feature="age", ranges={"age": (0.0, 55.0, 100.0)})
     assert [(step, rows) for step, _, rows, _ in found] == [("from 0 under 55", 5), ("from 55 under 100", 2), ("(missing)", 1)]
     known = Scorecard("logistic", 0.0, (Term("debt", Line(1.0, 0.0, 0.5), 0.25, 0.0, "Debt"),))
     everyone = np.array([[0.0], [2.0]])
-    (below, above, missing) = steps(known, everyone, np.array([0, 1]), PROFILE)
+    (below, above, missing) = steps(known, everyone, np.array([0, 1]), RANGES)
     assert (below.log_odds, above.log_odds) == (-0.25, 1.75)
     assert missing == Step("debt", "(missing)", 0.25, 0, 0)
 
@@ -91,9 +84,8 @@ def test_a_number_of_one_step_says_so() -> None:
 
 
 def test_a_line_without_ranges_says_so() -> None:
-    never = Profile(8, {"debt": NumberBins((), (0.0,), 1.0)}, PROFILE.score)
     flat = Scorecard("logistic", 0.0, (Term("debt", Line(0.0, 0.0, 0.0), 0.0, 0.0, "Debt"),))
-    assert table(flat, profile=never) == [("any", 0.0, 7, 3), ("(missing)", 0.0, 1, 1)]
+    assert table(flat, ranges={"debt": ()}) == [("any", 0.0, 7, 3), ("(missing)", 0.0, 1, 1)]
 
 
 def test_steps_of_which_training_holds_no_row_are_told() -> None:
@@ -107,7 +99,7 @@ def test_steps_of_which_training_holds_no_row_are_told() -> None:
 
 
 def test_features_are_in_the_card_s_order_and_each_holds_all_rows_once() -> None:
-    found = steps(CARD, X, BAD, PROFILE)
+    found = steps(CARD, X, BAD, RANGES)
     assert list(dict.fromkeys(step.feature for step in found)) == ["debt", "age", "region"]
     for feature in ("debt", "age", "region"):
         mine = [step for step in found if step.feature == feature]
@@ -133,8 +125,7 @@ def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, f
     x = np.array([[edges[0] - 1], [edges[0]], [(edges[0] + edges[1]) / 2], [edges[1] + 1]])
     part = Steps(edges, (0.0, 1.0, 2.0), 0.0) if shape == "steps" else Line(1.0, 0.0, 0.0)
     card = Scorecard("scorecard", 0.0, (Term("debt", part, 0.0, 0.0, "Debt"),))
-    profile = Profile(4, {"debt": NumberBins(edges, (0.25, 0.5, 0.25), 0.0)}, PROFILE.score)
-    names = [step.step for step in steps(card, x, np.array([0, 1, 0, 1]), profile)]
+    names = [step.step for step in steps(card, x, np.array([0, 1, 0, 1]), {"debt": edges})]
     low, high = (name.rpartition(" ")[2] for name in (names[0], names[2]))
     assert low != high
 
@@ -142,7 +133,7 @@ def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, f
 @pytest.mark.parametrize("level", ["(missing)", "(any other)"])
 def test_a_level_that_is_called_as_a_step_is_told_apart_from_it(level: str) -> None:
     card = Scorecard("scorecard", 0.0, (Term("region", Levels((level,), (1.0,), missing=2.0, unseen=3.0), 0.0, 0.0, "Region"),))
-    names = [step.step for step in steps(card, np.array([[0.0], [NAN]]), np.array([0, 1]), PROFILE)]
+    names = [step.step for step in steps(card, np.array([[0.0], [NAN]]), np.array([0, 1]), RANGES)]
     assert len(set(names)) == len(names)
 
 

@@ -40,7 +40,7 @@ def one_line(slope: float, intercept: float = 0.0) -> Scorecard:
     return Scorecard("logistic", intercept, (Term("x", Line(slope, 0.0, 0.0), 0.0, 0.0, "X"),))
 
 
-def chance(card: Scorecard, frame: pl.DataFrame) -> list[float]:
+def scored(card: Scorecard, frame: pl.DataFrame) -> list[float]:
     return probability(card, contributions(card, encode(frame, card))).tolist()
 
 
@@ -68,7 +68,7 @@ def test_a_category_of_which_no_level_was_ever_seen_has_missing_and_unseen_alone
 def test_the_probability_is_the_sigmoid_of_intercept_and_contributions() -> None:
     ages, regions = [18.0, 40.0, None, 77.5], ["north", None, "south", "west"]
     parts = [(-0.05 * -22, 0.5), (0.0, 0.125), (0.3, -0.25), (-0.05 * 37.5, -0.0625)]
-    assert chance(CARD, table(ages, regions)) == pytest.approx([sigmoid(-1.7 + age + region) for age, region in parts], rel=1e-15)
+    assert scored(CARD, table(ages, regions)) == pytest.approx([sigmoid(-1.7 + age + region) for age, region in parts], rel=1e-15)
 
 
 def test_contributions_are_told_by_term_and_row() -> None:
@@ -80,18 +80,18 @@ def test_contributions_are_told_by_term_and_row() -> None:
 @pytest.mark.parametrize(("odds", "expected"), [(1000.0, 1.0), (-1000.0, 0.0), (1e300, 1.0), (-1e300, 0.0), (0.0, 0.5)])
 def test_extreme_log_odds_are_certainty(odds: float, expected: float) -> None:
     frame = pl.DataFrame({"x": [odds]})
-    assert chance(one_line(1.0), frame) == [expected]
+    assert scored(one_line(1.0), frame) == [expected]
 
 
 def test_a_small_probability_keeps_its_digits() -> None:
-    (found,) = chance(one_line(1.0), pl.DataFrame({"x": [-700.0]}))
+    (found,) = scored(one_line(1.0), pl.DataFrame({"x": [-700.0]}))
     assert found == pytest.approx(math.exp(-700), rel=1e-12)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=20), st.floats(-5, 5), st.floats(-3, 3))
 def test_the_probability_is_plain_python_s(xs: list[float], intercept: float, slope: float) -> None:
-    found = chance(one_line(slope, intercept), pl.DataFrame({"x": xs}))
+    found = scored(one_line(slope, intercept), pl.DataFrame({"x": xs}))
     assert found == pytest.approx([sigmoid(intercept + slope * x) for x in xs], rel=1e-12)
 
 
@@ -201,7 +201,7 @@ def test_a_rescaled_card_has_rescaled_log_odds_for_every_shape_with_missing_and_
     assert log_odds(found, contributions(found, encode(stepped(), found))) == pytest.approx(
         [slope * (-1.7 + sum(parts)) + shift for parts in by_hand], abs=1e-12
     )
-    assert chance(found, stepped()) == pytest.approx([sigmoid(slope * (-1.7 + sum(parts)) + shift) for parts in by_hand], abs=1e-12)
+    assert scored(found, stepped()) == pytest.approx([sigmoid(slope * (-1.7 + sum(parts)) + shift) for parts in by_hand], abs=1e-12)
 
 
 def test_a_rescaled_card_keeps_its_estimator_features_and_texts() -> None:

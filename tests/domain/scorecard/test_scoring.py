@@ -9,8 +9,7 @@ import pytest
 
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import Scores, points, require_fit, score
 from risk_assets.errors import ModelError
 

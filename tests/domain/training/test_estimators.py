@@ -21,7 +21,7 @@ from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, contributions, probability
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
-from risk_assets.domain.training.estimators import FittedModel, fit, wanted
+from risk_assets.domain.training.estimators import FittedModel, fit, names
 from risk_assets.domain.training.logistic import logistic
 
 CONTRACT = Contract.model_validate(
@@ -44,7 +44,7 @@ OVERFIT = Training.model_validate({"scorecard": {"rounds": 60, "min_rows": 1, "m
 NAMES = ("logistic", "scorecard")
 
 Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +54,7 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-def book(rows: int, seed: int = 3, signal: float = 1.0) -> tuple[pd.DataFrame, Labels]:
+def book(rows: int, seed: int = 3, signal: float = 1.0) -> tuple[pd.DataFrame, Integers]:
     """Return features and outcomes: risk rises with x, falls with y, and is higher for level `v`; some of each is not known."""
     random = np.random.default_rng(seed)
     x, y = random.normal(size=(2, rows))
@@ -74,11 +74,11 @@ def compiled(fitted: FittedModel, features: pd.DataFrame) -> Floats:
     return probability(fitted.card, contributions(fitted.card, inputs(fitted.card, features)))
 
 
-def logit(chance: Floats) -> Floats:
-    return np.log(chance / (1 - chance))
+def logit(probability: Floats) -> Floats:
+    return np.log(probability / (1 - probability))
 
 
-def unseen_odds(name: str, features: pd.DataFrame, bad: Labels, policy: Training, contract: Contract = CONTRACT) -> Floats:
+def unseen_odds(name: str, features: pd.DataFrame, bad: Integers, policy: Training, contract: Contract = CONTRACT) -> Floats:
     """Return log-odds of each row by a pipeline fitted to the other two thirds, one fold at a time."""
     odds = np.empty(len(bad))
     for seen, held in StratifiedKFold(3, shuffle=True, random_state=policy.random_state).split(features, bad):
@@ -87,14 +87,14 @@ def unseen_odds(name: str, features: pd.DataFrame, bad: Labels, policy: Training
     return odds
 
 
-def tenths_error(bad: Labels, odds: Floats) -> float:
+def tenths_error(bad: Integers, odds: Floats) -> float:
     """Return how far tenths of the rows, by rising probability, are off on average."""
     tenths = np.array_split(np.argsort(odds, kind="stable"), 10)
-    chance = 1 / (1 + np.exp(-odds))
-    return float(sum(len(rows) * abs(chance[rows].mean() - bad[rows].mean()) for rows in tenths) / len(bad))
+    probability = 1 / (1 + np.exp(-odds))
+    return float(sum(len(rows) * abs(probability[rows].mean() - bad[rows].mean()) for rows in tenths) / len(bad))
 
 
-def platt(bad: Labels, odds: Floats) -> tuple[float, float]:
+def platt(bad: Integers, odds: Floats) -> tuple[float, float]:
     """Return slope and shift by Platt's paper: the least log-loss against targets that are drawn in by one row of each class."""
     bads, goods = bad.sum(), (1 - bad).sum()
     target = np.where(bad == 1, (bads + 1) / (bads + 2), 1 / (goods + 2))
@@ -109,7 +109,7 @@ def platt(bad: Labels, odds: Floats) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("name", "expected"), [("logistic", ("logistic",)), ("scorecard", ("scorecard",)), ("both", NAMES)])
 def test_both_means_both_and_the_simpler_one_comes_first(name: str, expected: tuple[str, ...]) -> None:
-    assert wanted(name) == expected
+    assert names(name) == expected
 
 
 @pytest.mark.parametrize("policy", [GENTLE, OVERFIT], ids=["gentle", "overfit"])
@@ -158,7 +158,7 @@ def test_the_compiled_model_is_the_fitted_one_mended_or_not(name: str, rows: int
     assert [term.feature for term in fitted.card.terms] == ["x", "k", "y"]
     for some in (features, book(200, seed=9)[0]):
         np.testing.assert_allclose(compiled(fitted, some), fitted.classifier.predict_proba(some)[:, 1], rtol=0, atol=1e-9)
-        np.testing.assert_array_equal(fitted.chance(some), fitted.classifier.predict_proba(some)[:, 1])
+        np.testing.assert_array_equal(fitted.probabilities(some), fitted.classifier.predict_proba(some)[:, 1])
     new = pl.DataFrame(
         {"x": [None, 1e9, -1e9], "k": ["never seen", None, ""], "y": [None, -1e9, 1e9]},
         schema={"x": pl.Float64, "k": pl.String, "y": pl.Float64},
@@ -172,7 +172,7 @@ def test_a_mended_model_is_still_additive() -> None:
     assert fitted.calibration.recalibrated_error is not None
     for name in features.columns:
         alike = [pd.Series([features[name][row]] * len(features), dtype=features[name].dtype) for row in (0, 1, 2)]
-        odds = np.array([logit(fitted.chance(features.assign(**{name: column}))) for column in alike])
+        odds = np.array([logit(fitted.probabilities(features.assign(**{name: column}))) for column in alike])
         assert np.ptp(odds - odds[0], axis=1).max() <= 1e-9
 
 
@@ -184,7 +184,9 @@ def test_a_model_that_is_true_enough_is_left_as_it_is() -> None:
     assert fitted.calibration == Calibration(fitted.calibration.error, None, 1.0, 0.0)
     assert isinstance(fitted.classifier, Pipeline)
     # the same as fitted without any look at calibration
-    np.testing.assert_allclose(fitted.chance(features), logistic(CONTRACT, Training()).fit(features, bad).predict_proba(features)[:, 1])
+    np.testing.assert_allclose(
+        fitted.probabilities(features), logistic(CONTRACT, Training()).fit(features, bad).predict_proba(features)[:, 1]
+    )
 
 
 def test_the_policy_says_what_is_true_enough() -> None:
@@ -233,7 +235,7 @@ def test_one_row_of_a_class_is_too_few_to_tell_how_true_a_model_is(name: str, la
     bad[5] = label
     fitted = fit(name, features, bad, CONTRACT, GENTLE)
     assert fitted.calibration == Calibration(None, None, 1.0, 0.0)
-    np.testing.assert_allclose(compiled(fitted, features), fitted.chance(features), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(compiled(fitted, features), fitted.probabilities(features), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,7 +245,7 @@ def test_two_rows_of_a_class_are_enough_for_two_folds(name: str) -> None:
     bad[[5, 6]] = 1
     fitted = fit(name, features, bad, CONTRACT, GENTLE)
     assert fitted.calibration.error is not None
-    np.testing.assert_allclose(compiled(fitted, features), fitted.chance(features), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(compiled(fitted, features), fitted.probabilities(features), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -255,19 +257,19 @@ def test_a_feature_that_is_empty_in_one_fold_stops_nothing(name: str, feature: s
     features.loc[seen, feature] = None
     fitted = fit(name, features, bad, CONTRACT, OVERFIT)
     assert fitted.calibration.error is not None
-    np.testing.assert_allclose(compiled(fitted, features), fitted.chance(features), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(compiled(fitted, features), fitted.probabilities(features), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(("name", "policy"), [("logistic", GENTLE), ("scorecard", GENTLE), ("scorecard", OVERFIT)])
 def test_references_are_those_of_the_rows_it_was_fitted_to(name: str, policy: Training) -> None:
     features, bad = book(300)
     fitted = fit(name, features, bad, CONTRACT, policy)
-    odds = logit(fitted.chance(features))
+    odds = logit(fitted.probabilities(features))
     assert fitted.card.intercept + sum(term.mean for term in fitted.card.terms) == pytest.approx(odds.mean(), abs=1e-9)
     for position, term in enumerate(fitted.card.terms):
         # the log-odds of a row whose other features are not known, less those of one of which nothing is known
         empty = features.assign(**{other: pd.Series([None] * len(features), dtype=features[other].dtype) for other in features.columns})
-        alone = logit(fitted.chance(empty.assign(**{term.feature: features[term.feature]}))) - logit(fitted.chance(empty))
+        alone = logit(fitted.probabilities(empty.assign(**{term.feature: features[term.feature]}))) - logit(fitted.probabilities(empty))
         added = alone + term.shape.missing
         assert (term.mean, term.best) == pytest.approx((added.mean(), added.min()), abs=1e-9)
         assert term.reason == [*CONTRACT.features.values()][position].reason

@@ -8,22 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from risk_assets.domain.training.metrics import (
-    Performance,
-    _weighted_auc,
-    auc_gain,
-    calibration,
-    calibration_error,
-    calibration_noise,
-    performance,
-)
+from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
+from risk_assets.domain.training.metrics import Performance, _weighted_auc, auc_gain, performance
 
 BAD = [0, 0, 1, 1]
 CHANCE = [0.1, 0.4, 0.35, 0.8]
 
 
-def figures(bad: list[int], chance: list[float], threshold: float = 0.5) -> Performance:
-    return performance(np.array(bad, dtype=np.int64), np.array(chance), threshold)
+def figures(bad: list[int], probability: list[float], threshold: float = 0.5) -> Performance:
+    return performance(np.array(bad, dtype=np.int64), np.array(probability), threshold)
 
 
 def test_a_small_example_by_hand() -> None:
@@ -51,7 +44,9 @@ def test_accuracy_predicts_bad_from_the_threshold_on(threshold: float, accuracy:
 
 
 def test_a_perfect_model_a_reversed_one_and_one_that_says_nothing() -> None:
-    perfect, reversed_, mute = (figures([0, 1, 0, 1], chance) for chance in ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.5] * 4))
+    perfect, reversed_, mute = (
+        figures([0, 1, 0, 1], probability) for probability in ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.5] * 4)
+    )
     assert (perfect.roc_auc, perfect.gini, perfect.ks, perfect.brier) == (1, 1, 1, 0)
     assert (reversed_.roc_auc, reversed_.gini, reversed_.ks, reversed_.brier) == (0, -1, 0, 1)
     assert (mute.roc_auc, mute.gini, mute.ks, mute.brier) == (0.5, 0, 0, 0.25)
@@ -59,40 +54,40 @@ def test_a_perfect_model_a_reversed_one_and_one_that_says_nothing() -> None:
     assert math.isfinite(reversed_.log_loss)
 
 
-def brute_auc(bad: list[int], chance: list[float]) -> float:
+def brute_auc(bad: list[int], probability: list[float]) -> float:
     scores = [
         1.0 if high > low else 0.5 if high == low else 0.0
-        for high, is_bad in zip(chance, bad, strict=True)
+        for high, is_bad in zip(probability, bad, strict=True)
         if is_bad
-        for low, is_bad_too in zip(chance, bad, strict=True)
+        for low, is_bad_too in zip(probability, bad, strict=True)
         if not is_bad_too
     ]
     return sum(scores) / len(scores)
 
 
-def brute_ks(bad: list[int], chance: list[float]) -> float:
+def brute_ks(bad: list[int], probability: list[float]) -> float:
     def share(label: int, cut: float) -> float:
-        known = [value for value, truth in zip(chance, bad, strict=True) if truth == label]
+        known = [value for value, truth in zip(probability, bad, strict=True) if truth == label]
         return sum(value >= cut for value in known) / len(known)
 
-    return max(0.0, *(share(1, cut) - share(0, cut) for cut in chance))
+    return max(0.0, *(share(1, cut) - share(0, cut) for cut in probability))
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(lambda r: len({b for b, _ in r}) == 2))
 def test_auc_and_ks_are_what_counting_every_pair_and_every_cut_gives(rows: list[tuple[int, int]]) -> None:
-    bad, chance = [label for label, _ in rows], [score / 20 for _, score in rows]
-    found = figures(bad, chance)
-    assert found.roc_auc == pytest.approx(brute_auc(bad, chance), abs=1e-12)
-    assert found.ks == pytest.approx(brute_ks(bad, chance), abs=1e-12)
+    bad, probability = [label for label, _ in rows], [score / 20 for _, score in rows]
+    found = figures(bad, probability)
+    assert found.roc_auc == pytest.approx(brute_auc(bad, probability), abs=1e-12)
+    assert found.ks == pytest.approx(brute_ks(bad, probability), abs=1e-12)
     assert sum(part.rows for part in found.calibration) == len(rows)
     assert sum(part.rows * part.observed for part in found.calibration) == pytest.approx(sum(bad), abs=1e-9)
 
 
 def test_calibration_bins_hold_equal_rows_from_the_lowest_probability_to_the_highest() -> None:
-    chance = np.arange(20)[::-1] / 20
+    probability = np.arange(20)[::-1] / 20
     bad = (np.arange(20)[::-1] % 2).astype(np.int64)
-    bins = calibration(bad, chance)
+    bins = calibration_bins(bad, probability)
     assert [part.rows for part in bins] == [2] * 10
     assert [part.predicted for part in bins] == pytest.approx([(4 * k + 1) / 40 for k in range(10)], abs=1e-15)
     assert [part.observed for part in bins] == [0.5] * 10
@@ -100,21 +95,21 @@ def test_calibration_bins_hold_equal_rows_from_the_lowest_probability_to_the_hig
 
 def test_calibration_bins_differ_by_one_row_at_most_and_are_never_empty() -> None:
     for rows in (1, 7, 10, 23, 101):
-        sizes = [part.rows for part in calibration(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows))]
+        sizes = [part.rows for part in calibration_bins(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows))]
         assert (len(sizes), sum(sizes)) == (min(rows, 10), rows)
         assert max(sizes) - min(sizes) <= 1
 
 
 def test_the_calibration_error_weighs_bins_by_their_rows() -> None:
     # eleven rows: the first bin holds two of them
-    bad, chance = [1, 0, *[0] * 9], [0.1, 0.1, *[0.2] * 9]
-    assert figures(bad, chance).calibration_error == pytest.approx((2 * 0.4 + 9 * 0.2) / 11, abs=1e-12)
+    bad, probability = [1, 0, *[0] * 9], [0.1, 0.1, *[0.2] * 9]
+    assert figures(bad, probability).calibration_error == pytest.approx((2 * 0.4 + 9 * 0.2) / 11, abs=1e-12)
 
 
 def test_probabilities_that_come_true_have_no_calibration_error() -> None:
-    chance = np.repeat(np.arange(1, 11) / 20, 100)
+    probability = np.repeat(np.arange(1, 11) / 20, 100)
     bad = np.concatenate([[1] * (5 * k) + [0] * (100 - 5 * k) for k in range(1, 11)])
-    assert performance(bad, chance, 0.5).calibration_error == pytest.approx(0, abs=1e-12)
+    assert performance(bad, probability, 0.5).calibration_error == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rows", [2, 50, 5000])
@@ -205,8 +200,8 @@ def test_the_noise_of_true_probabilities_is_what_they_show_by_chance(rows: int) 
     random = np.random.default_rng(5)
     shown, expected = [], []
     for _ in range(60):
-        chance = random.beta(1, 6, rows)
-        bins = calibration((random.random(rows) < chance).astype(np.int64), chance)
+        probability = random.beta(1, 6, rows)
+        bins = calibration_bins((random.random(rows) < probability).astype(np.int64), probability)
         shown.append(calibration_error(bins))
         expected.append(calibration_noise(bins))
     assert np.mean(expected) == pytest.approx(np.mean(shown), rel=0.1)

@@ -15,12 +15,16 @@ import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from risk_assets.domain.contract.policy import Policy, Training
-from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import Example, Step, TrainedModel, VersionedScorecard
+from risk_assets.domain.contract.schema import SNAPSHOT, Contract
+from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, contributions, probability
+from risk_assets.domain.scorecard.points_table import Step
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, VersionedScorecard, contributions, probability
+from risk_assets.domain.scorecard.self_check import Example
 from risk_assets.domain.training import estimators
-from risk_assets.domain.training.train import SNAPSHOT, against_direction, chosen, holdout, labelled, train
+from risk_assets.domain.training.dataset import labelled
+from risk_assets.domain.training.split import holdout
+from risk_assets.domain.training.train import against_direction, choose, train
 from risk_assets.errors import ModelError
 
 DATES = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05")
@@ -223,7 +227,7 @@ def test_a_single_date_gives_a_stratified_share_that_the_seed_alone_decides() ->
 def test_one_class_on_either_side_is_told_with_advice(counts: Mapping[str, Sequence[int]], side: str) -> None:
     dates = np.array([date for date, bad in counts.items() for _ in bad])
     bad = np.array([value for values in counts.values() for value in values], dtype=np.int64)
-    with pytest.raises(ModelError, match=f"the {side} hold one class.*Land outcomes of more dates"):
+    with pytest.raises(ModelError, match=f"the {side} (has|have) only one class.*Land outcomes of more dates"):
         holdout(dates, bad, Training())
 
 
@@ -235,7 +239,7 @@ def test_a_holdout_that_leaves_too_little_to_train_on_is_told_with_advice(least:
     with pytest.raises(ModelError) as refused:
         trained(frame, policy=policy)
     message = str(refused.value)
-    assert "120 rows left beside the holdout" in message
+    assert "120 rows outside the holdout" in message
     assert all(key in message for key in ("training.holdout", "training.window_days", "training.min_rows", "training.min_bad"))
 
 
@@ -248,11 +252,11 @@ def test_the_figures_are_scikit_learn_s_on_the_newest_date() -> None:
     frame = rows_of()
     model = trained(frame)
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
-    truth, chance = newest["bad"].to_numpy(), fitted(model, newest)
+    truth, probability = newest["bad"].to_numpy(), fitted(model, newest)
     metrics = model.metrics
-    assert metrics.roc_auc == pytest.approx(roc_auc_score(truth, chance), abs=1e-12)
-    assert metrics.accuracy == pytest.approx(accuracy_score(truth, chance >= 0.3), abs=1e-12)
-    assert metrics.holdout.brier == pytest.approx(brier_score_loss(truth, chance), abs=1e-12)
+    assert metrics.roc_auc == pytest.approx(roc_auc_score(truth, probability), abs=1e-12)
+    assert metrics.accuracy == pytest.approx(accuracy_score(truth, probability >= 0.3), abs=1e-12)
+    assert metrics.holdout.brier == pytest.approx(brier_score_loss(truth, probability), abs=1e-12)
     assert metrics.gini == pytest.approx(2 * metrics.roc_auc - 1, abs=1e-12)
     assert (metrics.n_train, metrics.n_test, metrics.random_state) == (480, 120, 42)
     assert metrics.bad_rate_test == pytest.approx(truth.mean(), abs=1e-12)
@@ -383,7 +387,7 @@ def test_a_number_of_absurd_size_is_told_and_not_thrown_up_by_scikit_learn() -> 
 def test_a_number_of_absurd_size_is_told_with_its_date_and_advice_in_training_and_holdout(row: int, value: float) -> None:
     frame = rows_of()
     frame.iloc[row, frame.columns.get_loc("y")] = value
-    with pytest.raises(ModelError, match=rf"^y can't be scaled.*{DATES[row]}.*Set min and max"):
+    with pytest.raises(ModelError, match=rf"^y cannot be scaled.*{DATES[row]}.*Set min and max"):
         trained(frame)
 
 
@@ -426,12 +430,12 @@ def curved() -> pd.DataFrame:
 def test_the_better_estimator_is_chosen_but_the_simpler_one_within_the_tolerance(
     auc: dict[str, float], within: float, expected: str
 ) -> None:
-    assert chosen(auc, within) == expected
+    assert choose(auc, within) == expected
 
 
 def test_a_simpler_estimator_that_is_behind_by_exactly_the_tolerance_is_chosen_whatever_floats_make_of_it() -> None:
     # 0.805 - 0.8 is a little more than 0.005 in floats
-    assert chosen({"logistic": 0.8, "scorecard": 0.805}, 0.005) == "logistic"
+    assert choose({"logistic": 0.8, "scorecard": 0.805}, 0.005) == "logistic"
 
 
 @pytest.mark.parametrize(
@@ -542,7 +546,7 @@ def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_me
         told = {step.step: step.log_odds for step in of_feature(model, feature)}
         assert told.keys() == values.keys()
         columns = {step: start.assign(**{feature: pd.Series([value], start.index, frame[feature].dtype)}) for step, value in values.items()}
-        odds = {step: float(np.log(chance / (1 - chance))) for step, row in columns.items() for chance in fitted(model, row)}
+        odds = {step: float(np.log(probability / (1 - probability))) for step, row in columns.items() for probability in fitted(model, row)}
         first = next(iter(odds))
         for step, found in odds.items():
             assert told[step] - told[first] == pytest.approx(found - odds[first], abs=1e-9)
@@ -569,7 +573,7 @@ def test_the_ranges_of_a_line_are_those_of_the_profile_with_the_mean_of_what_it_
 def test_a_number_of_absurd_size_is_told_whatever_the_estimator(name: str) -> None:
     frame = rows_of()
     frame.loc[0, "x"] = 1e200
-    with pytest.raises(ModelError, match=r"^x can't be scaled"):
+    with pytest.raises(ModelError, match=r"^x cannot be scaled"):
         trained(frame, policy=policy_of(name))
 
 

@@ -93,8 +93,8 @@ def test_predictions_that_could_not_be_kept_are_counted_and_so_are_tries(
 
 def test_scores_fall_into_their_bins_from_impossible_to_certain() -> None:
     telemetry = Telemetry()
-    chances = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
-    telemetry.scored([Result(None, 0, chance, 0, "A", (), "champion", LOGISTIC) for chance in chances])
+    probabilities = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
+    telemetry.scored([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
     telemetry.scored([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
     found = [
         (sample.labels["version"], sample.labels["arm"], sample.labels["bin"], sample.value)

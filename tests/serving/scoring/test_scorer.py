@@ -15,17 +15,16 @@ from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import VersionedScorecard
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, checked
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
 from risk_serving.http.predict import Answered, answer
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build
 from tests.defs.conftest import NEXT
-from tests.domain.scorecard.test_single_row import policies, steps, weights
+from tests.domain.scorecard.test_forms import policies, steps, weights
 from tests.serving.conftest import LOGISTIC, SCORECARD
 
 Record: TypeAlias = dict[str, Any]

@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import VersionedScorecard
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.wire import Wire

@@ -1,17 +1,19 @@
-"""What must hold where accounts are scored one at a time: the very bits that come out for many at once."""
-
-import math
+"""The three forms of a scorecard (numpy, single row, polars expression) give the same result for any card and any account."""
 
 import numpy as np
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.scorecard.expressions import encode, expression
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from risk_assets.domain.scorecard.scoring import score
 from risk_assets.domain.scorecard.single_row import scorer
 
 numbers = st.floats(-1e9, 1e9)
+KINDS = {"number": pl.Float64, "category": pl.String}
+
 weights = st.one_of(st.floats(-3, 3), st.sampled_from([0.0, 5e5, -5e5, 2e6, -2e6]))
 steps = st.lists(numbers, min_size=1, max_size=6, unique=True).flatmap(
     lambda edges: st.builds(
@@ -46,25 +48,31 @@ def _values(shape: Line | Steps | Levels) -> st.SearchStrategy[float | str | Non
     return st.one_of(st.none(), numbers, at_edges)
 
 
-def _input(shape: Line | Steps | Levels, value: float | str | None) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(shape, Levels):
-        return float(shape.levels.index(value)) if value in shape.levels else float(len(shape.levels))
-    return float(value)
+def frame_of(card: Scorecard, rows: list[list[float | str | None]]) -> pl.DataFrame:
+    columns = zip(card.terms, zip(*rows, strict=True), strict=True)
+    return pl.DataFrame([pl.Series(term.feature, values, dtype=KINDS[card.features[term.feature]]) for term, values in columns])
 
 
 @given(cards_and_rows(), policies)
 @settings(max_examples=200, deadline=None)
-def test_one_account_is_scored_to_the_bit_as_among_many(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
+def test_a_single_row_is_scored_bit_for_bit_as_in_numpy(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
     card, rows = made
-    x = np.array([[_input(term.shape, value) for term, value in zip(card.terms, row, strict=True)] for row in rows])
-    together = score(card, policy, x)
+    together = score(card, policy, encode(frame_of(card, rows), card))
     alone = scorer(card, policy)
     for at, row in enumerate(rows):
-        chance, bad, points, band, reasons = alone(row)
-        assert chance == together.probability[at]
+        probability, bad, points, band, reasons = alone(row)
+        assert probability == together.probability[at]
         assert bad == together.prediction[at]
         assert points == together.points[at]
         assert band == together.band[at]
         assert list(reasons) == [position for position in together.reasons[at].tolist() if position >= 0]
+
+
+@given(cards_and_rows(), policies)
+@settings(max_examples=100, deadline=None)
+def test_the_expression_differs_from_numpy_by_rounding(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
+    card, rows = made
+    frame = frame_of(card, rows)
+    found = frame.lazy().select(expression(card)).collect(engine="streaming").to_series()
+    assert found.name == "probability"
+    np.testing.assert_allclose(found.to_numpy(), score(card, policy, encode(frame, card)).probability, rtol=1e-12, atol=1e-12)

@@ -172,7 +172,7 @@ def test_a_contract_that_no_longer_fits_the_live_model_stops_the_night(book: Boo
 @pytest.mark.parametrize(
     ("outcomes", "says"),
     [
-        ([b"account_id,defaulted\nAC000001,0\n"], "too little to train on"),
+        ([b"account_id,defaulted\nAC000001,0\n"], "too few rows to train on"),
         ([], "has both features and outcomes"),
     ],
 )

@@ -150,15 +150,15 @@ def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> Non
 @pytest.mark.parametrize(
     ("choice", "says"),
     [
-        ({"version": "model_v001"}, "wants a reason"),
+        ({"version": "model_v001"}, "requires a reason"),
         ({"version": "model_v001", "reason": "again"}, "live already"),
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
         ({"version": "latest", "reason": "x"}, "is no version"),
         ({"action": "rollback", "reason": "x"}, "no earlier version"),
         ({"action": "challenge", "version": "model_v001", "reason": "x"}, "can't challenge itself"),
-        ({"action": "challenge", "reason": "x"}, "wants a version"),
+        ({"action": "challenge", "reason": "x"}, "requires a version"),
         ({"action": "end_challenge", "reason": "x"}, "nothing to end"),
-        ({"action": "crown", "version": "model_v001", "reason": "x"}, "no such action"),
+        ({"action": "crown", "version": "model_v001", "reason": "x"}, "unknown action"),
     ],
 )
 def test_a_choice_that_cannot_be_made_is_told_and_changes_nothing(book: Book, choice: dict[str, str], says: str) -> None:

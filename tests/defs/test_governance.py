@@ -48,7 +48,7 @@ def test_a_scorecard_is_trained_registered_and_leaves_the_live_version_as_it_is(
 
 
 def first_auc(book: Book) -> float:
-    champion = registry.read_version(book.lake, SECOND).metrics.champion
+    champion = registry.read_version(book.lake, SECOND).metrics.champion_holdout
     assert champion is not None
     return champion.roc_auc
 
@@ -155,7 +155,7 @@ def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> Non
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
         ({"version": "latest", "reason": "x"}, "is no version"),
         ({"action": "rollback", "reason": "x"}, "no earlier version"),
-        ({"action": "challenge", "version": "model_v001", "reason": "x"}, "can't challenge itself"),
+        ({"action": "challenge", "version": "model_v001", "reason": "x"}, "cannot challenge itself"),
         ({"action": "challenge", "reason": "x"}, "wants a version"),
         ({"action": "end_challenge", "reason": "x"}, "nothing to end"),
         ({"action": "crown", "version": "model_v001", "reason": "x"}, "no such action"),

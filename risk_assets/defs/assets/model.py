@@ -93,6 +93,6 @@ def _figures(trained: TrainedModel) -> dict[str, Any]:
         "train_dates": f"{trained.origin.train_dates[0]} to {trained.origin.train_dates[-1]}",
         "holdout_dates": f"{trained.origin.holdout_dates[0]} to {trained.origin.holdout_dates[-1]}",
         "against_direction": ", ".join(metrics.against_direction) or "none",
-        "roc_curve": dg.MetadataValue.md(plots.roc(metrics.holdout, metrics.champion)),
+        "roc_curve": dg.MetadataValue.md(plots.roc(metrics.holdout, metrics.champion_holdout)),
         "calibration": dg.MetadataValue.md(plots.calibration(metrics.holdout)),
     }

@@ -10,7 +10,7 @@ import polars as pl
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
-from risk_assets.domain.governance.bindings import Binding, Change, challenger
+from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
@@ -193,7 +193,7 @@ def _history(history: Sequence[Binding]) -> str:
             found.effective_from[:16].replace("T", " "),
             found.action,
             found.champion,
-            challenger(found),
+            challenger_label(found),
             found.actor,
             found.reason,
         )

@@ -25,8 +25,8 @@ def roc(figures: Performance, champion: Performance | None) -> str:
 def calibration(figures: Performance) -> str:
     """Return predicted and observed bad rates, by tenth of the holdout."""
     figure, axes = _empty("Calibration on the holdout", "predicted bad rate", "observed bad rate")
-    predicted = [part.predicted for part in figures.calibration]
-    observed = [part.observed for part in figures.calibration]
+    predicted = [part.predicted for part in figures.calibration_bins]
+    observed = [part.observed for part in figures.calibration_bins]
     top = max(*predicted, *observed) * 1.05
     axes.plot([0, top], [0, top], color="0.7", linewidth=0.8)
     axes.plot(predicted, observed, marker="o", markersize=4)

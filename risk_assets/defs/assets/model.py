@@ -68,6 +68,6 @@ def _figures(trained: TrainedModel) -> dict[str, Any]:
         "train_dates": f"{origin.train_dates[0]} to {origin.train_dates[-1]}",
         "holdout_dates": f"{origin.holdout_dates[0]} to {origin.holdout_dates[-1]}",
         "against_direction": ", ".join(metrics.against_direction) or "none",
-        "roc_curve": dg.MetadataValue.md(plots.roc(metrics.holdout, metrics.champion)),
+        "roc_curve": dg.MetadataValue.md(plots.roc(metrics.holdout, metrics.champion_holdout)),
         "calibration": dg.MetadataValue.md(plots.calibration(metrics.holdout)),
     }

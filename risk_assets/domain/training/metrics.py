@@ -42,7 +42,7 @@ def performance(bad: Integers, probability: Floats, threshold: float) -> Perform
         brier=float(np.mean((probability - bad) ** 2)),
         log_loss=float(sk.log_loss(bad, probability)),
         calibration_error=calibration_error(bins),
-        calibration=bins,
+        calibration_bins=bins,
         roc=_thinned(false_rate, true_rate),
     )
 

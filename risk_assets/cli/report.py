@@ -13,8 +13,7 @@ from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.explanation import Explanation
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.scorecard.scorecard import Scorecard, Step
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.registry import ModelVersion

@@ -15,8 +15,9 @@ from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import OUTCOME, Contract
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import checked, repeated_ids
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Line
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error
 from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, fit

@@ -8,9 +8,10 @@ import polars as pl
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
+from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
-from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, Integers, score
+from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 
 
 def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
@@ -82,7 +83,7 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     """Return a batch's predictions in order; with a share, each model scores only the accounts that it decides for."""
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
-    challenged = arms.challenged(batch[ACCOUNT_ID])
+    challenged = np.array(arms.challenged(batch[ACCOUNT_ID]), dtype=np.bool_)
     theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
     parts = [
         _by_model(batch[ours], arms.champion, CHAMPION, None, policy),

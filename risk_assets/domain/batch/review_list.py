@@ -10,8 +10,9 @@ from risk_assets.domain.contract.field_rules import plain
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, SNAPSHOT
 from risk_assets.domain.ingest.validation import SEPARATOR
+from risk_assets.domain.scorecard.arrays import Floats, contributions
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, contributions
+from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.scoring import feature_points, score
 from risk_assets.errors import LakeError
 

@@ -4,9 +4,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -36,14 +33,13 @@ class Arms:
         """All models that score, champion first."""
         return (self.champion, self.challenger) if self.challenger else (self.champion,)
 
-    def challenged(self, accounts: Iterable[str | None]) -> npt.NDArray[np.bool_]:
-        """Return for which accounts the challenger decides, shape (n,); never for an account without an id."""
+    def challenged(self, accounts: Iterable[str | None]) -> list[bool]:
+        """Return for which accounts the challenger decides, in order; never for an account without an id."""
         if self.challenger is None or self.share is None:
-            return np.zeros(len(list(accounts)), dtype=np.bool_)
+            return [False for _ in accounts]
         end = bucket_end(self.share)
         prefix = f"{self.salt}:".encode()
-        taken = (account is not None and bucket(prefix, account) < end for account in accounts)
-        return np.fromiter(taken, dtype=np.bool_)
+        return [account is not None and bucket(prefix, account) < end for account in accounts]
 
 
 def bucket(prefix: bytes, account: str) -> bytes:

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 
 
 class Gate(msgspec.Struct, frozen=True):

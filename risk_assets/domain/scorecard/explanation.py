@@ -8,8 +8,9 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ISSUES
+from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Scorecard, Term, contributions
+from risk_assets.domain.scorecard.scorecard import Scorecard, Term
 from risk_assets.domain.scorecard.scoring import Scores, base_points, feature_points, reference, score
 
 

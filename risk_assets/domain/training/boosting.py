@@ -14,7 +14,8 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.scorecard.scorecard import Floats, Levels, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.arrays import Floats
+from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Steps, Term
 
 EMPTY_SHARE = 1e-4  # scikit-learn bins a sample of rows, which may miss all known values of a column with fewer than this share
 UNSEEN_LEVEL = "\x1funseen"  # a level that no category has

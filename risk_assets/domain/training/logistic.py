@@ -11,7 +11,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.scorecard.scorecard import Floats, Levels, Line, Scorecard, Term
+from risk_assets.domain.scorecard.arrays import Floats
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term
 
 MISSING_FILL = "\x1fmissing"  # replaces null in categories during fitting; a control character, so that no level has this name
 

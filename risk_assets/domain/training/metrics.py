@@ -5,8 +5,7 @@ import numpy.typing as npt
 from sklearn import metrics as sk
 
 from risk_assets.domain.governance.artifacts import Performance
-from risk_assets.domain.scorecard.scorecard import Floats
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Floats, Integers
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error
 
 CURVE_POINTS = 100

@@ -5,7 +5,7 @@ import pandas as pd
 
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile
-from risk_assets.domain.scorecard.scorecard import Floats
+from risk_assets.domain.scorecard.arrays import Floats
 
 BINS = 10
 

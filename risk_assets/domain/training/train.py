@@ -15,10 +15,10 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
 from risk_assets.domain.governance.gates import ROUNDING, gates
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, VersionedScorecard, contributions, probability
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.training.dataset import require_enough, require_scalable
 from risk_assets.domain.training.estimators import FittedModel, fit, names

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts, prediction_schema, predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 from tests.domain.scorecard.test_scoring import lines, policy
 

@@ -4,8 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode, expression
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, contributions
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from tests.domain.scorecard.test_scorecard import CARD, NAN, sigmoid, table
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from risk_assets.domain.contract.policy import Points
-from risk_assets.domain.scorecard.points_table import Step, steps, steps_table
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.points_table import steps, steps_table
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Step, Steps, Term
 
 NAN = math.nan
 DEBT = Term("debt", Steps((10.0, 20.5), (-1.0, 0.5, 2.0), missing=0.25), 0.125, -1.0, "Debt")

@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from risk_assets.domain.scorecard.arrays import contribution, contributions, log_odds, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import (
-    Levels,
-    Line,
-    Scorecard,
-    Steps,
-    Term,
-    contributions,
-    log_odds,
-    probability,
-    scaled,
-    with_reference_points,
-)
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, scaled
 
 NAN = math.nan
 AGE = Term("age", Line(slope=-0.05, center=40.0, missing=0.3), 0.01, -0.9, "Age")
@@ -50,13 +40,13 @@ def sigmoid(x: float) -> float:
 
 
 def test_line_contributes_slope_times_distance_from_center() -> None:
-    found = AGE.shape.contribution(np.array([40.0, 41.0, 20.0, NAN]))
+    found = contribution(AGE.shape, np.array([40.0, 41.0, 20.0, NAN]))
     assert found.tolist() == [0.0, -0.05, -0.05 * -20, 0.3]
 
 
 def test_levels_contribute_their_weight_or_missing_or_unseen() -> None:
     encoded = encode(table([NAN] * 5, ["south", "north", None, "west", ""]), CARD)[:, 1]
-    assert REGION.shape.contribution(encoded).tolist() == [-0.25, 0.5, 0.125, -0.0625, -0.0625]
+    assert contribution(REGION.shape, encoded).tolist() == [-0.25, 0.5, 0.125, -0.0625, -0.0625]
 
 
 def test_category_without_levels_has_missing_and_unseen_only() -> None:
@@ -153,23 +143,23 @@ def test_lines_and_steps_are_numbers_and_levels_categories() -> None:
 
 def test_edge_belongs_to_the_lower_step() -> None:
     below, above = np.nextafter([10.0, 20.0], -math.inf), np.nextafter([10.0, 20.0], math.inf)
-    assert DEBT.shape.contribution(below).tolist() == [-1.0, 0.5]
-    assert DEBT.shape.contribution(np.array([10.0, 20.0])).tolist() == [-1.0, 0.5]
-    assert DEBT.shape.contribution(above).tolist() == [0.5, 2.0]
+    assert contribution(DEBT.shape, below).tolist() == [-1.0, 0.5]
+    assert contribution(DEBT.shape, np.array([10.0, 20.0])).tolist() == [-1.0, 0.5]
+    assert contribution(DEBT.shape, above).tolist() == [0.5, 2.0]
 
 
 def test_values_beyond_the_edges_use_the_outer_steps() -> None:
-    found = DEBT.shape.contribution(np.array([-1e300, 0.0, 15.0, 20.1, 1e300]))
+    found = contribution(DEBT.shape, np.array([-1e300, 0.0, 15.0, 20.1, 1e300]))
     assert found.tolist() == [-1.0, -1.0, 0.5, 2.0, 2.0]
 
 
 def test_steps_treat_nan_as_missing_and_infinity_as_a_number() -> None:
-    assert DEBT.shape.contribution(np.array([NAN, -math.inf, math.inf])).tolist() == [0.25, -1.0, 2.0]
+    assert contribution(DEBT.shape, np.array([NAN, -math.inf, math.inf])).tolist() == [0.25, -1.0, 2.0]
 
 
 def test_steps_without_edges_have_one_weight_and_missing() -> None:
     shape = Steps((), (0.75,), missing=-0.5)
-    assert shape.contribution(np.array([-math.inf, 0.0, 7.0, math.inf, NAN])).tolist() == [0.75] * 4 + [-0.5]
+    assert contribution(shape, np.array([-math.inf, 0.0, 7.0, math.inf, NAN])).tolist() == [0.75] * 4 + [-0.5]
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -178,7 +168,7 @@ def test_step_position_is_the_number_of_edges_below(edges: tuple[float, ...], xs
     shape = Steps(edges, tuple(float(at) for at in range(len(edges) + 1)), missing=-1.0)
     values = [*xs, *edges]
     expected = [-1.0 if x is None else float(sum(edge < x for edge in edges)) for x in values]
-    assert shape.contribution(np.array([NAN if x is None else x for x in values])).tolist() == expected
+    assert contribution(shape, np.array([NAN if x is None else x for x in values])).tolist() == expected
 
 
 def stepped() -> pl.DataFrame:

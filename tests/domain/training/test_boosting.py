@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.scorecard.arrays import contributions, log_odds, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Steps, contributions, log_odds, probability
+from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Steps
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 
 ROWS = 400

@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
 from risk_assets.domain.training.estimators import FittedModel, fit, names

@@ -15,8 +15,9 @@ from sklearn.pipeline import Pipeline
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.scorecard.arrays import contributions, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, contributions, probability, with_reference_points
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard
 from risk_assets.domain.training.logistic import compile_logistic, logistic
 
 ROWS = 80

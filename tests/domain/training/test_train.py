@@ -17,10 +17,9 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, VersionedScorecard, contributions, probability
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Line, Scorecard, Step, Steps, Term, VersionedScorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training import train as train_module
 from risk_assets.domain.training.dataset import labelled

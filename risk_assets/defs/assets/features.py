@@ -7,7 +7,7 @@ from risk_assets.defs.assets.raw import OWNERS
 from risk_assets.defs.failures import log_failure
 from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.domain.ingest.validation import checked, feature_descriptions, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
 from risk_assets.errors import ContractError
 from risk_assets.lake.tables import Table, readable
 
@@ -31,7 +31,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     with readable(raw.path):
         repeated = repeated_ids(accounts, contract)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
-    checking = checked(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
+    checking = validate(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
     return Table(checking, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 
 

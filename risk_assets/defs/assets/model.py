@@ -47,7 +47,7 @@ def model(
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> dg.Output[TrainedModel]:
     """The model of the labelled dates in the training window, compiled, measured on its holdout beside the live one."""
-    contract, policy = lakehouse.contract, lakehouse.policy.trained_by(config.estimator)
+    contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator)
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
     with readable(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)

@@ -189,7 +189,7 @@ def _number_profile(text: pl.Series, values: pl.Series, unreadable: int) -> Colu
 def _number_notes(known: pl.Series, codes: tuple[str, ...], unreadable: int) -> tuple[str, ...]:
     notes = []
     if codes:
-        notes.append(f"Read as missing: {' and '.join(codes)}, as a customary code far from all other values.")
+        notes.append(f"Read as missing, as customary codes far from all other values: {' and '.join(codes)}.")
     if _may_have_code(known):
         notes.append('-1 is the only negative value. If it means missing, add missing: ["-1"].')
     if _may_be_category(known):
@@ -197,7 +197,7 @@ def _number_notes(known: pl.Series, codes: tuple[str, ...], unreadable: int) -> 
     if _may_be_id(known):
         notes.append("No two rows have the same number. Remove the column if it is an id.")
     if unreadable:
-        notes.append(f"{unreadable} of {len(known)} rows have an unreadable number and would get an issue.")
+        notes.append(f"Unreadable numbers in {unreadable} of {len(known)} rows, which would get an issue.")
     return tuple(notes)
 
 

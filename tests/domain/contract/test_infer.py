@@ -151,7 +151,7 @@ def test_a_number_can_have_a_few_unreadable_values() -> None:
     values = [*AGES[:-2], "#VALUE!", "12 years"]
     assert feature(values).type == "number"
     text = comment(values)
-    assert "2 of 400 rows have an unreadable number" in text
+    assert "Unreadable numbers in 2 of 400 rows" in text
     assert "VALUE" not in text
     assert "12 years" not in text
 

@@ -5,7 +5,7 @@ import polars as pl
 
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.ingest.validation import checked, feature_descriptions, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
 from risk_assets.errors import ContractError
 from risk_assets.lake.tables import Manifest, Table, readable
 
@@ -17,7 +17,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     require_usable(raw, contract)
     with readable(raw.path):
         repeated = repeated_ids(accounts, contract)
-    validated = checked(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
+    validated = validate(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
     return Table(validated, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 

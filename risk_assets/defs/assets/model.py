@@ -31,7 +31,7 @@ def model(
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
-    contract, policy = lakehouse.contract, lakehouse.policy.trained_by(config.estimator)
+    contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator)
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
     with readable(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)

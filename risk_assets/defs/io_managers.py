@@ -63,7 +63,7 @@ class BlobTrainedModelIOManager(_BlobIOManager):
     def handle_output(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Write the artifacts, metadata last."""
         registry.write_trained(self._store, context.partition_key, obj, _run_id(context))
-        context.add_output_metadata({"path": self._store.uri(layout.trained(context.partition_key))})
+        context.add_output_metadata({"path": self._store.uri(layout.training_folder(context.partition_key))})
 
     def load_input(self, context: dg.InputContext) -> TrainedModel:
         """Return the model, its hashes checked."""
@@ -76,7 +76,7 @@ class BlobModelVersionIOManager(_BlobIOManager):
     def handle_output(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Register the model and put its number onto the materialization."""
         version = registry.register(self._store, obj, _run_id(context))
-        path = self._store.uri(f"registry/{version.name}")
+        path = self._store.uri(layout.version_folder(version.name))
         context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
 
     def load_input(self, context: dg.InputContext) -> ModelVersion:
@@ -90,7 +90,7 @@ class BlobImpactIOManager(_BlobIOManager):
     def handle_output(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
         """Write the figures and the accounts."""
         impact_files.write(self._store, *obj)
-        context.add_output_metadata({"path": self._store.uri(f"registry/{obj[0].candidate}/{layout.IMPACT}")})
+        context.add_output_metadata({"path": self._store.uri(layout.version_file(obj[0].candidate, layout.IMPACT))})
 
     def load_input(self, context: dg.InputContext) -> Impact:
         """Return the figures of the newest version that was trained for the date."""

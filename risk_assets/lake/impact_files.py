@@ -22,14 +22,13 @@ def compute(store: Store, version: str, contract: Contract, policy: Policy) -> t
 
 def write(store: Store, impact: Impact, accounts: pl.DataFrame) -> None:
     """Keep an impact beside its version, over an earlier one; the accounts first."""
-    folder = f"registry/{impact.candidate}"
-    store.put(f"{folder}/{layout.IMPACT_ACCOUNTS}", accounts.write_csv().encode())
-    store.put(f"{folder}/{layout.IMPACT}", msgspec.json.format(msgspec.json.encode(impact), indent=1))
+    store.put(layout.version_file(impact.candidate, layout.IMPACT_ACCOUNTS), accounts.write_csv().encode())
+    store.put(layout.version_file(impact.candidate, layout.IMPACT), msgspec.json.format(msgspec.json.encode(impact), indent=1))
 
 
 def read(store: Store, version: str) -> Impact:
     """Return a version's impact as it was kept; raises `LakeError` when there is none."""
-    path = f"registry/{version}/{layout.IMPACT}"
+    path = layout.version_file(version, layout.IMPACT)
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is not in the lake. Work it out: risk impact {version}.")

@@ -126,8 +126,7 @@ def _dialect(landed: LandedFile) -> Dialect:
 def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:
     if len(landed.parts) == 1:
         return (path,)
-    folder = path.removesuffix(".csv")
-    return tuple(f"{folder}/{part.partition('/')[2]}" for part in landed.parts)
+    return tuple(layout.shard(path, part.partition("/")[2]) for part in landed.parts)
 
 
 def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
@@ -165,8 +164,7 @@ def _supersede(lake: Store, path: str, before: Manifest | None) -> None:
     """Move an earlier landing out of the way; its manifest goes first, so that a crash leaves no half partition."""
     if lake.size(layout.manifest(path)) is not None:
         lake.delete(layout.manifest(path))
-    folder = path.removesuffix(".csv")
-    parts = [part for part in (path, *lake.list(f"{folder}/")) if lake.size(part) is not None]
+    parts = [part for part in (path, *lake.list(layout.shard(path, ""))) if lake.size(part) is not None]
     label = before.digest if before else "uncommitted"
     for part in parts:
         lake.copy(part, layout.superseded(part, label))

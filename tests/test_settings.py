@@ -267,7 +267,7 @@ def test_neither_the_lakehouse_nor_what_dagster_shows_of_its_resources_holds_a_s
 
 
 def test_the_imports_give_no_warning() -> None:
-    code = "import dagster_azure.blob, risk_assets.resources, risk_assets.settings"
+    code = "import dagster_azure.blob, risk_assets.defs.resources, risk_assets.settings"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

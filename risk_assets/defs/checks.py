@@ -22,7 +22,8 @@ from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.tables import find_manifest, read_table, readable
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.tables import find_manifest, read_table, translate_polars_errors
 
 SHOWN_ISSUES = 8
 
@@ -76,7 +77,7 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Not more rows than the policy allows have issues."""
     manifest = lakehouse.manifest("curated/features", date)
-    share = int(str(manifest.facts["with_issues"])) / manifest.rows
+    share = manifest.facts_as(FeatureFacts).with_issues / manifest.rows
     commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
     limit = lakehouse.policy.checks.max_issue_share
     return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
@@ -96,10 +97,10 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every row without issues has a probability in [0, 1], and no other row has one."""
-    facts: Any = lakehouse.manifest("curated/predictions", date).facts
+    facts = lakehouse.manifest("curated/predictions", date).facts_as(PredictionFacts)
     rows = lakehouse.manifest("curated/predictions", date).rows
-    scored, issues = facts["scored"], facts["with_issues"]
-    inside = not scored or 0 <= facts["min_score"] <= facts["max_score"] <= 1
+    scored, issues = facts.scored, facts.with_issues
+    inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
     return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
 
 
@@ -138,7 +139,7 @@ def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) ->
     """
 
     def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        with readable(f"{asset.key.to_user_string()} of {context.partition_key}"):
+        with translate_polars_errors(f"{asset.key.to_user_string()} of {context.partition_key}"):
             return check(lakehouse, context.partition_key)
 
     run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
@@ -158,8 +159,7 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
-    kinds: Any = lakehouse.manifest("curated/features", date).facts["kinds"]
-    return count_issues(kinds)
+    return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Any]:

@@ -1,7 +1,7 @@
 """Between an asset's value and the lake: thin, one class for each kind of value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_origin
+from typing import get_origin
 
 import dagster as dg
 import polars as pl
@@ -185,14 +185,13 @@ def _run_id(context: dg.OutputContext) -> str:
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
     types = _types(store, manifest).items()
     schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
-    numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, bool | int | float)}
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,
             "dagster/column_schema": schema,
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
-            **numbers,
+            **manifest.numbers,
         }
     )
 

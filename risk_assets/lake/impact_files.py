@@ -9,14 +9,14 @@ from risk_assets.domain.governance.impact import Impact, measure
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, registry, snapshots
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import readable
+from risk_assets.lake.tables import translate_polars_errors
 
 
 def compute(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
     """Return what changes on the newest dates in the lake if a version replaces the live one, and for which accounts."""
     candidate, live = registry.read_scorecard(store, version), registry.find_live(store)
     newest = snapshots.newest(store, candidate.scorecard.features, policy.promotion.impact_days)
-    with readable(f"the impact of {version} on {', '.join(newest)}"):
+    with translate_polars_errors(f"the impact of {version} on {', '.join(newest)}"):
         return measure(newest, candidate, live, policy, contract)
 
 

@@ -9,7 +9,8 @@ from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.ingest.validation import checked, feature_descriptions, feature_facts, repeated_ids
 from risk_assets.errors import ContractError
-from risk_assets.lake.tables import Table, readable
+from risk_assets.lake.facts import FeatureFacts, RawFacts
+from risk_assets.lake.tables import Table, translate_polars_errors
 
 
 @dg.asset(
@@ -28,11 +29,11 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     contract, date = lakehouse.contract, context.partition_key
     raw = lakehouse.manifest("raw/accounts", date)
     require_usable(accounts.collect_schema().names(), raw.rows, contract.columns, raw.path)
-    with readable(raw.path):
+    with translate_polars_errors(raw.path):
         repeated = repeated_ids(accounts, contract)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
-    checking = checked(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
-    return Table(checking, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
+    checking = checked(accounts, contract, repeated, padded=raw.facts_as(RawFacts).padded)
+    return Table(checking, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 
 
 def require_usable(there: list[str], rows: int, wanted: tuple[str, ...], path: str) -> None:

@@ -210,7 +210,7 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     found = credential(settings)
     assert isinstance(found.provider, DefaultAzureCredential)
     assert "skip_signature" not in found.options()
-    reach = polars_access(settings.open_lake())
+    reach = polars_access(settings.connect_lake())
     assert reach["credential_provider"] is not None
     assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
 

@@ -8,6 +8,7 @@ CURATED = "curated"
 TRAINING = "training"
 REGISTRY = "registry"
 LOGS = "logs"
+FORMAT = "format.json"
 FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
 
 BINDINGS = f"{REGISTRY}/bindings"

@@ -30,6 +30,11 @@ def table(frame: pl.LazyFrame, **more: bool) -> Table:
     return Table(frame, ReviewFacts, FACTS, Provenance(run_id="run-1"), **more)
 
 
+def people() -> pl.LazyFrame:
+    """Return rows of three accounts."""
+    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
+
+
 @pytest.fixture(scope="session")
 def small() -> Contract:
     """A contract of two features."""

@@ -29,16 +29,12 @@ from risk_assets.lake.tables import (
     require_manifest,
     write_table,
 )
-from tests.lake.conftest import FACTS, table
+from tests.lake.conftest import FACTS, people, table
 
 MADE_FROM = Provenance(
     run_id="run-1", inputs={"raw/accounts_2026-01-01.csv": "abc"}, contract="c0ffee", model_version="model_v002", binding=7
 )
 SECRET = "SECRET123"
-
-
-def people() -> pl.LazyFrame:
-    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
 
 
 def write(store: Store, path: str, frame: pl.LazyFrame | None = None) -> Manifest:

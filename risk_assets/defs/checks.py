@@ -17,7 +17,8 @@ from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.tables import Manifest, find_manifest, read_table, readable
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.tables import Manifest, find_manifest, read_table, translate_polars_errors
 
 SHOWN_ISSUES = 8
 
@@ -71,7 +72,7 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of rows with issues is within the policy's limit."""
     manifest = lakehouse.manifest("curated/features", date)
-    share = int(str(manifest.facts["with_issues"])) / manifest.rows
+    share = manifest.facts_as(FeatureFacts).with_issues / manifest.rows
     commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
     limit = lakehouse.policy.checks.max_issue_share
     return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
@@ -91,10 +92,10 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every row without issues has a probability in [0, 1], and no other row has one."""
-    facts: Any = lakehouse.manifest("curated/predictions", date).facts
+    facts = lakehouse.manifest("curated/predictions", date).facts_as(PredictionFacts)
     rows = lakehouse.manifest("curated/predictions", date).rows
-    scored, issues = facts["scored"], facts["with_issues"]
-    inside = not scored or 0 <= facts["min_score"] <= facts["max_score"] <= 1
+    scored, issues = facts.scored, facts.with_issues
+    inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
     return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
 
 
@@ -151,7 +152,7 @@ def _daily(check: Check, asset: str, daily: dg.DailyPartitionsDefinition, *, blo
     """Return the asset check of a function; the one place that uses partitioned checks, which are in preview."""
 
     def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        with reported_failures(), readable(f"{asset} of {context.partition_key}"):
+        with reported_failures(), translate_polars_errors(f"{asset} of {context.partition_key}"):
             return check(lakehouse, context.partition_key)
 
     run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
@@ -185,8 +186,7 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
-    kinds: Any = lakehouse.manifest("curated/features", date).facts["kinds"]
-    return count_issues(kinds)
+    return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Manifest]:

@@ -86,7 +86,7 @@ class BlobTrainedModelIOManager(_BlobIOManager[TrainedModel]):
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Write the artifacts, metadata last."""
         registry.write_trained(self._store, context.partition_key, obj, _run_id(context))
-        context.add_output_metadata({"path": self._store.uri(layout.trained(context.partition_key))})
+        context.add_output_metadata({"path": self._store.uri(layout.training_folder(context.partition_key))})
 
     def read(self, context: dg.InputContext) -> TrainedModel:
         """Return the model after verifying its hashes."""
@@ -99,7 +99,7 @@ class BlobModelVersionIOManager(_BlobIOManager[TrainedModel]):
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Register the model; its number becomes metadata."""
         version = registry.register(self._store, obj, _run_id(context))
-        path = self._store.uri(f"registry/{version.name}")
+        path = self._store.uri(layout.version_folder(version.name))
         context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
 
     def read(self, context: dg.InputContext) -> ModelVersion:
@@ -113,7 +113,7 @@ class BlobImpactIOManager(_BlobIOManager[tuple[Impact, pl.DataFrame]]):
     def write(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
         """Write the figures and the accounts."""
         impact_files.write(self._store, *obj)
-        context.add_output_metadata({"path": self._store.uri(f"registry/{obj[0].candidate}/{layout.IMPACT}")})
+        context.add_output_metadata({"path": self._store.uri(layout.version_file(obj[0].candidate, layout.IMPACT))})
 
     def read(self, context: dg.InputContext) -> Impact:
         """Return the impact of the newest version trained for the date."""
@@ -209,14 +209,13 @@ def _run_id(context: dg.OutputContext) -> str:
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
     types = _types(store, manifest).items()
     schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
-    numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, bool | int | float)}
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,
             "dagster/column_schema": schema,
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
-            **numbers,
+            **manifest.numbers,
         }
     )
 

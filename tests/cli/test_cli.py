@@ -182,7 +182,7 @@ def test_wrong_use_is_told_with_what_to_do(risk: Risk, arguments: tuple[str, ...
     ("settings", "says"),
     [
         ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
-        ({"RISK_LAKE": "ftp://somewhere"}, "is no address of a lake"),
+        ({"RISK_LAKE": "ftp://somewhere"}, "is not a valid address"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),
     ],
@@ -196,7 +196,7 @@ def test_wrong_settings_are_told_with_what_to_do(risk: Risk, settings: dict[str,
 def test_a_storage_account_that_cannot_be_reached_is_told(risk: Risk) -> None:
     nobody = "AccountName=devstoreaccount1;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:9/devstoreaccount1"
     done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=nobody)
-    assert "storage can't be reached" in " ".join(done.stderr.split())
+    assert "storage cannot be reached" in " ".join(done.stderr.split())
 
 
 def test_a_file_with_its_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Path) -> None:

@@ -98,7 +98,7 @@ def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float
     book.lake.put(path, content)
     manifest = find_manifest(book.lake, path)
     assert manifest is not None
-    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=manifest.facts | facts)
+    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=msgspec.structs.replace(manifest.facts, **facts))
     book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
 
 

@@ -10,6 +10,7 @@ from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import policy_archive, registry
+from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table
@@ -45,7 +46,7 @@ def predictions(
         binding=binding,
     )
     scored = predict(features, arms, lakehouse.policy)
-    return Table(scored, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
+    return Table(scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
 
 
 def choose(model: str, live: Champion, store: Store, date: str) -> tuple[Arms, int | None]:

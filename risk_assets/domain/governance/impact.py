@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.contract.column_types import POLARS_TYPES
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.markdown import markdown_table
@@ -19,7 +20,6 @@ MISSING = "(missing)"
 NEWLY, NO_LONGER = "newly flagged", "no longer flagged"
 CHANGES = {"date": pl.String, ACCOUNT_ID: pl.String, "change": pl.String, "probability": pl.Float64, "live_probability": pl.Float64}
 
-_TYPES = {"number": pl.Float64(), "category": pl.String()}
 _SCORED = {
     ACCOUNT_ID: pl.String(),
     "probability": pl.Float64(),
@@ -159,7 +159,7 @@ def _require(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates:
 
 def _lacking(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
     kinds = model.scorecard.features.items()
-    return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != _TYPES[kind] for schema in schemas)]
+    return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != POLARS_TYPES[kind] for schema in schemas)]
 
 
 def _scored(features: pl.LazyFrame, pair: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:

@@ -111,7 +111,7 @@ def test_an_empty_address_is_an_error_with_its_variable(loaded: Set, variable: s
 )
 def test_a_missing_file_is_named_with_its_variable(loaded: Set, read: str, variable: str, name: str) -> None:
     settings = loaded(RISK_CONTRACT="c.yml", RISK_POLICY="p.yml")
-    with pytest.raises(ContractError, match=rf"{name} can't be read \(No such file.*Set {variable}"):
+    with pytest.raises(ContractError, match=rf"{name} cannot be read \(No such file.*Set {variable}"):
         getattr(settings, read)()
 
 

@@ -181,7 +181,7 @@ def test_wrong_use_is_told_with_what_to_do(risk: Risk, arguments: tuple[str, ...
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
+        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml cannot be read"),
         ({"RISK_LAKE": "ftp://somewhere"}, "is not a valid address"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),

@@ -156,7 +156,7 @@ def test_a_date_of_which_nothing_came_shows_no_empty_table(risk: Risk) -> None:
         (("land", "data/policy.yml"), 2, "either --date"),
         (("train", "2026-01-01", "--estimator", "forest"), 2, "is not one of"),
         (("models", "show", "model_v001"), 1, "not in the lake"),
-        (("impact", "latest"), 1, "is no version"),
+        (("impact", "latest"), 1, "is not a version"),
         (("promote", "model_v001"), 2, "--reason"),
         (("promote", "model_v001", "--reason", "x", "--yes"), 1, "not in the lake"),
         (("rollback", "--reason", "x"), 1, "no earlier version"),
@@ -181,7 +181,7 @@ def test_wrong_use_is_told_with_what_to_do(risk: Risk, arguments: tuple[str, ...
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
+        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml cannot be read"),
         ({"RISK_LAKE": "ftp://somewhere"}, "is not a valid address"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),

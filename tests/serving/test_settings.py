@@ -336,7 +336,7 @@ def test_a_bad_secret_is_named_by_its_variable_and_not_shown(loaded: Set, vault:
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_a_vault_that_refuses_is_named_without_its_own_words(loaded: Set, vault: Vault, status: int) -> None:
     vault.status = status
-    with pytest.raises(ContractError, match=rf"Key Vault 127\.0\.0\.1 answers {status}\. .*Key Vault Secrets User") as caught:
+    with pytest.raises(ContractError, match=rf"Key Vault 127\.0\.0\.1 responded with status {status}\. .*Key Vault Secrets User") as caught:
         loaded(RISK_KEY_VAULT=vault.url)
     assert "Secret-1" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -344,24 +344,24 @@ def test_a_vault_that_refuses_is_named_without_its_own_words(loaded: Set, vault:
 
 def test_the_identitys_token_goes_to_no_server_that_is_not_the_vaults(loaded: Set, vault: Vault) -> None:
     vault.resource = "https://vault.example"
-    with pytest.raises(ContractError, match="can't be reached"):
+    with pytest.raises(ContractError, match="cannot be reached"):
         loaded(RISK_KEY_VAULT=vault.url)
 
 
 def test_a_vault_whose_certificate_is_not_trusted_is_not_reached(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with pytest.raises(ContractError, match=r"127\.0\.0\.1 can't be reached"):
+    with pytest.raises(ContractError, match=r"127\.0\.0\.1 cannot be reached"):
         loaded(RISK_KEY_VAULT=vault.url)
 
 
 def test_a_vault_that_is_not_there_is_told(loaded: Set) -> None:
-    with pytest.raises(ContractError, match=r"Key Vault 127\.0\.0\.1 can't be reached .*RISK_KEY_VAULT"):
+    with pytest.raises(ContractError, match=r"Key Vault 127\.0\.0\.1 cannot be reached .*RISK_KEY_VAULT"):
         loaded(RISK_KEY_VAULT="https://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["", "vault", "http://team.vault.azure.net", "https://", "https://[17"])
 def test_what_is_no_vaults_address_is_told(loaded: Set, address: str) -> None:
-    with pytest.raises(ContractError, match=r"RISK_KEY_VAULT is no vault's address.*https://NAME\.vault\.azure\.net"):
+    with pytest.raises(ContractError, match=r"RISK_KEY_VAULT is not the address of a vault.*https://NAME\.vault\.azure\.net"):
         loaded(RISK_KEY_VAULT=address)
 
 

@@ -20,7 +20,7 @@ from risk_assets.lake import registry
 from risk_assets.lake.store import Store
 from risk_serving.http.predict import answer
 from risk_serving.http.problems import Problem
-from risk_serving.scoring.live_model import Live, build
+from risk_serving.scoring.live_model import LiveSnapshot, build
 from tests.azure_ml.conftest import LOGISTIC, SCORECARD, body, environment, model, running
 
 TOLERANCE = 1e-12
@@ -28,7 +28,7 @@ Post = Callable[[str, bytes], httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def live(shared: Store, contract: Contract, policy: Policy) -> Live:
+def live(shared: Store, contract: Contract, policy: Policy) -> LiveSnapshot:
     champion = registry.champion(shared)
     return build(champion.binding, champion.arms, contract, policy, 1000)
 
@@ -87,7 +87,7 @@ def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return abs(ours["probability"] - theirs["probability"]) <= TOLERANCE and {**ours, "probability": 0} == {**theirs, "probability": 0}
 
 
-def test_a_sticky_deployment_answers_as_the_service_does(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
+def test_a_sticky_deployment_answers_as_the_service_does(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
     expected = json.loads(answer(live, body(records)).content)
     response = post("sticky", body(records))
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
@@ -98,13 +98,13 @@ def test_a_sticky_deployment_answers_as_the_service_does(post: Post, live: Live,
     assert all(same(ours, theirs) for ours, theirs in zip(found["results"], expected["results"], strict=True))
 
 
-def test_one_record_at_a_time_is_answered_alike(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
+def test_one_record_at_a_time_is_answered_alike(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
     for record in (*records[:5], *records[-2:]):
         found = post("sticky", body([record])).json()["results"]
         assert same(found[0], json.loads(answer(live, body([record])).content)["results"][0])
 
 
-def test_blue_answers_as_the_champion_and_green_as_the_challenger(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
+def test_blue_answers_as_the_champion_and_green_as_the_challenger(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
     expected = json.loads(answer(live, body(records)).content)["results"]
     for name, arm, version in (("blue", "champion", LOGISTIC), ("green", "challenger", SCORECARD)):
         found = post(name, body(records)).json()
@@ -129,7 +129,7 @@ def test_blue_answers_as_the_champion_and_green_as_the_challenger(post: Post, li
         body([{"age": 30}] * 1001),
     ],
 )
-def test_a_bad_request_is_refused_in_the_words_of_the_service(post: Post, live: Live, content: bytes) -> None:
+def test_a_bad_request_is_refused_in_the_words_of_the_service(post: Post, live: LiveSnapshot, content: bytes) -> None:
     with pytest.raises(Problem) as refused:
         answer(live, content)
     response = post("sticky", content)

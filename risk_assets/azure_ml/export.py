@@ -22,8 +22,8 @@ import yaml
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import SHADOW, Binding
+from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.domain.scorecard.self_check import Example
 from risk_assets.errors import LakeError, ModelError, RiskError
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import Store

@@ -54,13 +54,13 @@ def train(
 
     First brings into the lake what has landed in the training window: accounts, features, outcomes.
     """
-    from risk_assets.runner import open_runner, require_partitions
+    from risk_assets.runner import open_runner
 
     settings = load_settings()
-    require_partitions(date)
     window = settings.read_policy().training.window_days
     start = shift(date, 1 - window)
     with open_runner(settings) as runner:
+        runner.require_dates(date)
         brought = bring_in(runner, start, date)
         only = REGISTERING if register_only else ()
         finish([*brought, runner.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])

@@ -9,12 +9,11 @@ from rich.table import Table
 
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-from risk_assets.domain.governance.bindings import Binding, challenger
+from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.explanation import Explanation
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.scorecard.scorecard import Scorecard, Step
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.registry import ModelVersion
@@ -98,7 +97,7 @@ def impact(console: Console, found: Impact) -> None:
         console.print(bands)
     categories = _table("Predicted bad rate by category", "feature", "level", "rows", found.candidate, found.against or "")
     for part in found.categories:
-        categories.add_row(part.feature, part.level, str(part.rows), _share(part.candidate), _share(part.live))
+        categories.add_row(part.feature, part.level, str(part.rows), _share(part.predicted_bad_rate), _share(part.live_predicted_bad_rate))
     console.print(categories)
 
 
@@ -111,7 +110,7 @@ def binding(console: Console, found: Binding, version: ModelVersion) -> None:
         ("by", found.actor),
         ("because", found.reason),
         ("action", found.action + (f", in spite of {', '.join(found.overrides)}" if found.overrides else "")),
-        ("challenger", challenger(found) or "none"),
+        ("challenger", challenger_label(found) or "none"),
         ("binding", str(found.seq)),
         ("estimator", version.metadata.origin.estimator),
         ("trained for", version.metadata.origin.training_date),
@@ -125,7 +124,7 @@ def history(console: Console, found: Sequence[Binding]) -> None:
     """Show all bindings, newest first."""
     table = _table("Bindings", "number", "since", "action", "live", "challenger", "by", "because")
     for one in reversed(found):
-        table.add_row(str(one.seq), one.effective_from, one.action, one.champion, challenger(one), one.actor, one.reason)
+        table.add_row(str(one.seq), one.effective_from, one.action, one.champion, challenger_label(one), one.actor, one.reason)
     console.print(table)
 
 
@@ -146,14 +145,14 @@ def replays(console: Console, found: Sequence[Replay]) -> None:
 def explanation(console: Console, found: Explanation) -> None:
     """Show an account's parts, riskiest first, and its prediction as stored and as worked out again."""
     table = _table(f"Points: {found.base_points:.1f} to begin with, and", *EXPLAINED)
-    for part in sorted(found.parts, key=lambda part: part.points):
+    for part in sorted(found.contributions, key=lambda part: part.points):
         value = "missing" if part.value is None else f"{part.value:g}" if isinstance(part.value, float) else part.value
-        figures = f"{part.log_odds:+z.4f}", f"{part.above:+z.4f}", f"{part.points:+z.1f}"
+        figures = f"{part.log_odds:+z.4f}", f"{part.excess:+z.4f}", f"{part.points:+z.1f}"
         table.add_row(part.feature, value, *figures, str(part.rank) if part.rank else "")
     console.print(table)
     both = _table("The prediction", "", "stored", "worked out again")
     for name, value in found.stored.items():
-        both.add_row(name, _text(value), _text(found.again[name]) if name in found.again else "")
+        both.add_row(name, _text(value), _text(found.recomputed[name]) if name in found.recomputed else "")
     console.print(both)
 
 

@@ -12,9 +12,7 @@ from risk_assets.clock import utc_now
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.artifacts import Gate, Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import binding_log, layout
 from risk_assets.lake.store import Store

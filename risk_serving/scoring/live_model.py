@@ -11,8 +11,9 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.domain.scorecard.self_check import Example, require_reproduced
+from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError, RiskError
 from risk_assets.lake import binding_log, registry
 from risk_assets.lake.store import Store

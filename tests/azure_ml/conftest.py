@@ -72,7 +72,7 @@ def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("registered")
     store = open_store(str(folder))
     for estimator in ("logistic", "scorecard"):
-        registry.register(store, train(frame, "2026-01-01", contract, policy.trained_by(estimator), live=None), "run")
+        registry.register(store, train(frame, "2026-01-01", contract, policy.with_estimator(estimator), live=None), "run")
     registry.bind(store, promote((), LOGISTIC, "ada", "because"))
     return folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_facts, predictions
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
 from risk_assets.lake.tables import Table, read_table, write_table
@@ -48,7 +48,7 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     repeated = repeated_ids(accounts, contract)
     clock.stop("repeated ids")
     made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(checked(accounts, contract, repeated, padded=padded), tuple(feature_facts(contract)), made_from)
+    table = Table(validate(accounts, contract, repeated, padded=padded), tuple(feature_facts(contract)), made_from)
     write_table(lakehouse.store, layout.features(snapshot), table)
     clock.stop("features")
 

@@ -26,9 +26,9 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance import bindings
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
-from risk_assets.runner import open_runner
 from tests.conftest import ROOT
-from tests.defs.conftest import LABELLED, NEXT, Book, on_disk
+from tests.defs.conftest import LABELLED, NEXT, open_book, trained_book
+from tests.prepared import prepared
 from tests.serving.auth.issuer import Issuer, Keys, serve_issuer
 
 LOGISTIC, SCORECARD = "model_v001", "model_v002"
@@ -37,16 +37,18 @@ STOP_SECONDS = 20
 
 
 @pytest.fixture(scope="session")
-def served_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose lake has a live `model_v001` (logistic), a registered `model_v002` (scorecard) and one scored date."""
-    folder = tmp_path_factory.mktemp("served")
-    with open_runner(on_disk(folder)) as runner:
-        made = Book(runner.settings, runner)
-        assert made.train_on(*LABELLED).error is None
-        made.land_sample(f"accounts_{NEXT}.csv")
-        assert made.score().error is None
-        assert runner.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
-    return folder
+def served_book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a book: `model_v001` (logistic) is live, `model_v002` (scorecard) is registered, one date is scored."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(trained_book(tmp_path_factory, worker_id), folder, dirs_exist_ok=True)
+        with open_book(folder) as made:
+            assert made.score().error is None
+            assert made.runner.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
+
+    own = tmp_path_factory.mktemp("served")  # the worker's services write their logs there
+    shutil.copytree(prepared("served", tmp_path_factory, worker_id, make), own, dirs_exist_ok=True)
+    return own
 
 
 @pytest.fixture

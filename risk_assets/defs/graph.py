@@ -14,6 +14,7 @@ from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
 from risk_assets.defs.partitions import Partitions
+from risk_assets.defs.releases import released
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake.dates import newest_date
 from risk_assets.lake.tables import translate_polars_errors
@@ -149,7 +150,7 @@ def _step(
                 yield _output(value)
             for name in (key.name for key in context.selected_asset_check_keys):
                 with translate_polars_errors(f"{node.key} of {date}"):
-                    yield _named(checks[name](lakehouse, date), name, node.key)
+                    yield _named(released(checks[name](lakehouse, date), name, context.run.tags), name, node.key)
 
     return _with_signature(step, {name: kind for name, kind in parameters.items() if name in ("config", "lakehouse")})
 

@@ -175,6 +175,12 @@ def find_live(store: Store) -> VersionedScorecard | None:
     return read_scorecard(store, binding.champion) if binding else None
 
 
+def live_profile(store: Store) -> Profile | None:
+    """Return the reference profile of the live version, or None if no version is live."""
+    binding = binding_log.live(store)
+    return _read(store, binding.champion, layout.PROFILE, Profile) if binding else None
+
+
 def candidate(store: Store) -> Metadata | None:
     """Return the newest version that passed its gates and is newer than every version that was bound, or None."""
     bound = {name for found in binding_log.read(store) for name in (found.champion, found.challenger) if name}

@@ -13,11 +13,17 @@ from risk_assets.lake.store import Store
 
 MAX_TRIES = 20
 
+SUCCESS, WARNING, BLOCKED, FAILED, LATE = "success", "warning", "blocked", "failed", "late"
+
 Rows: TypeAlias = dict[tuple[str, str], dict[str, str]]
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run: its end (UTC), date, job and result, the version, the rows, and the addresses of input and output."""
+    """One run: its end (UTC), date, job and result, the version, the rows, and the addresses of input and output.
+
+    `status` is `success`, `warning` (scored, but a check warned), `blocked` (a check stopped it), `failed`, or `late` (no file
+    arrived before the deadline). `warnings` are the checks that warned, `released` the blocking checks that somebody released.
+    """
 
     timestamp: str
     date: str
@@ -39,6 +45,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     output: str | None = None
     run_id: str
     error: str | None = None
+    warnings: str | None = None
+    released: str | None = None
 
 
 COLUMNS = RunRecord.__struct_fields__

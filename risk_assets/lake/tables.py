@@ -26,8 +26,19 @@ NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
 )
 
 
+class Release(msgspec.Struct, frozen=True):
+    """A blocking check that somebody released for a run: by whom and why."""
+
+    check: str
+    by: str
+    reason: str
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The origin of a table: the run, the manifests of its inputs, the hashes of contract and policy, versions and binding."""
+    """The origin of a table: the run, the manifests of its inputs, the hashes of contract and policy, versions and binding.
+
+    `contract_values` is the hash of those parts of the contract that decide values; `released` are the checks released.
+    """
 
     run_id: str
     inputs: dict[str, str] = {}
@@ -36,6 +47,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     model_version: str | None = None
     challenger: str | None = None
     binding: int | None = None
+    contract_values: str | None = None
+    released: tuple[Release, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.clock import due
+from risk_assets.defs.releases import releases
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.predictions import predictions as predict
@@ -44,6 +45,7 @@ def predictions(
         model_version=arms.champion.version,
         challenger=arms.challenger.version if arms.challenger else None,
         binding=binding,
+        released=releases(context.run.tags),
     )
     scored = predict(features, arms, lakehouse.policy)
     return Table(scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from risk_assets.clock import date_range, shift
 from risk_assets.settings import Settings
 
 
@@ -15,6 +16,12 @@ class Partitions:
     daily: dg.DailyPartitionsDefinition
     training_window: dg.TimeWindowPartitionMapping
     window_days: int
+
+    def window(self, date: str) -> tuple[str, ...]:
+        """Return the dates that train a model for a date; none for an asset without partitions."""
+        if not date:
+            return ()
+        return tuple(day for day in date_range(shift(date, 1 - self.window_days), date) if self.daily.has_partition_key(day))
 
     def why_missing(self, date: str) -> str | None:
         """Return why a date is not a partition, or None if it is one."""

@@ -48,7 +48,9 @@ def predictions(
         released=releases(context.run.tags),
     )
     scored = predict(features, arms, lakehouse.policy)
-    return Table(scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
+    return Table(
+        scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy), keep_replaced=True
+    )
 
 
 def choose(model: str, live: Champion, store: Store, date: str) -> tuple[Arms, int | None]:

@@ -29,8 +29,8 @@ class Partitions:
             return None
         first, last = self.daily.get_first_partition_key(), self.daily.get_last_partition_key()
         return (
-            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last}, "
-            "the last day that has ended (UTC)."
+            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last} "
+            "(RISK_END_DATE, or the last day that has ended)."
         )
 
 
@@ -43,4 +43,9 @@ def partitions(settings: Settings) -> Partitions:
             start_offset=1 - days,
             allow_nonexistent_upstream_partitions=True,
         )
-    return Partitions(dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat()), window, days)
+    daily = dg.DailyPartitionsDefinition(
+        start_date=settings.start_date.isoformat(),
+        end_date=shift(settings.end_date.isoformat(), 1) if settings.end_date else None,  # Dagster leaves the end out
+        timezone=settings.time_zone,
+    )
+    return Partitions(daily, window, days)

@@ -1,5 +1,6 @@
 """Runs jobs by date in this process, on the run history that the UI shows."""
 
+import getpass
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,10 +14,12 @@ import dagster as dg
 
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
-from risk_assets.defs.failures import add_failure, explain, record_failure
+from risk_assets.defs.failures import ending, failed_checks, record_failure, record_refusal
 from risk_assets.defs.partitions import Partitions, partitions
+from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
 from risk_assets.settings import Settings
 
+STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DAGSTER_YAML = """\
 # Written once; edit it freely. Two runs never write the same date at the same time.
@@ -39,10 +42,12 @@ load_from:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a date: no error, or what failed and the next step."""
+    """The result of a date: its status, the checks that warned, and the error if it was blocked or failed."""
 
     date: str
     error: str | None = None
+    status: str = SUCCESS
+    warnings: tuple[str, ...] = ()
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -81,20 +86,25 @@ class Runner:
         """The dates that can be run."""
         return partitions(self.settings)
 
-    def run(self, job: str, date: str, *only: str, **config: Mapping[str, Any]) -> Result:
+    def run(self, job: str, date: str, *only: str, tags: Mapping[str, str] | None = None, **config: Mapping[str, Any]) -> Result:
         """Run a job, or only some of its assets, for a date; a failure is logged and returned, not raised.
 
-        `config` maps an asset, such as `training__model`, to its configuration.
+        Parameters
+        ----------
+        tags : mapping of str to str
+            More run tags, such as those of a release.
+        config : mapping of str to mapping
+            The configuration of an asset, such as `training__model`.
         """
         refusal = self.partitions.why_missing(date)
         if refusal:
-            add_failure(self.settings.open_lake(), date, job, f"refused-{uuid.uuid4()}", refusal)
-            return Result(date, refusal)
-        return Result(date, self._execute(job, date, only, config))
+            record_refusal(self.settings.open_lake(), date, job, f"refused-{uuid.uuid4()}", refusal)
+            return Result(date, refusal, FAILED)
+        return self._execute(job, date, only, config, tags or {})
 
     def govern(self, **config: Any) -> str | None:
         """Change what is live by the configuration of `registry/champion`; return None, or the error."""
-        return self._execute("governance", None, (), {"registry__champion": config})
+        return self._execute("governance", None, (), {"registry__champion": config}, {}).error
 
     def require_dates(self, *dates: str) -> None:
         """Verify that dates are partitions; raises `DateError`."""
@@ -103,13 +113,22 @@ class Runner:
             if refusal:
                 raise DateError(refusal)
 
-    def _execute(self, job: str, date: str | None, only: Sequence[str], config: Mapping[str, Mapping[str, Any]]) -> str | None:
+    def _execute(
+        self, job: str, date: str | None, only: Sequence[str], config: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]
+    ) -> Result:
         selection = [dg.AssetKey.from_user_string(key) for key in only] or None
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
         ran = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance, partition_key=date, raise_on_error=False, run_config=QUIET | ops, asset_selection=selection
+            instance=self.instance,
+            partition_key=date,
+            raise_on_error=False,
+            run_config=QUIET | ops,
+            asset_selection=selection,
+            tags={STARTED_BY_TAG: getpass.getuser(), SOURCE_TAG: "risk", **tags},
         )
+        warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
         if ran.success:
-            return None
+            return Result(date or "", None, WARNING if warnings else SUCCESS, warnings)
         record_failure(self.settings.open_lake(), self.instance, ran.run_id)
-        return explain(self.instance, ran.run_id)
+        how = ending(self.instance, ran.run_id)
+        return Result(date or "", how.error, how.status, warnings)

@@ -181,11 +181,13 @@ def _artifacts(store: Store, version: str) -> tuple[Files, str]:
     """Return a version's files to the byte, but for the pickle, and the SHA-256 of its scorecard."""
     digests = registry.read_version(store, version).metadata.sha256
     names = [name for name in digests if name != layout.PIPELINE]
-    files = {layout.METADATA: store.get(f"registry/{version}/{layout.METADATA}")}
+    files = {layout.METADATA: store.get(layout.version_file(version, layout.METADATA))}
     for name in names:
-        content = store.find(f"registry/{version}/{name}")
+        content = store.find(layout.version_file(version, name))
         if content is None or hashlib.sha256(content).hexdigest() != digests[name]:
-            raise ModelError(f"registry/{version}/{name} is not the file that was registered. Restore it from a backup and export again.")
+            raise ModelError(
+                f"{layout.version_file(version, name)} is not the file that was registered. Restore it from a backup and export again."
+            )
         files[name] = content
     return files, digests[layout.SCORECARD]
 

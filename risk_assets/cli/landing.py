@@ -55,7 +55,7 @@ def land(
     start = parse_date(date or first or "")
     source = landed.Source.read(file, contract.columns)
     wanted = date_range(start, shift(start, days - 1 if first else 0))
-    written = landed.land(landing, source, contract, wanted, outcomes_only=outcomes, replace=replace)
+    written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, wanted, replace=replace)
     for kind, where in written.items():
         out.print(
             f"{kind}: {len(where)} landed in {landing.url}, {where[0]} to {where[-1]}"

@@ -40,7 +40,7 @@ def impact(version: Version) -> None:
     settings = load_settings()
     lake = settings.open_lake()
     _show_impact(settings, lake, version)
-    out.print(f"Accounts: {lake.uri(f'registry/{version}/{layout.IMPACT_ACCOUNTS}')}", highlight=False, soft_wrap=True)
+    out.print(f"Accounts: {lake.uri(layout.version_file(version, layout.IMPACT_ACCOUNTS))}", highlight=False, soft_wrap=True)
 
 
 def promote(

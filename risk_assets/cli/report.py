@@ -1,7 +1,6 @@
 """What the `risk` command shows: tables for people."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -16,6 +15,7 @@ from risk_assets.domain.scorecard.explanation import Explanation
 from risk_assets.domain.scorecard.scorecard import Scorecard, Step
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_assets.lake import layout, run_log
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.replay import Replay
 from risk_assets.lake.store import Store
@@ -188,17 +188,16 @@ def riskiest(console: Console, store: Store, date: str) -> None:
 
 
 def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[str, ...]:
-    kinds: Any = features.facts["kinds"]
-    commonest = next(iter(count_issues(kinds).items()), None)
-    facts: Any = predictions.facts if predictions else {}
-    mean = facts.get("mean_score")
+    checked = features.facts_as(FeatureFacts)
+    scored = predictions.facts_as(PredictionFacts) if predictions else None
+    commonest = next(iter(count_issues(checked.issue_counts).items()), None)
     return (
         date,
         str(features.rows),
-        str(facts.get("scored", "not yet")),
-        str(facts.get("predicted_bad", "")),
-        f"{mean:.3f}" if mean is not None else "",
-        str(features.facts["with_issues"]),
+        str(scored.scored) if scored else "not yet",
+        str(scored.predicted_bad) if scored else "",
+        f"{scored.mean_score:.3f}" if scored and scored.mean_score is not None else "",
+        str(checked.with_issues),
         f"{commonest[0]} ({commonest[1]})" if commonest else "",
     )
 

@@ -1,43 +1,52 @@
 """The asset checks of each date: those that block the run, and those that warn."""
 
 import statistics
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from risk_assets.clock import shift
-from risk_assets.defs.failures import reported_failures
-from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.tables import Manifest, find_manifest, read_table, readable
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.tables import Manifest, find_manifest, read_table
 
-SHOWN_ISSUES = 8
+SHOWN_ISSUES, TOLD_ISSUES = 8, 3  # in the metadata, and in the description
+NO_REFERENCE = "no reference: no model is live"
 
 Check = Callable[[Lakehouse, str], dg.AssetCheckResult]
 
 
 def required_columns(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every column that the contract names is in the file."""
-    there = lakehouse.manifest("raw/accounts", date).columns
-    missing = [name for name in lakehouse.contract.columns if name not in there]
-    return _result(not missing, missing=", ".join(missing) or "none", columns=len(there))
+    columns = lakehouse.manifest("raw/accounts", date).columns
+    missing = [name for name in lakehouse.contract.columns if name not in columns]
+    text = f"missing: {', '.join(missing)}. Land the complete file, or remove the column from the contract." if missing else "all there"
+    return _result(not missing, text, missing=", ".join(missing) or "none", columns=len(columns))
 
 
 def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The number of rows is close to the median of the previous days."""
     limits, rows = lakehouse.policy.checks, lakehouse.manifest("raw/accounts", date).rows
     before = [manifest.rows for manifest in _days_before(lakehouse, date, limits.row_count_days)]
-    usual = statistics.median(before) if before else rows
+    if not before:
+        return _result(True, f"{rows} rows; no earlier day to compare with", warn=True, rows=rows)
+    usual = statistics.median(before)
     change = abs(rows - usual) / usual if usual else 0.0
-    return _result(change <= limits.max_row_count_change, warn=True, rows=rows, usual=usual, change=change)
+    text = (
+        f"{rows} rows, {rows / usual - 1:+.0%} on the median of {usual:g} (limit {limits.max_row_count_change:.0%})"
+        if usual
+        else f"{rows} rows"
+    )
+    return _result(change <= limits.max_row_count_change, text, warn=True, rows=rows, usual=usual, change=change)
 
 
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -47,34 +56,57 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     counts = [label.count().alias("known"), label.sum().alias("bad"), label.null_count().alias("unknown")]
     known, bad, unknown = _outcomes(lakehouse, date).select(counts).collect(engine="streaming").row(0)
     rate = bad / known if known else 0.0
-    fine = bool(known) and limits.min_bad_rate <= rate <= limits.max_bad_rate and not unknown
-    return _result(fine, warn=True, bad_rate=rate, known=known, without_label=unknown)
+    passed = bool(known) and limits.min_bad_rate <= rate <= limits.max_bad_rate and not unknown
+    text = f"{bad} of {known} bad, {rate:.1%} (bounds {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%}); {unknown} without a label"
+    return _result(passed, text, warn=True, bad_rate=rate, known=known, without_label=unknown)
 
 
 def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every outcome belongs to an account of the date's snapshot; others are left out of training."""
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
-        return _result(False, warn=True, snapshot="not in the lake: materialize curated/features of this date")
+        return _result(False, "the date has no features in the lake: materialize curated/features first", warn=True)
     ids = read_table(lakehouse.store, path).select(ACCOUNT_ID)
-    strangers = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
-    return _result(not strangers, warn=True, unknown_accounts=strangers)
+    unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
+    return _result(not unknown, f"{unknown} outcomes of accounts that are not in the snapshot", warn=True, unknown_accounts=unknown)
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """No account id is missing or repeated; such rows keep their place and are not scored."""
     issues = _issues(lakehouse, date)
     repeated, missing = issues.get(f"{ACCOUNT_ID}: repeated", 0), issues.get(f"{ACCOUNT_ID}: missing", 0)
-    return _result(not repeated and not missing, warn=True, repeated=repeated, missing=missing)
+    return _result(
+        not repeated and not missing, f"{repeated} rows repeat an id, {missing} have none", warn=True, repeated=repeated, missing=missing
+    )
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of rows with issues is within the policy's limit."""
     manifest = lakehouse.manifest("curated/features", date)
-    share = int(str(manifest.facts["with_issues"])) / manifest.rows
+    share, limit = manifest.facts_as(FeatureFacts).with_issues / manifest.rows, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
-    limit = lakehouse.policy.checks.max_issue_share
-    return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
+    text = f"{share:.1%} of {manifest.rows} rows have issues (limit {limit:.1%})" + "".join(
+        f"; {issue} in {rows} rows" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
+    )
+    return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
+
+
+def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No feature is missing much more often than in the training of the live model."""
+    profile = registry.live_profile(lakehouse.store)
+    if profile is None:
+        return _result(True, NO_REFERENCE)
+    manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_missing_increase
+    return _shifts(missing_shifts(manifest.facts_as(FeatureFacts).missing, manifest.rows, profile, limit), "missing")
+
+
+def unseen_levels(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No category has many levels that the training of the live model did not see."""
+    profile = registry.live_profile(lakehouse.store)
+    if profile is None:
+        return _result(True, NO_REFERENCE)
+    manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_unseen_share
+    return _shifts(unseen_shifts(read_table(lakehouse.store, manifest.path), manifest.rows, profile, limit), "with unseen levels")
 
 
 def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -86,16 +118,18 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
     both = pl.concat([before, after], how="horizontal")
     moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()
-    return _result(rows == predicted and not moved, raw_rows=rows, predictions=predicted, out_of_place=moved)
+    text = f"{predicted} predictions for {rows} rows, {moved} out of place"
+    return _result(rows == predicted and not moved, text, raw_rows=rows, predictions=predicted, out_of_place=moved)
 
 
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every row without issues has a probability in [0, 1], and no other row has one."""
-    facts: Any = lakehouse.manifest("curated/predictions", date).facts
+    facts = lakehouse.manifest("curated/predictions", date).facts_as(PredictionFacts)
     rows = lakehouse.manifest("curated/predictions", date).rows
-    scored, issues = facts["scored"], facts["with_issues"]
-    inside = not scored or 0 <= facts["min_score"] <= facts["max_score"] <= 1
-    return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
+    scored, issues = facts.scored, facts.with_issues
+    inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
+    text = f"{scored} scored and {issues} with issues of {rows} rows, probabilities {'inside' if inside else 'OUTSIDE'} [0, 1]"
+    return _result(inside and scored + issues == rows, text, scored=scored, with_issues=issues, rows=rows)
 
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -103,81 +137,59 @@ def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
     expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
-    return _result(listed == expected, listed=len(listed), expected=len(expected))
+    same = listed == expected
+    text = f"{len(listed)} accounts listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
+    return _result(same, text, listed=len(listed), expected=len(expected))
 
 
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The scorecard and the fitted pipeline give the same probabilities on the holdout."""
     difference = registry.read_trained(lakehouse.store, date).metrics.compiled_difference
-    return _result(difference <= MAX_DIFFERENCE, difference=difference, allowed=MAX_DIFFERENCE)
+    text = f"largest difference {difference:.1e} (limit {MAX_DIFFERENCE:.0e})"
+    return _result(difference <= MAX_DIFFERENCE, text, difference=difference, allowed=MAX_DIFFERENCE)
 
 
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The AUC on the holdout is above the policy's floor; below it, the version is registered but does not go live."""
     auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
-    return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
+    return _result(auc >= floor, f"AUC {auc:.4f}, floor {floor:.4f}", warn=True, roc_auc=auc, floor=floor)
 
 
-def chain(lakehouse: Lakehouse) -> dg.AssetCheckResult:
+def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
     newest = None if problems else binding_log.head(lakehouse.store)
-    return _result(not problems, sha256=newest or "none", broken="; ".join(problems) or "none")
+    broken = "; ".join(problems)
+    return _result(not problems, broken or "the chain is intact", sha256=newest or "none", broken=broken or "none")
 
 
-# Each daily check, the asset it belongs to, and whether its failure blocks the assets downstream.
-DAILY: tuple[tuple[Check, str, bool], ...] = (
-    (required_columns, "raw/accounts", True),
-    (row_count, "raw/accounts", False),
-    (bad_rate, "raw/outcomes", False),
-    (known_accounts, "raw/outcomes", False),
-    (unique_ids, "curated/features", False),
-    (issue_share, "curated/features", True),
-    (one_per_row, "curated/predictions", True),
-    (probabilities, "curated/predictions", True),
-    (riskiest_first, "curated/review_list", False),
-    (compiled_equals_fitted, "training/model", True),
-    (auc_floor, "training/model", False),
+# The checks of each asset, and those whose failure blocks the assets downstream.
+CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
+    {
+        "raw/accounts": (required_columns, row_count),
+        "raw/outcomes": (bad_rate, known_accounts),
+        "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
+        "curated/predictions": (one_per_row, probabilities),
+        "curated/review_list": (riskiest_first,),
+        "training/model": (compiled_equals_fitted, auc_floor),
+        "registry/champion": (chain,),
+    }
+)
+BLOCKING = frozenset(
+    {"required_columns", "issue_share", "missing_share", "unseen_levels", "one_per_row", "probabilities", "compiled_equals_fitted"}
 )
 
 
-def checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """Return all checks."""
-    daily = [_daily(check, asset, partitions.daily, blocking=blocking) for check, asset, blocking in DAILY]
-    return [*daily, _bindings()]
-
-
-def _daily(check: Check, asset: str, daily: dg.DailyPartitionsDefinition, *, blocking: bool) -> dg.AssetChecksDefinition:
-    """Return the asset check of a function; the one place that uses partitioned checks, which are in preview."""
-
-    def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        with reported_failures(), readable(f"{asset} of {context.partition_key}"):
-            return check(lakehouse, context.partition_key)
-
-    run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.asset_check(
-            asset=dg.AssetKey.from_user_string(asset),
-            name=check.__name__,
-            description=check.__doc__,
-            blocking=blocking,
-            partitions_def=daily,
-        )(run)
-
-
-def _bindings() -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=dg.AssetKey(["registry", "champion"]), name=chain.__name__, description=chain.__doc__)
-    def run(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-        with reported_failures():
-            return chain(lakehouse)
-
-    return run
-
-
-def _result(passed: bool, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
+def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=evidence)
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=evidence, description=description)
+
+
+def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:
+    abnormal = [shift for shift in shifts if shift.abnormal]
+    shown = "; ".join(map(str, (abnormal or shifts)[:TOLD_ISSUES]))
+    text = f"{what}: {shown}" if shown else f"no feature to compare: {what}"
+    return _result(not abnormal, text, abnormal=len(abnormal), features=len(shifts))
 
 
 def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
@@ -185,8 +197,7 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
-    kinds: Any = lakehouse.manifest("curated/features", date).facts["kinds"]
-    return count_issues(kinds)
+    return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Manifest]:

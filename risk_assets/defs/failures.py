@@ -1,7 +1,8 @@
-"""How a failed run is reported: in the UI, and as a row of the run log."""
+"""How runs that fail, warn or are blocked are reported: in the UI, and as a row of the run log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ import dagster as dg
 from risk_assets.clock import utc_now
 from risk_assets.errors import RiskError
 from risk_assets.lake import run_log
-from risk_assets.lake.run_log import RunRecord
+from risk_assets.lake.run_log import BLOCKED, FAILED, RunRecord
 from risk_assets.lake.store import Store
 
 PARTITION_TAG = "dagster/partition"
@@ -20,11 +21,63 @@ STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSE
 
 @contextmanager
 def reported_failures() -> Iterator[None]:
-    """Raise a `RiskError` as `dagster.Failure`, which the UI shows message first and never retries."""
+    """Raise a `RiskError` as `dagster.Failure`: the UI shows the message first and the next step as metadata, and never retries."""
     try:
         yield
     except RiskError as error:
-        raise dg.Failure(description=" ".join(str(error).split()), allow_retries=False) from None
+        metadata = {"next_step": error.next_step} if error.next_step else {}
+        raise dg.Failure(description=" ".join(str(error).split()), metadata=metadata, allow_retries=False) from None
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed in a run: the asset, the check, its figures, and whether it only warns."""
+
+    asset: str
+    check: str
+    description: str
+    warns: bool
+
+    def __str__(self) -> str:
+        """The check with its figures."""
+        return f"{self.check} of {self.asset}: {self.description}"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run failed: `blocked` or `failed`, and why."""
+
+    status: str
+    error: str
+
+
+def failed_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[FailedCheck, ...]:
+    """Return the checks that failed in a run, in order."""
+    found: list[FailedCheck] = []
+    for record in instance.all_logs(run_id, of_type=CHECK):
+        result: Any = record.dagster_event and record.dagster_event.event_specific_data
+        if result and not result.passed:
+            warns = result.severity == dg.AssetCheckSeverity.WARN
+            found.append(FailedCheck(result.asset_key.to_user_string(), result.check_name, result.description or "failed", warns))
+    return tuple(found)
+
+
+def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
+    """Return how a run failed.
+
+    The error is the message of the product's own error, or the blocking check that failed. Of any other error only the type
+    is given, because its text might contain a customer's values.
+    """
+    failures = instance.all_logs(run_id, of_type=STEP_FAILURE)
+    if not failures:
+        return Ending(FAILED, KILLED)
+    (failure, *_) = (event.dagster_event.step_failure_data for event in failures if event.dagster_event)
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return Ending(FAILED, failure.user_failure_data.description)
+    blocking = [str(check) for check in failed_checks(instance, run_id) if not check.warns]
+    if blocking:
+        return Ending(BLOCKED, "; ".join(blocking))
+    return Ending(FAILED, f"unexpected {_root_type(failure.error)}: open the run in the UI for its trace")
 
 
 def record_failure(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
@@ -33,43 +86,29 @@ def record_failure(store: Store, instance: dg.DagsterInstance, run_id: str) -> N
     if found is None:
         return
     run, started, ended = found.dagster_run, found.start_time, found.update_timestamp.timestamp()
-    seconds = round(max(ended - started, 0), 3) if started else None
-    add_failure(store, run.tags.get(PARTITION_TAG, "none"), job_name(run.job_name), run_id, explain(instance, run_id), seconds)
-
-
-def add_failure(store: Store, date: str, job: str, run_id: str, error: str, seconds: float | None = None) -> None:
-    """Add a failure to a lake's run log."""
-    record = RunRecord(timestamp=utc_now("milliseconds"), date=date, job=job, status="failure", run_id=run_id, error=error, seconds=seconds)
+    how = ending(instance, run_id)
+    warnings = [str(check) for check in failed_checks(instance, run_id) if check.warns]
+    record = RunRecord(
+        timestamp=utc_now("milliseconds"),
+        date=run.tags.get(PARTITION_TAG, "none"),
+        job=job_name(run.job_name),
+        status=how.status,
+        run_id=run_id,
+        seconds=round(max(ended - started, 0), 3) if started else None,
+        error=how.error,
+        warnings="; ".join(warnings) or None,
+    )
     run_log.add(store, record)
+
+
+def record_refusal(store: Store, date: str, job: str, run_id: str, error: str, status: str = FAILED) -> None:
+    """Add a date that was not run to the run log."""
+    run_log.add(store, RunRecord(timestamp=utc_now("milliseconds"), date=date, job=job, status=status, run_id=run_id, error=error))
 
 
 def job_name(name: str) -> str:
     """Return a job's name for people: Dagster names a run of selected assets `__ASSET_JOB`."""
     return "materialize" if name.startswith(AD_HOC_JOB) else name
-
-
-def explain(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Return why a run failed.
-
-    This is the message of the product's own error, or the blocking check that failed. Of any other error only the type is
-    given, because its text might contain a customer's values.
-    """
-    failures = instance.all_logs(run_id, of_type=STEP_FAILURE)
-    if not failures:
-        return KILLED
-    (failure, *_) = (event.dagster_event.step_failure_data for event in failures if event.dagster_event)
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return failure.user_failure_data.description
-    failed = [name for name in _failed_checks(instance, run_id) if name]
-    return "; ".join(failed) if failed else f"unexpected {_root_type(failure.error)}: open the run in the UI for its trace"
-
-
-def _failed_checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
-    """Yield each failed check of severity ERROR."""
-    for record in instance.all_logs(run_id, of_type=CHECK):
-        found: Any = record.dagster_event and record.dagster_event.event_specific_data
-        if found and not found.passed and found.severity == dg.AssetCheckSeverity.ERROR:
-            yield f"the check {found.check_name} of {found.asset_key.to_user_string()} failed: see its evidence in the asset's Checks tab"
 
 
 def _root_type(error: Any) -> str:

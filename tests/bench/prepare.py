@@ -18,6 +18,7 @@ from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, raw, registry
+from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from risk_assets.lake.tables import Table, read_table, require_manifest, write_table
@@ -89,7 +90,7 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     contract, store = lakehouse.contract, lakehouse.store
     text = raw.scan(store, accounts)
     made_from = lakehouse.made_from("bench", TRAINING, "raw/accounts")
-    features = Table(validate(text, contract, repeated_ids(text, contract)), tuple(feature_facts(contract)), made_from)
+    features = Table(validate(text, contract, repeated_ids(text, contract)), FeatureFacts, tuple(feature_facts(contract)), made_from)
     write_table(store, layout.features(TRAINING), features)
     known = labels(raw.scan(store, outcomes), contract)
     table = read_table(store, layout.features(TRAINING))

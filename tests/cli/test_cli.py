@@ -156,7 +156,7 @@ def test_a_date_of_which_nothing_came_shows_no_empty_table(risk: Risk) -> None:
         (("land", "data/policy.yml"), 2, "either --date"),
         (("train", "2026-01-01", "--estimator", "forest"), 2, "is not one of"),
         (("models", "show", "model_v001"), 1, "not in the lake"),
-        (("impact", "latest"), 1, "is no version"),
+        (("impact", "latest"), 1, "is not a version"),
         (("promote", "model_v001"), 2, "--reason"),
         (("promote", "model_v001", "--reason", "x", "--yes"), 1, "not in the lake"),
         (("rollback", "--reason", "x"), 1, "no earlier version"),
@@ -181,8 +181,8 @@ def test_wrong_use_is_told_with_what_to_do(risk: Risk, arguments: tuple[str, ...
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
-        ({"RISK_LAKE": "ftp://somewhere"}, "is no address of a lake"),
+        ({"RISK_CONTRACT": "missing.yml"}, "missing.yml cannot be read"),
+        ({"RISK_LAKE": "ftp://somewhere"}, "is not a valid address"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),
     ],
@@ -196,7 +196,7 @@ def test_wrong_settings_are_told_with_what_to_do(risk: Risk, settings: dict[str,
 def test_a_storage_account_that_cannot_be_reached_is_told(risk: Risk) -> None:
     nobody = "AccountName=devstoreaccount1;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:9/devstoreaccount1"
     done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=nobody)
-    assert "storage can't be reached" in " ".join(done.stderr.split())
+    assert "storage cannot be reached" in " ".join(done.stderr.split())
 
 
 def test_a_file_with_its_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Path) -> None:

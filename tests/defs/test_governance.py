@@ -144,7 +144,7 @@ def test_promote_roll_back_and_promote_again(two_versions: Book) -> None:
         ({"version": "model_v001"}, "requires a reason"),
         ({"version": "model_v001", "reason": "again"}, "already live"),
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
-        ({"version": "latest", "reason": "x"}, "is no version"),
+        ({"version": "latest", "reason": "x"}, "is not a version"),
         ({"action": "rollback", "reason": "x"}, "no earlier version"),
         ({"action": "challenge", "version": "model_v001", "reason": "x"}, "cannot challenge itself"),
         ({"action": "challenge", "reason": "x"}, "requires a version"),
@@ -265,7 +265,7 @@ def test_replay_names_a_changed_prediction(scored_book: Book) -> None:
 def test_replay_names_features_that_were_written_again(scored_book: Book) -> None:
     assert scored_book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     found = replay.replay(scored_book.lake, NEXT)
-    assert found.changed == (f"{layout.features(NEXT)} was made anew, or its manifest changed, since the date was scored",)
+    assert found.changed == (f"{layout.features(NEXT)} or its manifest was written again since the date was scored",)
     assert found.columns == {}
 
 

@@ -29,7 +29,7 @@ GRAPH = {
     "registry/champion": ("registry", False, {"registry/impact"}),
     "curated/predictions": ("curated", True, {"curated/features", "registry/champion"}),
     "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
-    "logs/batch_runs": ("logs", True, {"curated/predictions", "curated/review_list"}),
+    "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
     "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list", "logs/batch_runs"},

@@ -1,13 +1,16 @@
-"""What the lake's tests share: a small contract, and a model trained once."""
+"""Shared by the lake's tests: a small contract, a model that is trained once, and a table."""
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
+from risk_assets.lake.facts import ReviewFacts
+from risk_assets.lake.tables import Provenance, Table
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """
@@ -18,6 +21,19 @@ features:
   city: {type: category, reason: City}
 """
 
+NO_SCORE = pl.lit(None, pl.Float64)
+FACTS = (pl.len().alias("rows"), pl.lit(0).alias("new_accounts"), NO_SCORE.alias("min_score"), NO_SCORE.alias("max_score"))
+
+
+def table(frame: pl.LazyFrame, **more: bool) -> Table:
+    """Return a table of any columns, with the facts of a review list."""
+    return Table(frame, ReviewFacts, FACTS, Provenance(run_id="run-1"), **more)
+
+
+def people() -> pl.LazyFrame:
+    """Return rows of three accounts."""
+    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
+
 
 @pytest.fixture(scope="session")
 def small() -> Contract:
@@ -27,7 +43,7 @@ def small() -> Contract:
 
 @pytest.fixture(scope="session")
 def model(small: Contract) -> TrainedModel:
-    """A model of two features that passes its gates: the young are the bad ones, mostly."""
+    """A model of two features that passes its gates: young accounts are mostly bad."""
     random = np.random.default_rng(7)
     age = random.uniform(18, 80, 1000)
     bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)

@@ -1,16 +1,19 @@
-"""What must hold of tables: they come back as they were written, and none is read that is not what its manifest says."""
+"""Tables: they round-trip, and a table that does not match its manifest is rejected."""
 
 import hashlib
 import json
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import polars as pl
 import pytest
 
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.errors import LakeError
+from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.raw import scan_text
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import (
@@ -20,30 +23,26 @@ from risk_assets.lake.tables import (
     digest,
     find_manifest,
     partitions,
-    parts_with_other_content,
-    parts_with_other_size,
+    parts_of_other_content,
+    parts_of_other_size,
     read_table,
     require_manifest,
     write_table,
 )
+from tests.lake.conftest import FACTS, people, table
 
-ROWS = pl.len().alias("rows")
 MADE_FROM = Provenance(
     run_id="run-1", inputs={"raw/accounts_2026-01-01.csv": "abc"}, contract="c0ffee", model_version="model_v002", binding=7
 )
 SECRET = "SECRET123"
 
 
-def people() -> pl.LazyFrame:
-    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
-
-
-def write(store: Store, path: str, frame: pl.LazyFrame | None = None, *facts: pl.Expr) -> Manifest:
-    return write_table(store, path, Table(people() if frame is None else frame, (ROWS, *facts), MADE_FROM))
+def write(store: Store, path: str, frame: pl.LazyFrame | None = None) -> Manifest:
+    return write_table(store, path, replace(table(people() if frame is None else frame), made_from=MADE_FROM))
 
 
 @pytest.mark.parametrize("path", ["curated/t.csv", "curated/t.parquet"])
-def test_a_table_comes_back_as_it_was_written_and_ids_stay_text(store: Store, path: str) -> None:
+def test_a_table_round_trips_and_ids_stay_text(store: Store, path: str) -> None:
     write(store, path)
     back = read_table(store, path).collect()
     assert back["account_id"].to_list() == ["007", "00010", "1e3"]
@@ -51,13 +50,13 @@ def test_a_table_comes_back_as_it_was_written_and_ids_stay_text(store: Store, pa
     assert back["band"].to_list() == ["A", None, "F"]
 
 
-def test_texts_that_need_quotes_come_back_as_they_were(store: Store) -> None:
+def test_texts_that_need_quotes_round_trip(store: Store) -> None:
     texts = ["a,b", 'say "no"', "line\nbreak", "Ä€", " padded "]
     write(store, "t.csv", pl.LazyFrame({"account_id": texts}))
     assert read_table(store, "t.csv").collect()["account_id"].to_list() == texts
 
 
-def test_a_table_without_rows_comes_back_with_its_columns(store: Store) -> None:
+def test_a_table_without_rows_keeps_its_columns(store: Store) -> None:
     for path in ("t.csv", "t.parquet"):
         write(store, path, people().limit(0))
         assert read_table(store, path).collect().columns == ["account_id", "probability", "band"]
@@ -65,7 +64,7 @@ def test_a_table_without_rows_comes_back_with_its_columns(store: Store) -> None:
 
 
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
-def test_the_manifest_tells_rows_bytes_columns_and_what_made_the_table(store: Store, path: str) -> None:
+def test_the_manifest_has_rows_bytes_columns_and_provenance(store: Store, path: str) -> None:
     write(store, path)
     content = json.loads(store.get(f"{path}.manifest.json"))
     assert content["rows"] == 3
@@ -85,26 +84,45 @@ def test_the_manifest_tells_rows_bytes_columns_and_what_made_the_table(store: St
     assert require_manifest(store, path).bytes == len(store.get(path))
 
 
-def test_facts_of_a_group_are_nested_and_counts_become_a_mapping(store: Store) -> None:
-    frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issue": ["b", "a", "b", None]})
-    kinds = pl.col("issue").drop_nulls().value_counts(sort=True).implode().alias("kinds")
-    missing = [pl.col(name).null_count().alias(f"missing.{name}") for name in ("age", "issue")]
-    write(store, "t.csv", frame, kinds, *missing, pl.col("age").mean().alias("mean"), pl.col("issue").first().alias("first"))
+def feature_table(frame: pl.LazyFrame, *missing: str) -> Table:
+    counts = pl.col("issues").drop_nulls().value_counts(sort=True).implode().alias("issue_counts")
+    nulls = [pl.col(name).null_count().alias(f"missing.{name}") for name in missing]
+    facts = (pl.len().alias("rows"), pl.col("issues").count().alias("with_issues"), counts, *nulls)
+    return Table(frame, FeatureFacts, facts, MADE_FROM)
+
+
+def test_facts_round_trip_as_the_struct_of_their_kind(store: Store) -> None:
+    frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issues": ["b", "a", "b", None]})
+    write_table(store, "t.csv", feature_table(frame, "age", "issues"))
     manifest = require_manifest(store, "t.csv")
-    assert manifest.facts == {"kinds": {"b": 2, "a": 1}, "missing": {"age": 2, "issue": 1}, "mean": 2.5, "first": "b"}
-    assert manifest.rows == 4
+    assert manifest.facts == FeatureFacts(with_issues=3, issue_counts={"b": 2, "a": 1}, missing={"age": 2, "issues": 1})
+    assert manifest.facts_as(FeatureFacts).with_issues == 3
+    assert (manifest.rows, manifest.numbers) == (4, {"with_issues": 3})
+    assert json.loads(store.get("t.csv.manifest.json"))["facts"]["kind"] == "features"
 
 
-def test_a_feature_whose_name_holds_a_dot_keeps_it_in_its_group(store: Store) -> None:
-    frame = pl.LazyFrame({"pay.1": [None, "x"]})
-    write(store, "t.csv", frame, pl.col("pay.1").null_count().alias("missing.pay.1"))
-    assert require_manifest(store, "t.csv").facts == {"missing": {"pay.1": 1}}
+def test_facts_of_another_kind_are_rejected(store: Store) -> None:
+    with pytest.raises(LakeError, match=r"t\.csv\.manifest\.json has the facts of another kind of table"):
+        write(store, "t.csv").facts_as(FeatureFacts)
 
 
-def test_no_counts_at_all_are_an_empty_mapping(store: Store) -> None:
-    frame = pl.LazyFrame({"issue": [None, None]}, schema={"issue": pl.String})
-    write(store, "t.csv", frame, pl.col("issue").drop_nulls().value_counts(sort=True).implode().alias("kinds"))
-    assert require_manifest(store, "t.csv").facts == {"kinds": {}}
+def test_unknown_facts_are_not_written(store: Store) -> None:
+    unknown = replace(table(people()), facts=(*FACTS, pl.lit(1).alias("unknown")))
+    with pytest.raises(msgspec.ValidationError, match="unknown"):
+        write_table(store, "t.csv", unknown)
+    assert find_manifest(store, "t.csv") is None
+
+
+def test_a_feature_name_with_a_dot_keeps_it(store: Store) -> None:
+    frame = pl.LazyFrame({"pay.1": [None, "x"], "issues": ["a", None]})
+    manifest = write_table(store, "t.csv", feature_table(frame, "pay.1"))
+    assert manifest.facts_as(FeatureFacts).missing == {"pay.1": 1}
+
+
+def test_counts_of_no_rows_are_an_empty_mapping(store: Store) -> None:
+    frame = pl.LazyFrame({"issues": [None, None]}, schema={"issues": pl.String})
+    manifest = write_table(store, "t.csv", feature_table(frame, "issues"))
+    assert manifest.facts_as(FeatureFacts).issue_counts == {}
 
 
 def test_the_digest_of_a_table_is_the_hash_of_its_manifest(store: Store) -> None:
@@ -152,7 +170,7 @@ def _other_json(store: Store) -> None:
 
 
 @pytest.mark.parametrize("damage", [_no_manifest, _no_table, _longer, _shorter, _half_a_manifest, _no_json, _empty_manifest, _other_json])
-def test_a_table_that_is_not_what_its_manifest_says_is_refused_with_what_to_do(store: Store, damage: Callable[[Store], None]) -> None:
+def test_a_table_that_does_not_match_its_manifest_is_rejected(store: Store, damage: Callable[[Store], None]) -> None:
     write(store, "curated/t.csv")
     damage(store)
     with pytest.raises(LakeError, match=r"curated/t\.csv") as caught:
@@ -167,7 +185,7 @@ def test_a_damaged_table_can_be_written_again(store: Store) -> None:
     assert read_table(store, "curated/t.csv").collect().height == 3
 
 
-def test_a_table_that_was_never_made_has_no_manifest(store: Store) -> None:
+def test_a_missing_table_has_no_manifest(store: Store) -> None:
     assert find_manifest(store, "curated/t.csv") is None
 
 
@@ -176,13 +194,13 @@ def test_a_table_that_was_never_made_has_no_manifest(store: Store) -> None:
 MALFORMED = {
     "text after a closing quote": f'id,note\n1,"{SECRET}" {SECRET}\n'.encode(),
     "an open quote": f'id,note\n1,"{SECRET}\n2,{SECRET}\n'.encode(),
-    "no UTF-8": b"id,note\n1," + SECRET.encode() + b"\xff\xfe\n",
-    "text like storage's own": f'id,note\n1,"{SECRET}" timed out, 403 Forbidden\n'.encode(),
+    "not UTF-8": b"id,note\n1," + SECRET.encode() + b"\xff\xfe\n",
+    "text like a storage error": f'id,note\n1,"{SECRET}" timed out, 403 Forbidden\n'.encode(),
 }
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_source_is_refused_without_showing_what_stands_in_it(store: Store, what: str) -> None:
+def test_a_malformed_source_is_rejected_without_its_values(store: Store, what: str) -> None:
     source = scan_text([MALFORMED[what]], Dialect(",", "\n", ("id", "note"))).with_columns(pl.col("note").cast(pl.Int64))
     with pytest.raises(LakeError, match=r"curated/t\.csv.*malformed") as caught:
         write(store, "curated/t.csv", source)
@@ -195,25 +213,25 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
     write(store, "curated/t.csv")
     with pytest.raises(LakeError, match="malformed"):
         write(store, "curated/t.csv", pl.LazyFrame({"account_id": ["x"]}).with_columns(pl.col("account_id").cast(pl.Int64)))
-    time.sleep(0.5)  # polars may finish a write after it has raised
+    time.sleep(0.5)  # polars can finish a write after it has raised
     assert read_table(store, "curated/t.csv").collect()["account_id"].to_list() == ["007", "00010", "1e3"]
 
 
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
-def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: str) -> None:
+def test_a_changed_byte_in_a_part_is_found(store: Store, path: str) -> None:
     manifest = write(store, path)
-    assert parts_with_other_content(store, manifest) == []
+    assert parts_of_other_content(store, manifest) == []
     content = bytearray(store.get(path))
     content[len(content) // 2] ^= 1
     store.put(path, bytes(content))
-    assert parts_with_other_size(store, manifest) == []
-    assert parts_with_other_content(store, manifest) == [path]
+    assert parts_of_other_size(store, manifest) == []
+    assert parts_of_other_content(store, manifest) == [path]
     store.delete(path)
-    assert parts_with_other_content(store, manifest) == [path]
+    assert parts_of_other_content(store, manifest) == [path]
 
 
-def test_a_quoted_table_has_quotes_around_every_text_and_comes_back_as_it_was(store: Store) -> None:
+def test_a_quoted_table_quotes_every_text_and_round_trips(store: Store) -> None:
     frame = pl.LazyFrame({"account_id": ["x;'=1+1", "b"], "points": [-3, None], "band": [None, "A"]})
-    write_table(store, "t.csv", Table(frame, (ROWS,), MADE_FROM, quoted=True))
+    write_table(store, "t.csv", table(frame, quoted=True))
     assert store.get("t.csv").decode() == '"account_id","points","band"\n"x;\'=1+1",-3,\n"b",,"A"\n'
     assert read_table(store, "t.csv").collect().rows() == frame.collect().rows()

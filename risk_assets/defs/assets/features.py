@@ -7,7 +7,8 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
 from risk_assets.errors import ContractError
-from risk_assets.lake.tables import Manifest, Table, readable
+from risk_assets.lake.facts import FeatureFacts, RawFacts
+from risk_assets.lake.tables import Manifest, Table, translate_polars_errors
 
 
 def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehouse: dg.ResourceParam[Lakehouse]) -> Table:
@@ -15,11 +16,11 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     contract, date = lakehouse.contract, context.partition_key
     raw = lakehouse.manifest("raw/accounts", date)
     require_usable(raw, contract)
-    with readable(raw.path):
+    with translate_polars_errors(raw.path):
         repeated = repeated_ids(accounts, contract)
-    validated = validate(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
+    validated = validate(accounts, contract, repeated, padded=raw.facts_as(RawFacts).padded)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
-    return Table(validated, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
+    return Table(validated, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 
 
 def require_usable(raw: Manifest, contract: Contract) -> None:

@@ -11,7 +11,7 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.lake import registry
-from risk_assets.lake.tables import readable
+from risk_assets.lake.tables import translate_polars_errors
 
 
 class TrainingConfig(dg.Config):
@@ -33,7 +33,7 @@ def model(
 
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator)
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
-    with readable(f"training/model of {context.partition_key}"):
+    with translate_polars_errors(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)
     trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
     return dg.Output(trained, metadata=_figures(trained))

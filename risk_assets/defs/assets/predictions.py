@@ -4,12 +4,14 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.clock import due
+from risk_assets.defs.releases import releases
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import policy_archive, registry
+from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table
@@ -43,9 +45,10 @@ def predictions(
         model_version=arms.champion.version,
         challenger=arms.challenger.version if arms.challenger else None,
         binding=binding,
+        released=releases(context.run.tags),
     )
     scored = predict(features, arms, lakehouse.policy)
-    return Table(scored, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
+    return Table(scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
 
 
 def choose(model: str, live: Champion, store: Store, date: str) -> tuple[Arms, int | None]:

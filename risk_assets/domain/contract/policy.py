@@ -141,6 +141,10 @@ class Checks(Document):
         The expected range of the bad rate in outcomes.
     row_count_days, max_row_count_change
         The maximum relative change of the row count, compared with the median of this many previous days.
+    max_missing_increase
+        How far a feature's missing share may be above its share in training, besides sampling noise. Above it, the daily run stops.
+    max_unseen_share
+        The maximum share of rows with a level that training did not see, besides sampling noise. Above it, the daily run stops.
     """
 
     max_issue_share: Share = 0.1
@@ -148,6 +152,8 @@ class Checks(Document):
     max_bad_rate: Share = 0.5
     row_count_days: Count = 7
     max_row_count_change: Positive = 0.5
+    max_missing_increase: Share = 0.1
+    max_unseen_share: Share = 0.05
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

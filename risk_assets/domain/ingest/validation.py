@@ -81,7 +81,7 @@ def feature_facts(contract: Contract) -> list[pl.Expr]:
     """Return the aggregations of a features table: rows, rows with issues, rows by joined issues, nulls by feature."""
     kinds = pl.col(ISSUES).drop_nulls().value_counts(sort=True).implode()
     missing = [pl.col(name).null_count().alias(f"missing.{name}") for name in contract.features]
-    return [pl.len().alias("rows"), pl.col(ISSUES).count().alias("with_issues"), kinds.alias("kinds"), *missing]
+    return [pl.len().alias("rows"), pl.col(ISSUES).count().alias("with_issues"), kinds.alias("issue_counts"), *missing]
 
 
 def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:

@@ -310,7 +310,7 @@ def test_facts_count_rows_issues_and_missing_values() -> None:
     how = contract({"x": NUMBER, "k": CATEGORY | {"required": True}})
     frame = run(snapshot({"x": ["1", "", "?", "2"], "k": ["", "u", "", "u"]}), how)
     facts = frame.select(feature_facts(how)).row(0, named=True)
-    kinds = {kind[ISSUES]: kind["count"] for kind in facts.pop("kinds")}
+    kinds = {kind[ISSUES]: kind["count"] for kind in facts.pop("issue_counts")}
     assert facts == {"rows": 4, "with_issues": 2, "missing.x": 2, "missing.k": 2}
     assert kinds == {"k: missing": 1, "x: unreadable; k: missing": 1}
     assert count_issues(kinds) == {"k: missing": 2, "x: unreadable": 1}

@@ -1,9 +1,11 @@
-# Everything the project needs is set up in .venv by the first target that wants it. Only Python 3.11+ and make are needed.
+# The first target sets up .venv with everything the project needs. Only Python 3.11+ and make are required.
 PYTHON ?= python3
 
-.PHONY: demo test ui serve lint bench bench-serving azurite lock clean
+.PHONY: demo test test-long ui serve lint bench bench-serving azurite lock clean
 
 RISK := .venv/bin/risk
+# Workers share the cores: with few rows, more threads of BLAS only wait for each other.
+PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
@@ -21,8 +23,12 @@ ui: .venv/.ready  ## the Dagster UI on the same lake and history
 serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
 	$(RISK) serve
 
-test: .venv/.ready  ## the whole suite
-	.venv/bin/pytest
+test: .venv/.ready  ## the suite without the tests that take minutes, with coverage
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" --cov --cov-report=
+	.venv/bin/python -m tests.coverage_report
+
+test-long: .venv/.ready  ## only the tests that take minutes
+	@$(PYTEST) -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
 
 lint: .venv/.ready  ## format, lint, types, import rules
 	.venv/bin/ruff format --check .

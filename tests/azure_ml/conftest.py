@@ -28,6 +28,7 @@ from risk_assets.lake import binding_log, registry
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import Store, open_store
 from tests.conftest import ROOT
+from tests.prepared import locked
 
 LOGISTIC, SCORECARD = "model_v001", "model_v002"
 PINNED = Path(__file__).with_name("requirements.txt")
@@ -127,16 +128,17 @@ def exports(
 
 @pytest.fixture(scope="session")
 def server(exports: dict[str, Path]) -> Path:
-    """The folder with the programs of a venv that holds what an export asks for; made once, kept until that changes."""
-    venv, asked = Path(sys.prefix) / "azureml", exports["alone"] / "requirements.txt"
-    digest = hashlib.sha256(asked.read_bytes() + PINNED.read_bytes() + sys.version.encode()).hexdigest()
-    made = venv / "made"
-    if not made.exists() or made.read_text() != digest:
-        shutil.rmtree(venv, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        install = [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "--requirement", asked, "--constraint", PINNED], check=True)
-        made.write_text(digest)
+    """The `bin` folder of a venv with the requirements of an export; it is kept until they change."""
+    venv, requirements = Path(sys.prefix) / "azureml", exports["alone"] / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes() + PINNED.read_bytes() + sys.version.encode()).hexdigest()
+    installed = venv / "installed"
+    with locked(venv.with_suffix(".lock")):
+        if not installed.exists() or installed.read_text() != digest:
+            shutil.rmtree(venv, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+            install = [venv / "bin/pip", "install", "--quiet", "--disable-pip-version-check"]
+            subprocess.run([*install, "--requirement", requirements, "--constraint", PINNED], check=True)
+            installed.write_text(digest)
     return venv / "bin"
 
 

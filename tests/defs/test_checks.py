@@ -1,4 +1,4 @@
-"""Each asset check, passing on a good date and failing on one that is spoilt for it."""
+"""Each asset check passes on a good date and fails on a spoilt one."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ def specs(settings: Settings) -> list[dg.AssetCheckSpec]:
 
 
 def results(book: Book, job: str, date: str) -> dict[str, dg.AssetCheckEvaluation]:
-    """Run a job and return what its checks found, by name."""
+    """Run a job and return the evaluations of its checks by name."""
     book.runner.run(job, date)
     record = book.runner.instance.get_run_records(limit=1)[0]
     events = book.runner.instance.all_logs(record.dagster_run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
@@ -33,24 +33,24 @@ def evidence(evaluation: dg.AssetCheckEvaluation) -> dict[str, object]:
     return {name: value.value for name, value in evaluation.metadata.items()}
 
 
-def test_checks_that_must_stop_the_night_block(disk_settings: Settings) -> None:
+def test_the_blocking_checks(disk_settings: Settings) -> None:
     assert {check.name for check in specs(disk_settings) if check.blocking} == BLOCKING
 
 
-def test_checks_are_by_date_and_described(disk_settings: Settings) -> None:
+def test_every_check_is_partitioned_and_described(disk_settings: Settings) -> None:
     for check in specs(disk_settings):
         assert isinstance(check.partitions_def, dg.DailyPartitionsDefinition) or check.name == "chain"
         assert check.description
 
 
-def test_a_good_date_passes_every_check_of_the_daily_run(book: Book) -> None:
+def test_a_good_date_passes_all_checks_of_daily_scoring(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)
     assert set(found) == {"required_columns", "row_count", "unique_ids", "issue_share", "one_per_row", "probabilities", "riskiest_first"}
     assert all(evaluation.passed for evaluation in found.values())
     assert evidence(found["one_per_row"]) == {"raw_rows": 300, "predictions": 300, "out_of_place": 0}
 
 
-def test_a_missing_column_is_named(book: Book) -> None:
+def test_required_columns_names_a_missing_column(book: Book) -> None:
     content = book.landing.get(f"accounts_{NEXT}.csv").replace(b"utilisation", b"other", 1)
     book.land(f"accounts_{NEXT}.csv", content)
     found = results(book, "daily_scoring", NEXT)
@@ -59,7 +59,7 @@ def test_a_missing_column_is_named(book: Book) -> None:
     assert "issue_share" not in found
 
 
-def test_a_snapshot_of_a_tenth_of_the_rows_warns_and_goes_on(book: Book) -> None:
+def test_row_count_warns_about_a_tenth_of_the_usual_rows(book: Book) -> None:
     lines = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
     book.land(f"accounts_{NEXT}.csv", b"".join(lines[:31]))
     found = results(book, "daily_scoring", NEXT)
@@ -69,7 +69,7 @@ def test_a_snapshot_of_a_tenth_of_the_rows_warns_and_goes_on(book: Book) -> None
     assert found["probabilities"].passed
 
 
-def test_repeated_ids_warn_with_their_number(book: Book) -> None:
+def test_unique_ids_warns_with_the_number_of_repeated_ids(book: Book) -> None:
     header, first, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
     book.land(f"accounts_{NEXT}.csv", b"".join([header, first, first, *rows]))
     found = results(book, "daily_scoring", NEXT)
@@ -78,7 +78,7 @@ def test_repeated_ids_warn_with_their_number(book: Book) -> None:
     assert found["one_per_row"].passed
 
 
-def test_too_many_rows_with_issues_stop_the_night(book: Book) -> None:
+def test_issue_share_stops_a_date_with_too_many_issues(book: Book) -> None:
     header, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
     spoilt = [row.replace(b",", b",x", 1) for row in rows[:60]]
     book.land(f"accounts_{NEXT}.csv", b"".join([header, *spoilt, *rows[60:]]))
@@ -90,8 +90,7 @@ def test_too_many_rows_with_issues_stop_the_night(book: Book) -> None:
 
 
 def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float) -> None:
-    """Change a date's predictions and let the manifest fit them again."""
-    assert book.score().error is None
+    """Change a scored date's predictions and adapt their manifest."""
     path = layout.predictions(NEXT)
     content = book.lake.get(path)
     for old, new in change.items():
@@ -104,18 +103,21 @@ def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float
     book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
 
 
-def test_predictions_out_of_order_are_found(book: Book) -> None:
-    assert book.score().error is None
-    lines = book.lake.get(layout.predictions(NEXT)).splitlines(keepends=True)
-    _tampered_predictions(book, {lines[1] + lines[2]: lines[2] + lines[1]})
-    assert not checks.one_per_row(book.lakehouse, NEXT).passed
+def test_one_per_row_fails_on_predictions_out_of_order(scored_book: Book) -> None:
+    lines = scored_book.lake.get(layout.predictions(NEXT)).splitlines(keepends=True)
+    _tampered_predictions(scored_book, {lines[1] + lines[2]: lines[2] + lines[1]})
+    assert not checks.one_per_row(scored_book.lakehouse, NEXT).passed
 
 
-def test_a_probability_beyond_one_and_a_row_without_any_are_found(book: Book) -> None:
-    _tampered_predictions(book, {}, max_score=1.5)
-    assert not checks.probabilities(book.lakehouse, NEXT).passed
-    _tampered_predictions(book, {}, scored=299)
-    assert not checks.probabilities(book.lakehouse, NEXT).passed
+def test_probabilities_fails_above_one_and_on_a_missing_one(scored_book: Book) -> None:
+    good = find_manifest(scored_book.lake, layout.predictions(NEXT))
+    assert good is not None
+    _tampered_predictions(scored_book, {}, max_score=1.5)
+    assert not checks.probabilities(scored_book.lakehouse, NEXT).passed
+    scored_book.lake.put(layout.manifest(layout.predictions(NEXT)), msgspec.json.encode(good))
+    assert checks.probabilities(scored_book.lakehouse, NEXT).passed
+    _tampered_predictions(scored_book, {}, scored=299)
+    assert not checks.probabilities(scored_book.lakehouse, NEXT).passed
 
 
 def test_a_good_training_passes_its_checks(book: Book) -> None:
@@ -127,7 +129,7 @@ def test_a_good_training_passes_its_checks(book: Book) -> None:
     }
 
 
-def test_a_changed_binding_is_found_and_named(book: Book) -> None:
+def test_chain_names_a_changed_binding(book: Book) -> None:
     path = layout.binding(1)
     book.lake.put(path, book.lake.get(path).replace(b"passed the gates", b"pleased somebody"))
     found = checks.chain(book.lakehouse, "")
@@ -136,16 +138,15 @@ def test_a_changed_binding_is_found_and_named(book: Book) -> None:
     assert found.metadata["broken"].value == f"{path} was changed since it was written. Restore it from a backup."
 
 
-def test_a_review_list_that_is_not_of_the_riskiest_is_found(book: Book) -> None:
-    assert book.score().error is None
-    assert checks.riskiest_first(book.lakehouse, NEXT).passed
+def test_riskiest_first_fails_on_another_order(scored_book: Book) -> None:
+    assert checks.riskiest_first(scored_book.lakehouse, NEXT).passed
     path = layout.review(NEXT)
-    header, first, second, *rest = book.lake.get(path).splitlines(keepends=True)
-    book.lake.put(path, b"".join([header, second, first, *rest]))
-    assert not checks.riskiest_first(book.lakehouse, NEXT).passed
+    header, first, second, *rest = scored_book.lake.get(path).splitlines(keepends=True)
+    scored_book.lake.put(path, b"".join([header, second, first, *rest]))
+    assert not checks.riskiest_first(scored_book.lakehouse, NEXT).passed
 
 
-def test_a_model_that_is_not_the_fitted_one_is_found(book: Book) -> None:
+def test_compiled_equals_fitted_and_auc_floor_fail(book: Book) -> None:
     model = registry.read_trained(book.lake, LABELLED[-1])
     worse = msgspec.structs.replace(model.metrics, compiled_difference=1e-6, roc_auc=0.55)
     registry.write_trained(book.lake, LABELLED[-1], dataclasses.replace(model, metrics=worse), "test")
@@ -155,12 +156,12 @@ def test_a_model_that_is_not_the_fitted_one_is_found(book: Book) -> None:
     assert low.severity == dg.AssetCheckSeverity.WARN
 
 
-def test_outcomes_pass_their_checks(book: Book) -> None:
+def test_good_outcomes_pass_their_checks(book: Book) -> None:
     found = results(book, "outcomes", LABELLED[0])
     assert {name: evaluation.passed for name, evaluation in found.items()} == {"bad_rate": True, "known_accounts": True}
 
 
-def test_a_bad_rate_out_of_bounds_and_strangers_warn(book: Book) -> None:
+def test_bad_rate_and_known_accounts_warn(book: Book) -> None:
     strangers = b"".join(b"ZZ%06d,1\n" % number for number in range(2000))
     book.land(f"outcomes_{LABELLED[0]}.csv", book.landing.get(f"outcomes_{LABELLED[0]}.csv") + strangers)
     found = results(book, "outcomes", LABELLED[0])
@@ -169,6 +170,6 @@ def test_a_bad_rate_out_of_bounds_and_strangers_warn(book: Book) -> None:
     assert evidence(found["known_accounts"]) == {"unknown_accounts": 2000}
 
 
-def test_a_label_that_is_neither_good_nor_bad_warns(book: Book) -> None:
+def test_bad_rate_counts_labels_neither_good_nor_bad(book: Book) -> None:
     book.land(f"outcomes_{LABELLED[0]}.csv", book.landing.get(f"outcomes_{LABELLED[0]}.csv") + b"AC999999,maybe\n")
     assert evidence(results(book, "outcomes", LABELLED[0])["bad_rate"])["without_label"] == 1

@@ -1,3 +1,5 @@
+"""A book from landing to the run log, and how a date is run again."""
+
 import csv
 import io
 
@@ -14,17 +16,17 @@ from tests.defs.conftest import LABELLED, NEXT, Book
 
 
 def materialize_champion(book: Book, config: dict[str, object]) -> bool:
-    """Materialize the champion by itself, as a notebook does."""
+    """Materialize only the champion, as a notebook does."""
     champion = book.runner.definitions.resolve_assets_def(dg.AssetKey(["registry", "champion"]))
     return dg.materialize([champion], run_config=config, instance=book.runner.instance).success
 
 
-def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) -> None:
-    assert empty_book.train_on(*LABELLED).error is None
-    empty_book.land_sample(f"accounts_{NEXT}.csv")
-    assert empty_book.score().error is None
+def test_a_book_is_landed_checked_trained_scored_and_logged(recorded_empty_book: Book) -> None:
+    assert recorded_empty_book.train_on(*LABELLED[:3]).error is None
+    recorded_empty_book.land_sample(f"accounts_{NEXT}.csv")
+    assert recorded_empty_book.score().error is None
 
-    lake, landing = empty_book.lake, empty_book.landing
+    lake, landing = recorded_empty_book.lake, recorded_empty_book.landing
     assert lake.get(layout.accounts(NEXT)) == landing.get(f"accounts_{NEXT}.csv")
     rows = list(csv.DictReader(io.StringIO(lake.get(layout.accounts(NEXT)).decode())))
     predicted = list(csv.DictReader(io.StringIO(lake.get(layout.predictions(NEXT)).decode())))
@@ -38,7 +40,7 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) ->
         "scorecard.json", "steps.json",
     }  # fmt: skip
 
-    (logged,) = empty_book.log()
+    (logged,) = recorded_empty_book.log()
     probabilities = [float(row["probability"]) for row in predicted if row["probability"]]
     assert (logged["date"], logged["status"], logged["job"], logged["model_version"]) == (NEXT, "success", "daily_scoring", "model_v001")
     assert (int(logged["rows_in"]), int(logged["scored"])) == (len(rows), len(probabilities))
@@ -46,16 +48,15 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) ->
     assert int(logged["predicted_bad"]) == sum(row["prediction"] == "1" for row in predicted)
 
 
-def test_predictions_are_those_of_the_fitted_pipeline(book: Book) -> None:
-    assert book.score().error is None
-    pipeline = joblib.load(io.BytesIO(book.lake.get("registry/model_v001/model.joblib")))
-    features = read_table(book.lake, layout.features(NEXT)).filter(pl.col("issues").is_null()).collect().to_pandas()
-    predictions = read_table(book.lake, layout.predictions(NEXT)).filter(pl.col("issues").is_null()).collect()
-    fitted = pipeline.predict_proba(features[list(book.lakehouse.contract.features)])[:, 1]
+def test_predictions_equal_the_fitted_pipeline(scored_book: Book) -> None:
+    pipeline = joblib.load(io.BytesIO(scored_book.lake.get("registry/model_v001/model.joblib")))
+    features = read_table(scored_book.lake, layout.features(NEXT)).filter(pl.col("issues").is_null()).collect().to_pandas()
+    predictions = read_table(scored_book.lake, layout.predictions(NEXT)).filter(pl.col("issues").is_null()).collect()
+    fitted = pipeline.predict_proba(features[list(scored_book.lakehouse.contract.features)])[:, 1]
     assert np.abs(predictions["probability"].to_numpy() - fitted).max() <= 1e-9
 
 
-def test_a_dirty_date_keeps_every_row_and_says_why(book: Book) -> None:
+def test_a_dirty_date_keeps_every_row_with_its_issues(book: Book) -> None:
     book.land_sample("accounts_2026-01-09.csv")
     assert book.score("2026-01-09").error is None
     raw = pd.read_csv(io.BytesIO(book.landing.get("accounts_2026-01-09.csv")), dtype=str, keep_default_na=False)
@@ -72,44 +73,40 @@ def test_a_dirty_date_keeps_every_row_and_says_why(book: Book) -> None:
     assert (issues[["probability", "prediction", "points", "band", "reason_1"]] == "").all(axis=None)
 
 
-def test_scoring_a_date_again_gives_the_same_bytes_and_a_second_row(book: Book) -> None:
-    assert book.score().error is None
-    first = book.lake.get(layout.predictions(NEXT))
-    assert book.score().error is None
-    assert book.lake.get(layout.predictions(NEXT)) == first
-    assert [row["status"] for row in book.log()] == ["success", "success"]
+def test_scoring_again_gives_the_same_bytes_and_a_second_log_row(scored_book: Book) -> None:
+    first = scored_book.lake.get(layout.predictions(NEXT))
+    assert scored_book.score().error is None
+    assert scored_book.lake.get(layout.predictions(NEXT)) == first
+    assert [row["status"] for row in scored_book.log()] == ["success", "success"]
 
 
-def test_predictions_tell_what_they_were_made_from(book: Book) -> None:
-    assert book.score().error is None
-    manifest = find_manifest(book.lake, layout.predictions(NEXT))
+def test_predictions_record_what_they_were_made_from(scored_book: Book) -> None:
+    manifest = find_manifest(scored_book.lake, layout.predictions(NEXT))
     assert manifest is not None
     made_from = manifest.made_from
     assert list(made_from.inputs) == [layout.features(NEXT)]
     assert (made_from.model_version, made_from.binding) == ("model_v001", 1)
-    assert (made_from.contract, made_from.policy) == (book.lakehouse.contract.digest, book.lakehouse.policy.digest)
-    assert made_from.run_id == book.log()[0]["run_id"]
+    assert (made_from.contract, made_from.policy) == (scored_book.lakehouse.contract.digest, scored_book.lakehouse.policy.digest)
+    assert made_from.run_id == scored_book.log()[0]["run_id"]
 
 
-def test_a_landing_folder_that_was_emptied_does_not_stop_a_rerun(book: Book) -> None:
-    assert book.score().error is None
-    book.landing.delete(f"accounts_{NEXT}.csv")
-    assert book.score().error is None
+def test_a_date_runs_again_without_its_landed_file(scored_book: Book) -> None:
+    scored_book.landing.delete(f"accounts_{NEXT}.csv")
+    assert scored_book.score().error is None
 
 
-def test_a_date_landed_anew_is_scored_anew_and_the_first_file_is_kept(book: Book) -> None:
-    assert book.score().error is None
-    first = book.lake.get(layout.accounts(NEXT))
+def test_a_date_that_landed_again_is_scored_again(scored_book: Book) -> None:
+    first = scored_book.lake.get(layout.accounts(NEXT))
     shorter = b"".join(first.splitlines(keepends=True)[:201])
-    book.land(f"accounts_{NEXT}.csv", shorter)
-    assert book.score().error is None
-    assert book.lake.get(layout.accounts(NEXT)) == shorter
-    (kept,) = book.lake.list("raw/superseded/")
-    assert book.lake.get(kept) == first
-    assert book.log()[-1]["rows_in"] == "200"
+    scored_book.land(f"accounts_{NEXT}.csv", shorter)
+    assert scored_book.score().error is None
+    assert scored_book.lake.get(layout.accounts(NEXT)) == shorter
+    (kept,) = scored_book.lake.list("raw/superseded/")
+    assert scored_book.lake.get(kept) == first
+    assert scored_book.log()[-1]["rows_in"] == "200"
 
 
-def test_shards_of_a_date_are_scored_as_one_snapshot(book: Book) -> None:
+def test_shards_are_scored_as_one_snapshot(book: Book) -> None:
     header, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
     book.landing.delete(f"accounts_{NEXT}.csv")
     book.land(f"accounts_{NEXT}/part-0.csv", header + b"".join(rows[:100]))
@@ -119,7 +116,7 @@ def test_shards_of_a_date_are_scored_as_one_snapshot(book: Book) -> None:
     assert predictions["account_id"].to_list() == [row.split(b",")[0].decode() for row in rows]
 
 
-def test_a_second_training_registers_a_second_version_beside_the_live_ones_figures(book: Book) -> None:
+def test_a_second_training_is_compared_with_the_champion(book: Book) -> None:
     book.land_sample(f"outcomes_{NEXT}.csv")
     assert book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     assert book.runner.run("outcomes", NEXT).error is None
@@ -130,15 +127,15 @@ def test_a_second_training_registers_a_second_version_beside_the_live_ones_figur
     assert [binding.champion for binding in binding_log.read(book.lake)] == ["model_v001", "model_v002"]
 
 
-def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(book: Book) -> None:
-    assert book.runner.run("training", LABELLED[-1]).error is None
+def test_materializing_the_champion_rolls_back_to_a_version(two_versions: Book) -> None:
+    assert two_versions.runner.govern(version="model_v002", reason="better") is None
     config = {"ops": {"registry__champion": {"config": {"version": "model_v001", "reason": "too many flagged", "actor": "ann"}}}}
-    assert materialize_champion(book, config)
-    now = binding_log.live(book.lake)
+    assert materialize_champion(two_versions, config)
+    now = binding_log.live(two_versions.lake)
     assert now is not None
     assert (now.seq, now.champion, now.reason, now.actor) == (3, "model_v001", "too many flagged", "ann")
-    assert book.runner.run("training", LABELLED[-1]).error is None
-    assert registry.champion(book.lake).version == "model_v003"
+    assert two_versions.runner.run("training", LABELLED[-1]).error is None
+    assert registry.champion(two_versions.lake).version == "model_v003"
 
 
 def test_materializing_the_champion_again_changes_nothing(book: Book) -> None:

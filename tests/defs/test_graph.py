@@ -1,4 +1,4 @@
-"""The graph as a team relies on it: keys, groups, dependencies, partitions, jobs and what starts them."""
+"""The asset graph: keys, groups, dependencies, partitions, jobs, schedules and sensors."""
 
 import tomllib
 from datetime import UTC, datetime
@@ -44,7 +44,7 @@ def definitions(disk_settings: Settings) -> dg.Definitions:
     return build(disk_settings)
 
 
-def test_the_graph_is_the_one_that_is_promised(definitions: dg.Definitions) -> None:
+def test_the_graph(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     found = {
         key.to_user_string(): (
@@ -57,18 +57,18 @@ def test_the_graph_is_the_one_that_is_promised(definitions: dg.Definitions) -> N
     assert found == GRAPH
 
 
-def test_each_job_makes_its_assets(definitions: dg.Definitions) -> None:
+def test_the_assets_of_each_job(definitions: dg.Definitions) -> None:
     for name, keys in JOBS.items():
         job = definitions.resolve_job_def(name)
         assert {key.to_user_string() for key in job.asset_layer.executable_asset_keys} == keys
 
 
-def test_every_asset_has_an_owner_a_text_kinds_and_a_code_version(definitions: dg.Definitions) -> None:
+def test_assets_have_owner_description_kinds_and_code_version(definitions: dg.Definitions) -> None:
     for spec in definitions.resolve_all_asset_specs():
         assert spec.owners and spec.description and spec.kinds and spec.code_version, spec.key
 
 
-def test_the_definitions_can_be_loaded(definitions: dg.Definitions) -> None:
+def test_the_definitions_are_loadable(definitions: dg.Definitions) -> None:
     dg.Definitions.validate_loadable(definitions)
 
 
@@ -80,7 +80,7 @@ def test_workspace_and_pyproject_agree() -> None:
     assert yaml.safe_load(WORKSPACE_YAML) == yaml.safe_load(workspace)
 
 
-def test_the_nightly_schedule_asks_for_the_day_that_ended(definitions: dg.Definitions) -> None:
+def test_the_nightly_schedule_requests_the_day_before(definitions: dg.Definitions) -> None:
     schedule = definitions.resolve_schedule_def("nightly")
     at = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
     with dg.instance_for_test() as instance:
@@ -89,14 +89,14 @@ def test_the_nightly_schedule_asks_for_the_day_that_ended(definitions: dg.Defini
     assert request.partition_key == "2026-03-04"
 
 
-def test_training_is_weekly_and_ends_with_the_day_before() -> None:
+def test_weekly_training_requests_the_day_before() -> None:
     at = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
     request = weekly_training(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-03-01"
 
 
-def test_a_landed_file_asks_for_its_date_once_and_strangers_are_passed_over(book: Book) -> None:
+def test_the_landing_sensor_requests_each_landed_date_once(book: Book) -> None:
     for name in (file_name("outcomes", NEXT), "accounts_2999-01-01.csv", "accounts_backup.csv", "notes.txt"):
         book.land(name, b"x\n1\n")
     context = dg.build_sensor_context(resources={"lakehouse": book.lakehouse})
@@ -107,12 +107,12 @@ def test_a_landed_file_asks_for_its_date_once_and_strangers_are_passed_over(book
     assert len(asked) == len(requests) == 14
 
 
-def test_the_landing_sensor_is_off_and_the_log_of_killed_runs_is_on(definitions: dg.Definitions) -> None:
+def test_only_the_sensor_of_failed_runs_is_on(definitions: dg.Definitions) -> None:
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     assert states == {"landing": dg.DefaultSensorStatus.STOPPED, "log_failed_runs": dg.DefaultSensorStatus.RUNNING}
 
 
-def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
+def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
     instance = book.runner.instance
     job = build(book.settings).resolve_job_def("daily_scoring")
     run = instance.create_run_for_job(job, tags={PARTITION_TAG: NEXT})
@@ -134,6 +134,6 @@ def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
     assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failure", run.run_id, KILLED)
 
 
-def test_paths_are_spelled_for_every_table(definitions: dg.Definitions) -> None:
+def test_every_table_has_a_path(definitions: dg.Definitions) -> None:
     tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions", "curated/review_list"}
     assert set(layout.PATHS) == tables

@@ -21,13 +21,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prometheus_client.parser import text_string_to_metric_families
 
-from risk_assets.cli.jobs import REGISTERING
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance import bindings
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
 from tests.conftest import ROOT
-from tests.defs.conftest import LABELLED, NEXT, open_book, trained_book
+from tests.defs.conftest import NEXT, copied, trained_book
 from tests.prepared import prepared
 from tests.serving.auth.issuer import Issuer, Keys, serve_issuer
 
@@ -41,10 +40,9 @@ def served_book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
     """The folder of a book: `model_v001` (logistic) is live, `model_v002` (scorecard) is registered, one date is scored."""
 
     def make(folder: Path) -> None:
-        shutil.copytree(trained_book(tmp_path_factory, worker_id), folder, dirs_exist_ok=True)
-        with open_book(folder) as made:
-            assert made.score().error is None
-            assert made.runner.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None
+        with copied(trained_book(tmp_path_factory, worker_id), folder) as book:
+            assert book.score().error is None
+            book.register_scorecard()
 
     own = tmp_path_factory.mktemp("served")  # the worker's services write their logs there
     shutil.copytree(prepared("served", tmp_path_factory, worker_id, make), own, dirs_exist_ok=True)

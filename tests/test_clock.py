@@ -1,8 +1,11 @@
 """Instants and dates as the lake writes them."""
 
+from datetime import time
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from risk_assets.clock import DateError, date_range, due, is_date, parse_date, parse_instant, shift, utc_now
+from risk_assets.clock import Calendar, DateError, date_range, is_date, parse_date, parse_instant, shift, utc_now, weekdays
 
 
 def test_now_is_in_utc_to_the_second() -> None:
@@ -46,5 +49,36 @@ def test_dates_cross_months_and_years() -> None:
     assert date_range("2026-01-02", "2026-01-01") == ()
 
 
-def test_a_date_is_due_at_two_the_next_morning() -> None:
-    assert due("2026-12-31") == "2027-01-01T02:00:00+00:00"
+def calendar(zone: str, days: str = "mon-sun") -> Calendar:
+    return Calendar(ZoneInfo(zone), time(2), time(6, 30), weekdays(days))
+
+
+def test_a_date_is_due_the_next_morning() -> None:
+    assert calendar("UTC").due("2026-12-31") == "2027-01-01T02:00:00+00:00"
+    assert calendar("UTC").late_from("2026-12-31") == "2027-01-01T06:30:00+00:00"
+
+
+def test_due_times_follow_daylight_saving_time() -> None:
+    berlin = calendar("Europe/Berlin")
+    assert berlin.late_from("2026-03-27") == "2026-03-28T05:30:00+00:00"
+    assert berlin.late_from("2026-03-28") == "2026-03-29T04:30:00+00:00"
+    assert berlin.local("2026-03-29T04:30:00+00:00") == "2026-03-29 06:30 Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("mon-sun", {0, 1, 2, 3, 4, 5, 6}),
+        ("mon-fri", {0, 1, 2, 3, 4}),
+        ("Mon, wed,sat-sun", {0, 2, 5, 6}),
+        ("fri-mon", {4, 5, 6, 0}),
+        ("tue", {1}),
+    ],
+)
+def test_days_of_the_week_are_read(text: str, days: set[int]) -> None:
+    assert weekdays(text) == days
+
+
+def test_a_calendar_expects_business_days_only() -> None:
+    # 2 January 2026 is a Friday
+    assert [calendar("UTC", "mon-fri").expects(date) for date in ("2026-01-02", "2026-01-03")] == [True, False]

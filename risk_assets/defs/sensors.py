@@ -51,13 +51,16 @@ def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, par
     watch = msgspec.json.decode(context.cursor, type=Watch) if context.cursor else Watch()
     found = [arrival for arrival in arrivals(lakehouse.landing) if partitions.daily.has_partition_key(arrival.date)]
     ready, waiting = stable(found, watch)
-    unchanged = [
-        arrival
-        for arrival in ready
-        if is_stored(lakehouse.store, lakehouse.landing, arrival.parts, layout.PATHS[f"raw/{arrival.kind}"](arrival.date))
-    ]
-    requests = [request for arrival in ready if arrival not in unchanged and (request := _request(context, arrival))]
-    cursor = msgspec.json.encode(remember(found, unchanged, watch)).decode()
+    requests, settled = [], []
+    for arrival in ready:
+        attempts = _attempts(context.instance, arrival)
+        if not attempts and is_stored(lakehouse.store, lakehouse.landing, arrival.parts, layout.PATHS[f"raw/{arrival.kind}"](arrival.date)):
+            settled.append(arrival)
+        elif all(attempts) and len(attempts) < MAX_ATTEMPTS:
+            requests.append(_request(arrival, len(attempts) + 1))
+        elif all(attempt is not None for attempt in attempts):
+            settled.append(arrival)
+    cursor = msgspec.json.encode(remember(found, settled, watch)).decode()
     said = f"{len(found)} landed, {len(waiting)} may still change, {len(ready) - len(requests)} need no run"
     return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
 
@@ -80,16 +83,20 @@ def report_late(lakehouse: Lakehouse, partitions: Partitions, calendar: Calendar
     return late
 
 
-def _request(context: dg.SensorEvaluationContext, arrival: Arrival) -> dg.RunRequest | None:
-    """Return the run of an arrival; none while one is under way, or after one that ended by itself."""
-    tag = f"{arrival.key}_{arrival.version}"
-    runs = context.instance.get_run_records(dg.RunsFilter(tags={ARRIVAL_TAG: tag}))
-    killed = [
-        run
-        for run in runs
-        if run.dagster_run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
-        and not context.instance.all_logs(run.dagster_run.run_id, of_type=STEP_FAILURE)
-    ]
-    if len(killed) < len(runs) or len(runs) >= MAX_ATTEMPTS:
-        return None
-    return dg.RunRequest(run_key=f"{tag}_{len(runs) + 1}", partition_key=arrival.date, job_name=JOBS[arrival.kind], tags={ARRIVAL_TAG: tag})
+def _attempts(instance: dg.DagsterInstance, arrival: Arrival) -> list[bool | None]:
+    """Return, for each run of an arrival, whether it was killed; None while it is under way."""
+    runs = instance.get_run_records(dg.RunsFilter(tags={ARRIVAL_TAG: _tag(arrival)}))
+    return [_was_killed(instance, run.dagster_run) if run.dagster_run.is_finished else None for run in runs]
+
+
+def _was_killed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    return not run.is_success and not instance.all_logs(run.run_id, of_type=STEP_FAILURE)
+
+
+def _request(arrival: Arrival, attempt: int) -> dg.RunRequest:
+    tag = _tag(arrival)
+    return dg.RunRequest(run_key=f"{tag}_{attempt}", partition_key=arrival.date, job_name=JOBS[arrival.kind], tags={ARRIVAL_TAG: tag})
+
+
+def _tag(arrival: Arrival) -> str:
+    return f"{arrival.key}_{arrival.version}"

@@ -86,11 +86,13 @@ def _corrupt_scorecard(book: Book) -> None:
 )
 def test_a_bad_date_is_reported_logged_and_not_scored(book: Book, spoil: Callable[[Book], None], says: list[str]) -> None:
     spoil(book)
-    error = book.score().error
+    result = book.score()
+    error = result.error
     assert error is not None
     assert all(text in error for text in says), error
+    assert result.status == ("blocked" if spoil in (_without_column, _mostly_unreadable) else "failed")
     (row,) = book.log()
-    assert (row["date"], row["status"], row["job"], row["error"]) == (NEXT, "failure", "daily_scoring", error)
+    assert (row["date"], row["status"], row["job"], row["error"]) == (NEXT, result.status, "daily_scoring", error)
     assert not any("predictions" in path or "partial" in path for path in book.lake.list("curated/"))
     assert SECRET.decode() not in error
 
@@ -120,7 +122,7 @@ def test_a_date_runs_after_its_file_is_fixed(book: Book) -> None:
     assert book.score().error is not None
     book.land(f"accounts_{NEXT}.csv", whole)
     assert book.score().error is None
-    assert [row["status"] for row in book.log()] == ["failure", "success"]
+    assert [row["status"] for row in book.log()] == ["blocked", "success"]
 
 
 def test_extra_columns_and_column_order_do_not_matter(book: Book) -> None:
@@ -149,7 +151,7 @@ def test_ragged_lines_keep_their_rows_with_an_issue(book: Book) -> None:
 def test_a_date_outside_the_partitions_is_rejected_and_logged(book: Book, date: str) -> None:
     error = book.score(date).error
     assert error is not None and "RISK_START_DATE" in error
-    assert [(row["date"], row["status"]) for row in book.log()] == [(date, "failure")]
+    assert [(row["date"], row["status"]) for row in book.log()] == [(date, "failed")]
 
 
 def test_without_a_live_model_features_are_kept(empty_book: Book) -> None:
@@ -186,7 +188,7 @@ def test_too_few_rows_to_train_on_register_nothing(empty_book: Book, outcomes: l
     error = empty_book.runner.run("training", NEXT).error
     assert error is not None and says in error
     assert registry.versions(empty_book.lake) == ()
-    assert (empty_book.log()[-1]["job"], empty_book.log()[-1]["status"]) == ("training", "failure")
+    assert (empty_book.log()[-1]["job"], empty_book.log()[-1]["status"]) == ("training", "failed")
 
 
 def test_a_window_with_one_class_does_not_train(book: Book) -> None:

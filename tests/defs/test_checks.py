@@ -13,7 +13,7 @@ from risk_assets.lake.tables import find_manifest
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
-BLOCKING = {"required_columns", "issue_share", "one_per_row", "probabilities", "compiled_equals_fitted"}
+BLOCKING = {"required_columns", "issue_share", "missing_share", "unseen_levels", "one_per_row", "probabilities", "compiled_equals_fitted"}
 
 
 def specs(settings: Settings) -> list[dg.AssetCheckSpec]:
@@ -45,7 +45,17 @@ def test_every_check_is_partitioned_and_described(disk_settings: Settings) -> No
 
 def test_a_good_date_passes_all_checks_of_daily_scoring(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)
-    assert set(found) == {"required_columns", "row_count", "unique_ids", "issue_share", "one_per_row", "probabilities", "riskiest_first"}
+    assert set(found) == {
+        "required_columns",
+        "row_count",
+        "unique_ids",
+        "issue_share",
+        "missing_share",
+        "unseen_levels",
+        "one_per_row",
+        "probabilities",
+        "riskiest_first",
+    }
     assert all(evaluation.passed for evaluation in found.values())
     assert evidence(found["one_per_row"]) == {"raw_rows": 300, "predictions": 300, "out_of_place": 0}
 

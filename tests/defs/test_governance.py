@@ -314,6 +314,6 @@ def test_an_account_without_score_is_explained_by_its_issues(book: Book) -> None
 
 
 def test_an_unknown_account_is_reported_without_its_id(scored_book: Book) -> None:
-    with pytest.raises(LakeError, match="no account of this id") as told:
+    with pytest.raises(LakeError, match="no account with this id") as told:
         replay.explain_account(scored_book.lake, NEXT, "NOBODY-17")
     assert "NOBODY-17" not in str(told.value)

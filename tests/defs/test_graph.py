@@ -1,7 +1,8 @@
 """The asset graph: keys, groups, dependencies, partitions, jobs, schedules and sensors."""
 
 import tomllib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
@@ -10,10 +11,8 @@ import yaml
 from risk_assets.definitions import build
 from risk_assets.defs.failures import KILLED, PARTITION_TAG
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.schedules import weekly_training
-from risk_assets.defs.sensors import log_failed_runs, sensors
+from risk_assets.defs.sensors import log_failed_runs
 from risk_assets.lake import layout
-from risk_assets.lake.landing import file_name
 from risk_assets.runner import WORKSPACE_YAML
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
@@ -80,36 +79,51 @@ def test_workspace_and_pyproject_agree() -> None:
     assert yaml.safe_load(WORKSPACE_YAML) == yaml.safe_load(workspace)
 
 
-def test_the_nightly_schedule_requests_the_day_before(definitions: dg.Definitions) -> None:
-    schedule = definitions.resolve_schedule_def("nightly")
-    at = datetime(2026, 3, 5, 2, 0, tzinfo=UTC)
+def tick(settings: Settings, name: str, at: datetime) -> dg.RunRequest | str:
+    """Return what a schedule requests at an instant, or why it skips."""
+    definitions = build(settings)
     with dg.instance_for_test() as instance:
         context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=definitions.get_repository_def())
-        (request,) = schedule.evaluate_tick(context).run_requests or []
-    assert request.partition_key == "2026-03-04"
+        result = definitions.resolve_schedule_def(name).evaluate_tick(context)
+    return result.run_requests[0] if result.run_requests else str(result.skip_message)
 
 
-def test_weekly_training_requests_the_day_before() -> None:
-    at = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-    request = weekly_training(dg.build_schedule_context(scheduled_execution_time=at))
-    assert isinstance(request, dg.RunRequest)
-    assert request.partition_key == "2026-03-01"
+def partition(requested: dg.RunRequest | str) -> str | None:
+    assert isinstance(requested, dg.RunRequest)
+    return requested.partition_key
 
 
-def test_the_landing_sensor_requests_each_landed_date_once(book: Book) -> None:
-    for name in (file_name("outcomes", NEXT), "accounts_2999-01-01.csv", "accounts_backup.csv", "notes.txt"):
-        book.land(name, b"x\n1\n")
-    context = dg.build_sensor_context(resources={"lakehouse": book.lakehouse})
-    requests = list(sensors(partitions(book.settings))[0](context) or ())
-    asked = {(request.job_name, request.partition_key, request.run_key) for request in requests if isinstance(request, dg.RunRequest)}
-    assert ("daily_scoring", NEXT, f"accounts_{NEXT}") in asked
-    assert ("outcomes", NEXT, f"outcomes_{NEXT}") in asked
-    assert len(asked) == len(requests) == 14
+def test_the_nightly_schedule_requests_the_day_before(disk_settings: Settings) -> None:
+    assert partition(tick(disk_settings, "nightly", datetime(2026, 3, 5, 2, 0, tzinfo=UTC))) == "2026-03-04"
 
 
-def test_only_the_sensor_of_failed_runs_is_on(definitions: dg.Definitions) -> None:
+def test_weekly_training_requests_the_day_before(disk_settings: Settings) -> None:
+    assert partition(tick(disk_settings, "weekly_training", datetime(2026, 3, 2, 4, 0, tzinfo=UTC))) == "2026-03-01"
+
+
+def test_schedules_follow_the_calendar(disk_settings: Settings) -> None:
+    settings = disk_settings.model_copy(update={"time_zone": "Europe/Berlin", "scoring_time": time(3, 30), "business_days": "mon-fri"})
+    schedules = {schedule.name: schedule for schedule in build(settings).schedules or ()}
+    assert {(name, schedule.cron_schedule, schedule.execution_timezone) for name, schedule in schedules.items()} == {
+        ("nightly", "30 3 * * *", "Europe/Berlin"),
+        ("weekly_training", "30 5 * * 1", "Europe/Berlin"),
+    }
+    berlin = ZoneInfo("Europe/Berlin")
+    # the morning after a Saturday, and the one after the clocks went forward on Sunday 29 March 2026
+    assert "2026-03-28 is not a business day" in str(tick(settings, "nightly", datetime(2026, 3, 29, 3, 30, tzinfo=berlin)))
+    assert partition(tick(settings, "nightly", datetime(2026, 3, 31, 3, 30, tzinfo=berlin))) == "2026-03-30"
+
+
+def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
+    dates = partitions(disk_settings.model_copy(update={"end_date": date(2026, 1, 28)}))
+    assert dates.daily.get_last_partition_key() == "2026-01-28"
+    assert "to 2026-01-28 (RISK_END_DATE" in str(dates.why_missing("2026-01-29"))
+
+
+def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
+    off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
-    assert states == {"landing": dg.DefaultSensorStatus.STOPPED, "log_failed_runs": dg.DefaultSensorStatus.RUNNING}
+    assert states == {"landing": off, "late_files": on, "log_failed_runs": on}
 
 
 def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
@@ -131,7 +145,7 @@ def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
     for _ in range(2):
         log_failed_runs(context)
     (row,) = book.log()
-    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failure", run.run_id, KILLED)
+    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failed", run.run_id, KILLED)
 
 
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:

@@ -1,0 +1,107 @@
+"""Data that changed since it was stored: training refreshes it or stops, and replaced predictions are kept."""
+
+import dagster as dg
+import pytest
+
+from risk_assets.cli.jobs import bring_in
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.values import values_digest
+from risk_assets.lake import layout, registry
+from risk_assets.lake.tables import find_manifest
+from risk_assets.runner import Runner
+from tests.conftest import ROOT
+from tests.defs.conftest import LABELLED, NEXT, Book
+
+
+def flip(book: Book, date: str) -> None:
+    """Land a date's outcomes again with every label flipped."""
+    header, *lines = book.landing.get(f"outcomes_{date}.csv").decode().splitlines()
+    flipped = [line[:-1] + {"0": "1", "1": "0"}[line[-1]] if line[-1] in "01" else line for line in lines]
+    book.land(f"outcomes_{date}.csv", "\n".join([header, *flipped, ""]).encode())
+
+
+def with_contract(book: Book, change: tuple[str, str], path: str) -> Book:
+    """Return the book under a changed contract."""
+    text = (ROOT / "data/contract.yml").read_text(encoding="utf-8")
+    assert change[0] in text
+    changed = book.settings.dagster_home.parent / path
+    changed.write_text(text.replace(*change), encoding="utf-8")
+    settings = book.settings.model_copy(update={"contract": changed})
+    return Book(settings, Runner(settings, book.runner.instance))
+
+
+def test_flipped_labels_change_the_next_training(book: Book) -> None:
+    before = registry.read_version(book.lake, "model_v001").metrics.bad_rate_train
+    for date in LABELLED:
+        flip(book, date)
+    result = book.runner.run("training", LABELLED[-1], "training/model", "registry/model_version")
+    assert result.status in {"warning", "success"}, result.error
+    assert registry.read_version(book.lake, "model_v002").metrics.bad_rate_train > 1 - 2 * before
+
+
+def test_training_reports_the_outcomes_that_it_stored(book: Book) -> None:
+    flip(book, LABELLED[0])
+    book.runner.run("training", LABELLED[-1], "training/model")
+    events = book.runner.instance.fetch_materializations(dg.AssetKey(["raw", "outcomes"]), limit=10).records
+    assert LABELLED[0] in {event.partition_key for event in events}
+
+
+def test_training_stops_and_names_dates_whose_accounts_changed(book: Book) -> None:
+    for date in LABELLED[:2]:
+        name = f"accounts_{date}.csv"
+        book.land(name, book.landing.get(name).replace(b",north,", b",south,"))
+    error = book.runner.run("training", LABELLED[-1]).error
+    assert error is not None
+    assert f"accounts landed again for {LABELLED[0]}, {LABELLED[1]}" in error and "risk train DATE" in error
+    assert [version.name for version in registry.versions(book.lake)] == ["model_v001"]
+
+
+def test_bringing_in_refreshes_only_what_changed(book: Book) -> None:
+    assert bring_in(book.runner, LABELLED[0], LABELLED[-1]) == []
+    name = f"accounts_{LABELLED[1]}.csv"
+    book.land(name, book.landing.get(name).replace(b",north,", b",south,"))
+    assert [result.date for result in bring_in(book.runner, LABELLED[0], LABELLED[-1])] == [LABELLED[1]]
+    assert bring_in(book.runner, LABELLED[0], LABELLED[-1]) == []
+
+
+@pytest.mark.parametrize(
+    "change", [("reason: Income is low", "reason: Your income"), ("# before tax", "# after tax"), ("risk: down", "risk: up")]
+)
+def test_wording_of_the_contract_does_not_make_data_stale(book: Book, change: tuple[str, str]) -> None:
+    assert bring_in(with_contract(book, change, "worded.yml").runner, LABELLED[0], LABELLED[-1]) == []
+
+
+def test_features_of_another_contract_are_refreshed(book: Book) -> None:
+    other = with_contract(book, ("max: 5000000", "max: 60000"), "narrow.yml")
+    error = other.runner.run("training", LABELLED[-1]).error
+    assert error is not None
+    assert f"curated/features of {', '.join(LABELLED)} was made under another contract" in error
+    assert [result.date for result in bring_in(other.runner, LABELLED[0], LABELLED[-1])] == list(LABELLED)
+    assert other.runner.run("training", LABELLED[-1], "training/model").error is None
+
+
+def test_a_feature_added_to_the_contract_is_named(book: Book) -> None:
+    added = with_contract(book, ("features:\n", "features:\n  postcode: {type: category, reason: Postcode}\n"), "added.yml")
+    error = added.runner.run("training", LABELLED[-1]).error
+    assert error is not None
+    assert "made under another contract" in error and "malformed" not in error
+
+
+def test_the_values_digest_ignores_the_order_of_keys(contract: Contract) -> None:
+    shuffled = Contract.model_validate(contract.model_dump() | {"features": dict(reversed(contract.model_dump()["features"].items()))})
+    assert values_digest(shuffled) == values_digest(contract)
+    assert shuffled.digest != contract.digest
+
+
+def test_scoring_other_input_keeps_the_replaced_predictions(scored_book: Book) -> None:
+    lake = scored_book.lake
+    first = lake.get(layout.predictions(NEXT))
+    manifest = find_manifest(lake, layout.predictions(NEXT))
+    assert manifest is not None
+    assert scored_book.score().error is None
+    assert not lake.list("curated/superseded/")
+    scored_book.land(f"accounts_{NEXT}.csv", scored_book.landing.get(f"accounts_{NEXT}.csv").replace(b",north,", b",south,"))
+    assert scored_book.score().error is None
+    kept = layout.superseded(layout.predictions(NEXT), manifest.digest)
+    assert lake.get(kept) == first
+    assert lake.size(layout.manifest(kept)) is not None

@@ -1,25 +1,74 @@
 """Instants and dates as the lake writes them: ISO 8601, UTC."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as Date
+from zoneinfo import ZoneInfo
 
 from risk_assets.errors import RiskError
 
-NIGHTLY_HOUR_UTC = 2
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class DateError(RiskError):
     """A date or an instant that cannot be used."""
 
 
+@dataclass(frozen=True)
+class Calendar:
+    """When a snapshot is expected and scored, in the team's time zone.
+
+    Attributes
+    ----------
+    zone
+        The time zone, with its daylight saving time.
+    scoring
+        The time on the following day at which a date is scored.
+    deadline
+        The time on the following day by which a date's file must have landed.
+    business_days
+        The days of the week for which there is a snapshot, 0 for Monday.
+    """
+
+    zone: ZoneInfo
+    scoring: time
+    deadline: time
+    business_days: frozenset[int]
+
+    def due(self, date: str) -> str:
+        """Return the instant (ISO 8601, UTC) at which a date is scored."""
+        return self._next_day(date, self.scoring)
+
+    def late_from(self, date: str) -> str:
+        """Return the instant (ISO 8601, UTC) from which a date without a file is late."""
+        return self._next_day(date, self.deadline)
+
+    def expects(self, date: str) -> bool:
+        """Return whether there is a snapshot for a date."""
+        return Date.fromisoformat(date).weekday() in self.business_days
+
+    def local(self, instant: str) -> str:
+        """Return an instant in the team's time zone, to the minute, with the zone's name."""
+        return f"{datetime.fromisoformat(instant).astimezone(self.zone):%Y-%m-%d %H:%M} {self.zone.key}"
+
+    def _next_day(self, date: str, at: time) -> str:
+        local = datetime.combine(Date.fromisoformat(shift(date, 1)), at, self.zone)
+        return local.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def weekdays(text: str) -> frozenset[int]:
+    """Return days of the week, 0 for Monday, from a text such as `mon-fri` or `mon,wed,sat-sun`; raises `ValueError`."""
+    days: set[int] = set()
+    for part in text.lower().replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        start, end = DAYS.index(first), DAYS.index(last or first)
+        days |= {day % len(DAYS) for day in range(start, end + (len(DAYS) if end < start else 0) + 1)}
+    return frozenset(days)
+
+
 def utc_now(timespec: str = "seconds") -> str:
     """Return the current time in UTC, to the second unless `timespec` (as of `datetime.isoformat`) says otherwise."""
     return datetime.now(UTC).isoformat(timespec=timespec)
-
-
-def due(date: str) -> str:
-    """Return the instant at which the nightly schedule scores a date: 02:00 UTC on the following day."""
-    return datetime.combine(Date.fromisoformat(date) + timedelta(days=1), time(NIGHTLY_HOUR_UTC), UTC).isoformat()
 
 
 def parse_instant(text: str) -> str:

@@ -24,8 +24,8 @@ def build(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=assets(dates, lakehouse),
         jobs=JOBS,
-        schedules=schedules(),
-        sensors=sensors(dates),
+        schedules=schedules(settings.calendar),
+        sensors=sensors(dates, settings.calendar),
         resources={"lakehouse": lakehouse, **io_managers(lakehouse)},
         executor=dg.in_process_executor,
     )

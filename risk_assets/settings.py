@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
+from datetime import time as Time
 from pathlib import Path
 from typing import Any, TypeVar, overload
 from urllib.parse import urlparse
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from risk_assets.clock import Calendar, weekdays
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
@@ -40,12 +43,40 @@ class Settings(BaseSettings):
     contract: Path = Path("data/contract.yml")
     policy: Path = Path("data/policy.yml")
     start_date: Date = Date(2026, 1, 1)
+    end_date: Date | None = None
+    time_zone: str = "UTC"
+    scoring_time: Time = Time(2)
+    deadline: Time = Time(6)
+    business_days: str = "mon-sun"
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")
     account_name: str | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_NAME")
     account_key: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY")
     sas_token: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_SAS_TOKEN")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("it is not a time zone. Set a name such as Europe/Berlin, or unset it for UTC.")
+        return name
+
+    @field_validator("business_days")
+    @classmethod
+    def _known_days(cls, text: str) -> str:
+        try:
+            weekdays(text)
+        except ValueError:
+            raise ValueError("it does not name days. Set days such as mon-fri or mon,wed,sat, or unset it for every day.") from None
+        return text
+
+    @field_validator("end_date")
+    @classmethod
+    def _not_before_start(cls, end: Date | None, info: ValidationInfo) -> Date | None:
+        if end is not None and "start_date" in info.data and end < info.data["start_date"]:
+            raise ValueError("it is before RISK_START_DATE. Set a later date, or unset it to end with yesterday.")
+        return end
 
     @field_validator("lake", "landing")
     @classmethod
@@ -67,6 +98,11 @@ class Settings(BaseSettings):
         sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
         vaults = [values["key_vault"] for source in sources if (values := source()).get("key_vault") is not None]
         return (*sources, _KeyVault(settings_cls, vaults[0])) if vaults else sources
+
+    @property
+    def calendar(self) -> Calendar:
+        """When snapshots are expected and scored."""
+        return Calendar(ZoneInfo(self.time_zone), self.scoring_time, self.deadline, weekdays(self.business_days))
 
     @property
     def on_azure(self) -> bool:
@@ -111,7 +147,15 @@ class Settings(BaseSettings):
         return Contract.parse(_text(self.contract, "RISK_CONTRACT"), str(self.contract))
 
     def read_policy(self) -> Policy:
-        """Return the policy; raises `ContractError` if it is missing or not valid."""
+        """Return the policy; the default one if `RISK_POLICY` is not set and there is no `data/policy.yml`.
+
+        Raises
+        ------
+        ContractError
+            If the policy is missing or not valid.
+        """
+        if "policy" not in self.model_fields_set and not self.policy.exists():
+            return Policy()
         return Policy.parse(_text(self.policy, "RISK_POLICY"), str(self.policy))
 
     def _credential_for(self, url: str) -> AzureCredential | None:

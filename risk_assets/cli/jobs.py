@@ -1,6 +1,6 @@
 """Commands that run jobs by date: score, take in outcomes, train, and see what ran."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +9,10 @@ import typer
 from risk_assets.cli import report
 from risk_assets.cli.console import Day, Until, dates_until, each, finish, out
 from risk_assets.clock import shift
-from risk_assets.lake import binding_log, layout, registry
+from risk_assets.lake import binding_log, registry
 from risk_assets.lake import landing as landed
+from risk_assets.lake.staleness import changed_dates, outdated_features
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import partitions
 from risk_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -92,16 +92,21 @@ def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]
 
 
 def bring_in(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Bring into the lake what has landed from `start` to `end` and is not there yet."""
-    lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
+    """Bring into the lake what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
+    from risk_assets.defs.resources import Lakehouse
 
-    def new(kind: str, path: Callable[[str], str]) -> list[str]:
+    lakehouse = Lakehouse(runner.settings)
+    lake, landing = lakehouse.store, lakehouse.landing
+
+    def stale(kind: str) -> set[str]:
         dates = [date for date in landed.dates(landing, kind) if start <= date <= end]
-        there = partitions(lake, {date: path(date) for date in dates})
-        return [date for date in dates if date not in there]
+        changed = set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), dates))
+        if kind == "accounts":
+            changed |= set(outdated_features(lake, lakehouse.contract_values, dates))
+        return changed
 
     features = each(
-        new("accounts", layout.features), "features", lambda date: runner.run("daily_scoring", date, "raw/accounts", "curated/features")
+        sorted(stale("accounts")), "features", lambda date: runner.run("daily_scoring", date, "raw/accounts", "curated/features")
     )
-    outcomes = each(new("outcomes", layout.outcomes), "outcomes", lambda date: runner.run("outcomes", date))
+    outcomes = each(sorted(stale("outcomes")), "outcomes", lambda date: runner.run("outcomes", date))
     return [*features, *outcomes]

@@ -2,13 +2,12 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from risk_assets.clock import date_range, shift
 from risk_assets.defs.assets import champion, features, model, predictions, raw, review, run_log
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
@@ -28,7 +27,7 @@ class Node:
     """An asset: the function that computes it, and what Dagster needs to know.
 
     `inputs` map the function's parameters to upstream assets; those in `windowed` are a mapping of date to table over the
-    training window. `after` are upstream assets that are not read.
+    training window. `refresh` stores outcomes of the window that have landed since. `after` are upstream assets that are not read.
     """
 
     key: str
@@ -37,6 +36,7 @@ class Node:
     kinds: set[str]
     inputs: Mapping[str, str] = field(default_factory=dict)
     windowed: bool = False
+    refresh: Callable[[Lakehouse, Sequence[str], str], tuple[str, ...]] | None = None
     after: tuple[str, ...] = ()
     daily: bool = True
     version: str = "1"
@@ -53,6 +53,7 @@ NODES = (
         {"scikitlearn", "python"},
         {"features": "curated/features", "outcomes": "raw/outcomes"},
         windowed=True,
+        refresh=model.refresh_outcomes,
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
     Node("registry/impact", champion.impact, "impact", {"json", "csv"}, {"version": "registry/model_version"}),
@@ -145,6 +146,7 @@ def _step(
         with reported_failures():
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
+                _refresh(node, context, lakehouse, partitions.window(date))
                 arguments = {"context": context, **given, **_inputs(node, date, partitions, managers)}
                 value = node.function(**{name: arguments[name] for name in parameters})
                 yield _output(value)
@@ -167,11 +169,16 @@ def _with_signature(step: Callable[..., Iterator[Any]], kept: dict[str, inspect.
     return step
 
 
+def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, window: Sequence[str]) -> None:
+    """Store outcomes that have landed since, and report them as materializations of `raw/outcomes`."""
+    for date in node.refresh(lakehouse, window, context.run.run_id) if node.refresh else ():
+        context.log_event(dg.AssetMaterialization(_key("raw/outcomes"), partition=date, description="landed since; stored by training"))
+
+
 def _inputs(node: Node, date: str, partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]) -> dict[str, Any]:
     """Return the values of a node's inputs by parameter."""
     if node.windowed:
-        window = [day for day in date_range(shift(date, 1 - partitions.window_days), date) if partitions.daily.has_partition_key(day)]
-        return {name: managers[IO_OF[key]].read_dates(key, window) for name, key in node.inputs.items()}
+        return {name: managers[IO_OF[key]].read_dates(key, partitions.window(date)) for name, key in node.inputs.items()}
     return {name: managers[IO_OF[key]].read(key, date) for name, key in node.inputs.items()}
 
 

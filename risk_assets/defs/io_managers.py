@@ -13,12 +13,13 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.markdown import markdown_table
+from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Table, partitions, read_table, write_table
+from risk_assets.lake.tables import Manifest, Table, partitions, read_table, require_contract, write_table
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
@@ -68,8 +69,18 @@ class BlobTableIOManager(BlobIOManager[Table]):
         _describe(context, self._store, write_table(self._store, path, obj), obj.descriptions)
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
-        """Return a date's table."""
+        """Return a date's table; raises `LakeError` if it was made under another contract."""
+        require_contract(self._lakehouse.manifest(key, date), self._lakehouse.contract_values, date)
         return read_table(self._store, layout.PATHS[key](date))
+
+    def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
+        """Return the tables of those dates that are in the lake; raises `LakeError` with the dates made under another contract."""
+        stored = partitions(self._store, {date: layout.PATHS[key](date) for date in dates})
+        current = self._lakehouse.contract_values
+        other = [date for date in stored if self._lakehouse.manifest(key, date).made_from.contract_values != current]
+        if other:
+            raise LakeError(f"{key} of {', '.join(other)} was made under another contract. Refresh and train: risk train DATE.")
+        return {date: read_table(self._store, path) for date, path in stored.items()}
 
 
 class BlobRawIOManager(BlobIOManager[LandedFile | None]):
@@ -77,9 +88,8 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
 
     def write(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
         """Copy the landed file; None leaves the file in the lake unchanged."""
-        path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         if obj is not None:
-            raw.ingest(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
+            self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
         _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
 
     def read(self, key: str, date: str) -> pl.LazyFrame:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from risk_assets.clock import date_range, shift
 from risk_assets.settings import Settings
 
 
@@ -16,14 +17,20 @@ class Partitions:
     training_window: dg.TimeWindowPartitionMapping
     window_days: int
 
+    def window(self, date: str) -> tuple[str, ...]:
+        """Return the dates that train a model for a date; none for an asset without partitions."""
+        if not date:
+            return ()
+        return tuple(day for day in date_range(shift(date, 1 - self.window_days), date) if self.daily.has_partition_key(day))
+
     def why_missing(self, date: str) -> str | None:
         """Return why a date is not a partition, or None if it is one."""
         if self.daily.has_partition_key(date):
             return None
         first, last = self.daily.get_first_partition_key(), self.daily.get_last_partition_key()
         return (
-            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last}, "
-            "the last day that has ended (UTC)."
+            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last} "
+            "(RISK_END_DATE, or the last day that has ended)."
         )
 
 
@@ -36,4 +43,9 @@ def partitions(settings: Settings) -> Partitions:
             start_offset=1 - days,
             allow_nonexistent_upstream_partitions=True,
         )
-    return Partitions(dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat()), window, days)
+    daily = dg.DailyPartitionsDefinition(
+        start_date=settings.start_date.isoformat(),
+        end_date=shift(settings.end_date.isoformat(), 1) if settings.end_date else None,  # Dagster leaves the end out
+        timezone=settings.time_zone,
+    )
+    return Partitions(daily, window, days)

@@ -7,8 +7,11 @@ from urllib.parse import urlparse
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.lake import layout
+from risk_assets.domain.contract.values import values_digest
+from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.format import open_lake
+from risk_assets.lake.raw import LandedFile
+from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import Manifest, Provenance, digest, require_manifest
 from risk_assets.settings import Settings
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lakehouse:
-    """What assets work with: the lake, the landing folder, the contract and the policy, each opened when first used."""
+    """The lake, the landing folder, the contract and the policy, each opened when first used."""
 
     settings: Settings
     blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
@@ -36,22 +39,43 @@ class Lakehouse:
 
     @cached_property
     def contract(self) -> Contract:
-        """What an account is."""
+        """The contract."""
         return self.settings.read_contract()
 
     @cached_property
     def policy(self) -> Policy:
-        """What is done with a probability."""
+        """The policy."""
         return self.settings.read_policy()
 
     def manifest(self, key: str, date: str) -> Manifest:
-        """Return the manifest of an asset's partition; raises `LakeError` when it is not there or not whole."""
+        """Return the manifest of an asset's partition; raises `LakeError` if it is missing or does not match."""
         return require_manifest(self.store, layout.PATHS[key](date))
 
     def made_from(self, run_id: str, date: str, *inputs: str, **more: Any) -> Provenance:
         """Return the provenance of a table made by a run from the same date's partitions of other assets."""
         paths = [layout.PATHS[key](date) for key in inputs]
-        return Provenance(run_id=run_id, inputs={path: digest(self.store, path) for path in paths}, contract=self.contract.digest, **more)
+        inputs_digests = {path: digest(self.store, path) for path in paths}
+        return Provenance(run_id=run_id, inputs=inputs_digests, contract=self.contract.digest, contract_values=self.contract_values, **more)
+
+    def landed(self, kind: str, date: str) -> LandedFile:
+        """Return the `accounts` or `outcomes` that landed for a date; raises `LandingError` if there are none."""
+        return landing.find(self.landing, kind, date, self.expected_columns(kind))
+
+    def store_raw(self, kind: str, date: str, run_id: str, landed: LandedFile | None = None) -> Manifest:
+        """Store what landed for a date unchanged, and return its manifest."""
+        found = landed or self.landed(kind, date)
+        made_from = Provenance(run_id=run_id, inputs=landed_versions(found), contract=self.contract.digest)
+        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from)
+
+    def expected_columns(self, kind: str) -> tuple[str, ...]:
+        """Return the columns that a file of `accounts` or `outcomes` should have."""
+        contract = self.contract
+        return contract.columns if kind == "accounts" else (contract.id, contract.target.column)
+
+    @cached_property
+    def contract_values(self) -> str:
+        """The hash of those parts of the contract that decide values."""
+        return values_digest(self.contract)
 
     def _credential_for(self, url: str) -> AzureCredential | None:
         return credential_of(self.blob) if self.blob and url.startswith("az://") else None

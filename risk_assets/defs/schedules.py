@@ -1,35 +1,51 @@
-"""The schedules: scoring every night, training every Monday."""
+"""The schedules: scoring every night, training every Monday, in the team's time zone."""
 
 from datetime import timedelta
 
 import dagster as dg
 
-from risk_assets.clock import NIGHTLY_HOUR_UTC
+from risk_assets.clock import Calendar
 from risk_assets.defs.jobs import DAILY_SCORING, TRAINING
 
+HOURS_AFTER_SCORING = 2
 MONDAY = 1
-TRAINING_HOUR_UTC = NIGHTLY_HOUR_UTC + 2
 
 
-def schedules() -> list[dg.ScheduleDefinition]:
+def schedules(calendar: Calendar) -> list[dg.ScheduleDefinition]:
     """Return the schedules; all are off until somebody switches them on."""
-    nightly: dg.ScheduleDefinition = dg.build_schedule_from_partitioned_job(  # type: ignore[assignment]
-        DAILY_SCORING,
+    at, zone = calendar.scoring, calendar.zone.key
+    training_hour = (at.hour + HOURS_AFTER_SCORING) % 24
+    nightly = dg.ScheduleDefinition(
         name="nightly",
-        hour_of_day=NIGHTLY_HOUR_UTC,
-        description=f"Scores the previous day at {NIGHTLY_HOUR_UTC:02d}:00 UTC.",
+        job=DAILY_SCORING,
+        cron_schedule=f"{at.minute} {at.hour} * * *",
+        execution_timezone=zone,
+        execution_fn=lambda context: _nightly(context, calendar),
+        description=f"Scores the previous day at {at:%H:%M} {zone}, if it is one of the business days.",
     )
     weekly = dg.ScheduleDefinition(
         name="weekly_training",
         job=TRAINING,
-        cron_schedule=f"0 {TRAINING_HOUR_UTC} * * {MONDAY}",
-        execution_fn=weekly_training,
-        description=f"Trains on Mondays at {TRAINING_HOUR_UTC:02d}:00 UTC, on the window that ends with the previous day.",
+        cron_schedule=f"{at.minute} {training_hour} * * {MONDAY}",
+        execution_timezone=zone,
+        execution_fn=_weekly_training,
+        description=f"Trains on Mondays at {training_hour:02d}:{at:%M} {zone}, on the window that ends with the previous day.",
     )
     return [nightly, weekly]
 
 
-def weekly_training(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Request training for the day before the tick."""
-    date = (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()
+def _nightly(context: dg.ScheduleEvaluationContext, calendar: Calendar) -> dg.RunRequest | dg.SkipReason:
+    date = _previous_day(context)
+    if not calendar.expects(date):
+        return dg.SkipReason(f"{date} is not a business day (RISK_BUSINESS_DAYS)")
     return dg.RunRequest(run_key=date, partition_key=date)
+
+
+def _weekly_training(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    date = _previous_day(context)
+    return dg.RunRequest(run_key=date, partition_key=date)
+
+
+def _previous_day(context: dg.ScheduleEvaluationContext) -> str:
+    """Return the day before the tick, which is in the schedule's time zone."""
+    return (context.scheduled_execution_time - timedelta(days=1)).date().isoformat()

@@ -1,33 +1,95 @@
-"""The sensors: files that land start runs, and failed runs get their row in the run log."""
-
-from collections.abc import Iterator
+"""The sensors: files that land start runs, late files are reported, and failed runs get their row in the run log."""
 
 import dagster as dg
+import msgspec
 
-from risk_assets.defs.failures import record_failure
+from risk_assets.clock import Calendar, shift, utc_now
+from risk_assets.defs.failures import STEP_FAILURE, record_failure, record_refusal
 from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.lake import landing
+from risk_assets.lake import layout
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
+from risk_assets.lake.run_log import LATE
+from risk_assets.lake.staleness import is_stored
 
-LANDING_SECONDS = 60
+INTERVAL_SECONDS = 60
+LATE_DAYS = 7  # how far back dates without a file are reported
+MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
+ARRIVAL_TAG = "risk/arrival"
+JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
-def sensors(partitions: Partitions) -> list[dg.SensorDefinition]:
-    """Return the sensors: `landing` is off until somebody switches it on, `log_failed_runs` is on."""
+def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinition]:
+    """Return the sensors: `landing` is off until somebody switches it on, the others are on."""
 
-    @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=LANDING_SECONDS)
-    def landing_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> Iterator[dg.RunRequest]:
-        """Scores a date when its accounts land, and stores its outcomes when they land; each date once."""
-        for kind, job in (("accounts", DAILY_SCORING), ("outcomes", OUTCOMES)):
-            for date in landing.dates(lakehouse.landing, kind):
-                if partitions.daily.has_partition_key(date):
-                    yield dg.RunRequest(run_key=f"{kind}_{date}", partition_key=date, job_name=job.name)
+    @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
+    def landing_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Scores a date when its accounts land, and stores its outcomes when they land; again when other files land."""
+        return watch_landing(context, lakehouse, partitions)
 
-    return [landing_sensor, log_failed_runs]
+    @dg.sensor(
+        name="late_files", job=DAILY_SCORING, minimum_interval_seconds=INTERVAL_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING
+    )
+    def late_files(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SkipReason:
+        """Adds a row of status `late` to the run log for each date whose accounts did not arrive before the deadline."""
+        late = report_late(lakehouse, partitions, calendar)
+        return dg.SkipReason(f"late: {', '.join(late)}" if late else "no file is late")
+
+    return [landing_sensor, late_files, log_failed_runs]
 
 
 @dg.run_failure_sensor(name="log_failed_runs", default_status=dg.DefaultSensorStatus.RUNNING)
 def log_failed_runs(context: dg.RunFailureSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
     """Adds each failed run to the run log, including runs that were killed."""
     record_failure(lakehouse.store, context.instance, context.dagster_run.run_id)
+
+
+def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of files that have arrived, are complete, and differ from those in the lake."""
+    watch = msgspec.json.decode(context.cursor, type=Watch) if context.cursor else Watch()
+    found = [arrival for arrival in arrivals(lakehouse.landing) if partitions.daily.has_partition_key(arrival.date)]
+    ready, waiting = stable(found, watch)
+    unchanged = [
+        arrival
+        for arrival in ready
+        if is_stored(lakehouse.store, lakehouse.landing, arrival.parts, layout.PATHS[f"raw/{arrival.kind}"](arrival.date))
+    ]
+    requests = [request for arrival in ready if arrival not in unchanged and (request := _request(context, arrival))]
+    cursor = msgspec.json.encode(remember(found, unchanged, watch)).decode()
+    said = f"{len(found)} landed, {len(waiting)} may still change, {len(ready) - len(requests)} need no run"
+    return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
+
+
+def report_late(lakehouse: Lakehouse, partitions: Partitions, calendar: Calendar) -> list[str]:
+    """Add a row to the run log for each recent date without accounts whose deadline has passed; return these dates."""
+    now = utc_now()
+    recent = [shift(now[:10], -days) for days in range(LATE_DAYS, 0, -1)]
+    overdue = [
+        date for date in recent if partitions.daily.has_partition_key(date) and calendar.expects(date) and calendar.late_from(date) < now
+    ]
+    arrived = {arrival.date for arrival in arrivals(lakehouse.landing) if arrival.kind == "accounts"} if overdue else set()
+    arrived |= set(committed_dates(lakehouse.store, "raw/accounts")) if overdue else set()
+    late = [date for date in overdue if date not in arrived]
+    for date in late:
+        if lakehouse.store.size(layout.run_record(date, f"late-{date}")) is None:
+            deadline = calendar.local(calendar.late_from(date))
+            error = f"no accounts landed in {lakehouse.landing.url} by {deadline}. Land them: risk land FILE --date {date}."
+            record_refusal(lakehouse.store, date, "landing", f"late-{date}", error, status=LATE)
+    return late
+
+
+def _request(context: dg.SensorEvaluationContext, arrival: Arrival) -> dg.RunRequest | None:
+    """Return the run of an arrival; none while one is under way, or after one that ended by itself."""
+    tag = f"{arrival.key}_{arrival.version}"
+    runs = context.instance.get_run_records(dg.RunsFilter(tags={ARRIVAL_TAG: tag}))
+    killed = [
+        run
+        for run in runs
+        if run.dagster_run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+        and not context.instance.all_logs(run.dagster_run.run_id, of_type=STEP_FAILURE)
+    ]
+    if len(killed) < len(runs) or len(runs) >= MAX_ATTEMPTS:
+        return None
+    return dg.RunRequest(run_key=f"{tag}_{len(runs) + 1}", partition_key=arrival.date, job_name=JOBS[arrival.kind], tags={ARRIVAL_TAG: tag})

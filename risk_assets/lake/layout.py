@@ -55,8 +55,9 @@ def shard(path: str, name: str) -> str:
 
 
 def superseded(path: str, digest: str) -> str:
-    """Return the path to which a raw file moves when other content lands for its date."""
-    return f"{RAW}/superseded/{digest[:12]}/{path.removeprefix(f'{RAW}/')}"
+    """Return the path at which a file of the raw or the curated zone is kept when other content replaces it."""
+    zone, _, name = path.partition("/")
+    return f"{zone}/superseded/{digest[:12]}/{name}"
 
 
 def features(date: str) -> str:

@@ -263,7 +263,7 @@ def _version_metadata(store: Store, name: str) -> Metadata:
 def _metadata(store: Store, folder: str, next_step: str) -> Metadata:
     content = store.find(layout.artifact(folder, layout.METADATA))
     if content is None:
-        raise MissingModelError(f"{folder} is missing or incomplete. {next_step}")
+        raise MissingModelError(f"{folder} is not in the lake or is incomplete. {next_step}")
     return _decode(content, Metadata, folder)
 
 

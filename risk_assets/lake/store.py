@@ -64,6 +64,15 @@ def _no_action() -> None:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """An object: its path, its size in bytes, and a version that changes with each write (the ETag, or the time of the write)."""
+
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
 class Store:
     """Objects by path, relative to the root.
 
@@ -118,6 +127,20 @@ class Store:
                 return int(obstore.head(self._readable, path)["size"])
         except FileNotFoundError:
             return None
+
+    def entry(self, path: str) -> Entry | None:
+        """Return the size and the version of an object, or None if it does not exist."""
+        try:
+            with self._translate_errors(path):
+                return _entry(obstore.head(self._readable, path))
+        except FileNotFoundError:
+            return None
+
+    def entries(self, prefix: str) -> tuple[Entry, ...]:
+        """Return all objects below a folder with size and version, sorted by path; one listing."""
+        with self._translate_errors(prefix):
+            pages = obstore.list(self._readable, prefix=prefix)
+            return tuple(sorted((_entry(found) for page in pages for found in page), key=lambda entry: entry.path))
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks of about 8 MiB."""
@@ -213,6 +236,10 @@ class Store:
             if message:
                 raise LakeError(message) from error
             raise
+
+
+def _entry(found: Any) -> Entry:
+    return Entry(found["path"], int(found["size"]), found.get("e_tag") or found["last_modified"].isoformat())
 
 
 def open_store(url: str, credential: AzureCredential | None = None) -> Store:

@@ -105,6 +105,8 @@ class Table:
         A description of each column.
     quoted
         Whether every text in a CSV is quoted, so that a spreadsheet does not split it at any separator.
+    keep_replaced
+        Whether a table with other content that this one replaces is kept below `superseded/`.
     """
 
     frame: pl.LazyFrame
@@ -113,6 +115,7 @@ class Table:
     made_from: Provenance
     descriptions: Mapping[str, str] = field(default_factory=dict)
     quoted: bool = False
+    keep_replaced: bool = False
 
 
 def write_table(store: Store, path: str, table: Table) -> Manifest:
@@ -120,13 +123,32 @@ def write_table(store: Store, path: str, table: Table) -> Manifest:
 
     The table is streamed: memory does not grow with it. If it fails, nothing is written.
     """
+    replaced = _keep(store, path) if table.keep_replaced else None
     with translate_polars_errors(path), store.table_target(path) as target:
         sink = _sink(table, target.file, path)
         summary = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
     row = summary.row(0, named=True)
     rows = row.pop("rows")
     columns = table.frame.collect_schema().names()
-    return commit(store, path, {path: target.sha256}, rows, columns, table.made_from, facts_from_row(row, table.kind))
+    manifest = commit(store, path, {path: target.sha256}, rows, columns, table.made_from, facts_from_row(row, table.kind))
+    if replaced and replaced.sha256 == manifest.sha256:
+        store.delete(layout.superseded(path, replaced.digest))
+        store.delete(layout.manifest(layout.superseded(path, replaced.digest)))
+    return manifest
+
+
+def _keep(store: Store, path: str) -> Manifest | None:
+    """Copy a committed table below `superseded/` and return its manifest; None if there is none."""
+    try:
+        manifest = find_manifest(store, path)
+    except LakeError:
+        return None
+    if manifest is None or parts_of_other_size(store, manifest):
+        return None
+    kept = layout.superseded(path, manifest.digest)
+    store.copy(path, kept)
+    store.copy(layout.manifest(path), layout.manifest(kept))
+    return manifest
 
 
 @contextmanager
@@ -205,6 +227,18 @@ def require_manifest(store: Store, path: str) -> Manifest:
     if changed:
         raise LakeError(f"{', '.join(changed)} does not match its manifest: {_next_step(path)}")
     return manifest
+
+
+def require_contract(manifest: Manifest, contract_values: str, date: str) -> None:
+    """Verify that a table was made under a contract with the same values.
+
+    Raises
+    ------
+    LakeError
+        If it was made under another contract, so that its columns may mean something else.
+    """
+    if manifest.made_from.contract_values != contract_values:
+        raise LakeError(f"{manifest.path} was made under another contract. Run the date again: risk run {date}.")
 
 
 def parts_of_other_size(store: Store, manifest: Manifest) -> list[str]:

@@ -77,7 +77,7 @@ def _corrupt_scorecard(book: Book) -> None:
         (_replaced("account_id\n".encode("utf-16")), ["not UTF-8 text"]),
         (_without_column, ["required_columns"]),
         (_open_quote, ["ends inside an open quote"]),
-        (_late_garbage, ["malformed", "no UTF-8", "--replace"]),
+        (_late_garbage, ["malformed", "not UTF-8", "--replace"]),
         (_two_sets, ["two sets of accounts", "Take one away"]),
         (_differing_shards, ["another header", "b.csv"]),
         (_mostly_unreadable, ["issue_share"]),

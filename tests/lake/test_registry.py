@@ -132,7 +132,7 @@ def test_an_unfinished_version_is_not_listed_or_overwritten(store: Store, model:
     store.put("registry/model_v002/scorecard.json", b"{}")
     assert register(store, model) == ["model_v003"]
     assert [version.name for version in registry.versions(store)] == ["model_v001", "model_v003"]
-    with pytest.raises(ModelError, match=r"registry/model_v002 is missing or incomplete.*risk models"):
+    with pytest.raises(ModelError, match=r"registry/model_v002 is not in the lake or is incomplete.*risk models"):
         registry.read_version(store, "model_v002")
     with pytest.raises(ModelError, match="model_v002"):
         go_live(store, "model_v002")

@@ -1,5 +1,6 @@
 """From labelled dates to a registered version."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,7 +11,9 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
+from risk_assets.errors import LakeError
 from risk_assets.lake import registry
+from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors
 
 
@@ -31,12 +34,34 @@ def model(
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
+    require_current(lakehouse, sorted(features))
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator)
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
     with translate_polars_errors(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)
     trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
     return dg.Output(trained, metadata=_figures(trained))
+
+
+def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run_id: str) -> tuple[str, ...]:
+    """Store the outcomes of those dates that have landed since, and return these dates."""
+    changed = changed_dates(lakehouse.store, lakehouse.landing, "outcomes", lakehouse.expected_columns("outcomes"), dates)
+    for date in changed:
+        lakehouse.store_raw("outcomes", date, run_id)
+    return changed
+
+
+def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
+    """Verify that the features of the window were made from the files that landed.
+
+    Raises
+    ------
+    LakeError
+        With the dates whose files have changed since.
+    """
+    changed = changed_dates(lakehouse.store, lakehouse.landing, "accounts", lakehouse.expected_columns("accounts"), dates)
+    if changed:
+        raise LakeError(f"accounts landed again for {', '.join(changed)} and were not run since. Refresh and train: risk train DATE.")
 
 
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:

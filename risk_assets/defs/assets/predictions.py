@@ -3,7 +3,6 @@
 import dagster as dg
 import polars as pl
 
-from risk_assets.clock import due
 from risk_assets.defs.releases import releases
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
@@ -33,7 +32,8 @@ def predictions(
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> Table:
     """Probability, points, band and reasons of every account, in the order of the raw file."""
-    arms, binding = choose(config.model, champion, lakehouse.store, context.partition_key)
+    due = lakehouse.settings.calendar.due(context.partition_key)
+    arms, binding = choose(config.model, champion, lakehouse.store, due)
     for model in arms.models:
         require_fit(model, lakehouse.contract)
     policy_archive.archive(lakehouse.store, lakehouse.policy)
@@ -48,14 +48,16 @@ def predictions(
         released=releases(context.run.tags),
     )
     scored = predict(features, arms, lakehouse.policy)
-    return Table(scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy))
+    return Table(
+        scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy), keep_replaced=True
+    )
 
 
-def choose(model: str, live: Champion, store: Store, date: str) -> tuple[Arms, int | None]:
-    """Return the models that score a date, and the number of their binding; None if a version was named."""
+def choose(model: str, live: Champion, store: Store, due: str) -> tuple[Arms, int | None]:
+    """Return the models that score a date due at an instant, and the number of their binding; None if a version was named."""
     if model == LIVE:
         return live.arms, live.binding.seq
     if model == AS_OF:
-        then = registry.champion(store, at=due(date))
+        then = registry.champion(store, at=due)
         return then.arms, then.binding.seq
     return Arms(registry.read_scorecard(store, model)), None

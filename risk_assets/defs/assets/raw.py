@@ -11,19 +11,18 @@ from risk_assets.lake.tables import find_manifest
 
 def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """A date's snapshot of all accounts, stored unchanged. If a date lands again with other bytes, the earlier file is kept too."""
-    return _landed(lakehouse, "accounts", context.partition_key, lakehouse.contract.columns)
+    return _landed(lakehouse, "accounts", context.partition_key)
 
 
 def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """Which of a date's accounts went bad: labels that arrive later and train the next model."""
-    contract = lakehouse.contract
-    return _landed(lakehouse, "outcomes", context.partition_key, (contract.id, contract.target.column))
+    return _landed(lakehouse, "outcomes", context.partition_key)
 
 
-def _landed(lakehouse: Lakehouse, kind: str, date: str, expected: tuple[str, ...]) -> LandedFile | None:
+def _landed(lakehouse: Lakehouse, kind: str, date: str) -> LandedFile | None:
     """Return what landed; None if the landing folder was emptied and the lake has the file already."""
     try:
-        return landing.find(lakehouse.landing, kind, date, expected)
+        return lakehouse.landed(kind, date)
     except LandingError:
         gone = date not in landing.dates(lakehouse.landing, kind)
         if gone and find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):

@@ -25,4 +25,4 @@ def review_list(
         before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, accounts, policy.review.look_back_days)
         cards = {version: registry.read_scorecard(store, version).scorecard for version in listed["model_version"].unique()}
         frame = listing(listed, now, before, cards, policy)
-    return Table(frame.lazy(), ReviewFacts, tuple(review_facts()), made_from, review_descriptions(policy), quoted=True)
+    return Table(frame.lazy(), ReviewFacts, tuple(review_facts()), made_from, review_descriptions(policy), quoted=True, keep_replaced=True)

@@ -184,8 +184,8 @@ class Policy(Document):
         The rules of the review list, of training, of promotion and of the asset checks.
     """
 
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-    bands: dict[str, Share] = Field(min_length=1)
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    bands: dict[str, Share] = Field(default_factory=lambda: {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1.0}, min_length=1)
     points: Points = Points()
     reasons: Annotated[int, Field(ge=0, le=10, strict=True)] = 4
     reasons_against: Literal["mean", "best"] = "mean"

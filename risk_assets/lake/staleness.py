@@ -1,0 +1,60 @@
+"""Whether the lake is up to date: with the files that landed, and with the contract."""
+
+from collections.abc import Iterable, Sequence
+
+from risk_assets.errors import LandingError
+from risk_assets.lake import landing, layout
+from risk_assets.lake.hashing import sha256_of_chunks
+from risk_assets.lake.raw import LandedFile
+from risk_assets.lake.store import Entry, Store
+from risk_assets.lake.tables import digest, find_manifest
+
+
+def landed_versions(landed: LandedFile) -> dict[str, str]:
+    """Return the version of each part of a landed file: it changes whenever the part is written."""
+    return {entry.path: entry.version for entry in _entries(landed)}
+
+
+def is_stored(lake: Store, landing: Store, parts: Sequence[Entry], path: str) -> bool:
+    """Return whether landed parts are those in the lake.
+
+    Versions are compared first, then sizes; bytes are read only if both leave it open.
+    """
+    manifest = find_manifest(lake, path)
+    if manifest is None or len(manifest.parts) != len(parts):
+        return False
+    if {entry.path: entry.version for entry in parts} == manifest.made_from.inputs:
+        return True
+    if [entry.size for entry in parts] != list(manifest.parts.values()):
+        return False
+    return [sha256_of_chunks(landing.chunks(entry.path)) for entry in parts] == list(manifest.sha256.values())
+
+
+def changed_dates(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], dates: Iterable[str]) -> tuple[str, ...]:
+    """Return those dates whose landed `accounts` or `outcomes` are not the ones in the lake."""
+    return tuple(date for date in dates if _changed(lake, landed, kind, expected, date))
+
+
+def outdated_features(lake: Store, contract_values: str, dates: Iterable[str]) -> tuple[str, ...]:
+    """Return those dates whose features are missing, older than their raw file, or made under another contract."""
+    return tuple(date for date in dates if not _features_current(lake, contract_values, date))
+
+
+def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
+    try:
+        found = landing.find(landed, kind, date, expected)
+    except LandingError:
+        return False
+    return not is_stored(lake, landed, _entries(found), layout.PATHS[f"raw/{kind}"](date))
+
+
+def _entries(landed: LandedFile) -> list[Entry]:
+    return [entry for part in landed.parts if (entry := landed.store.entry(part))]
+
+
+def _features_current(lake: Store, contract_values: str, date: str) -> bool:
+    raw, features = find_manifest(lake, layout.accounts(date)), find_manifest(lake, layout.features(date))
+    if raw is None or features is None:
+        return False
+    from_raw = features.made_from.inputs.get(raw.path) == digest(lake, raw.path)
+    return from_raw and features.made_from.contract_values == contract_values

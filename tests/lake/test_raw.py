@@ -15,7 +15,7 @@ from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.landing import find
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Provenance, require_manifest
+from risk_assets.lake.tables import Manifest, Provenance, find_manifest, require_manifest
 
 DATE = "2026-01-01"
 FILE, FOLDER = f"accounts_{DATE}.csv", f"accounts_{DATE}"
@@ -187,6 +187,26 @@ def test_other_bytes_supersede_the_earlier_ones(store: Store, landing: Store) ->
     for earlier in contents[:2]:
         assert store.get(f"raw/superseded/{hashlib.sha256(earlier).hexdigest()[:12]}/{FILE}") == earlier
     assert len(store.list("raw/superseded/")) == 2
+
+
+@pytest.mark.parametrize("step", ["write", "commit"])
+def test_a_crash_after_superseding_leaves_no_partition(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    earlier, content = b"id,age\n1,2\n", b"id,age\n1,3\n"  # of one size: the earlier manifest fits the new file
+    land_and_ingest(store, landing, earlier)
+
+    def crash(*_arguments: object) -> None:
+        raise LakeError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((Store, "write") if step == "write" else (raw, "commit")), crash)
+        with pytest.raises(LakeError, match="the disk is full"):
+            land_and_ingest(store, landing, content)
+    assert find_manifest(store, PATH) is None
+    with pytest.raises(LakeError, match="is not in the lake"):
+        raw.scan(store, PATH)
+    assert store.get(layout.superseded(PATH, hashlib.sha256(earlier).hexdigest())) == earlier
+    land_and_ingest(store, landing, content)
+    assert rows(store) == [("1", "3")]
 
 
 def test_a_superseded_file_can_land_again(store: Store, landing: Store) -> None:

@@ -1,0 +1,92 @@
+"""Replay of a scored date: rows that differ, and files that were changed, are reported."""
+
+import csv
+import io
+from dataclasses import replace
+
+import msgspec
+import polars as pl
+import pytest
+
+from risk_assets.domain.batch.predictions import prediction_facts, predictions
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.governance.bindings import promote
+from risk_assets.lake import layout, policy_archive, registry
+from risk_assets.lake.facts import PredictionFacts
+from risk_assets.lake.hashing import sha256
+from risk_assets.lake.replay import Replay, replay
+from risk_assets.lake.store import Store
+from risk_assets.lake.tables import Provenance, Table, digest, read_table, require_manifest, write_table
+from tests.lake.conftest import table
+
+DATE = "2026-01-07"
+PATH = layout.predictions(DATE)
+
+
+@pytest.fixture
+def scored(store: Store, model: TrainedModel, policy: Policy) -> Store:
+    """A lake in which the live version has scored three accounts of a date; the second one has an issue."""
+    features = {
+        "account_id": ["a", "b", "c"],
+        "age": [20.0, None, 70.0],
+        "city": ["north", None, "south"],
+        "issues": [None, "age: missing", None],
+    }
+    write_table(store, layout.features(DATE), table(pl.LazyFrame(features)))
+    registry.register(store, model, "run-1")
+    binding = registry.bind(store, promote((), "model_v001", "ann", "a test"))
+    policy_archive.archive(store, policy)
+    made_from = Provenance(
+        run_id="run-2",
+        inputs={layout.features(DATE): digest(store, layout.features(DATE))},
+        policy=policy.digest,
+        model_version="model_v001",
+        binding=binding.seq,
+    )
+    rows = predictions(read_table(store, layout.features(DATE)), registry.champion(store).arms, policy)
+    write_table(store, PATH, Table(rows, PredictionFacts, tuple(prediction_facts()), made_from))
+    return store
+
+
+def add_to_probability(store: Store, account: str, difference: float) -> None:
+    """Change a stored probability, and adapt the manifest to the changed file."""
+    rows = list(csv.DictReader(io.StringIO(store.get(PATH).decode())))
+    (row,) = [row for row in rows if row["account_id"] == account]
+    changed = store.get(PATH).replace(row["probability"].encode(), repr(float(row["probability"]) + difference).encode(), 1)
+    assert changed != store.get(PATH)
+    manifest = msgspec.structs.replace(require_manifest(store, PATH), parts={PATH: len(changed)}, sha256={PATH: sha256(changed)})
+    store.put(PATH, changed)
+    store.put(layout.manifest(PATH), msgspec.json.encode(manifest))
+
+
+def test_replay_of_an_unchanged_date_agrees(scored: Store) -> None:
+    found = replay(scored, DATE)
+    assert found == Replay(DATE, 3, "model_v001", (), {}, None)
+    assert found.agrees
+
+
+def test_replay_reports_a_probability_that_differs_by_1e_9(scored: Store) -> None:
+    add_to_probability(scored, "c", 1e-9)
+    found = replay(scored, DATE)
+    assert (found.changed, found.columns, found.first) == ((), {"probability": 1}, 3)
+    assert not found.agrees
+
+
+def test_replay_accepts_a_probability_that_differs_by_1e_13(scored: Store) -> None:
+    add_to_probability(scored, "c", 1e-13)
+    assert replay(scored, DATE).agrees
+
+
+def test_replay_names_changed_predictions(scored: Store) -> None:
+    scored.put(PATH, scored.get(PATH).replace(b"model_v001", b"model_v002", 1))
+    found = replay(scored, DATE)
+    assert (found.changed, found.columns, found.first) == ((f"{PATH} was changed since it was written",), {"model_version": 1}, 1)
+
+
+def test_replay_names_features_that_were_written_again(scored: Store) -> None:
+    features = read_table(scored, layout.features(DATE)).collect()
+    write_table(scored, layout.features(DATE), replace(table(features.lazy()), made_from=Provenance(run_id="run-3")))
+    found = replay(scored, DATE)
+    assert found.changed == (f"{layout.features(DATE)} or its manifest was written again since the date was scored",)
+    assert (found.columns, found.agrees) == ({}, False)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from risk_assets.azure_ml.export import MOST_MIRRORED, Options, export_binding
+from risk_assets.azure_ml.export import export_binding
+from risk_assets.azure_ml.options import MAX_MIRROR_PERCENT, Options
 from risk_assets.cli.console import out
 from risk_assets.settings import load_settings
 
@@ -17,7 +18,7 @@ def export(
     instances: Annotated[int, typer.Option("--instances", min=1, help="How many machines a deployment has.")] = Options.instances,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes on a machine: one for a core.")] = Options.workers,
     mirror: Annotated[
-        int, typer.Option("--mirror", min=1, max=MOST_MIRRORED, help="Percentage of requests copied to a shadow.")
+        int, typer.Option("--mirror", min=1, max=MAX_MIRROR_PERCENT, help="Percentage of requests copied to a shadow.")
     ] = Options.mirror,
     sticky: Annotated[bool, typer.Option("--sticky", help="One deployment holds both versions and draws by account, as batch.")] = False,
 ) -> None:

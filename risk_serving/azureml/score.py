@@ -1,12 +1,13 @@
 """What Azure ML's inference server calls: the reading, scoring and answers of `POST /predict`, by the files of an export.
 
-`risk azure export` copies it beside the modules that it imports. It is a script of the server's, no module of the service:
+`risk azure export` copies it beside a wheel of the project. It is a script of the server's, no module of the service:
 only there are the packages of the server and of its data collector, which takes pandas frames and nothing else.
 """
 
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,6 +22,8 @@ from azureml_inference_server_http.api.aml_response import AMLResponse  # type: 
 from flask import g  # type: ignore[import-not-found]
 from pandas import DataFrame
 from werkzeug.exceptions import RequestEntityTooLarge
+
+sys.path.extend(str(wheel) for wheel in Path(__file__).parent.glob("*.whl"))  # the project, which is on no package index
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract

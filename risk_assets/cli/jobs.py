@@ -1,28 +1,25 @@
-"""Commands that run jobs by date: score, take in outcomes, train, and see what ran."""
+"""Commands that run jobs by date: score, store outcomes, train, and show the run log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risk_assets.cli import report
+from risk_assets.cli import context
 from risk_assets.cli.console import Day, Until, dates_until, each, finish, out
 from risk_assets.clock import shift
-from risk_assets.lake import binding_log, layout, registry
-from risk_assets.lake import landing as landed
-from risk_assets.lake.store import Store
-from risk_assets.lake.tables import partitions
-from risk_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
     from risk_assets.runner import Result, Runner
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
+FEATURES = ("raw/accounts", "curated/features")
 
 
 class Estimator(StrEnum):
-    """The estimators that a model may be trained by."""
+    """Estimators that a training run may use."""
 
     LOGISTIC = "logistic"
     SCORECARD = "scorecard"
@@ -33,75 +30,90 @@ def run(
     date: Day,
     until: Until = None,
     model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="live; as_of, what was live when the date fell due; or a version, model_v002.")
+        str,
+        typer.Option("--model", metavar="MODEL", help="live, as_of (the version that was live when the date was due), or a version."),
     ] = "live",
 ) -> None:
-    """Score a date's accounts: land, check, score, list the riskiest, log."""
-    _run_job("daily_scoring", date, until, curated__predictions={"model": model})
+    """Score the accounts of a date: store, validate, score, list the riskiest, log."""
+    from risk_assets.cli.report import runs as report
+
+    results = _run_dates("daily_scoring", date, until, curated__predictions={"model": model})
+    report.snapshots(out(), context.lake(), (result.date for result in results if result.error is None))
+    finish(results)
 
 
 def outcomes(date: Day, until: Until = None) -> None:
-    """Bring a date's outcomes into the lake."""
-    _run_job("outcomes", date, until)
+    """Store the outcomes of a date in the lake."""
+    results = _run_dates("outcomes", date, until)
+    out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+    finish(results)
 
 
 def train(
     date: Day,
-    estimator: Annotated[Estimator | None, typer.Option("--estimator", help="By which estimator; the policy's by default.")] = None,
-    register_only: Annotated[bool, typer.Option("--register-only", help="Register the version and leave what is live as it is.")] = False,
+    estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,
+    register_only: Annotated[bool, typer.Option("--register-only", help="Register the version without promoting it.")] = False,
 ) -> None:
-    """Train a version on the labelled dates up to DATE and let it go live when it passes the policy's gates.
+    """Train a version on the labelled dates up to DATE; promote it if it passes the policy's gates.
 
-    First brings into the lake what has landed in the training window: accounts, features, outcomes.
+    Landed accounts and outcomes of the training window are stored in the lake first.
     """
-    from risk_assets.runner import open_runner, require_partitions
-
-    settings = load_settings()
-    require_partitions(date)
-    window = settings.read_policy().training.window_days
-    start = shift(date, 1 - window)
-    with open_runner(settings) as runner:
-        brought = bring_in(runner, start, date)
-        only = REGISTERING if register_only else ()
-        finish([*brought, runner.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])
+    settings = context.settings()
+    _require_partition(date)
+    start = shift(date, 1 - settings.read_policy().training.window_days)
+    assets = REGISTERING if register_only else ()
+    with context.runner(settings) as runner:
+        stored = run_missing(runner, start, date)
+        finish([*stored, runner.run("training", date, *assets, training__model={"estimator": estimator and estimator.value})])
     show_models(settings.open_lake())
 
 
-def show_models(lake: Store) -> None:
-    """Show all versions, and which one is live."""
-    report.models(out, registry.versions(lake), binding_log.live(lake))
+def show_models(lake: "Store") -> None:
+    """Print all versions and mark the live one."""
+    from risk_assets.cli.report import governance as report
+    from risk_assets.lake import binding_log, registry
+
+    report.models(out(), registry.versions(lake), binding_log.live(lake))
 
 
-def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows to show.")] = 20) -> None:
+def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows to show.")] = 20) -> None:
     """Show the newest rows of the run log."""
-    report.log(out, load_settings().open_lake(), last)
+    from risk_assets.cli.report import run_log as report
+    from risk_assets.lake.run_log import read
+
+    rows = list(read(context.lake()).values())
+    report.newest(out(), rows[-last:])
 
 
-def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> None:
-    from risk_assets.runner import open_runner
+def run_missing(runner: "Runner", start: str, end: str) -> "list[Result]":
+    """Store features and outcomes that have landed from `start` to `end` and are not in the lake."""
+    from risk_assets.lake import layout
+    from risk_assets.lake.landing import dates
+    from risk_assets.lake.tables import partitions
 
-    settings = load_settings()
-    with open_runner(settings) as runner:
-        dates = dates_until(date, until)
-        results = each(dates, job, lambda day: runner.run(job, day, **config))
-    if job == "daily_scoring":
-        report.snapshots(out, settings.open_lake(), (result.date for result in results if result.error is None))
-    else:
-        out.print(f"{job}: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
-    finish(results)
-
-
-def bring_in(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Bring into the lake what has landed from `start` to `end` and is not there yet."""
     lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
 
-    def new(kind: str, path: Callable[[str], str]) -> list[str]:
-        dates = [date for date in landed.dates(landing, kind) if start <= date <= end]
-        there = partitions(lake, {date: path(date) for date in dates})
-        return [date for date in dates if date not in there]
+    def landed(kind: str) -> list[str]:
+        return [date for date in dates(landing, kind) if start <= date <= end]
 
-    features = each(
-        new("accounts", layout.features), "features", lambda date: runner.run("daily_scoring", date, "raw/accounts", "curated/features")
-    )
-    outcomes = each(new("outcomes", layout.outcomes), "outcomes", lambda date: runner.run("outcomes", date))
-    return [*features, *outcomes]
+    def missing(paths: Mapping[str, str]) -> Iterable[str]:
+        stored = partitions(lake, paths)
+        return (date for date in paths if date not in stored)
+
+    accounts = missing({date: layout.features(date) for date in landed("accounts")})
+    labels = missing({date: layout.outcomes(date) for date in landed("outcomes")})
+    return [
+        *each(accounts, "features", lambda date: runner.run("daily_scoring", date, *FEATURES)),
+        *each(labels, "outcomes", lambda date: runner.run("outcomes", date)),
+    ]
+
+
+def _run_dates(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> "list[Result]":
+    with context.runner(context.settings()) as runner:
+        return each(dates_until(date, until), job, lambda day: runner.run(job, day, **config))
+
+
+def _require_partition(date: str) -> None:
+    from risk_assets.runner import require_partitions
+
+    require_partitions(date)

@@ -1,29 +1,41 @@
-"""Folders that take long to make: made once per run of the suite, also under several pytest-xdist workers."""
+"""Folders that the workers of a test session share: each is built once."""
 
 import fcntl
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-ALONE = "master"  # the id of the only worker, as pytest-xdist names it
-
 
 def prepared(name: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str, make: Callable[[Path], None]) -> Path:
-    """Return a folder that all workers share. The first worker fills it with `make`; the others wait for it.
+    """Return the session's folder of this name; the first worker that needs it builds it with `make(folder)`.
 
-    Do not write to it: copy it first.
+    Workers share the folder. A test that changes its files works on a copy.
     """
-    base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == ALONE else base.parent) / "prepared"
-    shared.mkdir(exist_ok=True)
-    folder, finished = shared / name, shared / f"{name}.finished"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not finished.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
-            finished.touch()
+    folder = session_folder(tmp_path_factory, worker_id) / name
+    with locked(folder.with_name(f"{name}.lock")):
+        if not folder.exists():
+            unfinished = folder.with_name(f"{name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
     return folder
+
+
+def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the temporary folder that all workers of the session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "session"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file; other processes wait."""
+    with path.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -15,10 +15,10 @@ import pytest
 
 from risk_assets.cli.main import main
 from tests.conftest import ROOT
-from tests.prepared import ALONE, prepared
+from tests.prepared import prepared
 
 RISK = Path(sys.executable).with_name("risk")
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", ALONE)
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "master")
 
 
 @dataclass(frozen=True)

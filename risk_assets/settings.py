@@ -13,6 +13,7 @@ from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, Pydanti
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
+from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import AzureCredential, Store, open_store
 
 AZURITE = (
@@ -85,7 +86,20 @@ class Settings(BaseSettings):
         return AzureCredential(self.account_name, provider=_default_credential())
 
     def open_lake(self) -> Store:
-        """Return the lake; raises `LakeError` when its address or account is not set right."""
+        """Return the lake after comparing its format.
+
+        Raises
+        ------
+        LakeError
+            If its address or account is not valid, storage cannot be reached, or another release wrote the lake.
+        """
+        return open_lake(self.lake, self._credential_for(self.lake))
+
+    def connect_lake(self) -> Store:
+        """Return the lake without a request; compare its format (`lake.format.require_format`) before reading it.
+
+        For a service that starts while storage cannot be reached.
+        """
         return open_store(self.lake, self._credential_for(self.lake))
 
     def open_landing(self) -> Store:

@@ -72,8 +72,8 @@ def make_settings(request: pytest.FixtureRequest, tmp_path: Path, where: str) ->
 
 @pytest.fixture
 def store(settings: Settings) -> Store:
-    """An empty lake, on disk and on Azurite."""
-    return settings.open_lake()
+    """An empty lake, on disk and on Azurite, without its format."""
+    return settings.connect_lake()
 
 
 @pytest.fixture

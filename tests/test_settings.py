@@ -210,7 +210,7 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     found = credential(settings)
     assert isinstance(found.provider, DefaultAzureCredential)
     assert "skip_signature" not in found.options()
-    reach = polars_access(settings.open_lake())
+    reach = polars_access(settings.connect_lake())
     assert reach["credential_provider"] is not None
     assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
 
@@ -267,7 +267,7 @@ def test_neither_the_lakehouse_nor_what_dagster_shows_of_its_resources_holds_a_s
 
 
 def test_the_imports_give_no_warning() -> None:
-    code = "import dagster_azure.blob, risk_assets.resources, risk_assets.settings"
+    code = "import dagster_azure.blob, risk_assets.defs.resources, risk_assets.settings"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import msgspec
 
 from risk_assets.azure_ml.documents import to_yaml
-from risk_assets.azure_ml.routing import version_number
 from risk_assets.azure_ml.wheel import build_wheel
 from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.governance.bindings import Binding
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import Store
@@ -45,11 +44,10 @@ def read_version(store: Store, name: str) -> VersionFiles:
     """Return the files of a version; raises `ModelError` if one is missing or not the registered file."""
     version = registry.read_version(store, name)
     digests, origin = version.metadata.sha256, version.metadata.origin
-    folder = layout.version(version_number(name))
-    files = {layout.METADATA: store.get(f"{folder}/{layout.METADATA}")}
+    files = {layout.METADATA: store.get(layout.version_file(name, layout.METADATA))}
     for file, digest in digests.items():
         if file != layout.PIPELINE:
-            files[file] = _read_unchanged(store, f"{folder}/{file}", digest)
+            files[file] = _read_unchanged(store, layout.version_file(name, file), digest)
     summary = f"trained for {origin.training_date}, AUC {version.metrics.roc_auc:.4f}"
     return VersionFiles(files, digests[layout.SCORECARD], summary)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from risk_assets.azure_ml.options import MAX_MIRROR_PERCENT, Options
 from risk_assets.domain.governance.bindings import SHADOW, Binding
+from risk_assets.lake import layout
 from risk_assets.lake.registry import MODEL_NAME
 
 BLUE, GREEN = "blue", "green"
@@ -69,10 +70,11 @@ def model_assets(binding: Binding, options: Options) -> dict[str, ModelAsset]:
     live = tuple(name for name in (binding.champion, binding.challenger) if name)
     if options.sticky and len(live) > 1:
         return {BLUE: ModelAsset(f"binding_{binding.seq:06d}", f"{MODEL_NAME}_binding", binding.seq, live)}
-    assets = (ModelAsset(name, MODEL_NAME, version_number(name), (name,)) for name in live)
+    assets = (ModelAsset(name, MODEL_NAME, _number(name), (name,)) for name in live)
     return dict(zip((BLUE, GREEN), assets, strict=False))
 
 
-def version_number(name: str) -> int:
-    """Return the number of a model version, such as 2 for `model_v002`."""
-    return int(name.rpartition("_v")[2])
+def _number(version: str) -> int:
+    number = layout.version_number(version)
+    assert number is not None, version
+    return number

@@ -59,11 +59,11 @@ def train(
     Landed accounts and outcomes of the training window are stored in the lake first.
     """
     settings = context.settings()
-    _require_partition(date)
-    start = shift(date, 1 - settings.read_policy().training.window_days)
+    window = settings.read_policy().training.window_days
     assets = REGISTERING if register_only else ()
     with context.runner(settings) as runner:
-        stored = run_missing(runner, start, date)
+        runner.require_dates(date)
+        stored = run_missing(runner, shift(date, 1 - window), date)
         finish([*stored, runner.run("training", date, *assets, training__model={"estimator": estimator and estimator.value})])
     show_models(settings.open_lake())
 
@@ -111,9 +111,3 @@ def run_missing(runner: "Runner", start: str, end: str) -> "list[Result]":
 def _run_dates(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> "list[Result]":
     with context.runner(context.settings()) as runner:
         return each(dates_until(date, until), job, lambda day: runner.run(job, day, **config))
-
-
-def _require_partition(date: str) -> None:
-    from risk_assets.runner import require_partitions
-
-    require_partitions(date)

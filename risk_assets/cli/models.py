@@ -30,7 +30,7 @@ def impact(version: Version) -> None:
     from risk_assets.lake import layout
 
     show_impact(version)
-    accounts = context.lake().uri(f"registry/{version}/{layout.IMPACT_ACCOUNTS}")
+    accounts = context.lake().uri(layout.version_file(version, layout.IMPACT_ACCOUNTS))
     out().print(f"Accounts: {accounts}", highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Asset checks, by date: what stops a night, and what a person should look at."""
+"""The asset checks of each date: those that block the run, and those that warn."""
 
 import statistics
 import warnings
@@ -9,20 +9,16 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.clock import shift
-from risk_assets.defs.assets.champion import champion
-from risk_assets.defs.assets.features import features
-from risk_assets.defs.assets.model import model
-from risk_assets.defs.assets.predictions import predictions
-from risk_assets.defs.assets.raw import accounts, outcomes
-from risk_assets.defs.assets.review import review_list
-from risk_assets.defs.partitions import daily
+from risk_assets.defs.failures import reported_failures
+from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.tables import find_manifest, read_table, readable
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.tables import Manifest, find_manifest, read_table, translate_polars_errors
 
 SHOWN_ISSUES = 8
 
@@ -37,7 +33,7 @@ def required_columns(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The number of rows is not far from the median of the days before."""
+    """The number of rows is close to the median of the previous days."""
     limits, rows = lakehouse.policy.checks, lakehouse.manifest("raw/accounts", date).rows
     before = [manifest.rows for manifest in _days_before(lakehouse, date, limits.row_count_days)]
     usual = statistics.median(before) if before else rows
@@ -46,7 +42,7 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The share of bad accounts among the outcomes lies within the policy's bounds, and every token is known."""
+    """The share of bad accounts among the outcomes is within the policy's bounds, and every label is known."""
     limits = lakehouse.policy.checks
     label = pl.col(OUTCOME)
     counts = [label.count().alias("known"), label.sum().alias("bad"), label.null_count().alias("unknown")]
@@ -57,7 +53,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """Outcomes are of accounts that the date's snapshot has; the others are left out of training."""
+    """Every outcome belongs to an account of the date's snapshot; others are left out of training."""
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
         return _result(False, warn=True, snapshot="not in the lake: materialize curated/features of this date")
@@ -67,16 +63,16 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """No account id is missing or stands in two rows; rows where it does keep their place and are not scored."""
+    """No account id is missing or repeated; such rows keep their place and are not scored."""
     issues = _issues(lakehouse, date)
     repeated, missing = issues.get(f"{ACCOUNT_ID}: repeated", 0), issues.get(f"{ACCOUNT_ID}: missing", 0)
     return _result(not repeated and not missing, warn=True, repeated=repeated, missing=missing)
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """Not more rows than the policy allows have issues."""
+    """The share of rows with issues is within the policy's limit."""
     manifest = lakehouse.manifest("curated/features", date)
-    share = int(str(manifest.facts["with_issues"])) / manifest.rows
+    share = manifest.facts_as(FeatureFacts).with_issues / manifest.rows
     commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
     limit = lakehouse.policy.checks.max_issue_share
     return _result(share <= limit, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
@@ -96,19 +92,19 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every row without issues has a probability in [0, 1], and no other row has one."""
-    facts: Any = lakehouse.manifest("curated/predictions", date).facts
+    facts = lakehouse.manifest("curated/predictions", date).facts_as(PredictionFacts)
     rows = lakehouse.manifest("curated/predictions", date).rows
-    scored, issues = facts["scored"], facts["with_issues"]
-    inside = not scored or 0 <= facts["min_score"] <= facts["max_score"] <= 1
+    scored, issues = facts.scored, facts.with_issues
+    inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
     return _result(inside and scored + issues == rows, scored=scored, with_issues=issues, rows=rows)
 
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The review list holds the accounts of the highest probabilities, riskiest first, as many as the policy asks for."""
+    """The review list has the accounts with the highest probabilities, riskiest first, as many as the policy sets."""
     predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
-    wanted = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
+    expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
-    return _result(listed == wanted, listed=len(listed), wanted=len(wanted))
+    return _result(listed == expected, listed=len(listed), expected=len(expected))
 
 
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -118,34 +114,66 @@ def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResu
 
 
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The AUC on the holdout is above the policy's floor; below it the version is registered and does not go live."""
+    """The AUC on the holdout is above the policy's floor; below it, the version is registered but does not go live."""
     auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
     return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
 
 
-@dg.asset_check(asset=champion, description="Every binding follows the one before, and none was changed.")
-def chain(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Hold every binding against the next one's hash and its own seal."""
+def chain(lakehouse: Lakehouse) -> dg.AssetCheckResult:
+    """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
     newest = None if problems else binding_log.head(lakehouse.store)
     return _result(not problems, sha256=newest or "none", broken="; ".join(problems) or "none")
 
 
-def by_date(check: Check, asset: dg.AssetsDefinition, blocking: bool = False) -> dg.AssetChecksDefinition:
-    """Return the asset check that a function of the lakehouse and a date is; a blocking one stops what comes after.
+# Each daily check, the asset it belongs to, and whether its failure blocks the assets downstream.
+DAILY: tuple[tuple[Check, str, bool], ...] = (
+    (required_columns, "raw/accounts", True),
+    (row_count, "raw/accounts", False),
+    (bad_rate, "raw/outcomes", False),
+    (known_accounts, "raw/outcomes", False),
+    (unique_ids, "curated/features", False),
+    (issue_share, "curated/features", True),
+    (one_per_row, "curated/predictions", True),
+    (probabilities, "curated/predictions", True),
+    (riskiest_first, "curated/review_list", False),
+    (compiled_equals_fitted, "training/model", True),
+    (auc_floor, "training/model", False),
+)
 
-    This is the one place that uses Dagster's partitioned checks, which are in preview.
-    """
+
+def checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
+    """Return all checks."""
+    daily = [_daily(check, asset, partitions.daily, blocking=blocking) for check, asset, blocking in DAILY]
+    return [*daily, _bindings()]
+
+
+def _daily(check: Check, asset: str, daily: dg.DailyPartitionsDefinition, *, blocking: bool) -> dg.AssetChecksDefinition:
+    """Return the asset check of a function; the one place that uses partitioned checks, which are in preview."""
 
     def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        with readable(f"{asset.key.to_user_string()} of {context.partition_key}"):
+        with reported_failures(), translate_polars_errors(f"{asset} of {context.partition_key}"):
             return check(lakehouse, context.partition_key)
 
     run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        decorate = dg.asset_check(asset=asset, name=check.__name__, description=check.__doc__, blocking=blocking, partitions_def=daily)
-        return decorate(run)
+        return dg.asset_check(
+            asset=dg.AssetKey.from_user_string(asset),
+            name=check.__name__,
+            description=check.__doc__,
+            blocking=blocking,
+            partitions_def=daily,
+        )(run)
+
+
+def _bindings() -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=dg.AssetKey(["registry", "champion"]), name=chain.__name__, description=chain.__doc__)
+    def run(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+        with reported_failures():
+            return chain(lakehouse)
+
+    return run
 
 
 def _result(passed: bool, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
@@ -158,26 +186,9 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
-    kinds: Any = lakehouse.manifest("curated/features", date).facts["kinds"]
-    return count_issues(kinds)
+    return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
 
 
-def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Any]:
+def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Manifest]:
     before = (layout.accounts(shift(date, -back)) for back in range(1, days + 1))
     return [manifest for path in before if (manifest := find_manifest(lakehouse.store, path))]
-
-
-CHECKS = (
-    by_date(required_columns, accounts, blocking=True),
-    by_date(row_count, accounts),
-    by_date(bad_rate, outcomes),
-    by_date(known_accounts, outcomes),
-    by_date(unique_ids, features),
-    by_date(issue_share, features, blocking=True),
-    by_date(one_per_row, predictions, blocking=True),
-    by_date(probabilities, predictions, blocking=True),
-    by_date(riskiest_first, review_list),
-    by_date(compiled_equals_fitted, model, blocking=True),
-    by_date(auc_floor, model),
-    chain,
-)

@@ -1,15 +1,18 @@
-"""Between an asset's value and the lake: thin, one class for each kind of value."""
+"""Writes assets' values to the lake and reads them: one class for each kind of value."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_origin
+from typing import Any, Generic, TypeAlias, TypeVar, get_origin
 
 import dagster as dg
 import polars as pl
 
+from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
-from risk_assets.domain.governance.bindings import Binding, Change, challenger
+from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
+from risk_assets.domain.markdown import markdown_table
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
@@ -18,9 +21,11 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Manifest, Table, partitions, read_table, write_table
 
 SHOWN_BINDINGS = 20
+Value = TypeVar("Value")
+Rows: TypeAlias = pl.LazyFrame | dict[str, pl.LazyFrame]
 
 
-class _BlobIOManager(dg.IOManager):
+class _BlobIOManager(dg.IOManager, Generic[Value]):
     def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
 
@@ -28,80 +33,98 @@ class _BlobIOManager(dg.IOManager):
     def _store(self) -> Store:
         return self._lakehouse.store
 
+    def handle_output(self, context: dg.OutputContext, obj: Value) -> None:
+        """Write an asset's value; a `RiskError` fails the step with its message."""
+        with reported_failures():
+            self.write(context, obj)
 
-class BlobTableIOManager(_BlobIOManager):
-    """A `Table` is streamed to its place and committed; it comes back as a LazyFrame, or as one for each date there is."""
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Return an asset's value; a `RiskError` fails the step with its message."""
+        with reported_failures():
+            return self.read(context)
 
-    def handle_output(self, context: dg.OutputContext, obj: Table) -> None:
-        """Write the table and put rows, columns, size and facts onto the materialization."""
+    @abstractmethod
+    def write(self, context: dg.OutputContext, obj: Value) -> None:
+        """Write an asset's value."""
+
+    @abstractmethod
+    def read(self, context: dg.InputContext) -> Any:
+        """Return an asset's value."""
+
+
+class BlobTableIOManager(_BlobIOManager[Table]):
+    """Streams a `Table` to the lake and commits it; reads it as a LazyFrame, or as one for each date in the lake."""
+
+    def write(self, context: dg.OutputContext, obj: Table) -> None:
+        """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         _describe(context, self._store, write_table(self._store, path, obj), obj.descriptions)
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
+    def read(self, context: dg.InputContext) -> Rows:
         """Return one date's table, or a mapping of the dates that are in the lake."""
         return _load(context, self._store, read_table)
 
 
-class BlobRawIOManager(_BlobIOManager):
-    """A `LandedFile` file is kept byte for byte; it comes back as a LazyFrame of text, or as one for each date there is."""
+class BlobRawIOManager(_BlobIOManager[LandedFile | None]):
+    """Stores a `LandedFile` byte for byte; reads it as a LazyFrame of text, or as one for each date in the lake."""
 
-    def handle_output(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
-        """Copy what landed; None leaves what is in the lake as it is."""
+    def write(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
+        """Copy the landed file; None leaves the file in the lake unchanged."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         if obj is not None:
             raw.ingest(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
         _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
 
-    def load_input(self, context: dg.InputContext) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
+    def read(self, context: dg.InputContext) -> Rows:
         """Return one date's text, or a mapping of the dates that are in the lake."""
         return _load(context, self._store, raw.scan)
 
 
-class BlobTrainedModelIOManager(_BlobIOManager):
-    """A trained model lies in a folder of its own, by training date."""
+class BlobTrainedModelIOManager(_BlobIOManager[TrainedModel]):
+    """Stores a trained model in a folder by training date."""
 
-    def handle_output(self, context: dg.OutputContext, obj: TrainedModel) -> None:
+    def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Write the artifacts, metadata last."""
         registry.write_trained(self._store, context.partition_key, obj, _run_id(context))
-        context.add_output_metadata({"path": self._store.uri(layout.trained(context.partition_key))})
+        context.add_output_metadata({"path": self._store.uri(layout.training_folder(context.partition_key))})
 
-    def load_input(self, context: dg.InputContext) -> TrainedModel:
-        """Return the model, its hashes checked."""
+    def read(self, context: dg.InputContext) -> TrainedModel:
+        """Return the model after verifying its hashes."""
         return registry.read_trained(self._store, context.partition_key)
 
 
-class BlobModelVersionIOManager(_BlobIOManager):
-    """A trained model is registered under the next number; the date's newest version comes back."""
+class BlobModelVersionIOManager(_BlobIOManager[TrainedModel]):
+    """Registers a trained model under the next number; reads the newest version of a date."""
 
-    def handle_output(self, context: dg.OutputContext, obj: TrainedModel) -> None:
-        """Register the model and put its number onto the materialization."""
+    def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
+        """Register the model; its number becomes metadata."""
         version = registry.register(self._store, obj, _run_id(context))
-        path = self._store.uri(f"registry/{version.name}")
+        path = self._store.uri(layout.version_folder(version.name))
         context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
 
-    def load_input(self, context: dg.InputContext) -> ModelVersion:
-        """Return the newest version that was trained for the date."""
+    def read(self, context: dg.InputContext) -> ModelVersion:
+        """Return the newest version trained for the date."""
         return registry.newest_of(self._store, context.partition_key)
 
 
-class BlobImpactIOManager(_BlobIOManager):
-    """What a version would change lies beside it; the figures come back."""
+class BlobImpactIOManager(_BlobIOManager[tuple[Impact, pl.DataFrame]]):
+    """Stores a version's impact next to it; reads the figures."""
 
-    def handle_output(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
+    def write(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
         """Write the figures and the accounts."""
         impact_files.write(self._store, *obj)
-        context.add_output_metadata({"path": self._store.uri(f"registry/{obj[0].candidate}/{layout.IMPACT}")})
+        context.add_output_metadata({"path": self._store.uri(layout.version_file(obj[0].candidate, layout.IMPACT))})
 
-    def load_input(self, context: dg.InputContext) -> Impact:
-        """Return the figures of the newest version that was trained for the date."""
+    def read(self, context: dg.InputContext) -> Impact:
+        """Return the impact of the newest version trained for the date."""
         return impact_files.read(self._store, registry.newest_of(self._store, context.partition_key).name)
 
 
-class BlobChampionIOManager(_BlobIOManager):
-    """A change becomes a binding; what is live comes back, from the lake and not from the run history."""
+class BlobChampionIOManager(_BlobIOManager[Change | None]):
+    """Writes a change as a binding; reads what is live from the lake, not from the run history."""
 
-    def handle_output(self, context: dg.OutputContext, obj: Change | None) -> None:
-        """Write the binding; None leaves all as it is."""
+    def write(self, context: dg.OutputContext, obj: Change | None) -> None:
+        """Write the binding; None changes nothing."""
         if obj is not None:
             registry.bind(self._store, obj)
         history = binding_log.read(self._store)
@@ -122,21 +145,21 @@ class BlobChampionIOManager(_BlobIOManager):
         context.add_output_metadata({name: value for name, value in shown.items() if value is not None})
         context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(history))})
 
-    def load_input(self, context: dg.InputContext) -> Champion:
-        """Return what is live and the models that score by it, their hashes checked."""
+    def read(self, context: dg.InputContext) -> Champion:
+        """Return what is live and its models after verifying their hashes."""
         return registry.champion(self._store)
 
 
-class BlobRunLogIOManager(_BlobIOManager):
-    """A run's record is kept by itself and added to the CSV of all runs."""
+class BlobRunLogIOManager(_BlobIOManager[RunRecord]):
+    """Stores a run's record and adds it to the CSV of all runs."""
 
-    def handle_output(self, context: dg.OutputContext, obj: RunRecord) -> None:
+    def write(self, context: dg.OutputContext, obj: RunRecord) -> None:
         """Add the record to the log."""
         run_log.add(self._store, obj)
         context.add_output_metadata({"path": self._store.uri(layout.RUN_LOG)})
 
-    def load_input(self, context: dg.InputContext) -> None:
-        """Nothing stands on the log."""
+    def read(self, context: dg.InputContext) -> None:
+        """Not supported: no asset depends on the log."""
         raise NotImplementedError(f"no asset reads {context.asset_key.to_user_string()}: open {layout.RUN_LOG}")
 
 
@@ -153,7 +176,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, dg.IOManager]:
     }
 
 
-def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], pl.LazyFrame]) -> pl.LazyFrame | dict[str, pl.LazyFrame]:
+def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], pl.LazyFrame]) -> Rows:
     path_of = layout.PATHS[context.asset_key.to_user_string()]
     if get_origin(context.dagster_type.typing_type) is not dict:
         return read(store, path_of(context.partition_key))
@@ -162,20 +185,21 @@ def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], p
 
 
 def _history(history: Sequence[Binding]) -> str:
-    """Return the newest bindings as a table in Markdown."""
-    lines = ["| binding | since (UTC) | action | live | challenger | by | because |", "|---:|---|---|---|---|---|---|"]
-    for found in reversed(history[-SHOWN_BINDINGS:]):
-        cells = (
+    """Return the newest bindings as a Markdown table."""
+    header = ("binding", "since (UTC)", "action", "live", "challenger", "by", "because")
+    rows = (
+        (
             str(found.seq),
             found.effective_from[:16].replace("T", " "),
             found.action,
             found.champion,
-            challenger(found),
+            challenger_label(found),
             found.actor,
             found.reason,
         )
-        lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")
-    return "\n".join(lines)
+        for found in reversed(history[-SHOWN_BINDINGS:])
+    )
+    return markdown_table(header, rows)
 
 
 def _run_id(context: dg.OutputContext) -> str:
@@ -185,14 +209,13 @@ def _run_id(context: dg.OutputContext) -> str:
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
     types = _types(store, manifest).items()
     schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
-    numbers: dict[str, Any] = {name: fact for name, fact in manifest.facts.items() if isinstance(fact, bool | int | float)}
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,
             "dagster/column_schema": schema,
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
-            **numbers,
+            **manifest.numbers,
         }
     )
 

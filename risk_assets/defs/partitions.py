@@ -1,18 +1,37 @@
-"""The one daily partitions definition, when a date falls due, and the window of dates that trains a model."""
+"""The dates of the graph: one partition a day, and the window of dates that trains a model."""
 
 import warnings
+from dataclasses import dataclass
 
 import dagster as dg
 
-from risk_assets.settings import load_settings
+from risk_assets.settings import Settings
 
-_settings = load_settings()
 
-daily = dg.DailyPartitionsDefinition(start_date=_settings.start_date.isoformat())
+@dataclass(frozen=True)
+class Partitions:
+    """The daily partitions, and the mapping from a training date to the dates of its window."""
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", dg.BetaWarning)  # allow_nonexistent_upstream_partitions is in beta
-    training_window = dg.TimeWindowPartitionMapping(
-        start_offset=1 - _settings.read_policy().training.window_days,
-        allow_nonexistent_upstream_partitions=True,
-    )
+    daily: dg.DailyPartitionsDefinition
+    training_window: dg.TimeWindowPartitionMapping
+
+    def why_missing(self, date: str) -> str | None:
+        """Return why a date is not a partition, or None if it is one."""
+        if self.daily.has_partition_key(date):
+            return None
+        first, last = self.daily.get_first_partition_key(), self.daily.get_last_partition_key()
+        return (
+            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last}, "
+            "the last day that has ended (UTC)."
+        )
+
+
+def partitions(settings: Settings) -> Partitions:
+    """Return the partitions from the start date, and the policy's training window."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # allow_nonexistent_upstream_partitions is in beta
+        window = dg.TimeWindowPartitionMapping(
+            start_offset=1 - settings.read_policy().training.window_days,
+            allow_nonexistent_upstream_partitions=True,
+        )
+    return Partitions(dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat()), window)

@@ -1,8 +1,7 @@
-"""Small pictures for the UI, as Markdown with the PNG within."""
+"""Plots of a trained model for the UI: PNG images embedded in Markdown. Imports matplotlib, so only training uses it."""
 
 import base64
 import io
-from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ SIZE_INCHES = (5.2, 3.2)
 
 
 def roc(figures: Performance, champion: Performance | None) -> str:
-    """Return the ROC curve on the holdout, beside the live model's where there is one."""
+    """Return the ROC curve on the holdout, with the live model's if there is one."""
     figure, axes = _empty("ROC on the holdout", "share of good accounts flagged", "share of bad accounts flagged")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
     axes.plot(*zip(*figures.roc, strict=True), label=f"candidate, AUC {figures.roc_auc:.3f}")
@@ -24,22 +23,14 @@ def roc(figures: Performance, champion: Performance | None) -> str:
 
 
 def calibration(figures: Performance) -> str:
-    """Return predicted against observed bad rates, by tenth of the holdout."""
+    """Return predicted and observed bad rates, by tenth of the holdout."""
     figure, axes = _empty("Calibration on the holdout", "predicted bad rate", "observed bad rate")
-    predicted = [part.predicted for part in figures.calibration]
-    observed = [part.observed for part in figures.calibration]
+    predicted = [part.predicted for part in figures.calibration_bins]
+    observed = [part.observed for part in figures.calibration_bins]
     top = max(*predicted, *observed) * 1.05
     axes.plot([0, top], [0, top], color="0.7", linewidth=0.8)
     axes.plot(predicted, observed, marker="o", markersize=4)
     return _markdown(figure, "calibration")
-
-
-def distribution(counts: Sequence[int]) -> str:
-    """Return the histogram of probabilities; `counts` are rows in bins of equal width from 0 to 1."""
-    figure, axes = _empty("Scores", "probability of default", "accounts")
-    width = 1 / len(counts)
-    axes.bar([position * width for position in range(len(counts))], counts, width=width * 0.92, align="edge")
-    return _markdown(figure, "score distribution")
 
 
 def _empty(title: str, x: str, y: str) -> tuple[Figure, Axes]:

@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake import layout
+from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import Manifest, Provenance, digest, require_manifest
 from risk_assets.settings import Settings
@@ -26,12 +27,12 @@ class Lakehouse:
     @cached_property
     def store(self) -> Store:
         """The lake."""
-        return self._open(self.settings.lake)
+        return open_lake(self.settings.lake, self._credential_for(self.settings.lake))
 
     @cached_property
     def landing(self) -> Store:
         """The landing folder."""
-        return self._open(self.settings.landing)
+        return open_store(self.settings.landing, self._credential_for(self.settings.landing))
 
     @cached_property
     def contract(self) -> Contract:
@@ -52,9 +53,8 @@ class Lakehouse:
         paths = [layout.PATHS[key](date) for key in inputs]
         return Provenance(run_id=run_id, inputs={path: digest(self.store, path) for path in paths}, contract=self.contract.digest, **more)
 
-    def _open(self, url: str) -> Store:
-        credential = credential_of(self.blob) if self.blob and url.startswith("az://") else None
-        return open_store(url, credential)
+    def _credential_for(self, url: str) -> AzureCredential | None:
+        return credential_of(self.blob) if self.blob and url.startswith("az://") else None
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

@@ -1,7 +1,6 @@
 """The bindings in the lake: numbered, each bearing the hash of the one before, written once, never edited."""
 
 import hashlib
-import re
 
 import msgspec
 
@@ -11,7 +10,6 @@ from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 
-_PATH = re.compile(rf"{layout.BINDINGS}/[0-9]{{6,}}\.json")
 _OTHER = "another binding was made in the same moment. Look at what is live now (risk live) and try again."
 
 
@@ -119,11 +117,11 @@ def _expected(store: Store) -> list[str]:
 
 def _paths(store: Store) -> list[str]:
     """Return the paths of the bindings that are there, oldest first; other files are none."""
-    return sorted((path for path in store.list(f"{layout.BINDINGS}/") if _PATH.fullmatch(path)), key=_number)
+    return sorted((path for path in store.list(f"{layout.BINDINGS}/") if layout.binding_number(path) is not None), key=_number)
 
 
 def _number(path: str) -> int:
-    return int(path.rpartition("/")[2].partition(".")[0])
+    return layout.binding_number(path) or 0
 
 
 def _last(store: Store) -> tuple[Binding, bytes] | None:

@@ -9,27 +9,26 @@ from risk_assets.domain.governance.impact import Impact, measure
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, registry, snapshots
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import readable
+from risk_assets.lake.tables import translate_polars_errors
 
 
 def compute(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
     """Return what changes on the newest dates in the lake if a version replaces the live one, and for which accounts."""
     candidate, live = registry.read_scorecard(store, version), registry.find_live(store)
     newest = snapshots.newest(store, candidate.scorecard.features, policy.promotion.impact_days)
-    with readable(f"the impact of {version} on {', '.join(newest)}"):
+    with translate_polars_errors(f"the impact of {version} on {', '.join(newest)}"):
         return measure(newest, candidate, live, policy, contract)
 
 
 def write(store: Store, impact: Impact, accounts: pl.DataFrame) -> None:
     """Keep an impact beside its version, over an earlier one; the accounts first."""
-    folder = f"registry/{impact.candidate}"
-    store.put(f"{folder}/{layout.IMPACT_ACCOUNTS}", accounts.write_csv().encode())
-    store.put(f"{folder}/{layout.IMPACT}", msgspec.json.format(msgspec.json.encode(impact), indent=1))
+    store.put(layout.version_file(impact.candidate, layout.IMPACT_ACCOUNTS), accounts.write_csv().encode())
+    store.put(layout.version_file(impact.candidate, layout.IMPACT), msgspec.json.format(msgspec.json.encode(impact), indent=1))
 
 
 def read(store: Store, version: str) -> Impact:
     """Return a version's impact as it was kept; raises `LakeError` when there is none."""
-    path = f"registry/{version}/{layout.IMPACT}"
+    path = layout.version_file(version, layout.IMPACT)
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is not in the lake. Work it out: risk impact {version}.")

@@ -13,7 +13,7 @@ from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fie
 from risk_assets.errors import LandingError
 from risk_assets.lake.raw import LandedFile, scan_text
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import readable
+from risk_assets.lake.tables import translate_polars_errors
 
 
 def file_name(kind: str, date: str) -> str:
@@ -96,7 +96,7 @@ class Source:
 
     def labels(self, contract: Contract, sizes: list[int]) -> list[bytes]:
         """Return the id and the target of each row, as text, as a CSV for each piece."""
-        with readable(str(self.path)):
+        with translate_polars_errors(str(self.path)):
             labels = self.scan().select(contract.id, contract.target.column).collect(engine="streaming")
         starts = accumulate(sizes, initial=0)
         return [labels.slice(start, size).write_csv().encode() for start, size in zip(starts, sizes, strict=False)]

@@ -1,15 +1,21 @@
-"""Where everything lies in the lake: the only place that spells a path."""
+"""Paths in the lake. No other module spells one."""
 
+import re
 from collections.abc import Callable
 
 RAW = "raw"
 CURATED = "curated"
-VERSIONS = "registry/model_v"
-BINDINGS = "registry/bindings"
-POLICIES = "registry/policies"
-RUN_LOG = "logs/batch_runs_log.csv"
-RUN_RECORDS = "logs/batch_runs"
-ONLINE_LOG = "logs/online"
+TRAINING = "training"
+REGISTRY = "registry"
+LOGS = "logs"
+FORMAT = "format.json"
+FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
+
+BINDINGS = f"{REGISTRY}/bindings"
+POLICIES = f"{REGISTRY}/policies"
+RUN_LOG = f"{LOGS}/batch_runs_log.csv"
+RUN_RECORDS = f"{LOGS}/batch_runs"
+ONLINE_LOG = f"{LOGS}/online"
 
 SCORECARD = "scorecard.json"
 STEPS = "steps.json"
@@ -22,25 +28,46 @@ CLAIM = "claim.json"
 IMPACT = "impact.json"
 IMPACT_ACCOUNTS = "impact_accounts.csv"
 
+_FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
+_VERSION = re.compile(r"model_v([0-9]+)")
+_BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
+_RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
+
 
 def accounts(date: str) -> str:
-    """Return a snapshot's path as landed; a sharded one lies in the folder of this name without `.csv`."""
+    """Return the path of a date's snapshot in the raw zone."""
     return f"{RAW}/accounts_{date}.csv"
 
 
 def outcomes(date: str) -> str:
-    """Return the path of the outcomes of a date's snapshot, as landed."""
+    """Return the path of a date's outcomes in the raw zone."""
     return f"{RAW}/outcomes_{date}.csv"
 
 
+def shards(path: str) -> str:
+    """Return the folder of a raw file's shards: the file's path without `.csv`."""
+    return path.removesuffix(".csv")
+
+
+def shard(path: str, name: str) -> str:
+    """Return the path of one shard of a raw file."""
+    return f"{shards(path)}/{name}"
+
+
 def superseded(path: str, digest: str) -> str:
-    """Return where a raw file is kept that was landed again with other content."""
+    """Return the path to which a raw file moves when other content lands for its date."""
     return f"{RAW}/superseded/{digest[:12]}/{path.removeprefix(f'{RAW}/')}"
 
 
 def features(date: str) -> str:
     """Return the path of a date's checked features."""
     return f"{CURATED}/accounts_{date}_features.parquet"
+
+
+def features_date(name: str) -> str | None:
+    """Return the date of a features manifest from its file name, or None if the name is another file's."""
+    match = _FEATURES.fullmatch(name)
+    return match[1] if match else None
 
 
 def predictions(date: str) -> str:
@@ -58,19 +85,40 @@ def manifest(path: str) -> str:
     return f"{path}.manifest.json"
 
 
-def trained(date: str) -> str:
+def training_folder(date: str) -> str:
     """Return the folder of the model trained for a date."""
-    return f"training/model_{date}"
+    return f"{TRAINING}/model_{date}"
 
 
-def version(number: int) -> str:
-    """Return the folder of a model version."""
-    return f"{VERSIONS}{number:03d}"
+def training_file(date: str, file: str) -> str:
+    """Return the path of a file of the model trained for a date."""
+    return artifact(training_folder(date), file)
 
 
 def version_name(number: int) -> str:
-    """Return a version's name, as people and files spell it."""
+    """Return the name of a version, `model_vNNN`."""
     return f"model_v{number:03d}"
+
+
+def version_number(name: str) -> int | None:
+    """Return the number of a version from its name, or None if the text does not name a version."""
+    match = _VERSION.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def version_folder(name: str) -> str:
+    """Return the folder of a version."""
+    return f"{REGISTRY}/{name}"
+
+
+def version_file(name: str, file: str) -> str:
+    """Return the path of a file of a version."""
+    return artifact(version_folder(name), file)
+
+
+def artifact(folder: str, file: str) -> str:
+    """Return the path of a model's file in the folder of a version or of a trained model."""
+    return f"{folder}/{file}"
 
 
 def binding(number: int) -> str:
@@ -78,18 +126,33 @@ def binding(number: int) -> str:
     return f"{BINDINGS}/{number:06d}.json"
 
 
+def binding_number(path: str) -> int | None:
+    """Return the number of a binding from its path, or None if the path is another file's."""
+    match = _BINDING.fullmatch(path)
+    return int(match[1]) if match else None
+
+
 def policy(digest: str) -> str:
-    """Return the path of a policy that was scored by."""
+    """Return the path of an archived policy."""
     return f"{POLICIES}/{digest}.json"
 
 
 def run_record(date: str, run_id: str) -> str:
-    """Return the path of one run's record."""
+    """Return the path of a run's record."""
     return f"{RUN_RECORDS}/{date}/{run_id}.json"
 
 
+def run_record_key(path: str) -> tuple[str, str] | None:
+    """Return the date and the run id of a record from its path, or None if the path is another file's."""
+    match = _RUN_RECORD.fullmatch(path)
+    return (match[1], match[2]) if match else None
+
+
 def online_log(date: str, collection: str, hour: str, writer: str, number: int) -> str:
-    """Return the path of one of a writer's files of the prediction log, in an hour (UTC), where Azure ML's monitors look for it."""
+    """Return the path of a file of the prediction log.
+
+    Files are grouped by hour (UTC), in the folder structure that Azure ML's model monitoring reads.
+    """
     return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/{hour}/{writer}-{number:06d}.jsonl"
 
 

@@ -1,7 +1,6 @@
 """Model versions: numbered, written once, never edited; and the models behind a binding."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +11,7 @@ from risk_assets.clock import utc_now
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.artifacts import Gate, Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import binding_log, layout
 from risk_assets.lake.store import Store
@@ -22,7 +19,6 @@ from risk_assets.lake.store import Store
 MODEL_NAME = "credit_default"
 ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.EXAMPLE, layout.PIPELINE)
 T = TypeVar("T")
-_VERSION = re.compile(rf"{layout.VERSIONS}[0-9]+")
 _ADVICE = "See what there is: risk models."
 
 
@@ -76,13 +72,13 @@ class Champion:
 
 def write_trained(store: Store, date: str, model: TrainedModel, run_id: str) -> None:
     """Write the model trained for a date, over an earlier one; its metadata comes last."""
-    folder = layout.trained(date)
+    folder = layout.training_folder(date)
     _write_artifacts(store, folder, model, folder.rpartition("/")[2], run_id)
 
 
 def read_trained(store: Store, date: str) -> TrainedModel:
     """Return the model trained for a date; raises `ModelError` when there is none, or it is not whole."""
-    folder = layout.trained(date)
+    folder = layout.training_folder(date)
     metadata = _metadata(store, folder, f"Materialize training/model for {date}.")
     files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
     return TrainedModel(
@@ -103,9 +99,10 @@ def register(store: Store, model: TrainedModel, run_id: str) -> ModelVersion:
     The number is claimed by a create-only write, so two trainers at once get two numbers; a crash leaves a gap.
     """
     number = _next_number(store)
-    while not store.create(f"{layout.version(number)}/{layout.CLAIM}", msgspec.json.encode({"run_id": run_id, "claimed_at": utc_now()})):
+    while not _claim(store, layout.version_name(number), run_id):
         number += 1
-    metadata = _write_artifacts(store, layout.version(number), model, layout.version_name(number), run_id)
+    name = layout.version_name(number)
+    metadata = _write_artifacts(store, layout.version_folder(name), model, name, run_id)
     return ModelVersion(metadata, model.metrics)
 
 
@@ -192,6 +189,10 @@ def candidate(store: Store) -> Metadata | None:
     return next((metadata for metadata in found if metadata.may_go_live), None)
 
 
+def _claim(store: Store, name: str, run_id: str) -> bool:
+    return store.create(layout.version_file(name, layout.CLAIM), msgspec.json.encode({"run_id": run_id, "claimed_at": utc_now()}))
+
+
 def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
     files = {
         layout.SCORECARD: model.scorecard.to_json(),
@@ -202,7 +203,7 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
         layout.PIPELINE: model.pipeline,
     }
     for file, content in files.items():
-        store.put(f"{folder}/{file}", content)
+        store.put(layout.artifact(folder, file), content)
     metadata = Metadata(
         model_name=MODEL_NAME,
         version=name,
@@ -212,26 +213,25 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
         origin=model.origin,
         gates=model.gates,
     )
-    store.put(f"{folder}/{layout.METADATA}", msgspec.json.format(msgspec.json.encode(metadata), indent=1))
+    store.put(layout.artifact(folder, layout.METADATA), msgspec.json.format(msgspec.json.encode(metadata), indent=1))
     return metadata
 
 
 def _folder(name: str) -> str:
-    folder = f"registry/{name}"
-    if not _VERSION.fullmatch(folder):
+    if layout.version_number(name) is None:
         raise MissingModelError(f"{name} is no version: they are named model_v001, model_v002 and so on. {_ADVICE}")
-    return folder
+    return layout.version_folder(name)
 
 
 def _folders(store: Store) -> list[str]:
     """Return the folders whose numbers are taken, oldest first."""
-    found = (f"registry/{name}" for name in store.names("registry"))
-    return sorted((folder for folder in found if _VERSION.fullmatch(folder)), key=_number)
+    names = (name for name in store.names(layout.REGISTRY) if layout.version_number(name) is not None)
+    return [layout.version_folder(name) for name in sorted(names, key=_number)]
 
 
 def _newest_first(store: Store) -> Iterator[str]:
     """Yield the folders of finished versions."""
-    return (folder for folder in reversed(_folders(store)) if store.size(f"{folder}/{layout.METADATA}") is not None)
+    return (folder for folder in reversed(_folders(store)) if store.size(layout.artifact(folder, layout.METADATA)) is not None)
 
 
 def _require_whole(store: Store, name: str) -> None:
@@ -248,7 +248,7 @@ def _version(store: Store, folder: str) -> ModelVersion:
 
 
 def _metadata(store: Store, folder: str, advice: str) -> Metadata:
-    content = store.find(f"{folder}/{layout.METADATA}")
+    content = store.find(layout.artifact(folder, layout.METADATA))
     if content is None:
         raise MissingModelError(f"{folder} is not in the lake, or not whole. {advice}")
     return _decode(content, Metadata, folder)
@@ -256,11 +256,12 @@ def _metadata(store: Store, folder: str, advice: str) -> Metadata:
 
 def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes:
     """Return an artifact that is, to the byte, what was registered."""
-    content = store.find(f"{folder}/{file}")
+    path = layout.artifact(folder, file)
+    content = store.find(path)
     if content is None or hashlib.sha256(content).hexdigest() != metadata.sha256.get(file):
         state = "missing" if content is None else "not the file that was registered"
         raise ModelError(
-            f"{folder}/{file} is {state}, so it is not used. Restore it, or let another version go live: risk promote VERSION --reason WHY."
+            f"{path} is {state}, so it is not used. Restore it, or let another version go live: risk promote VERSION --reason WHY."
         )
     return content
 
@@ -277,4 +278,4 @@ def _next_number(store: Store) -> int:
 
 
 def _number(name: str) -> int:
-    return int(name.rpartition("_v")[2])
+    return layout.version_number(name.rpartition("/")[2]) or 0

@@ -13,7 +13,7 @@ from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, policy_archive, registry
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, digest, parts_with_other_content, read_table, readable, require_manifest
+from risk_assets.lake.tables import Manifest, digest, parts_of_other_content, read_table, require_manifest, translate_polars_errors
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def replay(store: Store, date: str) -> Replay:
     """
     manifest, arms, policy = _made_by(store, date)
     changed = _changed(store, date, manifest)
-    with readable(f"{manifest.path} or {layout.features(date)}"):
+    with translate_polars_errors(f"{manifest.path} or {layout.features(date)}"):
         again = predictions(read_table(store, layout.features(date)), arms, policy)
         columns, first = count_differences(read_table(store, manifest.path), again, policy)
     return Replay(date, manifest.rows, arms.champion.version, changed, columns, first)
@@ -62,7 +62,7 @@ def explain_account(store: Store, date: str, account: str) -> tuple[Explanation,
     """
     manifest, arms, policy = _made_by(store, date)
     cards = {model.version: model.scorecard for model in arms.models}
-    with readable(f"{manifest.path} or {layout.features(date)}"):
+    with translate_polars_errors(f"{manifest.path} or {layout.features(date)}"):
         rows = _rows_of(read_table(store, manifest.path), account)
         features = _rows_of(read_table(store, layout.features(date)), account)
     if rows.is_empty() or len(rows) != len(features):
@@ -86,8 +86,8 @@ def _made_by(store: Store, date: str) -> tuple[Manifest, Arms, Policy]:
 def _changed(store: Store, date: str, manifest: Manifest) -> tuple[str, ...]:
     """Return what is not to the byte what it was when the date was scored."""
     path = layout.features(date)
-    found = [f"{part} was changed since it was written" for part in parts_with_other_content(store, manifest)]
-    found += [f"{part} was changed since it was written" for part in parts_with_other_content(store, require_manifest(store, path))]
+    found = [f"{part} was changed since it was written" for part in parts_of_other_content(store, manifest)]
+    found += [f"{part} was changed since it was written" for part in parts_of_other_content(store, require_manifest(store, path))]
     if digest(store, path) != manifest.made_from.inputs.get(path):
         found.append(f"{path} was made anew, or its manifest changed, since the date was scored")
     return tuple(found)

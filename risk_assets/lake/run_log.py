@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +12,6 @@ from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 
 MAX_TRIES = 20
-_RECORD = re.compile(rf"{layout.RUN_RECORDS}/(?P<date>[^/]+)/(?P<run>[^/]+)\.json")
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +82,7 @@ def _records(store: Store, keys: Iterable[tuple[str, str]]) -> list[dict[str, An
 
 
 def _recorded(store: Store) -> set[tuple[str, str]]:
-    found = (_RECORD.fullmatch(path) for path in store.list(f"{layout.RUN_RECORDS}/"))
-    return {(match["date"], match["run"]) for match in found if match}
+    return {key for path in store.list(f"{layout.RUN_RECORDS}/") if (key := layout.run_record_key(path))}
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -1,7 +1,5 @@
 """Checked features over dates: the newest ones, and the last that each account had."""
 
-import re
-
 import polars as pl
 
 from risk_assets.clock import shift
@@ -9,8 +7,6 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, SNAPSHOT
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import partitions, read_table
-
-_FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 
 
 def newest(store: Store, kinds: dict[str, str], count: int) -> dict[str, pl.LazyFrame]:
@@ -22,7 +18,7 @@ def newest(store: Store, kinds: dict[str, str], count: int) -> dict[str, pl.Lazy
         Each feature and its type in the contract, `number` or `category`.
     """
     needed = pl.Schema({name: pl.Float64 if kind == "number" else pl.String for name, kind in kinds.items()})
-    dates = [match[1] for name in store.names(layout.CURATED) if (match := _FEATURES.fullmatch(name))]
+    dates = [date for name in store.names(layout.CURATED) if (date := layout.features_date(name))]
     found: dict[str, pl.LazyFrame] = {}
     for date in reversed(dates):
         table = read_table(store, layout.features(date))

@@ -1,7 +1,6 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -14,6 +13,8 @@ import polars as pl
 from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.facts import F, Facts, facts_from_row
+from risk_assets.lake.hashing import sha256, sha256_of_chunks
 from risk_assets.lake.store import RETRIES, Store
 
 NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
@@ -23,11 +24,10 @@ NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
         "prediction": pl.Int8,
     }
 )
-Facts = dict[str, bool | int | float | str | dict[str, int] | None]
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """What made a table: the manifests it was made from, contract and policy hashes, model versions and binding."""
+    """The origin of a table: the run, the manifests of its inputs, the hashes of contract and policy, versions and binding."""
 
     run_id: str
     inputs: dict[str, str] = {}
@@ -39,7 +39,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit of a table: what lies there (bytes and SHA-256 of each part, rows, columns), what made it, figures about it."""
+    """The commit of a table: size and SHA-256 of each part, rows, columns, provenance and facts."""
 
     path: str
     parts: dict[str, int]
@@ -58,21 +58,44 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what lies there: of the only part, or of the hashes of all, joined."""
+        """SHA-256 of the table: of its only part, or of the joined hashes of all parts."""
         hashes = list(self.sha256.values())
-        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+        return hashes[0] if len(hashes) == 1 else sha256("".join(hashes).encode())
+
+    @property
+    def numbers(self) -> dict[str, int | float]:
+        """The facts that are numbers, by name."""
+        return {name: fact for name, fact in msgspec.structs.asdict(self.facts).items() if isinstance(fact, int | float)}
+
+    def facts_as(self, kind: type[F]) -> F:
+        """Return the facts of a table of this kind; raises `LakeError` if the table is of another kind."""
+        if not isinstance(self.facts, kind):
+            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table: {_next_step(self.path)}")
+        return self.facts
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is to be written: its rows, the expressions that sum it up in the same pass, and its provenance.
+    """A table to write.
 
-    One of `facts` is named `rows`. Facts named `group.name` are joined to one mapping, and a list of (value, count)
-    becomes a mapping too. `descriptions` say what each column is. `quoted` puts every text of a CSV into quotes, so that no
-    spreadsheet splits it, whatever separator it expects.
+    Attributes
+    ----------
+    frame
+        The rows.
+    kind
+        The struct of the table's facts.
+    facts
+        The expressions that compute `rows` and the fields of `kind`, in the pass that writes the table.
+    made_from
+        The provenance.
+    descriptions
+        A description of each column.
+    quoted
+        Whether every text in a CSV is quoted, so that a spreadsheet does not split it at any separator.
     """
 
     frame: pl.LazyFrame
+    kind: type[Facts]
     facts: tuple[pl.Expr, ...]
     made_from: Provenance
     descriptions: Mapping[str, str] = field(default_factory=dict)
@@ -80,44 +103,36 @@ class Table:
 
 
 def write_table(store: Store, path: str, table: Table) -> Manifest:
-    """Write a table (`.parquet` or `.csv`) and then its manifest: all or nothing, in memory that does not grow with it."""
-    with readable(path), store.table_target(path) as target:
+    """Write a table (`.parquet` or `.csv`), then its manifest; return the manifest.
+
+    The table is streamed: memory does not grow with it. If it fails, nothing is written.
+    """
+    with translate_polars_errors(path), store.table_target(path) as target:
         sink = _sink(table, target.file, path)
-        found = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
-    facts = _facts(found.row(0, named=True))
-    parts = {path: target.sha256}
-    return commit(store, path, parts, facts.pop("rows"), table.frame.collect_schema().names(), table.made_from, facts)
+        summary = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
+    row = summary.row(0, named=True)
+    rows = row.pop("rows")
+    columns = table.frame.collect_schema().names()
+    return commit(store, path, {path: target.sha256}, rows, columns, table.made_from, facts_from_row(row, table.kind))
 
 
 @contextmanager
-def readable(what: str) -> Iterator[None]:
-    """Say what is wrong with the rows behind a table in place of polars, whose messages quote them.
-
-    Raises
-    ------
-    LakeError
-        When what lies in the lake is no well-formed table.
-    """
+def translate_polars_errors(what: str) -> Iterator[None]:
+    """Turn errors of polars, which quote rows, into a `LakeError` that does not."""
     try:
         yield
     except pl.exceptions.PolarsError as error:
         kind = type(error).__name__
         raise LakeError(
-            f"{what} can't be worked out: a file behind it is malformed ({kind}); look there for stray quotes, an open quote "
-            "or bytes that are no UTF-8. Mend the file, land it with --replace and run the date again."
+            f"{what} cannot be computed: one of its source files is malformed ({kind}). Look for stray quotes, an open quote "
+            "or bytes that are not UTF-8, fix the file, land it with --replace and run the date again."
         ) from None
 
 
 def commit(
-    store: Store,
-    path: str,
-    parts: Mapping[str, str],
-    rows: Any,
-    columns: list[str],
-    made_from: Provenance,
-    facts: Facts,
+    store: Store, path: str, parts: Mapping[str, str], rows: int, columns: list[str], made_from: Provenance, facts: Facts
 ) -> Manifest:
-    """Write and return the manifest of what lies at `parts`, each with its SHA-256."""
+    """Write and return the manifest of a table; `parts` are the paths and SHA-256 of its files."""
     manifest = Manifest(
         path=path,
         parts={part: store.size(part) or 0 for part in parts},
@@ -134,14 +149,14 @@ def commit(
 
 
 def read_table(store: Store, path: str) -> pl.LazyFrame:
-    """Return a committed table; raises `LakeError` when it is missing or not what its manifest says."""
+    """Return a committed table; raises `LakeError` if it is missing or does not match its manifest."""
     require_manifest(store, path)
     scan = pl.scan_parquet if path.endswith(".parquet") else _scan_csv
     return scan(store.uri(path), **polars_access(store))
 
 
 def polars_access(store: Store) -> dict[str, Any]:
-    """Return the arguments with which polars reaches a store."""
+    """Return the arguments of a polars scan that give access to a store."""
     credential = store.credential
     if credential is None:
         return {}
@@ -152,62 +167,55 @@ def polars_access(store: Store) -> dict[str, Any]:
 
 
 def find_manifest(store: Store, path: str) -> Manifest | None:
-    """Return a table's manifest, or None when the table was never committed."""
+    """Return the manifest of a table, or None if the table is not committed."""
     content = store.find(layout.manifest(path))
     if content is None:
         return None
     try:
         return msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise LakeError(f"{layout.manifest(path)} can't be read: {_again(path)}") from error
+        raise LakeError(f"{layout.manifest(path)} cannot be read: {_next_step(path)}") from error
 
 
 def require_manifest(store: Store, path: str) -> Manifest:
-    """Return a table's manifest after holding it against the table.
+    """Return the manifest of a table after comparing the sizes of the parts with it.
 
     Raises
     ------
     LakeError
-        When there is none, or the bytes that lie there are not the ones it tells of.
+        If the table is not committed, or a part is missing or has another size.
     """
     manifest = find_manifest(store, path)
     if manifest is None:
-        raise LakeError(f"{path} is not in the lake at {store.url}: {_again(path)}")
-    changed = parts_with_other_size(store, manifest)
+        raise LakeError(f"{path} is not in the lake at {store.url}: {_next_step(path)}")
+    changed = parts_of_other_size(store, manifest)
     if changed:
-        raise LakeError(f"{', '.join(changed)} is not what its manifest says: {_again(path)}")
+        raise LakeError(f"{', '.join(changed)} does not match its manifest: {_next_step(path)}")
     return manifest
 
 
-def parts_with_other_size(store: Store, manifest: Manifest) -> list[str]:
-    """Return the parts that are missing or have another size than the manifest says."""
+def parts_of_other_size(store: Store, manifest: Manifest) -> list[str]:
+    """Return the parts that are missing or have another size than in the manifest."""
     return [part for part, size in manifest.parts.items() if store.size(part) != size]
 
 
-def parts_with_other_content(store: Store, manifest: Manifest) -> list[str]:
-    """Return the parts that are missing or not to the byte what the manifest says; reads them whole."""
-    return [part for part, sha256 in manifest.sha256.items() if store.size(part) is None or _sha256(store.chunks(part)) != sha256]
+def parts_of_other_content(store: Store, manifest: Manifest) -> list[str]:
+    """Return the parts that are missing or have another SHA-256 than in the manifest; reads all parts."""
+    return [part for part, digest in manifest.sha256.items() if store.size(part) is None or sha256_of_chunks(store.chunks(part)) != digest]
 
 
 def digest(store: Store, path: str) -> str:
-    """Return the SHA-256 of a table's manifest: what names this very table as an input of another."""
-    return hashlib.sha256(store.get(layout.manifest(path))).hexdigest()
+    """Return the SHA-256 of a table's manifest; it identifies the table as an input of another."""
+    return sha256(store.get(layout.manifest(path)))
 
 
 def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
-    """Return those dates and paths whose tables are committed."""
+    """Return the dates and paths whose tables are committed."""
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
 
 
-def _sha256(chunks: Iterable[bytes]) -> str:
-    found = hashlib.sha256()
-    for chunk in chunks:
-        found.update(chunk)
-    return found.hexdigest()
-
-
-def _again(path: str) -> str:
-    return f"materialize the partition that makes {path} (again), then what is made from it."
+def _next_step(path: str) -> str:
+    return f"materialize the partition of {path}, then the partitions that depend on it."
 
 
 def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:
@@ -220,20 +228,5 @@ def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:
 
 
 def _scan_csv(uri: str, **with_store: Any) -> pl.LazyFrame:
-    """Scan a table that the product wrote: types are told by the columns' names, ids stay text."""
+    """Scan a CSV that the lake wrote: column names determine the types, ids stay text."""
     return pl.scan_csv(uri, infer_schema=False, schema_overrides=NUMBERS, **with_store)
-
-
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    for name, value in row.items():
-        group, _, member = name.partition(".")
-        if member:
-            facts.setdefault(group, {})[member] = value
-        else:
-            facts[name] = _counts(value) if isinstance(value, list) else value
-    return facts
-
-
-def _counts(pairs: list[dict[str, Any]]) -> dict[str, int]:
-    return {str(value): int(count) for value, count in (pair.values() for pair in pairs)}

@@ -29,8 +29,8 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, Arms
 from risk_assets.domain.governance.bindings import Binding
-from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
-from risk_assets.domain.scorecard.self_check import Example, require_reproduced
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.scoring.records import Records

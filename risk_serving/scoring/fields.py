@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from risk_assets.domain.contract.field_rules import MISSING, UNREADABLE, above, below, missing_codes, missing_tokens, plain
+from risk_assets.domain.contract.field_rules import MISSING_ISSUE, UNREADABLE_ISSUE, above, below, missing_codes, missing_tokens, plain
 from risk_assets.domain.contract.schema import Contract, Feature
 
 BLANKS = (
@@ -57,9 +57,9 @@ class Field:
                 return "must be text or null"
             missing = self.level(value) is None
         if missing or isinstance(value, str | None):
-            return MISSING if missing and self.needed else None
+            return MISSING_ISSUE if missing and self.needed else None
         if abs(value) > sys.float_info.max:
-            return UNREADABLE
+            return UNREADABLE_ISSUE
         if value < self.low:
             return below(self.low)
         return above(self.high) if value > self.high else None

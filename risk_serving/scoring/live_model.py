@@ -11,10 +11,12 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.domain.scorecard.self_check import Example, require_reproduced
+from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError, RiskError
 from risk_assets.lake import binding_log, registry
+from risk_assets.lake.format import require_format
 from risk_assets.lake.store import Store
 from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import Wire
@@ -70,7 +72,7 @@ class LiveModel:
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
         self._seen: tuple[str | None, bytes, bytes] | None = None
-        self.store: Store = settings.open_lake()
+        self.store: Store = settings.connect_lake()
         self.current: LiveSnapshot | None = None
         self.problem: str | None = None
         self.failures = 0
@@ -95,6 +97,7 @@ class LiveModel:
         seen = (binding_log.newest(self.store), _content(self._settings.contract), _content(self._settings.policy))
         if seen == self._seen:
             return
+        require_format(self.store)
         if seen[0] is None:
             raise ModelError(_NONE if self.current is None else _GONE)
         started = time.perf_counter()

@@ -6,8 +6,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from risk_assets.domain.scorecard.scorecard import Floats
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Floats, Integers
 
 Value: TypeAlias = float | str | None
 Row: TypeAlias = tuple[Value, ...]

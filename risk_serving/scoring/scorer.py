@@ -12,7 +12,8 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.scorecard import single_row
-from risk_assets.domain.scorecard.scorecard import Floats, Levels, VersionedScorecard, contributions, probability
+from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Levels, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
 from risk_serving.scoring.fields import BLANKS
 from risk_serving.scoring.records import Columns, Records, Row, Rows, Texts, Value
@@ -42,7 +43,7 @@ class Scorer:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
             return Scored(self._champion.results(records), self._challenger.probabilities(records))
-        challenged = self._arms.challenged(map(self._account, records.ids))
+        challenged = np.array(self._arms.challenged(map(self._account, records.ids)), dtype=np.bool_)
         if not challenged.any():
             return Scored(self._champion.results(records))
         theirs, ours = np.flatnonzero(challenged).tolist(), np.flatnonzero(~challenged).tolist()

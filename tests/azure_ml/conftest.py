@@ -27,6 +27,7 @@ from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.bindings import challenge, promote
 from risk_assets.domain.training.train import train
 from risk_assets.lake import binding_log, registry
+from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import Store, open_store
 from tests.conftest import ROOT
 
@@ -72,9 +73,9 @@ def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.Temp
     columns = {"age": age, "income": np.where(np.arange(2000) % 10 == 0, np.nan, income), "city": city}
     frame = pd.DataFrame({**columns, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
     folder = tmp_path_factory.mktemp("registered")
-    store = open_store(str(folder))
+    store = open_lake(str(folder))
     for estimator in ("logistic", "scorecard"):
-        registry.register(store, train(frame, "2026-01-01", contract, policy.trained_by(estimator), live=None), "run")
+        registry.register(store, train(frame, "2026-01-01", contract, policy.with_estimator(estimator), live=None), "run")
     registry.bind(store, promote((), LOGISTIC, "ada", "because"))
     return folder
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 
 from risk_assets.lake import layout, run_log
+from risk_assets.lake.format import open_lake
 from risk_assets.lake.run_log import RunRecord
-from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.store import Store
 from risk_assets.simulation.book import Book
 from tests.bench.dates import ACCOUNTS, DATES, REAL, Home, day
 
@@ -37,7 +38,7 @@ def run_for_real(home: Home) -> None:
 
 def copy_dates(home: Home, number: int) -> None:
     """Copy the oldest real date's files to so many dates before it, their dates written anew, and log their runs."""
-    lake, source = open_store(str(home.lake)), day(-REAL)
+    lake, source = open_lake(str(home.lake)), day(-REAL)
     wanted = [(Date.fromisoformat(source) - timedelta(days=back)).isoformat() for back in range(1, number + 1)]
     files = list(_files_of(lake, source))
     for date in wanted:

@@ -12,12 +12,13 @@ import polars as pl
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import promote
 from risk_assets.domain.ingest.labels import labels
-from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, raw, registry
+from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from risk_assets.lake.tables import Table, read_table, require_manifest, write_table
@@ -89,13 +90,13 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     contract, store = lakehouse.contract, lakehouse.store
     text = raw.scan(store, accounts)
     made_from = lakehouse.made_from("bench", TRAINING, "raw/accounts")
-    features = Table(checked(text, contract, repeated_ids(text, contract)), tuple(feature_facts(contract)), made_from)
+    features = Table(validate(text, contract, repeated_ids(text, contract)), FeatureFacts, tuple(feature_facts(contract)), made_from)
     write_table(store, layout.features(TRAINING), features)
     known = labels(raw.scan(store, outcomes), contract)
     table = read_table(store, layout.features(TRAINING))
     frame = labelled({TRAINING: table}, {TRAINING: known}, contract, lakehouse.policy.training)
     for name in ESTIMATORS:
-        model = train(frame, TRAINING, contract, lakehouse.policy.trained_by(name), None)
+        model = train(frame, TRAINING, contract, lakehouse.policy.with_estimator(name), None)
         registry.register(store, model, "bench")
         workspace.pipeline(name).write_bytes(model.pipeline)
     registry.bind(store, promote(binding_log.read(store), workspace.version("logistic"), "bench", "the benchmark's model"))

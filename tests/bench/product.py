@@ -11,9 +11,10 @@ from pathlib import Path
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_facts, predictions
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.ingest.validation import checked, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
 from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
@@ -44,11 +45,11 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     """Do what `risk_assets/assets/features.py` does."""
     contract = lakehouse.contract
     accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
-    padded = bool(lakehouse.manifest("raw/accounts", snapshot).facts["padded"])
+    padded = lakehouse.manifest("raw/accounts", snapshot).facts_as(RawFacts).padded
     repeated = repeated_ids(accounts, contract)
     clock.stop("repeated ids")
     made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(checked(accounts, contract, repeated, padded=padded), tuple(feature_facts(contract)), made_from)
+    table = Table(validate(accounts, contract, repeated, padded=padded), FeatureFacts, tuple(feature_facts(contract)), made_from)
     write_table(lakehouse.store, layout.features(snapshot), table)
     clock.stop("features")
 
@@ -66,7 +67,7 @@ def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: C
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
     scored = predictions(features, Arms(model), lakehouse.policy)
-    write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, tuple(prediction_facts()), made_from))
+    write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
     clock.stop("predictions")
 
 

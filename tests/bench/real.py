@@ -14,9 +14,10 @@ from risk_assets.domain.contract.infer import infer
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import OUTCOME, Contract
 from risk_assets.domain.ingest.labels import labels
-from risk_assets.domain.ingest.validation import checked, repeated_ids
+from risk_assets.domain.ingest.validation import repeated_ids, validate
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Line
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error
 from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, fit
@@ -50,7 +51,7 @@ def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Co
     store, path = open_store(str(lake)), layout.accounts(SNAPSHOT)
     raw.ingest(store, LandedFile(open_store(str(file.absolute().parent)), (file.name,), contract.columns), path, Provenance(run_id="bench"))
     text = raw.scan(store, path)
-    features = checked(text, contract, repeated_ids(text, contract))
+    features = validate(text, contract, repeated_ids(text, contract))
     return labelled({SNAPSHOT: features}, {SNAPSHOT: labels(text, contract)}, contract, Training()), contract
 
 

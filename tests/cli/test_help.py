@@ -32,6 +32,7 @@ def test_help_lists_every_command(risk: Risk) -> None:
         (("run", "2026-01-05", "--until", "2026-01-01"), 2, "is before"),
         (("run", "2026-01-05", "--until", "soon"), 2, "is not a date"),
         (("train", "2025-01-01"), 2, "RISK_START_DATE"),
+        (("train", "soon"), 2, "soon"),
         (("train", "2026-01-01"), 1, "has both features and outcomes"),
         (("live",), 1, "no model is live yet"),
         (("live", "--at", "2020-01-01"), 1, "no version was live"),
@@ -66,7 +67,7 @@ def test_wrong_usage_names_the_next_step(risk: Risk, arguments: tuple[str, ...],
     ("settings", "message"),
     [
         ({"RISK_CONTRACT": "missing.yml"}, "missing.yml can't be read"),
-        ({"RISK_LAKE": "ftp://somewhere"}, "is no address of a lake"),
+        ({"RISK_LAKE": "ftp://somewhere"}, "is not a valid address"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),
     ],
@@ -80,7 +81,7 @@ def test_wrong_settings_name_the_next_step(risk: Risk, settings: dict[str, str],
 def test_an_unreachable_storage_account_is_reported(risk: Risk) -> None:
     unreachable = "AccountName=devstoreaccount1;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:9/devstoreaccount1"
     done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=unreachable)
-    assert "storage can't be reached" in done.text
+    assert "storage cannot be reached" in done.text
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,8 @@ def _corrupt_scorecard(book: Book) -> None:
         (_missing, ["no accounts for 2026-01-07", "risk land FILE --date 2026-01-07"]),
         (_replaced(b""), ["is empty"]),
         (_header_only, ["has a header and no rows", "--replace"]),
-        (_replaced(b"PK\x03\x04\x00\x00" + SECRET), ["no UTF-8 text", "Export it as CSV"]),
-        (_replaced("account_id\n".encode("utf-16")), ["no UTF-8 text"]),
+        (_replaced(b"PK\x03\x04\x00\x00" + SECRET), ["not UTF-8 text", "Export it as CSV"]),
+        (_replaced("account_id\n".encode("utf-16")), ["not UTF-8 text"]),
         (_without_column, ["required_columns"]),
         (_open_quote, ["ends inside an open quote"]),
         (_late_garbage, ["malformed", "no UTF-8", "--replace"]),
@@ -172,7 +172,7 @@ def test_a_contract_that_no_longer_fits_the_live_model_stops_the_night(book: Boo
 @pytest.mark.parametrize(
     ("outcomes", "says"),
     [
-        ([b"account_id,defaulted\nAC000001,0\n"], "too little to train on"),
+        ([b"account_id,defaulted\nAC000001,0\n"], "too few rows to train on"),
         ([], "has both features and outcomes"),
     ],
 )

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from risk_assets.defs import checks
+from risk_assets.defs.partitions import partitions
 from risk_assets.lake import layout, registry
 from risk_assets.lake.tables import find_manifest
+from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
 BLOCKING = {"required_columns", "issue_share", "one_per_row", "probabilities", "compiled_equals_fitted"}
@@ -27,13 +29,13 @@ def evidence(evaluation: dg.AssetCheckEvaluation) -> dict[str, object]:
     return {name: value.value for name, value in evaluation.metadata.items()}
 
 
-def test_checks_that_must_stop_the_night_are_blocking() -> None:
-    blocking = {spec.name for check in checks.CHECKS for spec in check.check_specs if spec.blocking}
+def test_checks_that_must_stop_the_night_are_blocking(disk_settings: Settings) -> None:
+    blocking = {spec.name for check in checks.checks(partitions(disk_settings)) for spec in check.check_specs if spec.blocking}
     assert blocking == BLOCKING
 
 
-def test_every_check_of_a_date_is_by_date_and_tells_what_it_holds() -> None:
-    for check in checks.CHECKS:
+def test_every_check_of_a_date_is_by_date_and_tells_what_it_holds(disk_settings: Settings) -> None:
+    for check in checks.checks(partitions(disk_settings)):
         for spec in check.check_specs:
             assert isinstance(spec.partitions_def, dg.DailyPartitionsDefinition) or spec.name == "chain"
             assert spec.description
@@ -96,7 +98,7 @@ def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float
     book.lake.put(path, content)
     manifest = find_manifest(book.lake, path)
     assert manifest is not None
-    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=manifest.facts | facts)
+    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=msgspec.structs.replace(manifest.facts, **facts))
     book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
 
 

@@ -1,15 +1,24 @@
 import csv
 import io
 
+import dagster as dg
 import joblib
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
+from risk_assets.defs.io_managers import io_managers
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.tables import find_manifest, read_table
 from tests.defs.conftest import LABELLED, NEXT, Book
+
+
+def materialize_champion(book: Book, config: dict[str, object]) -> bool:
+    """Materialize the champion by itself, as a notebook does."""
+    champion = book.runner.definitions.resolve_assets_def(dg.AssetKey(["registry", "champion"]))
+    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
+    return dg.materialize([champion], resources=resources, run_config=config, instance=book.runner.instance).success
 
 
 def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) -> None:
@@ -124,15 +133,9 @@ def test_a_second_training_registers_a_second_version_beside_the_live_ones_figur
 
 
 def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(book: Book) -> None:
-    import dagster as dg
-
-    from risk_assets.defs.assets.champion import champion
-    from risk_assets.defs.io_managers import io_managers
-
     assert book.runner.run("training", LABELLED[-1]).error is None
-    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
     config = {"ops": {"registry__champion": {"config": {"version": "model_v001", "reason": "too many flagged", "actor": "ann"}}}}
-    assert dg.materialize([champion], resources=resources, run_config=config, instance=book.runner.instance).success
+    assert materialize_champion(book, config)
     now = binding_log.live(book.lake)
     assert now is not None
     assert (now.seq, now.champion, now.reason, now.actor) == (3, "model_v001", "too many flagged", "ann")
@@ -141,11 +144,5 @@ def test_going_back_is_materializing_the_champion_with_a_version_and_a_reason(bo
 
 
 def test_materializing_the_champion_again_changes_nothing(book: Book) -> None:
-    import dagster as dg
-
-    from risk_assets.defs.assets.champion import champion
-    from risk_assets.defs.io_managers import io_managers
-
-    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
-    assert dg.materialize([champion], resources=resources, instance=book.runner.instance).success
+    assert materialize_champion(book, {})
     assert len(binding_log.read(book.lake)) == 1

@@ -48,7 +48,7 @@ def test_a_scorecard_is_trained_registered_and_leaves_the_live_version_as_it_is(
 
 
 def first_auc(book: Book) -> float:
-    champion = registry.read_version(book.lake, SECOND).metrics.champion
+    champion = registry.read_version(book.lake, SECOND).metrics.champion_holdout
     assert champion is not None
     return champion.roc_auc
 
@@ -132,7 +132,7 @@ def test_a_promotion_that_others_forestalled_leaves_what_they_made(book: Book) -
     register_scorecard(book)
     assert book.runner.govern(version=SECOND, reason="better", actor="ann") is None
     error = book.runner.govern(version=SECOND, reason="better", actor="bob")
-    assert error is not None and "live already" in error
+    assert error is not None and "already live" in error
     assert [(found.champion, found.actor) for found in binding_log.read(book.lake)][-1] == (SECOND, "ann")
 
 
@@ -150,15 +150,15 @@ def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> Non
 @pytest.mark.parametrize(
     ("choice", "says"),
     [
-        ({"version": "model_v001"}, "wants a reason"),
-        ({"version": "model_v001", "reason": "again"}, "live already"),
+        ({"version": "model_v001"}, "requires a reason"),
+        ({"version": "model_v001", "reason": "again"}, "already live"),
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
         ({"version": "latest", "reason": "x"}, "is no version"),
         ({"action": "rollback", "reason": "x"}, "no earlier version"),
-        ({"action": "challenge", "version": "model_v001", "reason": "x"}, "can't challenge itself"),
-        ({"action": "challenge", "reason": "x"}, "wants a version"),
+        ({"action": "challenge", "version": "model_v001", "reason": "x"}, "cannot challenge itself"),
+        ({"action": "challenge", "reason": "x"}, "requires a version"),
         ({"action": "end_challenge", "reason": "x"}, "nothing to end"),
-        ({"action": "crown", "version": "model_v001", "reason": "x"}, "no such action"),
+        ({"action": "crown", "version": "model_v001", "reason": "x"}, "unknown action"),
     ],
 )
 def test_a_choice_that_cannot_be_made_is_told_and_changes_nothing(book: Book, choice: dict[str, str], says: str) -> None:
@@ -319,10 +319,10 @@ def test_an_explained_account_adds_up_to_its_points(book: Book) -> None:
     assert book.score().error is None
     row = max((row for row in predicted(book) if row["probability"]), key=lambda row: float(row["probability"]))
     (found,) = replay.explain_account(book.lake, NEXT, row["account_id"])
-    assert round(found.base_points + sum(part.points for part in found.parts)) == int(row["points"])
-    assert found.again["probability"] == pytest.approx(float(row["probability"]), abs=1e-12)
-    assert (str(found.again["points"]), found.again["band"]) == (row["points"], row["band"])
-    reasons = {part.rank: part.feature for part in found.parts if part.rank}
+    assert round(found.base_points + sum(part.points for part in found.contributions)) == int(row["points"])
+    assert found.recomputed["probability"] == pytest.approx(float(row["probability"]), abs=1e-12)
+    assert (str(found.recomputed["points"]), found.recomputed["band"]) == (row["points"], row["band"])
+    reasons = {part.rank: part.feature for part in found.contributions if part.rank}
     texts = {name: feature.reason for name, feature in book.lakehouse.contract.features.items()}
     assert [texts[reasons[rank]] for rank in sorted(reasons)] == [row[f"reason_{rank}"] for rank in sorted(reasons)]
     assert sorted(reasons) == [1, 2, 3, 4]
@@ -334,7 +334,7 @@ def test_an_account_that_was_not_scored_is_explained_by_its_issues(book: Book) -
     row = next(row for row in predicted(book, "2026-01-09") if row["issues"] == "utilisation: below 0")
     (found,) = replay.explain_account(book.lake, "2026-01-09", row["account_id"])
     assert found.stored["issues"] == "utilisation: below 0"
-    assert found.again == {}
+    assert found.recomputed == {}
 
 
 def test_an_account_that_is_not_there_is_told_without_its_id(book: Book) -> None:

@@ -8,8 +8,10 @@ import pytest
 import yaml
 
 from risk_assets.definitions import build
-from risk_assets.defs import automation
 from risk_assets.defs.failures import KILLED, PARTITION_TAG
+from risk_assets.defs.partitions import partitions
+from risk_assets.defs.schedules import weekly_training
+from risk_assets.defs.sensors import log_failed_runs, sensors
 from risk_assets.lake import layout
 from risk_assets.lake.landing import file_name
 from risk_assets.runner import WORKSPACE_YAML
@@ -89,7 +91,7 @@ def test_the_nightly_schedule_asks_for_the_day_that_ended(definitions: dg.Defini
 
 def test_training_is_weekly_and_ends_with_the_day_before() -> None:
     at = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
-    request = automation.weekly_training(dg.build_schedule_context(scheduled_execution_time=at))
+    request = weekly_training(dg.build_schedule_context(scheduled_execution_time=at))
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-03-01"
 
@@ -98,7 +100,7 @@ def test_a_landed_file_asks_for_its_date_once_and_strangers_are_passed_over(book
     for name in (file_name("outcomes", NEXT), "accounts_2999-01-01.csv", "accounts_backup.csv", "notes.txt"):
         book.land(name, b"x\n1\n")
     context = dg.build_sensor_context(resources={"lakehouse": book.lakehouse})
-    requests = list(automation.landing_sensor(context) or ())
+    requests = list(sensors(partitions(book.settings))[0](context) or ())
     asked = {(request.job_name, request.partition_key, request.run_key) for request in requests if isinstance(request, dg.RunRequest)}
     assert ("daily_scoring", NEXT, f"accounts_{NEXT}") in asked
     assert ("outcomes", NEXT, f"outcomes_{NEXT}") in asked
@@ -107,7 +109,7 @@ def test_a_landed_file_asks_for_its_date_once_and_strangers_are_passed_over(book
 
 def test_the_landing_sensor_is_off_and_the_log_of_killed_runs_is_on(definitions: dg.Definitions) -> None:
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
-    assert states == {"landing": dg.DefaultSensorStatus.STOPPED, "log_killed_runs": dg.DefaultSensorStatus.RUNNING}
+    assert states == {"landing": dg.DefaultSensorStatus.STOPPED, "log_failed_runs": dg.DefaultSensorStatus.RUNNING}
 
 
 def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
@@ -120,14 +122,14 @@ def test_a_run_that_was_killed_has_its_row(book: Book) -> None:
     failed = instance.get_run_by_id(run.run_id)
     assert failed is not None
     context = dg.build_run_status_sensor_context(
-        sensor_name="log_killed_runs",
+        sensor_name="log_failed_runs",
         dagster_instance=instance,
         dagster_run=failed,
         dagster_event=event,
         resources={"lakehouse": book.lakehouse},
     ).for_run_failure()
     for _ in range(2):
-        automation.log_killed_runs(context)
+        log_failed_runs(context)
     (row,) = book.log()
     assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failure", run.run_id, KILLED)
 

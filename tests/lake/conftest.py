@@ -2,12 +2,15 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
+from risk_assets.lake.facts import ReviewFacts
+from risk_assets.lake.tables import Provenance, Table
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """
@@ -17,6 +20,19 @@ features:
   age: {type: number, risk: down, reason: Age}
   city: {type: category, reason: City}
 """
+
+NO_SCORE = pl.lit(None, pl.Float64)
+FACTS = (pl.len().alias("rows"), pl.lit(0).alias("new_accounts"), NO_SCORE.alias("min_score"), NO_SCORE.alias("max_score"))
+
+
+def table(frame: pl.LazyFrame, **more: bool) -> Table:
+    """Return a table of any columns, with the facts of a review list."""
+    return Table(frame, ReviewFacts, FACTS, Provenance(run_id="run-1"), **more)
+
+
+def people() -> pl.LazyFrame:
+    """Return rows of three accounts."""
+    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ GOVERN = """
 import sys
 from risk_assets.domain.governance.bindings import promote, roll_back
 from risk_assets.errors import ModelError
-from risk_assets.lake import bindings, registry
+from risk_assets.lake import binding_log, registry
 from risk_assets.lake.store import Store
 from risk_assets.settings import load_settings
 

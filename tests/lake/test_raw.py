@@ -4,12 +4,14 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 
 import pytest
 
 from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, raw
+from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.landing import find
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store
@@ -29,6 +31,10 @@ def land_and_keep(store: Store, landing: Store, content: bytes | dict[str, bytes
     for name, piece in parts.items():
         landing.put(name, piece)
     return raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id=run_id))
+
+
+def facts(manifest: Manifest) -> RawFacts:
+    return manifest.facts_as(RawFacts)
 
 
 def rows(store: Store) -> list[tuple[str, ...]]:
@@ -66,21 +72,21 @@ def test_a_file_is_kept_byte_for_byte_and_read_as_text(store: Store, landing: St
     assert store.get(PATH) == content
     assert manifest.digest == hashlib.sha256(content).hexdigest()
     assert (manifest.rows, manifest.parts) == (len(expected), {PATH: len(content)})
-    assert (manifest.facts["short_lines"], manifest.facts["long_lines"]) == (0, 0)
+    assert (facts(manifest).short_lines, facts(manifest).long_lines) == (0, 0)
     assert rows(store) == expected
     assert marks(store) == [None] * len(expected)
 
 
 def test_the_manifest_says_where_a_file_came_from_and_how_it_is_written(store: Store, landing: Store) -> None:
     manifest = land_and_keep(store, landing, b"id;age\r007;41\r")
-    assert (manifest.facts["source"], manifest.facts["separator"], manifest.facts["eol"]) == (landing.uri(FILE), ";", "\r")
+    assert (facts(manifest).source, facts(manifest).separator, facts(manifest).eol) == (landing.uri(FILE), ";", "\r")
     assert manifest.columns == ("id", "age")
     assert require_manifest(store, PATH) == manifest
 
 
 def test_lines_with_too_few_or_too_many_fields_are_counted_and_marked(store: Store, landing: Store) -> None:
     manifest = land_and_keep(store, landing, b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n\n5,6,7\n6")
-    assert (manifest.rows, manifest.facts["short_lines"], manifest.facts["long_lines"]) == (6, 3, 1)
+    assert (manifest.rows, facts(manifest).short_lines, facts(manifest).long_lines) == (6, 3, 1)
     few, many = "line: too few fields", "line: too many fields"
     assert marks(store) == [None, few, many, few, None, few]
     assert [row[0] for row in rows(store)] == ["1", "2", "3", "", "5", "6"]
@@ -93,8 +99,75 @@ def test_long_lines_are_marked_where_no_line_is_short(store: Store, landing: Sto
 
 def test_a_line_whose_first_field_too_many_is_empty_is_marked_too(store: Store, landing: Store) -> None:
     manifest = land_and_keep(store, landing, b"id,age\n1,2\n2,3,,4\n")
-    assert manifest.facts["long_lines"] == 1
+    assert facts(manifest).long_lines == 1
     assert marks(store) == [None, "line: too many fields"]
+
+
+RAGGED_LINES = b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n4\n5,6,7\n"
+RAGGED_SHARD = b"id,age,city\n6,7,8,9\n7\n"
+RAGGED_MARKS = [None, "line: too few fields", "line: too many fields", "line: too few fields", None]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are read in chunks."""
+    paths: list[str] = []
+    chunks = Store.chunks
+
+    def recorded(store: Store, path: str) -> Iterator[bytes]:
+        paths.append(path)
+        return chunks(store, path)
+
+    monkeypatch.setattr(Store, "chunks", recorded)
+    return paths
+
+
+def test_positions_of_ragged_lines_are_stored_and_not_counted_again(store: Store, landing: Store, reads: list[str]) -> None:
+    manifest = land_and_keep(store, landing, RAGGED_LINES)
+    assert facts(manifest).ragged == RaggedRows(short=(1, 3), long=(2,))
+    assert reads == [FILE, FILE]  # measured, then copied
+    assert marks(store) == RAGGED_MARKS
+    assert reads == [FILE, FILE]
+
+
+def test_positions_are_numbered_over_all_shards(store: Store, landing: Store) -> None:
+    manifest = land_and_keep(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
+    assert facts(manifest).ragged == RaggedRows(short=(1, 3, 6), long=(2, 5))
+    assert marks(store) == [*RAGGED_MARKS, "line: too many fields", "line: too few fields"]
+
+
+def test_a_file_without_ragged_lines_stores_no_position(store: Store, landing: Store) -> None:
+    assert facts(land_and_keep(store, landing, b"id,age\n1,2\n")).ragged == RaggedRows()
+
+
+@pytest.mark.parametrize(("limit", "stored"), [(4, False), (5, True)])
+def test_positions_beyond_the_limit_are_counted_on_scan(
+    store: Store, landing: Store, reads: list[str], monkeypatch: pytest.MonkeyPatch, limit: int, stored: bool
+) -> None:
+    monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", limit)
+    manifest = land_and_keep(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
+    assert (facts(manifest).short_lines, facts(manifest).long_lines) == (3, 2)
+    assert (facts(manifest).ragged is not None) == stored
+    reads.clear()
+    assert marks(store) == [*RAGGED_MARKS, "line: too many fields", "line: too few fields"]
+    assert reads == ([] if stored else [f"raw/{FOLDER}/a.csv", f"raw/{FOLDER}/b.csv"])
+
+
+def test_ten_thousand_positions_are_stored_and_one_more_is_not(store: Store, landing: Store) -> None:
+    most = facts(land_and_keep(store, landing, b"id,age\n" + b"1\n" * 10_000))
+    assert most.ragged == RaggedRows(short=tuple(range(10_000)))
+    assert set(marks(store)) == {"line: too few fields"}
+    more = facts(land_and_keep(store, landing, b"id,age\n" + b"1\n" * 10_001))
+    assert (more.ragged, more.short_lines) == (None, 10_001)
+    assert marks(store) == ["line: too few fields"] * 10_001
+
+
+def test_a_raw_file_with_other_rows_than_its_manifest_is_rejected(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", 0)
+    land_and_keep(store, landing, b"id,age\n1,2\n3\n")
+    store.put(PATH, b"id,age\n1,2\n\n\n")
+    with pytest.raises(LakeError, match="does not match its manifest"):
+        raw.scan(store, PATH)
 
 
 def test_landing_the_same_bytes_again_changes_nothing(store: Store, landing: Store) -> None:
@@ -127,7 +200,7 @@ def test_a_file_that_was_superseded_may_come_back(store: Store, landing: Store) 
 def test_a_kept_file_that_was_cut_short_is_mended_by_landing_it_again(store: Store, landing: Store) -> None:
     land_and_keep(store, landing, b"id,age\n1,2\n")
     store.put(PATH, b"id,age\n")
-    with pytest.raises(LakeError, match="is not what its manifest says"):
+    with pytest.raises(LakeError, match="does not match its manifest"):
         raw.scan(store, PATH)
     land_and_keep(store, landing, b"id,age\n1,2\n")
     assert rows(store) == [("1", "2")]
@@ -152,12 +225,12 @@ def test_shards_are_kept_and_read_in_the_order_of_their_names(store: Store, land
     assert manifest.rows == 3
     assert manifest.parts == {f"raw/{FOLDER}/{name}": len(shards[name]) for name in ("part-1.csv", "part-10.csv", "part-2.csv")}
     assert {path.rpartition("/")[2]: store.get(path) for path in store.list(f"raw/{FOLDER}/")} == shards
-    assert manifest.facts["source"] == landing.uri(FOLDER)
+    assert facts(manifest).source == landing.uri(FOLDER)
 
 
 def test_a_short_line_in_the_second_shard_is_marked_there(store: Store, landing: Store) -> None:
     manifest = land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n2,20\n", "b.csv": b"id,age\n3,30\n4\n5,50,0\n"})
-    assert (manifest.rows, manifest.facts["short_lines"], manifest.facts["long_lines"]) == (5, 1, 1)
+    assert (manifest.rows, facts(manifest).short_lines, facts(manifest).long_lines) == (5, 1, 1)
     assert marks(store) == [None, None, None, "line: too few fields", "line: too many fields"]
 
 
@@ -270,7 +343,7 @@ def test_a_file_larger_than_a_block_is_counted_as_it_is_read(store: Store, landi
     lines = [f"{number:07d},{number % 90}" if number % 50_000 else f"{number:07d}" for number in range(400_000)]
     content = ("id,age\n" + "\n".join(lines)).encode()
     manifest = land_and_keep(store, landing, content)
-    assert (manifest.rows, manifest.facts["short_lines"]) == (400_000, 8)
+    assert (manifest.rows, facts(manifest).short_lines) == (400_000, 8)
     scanned = raw.scan(store, PATH).collect()
     assert scanned["id"].to_list() == [f"{number:07d}" for number in range(400_000)]
     assert [number for number, mark in enumerate(scanned[RAGGED]) if mark] == list(range(0, 400_000, 50_000))

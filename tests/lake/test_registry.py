@@ -87,7 +87,7 @@ def test_versions_get_consecutive_numbers_and_are_listed_oldest_first(store: Sto
 
 def test_the_thousandth_version_is_newer_than_the_999th(store: Store, model: TrainedModel) -> None:
     for number in (998, 999):
-        store.put(f"{layout.version(number)}/{layout.CLAIM}", b"{}")
+        store.put(layout.version_file(layout.version_name(number), layout.CLAIM), b"{}")
     assert register(store, model, model) == ["model_v1000", "model_v1001"]
     assert [version.name for version in registry.versions(store)] == ["model_v1000", "model_v1001"]
 

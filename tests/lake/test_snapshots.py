@@ -11,7 +11,8 @@ from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, Versio
 from risk_assets.errors import LakeError
 from risk_assets.lake import impact_files, layout, snapshots
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Provenance, Table, write_table
+from risk_assets.lake.tables import write_table
+from tests.lake.conftest import table
 
 KINDS = {"age": "number", "region": "category"}
 SCHEMA = pl.Schema({"age": pl.Float64, "region": pl.String})
@@ -25,7 +26,7 @@ def write(store: Store, date: str, accounts: dict[str, float | None], issues: tu
     spoilt = pl.when(pl.col("account_id").is_in(list(issues))).then(pl.lit("age: unreadable")).alias("issues")
     columns = {"region": pl.lit("north"), **more}
     frame = frame.with_columns(**columns).with_columns(spoilt)
-    write_table(store, layout.features(date), Table(frame, (pl.len().alias("rows"),), Provenance(run_id="test")))
+    write_table(store, layout.features(date), table(frame))
 
 
 def test_the_newest_dates_come_oldest_first_and_no_more_than_asked(store: Store) -> None:

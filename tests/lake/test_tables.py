@@ -5,12 +5,15 @@ import json
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import polars as pl
 import pytest
 
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.errors import LakeError
+from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.raw import scan_text
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import (
@@ -20,26 +23,22 @@ from risk_assets.lake.tables import (
     digest,
     find_manifest,
     partitions,
-    parts_with_other_content,
-    parts_with_other_size,
+    parts_of_other_content,
+    parts_of_other_size,
     read_table,
     require_manifest,
     write_table,
 )
+from tests.lake.conftest import FACTS, people, table
 
-ROWS = pl.len().alias("rows")
 MADE_FROM = Provenance(
     run_id="run-1", inputs={"raw/accounts_2026-01-01.csv": "abc"}, contract="c0ffee", model_version="model_v002", binding=7
 )
 SECRET = "SECRET123"
 
 
-def people() -> pl.LazyFrame:
-    return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
-
-
-def write(store: Store, path: str, frame: pl.LazyFrame | None = None, *facts: pl.Expr) -> Manifest:
-    return write_table(store, path, Table(people() if frame is None else frame, (ROWS, *facts), MADE_FROM))
+def write(store: Store, path: str, frame: pl.LazyFrame | None = None) -> Manifest:
+    return write_table(store, path, replace(table(people() if frame is None else frame), made_from=MADE_FROM))
 
 
 @pytest.mark.parametrize("path", ["curated/t.csv", "curated/t.parquet"])
@@ -85,26 +84,45 @@ def test_the_manifest_tells_rows_bytes_columns_and_what_made_the_table(store: St
     assert require_manifest(store, path).bytes == len(store.get(path))
 
 
-def test_facts_of_a_group_are_nested_and_counts_become_a_mapping(store: Store) -> None:
-    frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issue": ["b", "a", "b", None]})
-    kinds = pl.col("issue").drop_nulls().value_counts(sort=True).implode().alias("kinds")
-    missing = [pl.col(name).null_count().alias(f"missing.{name}") for name in ("age", "issue")]
-    write(store, "t.csv", frame, kinds, *missing, pl.col("age").mean().alias("mean"), pl.col("issue").first().alias("first"))
+def feature_table(frame: pl.LazyFrame, *missing: str) -> Table:
+    counts = pl.col("issues").drop_nulls().value_counts(sort=True).implode().alias("issue_counts")
+    nulls = [pl.col(name).null_count().alias(f"missing.{name}") for name in missing]
+    facts = (pl.len().alias("rows"), pl.col("issues").count().alias("with_issues"), counts, *nulls)
+    return Table(frame, FeatureFacts, facts, MADE_FROM)
+
+
+def test_facts_come_back_as_the_struct_of_their_kind(store: Store) -> None:
+    frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issues": ["b", "a", "b", None]})
+    write_table(store, "t.csv", feature_table(frame, "age", "issues"))
     manifest = require_manifest(store, "t.csv")
-    assert manifest.facts == {"kinds": {"b": 2, "a": 1}, "missing": {"age": 2, "issue": 1}, "mean": 2.5, "first": "b"}
-    assert manifest.rows == 4
+    assert manifest.facts == FeatureFacts(with_issues=3, issue_counts={"b": 2, "a": 1}, missing={"age": 2, "issues": 1})
+    assert manifest.facts_as(FeatureFacts).with_issues == 3
+    assert (manifest.rows, manifest.numbers) == (4, {"with_issues": 3})
+    assert json.loads(store.get("t.csv.manifest.json"))["facts"]["kind"] == "features"
 
 
-def test_a_feature_whose_name_holds_a_dot_keeps_it_in_its_group(store: Store) -> None:
-    frame = pl.LazyFrame({"pay.1": [None, "x"]})
-    write(store, "t.csv", frame, pl.col("pay.1").null_count().alias("missing.pay.1"))
-    assert require_manifest(store, "t.csv").facts == {"missing": {"pay.1": 1}}
+def test_facts_of_another_kind_are_rejected(store: Store) -> None:
+    with pytest.raises(LakeError, match=r"t\.csv\.manifest\.json has the facts of another kind of table"):
+        write(store, "t.csv").facts_as(FeatureFacts)
 
 
-def test_no_counts_at_all_are_an_empty_mapping(store: Store) -> None:
-    frame = pl.LazyFrame({"issue": [None, None]}, schema={"issue": pl.String})
-    write(store, "t.csv", frame, pl.col("issue").drop_nulls().value_counts(sort=True).implode().alias("kinds"))
-    assert require_manifest(store, "t.csv").facts == {"kinds": {}}
+def test_unknown_facts_are_not_written(store: Store) -> None:
+    unknown = replace(table(people()), facts=(*FACTS, pl.lit(1).alias("unknown")))
+    with pytest.raises(msgspec.ValidationError, match="unknown"):
+        write_table(store, "t.csv", unknown)
+    assert find_manifest(store, "t.csv") is None
+
+
+def test_a_feature_name_with_a_dot_keeps_it(store: Store) -> None:
+    frame = pl.LazyFrame({"pay.1": [None, "x"], "issues": ["a", None]})
+    manifest = write_table(store, "t.csv", feature_table(frame, "pay.1"))
+    assert manifest.facts_as(FeatureFacts).missing == {"pay.1": 1}
+
+
+def test_counts_of_no_rows_are_an_empty_mapping(store: Store) -> None:
+    frame = pl.LazyFrame({"issues": [None, None]}, schema={"issues": pl.String})
+    manifest = write_table(store, "t.csv", feature_table(frame, "issues"))
+    assert manifest.facts_as(FeatureFacts).issue_counts == {}
 
 
 def test_the_digest_of_a_table_is_the_hash_of_its_manifest(store: Store) -> None:
@@ -202,18 +220,18 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
 def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: str) -> None:
     manifest = write(store, path)
-    assert parts_with_other_content(store, manifest) == []
+    assert parts_of_other_content(store, manifest) == []
     content = bytearray(store.get(path))
     content[len(content) // 2] ^= 1
     store.put(path, bytes(content))
-    assert parts_with_other_size(store, manifest) == []
-    assert parts_with_other_content(store, manifest) == [path]
+    assert parts_of_other_size(store, manifest) == []
+    assert parts_of_other_content(store, manifest) == [path]
     store.delete(path)
-    assert parts_with_other_content(store, manifest) == [path]
+    assert parts_of_other_content(store, manifest) == [path]
 
 
 def test_a_quoted_table_has_quotes_around_every_text_and_comes_back_as_it_was(store: Store) -> None:
     frame = pl.LazyFrame({"account_id": ["x;'=1+1", "b"], "points": [-3, None], "band": [None, "A"]})
-    write_table(store, "t.csv", Table(frame, (ROWS,), MADE_FROM, quoted=True))
+    write_table(store, "t.csv", table(frame, quoted=True))
     assert store.get("t.csv").decode() == '"account_id","points","band"\n"x;\'=1+1",-3,\n"b",,"A"\n'
     assert read_table(store, "t.csv").collect().rows() == frame.collect().rows()

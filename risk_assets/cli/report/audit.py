@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from risk_assets.cli.report.tables import new_table, text
-from risk_assets.domain.scorecard.explanation import Explanation, Part
+from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
 from risk_assets.lake.replay import Replay
 
 FEATURE_COLUMNS = ("feature", "value", "log-odds", "excess over reference", "points", "reason")
@@ -26,13 +26,12 @@ def replays(console: Console, replays: Sequence[Replay]) -> None:
 def explanation(console: Console, explanation: Explanation) -> None:
     """Print the features of an account, riskiest first, and its prediction as stored and as recomputed."""
     features = new_table(f"Base points: {explanation.base_points:.1f}", *FEATURE_COLUMNS)
-    for part in sorted(explanation.parts, key=lambda part: part.points):
-        features.add_row(*_feature(part))
+    for contribution in sorted(explanation.contributions, key=lambda contribution: contribution.points):
+        features.add_row(*_feature(contribution))
     console.print(features)
-    recomputed = explanation.again
     prediction = new_table("Prediction", "", "stored", "recomputed")
     for name, value in explanation.stored.items():
-        prediction.add_row(name, text(value), text(recomputed.get(name)))
+        prediction.add_row(name, text(value), text(explanation.recomputed.get(name)))
     console.print(prediction)
 
 
@@ -41,6 +40,8 @@ def _differences(replay: Replay) -> str:
     return f"{columns}, first in row {replay.first}" if replay.first else ""
 
 
-def _feature(part: Part) -> tuple[str, ...]:
-    value = "missing" if part.value is None else f"{part.value:g}" if isinstance(part.value, float) else part.value
-    return (part.feature, value, f"{part.log_odds:+z.4f}", f"{part.above:+z.4f}", f"{part.points:+z.1f}", text(part.rank))
+def _feature(contribution: FeatureContribution) -> tuple[str, ...]:
+    value = contribution.value
+    shown = "missing" if value is None else f"{value:g}" if isinstance(value, float) else value
+    log_odds, excess, points = f"{contribution.log_odds:+z.4f}", f"{contribution.excess:+z.4f}", f"{contribution.points:+z.1f}"
+    return (contribution.feature, shown, log_odds, excess, points, text(contribution.rank))

@@ -7,14 +7,13 @@ from rich.console import Console
 from rich.table import Table
 
 from risk_assets.cli.report.tables import new_table, percent, text
-from risk_assets.domain.governance.bindings import Binding, challenger
+from risk_assets.domain.governance.bindings import Binding, challenger_label
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.policy import Points
     from risk_assets.domain.governance.artifacts import Gate
     from risk_assets.domain.governance.impact import Impact
-    from risk_assets.domain.scorecard.points_table import Step
-    from risk_assets.domain.scorecard.scorecard import Scorecard
+    from risk_assets.domain.scorecard.scorecard import Scorecard, Step
     from risk_assets.lake.registry import ModelVersion
 
 
@@ -79,7 +78,7 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
         "by": binding.actor,
         "reason": binding.reason,
         "action": binding.action + overrides,
-        "challenger": challenger(binding) or "none",
+        "challenger": challenger_label(binding) or "none",
         "binding": str(binding.seq),
         "estimator": origin.estimator,
         "trained for": origin.training_date,
@@ -93,7 +92,7 @@ def history(console: Console, bindings: Sequence[Binding]) -> None:
     """Print all bindings, newest first."""
     table = new_table("Bindings", "number", "since", "action", "live", "challenger", "by", "reason")
     for each in reversed(bindings):
-        table.add_row(str(each.seq), each.effective_from, each.action, each.champion, challenger(each), each.actor, each.reason)
+        table.add_row(str(each.seq), each.effective_from, each.action, each.champion, challenger_label(each), each.actor, each.reason)
     console.print(table)
 
 
@@ -121,5 +120,5 @@ def _migration(impact: "Impact") -> Table:
 def _categories(impact: "Impact") -> Table:
     table = new_table("Predicted bad rate by category", "feature", "level", "rows", impact.candidate, impact.against or "")
     for part in impact.categories:
-        table.add_row(part.feature, part.level, str(part.rows), percent(part.candidate), percent(part.live))
+        table.add_row(part.feature, part.level, str(part.rows), percent(part.predicted_bad_rate), percent(part.live_predicted_bad_rate))
     return table

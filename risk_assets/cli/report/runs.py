@@ -1,7 +1,6 @@
 """Reports of scored dates."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console
 
@@ -9,6 +8,7 @@ from risk_assets.cli.report.tables import new_table, text
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.lake import layout
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Manifest, find_manifest, read_table
 
@@ -37,16 +37,15 @@ def riskiest(console: Console, lake: Store, date: str) -> None:
 
 
 def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[str, ...]:
-    checked: Any = features.facts
-    scored: Any = predictions.facts if predictions else {}
-    mean = scored.get("mean_score")
-    issue, rows = next(iter(count_issues(checked["kinds"]).items()), ("", 0))
+    checked = features.facts_as(FeatureFacts)
+    scored = predictions.facts_as(PredictionFacts) if predictions else None
+    issue, rows = next(iter(count_issues(checked.issue_counts).items()), ("", 0))
     return (
         date,
         str(features.rows),
-        str(scored.get("scored", "not yet")),
-        str(scored.get("predicted_bad", "")),
-        f"{mean:.3f}" if mean is not None else "",
-        str(checked["with_issues"]),
+        str(scored.scored) if scored else "not yet",
+        str(scored.predicted_bad) if scored else "",
+        f"{scored.mean_score:.3f}" if scored and scored.mean_score is not None else "",
+        str(checked.with_issues),
         f"{issue} ({rows})" if rows else "",
     )

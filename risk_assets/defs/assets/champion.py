@@ -1,4 +1,4 @@
-"""Which version is live: what a new one would change, and the decision."""
+"""Which version is live: the impact of a new one, and the decision."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,9 +8,7 @@ from typing import Any, TypeAlias
 import dagster as dg
 import polars as pl
 
-from risk_assets.defs.assets.raw import MIN_CELL_SIZE, OWNERS
-from risk_assets.defs.failures import log_failure
-from risk_assets.defs.partitions import daily
+from risk_assets.defs.metadata import MIN_CELL_SIZE
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import (
     ACTIONS,
@@ -45,31 +43,20 @@ SHOWN_FIGURES = (
     "newly_flagged_accounts",
     "no_longer_flagged_accounts",
 )
-WorkedOut: TypeAlias = tuple[Impact, pl.DataFrame]
+Computed: TypeAlias = tuple[Impact, pl.DataFrame]
 
 
-@dg.asset(
-    key=["registry", "impact"],
-    ins={"version": dg.AssetIn(["registry", "model_version"])},
-    partitions_def=daily,
-    io_manager_key="impact",
-    group_name="registry",
-    kinds={"json", "csv"},
-    owners=OWNERS,
-    code_version="1",
-    hooks={log_failure},
-)
-def impact(version: ModelVersion, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[WorkedOut]:
-    """What changes if the version replaces the live one: bands, who is newly flagged and who no longer, rates by category."""
+def impact(version: ModelVersion, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[Computed]:
+    """The changes if the version replaces the live one: bands, accounts newly or no longer flagged, rates by category."""
     figures, accounts = impact_files.compute(lakehouse.store, version.name, lakehouse.contract, lakehouse.policy)
     return dg.Output((figures, accounts), metadata=_changes(figures))
 
 
 class GovernanceConfig(dg.Config):
-    """What is to be live. Empty: the newest version that passes the policy's gates.
+    """What to make live. By default: the newest version that passes the policy's gates.
 
-    `action` is `promote` (also when only a version is given), `rollback`, `challenge` (with `share`, or in shadow without
-    one) or `end_challenge`; each wants a `reason`. `override` sets gates aside that a version did not pass.
+    `action` is `promote` (the default if a version is given), `rollback`, `challenge` (with `share`, or in shadow without
+    one) or `end_challenge`; each requires a `reason`. `override` sets aside gates that a version failed.
     """
 
     action: str | None = None
@@ -80,20 +67,10 @@ class GovernanceConfig(dg.Config):
     override: bool = False
 
 
-@dg.asset(
-    key=["registry", "champion"],
-    deps=[impact],
-    io_manager_key="champion",
-    group_name="registry",
-    kinds={"json"},
-    owners=OWNERS,
-    code_version="2",
-    hooks={log_failure},
-)
 def champion(config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
-    """The version that is live, and its challenger: `risk serve` answers by them within two seconds.
+    """The version that is live, and its challenger; `risk serve` follows within two seconds.
 
-    To go back: materialize with `{action: rollback, reason: ...}`.
+    To roll back, materialize with `{action: rollback, reason: ...}`.
     """
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
@@ -102,44 +79,44 @@ def champion(config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -
     return change
 
 
-def decide(choice: GovernanceConfig, store: Store, mode: str) -> Change | None:
-    """Return what is to be live instead, or None where all stays as it is.
+def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
+    """Return the change to make, or None if nothing changes.
 
     Raises
     ------
     ModelError
-        When a choice lacks its reason, is none of the actions or can't be made, its version did not pass a gate, or no
-        version is live and none may go live by itself.
+        If a reason is missing, the action is unknown or impossible, the version failed a gate, or no version is live and
+        none may go live automatically.
     """
     history = binding_log.read(store)
-    if choice.action or choice.version:
-        return _wanted(choice, history, store)
+    if config.action or config.version:
+        return _requested(config, history, store)
     newest = registry.candidate(store) if mode == "auto" and not (history and history[-1].challenger) else None
     if newest:
-        return promote(history, newest.name, choice.actor, choice.reason or "the newest version that passed the gates")
+        return promote(history, newest.name, config.actor, config.reason or "the newest version that passed the gates")
     if not history:
         raise ModelError(f"no model is live, and {_why_none(store, mode)}")
     return None
 
 
-def _wanted(choice: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
-    action = choice.action or PROMOTE
+def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
+    action = config.action or PROMOTE
     if action not in ACTIONS:
-        raise ModelError(f"there is no such action; give one of {', '.join(ACTIONS)}.")
-    if not choice.reason or not choice.reason.strip():
-        raise ModelError(f"{action} wants a reason (reason: ...): it is kept with the binding.")
+        raise ModelError(f"unknown action; use one of {', '.join(ACTIONS)}.")
+    if not config.reason or not config.reason.strip():
+        raise ModelError(f"{action} requires a reason (reason: ...): it is stored with the binding.")
     if action == ROLL_BACK:
-        return roll_back(history, choice.actor, choice.reason)
+        return roll_back(history, config.actor, config.reason)
     if action == END_CHALLENGE:
-        return end_challenge(history, choice.actor, choice.reason)
-    if not choice.version:
-        raise ModelError(f"{action} wants a version (version: model_v002, say). See what there is: risk models.")
-    gates = registry.read_version(store, choice.version).metadata.gates
+        return end_challenge(history, config.actor, config.reason)
+    if not config.version:
+        raise ModelError(f"{action} requires a version (for example version: model_v002). List the versions: risk models.")
+    gates = registry.read_version(store, config.version).metadata.gates
     if action == PROMOTE:
-        overrides = require_passed(choice.version, gates, choice.override)
-        return promote(history, choice.version, choice.actor, choice.reason, overrides)
-    overrides = () if choice.share is None else require_passed(choice.version, gates, choice.override)
-    change = challenge(history, choice.version, choice.share, secrets.token_hex(SALT_BYTES), choice.actor, choice.reason)
+        overrides = require_passed(config.version, gates, config.override)
+        return promote(history, config.version, config.actor, config.reason, overrides)
+    overrides = () if config.share is None else require_passed(config.version, gates, config.override)
+    change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, config.reason)
     return replace(change, overrides=overrides)
 
 
@@ -150,7 +127,7 @@ def _why_none(store: Store, mode: str) -> str:
     if mode == "manual":
         return "the policy's promotion.mode is manual: risk promote VERSION --reason WHY."
     failed = [f"{gate.name} ({gate.evidence})" for gate in found[-1].metadata.gates if not gate.passed]
-    return f"the newest version, {found[-1].name}, did not pass {', '.join(failed)}. Train on more dates, or mend the policy."
+    return f"the newest version, {found[-1].name}, failed {', '.join(failed)}. Train on more dates, or change the policy."
 
 
 def _changes(figures: Impact) -> dict[str, Any]:

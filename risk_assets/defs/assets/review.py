@@ -1,41 +1,28 @@
-"""The curated zone: the riskiest accounts, for people."""
+"""The curated zone: the riskiest accounts, for the review team."""
 
 import dagster as dg
 import polars as pl
 
-from risk_assets.defs.assets.raw import OWNERS
-from risk_assets.defs.failures import log_failure
-from risk_assets.defs.partitions import daily
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_descriptions, review_facts, riskiest
 from risk_assets.domain.batch.review_list import review_list as listing
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.lake import registry, snapshots
-from risk_assets.lake.tables import Table, readable
+from risk_assets.lake.facts import ReviewFacts
+from risk_assets.lake.tables import Table, translate_polars_errors
 
 
-@dg.asset(
-    key=["curated", "review_list"],
-    ins={"predictions": dg.AssetIn(["curated", "predictions"]), "features": dg.AssetIn(["curated", "features"])},
-    partitions_def=daily,
-    io_manager_key="table",
-    group_name="curated",
-    kinds={"polars", "csv"},
-    owners=OWNERS,
-    code_version="1",
-    hooks={log_failure},
-)
 def review_list(
     context: dg.AssetExecutionContext, predictions: pl.LazyFrame, features: pl.LazyFrame, lakehouse: dg.ResourceParam[Lakehouse]
 ) -> Table:
-    """The riskiest accounts with points, band, reasons, and what changed since each one's last snapshot; safe to open as a sheet."""
+    """The riskiest accounts with points, band, reasons and the changes since their last snapshot; safe to open in a spreadsheet."""
     store, policy, date = lakehouse.store, lakehouse.policy, context.partition_key
     made_from = lakehouse.made_from(context.run.run_id, date, "curated/predictions", "curated/features", policy=policy.digest)
-    with readable(f"curated/review_list of {date}"):
+    with translate_polars_errors(f"curated/review_list of {date}"):
         listed = riskiest(predictions, policy.review.size)
         accounts = listed[ACCOUNT_ID]
         now = snapshots.of_accounts(features, accounts)
         before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, accounts, policy.review.look_back_days)
         cards = {version: registry.read_scorecard(store, version).scorecard for version in listed["model_version"].unique()}
         frame = listing(listed, now, before, cards, policy)
-    return Table(frame.lazy(), tuple(review_facts()), made_from, review_descriptions(policy), quoted=True)
+    return Table(frame.lazy(), ReviewFacts, tuple(review_facts()), made_from, review_descriptions(policy), quoted=True)

@@ -1,4 +1,4 @@
-"""From a table of features to a table of predictions, row for row and in order."""
+"""Turns a table of features into a table of predictions with the same rows in the same order."""
 
 from functools import partial
 
@@ -8,21 +8,22 @@ import polars as pl
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
+from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
-from risk_assets.domain.scorecard.scorecard import VersionedScorecard
-from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, Integers, score
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 
 
 def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
-    """Return one prediction for each row of features, in order, by the model that answers for the account.
+    """Return one prediction for each row of features, in order, by the model that decides for the account.
 
     Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
-    challenger_probability, issues`. Where there are issues, nothing is predicted. `challenger_probability` is that of a
+    challenger_probability, issues`. Rows with issues have no prediction. `challenger_probability` is the probability of a
     challenger in shadow.
     """
     needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
-    wanted = features.select(ACCOUNT_ID, *needed, ISSUES)
-    return wanted.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
+    columns = features.select(ACCOUNT_ID, *needed, ISSUES)
+    return columns.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
 
 
 def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
@@ -43,24 +44,25 @@ def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
 
 
 def prediction_descriptions(policy: Policy) -> dict[str, str]:
-    """Return what each column of a predictions table is, for people."""
-    reasons = {f"reason_{rank}": f"what raises the risk, number {rank}" for rank in range(1, policy.reasons + 1)}
+    """Return a description of each column of a predictions table."""
+    scale = policy.points
+    reasons = {f"reason_{rank}": f"reason number {rank} for a bad prediction" for rank in range(1, policy.reasons + 1)}
     return {
-        ACCOUNT_ID: "the account, in the order of the raw file",
+        ACCOUNT_ID: "id of the account; rows are in the order of the raw file",
         "probability": "probability that the account goes bad",
-        "prediction": f"1 (bad) from a probability of {policy.threshold:g} on, else 0",
-        "points": f"score: {policy.points.base:g} at odds of {policy.points.odds:g} to 1, {policy.points.pdo:g} more double the odds",
-        "band": f"from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
+        "prediction": f"1 (bad) if the probability is at least {policy.threshold:g}, else 0",
+        "points": f"score: {scale.base:g} at odds of {scale.odds:g} to 1; {scale.pdo:g} more points double the odds",
+        "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
         **reasons,
-        "arm": "who answers for the account: champion or challenger",
+        "arm": "the model that decides for the account: champion or challenger",
         "model_version": "the version that scored the row",
-        "challenger_probability": "what a challenger in shadow says; empty without one",
-        ISSUES: "why the row was not scored; empty where it was",
+        "challenger_probability": "probability by a challenger in shadow; empty if there is none",
+        ISSUES: "why the row was not scored; empty if it was",
     }
 
 
 def prediction_facts() -> list[pl.Expr]:
-    """Return the expressions that sum up a predictions table: counts, min/mean/max probability, and a histogram."""
+    """Return the expressions that summarise a predictions table: counts, min/mean/max probability, and a histogram."""
     probability, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
     bins = (probability * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
     return [
@@ -78,10 +80,10 @@ def prediction_facts() -> list[pl.Expr]:
 
 
 def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
-    """Return a batch's predictions: the shares are scored apart, and put back into the file's order."""
+    """Return a batch's predictions in order; with a share, each model scores only the accounts that it decides for."""
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
-    challenged = arms.challenged(batch[ACCOUNT_ID])
+    challenged = np.array(arms.challenged(batch[ACCOUNT_ID]), dtype=np.bool_)
     theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
     parts = [
         _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
@@ -91,26 +93,34 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
 
 
 def _by_model(batch: pl.DataFrame, model: VersionedScorecard, arm: str, shadow: VersionedScorecard | None, policy: Policy) -> pl.DataFrame:
-    card = model.scorecard
+    """Return one model's predictions, null for rows with issues, with the arm and version of every row."""
+    columns = _scores(batch, model.scorecard, policy) | {"challenger_probability": _shadow_probability(batch, shadow)}
+    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]])
+    valid = pl.when(pl.col(ISSUES).is_null()).then(pl.col(*columns))
+    return whole.with_columns(valid, arm=pl.lit(arm), model_version=pl.lit(model.version)).select(*prediction_schema(policy))
+
+
+def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
     texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    beside = pl.Series(probabilities(shadow.scorecard, batch)) if shadow else pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
-    columns = {
+    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.reasons[:, rank])) for rank in range(policy.reasons)}
+    return {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),
         "points": pl.Series(scores.points),
         "band": bands.gather(pl.Series(scores.band)),
-        **{f"reason_{rank + 1}": texts.gather(_position(scores.reasons[:, rank])) for rank in range(policy.reasons)},
-        "challenger_probability": beside,
+        **reasons,
     }
-    scored = pl.col(ISSUES).is_null()
-    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]])
-    told = {name: pl.when(scored).then(pl.col(name)).alias(name) for name in columns}
-    by = {"arm": pl.lit(arm).alias("arm"), "model_version": pl.lit(model.version).alias("model_version")}
-    return whole.select((told | by).get(name, pl.col(name)) for name in prediction_schema(policy))
 
 
-def _position(reasons: Integers) -> pl.Series:
+def _shadow_probability(batch: pl.DataFrame, shadow: VersionedScorecard | None) -> pl.Series:
+    if shadow is None:
+        return pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
+    return pl.Series(probabilities(shadow.scorecard, batch))
+
+
+def _positions(reasons: Integers) -> pl.Series:
+    """Return positions of terms, null instead of -1."""
     positions = pl.Series(reasons)
     return positions.set(positions < 0, None)

@@ -1,4 +1,4 @@
-"""The list of riskiest accounts that people review: what each is scored, and what changed since its last snapshot."""
+"""The review list: the riskiest accounts, their scores, and what changed since each account's last snapshot."""
 
 from collections.abc import Mapping
 
@@ -10,22 +10,23 @@ from risk_assets.domain.contract.field_rules import plain
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, SNAPSHOT
 from risk_assets.domain.ingest.validation import SEPARATOR
+from risk_assets.domain.scorecard.arrays import Floats, contributions
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, contributions
+from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.scoring import feature_points, score
 from risk_assets.errors import LakeError
 
-MOST_CHANGES = 3
+MAX_CHANGES = 3
 NEW_ACCOUNT = "new account"
-NOTHING = "nothing"
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - full-width, as some spreadsheets read them
-NOT_LISTED = frozenset({"prediction", "arm", "challenger_probability", "issues"})
+NO_CHANGE = "nothing"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets also read full-width characters
+OMITTED_COLUMNS = frozenset({"prediction", "arm", "challenger_probability", "issues"})
 
 
 def riskiest(predictions: pl.LazyFrame, size: int) -> pl.DataFrame:
     """Return the `size` rows with the highest probability, riskiest first; ties in the order of the file.
 
-    Rows without a probability are never listed. The table is streamed: memory does not grow with it.
+    Rows without a probability are left out. The table is streamed, so memory does not grow with its rows.
     """
     scored = predictions.with_row_index("row").filter(pl.col("probability").is_finite())
     top = scored.sort("probability", "row", descending=[True, False]).head(size)
@@ -35,30 +36,30 @@ def riskiest(predictions: pl.LazyFrame, size: int) -> pl.DataFrame:
 def review_list(
     listed: pl.DataFrame, now: pl.DataFrame, before: pl.DataFrame, cards: Mapping[str, Scorecard], policy: Policy
 ) -> pl.DataFrame:
-    """Return the review list, with the columns of `review_schema` and no cell that a spreadsheet would run.
+    """Return the review list with the columns of `review_schema`; texts that a spreadsheet would run are escaped.
 
-    Earlier points and bands are what the row's own model and this policy make of the earlier features, so that a change comes
-    from the account alone.
+    The earlier features are scored by the row's current model and policy, so that a change of points comes from the account
+    alone.
 
     Parameters
     ----------
     listed : pl.DataFrame
-        What `riskiest` returned.
+        The result of `riskiest`.
     now : pl.DataFrame
         `account_id` and the features of this date, in any order.
     before : pl.DataFrame
-        `account_id`, `SNAPSHOT` (its date as text) and the features of each account's last earlier snapshot in which it could
-        be scored; accounts without one are not in it.
+        `account_id`, `SNAPSHOT` (the date as text) and the features of each account's last earlier snapshot in which it could
+        be scored; no row for new accounts.
     cards : mapping
         The scorecard of each model version in `listed`.
 
     Raises
     ------
     LakeError
-        When `now` does not have all accounts.
+        If `now` lacks an account of `listed`.
     """
     if not listed[ACCOUNT_ID].is_in(now[ACCOUNT_ID].implode()).all():
-        raise LakeError("The features of this date don't have all accounts of its predictions. Run the date again.")
+        raise LakeError("the features of this date lack accounts of its predictions. Run the date again: risk run DATE.")
     ranked = listed.with_row_index("rank", offset=1)
     versions = ranked.partition_by("model_version", as_dict=True, maintain_order=True)
     compared = [_compared(rows[ACCOUNT_ID], now, before, cards[version], policy) for (version,), rows in versions.items()]
@@ -70,18 +71,18 @@ def review_list(
 
 
 def escape_formulas(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame with an apostrophe before each text that a spreadsheet would run as a formula; numbers stay.
+    """Return the frame with an apostrophe before each text that a spreadsheet would run as a formula; numbers are unchanged.
 
     Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection.
     """
     text = pl.col(pl.String)
-    runs = text.str.head(1).is_in(FORMULA_STARTS)
-    return frame.with_columns(pl.when(runs).then(pl.lit("'") + text).otherwise(text).name.keep())
+    is_formula = text.str.head(1).is_in(FORMULA_STARTS)
+    return frame.with_columns(pl.when(is_formula).then(pl.lit("'") + text).otherwise(text).name.keep())
 
 
 def review_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
     """Return the columns of a review list and their polars types."""
-    predicted = {name: kind for name, kind in prediction_schema(policy).items() if name not in NOT_LISTED}
+    predicted = {name: kind for name, kind in prediction_schema(policy).items() if name not in OMITTED_COLUMNS}
     return {
         "rank": pl.Int64,
         **predicted,
@@ -94,22 +95,22 @@ def review_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
 
 
 def review_descriptions(policy: Policy) -> dict[str, str]:
-    """Return what each column of a review list is, for people."""
-    predicted = {name: text for name, text in prediction_descriptions(policy).items() if name not in NOT_LISTED}
+    """Return a description of each column of a review list."""
+    predicted = {name: text for name, text in prediction_descriptions(policy).items() if name not in OMITTED_COLUMNS}
     return {
         "rank": "1 is the riskiest; ties in the order of the raw file",
         **predicted,
-        ACCOUNT_ID: "the account",
+        ACCOUNT_ID: "id of the account",
         "last_snapshot": "the last earlier date on which the account could be scored; empty for a new account",
-        "points_before": "what the same model and policy make of the account as it was on that date",
-        "points_change": "points less points_before: below zero, the account has become riskier",
-        "band_before": "the band that belongs to points_before",
-        "changes": f"the features that changed the points most, {MOST_CHANGES} at most, each with its own change of points",
+        "points_before": "points of the account's features on that date, by the same model and policy",
+        "points_change": "points minus points_before; negative if the account has become riskier",
+        "band_before": "risk band on that date, by the same model and policy",
+        "changes": f"up to {MAX_CHANGES} features that changed the points most, each with its values and its change of points",
     }
 
 
 def review_facts() -> list[pl.Expr]:
-    """Return the expressions that sum up a review list: rows, new accounts, and the range of probabilities."""
+    """Return the expressions that summarise a review list: rows, new accounts, and the range of probabilities."""
     new = pl.col("last_snapshot").null_count().alias("new_accounts")
     return [pl.len().alias("rows"), new, pl.min("probability").alias("min_score"), pl.max("probability").alias("max_score")]
 
@@ -119,23 +120,28 @@ def _earlier_schema() -> dict[str, type[pl.DataType]]:
 
 
 def _compared(accounts: pl.Series, now: pl.DataFrame, before: pl.DataFrame, card: Scorecard, policy: Policy) -> pl.DataFrame:
-    """Return what a card makes of the accounts' earlier features, and what changed; accounts without them have no row."""
-    then = accounts.to_frame().join(before, on=ACCOUNT_ID, maintain_order="left")
-    today = then.select(ACCOUNT_ID).join(now, on=ACCOUNT_ID, maintain_order="left")
-    x = encode(then, card)
+    """Return a card's points and band for the accounts' earlier features, and the changes; new accounts have no row."""
+    earlier = accounts.to_frame().join(before, on=ACCOUNT_ID, maintain_order="left")
+    current = earlier.select(ACCOUNT_ID).join(now, on=ACCOUNT_ID, maintain_order="left")
+    x = encode(earlier, card)
     scores = score(card, policy, x)
-    gained = (contributions(card, encode(today, card)) - contributions(card, x)).T
-    told = [_changes(card, *row, policy.points) for row in zip(then.rows(named=True), today.rows(named=True), gained, strict=True)]
+    gained = (contributions(card, encode(current, card)) - contributions(card, x)).T
+    rows = zip(earlier.rows(named=True), current.rows(named=True), gained, strict=True)
+    changes = [_changes(card, *row, policy.points) for row in rows]
     bands = pl.Series(list(policy.bands), dtype=pl.String).gather(pl.Series(scores.band))
-    columns = [then[ACCOUNT_ID], then[SNAPSHOT], pl.Series(scores.points), bands, pl.Series(told, dtype=pl.String)]
+    columns = [earlier[ACCOUNT_ID], earlier[SNAPSHOT], pl.Series(scores.points), bands, pl.Series(changes, dtype=pl.String)]
     return pl.DataFrame(dict(zip(_earlier_schema(), columns, strict=True)))
 
 
-def _changes(card: Scorecard, then: Mapping[str, object], now: Mapping[str, object], gained: Floats, scale: Points) -> str:
-    """Return the features whose log-odds changed most, in words; ties in the card's order."""
-    most = np.argsort(-np.abs(gained), kind="stable")[:MOST_CHANGES]
-    moved = [(card.terms[at].feature, feature_points(gained[at], scale)) for at in most if gained[at]]
-    return SEPARATOR.join(f"{name} {_shown(then[name])} to {_shown(now[name])} ({_signed(by)} points)" for name, by in moved) or NOTHING
+def _changes(card: Scorecard, earlier: Mapping[str, object], current: Mapping[str, object], gained: Floats, scale: Points) -> str:
+    """Return the features whose log-odds changed most, with their values and points; ties in the card's order."""
+    largest = np.argsort(-np.abs(gained), kind="stable")[:MAX_CHANGES]
+    changed = [(card.terms[at].feature, feature_points(gained[at], scale)) for at in largest if gained[at]]
+    return SEPARATOR.join(_change(name, earlier[name], current[name], points) for name, points in changed) or NO_CHANGE
+
+
+def _change(name: str, earlier: object, current: object, points: float) -> str:
+    return f"{name} {_shown(earlier)} to {_shown(current)} ({_signed(points)} points)"
 
 
 def _shown(value: object) -> str:

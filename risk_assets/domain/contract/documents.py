@@ -1,4 +1,4 @@
-"""Reads a YAML document into a typed, frozen model, with errors that name file, key and what is allowed."""
+"""Base class of the YAML files that a team owns: typed, immutable, with errors that name the file and the key."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,32 +12,32 @@ from risk_assets.errors import ContractError
 
 
 class Document(BaseModel):
-    """Base of the files a team owns: unknown keys are errors, values are immutable."""
+    """A YAML mapping with known keys. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def parse(cls, text: str, name: str) -> Self:
-        """Return the document in `text`.
+        """Parse YAML text.
 
         Parameters
         ----------
         text : str
-            YAML.
+            The YAML.
         name : str
-            Where the text comes from, for messages.
+            The source of the text, for messages.
 
         Raises
         ------
         ContractError
-            When the text is no YAML mapping, or a key is unknown, missing, stands twice or has a value that is not allowed.
+            When the text is not a YAML mapping, or when a key is unknown, missing, repeated or has an invalid value.
         """
         try:
             content: object = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
         except yaml.YAMLError as error:
-            raise ContractError(f"{name} is no valid YAML: {_problem(error)}. Mend the file and run again.") from error
+            raise ContractError(f"{name} is not valid YAML: {_problem(error)}. Fix the file and run again.") from error
         if not isinstance(content, dict):
-            raise ContractError(f"{name} holds no keys. Start from the one that comes with the project.")
+            raise ContractError(f"{name} has no keys. Copy the sample file that comes with the project and edit it.")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -45,24 +45,27 @@ class Document(BaseModel):
 
     @property
     def canonical(self) -> bytes:
-        """The document's meaning as JSON: independent of comments, layout and the order of known keys; features and bands keep theirs."""
+        """The parsed content as JSON.
+
+        Comments, layout and the order of fixed keys do not change it. The order of features and of bands does.
+        """
         return self.model_dump_json().encode()
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the document's meaning."""
+        """The SHA-256 of `canonical`, in hexadecimal."""
         return hashlib.sha256(self.canonical).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, where YAML would silently keep the last."""
+    """Reject repeated keys in a mapping. PyYAML silently keeps the last one."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen: set[tuple[str, str]] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value} stands twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value} appears twice", problem_mark=key.start_mark)
             seen.add((key.tag, key.value))
         return node
 
@@ -75,7 +78,7 @@ def _problem(error: yaml.YAMLError) -> str:
 
 
 def _explain(error: ValidationError, document: type[Document], name: str) -> str:
-    lines = [f"{name} can't be used:"]
+    lines = [f"{name} is not valid. Fix these keys and run again:"]
     for problem in error.errors():
         key = ".".join(str(part) for part in problem["loc"]) or "the file"
         lines.append(f"  {key}: {_message(problem, document)}")
@@ -84,12 +87,12 @@ def _explain(error: ValidationError, document: type[Document], name: str) -> str
 
 def _message(problem: ErrorDetails, document: type[Document]) -> str:
     if problem["type"] == "extra_forbidden":
-        return f"there is no such key; allowed here are {', '.join(_keys(document, problem['loc'][:-1]))}"
+        return f"unknown key; the allowed keys are {', '.join(_keys(document, problem['loc'][:-1]))}"
     return problem["msg"].removeprefix("Value error, ").replace("valid tuple", "valid list")
 
 
 def _keys(document: type[Document], path: Sequence[int | str]) -> tuple[str, ...]:
-    """Return the keys of the document to which the path leads, through documents and mappings of documents."""
+    """Return the keys of the nested document at `path`, which passes through documents and mappings of documents."""
     kind: Any = document
     for part in path:
         kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else get_args(kind)[1]

@@ -1,43 +1,47 @@
-"""What may stand in a field, and what is said of what may not: one wording for snapshots and for requests."""
+"""Rules for one field: the tokens that mean "missing", and the texts of issues. Snapshots and requests share them."""
 
 import math
-
-import numpy as np
+from decimal import Decimal
 
 from risk_assets.domain.contract.schema import Contract, Feature
 
-MISSING = "missing"
-UNREADABLE = "unreadable"
+MISSING_ISSUE = "missing"
+UNREADABLE_ISSUE = "unreadable"
+REPEATED_ISSUE = "repeated"
 
 
 def below(bound: float) -> str:
-    """Return what is said of a number under its least."""
+    """Return the issue of a number below the minimum."""
     return f"below {plain(bound)}"
 
 
 def above(bound: float) -> str:
-    """Return what is said of a number over its most."""
+    """Return the issue of a number above the maximum."""
     return f"above {plain(bound)}"
 
 
 def id_tokens(contract: Contract) -> tuple[str, ...]:
-    """Return the texts that name no account."""
+    """Return the tokens that mean "missing" in the id column."""
     return ("", *contract.missing)
 
 
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
-    """Return the texts that mean "not known" in a feature's column."""
+    """Return the tokens that mean "missing" in a feature's column."""
     return (*id_tokens(contract), *feature.missing)
 
 
 def missing_codes(feature: Feature, contract: Contract) -> list[float]:
-    """Return the numbers that mean "not known" in a feature's column."""
+    """Return the missing tokens of a feature that are finite numbers, as numbers.
+
+    A code matches by value: -9 also matches -9.0.
+    """
     return [code for token in missing_tokens(feature, contract) if (code := _as_number(token, contract)) is not None]
 
 
 def plain(number: float) -> str:
-    """Return a number in full, without an exponent and without needless zeros."""
-    return np.format_float_positional(number, trim="-")
+    """Return a number with all its digits, without exponent and trailing zeros."""
+    digits = format(Decimal(repr(float(number))), "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
 def _as_number(token: str, contract: Contract) -> float | None:

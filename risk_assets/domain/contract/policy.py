@@ -1,4 +1,4 @@
-"""What is done with a probability, how models are trained, and when one may go live."""
+"""The policy: cut-off, bands, points, reasons, and the rules of training, promotion, review and checks."""
 
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
@@ -14,7 +14,17 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Points(Document):
-    """The scale: `base` points stand for good:bad odds of `odds`; every `pdo` points more double the odds."""
+    """The points scale.
+
+    Attributes
+    ----------
+    base
+        The points at good:bad odds of `odds`.
+    odds
+        The good:bad odds at `base` points.
+    pdo
+        Points to double the odds.
+    """
 
     base: Annotated[float, Field(allow_inf_nan=False)] = 600
     odds: Positive = 50
@@ -22,10 +32,25 @@ class Points(Document):
 
 
 class Boosting(Document):
-    """How the estimator `scorecard` is fitted: rounds of small trees, each on one feature alone.
+    """The hyperparameters of the estimator `scorecard`: boosting with trees of a single feature each.
 
-    `max_bins` bounds how many steps a number may have, `min_rows` is the least that a leaf stands on. Few bins and small
-    leaves make tables that people can read; on the files tried, finer ones were not better.
+    Few bins and large leaves keep the points tables short enough to read. Finer settings did not score better on the
+    data sets tried.
+
+    Attributes
+    ----------
+    rounds
+        The number of boosting rounds.
+    learning_rate
+        The weight of each round.
+    max_leaves
+        The maximum number of leaves of a tree.
+    max_bins
+        The maximum number of steps of a number, and of levels of a category, in the points table.
+    min_rows
+        The minimum number of training rows in a leaf.
+    shrinkage
+        The L2 regularization of leaf values.
     """
 
     rounds: Annotated[int, Field(ge=1, le=5000, strict=True)] = 200
@@ -37,16 +62,29 @@ class Boosting(Document):
 
 
 class Training(Document):
-    """Which snapshots train a model, by which estimator, and what is held out.
+    """The rows and the estimator that train a model.
 
-    `estimator` may be `both`: then the one with the higher AUC on the holdout is the candidate, and `logistic`, the simpler
-    one, when it is behind by `simpler_within` at most. Where probabilities in cross-validation are further from the observed
-    rates than `recalibrate_above` and chance explain, and rescaling the log-odds brings them nearer, they are rescaled.
-
-    `window_days` counts back from the training date, which it includes. `holdout` is a share of the rows: the newest dates
-    that reach it, or a stratified share of a single date. `min_rows`, and `min_bad` of each class, must be left to
-    train on once the holdout is taken. `max_rows` bounds memory: of a larger window the same share of each
-    date's rows is drawn, by `random_state`.
+    Attributes
+    ----------
+    estimator
+        "logistic", "scorecard", or "both": fit both and keep the one with the higher AUC on the holdout.
+    scorecard
+        The hyperparameters of the estimator "scorecard".
+    simpler_within
+        With "both", keep "logistic" if its AUC is at most this much lower.
+    recalibrate_above
+        Rescale the log-odds if the cross-validated calibration error exceeds this value plus sampling noise and the
+        rescaling reduces it.
+    window_days
+        The length of the training window, which ends with the training date.
+    holdout
+        The share of rows held out: the newest dates that reach it, or a stratified share of a single date.
+    random_state
+        The seed of every random choice.
+    min_rows, min_bad
+        The minimum number of training rows, and of training rows of each class, without the holdout.
+    max_rows
+        The maximum number of rows in memory. A larger window is sampled, with the same share of each date.
     """
 
     estimator: Literal["logistic", "scorecard", "both"] = "logistic"
@@ -62,10 +100,20 @@ class Training(Document):
 
 
 class Promotion(Document):
-    """When a new version goes live: `auto` when it passes the gates, `manual` only when a person says so.
+    """The gates that a new version must pass to become champion.
 
-    `impact_days` is how many of the newest dates in the lake are scored by a candidate and by the live model, to show who
-    would be treated differently.
+    Attributes
+    ----------
+    mode
+        "auto" promotes a version that passes the gates; "manual" waits for `risk promote`.
+    min_roc_auc
+        The minimum AUC on the holdout.
+    max_auc_loss
+        The maximum loss of AUC compared with the champion on the same holdout rows.
+    max_calibration_error
+        The maximum distance between predicted and observed rates: the mean over tenths of the holdout.
+    impact_days
+        The number of newest dates scored by both candidate and champion, to list the accounts they treat differently.
     """
 
     mode: Literal["auto", "manual"] = "auto"
@@ -76,14 +124,24 @@ class Promotion(Document):
 
 
 class Review(Document):
-    """The review list: its length, and how many days back an account's last snapshot is looked for."""
+    """The review list: the number of accounts, and how many days back to look for its earlier snapshots."""
 
     size: Count = 50
     look_back_days: Count = 28
 
 
 class Checks(Document):
-    """Limits of the asset checks: what a normal night looks like."""
+    """The limits of the asset checks.
+
+    Attributes
+    ----------
+    max_issue_share
+        The maximum share of rows with issues. Above it, the daily run stops.
+    min_bad_rate, max_bad_rate
+        The expected range of the bad rate in outcomes.
+    row_count_days, max_row_count_change
+        The maximum relative change of the row count, compared with the median of this many previous days.
+    """
 
     max_issue_share: Share = 0.1
     min_bad_rate: Share = 0.005
@@ -99,13 +157,25 @@ class Checks(Document):
 
 
 class Policy(Document):
-    """Threshold, bands, points, reasons, review list, training, promotion and checks.
+    """The rules that turn probabilities into decisions and versions into champions.
 
-    `bands` maps each band to the highest probability it holds, from the safest to the riskiest, whose bound is 1.
-    `reasons_against` is what a feature's part is held against: the `mean` of the accounts in training, or the `best` that
-    any of them had. Source: Regulation B, 12 CFR 1002.9, official comment 9(b)(2): reasons may be the factors in which an
-    applicant fell furthest below the average of all applicants (comment 5), or come from a method with similar results;
-    more than four are not likely to be helpful (comment 1).
+    Attributes
+    ----------
+    threshold
+        The cut-off: an account is predicted bad from this probability on.
+    bands
+        The highest probability of each band, from the safest band to the riskiest, which must end at 1.
+    points
+        The points scale.
+    reasons
+        The maximum number of reasons of an account that is predicted bad.
+    reasons_against
+        The reference that a feature's contribution is compared with: the "mean" of the training accounts, or the "best"
+        contribution of any of them. Source: Regulation B, 12 CFR 1002.9, official comment 9(b)(2): reasons may be the
+        factors in which an applicant fell furthest below the average of all applicants (comment 5), or come from a
+        method with similar results; more than four are not likely to be helpful (comment 1).
+    review, training, promotion, checks
+        The rules of the review list, of training, of promotion and of the asset checks.
     """
 
     threshold: Annotated[float, Field(gt=0, lt=1)]
@@ -119,19 +189,25 @@ class Policy(Document):
     checks: Checks = Checks()
 
     @model_validator(mode="after")
-    def _bands_rise(self) -> Self:
+    def _bands_increase(self) -> Self:
         bounds = list(self.bands.values())
         if any(low >= high for low, high in pairwise(bounds)):
-            raise ValueError("bands must rise, from the safest to the riskiest")
+            raise ValueError("the bounds of bands must increase, from the safest band to the riskiest")
         if bounds[-1] != 1:
             raise ValueError("the last band must end at 1, so that every probability has a band")
         return self
 
-    def trained_by(self, estimator: str | None) -> Self:
-        """Return the policy with another estimator; raises `ContractError` when there is none of that name."""
+    def with_estimator(self, estimator: str | None) -> Self:
+        """Return a copy that trains with another estimator; None returns the policy unchanged.
+
+        Raises
+        ------
+        ContractError
+            When the estimator is unknown.
+        """
         if estimator is None:
             return self
         known = get_args(Training.model_fields["estimator"].annotation)
         if estimator not in known:
-            raise ContractError(f"there is no estimator of this name; give one of {', '.join(known)}.")
+            raise ContractError(f"unknown estimator {estimator}: use one of {', '.join(known)}.")
         return self.model_copy(update={"training": self.training.model_copy(update={"estimator": estimator})})

@@ -1,11 +1,8 @@
-"""Champion and challenger: which of two models answers for an account."""
+"""Champion and challenger: which of two models decides for an account."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
 
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 
@@ -15,10 +12,10 @@ BUCKET_BYTES = 8
 
 @dataclass(frozen=True)
 class Arms:
-    """The models that score: a champion, and perhaps a challenger.
+    """The models that score: a champion, and optionally a challenger.
 
-    With a `share`, in (0, 1), the challenger answers for that share of the accounts; without one it is a shadow: it scores
-    all accounts and answers for none.
+    With a `share` in (0, 1), the challenger decides for that share of the accounts. Without one it is a shadow: it scores all
+    accounts and decides for none.
     """
 
     champion: VersionedScorecard
@@ -28,33 +25,33 @@ class Arms:
 
     @property
     def shadow(self) -> VersionedScorecard | None:
-        """The challenger where it scores without answering."""
+        """The challenger if it is a shadow."""
         return self.challenger if self.share is None else None
 
     @property
     def models(self) -> tuple[VersionedScorecard, ...]:
-        """All models that score."""
+        """All models that score, champion first."""
         return (self.champion, self.challenger) if self.challenger else (self.champion,)
 
-    def challenged(self, accounts: Iterable[str | None]) -> npt.NDArray[np.bool_]:
-        """Return for which accounts the challenger answers; for one without an id it never does."""
+    def challenged(self, accounts: Iterable[str | None]) -> list[bool]:
+        """Return for which accounts the challenger decides, in order; never for an account without an id."""
         if self.challenger is None or self.share is None:
-            return np.zeros(len(list(accounts)), dtype=np.bool_)
-        below = limit(self.share)
-        start = f"{self.salt}:".encode()
-        taken = (account is not None and bucket(start, account) < below for account in accounts)
-        return np.fromiter(taken, dtype=np.bool_)
+            return [False for _ in accounts]
+        end = bucket_end(self.share)
+        prefix = f"{self.salt}:".encode()
+        return [account is not None and bucket(prefix, account) < end for account in accounts]
 
 
-def bucket(start: bytes, account: str) -> bytes:
-    """Return where an account falls: the first 8 bytes of the SHA-256 of `start` (the salt and a colon) and its id in UTF-8.
+def bucket(prefix: bytes, account: str) -> bytes:
+    """Return an account's bucket: the first 8 bytes of the SHA-256 of `prefix` (salt and colon) and the id in UTF-8.
 
-    Read as a big-endian number, they are below `share * 2**64` for the accounts of the challenger: the same in every process
-    and language. A larger share holds the accounts of a smaller one with the same salt; another salt shuffles them anew.
+    The challenger decides for buckets below `share * 2**64`, read as big-endian numbers. The result is the same in every
+    process and language. A larger share includes the accounts of a smaller one with the same salt; another salt draws
+    independently.
     """
-    return hashlib.sha256(start + account.encode()).digest()[:BUCKET_BYTES]
+    return hashlib.sha256(prefix + account.encode()).digest()[:BUCKET_BYTES]
 
 
-def limit(share: float) -> bytes:
-    """Return the bucket from which on accounts are the champion's."""
+def bucket_end(share: float) -> bytes:
+    """Return the first bucket that belongs to the champion."""
     return int(share * 2 ** (8 * BUCKET_BYTES)).to_bytes(BUCKET_BYTES, "big")

@@ -1,16 +1,14 @@
-"""What is known of a trained model: figures, reference bins, an example, origin and gates. Read without scikit-learn."""
+"""What is stored with a trained model. These types can be read without scikit-learn."""
 
 from dataclasses import dataclass
 
 import msgspec
 
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Scorecard
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """One condition: its name, whether it holds, and what was seen against what was asked."""
+    """A condition for promotion, whether the version passes it, and the measured figure beside the required one."""
 
     name: str
     passed: bool
@@ -18,7 +16,7 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class CalibrationBin(msgspec.Struct, frozen=True):
-    """Rows of similar probability: how many, the mean probability and the share that went bad."""
+    """Rows of similar probability: their number, mean probability and bad rate."""
 
     rows: int
     predicted: float
@@ -26,7 +24,11 @@ class CalibrationBin(msgspec.Struct, frozen=True):
 
 
 class Performance(msgspec.Struct, frozen=True):
-    """Figures of one model on one labelled set; `calibration_error` is the bins' mean |predicted - observed| by rows."""
+    """Figures of one model on one labelled set.
+
+    `calibration_error` is the mean |predicted - observed| of the calibration bins, weighted by rows. `roc` has pairs of false
+    and true positive rate.
+    """
 
     rows: int
     bad: int
@@ -37,12 +39,15 @@ class Performance(msgspec.Struct, frozen=True):
     brier: float
     log_loss: float
     calibration_error: float
-    calibration: tuple[CalibrationBin, ...]
+    calibration_bins: tuple[CalibrationBin, ...]
     roc: tuple[tuple[float, float], ...]
 
 
 class NumberBins(msgspec.Struct, frozen=True, tag="number"):
-    """Inner edges of a number's bins, the share of training rows in each (edge belongs to the upper bin), and of missing."""
+    """A number's bins: inner edges, the share of training rows in each bin, and the share of missing values.
+
+    An edge belongs to the bin above it.
+    """
 
     edges: tuple[float, ...]
     shares: tuple[float, ...]
@@ -50,14 +55,14 @@ class NumberBins(msgspec.Struct, frozen=True, tag="number"):
 
 
 class LevelBins(msgspec.Struct, frozen=True, tag="category"):
-    """Each level's share of the training rows, and the share of missing."""
+    """The share of training rows with each level, and of missing values."""
 
     shares: dict[str, float]
     missing: float
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """The reference bins of each feature and of the model's own probability."""
+    """The bins of each feature, and of the model's probability (`score`), on the training rows."""
 
     rows: int
     features: dict[str, NumberBins | LevelBins]
@@ -65,10 +70,10 @@ class Profile(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """How true the probabilities were in cross-validation, and by what the log-odds were rescaled: `slope * x + shift`.
+    """The calibration error in cross-validation, and the rescaling of the log-odds: `slope * x + shift`.
 
-    `error` is None where a class has too few rows to tell, `recalibrated_error` where nothing was rescaled: because the model was
-    true enough, or because rescaling would not have helped.
+    `error` is None if a class has too few rows for cross-validation. `recalibrated_error` is None if the log-odds were not
+    rescaled: the error was within the policy's limit, or rescaling did not reduce it.
     """
 
     error: float | None
@@ -78,10 +83,11 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """What `metrics.json` holds: the candidate on its holdout, and the live model on the same rows where there is one.
+    """The content of `metrics.json`: the candidate's figures on its holdout, and the live model's on the same rows.
 
-    `considered` is the AUC of each estimator that was tried, `auc_gain` the 95 % interval of the candidate's AUC less the
-    live model's.
+    `considered` is the AUC of each fitted estimator. `compiled_difference` is the largest |compiled - fitted| probability.
+    `against_direction` names the numbers whose slope contradicts the contract. `auc_gain` is the 95 % interval of the
+    candidate's AUC minus the live model's. The champion's figures are None if no live model can be compared.
     """
 
     accuracy: float
@@ -99,12 +105,12 @@ class Metrics(msgspec.Struct, frozen=True):
     calibration: Calibration
     holdout: Performance
     champion_version: str | None
-    champion: Performance | None
+    champion_holdout: Performance | None
     auc_gain: tuple[float, float] | None
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a model comes from: estimator, features and their types, dates, hashes of contract and policy, libraries."""
+    """What a model was trained from: estimator, types of features, dates, hashes of contract and policy, library versions."""
 
     estimator: str
     features: dict[str, str]
@@ -118,7 +124,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model before it has a number: scorecard and its table, figures, reference bins, example, origin, gates, pipeline."""
+    """A trained model before it is registered under a version. `pipeline` is the pickled scikit-learn classifier."""
 
     scorecard: Scorecard
     steps: tuple[Step, ...]

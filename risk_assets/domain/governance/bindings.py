@@ -1,4 +1,4 @@
-"""Which version is live: bindings, and the changes that people may make to them."""
+"""Bindings record which version is live; a change is the request for the next one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from risk_assets.errors import ModelError
 
 PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge", "end_challenge"
 ACTIONS = (PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE)
-ALONE, SHARED, SHADOW = "champion", "ab", "shadow"
+CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Which version is live from when on, which one challenges it and how, by whom and why.
+    """The live version and its challenger from an instant on, with who decided it and why.
 
-    `mode` is `champion` (alone), `ab` (the challenger answers for `challenger_share` of the accounts, drawn with `salt`) or
-    `shadow` (it scores without answering). `overrides` are the gates that were set aside. `previous` is the SHA-256 of
-    the file of the binding before, `seal` that of this one as compact JSON with an empty seal.
+    `mode` is `champion` (no challenger), `ab` (the challenger decides for `challenger_share` of the accounts, drawn with
+    `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the failed gates that were overridden.
+    `previous` is the SHA-256 of the previous binding's file, `seal` that of this binding as compact JSON with an empty seal.
     """
 
     seq: int
@@ -38,7 +38,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Change:
-    """What somebody wants to be live instead, decided upon with binding number `after` in sight (0: none yet)."""
+    """A request for the next binding. `after` is the number of the latest binding when it was decided, 0 if there was none."""
 
     after: int
     action: str
@@ -52,75 +52,77 @@ class Change:
 
     @property
     def mode(self) -> str:
-        """Return the binding's mode."""
+        """The mode of the resulting binding."""
         if self.challenger is None:
-            return ALONE
-        return SHADOW if self.share is None else SHARED
+            return CHAMPION_ONLY
+        return SHADOW if self.share is None else AB_TEST
 
 
 def promote(history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:
-    """Return the change that lets a version go live, and ends a challenge; raises `ModelError` when it is live already."""
+    """Return the change that makes a version live and ends a challenge; raises `ModelError` if the version is already live."""
     if history and history[-1].champion == version:
-        raise ModelError(f"{version} is live already. See since when and why: risk live.")
-    return Change(_seq(history), PROMOTE, version, actor, reason, overrides=overrides)
+        raise ModelError(f"{version} is already live. See since when and why: risk live.")
+    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides)
 
 
 def roll_back(history: Sequence[Binding], actor: str, reason: str) -> Change:
-    """Return the change that brings back what was live before the live version was promoted, and ends a challenge.
+    """Return the change to the version that was live before the last promotion not rolled back yet; it ends a challenge.
 
     Raises
     ------
     ModelError
-        When nothing was.
+        If there is no earlier version.
     """
     promoted = _promoted(history)
     if len(promoted) < 2:
-        raise ModelError("there is no earlier version to go back to. See what was live when: risk history.")
-    return Change(_seq(history), ROLL_BACK, promoted[-2], actor, reason)
+        raise ModelError("there is no earlier version to roll back to. List all bindings: risk history.")
+    return Change(_latest_seq(history), ROLL_BACK, promoted[-2], actor, reason)
 
 
 def challenge(history: Sequence[Binding], version: str, share: float | None, salt: str, actor: str, reason: str) -> Change:
-    """Return the change that sets a challenger beside the live version.
+    """Return the change that adds or replaces a challenger.
 
     Parameters
     ----------
     share : float or None
-        The share of accounts it answers for, in (0, 1); None scores in shadow.
+        The share of accounts that the challenger decides for, in (0, 1); None for a shadow.
     salt : str
-        What the accounts are drawn with; a challenger that stays keeps the one it has, and so its accounts.
+        Draws the accounts. A current challenger keeps its salt, and therefore its accounts.
 
     Raises
     ------
     ModelError
-        When no version is live, the challenger is the live version, or the share lies outside (0, 1).
+        If no version is live, the challenger is the live version, or the share is outside (0, 1).
     """
     if not history:
-        raise ModelError("no model is live yet, so there is none to challenge: risk train DATE, or risk promote VERSION --reason WHY.")
-    now = history[-1]
-    if now.champion == version:
-        raise ModelError(f"{version} is the live version and can't challenge itself. See the others: risk models.")
+        raise ModelError(
+            "no model is live yet, so there is nothing to challenge. Run risk train DATE, or risk promote VERSION --reason WHY."
+        )
+    latest = history[-1]
+    if latest.champion == version:
+        raise ModelError(f"{version} is the live version and cannot challenge itself. List the other versions: risk models.")
     if share is not None and not 0 < share < 1:
-        raise ModelError("the challenger's share must lie between 0 and 1, such as 0.1; to score without answering use --shadow.")
-    kept = now.salt if now.challenger == version and now.salt else salt
-    return Change(_seq(history), CHALLENGE, now.champion, actor, reason, version, share, kept)
+        raise ModelError("the challenger's share must be between 0 and 1, such as 0.1. For a challenger in shadow use --shadow.")
+    kept = latest.salt if latest.challenger == version and latest.salt else salt
+    return Change(_latest_seq(history), CHALLENGE, latest.champion, actor, reason, version, share, kept)
 
 
 def end_challenge(history: Sequence[Binding], actor: str, reason: str) -> Change:
-    """Return the change that leaves the live version alone; raises `ModelError` when nothing challenges it."""
+    """Return the change that removes the challenger; raises `ModelError` if there is none."""
     if not history or history[-1].challenger is None:
-        raise ModelError("no version challenges the live one, so there is nothing to end. See what is live: risk live.")
-    return Change(_seq(history), END_CHALLENGE, history[-1].champion, actor, reason)
+        raise ModelError("no version challenges the live one, so there is nothing to end. See the live version: risk live.")
+    return Change(_latest_seq(history), END_CHALLENGE, history[-1].champion, actor, reason)
 
 
-def challenger(binding: Binding) -> str:
-    """Return the challenger and how it challenges, for people; empty without one."""
+def challenger_label(binding: Binding) -> str:
+    """Return the challenger with its share or "shadow", such as "model_v002 (10%)"; an empty string if there is none."""
     if binding.challenger is None:
         return ""
     return f"{binding.challenger} ({'shadow' if binding.challenger_share is None else f'{100 * binding.challenger_share:g}%'})"
 
 
 def _promoted(history: Sequence[Binding]) -> list[str]:
-    """Return the versions that a rollback would go through, the live one last."""
+    """Return the promotions that were not rolled back, the live version last; equal neighbours count once."""
     stack: list[str] = []
     for binding in history:
         if binding.action == ROLL_BACK:
@@ -130,5 +132,5 @@ def _promoted(history: Sequence[Binding]) -> list[str]:
     return stack
 
 
-def _seq(history: Sequence[Binding]) -> int:
+def _latest_seq(history: Sequence[Binding]) -> int:
     return history[-1].seq if history else 0

@@ -1,4 +1,7 @@
-"""What changes for the accounts if a candidate replaces the live version: bands, who is flagged, and rates by category."""
+"""What changes for accounts if a candidate replaces the live version: bands, flags, and predicted bad rates by category.
+
+An account is flagged when a model predicts it bad.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -12,12 +15,18 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.scorecard.expressions import probabilities
+from risk_assets.domain.scorecard.points_table import MISSING_LABEL
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.errors import ModelError
 
-MISSING = "(missing)"
-NEWLY, NO_LONGER = "newly flagged", "no longer flagged"
-CHANGES = {"date": pl.String, ACCOUNT_ID: pl.String, "change": pl.String, "probability": pl.Float64, "live_probability": pl.Float64}
+NEWLY_FLAGGED, NO_LONGER_FLAGGED = "newly flagged", "no longer flagged"
+CHANGES_SCHEMA = {
+    "date": pl.String,
+    ACCOUNT_ID: pl.String,
+    "change": pl.String,
+    "probability": pl.Float64,
+    "live_probability": pl.Float64,
+}
 
 _TYPES = {"number": pl.Float64(), "category": pl.String()}
 _SCORED = {
@@ -28,28 +37,29 @@ _SCORED = {
     "live_band": pl.Int64(),
 }
 _SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("probability", "live_probability").sum())
+_LIVE_FIGURES = ("live_", "newly_", "no_longer_")
 
 
 class CategoryImpact(msgspec.Struct, frozen=True):
-    """Accounts of one level of a category: rows, and the bad rate that the candidate and the live model predict.
+    """One level of a category: its rows, and the bad rate that the candidate and the live model predict.
 
-    Rows without a level have `level` "(missing)" and come last; a level of that very name has an entry of its own before.
+    Rows without a level have the `level` "(missing)" and come last. A level of that name has its own entry before them.
     """
 
     feature: str
     level: str
     rows: int
-    candidate: float
-    live: float | None
+    predicted_bad_rate: float
+    live_predicted_bad_rate: float | None
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate changes on the rows of some dates that could be scored.
+    """What a candidate changes on the rows of some dates that can be scored.
 
-    `against` is the live version: None where there is none, or its features are not in the snapshots; then all that is told
-    of it is None, and `migration` empty. `policy` is the policy's digest. An account counts once in each figure of accounts,
-    also when it is newly flagged on one date and no longer on another. `migration` is rows by live band and then by the
-    candidate's, zeros included.
+    `against` is the live version. It is None if there is none or the snapshots lack its features; then all figures of the live
+    model are None and `migration` is empty. `policy` is the policy's hash. `accounts` and the figures that end in `_accounts`
+    count each account once, also if it is newly flagged on one date and no longer flagged on another. `migration` maps the
+    live model's bands to the candidate's bands to rows, zeros included.
     """
 
     candidate: str
@@ -77,55 +87,52 @@ def measure(
     policy: Policy,
     contract: Contract,
 ) -> tuple[Impact, pl.DataFrame]:
-    """Return what changes if the candidate replaces the live version, and the rows whose flag differs.
+    """Return what changes if the candidate replaces the live version, and the rows whose flag changes.
 
-    Dates are read one after the other, each as a stream. What is held is a hash of 8 bytes for each account, a few times over
-    while they are sorted, and the rows that differ.
+    Dates are streamed one after the other. Memory holds a few copies of 8 bytes for each account, and the changed rows.
 
     Parameters
     ----------
     snapshots : Mapping[str, pl.LazyFrame]
-        Each date's checked features: `account_id`, features, `issues`. Rows with issues don't count.
+        The validated features of each date: `account_id`, features, `issues`. Rows with issues do not count.
     contract : Contract
-        Names the categories; one that not every snapshot has is left out.
+        Declares the categories. A category that is missing from a snapshot is left out.
 
     Returns
     -------
     tuple[Impact, pl.DataFrame]
-        The figures; and `date, account_id, change, probability, live_probability`, by date and in the file's order.
+        The figures; and the changed rows with the columns of `CHANGES_SCHEMA`, by date and in the file's order.
 
     Raises
     ------
     ModelError
-        When there is no snapshot, one lacks a feature of the candidate, or no row can be scored.
+        If there is no snapshot, one lacks a feature of the candidate, or no row can be scored.
     """
     dates = tuple(sorted(snapshots))
     schemas = [snapshots[date].collect_schema() for date in dates]
-    _require(candidate, schemas, dates)
-    against = live if live and not _lacking(live, schemas) else None
-    categories = tuple(name for name in contract.categories if all(schema.get(name) == pl.String for schema in schemas))
-    # Without a live model the candidate stands against itself, and what would be told of the other is taken out at the end.
-    pair = (candidate, against or candidate)
-    tables = [_scored(snapshots[date], pair, policy, categories) for date in dates]
-    bands = _collected(table.group_by("live_band", "band", *_flags(policy)).agg(_SUMS) for table in tables)
-    if bands.is_empty():
-        raise ModelError(f"no row of {', '.join(dates)} can be scored. See in the features' `{ISSUES}` why, and land better files.")
-    changes = _collected(_changes(table, date, policy) for table, date in zip(tables, dates, strict=True))
+    _require_features(candidate, schemas, dates)
+    comparable = live if live and not _missing_features(live, schemas) else None
+    # Without a live model the candidate is compared with itself, and `_without_live` removes the figures of that comparison.
+    models = (candidate, comparable or candidate)
+    categories = _categories_of_all(schemas, contract)
+    tables = {date: _scored(snapshots[date], models, policy, categories) for date in dates}
+    bands = _band_counts(tables, policy)
+    changes = _collected(_changes(table, date, policy) for date, table in tables.items())
     impact = Impact(
         candidate=candidate.version,
-        against=pair[1].version,
+        against=models[1].version,
         dates=dates,
         policy=policy.digest,
-        accounts=_accounts(snapshots[date] for date in dates),
+        accounts=_count_accounts(snapshots[date] for date in dates),
         migration=_migration(bands, list(policy.bands)),
-        categories=_categories(tables, categories),
+        categories=_category_impacts(tables.values(), categories),
         **_figures(bands, changes),
     )
-    return impact if against else _alone(impact), changes
+    return impact if comparable else _without_live(impact), changes
 
 
 def migration_table(impact: Impact) -> str:
-    """Return the rows by band in Markdown: the live model's down, the candidate's across."""
+    """Return the rows by band in Markdown: the live model's bands down, the candidate's across."""
     if not impact.migration:
         return "There is no live model to compare with."
     rows = ([band, *map(str, row.values())] for band, row in impact.migration.items())
@@ -133,49 +140,66 @@ def migration_table(impact: Impact) -> str:
     return markdown_table(header, rows, numbers=len(header) - 1)
 
 
-def category_table(impact: Impact, fewest: int = 1) -> str:
+def category_table(impact: Impact, min_rows: int = 1) -> str:
     """Return the predicted bad rates by level in Markdown: feature, level, rows, candidate, live, difference.
 
-    Levels of fewer rows than `fewest` are left out: what a few customers have is theirs.
+    Levels with fewer than `min_rows` rows are left out, so that no single customer can be recognised.
     """
-    rows = []
-    for part in (part for part in impact.categories if part.rows >= fewest):
-        live = ["", ""] if part.live is None else [f"{part.live:.2%}", f"{100 * (part.candidate - part.live):+z.2f}"]
-        rows.append([part.feature, part.level, str(part.rows), f"{part.candidate:.2%}", *live])
-    header = ("feature", "level", "rows", "candidate", "live", "difference (percentage points)")
-    return markdown_table(header, rows, numbers=4)
+    rows = (_category_row(part) for part in impact.categories if part.rows >= min_rows)
+    return markdown_table(("feature", "level", "rows", "candidate", "live", "difference (percentage points)"), rows, numbers=4)
 
 
-def _require(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
+def _category_row(part: CategoryImpact) -> list[str]:
+    ours, live = part.predicted_bad_rate, part.live_predicted_bad_rate
+    compared = ["", ""] if live is None else [f"{live:.2%}", f"{100 * (ours - live):+z.2f}"]
+    return [part.feature, part.level, str(part.rows), f"{ours:.2%}", *compared]
+
+
+def _require_features(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
     version = candidate.version
     if not dates:
-        raise ModelError(f"there is no snapshot with the features of {version} to see its impact on. Run a date first: risk run DATE.")
-    if lacking := _lacking(candidate, schemas):
+        raise ModelError(f"there is no snapshot with the features of {version} to measure its impact on. Run a date: risk run DATE.")
+    if missing := _missing_features(candidate, schemas):
         raise ModelError(
-            f"{version} needs features that not every snapshot of {', '.join(dates)} gives: {', '.join(lacking)}. "
-            "Put them into the contract and run the dates again (risk run DATE), or train a version without them: risk train DATE."
+            f"{version} needs features that at least one snapshot of {', '.join(dates)} lacks: {', '.join(missing)}. "
+            "Add them to the contract and run the dates again (risk run DATE), or train a version without them (risk train DATE)."
         )
 
 
-def _lacking(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
+def _missing_features(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
+    """Return the model's features that a snapshot lacks or has with another type."""
     kinds = model.scorecard.features.items()
     return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != _TYPES[kind] for schema in schemas)]
 
 
-def _scored(features: pl.LazyFrame, pair: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
-    """Return both models' probabilities and bands; categories are named by position, as theirs may be any name."""
-    needed = dict.fromkeys([name for model in pair for name in model.scorecard.features] + list(categories))
+def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tuple[str, ...]:
+    return tuple(name for name in contract.categories if all(schema.get(name) == pl.String for schema in schemas))
+
+
+def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
+    """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
+    needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
     rows = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *needed)
-    score = partial(_score, pair=pair, bounds=list(policy.bands.values()), categories=categories)
+    score = partial(_score, models=models, bounds=list(policy.bands.values()), categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
 
 
-def _score(batch: pl.DataFrame, pair: Sequence[VersionedScorecard], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
-    ours, live = (probabilities(model.scorecard, batch) for model in pair)
-    found = [batch[ACCOUNT_ID], ours, np.searchsorted(bounds, ours), live, np.searchsorted(bounds, live)]
+def _score(batch: pl.DataFrame, models: Sequence[VersionedScorecard], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
+    ours, live = (probabilities(model.scorecard, batch) for model in models)
+    columns = [batch[ACCOUNT_ID], ours, np.searchsorted(bounds, ours), live, np.searchsorted(bounds, live)]
     levels = {str(position): batch[name] for position, name in enumerate(categories)}
-    return pl.DataFrame(dict(zip(_SCORED, found, strict=True)) | levels)
+    return pl.DataFrame(dict(zip(_SCORED, columns, strict=True)) | levels)
+
+
+def _band_counts(tables: Mapping[str, pl.LazyFrame], policy: Policy) -> pl.DataFrame:
+    """Return rows and sums of probabilities by band and flag of both models; raises `ModelError` if there are no rows."""
+    bands = _collected(table.group_by("live_band", "band", *_flags(policy)).agg(_SUMS) for table in tables.values())
+    if bands.is_empty():
+        raise ModelError(
+            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` in the features for the causes, and land fixed files."
+        )
+    return bands
 
 
 def _flags(policy: Policy) -> tuple[pl.Expr, pl.Expr]:
@@ -183,19 +207,20 @@ def _flags(policy: Policy) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _changes(table: pl.LazyFrame, date: str, policy: Policy) -> pl.LazyFrame:
+    """Return the rows whose flag differs, with the columns of `CHANGES_SCHEMA`."""
     bad, live_bad = _flags(policy)
-    change = pl.when(bad).then(pl.lit(NEWLY)).otherwise(pl.lit(NO_LONGER))
+    change = pl.when(bad).then(pl.lit(NEWLY_FLAGGED)).otherwise(pl.lit(NO_LONGER_FLAGGED))
     columns = (pl.lit(date), pl.col(ACCOUNT_ID), change, pl.col("probability"), pl.col("live_probability"))
-    return table.filter(bad != live_bad).select(column.alias(name) for column, name in zip(columns, CHANGES, strict=True))
+    return table.filter(bad != live_bad).select(column.alias(name) for column, name in zip(columns, CHANGES_SCHEMA, strict=True))
 
 
 def _collected(queries: Iterable[pl.LazyFrame]) -> pl.DataFrame:
-    """Run queries one by one: a union of them, or plans that share a scan, would hold whole tables."""
+    """Run queries one after the other: a union of them, or plans that share a scan, would keep whole tables in memory."""
     return pl.concat([query.collect(engine="streaming") for query in queries])
 
 
-def _accounts(snapshots: Iterable[pl.LazyFrame]) -> int:
-    """Count the accounts by their hashes: that any two of n share one has a chance below n**2 / 2**65."""
+def _count_accounts(snapshots: Iterable[pl.LazyFrame]) -> int:
+    """Count distinct accounts by their 64-bit hashes; the probability that two of n collide is below n**2 / 2**65."""
     seen = pl.Series(dtype=pl.UInt64)
     for features in snapshots:
         hashes = features.filter(pl.col(ISSUES).is_null()).select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series()
@@ -215,18 +240,18 @@ def _figures(bands: pl.DataFrame, changes: pl.DataFrame) -> dict[str, Any]:
         newly_flagged=rows.filter(bad & ~live_bad).sum(),
         no_longer_flagged=rows.filter(live_bad & ~bad).sum(),
     ).row(0, named=True)
-    newly, no_longer = (changes.filter(change=change)[ACCOUNT_ID].n_unique() for change in (NEWLY, NO_LONGER))
+    newly, no_longer = (changes.filter(change=change)[ACCOUNT_ID].n_unique() for change in (NEWLY_FLAGGED, NO_LONGER_FLAGGED))
     return figures | {"newly_flagged_accounts": newly, "no_longer_flagged_accounts": no_longer}
 
 
 def _migration(bands: pl.DataFrame, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    found = {live: dict.fromkeys(names, 0) for live in names}
+    migration = {live: dict.fromkeys(names, 0) for live in names}
     for live, band, rows in bands.select("live_band", "band", "rows").iter_rows():
-        found[names[live]][names[band]] += rows
-    return found
+        migration[names[live]][names[band]] += rows
+    return migration
 
 
-def _categories(tables: Sequence[pl.LazyFrame], names: Sequence[str]) -> tuple[CategoryImpact, ...]:
+def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str]) -> tuple[CategoryImpact, ...]:
     if not names:
         return ()
     positions = [str(position) for position in range(len(names))]
@@ -234,13 +259,13 @@ def _categories(tables: Sequence[pl.LazyFrame], names: Sequence[str]) -> tuple[C
     sums = _collected(rows.group_by("variable", "value").agg(_SUMS) for rows in long).group_by("variable", "value").sum()
     ordered = sums.sort(pl.col("variable").cast(pl.Int64), "value", nulls_last=True)
     return tuple(
-        CategoryImpact(names[int(position)], MISSING if level is None else level, rows, probability / rows, live / rows)
+        CategoryImpact(names[int(position)], MISSING_LABEL if level is None else level, rows, probability / rows, live / rows)
         for position, level, rows, probability, live in ordered.iter_rows()
     )
 
 
-def _alone(impact: Impact) -> Impact:
-    """Take out what is told of a live model."""
-    untold: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(("live_", "newly_", "no_longer_"))}
-    categories = tuple(msgspec.structs.replace(part, live=None) for part in impact.categories)
-    return msgspec.structs.replace(impact, against=None, migration={}, categories=categories, **untold)
+def _without_live(impact: Impact) -> Impact:
+    """Return the impact without figures of a live model."""
+    removed: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(_LIVE_FIGURES)}
+    categories = tuple(msgspec.structs.replace(part, live_predicted_bad_rate=None) for part in impact.categories)
+    return msgspec.structs.replace(impact, against=None, migration={}, categories=categories, **removed)

@@ -1,4 +1,4 @@
-"""How a CSV file is written: its separator, its line ends, its columns, and how many fields each record has."""
+"""Detect the dialect of a CSV file, and count its records and their fields."""
 
 import codecs
 import csv
@@ -21,7 +21,17 @@ _QUOTED_OR_EOL = re.compile(r'"[^"]*(?:"|\Z)|\r\n?|\n')
 
 @dataclass(frozen=True)
 class Dialect:
-    """The separator, the line end (`\\n`, which stands for CRLF too, or `\\r`) and the unique names of the columns."""
+    """The dialect of a CSV file.
+
+    Attributes
+    ----------
+    separator : str
+        One of `SEPARATORS`.
+    eol : str
+        The last byte of a line end: `\\n` for LF and CRLF, `\\r` for CR.
+    columns : tuple of str
+        The column names, without duplicates.
+    """
 
     separator: str
     eol: str
@@ -29,25 +39,25 @@ class Dialect:
 
 
 def sniff(head: bytes, name: str, expected: Collection[str] = ()) -> Dialect:
-    """Return the dialect of a CSV file.
+    """Detect the dialect from the first bytes of a CSV file.
 
-    The separator is the one under which most `expected` columns are found, else the one that the header holds most
-    often outside quotes. A column without a name becomes `unnamed_<position>`, a repeated name gets `#2`, `#3` and so
-    on.
+    The separator is the one that yields the most `expected` columns; ties go to the one that occurs most often in the
+    header outside quotes. A column without a name becomes `unnamed_<position>`. A repeated name gets the suffix `#2`,
+    `#3` and so on.
 
     Parameters
     ----------
     head : bytes
-        The first `HEAD_BYTES` bytes of the file, or the whole file when it is shorter.
+        The first `HEAD_BYTES` bytes of the file, or the whole file if it is shorter.
     name : str
         The file, for messages.
     expected : Collection[str]
-        Names of columns that the file should have.
+        Columns that the file should have.
 
     Raises
     ------
     LandingError
-        When the file is empty, no UTF-8 text, or has no header.
+        When the file is empty, is not UTF-8 text, or has no valid header.
     """
     record, eol = _header(_decode(head[:HEAD_BYTES], name), name, cut=len(head) >= HEAD_BYTES)
     unquoted = _QUOTED.sub("", record)
@@ -58,32 +68,32 @@ def sniff(head: bytes, name: str, expected: Collection[str] = ()) -> Dialect:
 
     separator = max(SEPARATORS, key=fit)
     if not names[separator]:
-        raise LandingError(f"{name} has a header with a quote in the middle of a name. Take it out and land it again.")
+        raise LandingError(f"{name} has a quote in the middle of a column name. Remove it and land the file again.")
     return Dialect(separator, eol, names[separator])
 
 
 class FieldCounter:
-    """Counts the records of a CSV file and the fields in each, from consecutive chunks of its bytes.
+    """Count the records of a CSV file and the fields of each, from consecutive chunks of its bytes.
 
-    Quotes count by parity: separators and line ends between an odd quote and the next one are text. A blank line is
-    a record with one field; the file's last line end begins no further record.
+    Separators and line ends after an odd number of quotes are text. A blank line is a record with one field. The last
+    line end of the file does not start another record.
 
     Attributes
     ----------
     rows : int
-        Records after the header.
+        The number of records after the header.
     short_rows, long_rows : ndarray of int64
-        The records, from 0, with fewer and with more fields than the header has.
+        The positions, from 0, of the records with fewer and with more fields than the header.
     unclosed : bool
-        Whether a quote is still open.
+        Whether the file ends inside a quote.
     padded : bool
-        Whether a blank stands beside a separator, a line end or a quote, so that values may have to be stripped.
+        Whether a blank is next to a separator, a line end or a quote, so that values may need stripping.
 
-    All are final after `close`.
+    All attributes are final after `close`.
     """
 
     def __init__(self, dialect: Dialect) -> None:
-        """Start before the file's first byte."""
+        """Start counting at the first byte of a file."""
         self.rows = 0
         self.short_rows: NDArray[np.int64] = np.empty(0, np.int64)
         self.long_rows: NDArray[np.int64] = np.empty(0, np.int64)
@@ -96,32 +106,32 @@ class FieldCounter:
         self._last = b""
         self._header_read = False
         self._separators = 0
-        self._begun = False
+        self._in_record = False
         self._short_rows = [self.short_rows]
         self._long_rows = [self.long_rows]
 
     @property
     def short(self) -> int:
-        """Records with fewer fields than the header has."""
+        """The number of records with fewer fields than the header."""
         return len(self.short_rows)
 
     @property
     def long(self) -> int:
-        """Records with more fields than the header has."""
+        """The number of records with more fields than the header."""
         return len(self.long_rows)
 
     def feed(self, chunk: bytes) -> None:
-        """Count the next bytes of the file."""
+        """Count the next chunk of the file. Chunks may end anywhere, also inside a character or a quoted field."""
         for start in range(0, len(chunk), _BLOCK_BYTES):
             self._count(chunk[start : start + _BLOCK_BYTES])
         self.padded = self.padded or self._has_padding(self._last + chunk[:1]) or self._has_padding(chunk)
         self._last = chunk[-1:]
 
     def close(self) -> None:
-        """Count the last record, also when no line end follows it."""
-        if self._begun:
+        """Finish counting; the last record needs no line end."""
+        if self._in_record:
             self._add(np.array([self._separators + 1]))
-            self._begun = False
+            self._in_record = False
         self.padded = self.padded or self._last in self._edges
         self.short_rows = np.concatenate(self._short_rows)
         self.long_rows = np.concatenate(self._long_rows)
@@ -130,7 +140,7 @@ class FieldCounter:
         return any(blank in text and any(edge in text for edge in edges) for blank, edges in self._edges.items())
 
     def _count(self, block: bytes) -> None:
-        # translate drops all that is text at memory speed: what is left is so small that the rest costs little
+        # translate removes all text at memory speed; what is left to process is small: separators, line ends and quotes
         marks = np.frombuffer(block.translate(None, self._text), np.uint8)
         if self.unclosed or b'"' in block:
             marks = self._outside_quotes(marks)
@@ -142,7 +152,7 @@ class FieldCounter:
             self._separators = len(marks) - 1 - int(ends[-1])
         else:
             self._separators += len(marks)
-        self._begun = self.unclosed or block[-1] != self._eol
+        self._in_record = self.unclosed or block[-1] != self._eol
 
     def _outside_quotes(self, marks: NDArray[np.uint8]) -> NDArray[np.uint8]:
         quotes = marks == _QUOTE
@@ -161,7 +171,7 @@ class FieldCounter:
 
 
 def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
-    """Return the counter of a whole file."""
+    """Count the records and fields of a whole file."""
     counter = FieldCounter(dialect)
     for chunk in chunks:
         counter.feed(chunk)
@@ -170,36 +180,43 @@ def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
 
 
 def _edges(blank: bytes, separator: bytes) -> tuple[bytes, ...]:
+    """Return the byte pairs that show a blank at the edge of a field."""
     sides = (separator, b"\n", b"\r", b'"')
     return tuple(pair for side in sides for pair in (blank + side, side + blank))
 
 
 def _decode(head: bytes, name: str) -> str:
     if b"\0" in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise LandingError(f"{name} is no UTF-8 text but UTF-16, a workbook or a packed file. Export it as CSV and save it as UTF-8.")
+        raise LandingError(f"{name} is not UTF-8 text but UTF-16, a workbook or a compressed file. Export it as CSV and save it as UTF-8.")
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        # a full head may end in the middle of a character
+        # a full head may end inside a character
         return decoder.decode(head, final=len(head) < HEAD_BYTES).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise LandingError(f"{name} is no UTF-8 text: byte {error.start + 1} can't be read. Save it as UTF-8 and land it again.") from error
+        raise LandingError(
+            f"{name} is not UTF-8 text: cannot decode byte {error.start + 1}. Save it as UTF-8 and land it again."
+        ) from error
 
 
 def _header(text: str, name: str, *, cut: bool) -> tuple[str, str]:
+    """Return the header record and the line end; `cut` if the file continues after `text`."""
     if not text.strip():
-        raise LandingError(f"{name} is empty. It needs a header with the names of the columns.")
+        raise LandingError(f"{name} is empty. Its first line must be a header with the column names.")
     end = next((found for found in _QUOTED_OR_EOL.finditer(text) if found[0][0] != '"'), None)
     record = text[: end.start()] if end else text
     if not record.strip(" "):
-        raise LandingError(f"{name} begins with a blank line. Its first line must hold the names of the columns.")
+        raise LandingError(f"{name} starts with a blank line. Its first line must be a header with the column names.")
     if record.count('"') % 2:
-        raise LandingError(f"{name} opens a quote in its header that is not closed. Close it and land the file again.")
+        raise LandingError(f"{name} has an unclosed quote in its header. Close it and land the file again.")
     if end is None and cut:
-        raise LandingError(f"{name} has no line end in its first {HEAD_BYTES // 1024} KiB: it is no CSV with a header.")
+        raise LandingError(
+            f"{name} has no line end in its first {HEAD_BYTES // 1024} KiB. Export it as CSV with a header and land it again."
+        )
     return record, "\r" if end and end[0] == "\r" else "\n"
 
 
 def _names(record: str, separator: str) -> tuple[str, ...]:
+    """Return the column names, or none if the record is malformed."""
     try:
         (fields,) = csv.reader([record], delimiter=separator, skipinitialspace=True)
     except csv.Error:

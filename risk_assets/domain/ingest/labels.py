@@ -1,37 +1,49 @@
-"""Outcomes: did the account of a date's snapshot go bad?"""
+"""Convert outcomes to labels: whether each account of a snapshot went bad."""
 
 import polars as pl
 
+from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, Contract
 from risk_assets.errors import ContractError
 
 
 def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
-    """Return `account_id` and `bad` (1, 0, or null where the token is missing or unknown), one row an account.
+    """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
-    Rows whose id is blank or one of the contract's tokens for missing are left out, as they can't be scored either.
-    An account that stands there twice with different outcomes has null.
+    `bad` is 1 or 0, or null if the token is missing or unknown or the account has contradictory outcomes. Rows with a
+    missing id are dropped.
+
+    Parameters
+    ----------
+    outcomes : LazyFrame
+        The id and target columns as text; other columns are ignored.
+    contract : Contract
+        Names the columns and the tokens.
 
     Raises
     ------
     ContractError
-        When the id's or the target's column is not there.
+        When the id or target column is missing.
     """
     target = contract.target
     missing = [name for name in (contract.id, target.column) if name not in outcomes.collect_schema().names()]
     if missing:
-        raise ContractError(f"the outcomes have no column {', '.join(missing)}. Mend the file, or the contract's id and target.")
+        raise ContractError(f"the outcomes have no column {', '.join(missing)}. Fix the file, or id and target in the contract.")
+    known = outcomes.filter(~_is_missing(contract.id, contract))
+    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
+    agreed = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
+    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(agreed.alias(OUTCOME))
+
+
+def _label(contract: Contract) -> pl.Expr:
+    target = contract.target
     bad = _is(target.column, target.bad)
-    good = _is(target.column, target.good) if target.good is not None else ~bad & ~_missing(target.column, contract)
-    label = pl.when(bad).then(1).when(good).then(0)
-    known = outcomes.filter(~_missing(contract.id, contract))
-    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), label.cast(pl.Int8).alias(OUTCOME))
-    once = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
-    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(once.alias(OUTCOME))
+    good = _is(target.column, target.good) if target.good is not None else ~bad & ~_is_missing(target.column, contract)
+    return pl.when(bad).then(1).when(good).then(0)
 
 
 def _is(column: str, token: str) -> pl.Expr:
-    """Compare as text, and as numbers where both are: a source may write 1 today and 1.0 tomorrow."""
+    """Compare as text and, if both are numbers, as numbers: a source may write 1 on one day and 1.0 on the next."""
     text = pl.col(column).str.strip_chars()
     same = text.eq(pl.lit(token))
     number: float | None = pl.Series([token]).cast(pl.Float64, strict=False)[0]
@@ -40,5 +52,5 @@ def _is(column: str, token: str) -> pl.Expr:
     return same | (text.cast(pl.Float64, strict=False) == number).fill_null(False)
 
 
-def _missing(column: str, contract: Contract) -> pl.Expr:
-    return pl.col(column).str.strip_chars().is_in(["", *contract.missing])
+def _is_missing(column: str, contract: Contract) -> pl.Expr:
+    return pl.col(column).str.strip_chars().is_in(list(id_tokens(contract)))

@@ -1,24 +1,33 @@
-"""From a snapshot's text to checked, typed features: one row out for each row in, in order, with what is wrong said."""
+"""Validate a raw snapshot: parse text to typed features and list the issues of each row, without values of customers."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from risk_assets.domain.contract.field_rules import MISSING, UNREADABLE, above, below, id_tokens, missing_codes, missing_tokens, plain
+from risk_assets.domain.contract.field_rules import (
+    MISSING_ISSUE,
+    REPEATED_ISSUE,
+    UNREADABLE_ISSUE,
+    above,
+    below,
+    id_tokens,
+    missing_codes,
+    missing_tokens,
+    plain,
+)
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
 
 SEPARATOR = "; "
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
-    """Return the ids that stand in more than one row, each once.
+    """Return the distinct ids that occur in more than one row, sorted.
 
-    Hashes are compared first, so this takes 16 bytes a row and one pass; ids are read again only where hashes repeat.
+    The first pass compares hashes, which takes 16 bytes per row. A second pass reads ids only if hashes repeat.
 
     Parameters
     ----------
-    snapshot : pl.LazyFrame
+    snapshot : LazyFrame
         The raw columns, all text.
     contract : Contract
         Names the id column.
@@ -33,40 +42,50 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def checked(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True) -> pl.LazyFrame:
-    """Return `account_id`, the contract's features (Float64 or String) and `issues`, row for row.
+def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True) -> pl.LazyFrame:
+    """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
 
-    `issues` is null where a row can be scored; otherwise it lists `column: rule`, joined by "; ". Values are never in it.
+    `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
+    contains a value.
 
     Parameters
     ----------
-    snapshot : pl.LazyFrame
-        The raw columns, all text, and `RAGGED`: null, or what is wrong with the line.
+    snapshot : LazyFrame
+        The raw columns, all text, and `RAGGED`: the issue of the line, or null.
     contract : Contract
-        Names, types, ranges and tokens for missing.
-    repeated : pl.Series
-        The ids that stand in more than one row.
+        The columns, types, ranges and missing tokens.
+    repeated : Series
+        The ids that occur in more than one row, from `repeated_ids`.
     padded : bool
-        Whether values may have blanks around them. Taking them off costs more than all the rest, so say no when it is known.
+        Whether values may have blanks around them. Stripping costs more than all other rules, so pass False if the file
+        has none.
     """
-    return snapshot.select(_checks(contract, repeated, strip=padded))
+    text = {name: pl.col(name).str.strip_chars() if padded else pl.col(name) for name in contract.columns}
+    values = [pl.col(contract.id).alias(ACCOUNT_ID)]
+    issues = [pl.col(RAGGED), _id_issue(text[contract.id], contract, repeated)]
+    for name, feature in contract.features.items():
+        value, issue = _PARSERS[feature.type](name, text[name], feature, contract)
+        values.append(value.alias(name))
+        issues.extend(issue)
+    joined = pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
+    return snapshot.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
-    """Return what each column of a features table is, for people."""
-    own = {ACCOUNT_ID: f"the account, as in the raw column {contract.id}", ISSUES: "why the row can't be scored; empty where it can"}
+    """Return a description of each column of a features table."""
+    own = {ACCOUNT_ID: f"account id, from the raw column {contract.id}", ISSUES: "why the row cannot be scored; null if it can"}
     return own | {name: _description(feature) for name, feature in contract.features.items()}
 
 
 def feature_facts(contract: Contract) -> list[pl.Expr]:
-    """Return the expressions that sum up a features table: rows, rows with issues, issues by kind, missing by feature."""
+    """Return the aggregations of a features table: rows, rows with issues, rows by joined issues, nulls by feature."""
     kinds = pl.col(ISSUES).drop_nulls().value_counts(sort=True).implode()
     missing = [pl.col(name).null_count().alias(f"missing.{name}") for name in contract.features]
-    return [pl.len().alias("rows"), pl.col(ISSUES).count().alias("with_issues"), kinds.alias("kinds"), *missing]
+    return [pl.len().alias("rows"), pl.col(ISSUES).count().alias("with_issues"), kinds.alias("issue_counts"), *missing]
 
 
 def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
-    """Split joined issues and count each rule by itself, most frequent first."""
+    """Return the rows of each issue, most frequent first, from the rows of each combination of joined issues."""
     counts: dict[str, int] = {}
     for joined, rows in kinds.items():
         for issue in joined.split(SEPARATOR):
@@ -74,47 +93,45 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _checks(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
-    values, rules = [pl.col(contract.id).alias(ACCOUNT_ID)], [pl.col(RAGGED), *_id_rules(contract, repeated, strip)]
-    for name, feature in contract.features.items():
-        text = pl.col(name).str.strip_chars() if strip else pl.col(name)
-        value, rule = _number(name, text, feature, contract) if feature.type == "number" else _category(name, text, feature, contract)
-        values.append(value.alias(name))
-        rules.extend(rule)
-    issues = pl.concat_str(rules, separator=SEPARATOR, ignore_nulls=True)
-    return [*values, pl.when(issues != "").then(issues).alias(ISSUES)]
-
-
-def _id_rules(contract: Contract, repeated: pl.Series, strip: bool) -> list[pl.Expr]:
-    ids = pl.col(contract.id)
-    missing = _is_token(ids.str.strip_chars() if strip else ids, id_tokens(contract))
-    rule = pl.when(missing).then(_issue(ACCOUNT_ID, MISSING))
-    return [rule.when(ids.is_in(repeated.implode())).then(_issue(ACCOUNT_ID, "repeated")) if len(repeated) else rule]
+def _id_issue(text: pl.Expr, contract: Contract, repeated: pl.Series) -> pl.Expr:
+    cases = [(_is_token(text, id_tokens(contract)), MISSING_ISSUE)]
+    if len(repeated):
+        cases.append((pl.col(contract.id).is_in(repeated.implode()), REPEATED_ISSUE))
+    return _first_issue(ACCOUNT_ID, cases)
 
 
 def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
     value = _decimal(text, contract).cast(pl.Float64, strict=False)
-    codes = missing_codes(feature, contract)
     missing = _is_token(text, missing_tokens(feature, contract))
-    if codes:
+    if codes := missing_codes(feature, contract):
         missing = missing | value.is_in(codes).fill_null(False)
-    known = pl.when(value.is_finite() & ~missing).then(value)
-    rules: Any = pl.when(missing).then(_issue(name, MISSING) if feature.required else pl.lit(None, dtype=pl.String))
-    rules = rules.when(~value.is_finite().fill_null(False)).then(_issue(name, UNREADABLE))
+    cases = [(missing, MISSING_ISSUE if feature.required else None), (~value.is_finite().fill_null(False), UNREADABLE_ISSUE)]
     if feature.min is not None:
-        rules = rules.when(value < feature.min).then(_issue(name, below(feature.min)))
+        cases.append((value < feature.min, below(feature.min)))
     if feature.max is not None:
-        rules = rules.when(value > feature.max).then(_issue(name, above(feature.max)))
-    return known, [rules]
+        cases.append((value > feature.max, above(feature.max)))
+    return pl.when(value.is_finite() & ~missing).then(value), [_first_issue(name, cases)]
 
 
 def _category(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
     missing = _is_token(text, missing_tokens(feature, contract))
-    return pl.when(~missing).then(text), [pl.when(missing).then(_issue(name, MISSING))] if feature.required else []
+    return pl.when(~missing).then(text), [_first_issue(name, [(missing, MISSING_ISSUE)])] if feature.required else []
+
+
+_PARSERS = {"number": _number, "category": _category}
+
+
+def _first_issue(name: str, cases: Iterable[tuple[pl.Expr, str | None]]) -> pl.Expr:
+    """Return the issue of the first condition that is true, as `column: rule`; null if none is or its rule is None."""
+    issue: pl.Expr = pl.lit(None, dtype=pl.String)
+    for condition, rule in reversed(list(cases)):
+        text = pl.lit(None if rule is None else f"{name}: {rule}", dtype=pl.String)
+        issue = pl.when(condition).then(text).otherwise(issue)
+    return issue
 
 
 def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
-    """Turn a decimal comma into a point; a point in such a file may stand between thousands and is not read."""
+    """Replace a decimal comma by a point. Values with a point become null: it may be a thousands separator."""
     if contract.decimal == ".":
         return text
     grouped = text.str.contains(".", literal=True)
@@ -123,10 +140,6 @@ def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
 
 def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
     return text.is_in(list(dict.fromkeys(tokens)))
-
-
-def _issue(name: str, rule: str) -> pl.Expr:
-    return pl.lit(f"{name}: {rule}")
 
 
 def _description(feature: Feature) -> str:

@@ -1,4 +1,4 @@
-"""Why an account has the score it has: each feature's part, in log-odds and points."""
+"""Explains a score: what each feature contributes, in log-odds and in points."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,35 +8,41 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ISSUES
+from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Scorecard, contributions
-from risk_assets.domain.scorecard.scoring import base_points, feature_points, reference, score
+from risk_assets.domain.scorecard.scorecard import Scorecard, Term
+from risk_assets.domain.scorecard.scoring import Scores, base_points, feature_points, reference, score
 
 
 @dataclass(frozen=True)
-class Part:
-    """One feature's part: its value, the log-odds it adds, how far that is above what reasons are told against, its points.
+class FeatureContribution:
+    """What one feature contributes to an account's score.
 
-    `rank` is the reason's number, None where it is none. Points are against the feature's mean in training: above zero is
-    safer.
+    `excess` is the log-odds above the reference that the policy compares reasons with. `points` are relative to the
+    feature's mean in training, whatever the policy's reference; positive points are safer. `rank` is the number of the
+    reason, None if the feature is not a reason.
     """
 
     feature: str
     value: str | float | None
     log_odds: float
-    above: float
+    excess: float
     points: float
     rank: int | None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """An account's parts, and the prediction as it stands in the table and as it is worked out again: empty with issues."""
+    """An account's contributions, and its prediction as stored and as recomputed.
+
+    `base_points` plus the points of all contributions are the account's points before rounding. `recomputed` is empty for a
+    row with issues.
+    """
 
     base_points: float
-    parts: tuple[Part, ...]
+    contributions: tuple[FeatureContribution, ...]
     stored: Mapping[str, Any]
-    again: Mapping[str, Any]
+    recomputed: Mapping[str, Any]
 
 
 def explain(features: pl.DataFrame, stored: Mapping[str, Any], card: Scorecard, policy: Policy) -> Explanation:
@@ -47,29 +53,31 @@ def explain(features: pl.DataFrame, stored: Mapping[str, Any], card: Scorecard, 
     features : pl.DataFrame, one row
         The account's features.
     stored : mapping
-        Its row of the predictions table.
+        The account's row in the predictions table.
     """
     x = encode(features, card)
     scores = score(card, policy, x)
-    parts = contributions(card, x)[:, 0].tolist()
     ranks = {int(position): rank for rank, position in enumerate(scores.reasons[0], start=1) if position >= 0}
-    told = tuple(
-        Part(
-            term.feature,
-            features[term.feature][0],
-            part,
-            part - reference(term, policy),
-            feature_points(part - term.mean, policy.points),
-            ranks.get(position),
-        )
-        for position, (term, part) in enumerate(zip(card.terms, parts, strict=True))
+    found = tuple(
+        _contribution(term, features[term.feature][0], log_odds, policy, ranks.get(position))
+        for position, (term, log_odds) in enumerate(zip(card.terms, contributions(card, x)[:, 0].tolist(), strict=True))
     )
-    reasons = {f"reason_{rank}": card.terms[position].reason for position, rank in ranks.items()}
-    again = {
+    recomputed = _prediction(scores, card, policy) if stored[ISSUES] is None else {}
+    return Explanation(base_points(card, policy.points), found, stored, recomputed)
+
+
+def _contribution(term: Term, value: str | float | None, log_odds: float, policy: Policy, rank: int | None) -> FeatureContribution:
+    points = feature_points(log_odds - term.mean, policy.points)
+    return FeatureContribution(term.feature, value, log_odds, log_odds - reference(term, policy), points, rank)
+
+
+def _prediction(scores: Scores, card: Scorecard, policy: Policy) -> dict[str, Any]:
+    """Return the first row of scores as columns of the predictions table."""
+    reasons = [card.terms[position].reason if position >= 0 else None for position in scores.reasons[0]]
+    return {
         "probability": float(scores.probability[0]),
         "prediction": int(scores.prediction[0]),
         "points": int(scores.points[0]),
         "band": list(policy.bands)[int(scores.band[0])],
-        **{f"reason_{rank}": reasons.get(f"reason_{rank}") for rank in range(1, policy.reasons + 1)},
+        **{f"reason_{rank}": reason for rank, reason in enumerate(reasons, start=1)},
     }
-    return Explanation(base_points(card, policy.points), told, stored, again if stored[ISSUES] is None else {})

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Floats, Levels, Line, Scorecard, Shape, Term, contributions, probability
+from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
+from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape, Term
 
 
 def encode(features: pl.DataFrame, card: Scorecard) -> Floats:

@@ -4,29 +4,19 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.markdown import markdown_table
-from risk_assets.domain.scorecard.scorecard import Floats, Levels, Line, Scorecard, Steps, Term, contributions
-from risk_assets.domain.scorecard.scoring import Integers, feature_points
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Step, Steps, Term
+from risk_assets.domain.scorecard.scoring import feature_points
 
-MISSING, OTHER = "(missing)", "(any other)"
+MISSING_LABEL, OTHER_LABEL = "(missing)", "(any other)"
 SHOWN_DIGITS = range(6, 18)
 
 Positions: TypeAlias = npt.NDArray[np.intp]
-
-
-class Step(msgspec.Struct, frozen=True):
-    """A row of a model's table: a step, level or range of a feature, its log-odds, and the training rows and bad rows in it."""
-
-    feature: str
-    step: str
-    log_odds: float
-    rows: int
-    bad: int
 
 
 def steps(card: Scorecard, x: Floats, bad: Integers, ranges: Mapping[str, Sequence[float]]) -> tuple[Step, ...]:
@@ -80,7 +70,7 @@ def _steps_of(term: Term, x: Floats, part: Floats, bad: Integers, ranges: Sequen
         values[-1] = term.shape.missing
         shown = [position for position in range(len(names)) if rows[position] or position == len(names) - 1]
     else:
-        values = term.shape.table
+        values = np.array(term.shape.table)
         shown = list(range(len(names)))
     return [Step(term.feature, names[at], float(values[at]) - term.mean, int(rows[at]), int(bads[at])) for at in shown]
 
@@ -89,8 +79,8 @@ def _positions(term: Term, x: Floats, ranges: Sequence[float]) -> tuple[list[str
     """Return the names of a feature's steps, missing last, and the position of the step of each row."""
     shape = term.shape
     if isinstance(shape, Levels):
-        names = [f'"{level}"' if level in (MISSING, OTHER) else level for level in shape.levels]
-        return [*names, OTHER, MISSING], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
+        names = [f'"{level}"' if level in (MISSING_LABEL, OTHER_LABEL) else level for level in shape.levels]
+        return [*names, OTHER_LABEL, MISSING_LABEL], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
     if isinstance(shape, Steps):
         return _range_names(shape.edges, "up to", "over"), np.searchsorted(np.array([*shape.edges, np.inf]), x)
     positions = np.searchsorted(np.array(ranges), x, side="right")
@@ -100,8 +90,8 @@ def _positions(term: Term, x: Floats, ranges: Sequence[float]) -> tuple[list[str
 def _range_names(edges: Sequence[float], below: str, above: str) -> list[str]:
     """Return a name for each range, with as few digits as keep the edges distinct."""
     if not edges:
-        return ["any", MISSING]
+        return ["any", MISSING_LABEL]
     texts = ([f"{edge:.{digits}g}" for edge in edges] for digits in SHOWN_DIGITS)
     shown = next(found for found in texts if len(set(found)) == len(edges))
     between = (f"{above} {low} {below} {high}" for low, high in pairwise(shown))
-    return [f"{below} {shown[0]}", *between, f"{above} {shown[-1]}", MISSING]
+    return [f"{below} {shown[0]}", *between, f"{above} {shown[-1]}", MISSING_LABEL]

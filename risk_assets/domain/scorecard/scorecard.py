@@ -1,18 +1,14 @@
 """An additive model as data: `p = sigmoid(intercept + sum_j f_j(x_j))`.
 
-A term `f_j` is a line or a lookup: `Steps` and `Levels` map an input to a position, and `table` holds the log-odds of each
-position. This module evaluates terms over numpy arrays; `single_row` and `expressions` evaluate the same tables for one account
-and for polars frames.
+A term `f_j` is a line or a lookup: `Steps` and `Levels` map an input to a position, and `table` has the log-odds of each position.
+`arrays` evaluates terms over numpy arrays, `single_row` for one account, `expressions` over polars frames. This module imports none
+of them, so that a registry can be read without numpy.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
-
-Floats: TypeAlias = npt.NDArray[np.float64]
 
 MAX_LOG_ODDS = 1e6  # bounds each term, so that an extreme number in one feature and its opposite in another still add up to a number
 
@@ -23,10 +19,6 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
     slope: float
     center: float
     missing: float
-
-    def contribution(self, x: Floats) -> Floats:
-        """Return the log-odds for each x, bounded; NaN means missing."""
-        return _bounded(np.where(np.isnan(x), self.missing, self.slope * (x - self.center)))
 
     def scaled(self, factor: float) -> "Line":
         """Return the line with all contributions multiplied by a factor."""
@@ -41,13 +33,9 @@ class Steps(msgspec.Struct, frozen=True, tag="steps"):
     missing: float
 
     @property
-    def table(self) -> Floats:
+    def table(self) -> tuple[float, ...]:
         """The log-odds of each position, bounded: the steps in order, then missing."""
-        return _bounded(np.array([*self.weights, self.missing]))
-
-    def contribution(self, x: Floats) -> Floats:
-        """Return the log-odds for each x; NaN means missing and sorts after infinity, to the last position."""
-        return self.table[np.searchsorted(np.array([*self.edges, np.inf]), x)]
+        return tuple(map(bounded, (*self.weights, self.missing)))
 
     def scaled(self, factor: float) -> "Steps":
         """Return the steps with all contributions multiplied by a factor."""
@@ -63,13 +51,9 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
     unseen: float
 
     @property
-    def table(self) -> Floats:
+    def table(self) -> tuple[float, ...]:
         """The log-odds of each position, bounded: the levels in order, then unseen, then missing."""
-        return _bounded(np.array([*self.weights, self.unseen, self.missing]))
-
-    def contribution(self, x: Floats) -> Floats:
-        """Return the log-odds for each level's position; NaN means missing, and the position after the last level means unseen."""
-        return self.table[np.where(np.isnan(x), len(self.weights) + 1, x).astype(np.intp)]
+        return tuple(map(bounded, (*self.weights, self.unseen, self.missing)))
 
     def scaled(self, factor: float) -> "Levels":
         """Return the levels with all contributions multiplied by a factor."""
@@ -110,6 +94,23 @@ class Scorecard(msgspec.Struct, frozen=True):
         return msgspec.json.format(msgspec.json.encode(self), indent=1)
 
 
+class Step(msgspec.Struct, frozen=True):
+    """A row of a model's table: a step, level or range of a feature, its log-odds, and the training rows and bad rows in it."""
+
+    feature: str
+    step: str
+    log_odds: float
+    rows: int
+    bad: int
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A synthetic record, None for unknown values, and the fitted pipeline's probability of default for it."""
+
+    record: dict[str, float | str | None]
+    probability: float
+
+
 @dataclass(frozen=True)
 class VersionedScorecard:
     """A scorecard and the name of its version: all that scoring needs."""
@@ -118,52 +119,12 @@ class VersionedScorecard:
     scorecard: Scorecard
 
 
-def contributions(card: Scorecard, x: Floats) -> Floats:
-    """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features)."""
-    parts = np.empty((len(card.terms), len(x)))
-    with np.errstate(over="ignore"):
-        for position, term in enumerate(card.terms):
-            parts[position] = term.shape.contribution(x[:, position])
-    return parts
-
-
-def log_odds(card: Scorecard, parts: Floats) -> Floats:
-    """Return the log-odds of default, shape (rows,), from contributions of shape (features, rows).
-
-    Terms are added in order, so that the number of rows never changes a result.
-    """
-    total = np.full(parts.shape[1], card.intercept)
-    for part in parts:
-        total += part
-    return total
-
-
-def probability(card: Scorecard, parts: Floats) -> Floats:
-    """Return the probability of default, shape (rows,), from contributions of shape (features, rows)."""
-    return sigmoid(log_odds(card, parts))
-
-
-def sigmoid(log_odds: Floats) -> Floats:
-    """Return probabilities for log-odds."""
-    with np.errstate(over="ignore"):
-        result: Floats = 1.0 / (1.0 + np.exp(-log_odds))
-    return result
-
-
 def scaled(card: Scorecard, slope: float, shift: float) -> Scorecard:
     """Return the card whose log-odds are `slope * log_odds + shift`; it stays additive."""
     terms = (msgspec.structs.replace(term, shape=term.shape.scaled(slope)) for term in card.terms)
     return Scorecard(card.estimator, card.intercept * slope + shift, tuple(terms))
 
 
-def with_reference_points(card: Scorecard, x: Floats) -> Scorecard:
-    """Return the card with the mean and the lowest contribution of each term over inputs of shape (rows, features)."""
-    parts = contributions(card, x)
-    terms = (
-        msgspec.structs.replace(term, mean=float(part.mean()), best=float(part.min())) for term, part in zip(card.terms, parts, strict=True)
-    )
-    return Scorecard(card.estimator, card.intercept, tuple(terms))
-
-
-def _bounded(log_odds: Floats) -> Floats:
-    return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)
+def bounded(log_odds: float) -> float:
+    """Return log-odds within `MAX_LOG_ODDS`."""
+    return min(max(log_odds, -MAX_LOG_ODDS), MAX_LOG_ODDS)

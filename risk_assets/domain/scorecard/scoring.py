@@ -2,20 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, Term, VersionedScorecard, contributions, log_odds, sigmoid
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, log_odds, sigmoid
+from risk_assets.domain.scorecard.scorecard import Scorecard, Term, VersionedScorecard
 from risk_assets.errors import ModelError
 
 HISTOGRAM_BINS = 20
 MAX_POINTS_LOG_ODDS = 1e9
-
-Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

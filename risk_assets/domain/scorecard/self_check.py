@@ -1,19 +1,10 @@
 """Verifies that a scorecard gives the same probabilities as the fitted pipeline it was compiled from."""
 
-import msgspec
-
-from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.scorecard import Example, Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.single_row import contributions, sigmoid
 from risk_assets.errors import ModelError
 
 MAX_DIFFERENCE = 1e-9  # the largest |compiled - fitted| probability that is accepted
-
-
-class Example(msgspec.Struct, frozen=True):
-    """A synthetic record, None for unknown values, and the fitted pipeline's probability of default for it."""
-
-    record: dict[str, float | str | None]
-    probability: float
 
 
 def require_reproduced(model: VersionedScorecard, example: Example) -> None:

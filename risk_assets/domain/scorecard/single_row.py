@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Shape, bounded
 from risk_assets.domain.scorecard.scoring import MAX_POINTS_LOG_ODDS, reference
 
 Values: TypeAlias = Sequence[float | str | None]
@@ -63,16 +63,12 @@ def _reasons(parts: Sequence[float], references: Sequence[float], most: int) -> 
 def _contribution(shape: Shape) -> Callable[[Any], float]:
     """Return the function from a value to its log-odds."""
     if isinstance(shape, Line):
-        slope, center, missing = shape.slope, shape.center, _bounded(shape.missing)
-        return lambda value: missing if value is None else _bounded(slope * (value - center))
-    *table, missing = shape.table.tolist()
+        slope, center, missing = shape.slope, shape.center, bounded(shape.missing)
+        return lambda value: missing if value is None else bounded(slope * (value - center))
+    *table, missing = shape.table
     if isinstance(shape, Levels):
         *weights, unseen = table
         known: dict[Any, float] = dict(zip(shape.levels, weights, strict=True))
         return lambda value: missing if value is None else known.get(value, unseen)
     edges = shape.edges
     return lambda value: missing if value is None else table[bisect_left(edges, value)]
-
-
-def _bounded(log_odds: float) -> float:
-    return min(max(log_odds, -MAX_LOG_ODDS), MAX_LOG_ODDS)

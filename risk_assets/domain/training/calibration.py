@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from risk_assets.domain.governance.artifacts import CalibrationBin
-from risk_assets.domain.scorecard.scorecard import Floats
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Floats, Integers
 
 BINS = 10
 

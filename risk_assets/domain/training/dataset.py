@@ -7,7 +7,7 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME, SNAPSHOT, Contract
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.errors import ModelError
 
 ROW = "\x1frow"

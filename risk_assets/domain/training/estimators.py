@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration, CalibrationBin
+from risk_assets.domain.scorecard.arrays import Floats, Integers, sigmoid, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, scaled, sigmoid, with_reference_points
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.scorecard import Scorecard, scaled
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
 from risk_assets.domain.training.logistic import compile_logistic, logistic

@@ -6,8 +6,8 @@ import polars as pl
 
 from risk_assets.domain.contract.field_rules import missing_codes
 from risk_assets.domain.contract.schema import Contract, Feature
-from risk_assets.domain.scorecard.scorecard import Floats
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.arrays import Floats
+from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.domain.training.estimators import FittedModel
 
 DIGITS = 4  # medians are rounded: with an odd number of rows, the exact median is one customer's value

@@ -5,8 +5,7 @@ import numpy.typing as npt
 from sklearn import metrics as sk
 
 from risk_assets.domain.governance.artifacts import Performance
-from risk_assets.domain.scorecard.scorecard import Floats
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Floats, Integers
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error
 
 CURVE_POINTS = 100
@@ -42,7 +41,7 @@ def performance(bad: Integers, probability: Floats, threshold: float) -> Perform
         brier=float(np.mean((probability - bad) ** 2)),
         log_loss=float(sk.log_loss(bad, probability)),
         calibration_error=calibration_error(bins),
-        calibration=bins,
+        calibration_bins=bins,
         roc=_thinned(false_rate, true_rate),
     )
 

@@ -1,28 +1,29 @@
-"""What the training data looked like: frozen reference bins, against which later dates are held."""
+"""The distribution of the training data in fixed bins, the reference for drift on later dates."""
 
 import numpy as np
 import pandas as pd
 
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile
-from risk_assets.domain.scorecard.scorecard import Floats
+from risk_assets.domain.scorecard.arrays import Floats
 
 BINS = 10
 
 
 def profile(features: pd.DataFrame, probability: Floats, contract: Contract) -> Profile:
-    """Return the reference of training rows: deciles of numbers and of the probability, shares of levels."""
+    """Return the profile of training rows: deciles of each number and of the probability, shares of each level."""
     bins = {
-        name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _levels(features[name])
+        name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _level_bins(features[name])
         for name, f in contract.features.items()
     }
     return Profile(rows=len(features), features=bins, score=number_bins(probability))
 
 
 def number_bins(values: Floats) -> NumberBins:
-    """Return bins of about equal rows, none empty; fewer than ten where values repeat.
+    """Return up to ten bins with about equal numbers of rows; NaN means missing.
 
-    Each edge is one of the values, so the bin that starts at it holds at least that one.
+    Repeated values can reduce the number of bins. No bin is empty, because each edge is one of the values and belongs to the
+    bin above it.
     """
     known = values[~np.isnan(values)]
     if not len(known):
@@ -37,7 +38,7 @@ def number_bins(values: Floats) -> NumberBins:
     )
 
 
-def _levels(values: pd.Series) -> LevelBins:
+def _level_bins(values: pd.Series) -> LevelBins:
     counts = values.value_counts()
     shares = {str(level): int(count) / len(values) for level, count in sorted(counts.items())}
     return LevelBins(shares=shares, missing=float(values.isna().mean()))

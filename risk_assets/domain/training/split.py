@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import Training
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.errors import ModelError
 
 

@@ -15,10 +15,10 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
 from risk_assets.domain.governance.gates import ROUNDING, gates
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
-from risk_assets.domain.scorecard.scorecard import Floats, Scorecard, VersionedScorecard, contributions, probability
-from risk_assets.domain.scorecard.scoring import Integers
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.training.dataset import require_enough, require_scalable
 from risk_assets.domain.training.estimators import FittedModel, fit, names
@@ -131,10 +131,8 @@ def _metrics(
     policy: Policy,
     live: VersionedScorecard | None,
 ) -> Metrics:
-    truth, figures, card = _labels(newest), candidate.figures, candidate.model.card
-    rival = live if live and live.scorecard.features.items() <= card.features.items() else None
-    theirs = _probability(rival.scorecard, newest) if rival else None
-    seed = policy.training.random_state
+    figures = candidate.figures
+    champion_version, champion_holdout, gain = _compared_with_live(live, candidate, newest, policy)
     return Metrics(
         accuracy=figures.accuracy,
         roc_auc=figures.roc_auc,
@@ -142,18 +140,29 @@ def _metrics(
         ks=figures.ks,
         n_train=len(older),
         n_test=len(newest),
-        random_state=seed,
+        random_state=policy.training.random_state,
         bad_rate_train=float(older[OUTCOME].mean()),
-        bad_rate_test=float(truth.mean()),
+        bad_rate_test=float(newest[OUTCOME].mean()),
         compiled_difference=_compiled_difference(candidate, newest, contract),
-        against_direction=against_direction(card, contract),
+        against_direction=against_direction(candidate.model.card, contract),
         considered=dict(considered),
         calibration=candidate.model.calibration,
         holdout=figures,
-        champion_version=rival.version if rival else None,
-        champion=performance(truth, theirs, policy.threshold) if theirs is not None else None,
-        auc_gain=auc_gain(truth, candidate.probability, theirs, seed) if theirs is not None else None,
+        champion_version=champion_version,
+        champion_holdout=champion_holdout,
+        auc_gain=gain,
     )
+
+
+def _compared_with_live(
+    live: VersionedScorecard | None, candidate: _Candidate, newest: pd.DataFrame, policy: Policy
+) -> tuple[str, Performance, tuple[float, float]] | tuple[None, None, None]:
+    """Return the live version, its figures on the holdout and the gain in AUC; None if its features are not all in the candidate."""
+    if live is None or not live.scorecard.features.items() <= candidate.model.card.features.items():
+        return None, None, None
+    truth, theirs = _labels(newest), _probability(live.scorecard, newest)
+    gain = auc_gain(truth, candidate.probability, theirs, policy.training.random_state)
+    return live.version, performance(truth, theirs, policy.threshold), gain
 
 
 def _ranges(reference: Profile) -> dict[str, tuple[float, ...]]:

@@ -1,4 +1,4 @@
-"""What must hold when features become predictions: one row for each row, in order, scored by whom it should."""
+"""Predictions from features: one row for each row, in order, by the model of its arm."""
 
 import hashlib
 import math
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts, prediction_schema, predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 from tests.domain.scorecard.test_scoring import lines, policy
 
@@ -44,7 +45,7 @@ def predicted(rows: Sequence[Mapping[str, object]], scored_by: Scorecard | Arms,
     return found
 
 
-def test_what_reasons_are_held_against_changes_nothing_else() -> None:
+def test_reasons_against_changes_only_the_reasons() -> None:
     card = lines(3.0, 2.0, best=[-2.0, 1.0])
     rows = [{"f0": 2.0, "f1": 3.0}, {"f0": -9.0, "f1": 1.0}]
     mean, best = (predicted(rows, card, policy(reasons_against=against)) for against in ("mean", "best"))
@@ -53,14 +54,14 @@ def test_what_reasons_are_held_against_changes_nothing_else() -> None:
     assert mean.drop("reason_1", "reason_2").equals(best.drop("reason_1", "reason_2"))
 
 
-def test_missing_and_unseen_may_be_reasons() -> None:
+def test_missing_and_unseen_values_can_be_reasons() -> None:
     level = Term("k", Levels(("u",), (-1.0,), missing=2.0, unseen=1.0), 0.0, -1.0, "why k")
     card = Scorecard("logistic", 3.0, (Term("x", Line(1.0, 0.0, 1.5), 0.0, -9.0, "why x"), level))
     found = predicted([{"x": None, "k": "u"}, {"x": -1.0, "k": None}, {"x": 1.25, "k": "w"}], card, policy())
     assert found.select("reason_1", "reason_2").rows() == [("why x", None), ("why k", None), ("why x", "why k")]
 
 
-def test_a_prediction_by_hand() -> None:
+def test_prediction_by_hand() -> None:
     card = lines(0.0, 0.0, intercept=-math.log(50))
     (row,) = predicted([{"f0": 0.0, "f1": 0.0}], card, policy()).rows(named=True)
     assert row.pop("probability") == pytest.approx(1 / 51, rel=1e-15)
@@ -78,7 +79,7 @@ def test_a_prediction_by_hand() -> None:
     }
 
 
-def test_the_columns_are_in_their_order_with_as_many_reasons_as_the_policy_asks() -> None:
+def test_columns_are_ordered_with_the_policy_number_of_reasons() -> None:
     first, last = (
         ["account_id", "probability", "prediction", "points", "band"],
         ["arm", "model_version", "challenger_probability", "issues"],
@@ -94,7 +95,7 @@ def test_every_column_is_described() -> None:
         assert all(prediction_descriptions(how).values())
 
 
-def test_a_row_with_issues_keeps_its_place_and_has_no_score() -> None:
+def test_row_with_issues_keeps_its_place_without_a_score() -> None:
     rows = [{"f0": 1.0}, {"f0": 1.0, "issues": "f0: above 0"}, {"f0": None, "issues": "f0: unreadable"}, {"f0": -1.0}]
     found = predicted(rows, lines(0.0), policy())
     assert found["account_id"].to_list() == ["a0", "a1", "a2", "a3"]
@@ -110,7 +111,7 @@ def test_no_rows_give_no_predictions() -> None:
     assert predicted([], lines(0.0, 0.0), policy()).height == 0
 
 
-def test_a_day_on_which_no_row_can_be_scored_still_has_its_rows() -> None:
+def test_date_without_scorable_rows_keeps_its_rows() -> None:
     assert predicted([{"f0": None, "issues": "f0: missing"}] * 3, lines(0.0), policy())["probability"].to_list() == [None] * 3
 
 
@@ -129,7 +130,7 @@ def test_rows_keep_their_order_over_many_batches() -> None:
 
 
 @pytest.mark.parametrize("issue", [None, "f0: above 1"])
-def test_an_absurd_number_in_one_row_doesn_t_stop_the_others(issue: str | None) -> None:
+def test_extreme_number_does_not_affect_other_rows(issue: str | None) -> None:
     card = Scorecard(
         "logistic", 0.0, tuple(Term(f"f{at}", Line(slope, 0.0, 0.0), 0.0, 0.0, f"why f{at}") for at, slope in enumerate((10.0, -10.0)))
     )
@@ -139,7 +140,7 @@ def test_an_absurd_number_in_one_row_doesn_t_stop_the_others(issue: str | None) 
     assert not found["probability"].is_nan().any()
 
 
-# Eighths are exact in binary, so that ties are ties.
+# Eighths are exact in binary, so that equal contributions tie.
 EIGHTHS = st.integers(-16, 16).map(lambda value: value / 8)
 WEIGHTS = st.dictionaries(st.sampled_from("uvw"), EIGHTHS, max_size=3)
 SHAPES = st.one_of(
@@ -150,7 +151,7 @@ SHAPES = st.one_of(
 
 @st.composite
 def books(draw: st.DrawFn) -> tuple[Scorecard, list[dict[str, Any]]]:
-    """Return a card and rows for it, some with missing values, levels never seen, and issues."""
+    """Return a card and rows for it, some with missing values, unseen levels or issues."""
     shapes = draw(st.lists(SHAPES, min_size=1, max_size=5))
     terms = tuple(Term(f"f{at}", shape, draw(EIGHTHS), draw(EIGHTHS), f"why f{at}") for at, shape in enumerate(shapes))
     values = {term.feature: st.none() | (EIGHTHS if isinstance(term.shape, Line) else st.sampled_from([*"uvwx", ""])) for term in terms}
@@ -168,7 +169,7 @@ def part(term: Term, value: Any) -> float:
 
 @settings(deadline=None, derandomize=True, max_examples=80)
 @given(books(), st.integers(0, 6), st.sampled_from(["mean", "best"]))
-def test_a_batch_is_what_plain_python_makes_of_each_row(book: tuple[Scorecard, list[dict[str, Any]]], most: int, against: str) -> None:
+def test_batch_equals_plain_python(book: tuple[Scorecard, list[dict[str, Any]]], most: int, against: str) -> None:
     card, rows = book
     how = policy(threshold=0.4321, bands={"A": 0.1234, "B": 0.4567, "C": 0.789, "D": 1}, reasons=most, reasons_against=against)
     for row, found in zip(rows, predicted(rows, card, how).rows(named=True), strict=True):
@@ -177,21 +178,21 @@ def test_a_batch_is_what_plain_python_makes_of_each_row(book: tuple[Scorecard, l
             assert {found[name] for name in ("probability", "prediction", "points", "band")} | set(reasons) <= {None}
             continue
         parts = [part(term, row[term.feature]) for term in card.terms]
-        odds = card.intercept + sum(parts)
-        probability = 1 / (1 + math.exp(-odds))
+        log_odds = card.intercept + sum(parts)
+        probability = 1 / (1 + math.exp(-log_odds))
         assert found["probability"] == pytest.approx(probability, rel=1e-14)
         assert found["prediction"] == int(probability >= 0.4321)
-        assert abs(found["points"] - (600 - 20 * math.log2(50) - 20 * odds / math.log(2))) <= 0.5 + 1e-9
+        assert abs(found["points"] - (600 - 20 * math.log2(50) - 20 * log_odds / math.log(2))) <= 0.5 + 1e-9
         assert found["band"] == "ABCD"[bisect_left([0.1234, 0.4567, 0.789, 1], probability)]
-        held = [term.mean if against == "mean" else term.best for term in card.terms]
-        above = {term.reason: value - usual for term, value, usual in zip(card.terms, parts, held, strict=True) if value > usual}
+        references = [term.mean if against == "mean" else term.best for term in card.terms]
+        above = {term.reason: value - limit for term, value, limit in zip(card.terms, parts, references, strict=True) if value > limit}
         expected = sorted(above, key=lambda text: -above[text])[:most] if probability >= 0.4321 else []
         assert reasons == expected + [None] * (most - len(expected))
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(books())
-def test_a_batch_is_what_scoring_the_inputs_gives(book: tuple[Scorecard, list[dict[str, Any]]]) -> None:
+def test_batch_equals_scores_of_the_inputs(book: tuple[Scorecard, list[dict[str, Any]]]) -> None:
     card, rows = book
     rows = [row | {"issues": None} for row in rows]
     found = predicted(rows, card, policy())
@@ -207,12 +208,12 @@ def test_a_batch_is_what_scoring_the_inputs_gives(book: tuple[Scorecard, list[di
 
 
 def taken(salt: str, account: str, share: float) -> bool:
-    """Whether the challenger answers for an account, as arms.py documents it."""
+    """Return whether the challenger decides for an account, as arms.py documents it."""
     return int(hashlib.sha256(f"{salt}:{account}".encode()).hexdigest()[:16], 16) < share * 2**64
 
 
-def test_each_account_of_a_share_is_scored_by_its_own_model_in_the_file_s_order() -> None:
-    # printf 'salt:a2' | sha256sum begins with 67, and so on: the challenger has those below 0x73 (0.45 of 256)
+def test_share_scores_each_account_by_its_model_in_order() -> None:
+    # printf 'salt:a2' | sha256sum starts with 67, and so on: the challenger has first bytes below 0x73 (0.45 of 256)
     first = {"a2": 0x67, "a0": 0x82, "a3": 0x6C, "a1": 0x7D}
     champion, challenger = lines(0.0, intercept=-math.log(50)), lines(0.0, intercept=math.log(3))
     rows = [{"account_id": account, "f0": 0.0} for account in first]
@@ -228,19 +229,19 @@ def test_each_account_of_a_share_is_scored_by_its_own_model_in_the_file_s_order(
     assert found["challenger_probability"].to_list() == [None] * 4
 
 
-def test_models_that_share_may_have_features_of_their_own() -> None:
+def test_models_of_a_share_may_have_different_features() -> None:
     champion = lines(0.0, 0.0)
     challenger = Scorecard("logistic", 0.0, (Term("city", Levels(("n",), (1.0,), 0.0, 0.0), 0.0, 0.0, "City"), champion.terms[1]))
     rows = [{"f0": 1.0, "f1": 2.0, "city": "n"}] * 40
-    odds = {"champion": 3.0, "challenger": 3.0}
+    log_odds = {"champion": 3.0, "challenger": 3.0}
     found = predicted(rows, both(champion, challenger, 0.5), policy())
-    assert found["probability"].to_list() == pytest.approx([1 / (1 + math.exp(-odds[arm])) for arm in found["arm"]], rel=1e-14)
+    assert found["probability"].to_list() == pytest.approx([1 / (1 + math.exp(-log_odds[arm])) for arm in found["arm"]], rel=1e-14)
     reasons = {"champion": ("why f1", "why f0"), "challenger": ("why f1", "City")}
     assert found.select("reason_1", "reason_2").rows() == [reasons[arm] for arm in found["arm"]]
     assert set(found["arm"]) == set(reasons)
 
 
-def test_a_share_keeps_the_rows_with_issues_in_their_places_and_says_whose_they_are() -> None:
+def test_share_keeps_rows_with_issues_in_place_with_their_arm() -> None:
     rows = [{"f0": 1.0, "issues": "f0: odd" if at % 3 else None} for at in range(60)]
     found = predicted(rows, both(lines(0.0), lines(0.0, intercept=1.0), 0.5), policy())
     assert found["account_id"].to_list() == [f"a{at}" for at in range(60)]
@@ -252,53 +253,53 @@ def test_a_share_keeps_the_rows_with_issues_in_their_places_and_says_whose_they_
     expected = [None if at % 3 else pytest.approx(probabilities[arm], rel=1e-14) for at, arm in enumerate(found["arm"])]
     assert found["probability"].to_list() == expected
     with_issues = found.filter(pl.col("issues").is_not_null())
-    told = ["probability", "prediction", "points", "band", "reason_1", "reason_2", "challenger_probability"]
-    assert with_issues.select(pl.col(told).count()).row(0) == (0,) * 7
+    empty = ["probability", "prediction", "points", "band", "reason_1", "reason_2", "challenger_probability"]
+    assert with_issues.select(pl.col(empty).count()).row(0) == (0,) * 7
 
 
-def test_a_row_without_an_id_is_the_champion_s() -> None:
+def test_row_without_an_id_belongs_to_the_champion() -> None:
     rows = [{"account_id": None, "f0": 0.0, "issues": "id: missing"}, {"f0": 0.0}]
     found = predicted(rows, both(lines(0.0), lines(0.0), 1 - 2**-53), policy())
     assert found.select("account_id", "arm").rows() == [(None, "champion"), ("a1", "challenger")]
 
 
 @pytest.mark.parametrize("share", [1e-15, 1 - 1e-15])
-def test_a_share_of_which_a_batch_holds_none_or_all_scores_it(share: float) -> None:
+def test_batch_may_belong_to_one_arm_entirely(share: float) -> None:
     found = predicted([{"f0": 0.0}, {"f0": 1.0}], both(lines(0.0), lines(0.0), share), policy())
     assert found["arm"].to_list() == ["champion" if share < 0.5 else "challenger"] * 2
     assert found["probability"].to_list() == pytest.approx([0.5, 1 / (1 + math.exp(-1))], rel=1e-14)
 
 
 @pytest.mark.parametrize("share", [0.5, None])
-def test_no_rows_give_no_predictions_of_two_models_either(share: float | None) -> None:
+def test_no_rows_give_no_predictions_with_two_models(share: float | None) -> None:
     assert predicted([], both(lines(0.0), lines(0.0), share), policy()).height == 0
 
 
-def test_a_shadow_scores_all_accounts_and_answers_for_none() -> None:
+def test_shadow_scores_all_accounts_and_decides_for_none() -> None:
     rows = [{"f0": 0.0}, {"f0": 2.0}, {"f0": 1.0, "issues": "f0: odd"}, {"f0": None}]
     champion = lines(0.0, intercept=-1.0)
     found = predicted(rows, both(champion, lines(0.0, intercept=math.log(3)), None), policy())
-    beside = found["challenger_probability"].to_list()
-    assert beside == [
+    shadow = found["challenger_probability"].to_list()
+    assert shadow == [
         pytest.approx(0.75, rel=1e-14),
         pytest.approx(3 / (3 + math.exp(-2)), rel=1e-14),
         None,
         pytest.approx(0.75, rel=1e-14),
     ]
-    by_itself = predicted(rows, champion, policy())
-    assert found.drop("challenger_probability").equals(by_itself.drop("challenger_probability"))
+    champion_only = predicted(rows, champion, policy())
+    assert found.drop("challenger_probability").equals(champion_only.drop("challenger_probability"))
     assert found["arm"].to_list() == ["champion"] * 4
 
 
-def test_a_shadow_may_have_features_that_the_champion_has_not() -> None:
+def test_shadow_may_have_features_of_its_own() -> None:
     shadow = Scorecard("logistic", 0.0, (Term("city", Levels(("n",), (1.0,), 0.0, -1.0), 0.0, 0.0, "City"),))
     found = predicted([{"f0": 3.0, "city": "n"}, {"f0": 3.0, "city": "x"}, {"f0": 3.0}], both(lines(0.0), shadow, None), policy())
-    assert found["challenger_probability"].to_list() == pytest.approx([1 / (1 + math.exp(-odds)) for odds in (1, -1, 0)], rel=1e-14)
+    assert found["challenger_probability"].to_list() == pytest.approx([1 / (1 + math.exp(-log_odds)) for log_odds in (1, -1, 0)], rel=1e-14)
     assert found["reason_1"].to_list() == ["why f0"] * 3
 
 
 @pytest.mark.parametrize("share", [0.3, None])
-def test_rows_of_two_models_keep_their_order_over_many_batches(share: float | None) -> None:
+def test_rows_of_two_models_keep_their_order_over_batches(share: float | None) -> None:
     rows = 150_000
     row = pl.int_range(rows)
     frame = pl.LazyFrame().select(
@@ -311,16 +312,16 @@ def test_rows_of_two_models_keep_their_order_over_many_batches(share: float | No
     assert found["issues"].is_not_null().arg_true().to_list() == list(range(5, rows, 1009))
     theirs = np.array([share is not None and taken("salt", f"AC{position}", share) for position in range(rows)])
     assert (found["arm"] == "challenger").to_list() == theirs.tolist()
-    odds = np.arange(rows) % 21 - 10.0
-    odds[np.arange(rows) % 1009 == 5] = NAN
-    np.testing.assert_allclose(found["probability"].to_numpy(), 1 / (1 + np.exp(-(odds + theirs))), rtol=1e-13)
-    beside = 1 / (1 + np.exp(-(odds + 1))) if share is None else np.full(rows, NAN)
-    np.testing.assert_allclose(found["challenger_probability"].to_numpy(), beside, rtol=1e-13)
+    log_odds = np.arange(rows) % 21 - 10.0
+    log_odds[np.arange(rows) % 1009 == 5] = NAN
+    np.testing.assert_allclose(found["probability"].to_numpy(), 1 / (1 + np.exp(-(log_odds + theirs))), rtol=1e-13)
+    shadow = 1 / (1 + np.exp(-(log_odds + 1))) if share is None else np.full(rows, NAN)
+    np.testing.assert_allclose(found["challenger_probability"].to_numpy(), shadow, rtol=1e-13)
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(books(), EIGHTHS, st.floats(0, 1, exclude_min=True, exclude_max=True), st.text("ab1é", max_size=3))
-def test_a_shared_batch_is_what_each_model_makes_of_its_accounts(
+def test_shared_batch_equals_each_model_on_its_accounts(
     book: tuple[Scorecard, list[dict[str, Any]]], intercept: float, share: float, salt: str
 ) -> None:
     card, rows = book
@@ -334,9 +335,9 @@ def test_a_shared_batch_is_what_each_model_makes_of_its_accounts(
         assert found[at].select(rest).equals((theirs if it else ours)[at].select(rest))
 
 
-def test_the_facts_sum_up_a_day() -> None:
-    odds = [-40.0, 0.0, math.log(3), 40.0]
-    rows = [{"f0": value} for value in odds] + [{"f0": 1.0, "issues": "f0: odd"}]
+def test_facts_summarise_a_date() -> None:
+    log_odds = [-40.0, 0.0, math.log(3), 40.0]
+    rows = [{"f0": value} for value in log_odds] + [{"f0": 1.0, "issues": "f0: odd"}]
     facts = predicted(rows, lines(0.0), policy()).select(prediction_facts()).row(0, named=True)
     assert (facts["rows"], facts["scored"], facts["with_issues"], facts["predicted_bad"]) == (5, 4, 1, 3)
     assert facts["min_score"] == pytest.approx(math.exp(-40), rel=1e-12)
@@ -352,19 +353,19 @@ def facts_of(found: pl.DataFrame) -> dict[str, Any]:
     return found.lazy().select(prediction_facts()).collect(engine="streaming").row(0, named=True)
 
 
-def test_the_facts_of_a_shared_day_tell_how_many_the_challenger_scored_and_their_mean() -> None:
+def test_facts_of_a_share_have_the_challenger_count_and_mean() -> None:
     rows = [{"f0": at / 10, "issues": "f0: odd" if at % 4 == 1 else None} for at in range(80)]
     facts = facts_of(predicted(rows, both(lines(0.0), lines(0.0, intercept=-1.0), 0.4), policy()))
-    sure = [at for at in range(80) if at % 4 != 1]
-    theirs = [at for at in sure if taken("salt", f"a{at}", 0.4)]
-    probability = {at: 1 / (1 + math.exp((1 if at in theirs else 0) - at / 10)) for at in sure}
-    assert 0 < len(theirs) < len(sure)
+    scored = [at for at in range(80) if at % 4 != 1]
+    theirs = [at for at in scored if taken("salt", f"a{at}", 0.4)]
+    probability = {at: 1 / (1 + math.exp((1 if at in theirs else 0) - at / 10)) for at in scored}
+    assert 0 < len(theirs) < len(scored)
     assert (facts["rows"], facts["scored"], facts["challenger_scored"]) == (80, 60, len(theirs))
     assert facts["challenger_mean_score"] == pytest.approx(math.fsum(probability[at] for at in theirs) / len(theirs), rel=1e-12)
     assert facts["mean_score"] == pytest.approx(math.fsum(probability.values()) / 60, rel=1e-12)
 
 
-def test_the_facts_of_a_day_with_a_shadow_tell_its_mean_over_all_scored() -> None:
+def test_facts_of_a_shadow_have_its_mean_over_all_rows() -> None:
     rows = [{"f0": 0.0}, {"f0": 0.0, "issues": "f0: odd"}, {"f0": math.log(3)}]
     facts = facts_of(predicted(rows, both(lines(0.0), lines(0.0, intercept=math.log(3)), None), policy()))
     assert (facts["scored"], facts["challenger_scored"]) == (2, 0)
@@ -374,13 +375,13 @@ def test_the_facts_of_a_day_with_a_shadow_tell_its_mean_over_all_scored() -> Non
 
 @pytest.mark.parametrize("rows", [[], [{"f0": 0.0, "issues": "f0: odd"}]])
 @pytest.mark.parametrize("share", [1 - 1e-15, None])
-def test_the_facts_of_a_day_on_which_a_challenger_scored_none_are_zero_and_nothing(rows: list[dict[str, Any]], share: float | None) -> None:
+def test_facts_without_challenger_scores_are_zero_and_null(rows: list[dict[str, Any]], share: float | None) -> None:
     facts = facts_of(predicted(rows, both(lines(0.0), lines(0.0), share), policy()))
     assert (facts["rows"], facts["scored"], facts["challenger_scored"]) == (len(rows), 0, 0)
     assert facts["challenger_mean_score"] is None
 
 
-def test_the_facts_of_a_day_without_scores_are_zeros_and_nothing() -> None:
+def test_facts_without_scores_are_zero_and_null() -> None:
     facts = predicted([{"f0": 1.0, "issues": "f0: odd"}], lines(0.0), policy()).select(prediction_facts()).row(0, named=True)
     assert (facts["rows"], facts["scored"], facts["with_issues"], facts["predicted_bad"]) == (1, 0, 1, 0)
     assert (facts["min_score"], facts["mean_score"], facts["max_score"]) == (None, None, None)

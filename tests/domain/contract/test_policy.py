@@ -1,4 +1,4 @@
-"""What must hold for a policy: bands that hold every probability, limits that make sense, errors that say what is allowed."""
+"""Policy: defaults, valid values, error messages and the digest."""
 
 import pytest
 from pydantic import ValidationError
@@ -14,15 +14,15 @@ def parse(text: str) -> Policy:
     return Policy.parse(text, FILE)
 
 
-def refusal(text: str) -> str:
-    with pytest.raises(ContractError) as refused:
+def error_of(text: str) -> str:
+    with pytest.raises(ContractError) as raised:
         parse(text)
-    message = str(refused.value)
+    message = str(raised.value)
     assert FILE in message
     return message
 
 
-def test_threshold_and_bands_are_enough() -> None:
+def test_only_threshold_and_bands_are_required() -> None:
     policy = parse(TEXT)
     assert (policy.threshold, policy.bands) == (0.25, {"A": 0.1, "B": 0.5, "C": 1})
     assert (policy.points.base, policy.points.odds, policy.points.pdo, policy.reasons) == (600, 50, 20, 4)
@@ -35,7 +35,7 @@ def test_threshold_and_bands_are_enough() -> None:
     assert (policy.training.holdout, policy.training.random_state, policy.promotion.mode) == (0.2, 42, "auto")
 
 
-def test_the_sample_policy_writes_the_defaults_out(policy: Policy) -> None:
+def test_the_sample_policy_equals_the_defaults(policy: Policy) -> None:
     short = parse("threshold: 0.25\nbands: {A: 0.03, B: 0.08, C: 0.15, D: 0.25, E: 0.45, F: 1}\n")
     assert policy.digest == short.digest
 
@@ -43,9 +43,9 @@ def test_the_sample_policy_writes_the_defaults_out(policy: Policy) -> None:
 @pytest.mark.parametrize(
     ("bands", "key", "allowed"),
     [
-        ("{A: 0.5, B: 0.1, C: 1}", "the file", "rise"),
-        ("{A: 0.5, B: 0.5, C: 1}", "the file", "rise"),
-        ("{A: 1, B: 1}", "the file", "rise"),
+        ("{A: 0.5, B: 0.1, C: 1}", "the file", "increase"),
+        ("{A: 0.5, B: 0.5, C: 1}", "the file", "increase"),
+        ("{A: 1, B: 1}", "the file", "increase"),
         ("{A: 0.5, B: 0.99}", "the file", "end at 1"),
         ("{A: 0.5, B: 1.2}", "bands.B", "less than or equal to 1"),
         ("{A: -0.1, B: 1}", "bands.A", "greater than or equal to 0"),
@@ -55,20 +55,20 @@ def test_the_sample_policy_writes_the_defaults_out(policy: Policy) -> None:
         ("[0.1, 1]", "bands", "dictionary"),
     ],
 )
-def test_bands_rise_and_end_at_1(bands: str, key: str, allowed: str) -> None:
-    (line,) = refusal(f"threshold: 0.25\nbands: {bands}\n").splitlines()[1:]
+def test_band_bounds_increase_and_end_at_1(bands: str, key: str, allowed: str) -> None:
+    (line,) = error_of(f"threshold: 0.25\nbands: {bands}\n").splitlines()[1:]
     assert line.startswith(f"  {key}: ")
     assert "band" in line
     assert allowed in line
 
 
-def test_one_band_for_all_is_enough() -> None:
+def test_a_single_band_is_valid() -> None:
     assert parse("threshold: 0.25\nbands: {all: 1}\n").bands == {"all": 1}
 
 
 @pytest.mark.parametrize("text", ["bands: {A: 0.1, A: 0.2, B: 1}\nthreshold: 0.25\n", TEXT + "threshold: 0.5\n"])
-def test_a_key_that_stands_twice_is_refused(text: str) -> None:
-    refusal(text)
+def test_a_repeated_key_is_an_error(text: str) -> None:
+    error_of(text)
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_a_key_that_stands_twice_is_refused(text: str) -> None:
         ("checks: {max_row_count_change: 0}", "checks.max_row_count_change", "greater than 0"),
     ],
 )
-def test_a_value_that_is_not_allowed_names_file_key_and_what_is(line: str, key: str, allowed: str) -> None:
-    (told,) = refusal(f"{TEXT}{line}\n").splitlines()[1:]
-    assert told.startswith(f"  {key}: ")
-    assert allowed in told
+def test_an_invalid_value_names_file_key_and_allowed_values(line: str, key: str, allowed: str) -> None:
+    (message,) = error_of(f"{TEXT}{line}\n").splitlines()[1:]
+    assert message.startswith(f"  {key}: ")
+    assert allowed in message
 
 
 @pytest.mark.parametrize(
@@ -137,43 +137,43 @@ def test_a_value_that_is_not_allowed_names_file_key_and_what_is(line: str, key: 
         "promotion: {impact_days: 7.5}",
     ],
 )
-def test_a_whole_number_is_written_as_one(line: str) -> None:
-    assert "valid integer" in refusal(f"{TEXT}{line}\n")
+def test_counts_must_be_integers(line: str) -> None:
+    assert "valid integer" in error_of(f"{TEXT}{line}\n")
 
 
 @pytest.mark.parametrize("threshold", ["0", "1", "-0.5", "25", "high", ".nan"])
-def test_the_threshold_lies_between_0_and_1(threshold: str) -> None:
-    assert "  threshold: " in refusal(TEXT.replace("0.25", threshold))
+def test_the_threshold_is_between_0_and_1(threshold: str) -> None:
+    assert "  threshold: " in error_of(TEXT.replace("0.25", threshold))
 
 
 @pytest.mark.parametrize("estimator", ["logistic", "scorecard", "both"])
-def test_a_policy_may_be_trained_by_another_estimator_and_all_else_stays(estimator: str) -> None:
+def test_with_estimator_changes_only_the_estimator(estimator: str) -> None:
     policy = parse(TEXT + "training: {estimator: both, min_rows: 123, scorecard: {rounds: 9}}\nreasons: 3\n")
-    other = policy.trained_by(estimator)
+    other = policy.with_estimator(estimator)
     assert other.training.estimator == estimator
     assert other == parse(TEXT + f"training: {{estimator: {estimator}, min_rows: 123, scorecard: {{rounds: 9}}}}\nreasons: 3\n")
     assert policy.training.estimator == "both"
-    assert policy.trained_by(None) == policy
+    assert policy.with_estimator(None) == policy
 
 
-def test_an_estimator_that_there_is_not_is_told_with_those_that_there_are() -> None:
+def test_an_unknown_estimator_lists_the_known_ones() -> None:
     with pytest.raises(ContractError, match="logistic, scorecard, both"):
-        parse(TEXT).trained_by("forest")
+        parse(TEXT).with_estimator("forest")
 
 
 @pytest.mark.parametrize("points", ["{base: .inf}", "{base: .nan}", "{odds: .inf}", "{pdo: .inf}"])
 def test_the_points_scale_is_finite(points: str) -> None:
-    assert "points." in refusal(f"{TEXT}points: {points}\n")
+    assert "points." in error_of(f"{TEXT}points: {points}\n")
 
 
-def test_a_random_state_that_scikit_learn_can_t_take_is_refused() -> None:
+def test_random_state_is_within_the_range_of_scikit_learn() -> None:
     assert parse(f"{TEXT}training: {{random_state: {2**32 - 1}}}\n").training.random_state == 2**32 - 1
-    assert "training.random_state" in refusal(f"{TEXT}training: {{random_state: {2**32}}}\n")
+    assert "training.random_state" in error_of(f"{TEXT}training: {{random_state: {2**32}}}\n")
 
 
 def test_missing_keys_are_named() -> None:
-    assert "  threshold: Field required" in refusal("bands: {A: 1}\n")
-    assert "  bands: Field required" in refusal("threshold: 0.25\n")
+    assert "  threshold: Field required" in error_of("bands: {A: 1}\n")
+    assert "  bands: Field required" in error_of("threshold: 0.25\n")
 
 
 @pytest.mark.parametrize(
@@ -191,18 +191,18 @@ def test_missing_keys_are_named() -> None:
         ("check: {}", "check", "checks"),
     ],
 )
-def test_an_unknown_key_is_named_with_the_keys_that_are_allowed(line: str, key: str, allowed: str) -> None:
-    (told,) = refusal(f"{TEXT}{line}\n").splitlines()[1:]
-    assert told.startswith(f"  {key}: ")
-    assert allowed in told.removeprefix(f"  {key}: ")
+def test_an_unknown_key_lists_the_allowed_keys(line: str, key: str, allowed: str) -> None:
+    (message,) = error_of(f"{TEXT}{line}\n").splitlines()[1:]
+    assert message.startswith(f"  {key}: ")
+    assert allowed in message.removeprefix(f"  {key}: ")
 
 
 @pytest.mark.parametrize(("text", "line"), [("threshold: 0.25\nbands: {A: 1\n", 3), ("threshold: 0.25: 1\n", 1)])
 def test_a_syntax_error_names_its_line(text: str, line: int) -> None:
-    assert f"line {line}" in refusal(text)
+    assert f"line {line}" in error_of(text)
 
 
-def test_the_digest_ignores_comments_and_order_of_keys_but_not_meaning() -> None:
+def test_the_digest_depends_on_content_only() -> None:
     same = "# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}  # agreed in May\nthreshold: 0.25\nreasons: 4\n"
     assert parse(same).digest == parse(TEXT).digest
     others = [TEXT.replace("0.25", "0.26"), TEXT.replace("A:", "AA:"), TEXT.replace("0.5", "0.4"), TEXT + "reasons: 3\n"]
@@ -211,11 +211,11 @@ def test_the_digest_ignores_comments_and_order_of_keys_but_not_meaning() -> None
     assert len({parse(text).digest for text in [TEXT, *others]}) == len(others) + 1
 
 
-def test_the_sample_policy_names_every_key_so_that_a_team_finds_it(policy: Policy) -> None:
+def test_the_sample_policy_sets_every_key(policy: Policy) -> None:
     for part in (policy, policy.points, policy.review, policy.training, policy.training.scorecard, policy.promotion, policy.checks):
         assert part.model_fields_set == type(part).model_fields.keys()
 
 
-def test_a_policy_is_not_changed_after_it_was_read() -> None:
+def test_a_policy_is_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         parse(TEXT).threshold = 0.5

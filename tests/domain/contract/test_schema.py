@@ -1,4 +1,4 @@
-"""What must hold for a contract: it is read strictly, says what is wrong where, and its digest is its meaning."""
+"""Contract: defaults, valid values, error messages and the digest."""
 
 from collections.abc import Callable
 from random import Random
@@ -27,10 +27,10 @@ def parse(text: str) -> Contract:
     return Contract.parse(text, FILE)
 
 
-def refusal(text: str) -> str:
-    with pytest.raises(ContractError) as refused:
+def error_of(text: str) -> str:
+    with pytest.raises(ContractError) as raised:
         parse(text)
-    message = str(refused.value)
+    message = str(raised.value)
     assert FILE in message
     return message
 
@@ -40,7 +40,7 @@ def changed(old: str, new: str) -> str:
     return TEXT.replace(old, new)
 
 
-def test_a_contract_is_read_with_its_defaults() -> None:
+def test_omitted_keys_have_defaults() -> None:
     contract = parse(TEXT)
     assert (contract.id, contract.target.column, contract.decimal) == ("customer", "defaulted", ".")
     assert {"", "NA", "null"} <= set(contract.missing)
@@ -49,17 +49,17 @@ def test_a_contract_is_read_with_its_defaults() -> None:
     assert (region.min, region.max, region.required, region.risk, region.missing) == (None, None, True, None, ())
 
 
-def test_the_columns_are_the_id_and_the_features_in_order(contract: Contract) -> None:
+def test_columns_are_the_id_and_the_features_in_order(contract: Contract) -> None:
     assert parse(TEXT).columns == ("customer", "income", "region")
     assert contract.columns == ("account_id", *contract.features)
 
 
-def test_each_feature_is_a_number_or_a_category(contract: Contract) -> None:
+def test_numbers_and_categories_are_all_features(contract: Contract) -> None:
     assert (parse(TEXT).numbers, parse(TEXT).categories) == (("income",), ("region",))
     assert [*contract.numbers, *contract.categories] == list(contract.features)
 
 
-def test_tokens_may_be_written_as_numbers() -> None:
+def test_tokens_can_be_yaml_numbers() -> None:
     contract = parse(changed("missing: [-9]", "missing: [-9, 99.5, 1000000, '007']"))
     assert contract.features["income"].missing == ("-9", "99.5", "1000000", "007")
     assert (contract.target.bad, contract.target.good) == ("1", "0")
@@ -69,9 +69,9 @@ def test_tokens_may_be_written_as_numbers() -> None:
     ("text", "key"),
     [(changed("bad: 1", "bad: yes"), "target.bad"), (changed("missing: [-9]", "missing: [no]"), "features.income.missing.0")],
 )
-def test_a_token_that_yaml_reads_as_true_or_false_must_be_quoted(text: str, key: str) -> None:
-    assert f"{key}: " in refusal(text)
-    assert "quotes" in refusal(text)
+def test_a_token_that_yaml_reads_as_boolean_needs_quotes(text: str, key: str) -> None:
+    assert f"{key}: " in error_of(text)
+    assert "quotes" in error_of(text)
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,14 @@ def test_a_token_that_yaml_reads_as_true_or_false_must_be_quoted(text: str, key:
         (TEXT.partition("features:")[0] + "features: {}\n", "features", "at least 1"),
     ],
 )
-def test_a_value_that_is_not_allowed_names_file_key_and_what_is(text: str, key: str, allowed: str) -> None:
-    (line,) = (line for line in refusal(text).splitlines() if line.startswith(f"  {key}: "))
+def test_an_invalid_value_names_file_key_and_allowed_values(text: str, key: str, allowed: str) -> None:
+    (line,) = (line for line in error_of(text).splitlines() if line.startswith(f"  {key}: "))
     assert allowed in line
 
 
 @pytest.mark.parametrize("number", ["missing: -9", "missing: NA"])
-def test_a_list_of_tokens_without_brackets_names_its_key(number: str) -> None:
-    assert "features.income.missing: " in refusal(changed("missing: [-9]", number))
+def test_missing_must_be_a_list(number: str) -> None:
+    assert "features.income.missing: " in error_of(changed("missing: [-9]", number))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_list_of_tokens_without_brackets_names_its_key(number: str) -> None:
     ],
 )
 def test_a_missing_key_is_named(text: str, key: str) -> None:
-    assert f"  {key}: Field required" in refusal(text)
+    assert f"  {key}: Field required" in error_of(text)
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_a_missing_key_is_named(text: str, key: str) -> None:
         (changed("required: true", "requierd: true"), "features.region.requierd", "required"),
     ],
 )
-def test_an_unknown_key_is_named_with_the_keys_that_are_allowed(text: str, key: str, allowed: str) -> None:
-    (line,) = (line for line in refusal(text).splitlines() if line.startswith(f"  {key}: "))
+def test_an_unknown_key_lists_the_allowed_keys(text: str, key: str, allowed: str) -> None:
+    (line,) = (line for line in error_of(text).splitlines() if line.startswith(f"  {key}: "))
     assert allowed in line.removeprefix(f"  {key}: ")
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
-    message = refusal(changed("type: number", "type: numeric").replace("id: customer\n", "").replace("bad: 1, ", ""))
+def test_all_errors_are_reported_at_once() -> None:
+    message = error_of(changed("type: number", "type: numeric").replace("id: customer\n", "").replace("bad: 1, ", ""))
     assert [line.split(":")[0].strip() for line in message.splitlines()[1:]] == ["id", "target.bad", "features.income.type"]
 
 
@@ -144,13 +144,13 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     ("text", "line"), [(changed("reason: Region}", "reason: Region"), 6), (changed("id: customer", "id: a: b"), 1), ("id: x\n\t- y", 2)]
 )
 def test_a_syntax_error_names_its_line(text: str, line: int) -> None:
-    assert f"line {line}" in refusal(text)
-    assert "no valid YAML" in refusal(text)
+    assert f"line {line}" in error_of(text)
+    assert "not valid YAML" in error_of(text)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing here\n", "[]", "just words", "3"])
-def test_a_file_that_holds_no_keys_says_so(text: str) -> None:
-    assert "no keys" in refusal(text)
+def test_a_file_without_keys_is_an_error(text: str) -> None:
+    assert "no keys" in error_of(text)
 
 
 @pytest.mark.parametrize(
@@ -161,37 +161,37 @@ def test_a_file_that_holds_no_keys_says_so(text: str) -> None:
         TEXT + "  income: {type: number, reason: Another}\n",
     ],
 )
-def test_a_key_that_stands_twice_is_refused(text: str) -> None:
-    refusal(text)
+def test_a_repeated_key_is_an_error(text: str) -> None:
+    error_of(text)
 
 
-def test_a_key_that_stands_twice_is_named_with_its_line() -> None:
-    message = refusal(TEXT + "  income: {type: number, reason: Another}\n")
-    assert "income stands twice" in message
+def test_a_repeated_key_is_reported_with_its_line() -> None:
+    message = error_of(TEXT + "  income: {type: number, reason: Another}\n")
+    assert "income appears twice" in message
     assert "line 6" in message
 
 
-def test_messages_are_in_the_words_of_the_file_and_not_of_python() -> None:
-    message = refusal(changed("missing: [-9]", "missing: -9").replace("good: 0", "good: 1"))
+def test_messages_use_yaml_terms_not_python_terms() -> None:
+    message = error_of(changed("missing: [-9]", "missing: -9").replace("good: 0", "good: 1"))
     assert "  features.income.missing: Input should be a valid list\n" in message + "\n"
     assert "  target: bad and good must be different" in message
 
 
 @pytest.mark.parametrize("name", ["account_id", "issues", "bad", "id"])
-def test_a_name_that_the_product_uses_is_no_feature(name: str) -> None:
-    message = refusal(changed("income:", f"{name}:"))
+def test_a_reserved_name_cannot_be_a_feature(name: str) -> None:
+    message = error_of(changed("income:", f"{name}:"))
     assert name in message
     assert "rename it at the source" in message
 
 
 @pytest.mark.parametrize("name", ["customer", "defaulted"])
-def test_id_and_target_are_no_features(name: str) -> None:
-    message = refusal(changed("income:", f"{name}:"))
+def test_id_and_target_cannot_be_features(name: str) -> None:
+    message = error_of(changed("income:", f"{name}:"))
     assert name in message
-    assert "can't be a feature" in message
+    assert "cannot also be a feature" in message
 
 
-def test_the_reserved_names_may_be_the_source_s_id_and_target() -> None:
+def test_reserved_names_can_be_the_id_and_the_target() -> None:
     contract = parse(changed("id: customer", "id: account_id").replace("column: defaulted", "column: bad"))
     assert (contract.id, contract.target.column) == ("account_id", "bad")
     assert parse(changed("id: customer", "id: id")).id == "id"
@@ -199,15 +199,15 @@ def test_the_reserved_names_may_be_the_source_s_id_and_target() -> None:
 
 
 def test_id_and_target_are_different_columns() -> None:
-    assert "different columns" in refusal(changed("id: customer", "id: defaulted"))
+    assert "different columns" in error_of(changed("id: customer", "id: defaulted"))
 
 
 @pytest.mark.parametrize(("bad", "good"), [("1", "1"), ("B", "B"), ("1", "'1.0'"), ("'01'", "1.0")])
-def test_bad_and_good_are_different_tokens_also_as_numbers(bad: str, good: str) -> None:
-    assert "different" in refusal(changed("bad: 1, good: 0", f"bad: {bad}, good: {good}"))
+def test_bad_and_good_differ_as_text_and_as_numbers(bad: str, good: str) -> None:
+    assert "different" in error_of(changed("bad: 1, good: 0", f"bad: {bad}, good: {good}"))
 
 
-def test_a_contract_is_not_changed_after_it_was_read() -> None:
+def test_a_contract_is_immutable() -> None:
     contract = parse(TEXT)
     with pytest.raises(ValidationError, match="frozen"):
         contract.id = "other"
@@ -219,7 +219,7 @@ def test_the_digest_is_a_sha256() -> None:
     assert len(bytes.fromhex(parse(TEXT).digest)) == 32
 
 
-def test_the_digest_ignores_comments_layout_and_defaults_written_out() -> None:
+def test_the_digest_ignores_comments_layout_explicit_defaults() -> None:
     same = [
         "# who owns this\n" + TEXT.replace("\n", "  # why\n"),
         yaml.safe_dump(yaml.safe_load(TEXT), default_flow_style=True),
@@ -233,7 +233,7 @@ def test_the_digest_ignores_comments_layout_and_defaults_written_out() -> None:
 
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(st.randoms(use_true_random=False))
-def test_the_digest_ignores_the_order_of_keys_but_not_that_of_features_which_settles_ties(random: Random) -> None:
+def test_the_digest_depends_on_feature_order_not_key_order(random: Random) -> None:
     def shuffled(value: object) -> object:
         if not isinstance(value, dict):
             return value
@@ -267,11 +267,11 @@ def test_the_digest_ignores_the_order_of_keys_but_not_that_of_features_which_set
         TEXT + "  age: {type: number, reason: Age}\n",
     ],
 )
-def test_the_digest_changes_with_the_meaning(text: str) -> None:
+def test_the_digest_changes_with_the_content(text: str) -> None:
     assert parse(text).digest != parse(TEXT).digest
 
 
-def test_the_sample_contract_gives_each_feature_a_text_of_its_own(contract: Contract, sample: Callable[[str], bytes]) -> None:
+def test_the_sample_contract_has_distinct_reason_texts(contract: Contract, sample: Callable[[str], bytes]) -> None:
     reasons = [feature.reason for feature in contract.features.values()]
     assert len(set(reasons)) == len(reasons)
     header = sample("accounts_2026-01-01.csv").split(b"\n", 1)[0].decode().split(",")

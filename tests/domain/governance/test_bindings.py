@@ -1,4 +1,4 @@
-"""What must hold when people change what is live: promotions stack up, a rollback takes the last one off, a challenge ends."""
+"""Changes of the live version: promotions, rollbacks and challenges."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.governance.bindings import Binding, Change, challenge, challenger, end_challenge, promote, roll_back
+from risk_assets.domain.governance.bindings import Binding, Change, challenge, challenger_label, end_challenge, promote, roll_back
 from risk_assets.errors import ModelError
 
 
@@ -25,21 +25,21 @@ def change(history: tuple[Binding, ...], step: str) -> Change:
 
 
 def made(*steps: str) -> tuple[Binding, ...]:
-    """Return the bindings that steps leave behind."""
+    """Return the bindings after a sequence of steps."""
     history: tuple[Binding, ...] = ()
     for seq, step in enumerate(steps, start=1):
-        wanted = change(history, step)
+        requested = change(history, step)
         binding = Binding(
             seq=seq,
-            action=wanted.action,
-            champion=wanted.champion,
-            challenger=wanted.challenger,
-            challenger_share=wanted.share,
-            mode=wanted.mode,
-            salt=wanted.salt,
-            actor=wanted.actor,
-            reason=wanted.reason,
-            overrides=wanted.overrides,
+            action=requested.action,
+            champion=requested.champion,
+            challenger=requested.challenger,
+            challenger_share=requested.share,
+            mode=requested.mode,
+            salt=requested.salt,
+            actor=requested.actor,
+            reason=requested.reason,
+            overrides=requested.overrides,
             effective_from="2026-03-01T10:00:00+00:00",
             recorded_at="2026-03-01T10:00:00+00:00",
             previous=None,
@@ -53,18 +53,18 @@ def champion(*steps: str) -> str:
     return made(*steps)[-1].champion
 
 
-def refusal(*steps: str) -> str:
-    """Return why the last step is refused."""
+def rejection(*steps: str) -> str:
+    """Return the error of the last step."""
     history = made(*steps[:-1])
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelError) as error:
         change(history, steps[-1])
-    return str(refused.value)
+    return str(error.value)
 
 
 # --- promotion -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_promotion_says_who_wants_what_and_why_and_what_was_in_sight() -> None:
+def test_promotion_records_version_actor_reason_and_latest() -> None:
     history = made("promote 1", "promote 2")
     assert promote(history, "model_v003", "ada", "better", ("auc_floor",)) == Change(
         after=2, action="promote", champion="model_v003", actor="ada", reason="better", overrides=("auc_floor",)
@@ -72,18 +72,18 @@ def test_a_promotion_says_who_wants_what_and_why_and_what_was_in_sight() -> None
     assert promote((), "model_v001", "ada", "the first").after == 0
 
 
-def test_what_is_live_is_not_promoted_again() -> None:
-    message = refusal("promote 1", "promote 2", "promote 2")
-    assert message.startswith("model_v002 is live already")
+def test_live_version_cannot_be_promoted_again() -> None:
+    message = rejection("promote 1", "promote 2", "promote 2")
+    assert message.startswith("model_v002 is already live")
     assert "risk live" in message
 
 
 @pytest.mark.parametrize("steps", [("promote 1", "promote 2", "rollback"), ("promote 1", "shadow 2")])
-def test_what_is_live_is_not_promoted_again_however_it_came_to_be_live(steps: tuple[str, ...]) -> None:
-    assert "model_v001 is live already" in refusal(*steps, "promote 1")
+def test_version_live_after_a_rollback_is_not_promoted_again(steps: tuple[str, ...]) -> None:
+    assert "model_v001 is already live" in rejection(*steps, "promote 1")
 
 
-def test_a_version_that_was_live_once_may_be_promoted_again() -> None:
+def test_formerly_live_version_can_be_promoted_again() -> None:
     assert champion("promote 1", "promote 2", "promote 1") == "model_v001"
 
 
@@ -104,12 +104,12 @@ def test_a_version_that_was_live_once_may_be_promoted_again() -> None:
         ("promote 1, promote 2, promote 1, rollback", 1),
     ],
 )
-def test_a_rollback_brings_back_what_was_live_before_the_last_promotion_that_still_stands(steps: str, back: int) -> None:
+def test_rollback_undoes_the_last_promotion_in_effect(steps: str, back: int) -> None:
     assert champion(*steps.split(", "), "rollback") == f"model_v00{back}"
 
 
 @pytest.mark.parametrize("between", ["shadow 4", "challenge 4 0.1 s", "shadow 3, challenge 3 0.5 s, end, shadow 4, end"])
-def test_a_challenge_in_between_changes_nothing_of_a_rollback(between: str) -> None:
+def test_challenges_do_not_affect_rollbacks(between: str) -> None:
     steps = ["promote 1", "promote 2", "promote 5"]
     for at in range(1, 4):
         with_it = (*steps[:at], *between.split(", "), *steps[at:])
@@ -131,19 +131,19 @@ def test_a_challenge_in_between_changes_nothing_of_a_rollback(between: str) -> N
         "promote 1, promote 2, promote 1, rollback, rollback",
     ],
 )
-def test_where_there_is_nothing_to_go_back_to_a_rollback_says_so(steps: str) -> None:
-    message = refusal(*filter(None, steps.split(", ")), "rollback")
+def test_rollback_without_an_earlier_version_is_rejected(steps: str) -> None:
+    message = rejection(*filter(None, steps.split(", ")), "rollback")
     assert "no earlier version" in message
     assert "risk history" in message
 
 
-def test_a_rollback_says_who_wants_it_and_why_and_what_was_in_sight() -> None:
+def test_rollback_records_version_actor_reason_and_latest() -> None:
     assert roll_back(made("promote 1", "promote 2"), "bob", "worse") == Change(2, "rollback", "model_v001", "bob", "worse")
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[str, ...]:
-    """Return steps that can be made one after the other, the first a promotion."""
+    """Return a valid sequence of steps that starts with a promotion."""
     steps: list[str] = ["promote 1"]
     for step in draw(st.lists(st.sampled_from([*[f"promote {number}" for number in range(1, 5)], "rollback", "shadow 4", "end"]))):
         try:
@@ -156,13 +156,13 @@ def stories(draw: st.DrawFn) -> tuple[str, ...]:
 
 @settings(deadline=None, derandomize=True, max_examples=80)
 @given(stories(), st.lists(st.integers(5, 9), min_size=1, max_size=4).filter(lambda new: all(map(int.__ne__, new, new[1:]))))
-def test_as_many_rollbacks_as_promotions_leave_all_as_it_was(story: tuple[str, ...], new: list[int]) -> None:
+def test_as_many_rollbacks_as_promotions_restore_the_version(story: tuple[str, ...], new: list[int]) -> None:
     there_and_back = (*story, *[f"promote {number}" for number in new], *["rollback"] * len(new))
     assert champion(*there_and_back) == champion(*story)
     try:
         before = champion(*story, "rollback")
     except ModelError:
-        assert "no earlier version" in refusal(*there_and_back, "rollback")
+        assert "no earlier version" in rejection(*there_and_back, "rollback")
     else:
         assert champion(*there_and_back, "rollback") == before
 
@@ -172,17 +172,17 @@ def test_as_many_rollbacks_as_promotions_leave_all_as_it_was(story: tuple[str, .
 
 @pytest.mark.parametrize("step", ["promote 3", "rollback", "end"])
 @pytest.mark.parametrize("running", ["shadow 4", "challenge 4 0.1 s"])
-def test_a_promotion_a_rollback_and_an_end_leave_the_live_version_alone(running: str, step: str) -> None:
+def test_promotion_rollback_and_end_remove_the_challenger(running: str, step: str) -> None:
     now = made("promote 1", "promote 2", running, step)[-1]
     assert (now.challenger, now.challenger_share, now.mode, now.salt) == (None, None, "champion", "")
 
 
-def test_a_challenger_that_is_promoted_goes_live_and_its_challenge_ends() -> None:
+def test_promoted_challenger_goes_live_without_challenge() -> None:
     now = made("promote 1", "challenge 2 0.1 s", "promote 2")[-1]
     assert (now.champion, now.challenger, now.mode) == ("model_v002", None, "champion")
 
 
-def test_a_challenge_leaves_the_champion_live_and_says_how_it_is_made() -> None:
+def test_challenge_keeps_the_champion_and_records_share_and_salt() -> None:
     history = made("promote 1")
     assert challenge(history, "model_v002", 0.25, "salt", "ada", "try it") == Change(
         after=1, action="challenge", champion="model_v001", actor="ada", reason="try it", challenger="model_v002", share=0.25, salt="salt"
@@ -192,52 +192,52 @@ def test_a_challenge_leaves_the_champion_live_and_says_how_it_is_made() -> None:
     assert made("promote 1", "shadow 2")[-1].challenger_share is None
 
 
-def test_the_live_version_does_not_challenge_itself() -> None:
+def test_live_version_cannot_challenge_itself() -> None:
     for step in ("shadow 2", "challenge 2 0.1 s"):
-        message = refusal("promote 1", "promote 2", step)
+        message = rejection("promote 1", "promote 2", step)
         assert message.startswith("model_v002 ")
-        assert "can't challenge itself" in message
+        assert "cannot challenge itself" in message
 
 
 @pytest.mark.parametrize("share", [0, 0.0, -0.0, 1, 1.0, -1, -0.1, 2, math.nan, math.inf, -math.inf])
-def test_a_share_that_is_not_between_0_and_1_is_refused(share: float) -> None:
+def test_share_outside_0_to_1_is_rejected(share: float) -> None:
     with pytest.raises(ModelError, match=r"between 0 and 1.*--shadow"):
         challenge(made("promote 1"), "model_v002", share, "salt", "ada", "because")
 
 
 @pytest.mark.parametrize("share", [math.ulp(0), 0.001, 0.5, math.nextafter(1, 0)])
-def test_any_share_between_0_and_1_is_taken_as_it_is(share: float) -> None:
+def test_share_between_0_and_1_is_kept_exactly(share: float) -> None:
     assert challenge(made("promote 1"), "model_v002", share, "salt", "ada", "because").share == share
 
 
 @pytest.mark.parametrize("step", ["shadow 1", "challenge 1 0.1 s"])
-def test_where_no_model_is_live_there_is_none_to_challenge(step: str) -> None:
-    message = refusal(step)
+def test_challenge_without_a_live_model_is_rejected(step: str) -> None:
+    message = rejection(step)
     assert "no model is live yet" in message
     assert "risk promote VERSION --reason WHY" in message
 
 
 @pytest.mark.parametrize("then", ["challenge 2 0.3 new", "shadow 2", "shadow 2, challenge 2 0.3 new", "shadow 2, shadow 2"])
-def test_a_challenger_keeps_its_salt_when_its_share_changes(then: str) -> None:
+def test_challenger_keeps_its_salt_when_its_share_changes(then: str) -> None:
     history = made("promote 1", "challenge 2 0.1 old", *then.split(", "))
     assert {binding.salt for binding in history[1:]} == {"old"}
 
 
 @pytest.mark.parametrize("between", ["", "shadow 4", "end", "promote 4", "rollback"])
-def test_another_challenger_or_one_that_comes_back_gets_a_new_salt(between: str) -> None:
+def test_new_or_returning_challenger_gets_a_new_salt(between: str) -> None:
     number = 2 if between else 3
     history = made("promote 1", "promote 5", "challenge 2 0.1 old", *filter(None, [between]), f"challenge {number} 0.1 new")
     assert history[-1].salt == "new"
 
 
 @pytest.mark.parametrize("steps", ["", "promote 1", "promote 1, shadow 2, end", "promote 1, shadow 2, promote 3"])
-def test_where_nothing_challenges_there_is_nothing_to_end(steps: str) -> None:
-    message = refusal(*filter(None, steps.split(", ")), "end")
+def test_ending_without_a_challenge_is_rejected(steps: str) -> None:
+    message = rejection(*filter(None, steps.split(", ")), "end")
     assert "nothing to end" in message
     assert "risk live" in message
 
 
-def test_the_end_of_a_challenge_says_who_wants_it_and_why() -> None:
+def test_end_of_a_challenge_records_actor_and_reason() -> None:
     found = end_challenge(made("promote 1", "shadow 2"), "bob", "seen enough")
     assert found == Change(2, "end_challenge", "model_v001", "bob", "seen enough")
 
@@ -252,10 +252,10 @@ def test_the_end_of_a_challenge_says_who_wants_it_and_why() -> None:
         (["promote 1", "challenge 3 0.1 s", "end"], ""),
     ],
 )
-def test_a_challenger_is_told_with_how_it_challenges(steps: list[str], text: str) -> None:
-    assert challenger(made(*steps)[-1]) == text
+def test_challenger_label_shows_share_or_shadow(steps: list[str], text: str) -> None:
+    assert challenger_label(made(*steps)[-1]) == text
 
 
-@pytest.mark.parametrize(("share", "untrue"), [(0.004, "(0%)"), (0.997, "(100%)")])
-def test_a_challenger_of_few_or_nearly_all_accounts_is_not_told_as_one_of_none_or_all(share: float, untrue: str) -> None:
-    assert untrue not in challenger(made("promote 1", f"challenge 2 {share} s")[-1])
+@pytest.mark.parametrize(("share", "rounded"), [(0.004, "(0%)"), (0.997, "(100%)")])
+def test_challenger_label_does_not_round_to_0_or_100_percent(share: float, rounded: str) -> None:
+    assert rounded not in challenger_label(made("promote 1", f"challenge 2 {share} s")[-1])

@@ -1,4 +1,4 @@
-"""What must hold for the gates before a version may go live."""
+"""The gates that a version must pass before it goes live."""
 
 import math
 from typing import Any
@@ -21,7 +21,7 @@ def performance(roc_auc: float, calibration_error: float = 0.03) -> Performance:
 
 
 def metrics(roc_auc: float = 0.8, champion: float | None = None, error: float = 0.03, **more: Any) -> Metrics:
-    """Return figures of a candidate that is good enough in all, but for what is given."""
+    """Return the figures of a candidate that passes all gates, with changes."""
     figures = Metrics(
         accuracy=0.8,
         roc_auc=roc_auc,
@@ -38,7 +38,7 @@ def metrics(roc_auc: float = 0.8, champion: float | None = None, error: float = 
         calibration=Calibration(0.03),
         holdout=performance(roc_auc, error),
         champion_version=None if champion is None else "model_v001",
-        champion=None if champion is None else performance(champion),
+        champion_holdout=None if champion is None else performance(champion),
         auc_gain=None if champion is None else (-0.0123, 0.0456),
     )
     return msgspec.structs.replace(figures, **more)
@@ -54,45 +54,45 @@ def evidence(figures: Metrics, name: str, reasons: tuple[str, ...] = REASONS) ->
 
 
 @pytest.mark.parametrize(("roc_auc", "holds"), [(0.9, True), (0.625, True), (0.6249, False), (0.3, False), (math.nan, False)])
-def test_the_auc_reaches_the_floor_which_is_included(roc_auc: float, *, holds: bool) -> None:
+def test_auc_floor_is_inclusive(roc_auc: float, *, holds: bool) -> None:
     assert passed(metrics(roc_auc))["auc_floor"] is holds
 
 
 @pytest.mark.parametrize(("error", "holds"), [(0.0, True), (0.25, True), (0.2501, False), (1.0, False), (math.nan, False)])
-def test_probabilities_are_not_off_by_more_than_the_limit_which_is_included(error: float, *, holds: bool) -> None:
+def test_calibration_limit_is_inclusive(error: float, *, holds: bool) -> None:
     assert passed(metrics(error=error))["calibrated"] is holds
 
 
 @pytest.mark.parametrize(("difference", "holds"), [(0.0, True), (1e-9, True), (1.1e-9, False), (0.5, False), (math.nan, False)])
-def test_the_compiled_model_is_the_fitted_one_to_a_billionth(difference: float, *, holds: bool) -> None:
+def test_compiled_difference_may_be_at_most_1e_9(difference: float, *, holds: bool) -> None:
     assert passed(metrics(compiled_difference=difference))["compiled_equals_fitted"] is holds
 
 
 @pytest.mark.parametrize(
-    ("reasons", "told"), [(REASONS, 3), (("Age", " ", "Region"), 2), (("", "\t\n"), 0), (("Age", "\u00a0"), 1), (("Age",), 1)]
+    ("reasons", "complete"), [(REASONS, 3), (("Age", " ", "Region"), 2), (("", "\t\n"), 0), (("Age", "\u00a0"), 1), (("Age",), 1)]
 )
-def test_every_feature_has_a_text_that_is_not_blank(reasons: tuple[str, ...], told: int) -> None:
-    assert passed(metrics(), reasons)["reasons_complete"] is (told == len(reasons))
-    assert evidence(metrics(), "reasons_complete", reasons) == f"{told} of {len(reasons)} features have a text"
+def test_every_feature_needs_a_reason_that_is_not_blank(reasons: tuple[str, ...], complete: int) -> None:
+    assert passed(metrics(), reasons)["reasons_complete"] is (complete == len(reasons))
+    assert evidence(metrics(), "reasons_complete", reasons) == f"{complete} of {len(reasons)} features have a text"
 
 
 @pytest.mark.parametrize(
     ("roc_auc", "champion", "holds"),
     [(0.8, 0.7, True), (0.75, 0.875, True), (0.75, 0.876, False), (0.7, 0.9, False), (0.7, 0.7, True), (math.nan, 0.7, False)],
 )
-def test_the_auc_is_not_much_below_the_live_model_s(roc_auc: float, champion: float, *, holds: bool) -> None:
+def test_auc_may_fall_by_at_most_the_allowed_loss(roc_auc: float, champion: float, *, holds: bool) -> None:
     assert passed(metrics(roc_auc, champion))["not_worse_than_live"] is holds
 
 
 @pytest.mark.parametrize("interval", [(-0.5, -0.4), (0.4, 0.5), (0.0, 0.0)])
-def test_the_interval_is_shown_and_does_not_decide(interval: tuple[float, float]) -> None:
+def test_interval_is_shown_but_does_not_decide(interval: tuple[float, float]) -> None:
     assert passed(metrics(0.8, 0.7, auc_gain=interval))["not_worse_than_live"]
     assert not passed(metrics(0.7, 0.9, auc_gain=interval))["not_worse_than_live"]
     low, high = interval
     assert f"95 % interval {low:+.4f} to {high:+.4f}" in evidence(metrics(0.8, 0.7, auc_gain=interval), "not_worse_than_live")
 
 
-def test_a_loss_of_exactly_what_is_allowed_passes_whatever_floats_make_of_it() -> None:
+def test_loss_of_exactly_the_allowed_value_passes() -> None:
     policy = Promotion(min_roc_auc=0.5, max_auc_loss=0.02)
     assert [gates(metrics(auc, 0.62), REASONS, policy)[-1].passed for auc in (0.6, 0.5999)] == [True, False]
 
@@ -107,43 +107,43 @@ def test_a_loss_of_exactly_what_is_allowed_passes_whatever_floats_make_of_it() -
         ("not_worse_than_live", metrics(0.7, 0.9), REASONS),
     ],
 )
-def test_each_gate_fails_alone(name: str, figures: Metrics, reasons: tuple[str, ...]) -> None:
+def test_each_gate_can_fail_alone(name: str, figures: Metrics, reasons: tuple[str, ...]) -> None:
     assert [gate for gate, holds in passed(figures, reasons).items() if not holds] == [name]
 
 
-def test_without_a_live_model_there_is_nothing_to_be_worse_than() -> None:
+def test_comparison_gate_requires_a_live_model() -> None:
     assert tuple(passed(metrics())) == ALWAYS
     assert tuple(passed(metrics(champion=0.7))) == (*ALWAYS, "not_worse_than_live")
 
 
-def test_a_live_model_of_auc_zero_is_still_a_live_model() -> None:
+def test_live_model_with_auc_zero_is_compared() -> None:
     assert passed(metrics(champion=0.0, auc_gain=(0.0, 0.0)))["not_worse_than_live"]
 
 
-def test_each_gate_shows_what_was_seen_against_what_was_asked() -> None:
+def test_evidence_shows_the_measured_and_required_figures() -> None:
     figures = metrics(0.71239, 0.80001, error=0.01239, compiled_difference=3.24e-12)
     assert evidence(figures, "auc_floor") == "AUC 0.7124, floor 0.6250"
-    assert evidence(figures, "calibrated") == "probabilities are off by 0.0124 on average, limit 0.2500"
+    assert evidence(figures, "calibrated") == "calibration error 0.0124, limit 0.2500"
     assert "3.2e-12" in evidence(figures, "compiled_equals_fitted")
-    told = evidence(figures, "not_worse_than_live")
-    assert all(figure in told for figure in ("0.7124", "0.8000", "a gain of -0.0876", "-0.0123 to +0.0456", "allowed loss 0.1250"))
+    shown = evidence(figures, "not_worse_than_live")
+    assert all(figure in shown for figure in ("0.7124", "0.8000", "a gain of -0.0876", "-0.0123 to +0.0456", "allowed loss 0.1250"))
 
 
-def test_a_candidate_that_is_better_is_told_as_a_gain() -> None:
+def test_better_candidate_is_shown_as_a_gain() -> None:
     assert "a gain of +0.1000" in evidence(metrics(0.8, 0.7), "not_worse_than_live")
 
 
 FAILED = (Gate("auc_floor", False, "AUC 0.5, floor 0.6"), Gate("calibrated", True, "fine"), Gate("reasons_complete", False, "1 of 2"))
 
 
-def test_a_gate_that_is_not_passed_holds_a_version_back_with_its_evidence() -> None:
-    with pytest.raises(ModelError) as refused:
+def test_failed_gates_are_reported_with_their_evidence() -> None:
+    with pytest.raises(ModelError) as error:
         require_passed("model_v007", FAILED, override=False)
-    message = str(refused.value)
+    message = str(error.value)
     assert all(part in message for part in ("model_v007", "auc_floor (AUC 0.5, floor 0.6)", "reasons_complete (1 of 2)", "override"))
     assert "calibrated" not in message
 
 
-def test_gates_that_are_set_aside_are_named() -> None:
+def test_overridden_gates_are_returned_by_name() -> None:
     assert require_passed("model_v007", FAILED, override=True) == ("auc_floor", "reasons_complete")
     assert require_passed("model_v007", FAILED[1:2], override=False) == require_passed("model_v007", FAILED[1:2], override=True) == ()

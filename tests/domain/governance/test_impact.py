@@ -1,4 +1,4 @@
-"""What must hold for the impact of a candidate: every figure is what plain Python counts, row by row."""
+"""The impact of a candidate, compared with row-by-row counts in plain Python."""
 
 import math
 from bisect import bisect_left
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.impact import CHANGES, MISSING, CategoryImpact, Impact, category_table, measure, migration_table
+from risk_assets.domain.governance.impact import CHANGES_SCHEMA, CategoryImpact, Impact, category_table, measure, migration_table
+from risk_assets.domain.scorecard.points_table import MISSING_LABEL
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.errors import ModelError
 
@@ -51,7 +52,7 @@ def measured(
     days: Mapping[str, Rows], candidate: VersionedScorecard, live: VersionedScorecard | None, book: Contract = BOOK
 ) -> tuple[Impact, list[dict[str, Any]]]:
     impact, changes = measure({date: table(rows, book) for date, rows in days.items()}, candidate, live, POLICY, book)
-    assert changes.schema == CHANGES
+    assert changes.schema == CHANGES_SCHEMA
     return impact, changes.to_dicts()
 
 
@@ -66,10 +67,10 @@ def part(shape: Line | Steps | Levels, value: Any) -> float:
 
 
 def probability(of: VersionedScorecard, row: Mapping[str, Any]) -> float:
-    odds = of.scorecard.intercept
+    log_odds = of.scorecard.intercept
     for term in of.scorecard.terms:
-        odds += part(term.shape, row.get(term.feature))
-    return 1 / (1 + math.exp(-odds))
+        log_odds += part(term.shape, row.get(term.feature))
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def band(value: float) -> str:
@@ -77,7 +78,7 @@ def band(value: float) -> str:
 
 
 def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: VersionedScorecard) -> tuple[Impact, list[dict[str, Any]]]:
-    """Return the impact on the categories `k` of BOOK, counted one row after the other."""
+    """Return the impact with the category `k` of BOOK, counted row by row."""
     migration = {one: dict.fromkeys(POLICY.bands, 0) for one in POLICY.bands}
     rows, changes, levels = [], [], {}
     for date in sorted(days):
@@ -91,7 +92,9 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
             if (ours >= 0.5) != (theirs >= 0.5):
                 change = "newly flagged" if ours >= 0.5 else "no longer flagged"
                 changes.append({"date": date, "account_id": account, "change": change, "probability": ours, "live_probability": theirs})
-    newly, gone = ([row["account_id"] for row in changes if row["change"] == change] for change in ("newly flagged", "no longer flagged"))
+    newly, no_longer = (
+        [row["account_id"] for row in changes if row["change"] == change] for change in ("newly flagged", "no longer flagged")
+    )
     order = sorted(levels, key=lambda level: (level is None, level or ""))
     means = {level: [sum(side) / len(side) for side in zip(*levels[level], strict=True)] for level in order}
     impact = Impact(
@@ -106,9 +109,9 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         flagged=sum(ours >= 0.5 for _, ours, _ in rows),
         live_flagged=sum(theirs >= 0.5 for _, _, theirs in rows),
         newly_flagged=len(newly),
-        no_longer_flagged=len(gone),
+        no_longer_flagged=len(no_longer),
         newly_flagged_accounts=len(set(newly)),
-        no_longer_flagged_accounts=len(set(gone)),
+        no_longer_flagged_accounts=len(set(no_longer)),
         migration=migration,
         categories=tuple(
             CategoryImpact("k", "(missing)" if level is None else level, len(levels[level]), *means[level]) for level in order
@@ -118,7 +121,7 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
 
 
 def close(value: Any) -> Any:
-    """Return figures that equal others to the 12th digit."""
+    """Return the value with floats that compare equal up to 1e-12."""
     if isinstance(value, dict):
         return {key: close(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -132,11 +135,11 @@ def assert_same(found: tuple[Impact, list[dict[str, Any]]], expected: tuple[Impa
     assert found[1] == close(expected[1])
 
 
-def test_a_small_book_by_hand() -> None:
+def test_impact_on_a_small_book_by_hand() -> None:
     rows = [{"x": math.log(1 / 9), "k": "u"}, {"x": math.log(2 / 3), "k": "v"}, {"x": math.log(3), "k": "u"}]
     doubling = model("model_v002", math.log(2), x=X)
     impact, changes = measured({DAY: rows}, doubling, LIVE)
-    # odds of 1:9, 2:3 and 3:1 become 2:9, 4:3 and 6:1
+    # odds of 1:9, 2:3 and 3:1 double to 2:9, 4:3 and 6:1
     live, ours = [1 / 10, 2 / 5, 3 / 4], [2 / 11, 4 / 7, 6 / 7]
     assert (impact.rows, impact.accounts, impact.flagged, impact.live_flagged) == (3, 3, 2, 1)
     assert (impact.newly_flagged, impact.no_longer_flagged) == (1, 0)
@@ -145,51 +148,51 @@ def test_a_small_book_by_hand() -> None:
     assert impact.live_predicted_bad_rate == pytest.approx(sum(live) / 3)
     assert impact.migration == {"A": {"A": 0, "B": 1, "C": 0}, "B": {"A": 0, "B": 0, "C": 1}, "C": {"A": 0, "B": 0, "C": 1}}
     assert [(one.feature, one.level, one.rows) for one in impact.categories] == [("k", "u", 2), ("k", "v", 1)]
-    assert [one.candidate for one in impact.categories] == pytest.approx([(ours[0] + ours[2]) / 2, ours[1]])
-    assert [one.live for one in impact.categories] == pytest.approx([(live[0] + live[2]) / 2, live[1]])
+    assert [one.predicted_bad_rate for one in impact.categories] == pytest.approx([(ours[0] + ours[2]) / 2, ours[1]])
+    assert [one.live_predicted_bad_rate for one in impact.categories] == pytest.approx([(live[0] + live[2]) / 2, live[1]])
     (change,) = changes
     assert change["probability"] == pytest.approx(4 / 7)
     assert change["live_probability"] == pytest.approx(2 / 5)
     assert (change["date"], change["account_id"], change["change"]) == (DAY, "a1", "newly flagged")
 
 
-def test_the_threshold_itself_is_flagged_and_a_band_holds_its_upper_bound() -> None:
+def test_threshold_is_flagged_and_upper_bound_is_in_its_band() -> None:
     impact, changes = measured({DAY: [{"x": 0.0}]}, LIVE, model("model_v000", -1e-9, x=X))
     assert (impact.flagged, impact.live_flagged, impact.migration["B"]["B"]) == (1, 0, 1)
     assert [change["change"] for change in changes] == ["newly flagged"]
 
 
-def test_the_same_model_changes_nobody_and_leaves_every_row_in_its_band() -> None:
+def test_same_model_changes_no_flag_and_no_band() -> None:
     rows = [{"x": value / 4, "k": "u"} for value in range(-20, 21)]
     impact, changes = measured({DAY: rows, NEXT: rows}, model("model_v002", x=X), LIVE)
     assert changes == []
     assert (impact.newly_flagged, impact.no_longer_flagged) == (impact.newly_flagged_accounts, impact.no_longer_flagged_accounts) == (0, 0)
     assert impact.flagged == impact.live_flagged == 42
     assert impact.predicted_bad_rate == impact.live_predicted_bad_rate
-    assert all(one.candidate == one.live for one in impact.categories)
+    assert all(one.predicted_bad_rate == one.live_predicted_bad_rate for one in impact.categories)
     diagonal = {name: row[name] for name, row in impact.migration.items()}
     # log(0.125 / 0.875) = -1.95; -20/4 to -8/4 are 13 values below it, -7/4 to 0 are 8, and 20 are above
     assert diagonal == {"A": 26, "B": 16, "C": 40}
     assert sum(sum(row.values()) for row in impact.migration.values()) == 82
 
 
-def test_a_candidate_that_flags_more_only_adds_flags() -> None:
+def test_stricter_candidate_only_adds_flags() -> None:
     days = {DAY: [{"x": value / 4} for value in range(-20, 21)]}
     impact, changes = found = measured(days, STRICTER, LIVE)
-    # from -1 up to below 0
+    # x from -1 to below 0
     assert [change["account_id"] for change in changes] == ["a16", "a17", "a18", "a19"]
     assert {change["change"] for change in changes} == {"newly flagged"}
     assert (impact.newly_flagged, impact.no_longer_flagged) == (4, 0)
     assert_same(found, by_hand(days, STRICTER, LIVE))
 
 
-def test_a_candidate_that_flags_fewer_only_takes_flags_away() -> None:
+def test_milder_candidate_only_removes_flags() -> None:
     impact, changes = measured({DAY: [{"x": -0.5}, {"x": 0.5}, {"x": 1.5}]}, LIVE, STRICTER)
     assert [(change["account_id"], change["change"]) for change in changes] == [("a0", "no longer flagged")]
     assert (impact.newly_flagged, impact.no_longer_flagged, impact.no_longer_flagged_accounts) == (0, 1, 1)
 
 
-def test_an_account_on_several_dates_is_several_rows_and_one_account() -> None:
+def test_account_on_several_dates_counts_once_per_date() -> None:
     rows = [{"account_id": "same", "x": -0.5}, {"account_id": "other", "x": 3.0}]
     impact, changes = measured({DAY: rows, NEXT: rows, LAST: rows[:1]}, STRICTER, LIVE)
     assert (impact.rows, impact.accounts) == (5, 2)
@@ -197,7 +200,7 @@ def test_an_account_on_several_dates_is_several_rows_and_one_account() -> None:
     assert [(change["date"], change["account_id"]) for change in changes] == [(DAY, "same"), (NEXT, "same"), (LAST, "same")]
 
 
-def test_an_account_that_goes_both_ways_counts_in_both() -> None:
+def test_account_that_changes_both_ways_counts_in_both() -> None:
     steeper = model("model_v002", 0.0, x=Line(1.0, 0.0, 0.0), y=Line(1.0, 0.0, 0.0))
     days = {DAY: [{"account_id": "it", "x": -1.0, "y": 2.0}], NEXT: [{"account_id": "it", "x": 1.0, "y": -2.0}]}
     impact, changes = measured(days, steeper, LIVE)
@@ -205,7 +208,7 @@ def test_an_account_that_goes_both_ways_counts_in_both() -> None:
     assert [change["change"] for change in changes] == ["newly flagged", "no longer flagged"]
 
 
-def test_changes_are_by_date_and_in_the_file_s_order_however_the_dates_come() -> None:
+def test_changes_are_ordered_by_date_and_file() -> None:
     one = [{"account_id": name, "x": -0.5} for name in ("z", "b", "m")]
     impact, changes = measured({LAST: one[1:], DAY: one, NEXT: one[:1]}, STRICTER, LIVE)
     assert impact.dates == (DAY, NEXT, LAST)
@@ -213,7 +216,7 @@ def test_changes_are_by_date_and_in_the_file_s_order_however_the_dates_come() ->
     assert [(change["date"], change["account_id"]) for change in changes] == expected
 
 
-def test_changes_keep_the_file_s_order_over_many_batches() -> None:
+def test_changes_keep_the_file_order_over_many_batches() -> None:
     rows = 300_000
     row = pl.int_range(rows)
     frame = pl.LazyFrame().select(
@@ -226,38 +229,44 @@ def test_changes_keep_the_file_s_order_over_many_batches() -> None:
     assert (impact.rows, impact.accounts, impact.newly_flagged, impact.newly_flagged_accounts) == (2 * rows, rows, 2 * len(once), len(once))
 
 
-def test_rows_with_issues_count_nowhere() -> None:
+def test_rows_with_issues_do_not_count() -> None:
     kept = [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "v"}]
-    odd = [{"x": -0.5, "k": "w", "issues": "x: above 9"}, {"x": None, "k": None, "issues": "x: missing"}]
-    # the odd ones last, so that the others keep their names
-    assert measured({DAY: kept + odd, NEXT: odd}, STRICTER, LIVE)[0] == msgspec.structs.replace(
+    invalid = [{"x": -0.5, "k": "w", "issues": "x: above 9"}, {"x": None, "k": None, "issues": "x: missing"}]
+    # the rows with issues come last, so that the other accounts keep their names
+    assert measured({DAY: kept + invalid, NEXT: invalid}, STRICTER, LIVE)[0] == msgspec.structs.replace(
         measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT)
     )
 
 
-def test_rows_without_a_level_come_last_and_are_no_level_of_that_name() -> None:
+def test_missing_level_comes_last_and_differs_from_its_name() -> None:
     rows = [{"x": float(at), "k": level} for at, level in enumerate([None, "missing", "z", "(missing)", None, "~"])]
     impact, _ = found = measured({DAY: rows[:3], NEXT: rows[3:]}, STRICTER, LIVE)
-    assert [(one.level, one.rows) for one in impact.categories] == [("(missing)", 1), ("missing", 1), ("z", 1), ("~", 1), (MISSING, 2)]
+    assert [(one.level, one.rows) for one in impact.categories] == [
+        ("(missing)", 1),
+        ("missing", 1),
+        ("z", 1),
+        ("~", 1),
+        (MISSING_LABEL, 2),
+    ]
     assert_same(found, by_hand({DAY: rows[:3], NEXT: rows[3:]}, STRICTER, LIVE))
 
 
-def test_categories_are_in_the_contract_s_order_and_only_those_of_every_snapshot() -> None:
-    book = contract(second="category", x="number", first="category", gone="category", now_text="category")
-    frame = table([{"x": 1.0, "second": "s", "first": "f", "gone": "g", "now_text": "n"}], book)
-    days = {DAY: frame, NEXT: frame.drop("gone").with_columns(now_text=1.0)}
+def test_categories_of_every_snapshot_are_in_contract_order() -> None:
+    book = contract(second="category", x="number", first="category", dropped="category", now_text="category")
+    frame = table([{"x": 1.0, "second": "s", "first": "f", "dropped": "g", "now_text": "n"}], book)
+    days = {DAY: frame, NEXT: frame.drop("dropped").with_columns(now_text=1.0)}
     impact, _ = measure(days, STRICTER, LIVE, POLICY, book)
     assert [(one.feature, one.level, one.rows) for one in impact.categories] == [("second", "s", 2), ("first", "f", 2)]
 
 
-def test_without_categories_there_are_none_and_the_rest_holds() -> None:
+def test_impact_without_categories_has_the_other_figures() -> None:
     book = contract(x="number")
     impact, _ = measured({DAY: [{"x": 1.0}]}, STRICTER, LIVE, book)
     assert (impact.rows, impact.categories) == (1, ())
 
 
-@pytest.mark.parametrize("name", ["chance", "band", "level", "bad_", "0", "1", "date", "variable", "value", "rows"])
-def test_a_category_may_have_any_name(name: str) -> None:
+@pytest.mark.parametrize("name", ["probability", "chance", "band", "level", "bad_", "0", "1", "date", "variable", "value", "rows"])
+def test_category_may_have_any_name(name: str) -> None:
     book = contract(**{"x": "number", name: "category", "other": "category"})
     impact, _ = measured(
         {DAY: [{"x": 1.0, name: "u", "other": "v"}]}, model("model_v002", x=X, **{name: Levels(("u",), (1.0,), 0, 0)}), LIVE, book
@@ -271,53 +280,53 @@ def assert_alone(impact: Impact, changes: list[dict[str, Any]]) -> None:
     assert len(of_live) == 7
     assert {getattr(impact, name) for name in of_live} == {None}
     assert (impact.migration, changes) == ({}, [])
-    assert {one.live for one in impact.categories} == {None}
+    assert {one.live_predicted_bad_rate for one in impact.categories} == {None}
     assert (impact.rows, impact.accounts, impact.flagged) == (3, 2, 2)
     assert [(one.level, one.rows) for one in impact.categories] == [("u", 2), ("v", 1)]
-    expected = [1 / (1 + math.exp(-odds)) for odds in (0.5, 1.5, -1.0)]
+    expected = [1 / (1 + math.exp(-log_odds)) for log_odds in (0.5, 1.5, -1.0)]
     assert impact.predicted_bad_rate == pytest.approx(sum(expected) / 3)
-    assert [one.candidate for one in impact.categories] == pytest.approx([(expected[0] + expected[1]) / 2, expected[2]])
+    assert [one.predicted_bad_rate for one in impact.categories] == pytest.approx([(expected[0] + expected[1]) / 2, expected[2]])
 
 
 ALONE: dict[str, Rows] = {DAY: [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "u"}], NEXT: [{"x": -2.0, "k": "v"}]}
 
 
-def test_without_a_live_model_only_the_candidate_is_told() -> None:
+def test_without_a_live_model_only_the_candidate_has_figures() -> None:
     assert_alone(*measured(ALONE, STRICTER, None))
 
 
 @pytest.mark.parametrize(
     "live", [model("model_v001", x=X, w=X), model("model_v001", k=X), model("model_v001", x=Levels(("1",), (1.0,), 0, 0))]
 )
-def test_a_live_model_whose_feature_is_gone_or_of_another_type_is_not_compared(live: VersionedScorecard) -> None:
+def test_live_model_with_missing_or_retyped_feature_is_skipped(live: VersionedScorecard) -> None:
     assert_alone(*measured(ALONE, STRICTER, live))
 
 
-def test_a_live_model_whose_feature_one_date_lacks_is_not_compared() -> None:
+def test_live_model_is_skipped_if_one_date_lacks_its_feature() -> None:
     days = {DAY: table(ALONE[DAY]), NEXT: table(ALONE[NEXT]).drop("y")}
     impact, changes = measure(days, STRICTER, model("model_v001", x=X, y=X), POLICY, BOOK)
     assert_alone(impact, changes.to_dicts())
-    assert changes.schema == CHANGES
+    assert changes.schema == CHANGES_SCHEMA
 
 
-def test_no_snapshot_is_refused_with_what_to_do() -> None:
+def test_no_snapshot_is_an_error_with_a_next_step() -> None:
     with pytest.raises(ModelError, match=r"no snapshot .* model_v002 .* risk run DATE"):
         measure({}, STRICTER, LIVE, POLICY, BOOK)
 
 
 @pytest.mark.parametrize("rows", [[], [{"x": 123.25, "issues": "x: above 9"}]])
-def test_no_row_that_can_be_scored_is_refused_with_what_to_do(rows: Rows) -> None:
-    with pytest.raises(ModelError, match=rf"no row of {DAY}, {NEXT} can be scored.*issues") as refused:
+def test_no_scorable_row_is_an_error_without_values(rows: Rows) -> None:
+    with pytest.raises(ModelError, match=rf"no row of {DAY}, {NEXT} can be scored.*issues") as error:
         measured({DAY: rows, NEXT: rows}, STRICTER, LIVE)
-    assert "123" not in str(refused.value)
+    assert "123" not in str(error.value)
 
 
-def test_the_candidate_s_missing_features_are_named() -> None:
+def test_missing_features_of_the_candidate_are_named() -> None:
     candidate = model("model_v002", x=X, w=X, y=X, k=Line(1.0, 0.0, 0.0))
     days = {DAY: table([{"x": 123.25}]), NEXT: table([{"x": 1.0}]).drop("y")}
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelError) as error:
         measure(days, candidate, LIVE, POLICY, BOOK)
-    message = str(refused.value)
+    message = str(error.value)
     assert message.startswith("model_v002 ")
     assert ": w (number), y (number), k (number). " in message
     assert "risk train" in message
@@ -325,13 +334,13 @@ def test_the_candidate_s_missing_features_are_named() -> None:
     assert "123" not in message
 
 
-def test_an_impact_comes_back_from_json_as_it_was() -> None:
+def test_impact_json_round_trip_is_exact() -> None:
     for live in (LIVE, None):
         impact, _ = measured(ALONE, STRICTER, live)
         assert msgspec.json.decode(msgspec.json.encode(impact), type=Impact) == impact
 
 
-def test_the_migration_table_has_the_live_bands_down_and_the_candidate_s_across() -> None:
+def test_migration_table_has_live_rows_and_candidate_columns() -> None:
     impact, _ = measured({DAY: [{"x": -0.5}, {"x": -0.5}, {"x": 3.0}]}, STRICTER, LIVE)
     assert migration_table(impact).splitlines() == [
         *["| live \N{RIGHTWARDS ARROW} candidate | A | B | C |", "|---|---:|---:|---:|"],
@@ -339,7 +348,7 @@ def test_the_migration_table_has_the_live_bands_down_and_the_candidate_s_across(
     ]
 
 
-def test_without_a_live_model_the_migration_table_says_so() -> None:
+def test_migration_table_without_a_live_model_is_a_sentence() -> None:
     assert migration_table(measured(ALONE, STRICTER, None)[0]) == "There is no live model to compare with."
 
 
@@ -350,7 +359,7 @@ def of_levels(*categories: CategoryImpact) -> list[str]:
     return lines[2:]
 
 
-def test_the_category_table_tells_the_difference_in_percentage_points() -> None:
+def test_category_table_shows_percentage_points() -> None:
     found = of_levels(
         CategoryImpact("k", "u", 1200, 0.25, 0.1234), CategoryImpact("k", "v", 1, 0.1, 0.2), CategoryImpact("k", "w", 2, 0.1, 0.10000001)
     )
@@ -361,7 +370,7 @@ def test_the_category_table_tells_the_difference_in_percentage_points() -> None:
     ]
 
 
-def test_without_a_live_model_the_category_table_leaves_its_cells_empty() -> None:
+def test_category_table_without_a_live_model_has_empty_cells() -> None:
     assert of_levels(CategoryImpact("k", "u", 12, 0.25, None)) == ["| k | u | 12 | 25.00% |  |  |"]
 
 
@@ -375,11 +384,11 @@ def test_without_a_live_model_the_category_table_leaves_its_cells_empty() -> Non
         ("self_employed", "self_employed"),
     ],
 )
-def test_a_level_stays_one_cell_and_as_it_is(level: str, shown: str) -> None:
+def test_category_table_escapes_levels(level: str, shown: str) -> None:
     assert of_levels(CategoryImpact("k", level, 1, 0.5, 0.5)) == [f"| k | {shown} | 1 | 50.00% | 50.00% | +0.00 |"]
 
 
-# Eighths are exact in binary, so that the threshold is met in both ways of counting.
+# Eighths are exact in binary, so that both implementations agree at the threshold.
 EIGHTHS = st.integers(-24, 24).map(lambda value: value / 8)
 LINES = st.builds(Line, EIGHTHS, EIGHTHS, EIGHTHS)
 STEPS = st.lists(EIGHTHS, unique=True, min_size=1, max_size=3).flatmap(
@@ -408,7 +417,7 @@ def models(draw: st.DrawFn, version: str) -> VersionedScorecard:
 
 @settings(deadline=None, derandomize=True, max_examples=120)
 @given(models("model_v002"), models("model_v001"), st.dictionaries(st.sampled_from([DAY, NEXT, LAST]), ROWS, min_size=1))
-def test_every_figure_is_what_plain_python_counts(candidate: VersionedScorecard, live: VersionedScorecard, days: dict[str, Rows]) -> None:
+def test_every_figure_equals_plain_python(candidate: VersionedScorecard, live: VersionedScorecard, days: dict[str, Rows]) -> None:
     if not any(row["issues"] is None for rows in days.values() for row in rows):
         with pytest.raises(ModelError):
             measured(days, candidate, live)

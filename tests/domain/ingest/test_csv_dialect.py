@@ -1,4 +1,4 @@
-"""What must hold when a CSV file's dialect is sniffed and its fields are counted."""
+"""Detecting the dialect of a CSV file and counting its fields."""
 
 import csv
 import io
@@ -42,18 +42,18 @@ def polars_rows(content: bytes, dialect: Dialect) -> int:
 
 
 @pytest.mark.parametrize("separator", SEPARATORS)
-def test_each_separator_is_found(separator: str) -> None:
+def test_each_separator_is_detected(separator: str) -> None:
     head = separator.join(["id", "age", "limit"]).encode() + b"\n1\n"
     assert sniff(head, "a.csv") == Dialect(separator, "\n", ("id", "age", "limit"))
 
 
-def test_the_separator_that_gives_the_expected_columns_wins_over_the_more_frequent_one() -> None:
+def test_expected_columns_decide_before_frequency() -> None:
     head = b"id;limit, in euro, net, of fees;age\n"
     assert sniff(head, "a.csv").separator == ","
     assert sniff(head, "a.csv", expected=("id", "age")).columns == ("id", "limit, in euro, net, of fees", "age")
 
 
-def test_separators_within_quotes_do_not_vote() -> None:
+def test_separators_within_quotes_do_not_count() -> None:
     assert sniff(b'id;"a,b,c,d";age\n', "a.csv").columns == ("id", "a,b,c,d", "age")
 
 
@@ -62,24 +62,24 @@ def test_a_header_without_separator_is_one_column() -> None:
 
 
 @pytest.mark.parametrize(("end", "eol"), [(b"\n", "\n"), (b"\r\n", "\n"), (b"\r", "\r"), (b"", "\n")])
-def test_the_line_end_is_the_header_s(end: bytes, eol: str) -> None:
+def test_the_line_end_is_that_of_the_header(end: bytes, eol: str) -> None:
     assert sniff(b"id,age" + end, "a.csv") == Dialect(",", eol, ("id", "age"))
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+def test_a_byte_order_mark_is_not_part_of_a_name() -> None:
     assert sniff(b'\xef\xbb\xbf"id",age\n', "a.csv").columns == ("id", "age")
 
 
-def test_a_quoted_name_may_hold_line_ends_quotes_and_separators() -> None:
+def test_a_quoted_name_can_contain_any_character() -> None:
     head = b'id,"limit\r\n(""gross"", net)",age\r\n1,2,3\r\n'
     assert sniff(head, "a.csv") == Dialect(",", "\n", ("id", 'limit\r\n("gross", net)', "age"))
 
 
-def test_names_lose_the_spaces_around_them() -> None:
+def test_names_are_stripped() -> None:
     assert sniff(b' id , "age" ,limit bal\n', "a.csv").columns == ("id", "age", "limit bal")
 
 
-def test_a_column_without_name_is_named_after_its_position() -> None:
+def test_a_column_without_name_gets_its_position_as_name() -> None:
     assert sniff(b'"",age, ,limit\n', "a.csv").columns == ("unnamed_1", "age", "unnamed_3", "limit")
 
 
@@ -87,14 +87,14 @@ def test_repeated_names_are_numbered() -> None:
     assert sniff(b"a,b,a,a,a#2\n", "a.csv").columns == ("a", "b", "a#2", "a#3", "a#2#2")
 
 
-def test_a_character_cut_by_the_end_of_the_head_is_no_fault() -> None:
+def test_the_head_can_end_inside_a_character() -> None:
     content = b"id,name\n" + "é".encode() * HEAD_BYTES
     odd = b"id,name\n1" + "é".encode() * HEAD_BYTES
     assert sniff(content[:HEAD_BYTES], "a.csv").columns == sniff(odd[:HEAD_BYTES], "a.csv").columns == ("id", "name")
 
 
 @pytest.mark.parametrize(
-    ("head", "says"),
+    ("head", "message"),
     [
         (b"", "empty"),
         (b"\xef\xbb\xbf", "empty"),
@@ -102,17 +102,17 @@ def test_a_character_cut_by_the_end_of_the_head_is_no_fault() -> None:
         (b"\nid,age\n", "blank line"),
         ("id,age\n".encode("utf-16"), "save it as UTF-8"),
         ("id,age\n".encode("utf-16-le"), "save it as UTF-8"),
-        (b"id,pr\xe9nom\n", "byte 6 can't be read. Save it as UTF-8"),
+        (b"id,pr\xe9nom\n", "cannot decode byte 6. Save it as UTF-8"),
         (b"id,age\n1,\xe9", "byte 10"),
-        (b'id,"age\n1,2\n', "not closed"),
-        (b'id,a"g\ne"\n1,2\n', "in the middle of a name"),
+        (b'id,"age\n1,2\n', "unclosed quote"),
+        (b'id,a"g\ne"\n1,2\n', "in the middle of a column name"),
         (b"x" * HEAD_BYTES, "no line end"),
     ],
 )
-def test_what_is_no_csv_is_refused_with_its_name_and_the_reason(head: bytes, says: str) -> None:
-    with pytest.raises(LandingError, match=says) as refusal:
+def test_an_invalid_file_is_reported_with_name_and_reason(head: bytes, message: str) -> None:
+    with pytest.raises(LandingError, match=message) as raised:
         sniff(head, "book.csv")
-    assert "book.csv" in str(refusal.value)
+    assert "book.csv" in str(raised.value)
 
 
 TWO = Dialect(",", "\n", ("a", "b"))
@@ -149,12 +149,12 @@ def test_records_and_fields_are_counted(*, content: bytes, dialect: Dialect, row
 
 
 @pytest.mark.parametrize("chunk", [1, 5, 1 << 20])
-def test_a_quote_left_open_is_told_and_its_record_counted(chunk: int) -> None:
+def test_an_unclosed_quote_is_reported_and_its_record_counted(chunk: int) -> None:
     counter = count(b'a,b\n1,2\n3,"4\n5,6\n', TWO, chunk)
     assert (counter.rows, counter.unclosed) == (2, True)
 
 
-def test_a_file_of_many_blocks_is_counted_exactly() -> None:
+def test_a_large_file_is_counted_exactly() -> None:
     content = b"a,b\n" + b'1,2\n3\n"4,\n",5,6\n' * 200_000
     counter = count(content, TWO, 3_000_001)
     assert (counter.rows, counter.short, counter.long) == (600_000, 200_000, 200_000)
@@ -173,18 +173,18 @@ FIELDS = st.text(alphabet='ab,;|\t"\n\r é', max_size=4)
     closed=st.booleans(),
     chunk=st.integers(1, 20),
 )
-def test_any_table_that_the_csv_module_writes_is_counted_as_it_was_written_and_as_polars_reads_it(
+def test_any_written_table_is_counted_as_polars_reads_it(
     *, width: int, rows: list[list[str]], separator: str, end: str, closed: bool, chunk: int
 ) -> None:
     text = io.StringIO(newline="")
-    # the module leaves a \n unquoted where lines end in \r, and the two together would read as one line end
+    # the csv module leaves a \n unquoted if lines end in \r, and \r\n would be read as one line end
     quoting: Literal[0, 1] = csv.QUOTE_ALL if end == "\r" else csv.QUOTE_MINIMAL
     writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
     writer.writerows([[f"c{position}" for position in range(width)], *rows])
     content = text.getvalue().encode()
     content = content if closed else content.removesuffix(end.encode())
     dialect = sniff(content, "table.csv", expected=["c0", "c1"])
-    if width == 1:  # nothing in such a header tells the separator
+    if width == 1:  # a header of one column does not show the separator
         dialect = Dialect(separator, dialect.eol, dialect.columns)
     counter = count(content, dialect, chunk)
 

@@ -1,4 +1,4 @@
-"""What must hold when outcomes become labels."""
+"""Converting outcomes to labels."""
 
 from collections.abc import Sequence
 
@@ -34,76 +34,76 @@ def of(tokens: Sequence[str | None], how: Contract) -> list[int | None]:
     return [label for _, label in rows]
 
 
-def test_a_number_may_be_written_in_any_way() -> None:
+def test_numeric_tokens_match_by_value() -> None:
     assert of(["1", "1.0", "1.000", "+1", " 1 ", "1e0"], contract(bad=1, good=0)) == [1] * 6
     assert of(["0", "0.0", "-0", " 0", "0e5"], contract(bad=1, good=0)) == [0] * 5
     assert of(["1", "1.0", "2", "2.0"], contract(bad="2.0", good="1")) == [0, 0, 1, 1]
 
 
-def test_words_are_compared_without_the_spaces_around_them_and_with_their_case() -> None:
+def test_text_tokens_are_stripped_and_case_sensitive() -> None:
     assert of(["Good", "Bad", " Bad ", "bad", "GOOD", "G"], contract(bad="Bad", good="Good")) == [0, 1, 1, None, None, None]
 
 
-def test_a_token_that_is_neither_good_nor_bad_is_not_known() -> None:
+def test_an_unknown_token_has_no_label() -> None:
     assert of(["0", "1", "2", "x", "", "NA", "nan", "inf", None], contract(bad=1, good=0)) == [0, 1] + [None] * 7
 
 
-def test_without_a_token_for_good_all_but_bad_and_missing_are_good() -> None:
+def test_without_a_good_token_all_other_tokens_are_good() -> None:
     assert of(["D", "C", "B", "x", "1", "", " ", "NA", " NA", None], contract(bad="D")) == [1, 0, 0, 0, 0] + [None] * 5
 
 
-def test_an_empty_field_may_be_the_token_for_good() -> None:
+def test_an_empty_field_can_be_the_good_token() -> None:
     assert of(["1", "", " ", "2"], contract(bad=1, good="")) == [1, 0, 0, None]
 
 
-def test_no_good_token_is_taken_for_bad_where_both_are_numbers() -> None:
+def test_numeric_tokens_match_exactly() -> None:
     assert of(["10", "1", "01", "11"], contract(bad=10, good=1)) == [1, 0, 0, None]
 
 
-def test_equal_outcomes_of_one_account_count_once() -> None:
+def test_repeated_outcomes_of_an_account_count_once() -> None:
     assert labelled([("a", "1"), ("b", "0"), ("a", "1.0"), ("a", " 1")], contract(1, 0)) == [("a", 1), ("b", 0)]
 
 
-def test_conflicting_outcomes_of_one_account_are_not_known() -> None:
+def test_contradictory_outcomes_give_no_label() -> None:
     rows = [("a", "1"), ("b", "0"), ("a", "0"), ("c", "0"), ("c", "?")]
     assert labelled(rows, contract(1, 0)) == [("a", None), ("b", 0), ("c", None)]
 
 
-def test_rows_without_an_id_are_dropped() -> None:
+def test_rows_with_an_empty_id_are_dropped() -> None:
     assert labelled([("", "1"), ("a", "1"), (None, "0"), ("", "0")], contract(1, 0)) == [("a", 1)]
 
 
-def test_a_blank_id_and_a_token_for_missing_are_no_id_and_others_are_exact() -> None:
+def test_rows_with_a_missing_id_are_dropped() -> None:
     rows = [(" ", "1"), ("NA", "1"), (" NA ", "0"), ("na", "1"), (" a", "1"), ("a", "0")]
     assert labelled(rows, contract(1, 0)) == [("na", 1), (" a", 1), ("a", 0)]
 
 
-def test_other_columns_don_t_matter() -> None:
+def test_other_columns_are_ignored() -> None:
     frame = pl.LazyFrame({"note": ["x"], "outcome": ["1"], "id": ["a"]})
     assert labels(frame, contract(1, 0)).collect().rows() == [("a", 1)]
 
 
 @pytest.mark.parametrize("column", ["id", "outcome"])
-def test_a_missing_column_is_named(column: str) -> None:
+def test_a_missing_column_is_reported(column: str) -> None:
     with pytest.raises(ContractError, match=f"no column {column}"):
         labels(table([("a", "1")]).drop(column), contract(1, 0))
 
 
-def test_both_missing_columns_are_named() -> None:
+def test_all_missing_columns_are_reported() -> None:
     with pytest.raises(ContractError, match="id, outcome"):
         labels(pl.LazyFrame({"other": ["1"]}), contract(1, 0))
 
 
-def test_no_rows_give_no_labels() -> None:
+def test_an_empty_table_gives_no_labels() -> None:
     assert labelled([], contract(1, 0)) == []
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "0", "1.0", "?", ""])), max_size=12))
-def test_each_account_has_the_label_that_all_its_rows_agree_on(rows: list[tuple[str, str]]) -> None:
+def test_the_label_of_an_account_is_common_to_all_its_rows(rows: list[tuple[str, str]]) -> None:
     meaning = {"1": 1, "1.0": 1, "0": 0}
     expected: dict[str, int | None] = {}
     for account in dict.fromkeys(account for account, _ in rows):
-        said = {meaning.get(token) for name, token in rows if name == account}
-        expected[account] = said.pop() if len(said) == 1 else None
+        found = {meaning.get(token) for name, token in rows if name == account}
+        expected[account] = found.pop() if len(found) == 1 else None
     assert labelled(rows, contract(1, 0)) == list(expected.items())

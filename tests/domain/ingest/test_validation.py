@@ -1,4 +1,4 @@
-"""What must hold when a snapshot's text becomes features: no row is lost, and what is wrong is said without its value."""
+"""Validation of a snapshot: every row is kept, issues name column and rule, and no issue contains a value."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.schema import ISSUES, Contract
-from risk_assets.domain.ingest.validation import RAGGED, checked, count_issues, feature_facts, repeated_ids
+from risk_assets.domain.ingest.validation import RAGGED, count_issues, feature_facts, repeated_ids, validate
 
 Texts = Sequence[str | None]
 
@@ -30,7 +30,7 @@ def snapshot(columns: Mapping[str, Texts], ragged: Texts | None = None) -> pl.La
 
 
 def run(frame: pl.LazyFrame, how: Contract) -> pl.DataFrame:
-    found = checked(frame, how, repeated_ids(frame, how)).collect(engine="streaming")
+    found = validate(frame, how, repeated_ids(frame, how)).collect(engine="streaming")
     types = {name: pl.Float64 if feature.type == "number" else pl.String for name, feature in how.features.items()}
     assert found.schema == {"account_id": pl.String, **types, ISSUES: pl.String}
     return found
@@ -51,7 +51,7 @@ def ids(names: Texts) -> list[tuple[str | None, str | None]]:
     return run(snapshot({"id": names, "x": ["1"] * len(names)}), how).select("account_id", ISSUES).rows()
 
 
-def test_the_columns_are_the_id_the_features_in_order_and_the_issues() -> None:
+def test_columns_are_the_id_the_features_and_the_issues() -> None:
     how = contract({"b": NUMBER, "a": CATEGORY})
     found = run(snapshot({"a": ["u"], "other": ["?"], "b": ["1"]}), how)
     assert found.columns == ["account_id", "b", "a", "issues"]
@@ -62,12 +62,12 @@ def test_the_columns_are_the_id_the_features_in_order_and_the_issues() -> None:
     ("text", "value"),
     [("1", 1), ("-2.5", -2.5), ("+4", 4), (".5", 0.5), ("5.", 5), ("1e3", 1000), ("2E-2", 0.02), ("007", 7), ("0.1", 0.1), ("1e-400", 0)],
 )
-def test_a_number_is_read_exactly(text: str, value: float) -> None:
+def test_numbers_are_parsed_exactly(text: str, value: float) -> None:
     assert number([text]) == [(value, None)]
 
 
 @pytest.mark.parametrize("text", [" 1.5", "1.5 ", "\t1.5", "  1.5\t ", "\u00a01.5"])
-def test_spaces_around_a_number_don_t_matter(text: str) -> None:
+def test_blanks_around_a_number_are_ignored(text: str) -> None:
     assert number([text, "2"]) == [(1.5, None), (2, None)]
 
 
@@ -75,12 +75,12 @@ def test_spaces_around_a_number_don_t_matter(text: str) -> None:
     "text",
     ["x", "#VALUE!", "1,5", "1 000", "1_000", "0x10", "--1", "1e", "12%", "inf", "-inf", "Infinity", "nan", "NaN", "1e400", "-1e999", "-"],
 )
-def test_what_is_no_finite_number_is_unreadable(text: str) -> None:
+def test_anything_but_a_finite_number_is_unreadable(text: str) -> None:
     assert number(["1", text, "2"]) == [(1, None), (None, "x: unreadable"), (2, None)]
     assert number([text], required=True, min=0, max=1) == [(None, "x: unreadable")]
 
 
-def test_a_decimal_comma_is_read_where_the_contract_says_so() -> None:
+def test_a_decimal_comma_is_parsed_if_the_contract_sets_it() -> None:
     assert number(["1,5", "-0,25", " 3,0 ", "7", ",5", "1,5e1"], decimal=",") == [
         (1.5, None),
         (-0.25, None),
@@ -92,11 +92,11 @@ def test_a_decimal_comma_is_read_where_the_contract_says_so() -> None:
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1.234,5", "1,234.5", "1.234"])
-def test_marks_between_thousands_are_no_decimal_comma(text: str) -> None:
+def test_thousands_separators_are_unreadable(text: str) -> None:
     assert number([text, "1,5"], decimal=",") == [(None, "x: unreadable"), (1.5, None)]
 
 
-def test_bounds_are_inclusive_and_a_value_beyond_says_which_one() -> None:
+def test_bounds_are_inclusive_and_named_in_the_issue() -> None:
     assert number(["0", "-0.001", "10", "10.001", "5"], min=0, max=10) == [
         (0, None),
         (-0.001, "x: below 0"),
@@ -108,7 +108,7 @@ def test_bounds_are_inclusive_and_a_value_beyond_says_which_one() -> None:
 
 
 @pytest.mark.parametrize("bound", [5_000_000, 0.1234567, 16_777_217, 1234567.5, -0.5, 1e-9])
-def test_the_bound_is_told_as_the_contract_has_it(bound: float) -> None:
+def test_the_issue_has_the_bound_of_the_contract(bound: float) -> None:
     ((_, above),) = number(["1e300"], max=bound)
     ((_, below),) = number(["-1e300"], min=bound)
     assert above is not None
@@ -116,32 +116,32 @@ def test_the_bound_is_told_as_the_contract_has_it(bound: float) -> None:
     assert (float(above.removeprefix("x: above ")), float(below.removeprefix("x: below "))) == (bound, bound)
 
 
-def test_an_optional_value_that_is_missing_is_no_issue() -> None:
+def test_a_missing_optional_value_is_not_an_issue() -> None:
     assert number(["", "NA", " ", " NA ", "1"]) == [(None, None)] * 4 + [(1, None)]
     assert category(["", "NA", " ", " NA ", "u"]) == [(None, None)] * 4 + [("u", None)]
 
 
-def test_a_required_value_that_is_missing_is_an_issue() -> None:
+def test_a_missing_required_value_is_an_issue() -> None:
     assert number(["", "NA", " ", "1"], required=True) == [(None, "x: missing")] * 3 + [(1, None)]
     assert category(["", "NA", " ", "u"], required=True) == [(None, "k: missing")] * 3 + [("u", None)]
 
 
-def test_a_token_for_missing_is_matched_with_its_case() -> None:
+def test_missing_tokens_are_case_sensitive() -> None:
     assert number(["na"]) == [(None, "x: unreadable")]
     assert category(["na"]) == [("na", None)]
 
 
-def test_an_empty_field_is_missing_even_where_the_contract_lists_no_token() -> None:
+def test_an_empty_field_is_missing_without_any_token() -> None:
     assert number(["", "1"], missing=()) == [(None, None), (1, None)]
 
 
 @pytest.mark.parametrize("text", ["-9", "-9.0", "-9.00", " -9 ", "-09", "-0.9e1"])
-def test_a_code_for_missing_is_a_number_however_it_is_written(text: str) -> None:
+def test_missing_codes_match_by_value(text: str) -> None:
     assert number([text, "-8", "9"], missing=("", "-9")) == [(None, None), (-8, None), (9, None)]
     assert number([text], min=0, required=True, max=9) == [(-9, "x: below 0")]
 
 
-def test_a_column_s_own_code_is_missing_there_only_and_before_the_range_is_looked_at() -> None:
+def test_a_column_s_code_applies_there_only_and_before_the_range() -> None:
     how = contract({"x": NUMBER | {"missing": [-9, 999], "min": 0}, "y": NUMBER, "z": NUMBER | {"missing": ["-9"], "required": True}})
     found = run(snapshot({"x": ["-9", "999.0", "5"], "y": ["-9", "999", "5"], "z": ["1", "-9.0", "5"]}), how)
     assert found["x"].to_list() == [None, None, 5]
@@ -149,44 +149,44 @@ def test_a_column_s_own_code_is_missing_there_only_and_before_the_range_is_looke
     assert found["issues"].to_list() == [None, "z: missing", None]
 
 
-def test_a_code_may_have_a_decimal_comma() -> None:
+def test_a_missing_code_can_have_a_decimal_comma() -> None:
     how = contract({"x": NUMBER | {"missing": ["-9,5"]}}, decimal=",")
     assert run(snapshot({"x": ["-9,5", "-9,50", "9,5"]}), how)["x"].to_list() == [None, None, 9.5]
 
 
-def test_levels_lose_the_spaces_around_them_and_nothing_else() -> None:
+def test_levels_are_stripped_and_otherwise_unchanged() -> None:
     assert category(["u", " u", "u\t", "U", "u v", "1", "1.0"]) == [(level, None) for level in ["u", "u", "u", "U", "u v", "1", "1.0"]]
     assert category(["-9", "-9.0", "?"], missing=[-9, "?"]) == [(None, None), ("-9.0", None), (None, None)]
 
 
-def test_a_repeated_id_keeps_every_row_and_says_why() -> None:
+def test_rows_with_a_repeated_id_are_kept_with_an_issue() -> None:
     repeated = ("a", "account_id: repeated")
     assert ids(["a", "b", "a", "c", "a"]) == [repeated, ("b", None), repeated, ("c", None), repeated]
 
 
-def test_a_missing_id_keeps_its_row_and_is_not_repeated() -> None:
+def test_rows_with_a_missing_id_are_kept_and_not_repeated() -> None:
     found = ids(["", "a", " ", "NA", "", "NA"])
     assert [issue for _, issue in found] == ["account_id: missing", None, *["account_id: missing"] * 4]
 
 
-def test_an_id_is_text_to_the_letter() -> None:
+def test_ids_are_compared_as_exact_text() -> None:
     assert ids(["1", "01", "1.0", "A", "a"]) == [(name, None) for name in ["1", "01", "1.0", "A", "a"]]
 
 
-def test_what_was_wrong_with_a_line_passes_through() -> None:
+def test_the_issue_of_a_line_comes_first() -> None:
     how = contract({"x": NUMBER | {"required": True}})
     frame = snapshot({"x": ["1", "", "2"]}, ragged=["line: too many fields", "line: too few fields", None])
     assert run(frame, how)["issues"].to_list() == ["line: too many fields", "line: too few fields; x: missing", None]
 
 
-def test_a_line_that_ended_early_is_kept_and_says_so() -> None:
+def test_a_short_line_is_kept_with_an_issue() -> None:
     how = contract({"x": NUMBER | {"required": True}, "k": CATEGORY | {"required": True}})
     found = run(snapshot({"id": [None, "b"], "x": [None, "1"], "k": [None, "u"]}, ragged=["line: too few fields", None]), how)
     assert found["issues"].str.starts_with("line: too few fields").to_list() == [True, None]
     assert found["x"].to_list() == [None, 1]
 
 
-def test_several_issues_are_joined_in_the_order_of_the_columns() -> None:
+def test_issues_are_joined_in_column_order() -> None:
     how = contract({"x": NUMBER, "y": NUMBER | {"max": 1}, "k": CATEGORY | {"required": True}})
     frame = snapshot(
         {"id": ["a", "a", "b"], "x": ["?", "1", "1"], "y": ["2", "1", "2"], "k": ["", "u", "u"]}, ragged=["line: odd", None, None]
@@ -198,12 +198,12 @@ def test_several_issues_are_joined_in_the_order_of_the_columns() -> None:
     ]
 
 
-def test_a_snapshot_without_rows_gives_none() -> None:
+def test_an_empty_snapshot_gives_no_rows() -> None:
     empty = pl.LazyFrame(schema={"id": pl.String, "x": pl.String, RAGGED: pl.String})
     assert run(empty, contract({"x": NUMBER})).height == 0
 
 
-def test_rows_keep_their_order_and_number_over_many_batches() -> None:
+def test_many_batches_keep_the_rows_in_order() -> None:
     rows, every = 300_000, 997
     how = contract({"x": NUMBER | {"min": 0}, "k": CATEGORY})
     row = pl.int_range(rows)
@@ -224,8 +224,8 @@ def test_rows_keep_their_order_and_number_over_many_batches() -> None:
     assert found["k"].unique().to_list() == ["u"]
 
 
-# Text, what it is for a number from 0 to 100 that may be missing as -9, and whether that is an issue.
-JUDGED: Mapping[str, tuple[float | None, str | None]] = {
+# Text of a number from 0 to 100 with the missing code -9: its value and its issue.
+NUMBERS: Mapping[str, tuple[float | None, str | None]] = {
     "0": (0, None),
     " 7.5 ": (7.5, None),
     "100": (100, None),
@@ -243,16 +243,25 @@ JUDGED: Mapping[str, tuple[float | None, str | None]] = {
     "1e999": (None, "unreadable"),
     "12,5": (None, "unreadable"),
 }
-LEVEL: Mapping[str, tuple[str | None, str | None]] = {"u": ("u", None), " v ": ("v", None), "": (None, "missing"), "NA ": (None, "missing")}
+LEVELS: Mapping[str, tuple[str | None, str | None]] = {
+    "u": ("u", None),
+    " v ": ("v", None),
+    "": (None, "missing"),
+    "NA ": (None, "missing"),
+}
 IDS = st.sampled_from(["", " ", "NA", "SECRET1", "SECRET2", "SECRET3", "SECRET4", "SECRET5", "SECRET6"])
 ROW = st.tuples(
-    IDS, st.sampled_from([*JUDGED]), st.sampled_from([*JUDGED]), st.sampled_from([*LEVEL]), st.sampled_from([None, "line: too many fields"])
+    IDS,
+    st.sampled_from([*NUMBERS]),
+    st.sampled_from([*NUMBERS]),
+    st.sampled_from([*LEVELS]),
+    st.sampled_from([None, "line: too many fields"]),
 )
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(ROW, min_size=1, max_size=25))
-def test_each_row_gives_one_row_in_order_whose_issues_are_null_exactly_where_it_can_be_scored(rows: list[tuple[str, ...]]) -> None:
+def test_each_row_gives_one_row_with_exactly_its_issues(rows: list[tuple[str, ...]]) -> None:
     bounded = NUMBER | {"min": 0, "max": 100, "missing": [-9]}
     how = contract({"x": bounded | {"required": True}, "y": bounded, "k": CATEGORY | {"required": True}}, missing=["NA"])
     names, xs, ys, ks, ragged = (list(column) for column in zip(*rows, strict=True))
@@ -262,58 +271,58 @@ def test_each_row_gives_one_row_in_order_whose_issues_are_null_exactly_where_it_
     expected = []
     for name, x, y, k, line in rows:
         is_missing = name.strip() in {"", "NA"}
-        said = [
+        issues = [
             line,
             "account_id: missing" if is_missing else "account_id: repeated" if times[name] > 1 else None,
-            f"x: {JUDGED[x][1]}" if JUDGED[x][1] else None,
-            f"y: {JUDGED[y][1]}" if JUDGED[y][1] not in {None, "missing"} else None,
-            f"k: {LEVEL[k][1]}" if LEVEL[k][1] else None,
+            f"x: {NUMBERS[x][1]}" if NUMBERS[x][1] else None,
+            f"y: {NUMBERS[y][1]}" if NUMBERS[y][1] not in {None, "missing"} else None,
+            f"k: {LEVELS[k][1]}" if LEVELS[k][1] else None,
         ]
-        expected.append((name, JUDGED[x][0], JUDGED[y][0], LEVEL[k][0], "; ".join(filter(None, said)) or None))
+        expected.append((name, NUMBERS[x][0], NUMBERS[y][0], LEVELS[k][0], "; ".join(filter(None, issues)) or None))
     assert found.rows() == expected
     assert not any("SECRET" in (issue or "") for issue in found[ISSUES])
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False).map(repr), min_size=1, max_size=20))
-def test_any_number_that_python_writes_is_read_to_the_bit(texts: list[str]) -> None:
+def test_any_python_float_is_parsed_to_the_bit(texts: list[str]) -> None:
     read = [value for value, issue in number(texts) if issue is None]
     assert [value.hex() for value in read if value is not None] == [float(text).hex() for text in texts]
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.one_of(st.sampled_from(["", "a", "b", " a", "A"]), st.text(max_size=2)), max_size=30))
-def test_repeated_ids_are_those_that_stand_in_more_than_one_row_each_once(names: list[str]) -> None:
+def test_repeated_ids_are_distinct_ids_of_several_rows(names: list[str]) -> None:
     frame = pl.LazyFrame({"id": names, "x": ["1"] * len(names)}, schema={"id": pl.String, "x": pl.String})
     found = repeated_ids(frame, contract({"x": NUMBER}))
     assert found.dtype == pl.String
     assert sorted(found.to_list()) == sorted(name for name, times in Counter(names).items() if times > 1 and name)
 
 
-def test_repeated_ids_are_found_however_far_apart_they_are() -> None:
+def test_repeated_ids_are_found_in_distant_rows() -> None:
     rows = 300_000
     row = pl.int_range(rows)
     frame = pl.LazyFrame().select(id=pl.when(row % 100_000 == 99_999).then(pl.lit("twice")).otherwise(row.cast(pl.String)))
     assert repeated_ids(frame, contract({"x": NUMBER})).to_list() == ["twice"]
 
 
-def test_the_facts_count_rows_issues_and_what_is_missing() -> None:
+def test_facts_count_rows_issues_and_missing_values() -> None:
     how = contract({"x": NUMBER, "k": CATEGORY | {"required": True}})
     frame = run(snapshot({"x": ["1", "", "?", "2"], "k": ["", "u", "", "u"]}), how)
     facts = frame.select(feature_facts(how)).row(0, named=True)
-    kinds = {kind[ISSUES]: kind["count"] for kind in facts.pop("kinds")}
+    kinds = {kind[ISSUES]: kind["count"] for kind in facts.pop("issue_counts")}
     assert facts == {"rows": 4, "with_issues": 2, "missing.x": 2, "missing.k": 2}
     assert kinds == {"k: missing": 1, "x: unreadable; k: missing": 1}
     assert count_issues(kinds) == {"k: missing": 2, "x: unreadable": 1}
 
 
-def test_issues_are_counted_most_frequent_first() -> None:
+def test_issue_counts_are_sorted_by_frequency() -> None:
     counted = count_issues({"b: missing": 2, "a: missing; b: missing": 3, "c: missing; a: missing": 4, "d: missing": 5})
     assert list(counted.items()) == [("a: missing", 7), ("b: missing", 5), ("d: missing", 5), ("c: missing", 4)]
     assert count_issues({}) == {}
 
 
-def test_the_sample_day_keeps_its_rows(contract: Contract, sample: Any) -> None:
+def test_a_sample_snapshot_keeps_its_rows(contract: Contract, sample: Any) -> None:
     raw = pl.read_csv(sample("accounts_2026-01-03.csv"), infer_schema=False, empty_string_is_null=False)
     found = run(raw.lazy().with_columns(pl.lit(None, dtype=pl.String).alias(RAGGED)), contract)
     assert found["account_id"].to_list() == raw["account_id"].to_list()

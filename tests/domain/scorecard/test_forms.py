@@ -55,7 +55,7 @@ def frame_of(card: Scorecard, rows: list[list[float | str | None]]) -> pl.DataFr
 
 @given(cards_and_rows(), policies)
 @settings(max_examples=200, deadline=None)
-def test_a_single_row_is_scored_bit_for_bit_as_in_numpy(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
+def test_single_row_scores_equal_numpy_bit_for_bit(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
     card, rows = made
     together = score(card, policy, encode(frame_of(card, rows), card))
     alone = scorer(card, policy)
@@ -70,7 +70,7 @@ def test_a_single_row_is_scored_bit_for_bit_as_in_numpy(made: tuple[Scorecard, l
 
 @given(cards_and_rows(), policies)
 @settings(max_examples=100, deadline=None)
-def test_the_expression_differs_from_numpy_by_rounding(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
+def test_expression_differs_from_numpy_by_rounding_only(made: tuple[Scorecard, list[list[float | str | None]]], policy: Policy) -> None:
     card, rows = made
     frame = frame_of(card, rows)
     found = frame.lazy().select(expression(card)).collect(engine="streaming").to_series()

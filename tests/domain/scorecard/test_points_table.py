@@ -1,4 +1,4 @@
-"""What must hold for a model as a table that people can read: each row of training stands in one step of each feature."""
+"""The points table of a model: its steps, their log-odds, and the training rows in each."""
 
 import math
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from risk_assets.domain.contract.policy import Points
-from risk_assets.domain.scorecard.points_table import Step, steps, steps_table
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.points_table import steps, steps_table
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Step, Steps, Term
 
 NAN = math.nan
 DEBT = Term("debt", Steps((10.0, 20.5), (-1.0, 0.5, 2.0), missing=0.25), 0.125, -1.0, "Debt")
@@ -17,7 +17,7 @@ REGION = Term("region", Levels(("north", "south"), (0.5, -0.25), missing=0.125, 
 CARD = Scorecard("scorecard", -1.7, (DEBT, AGE, REGION))
 
 RANGES = {"debt": (1.0,), "age": (30.0, 50.0)}
-# debt, age, position of the region; bad
+# debt, age, position of the region, bad
 ROWS = (
     (10.0, 20.0, 0, 1),
     (10.5, 29.0, 0, 0),
@@ -39,7 +39,7 @@ def table(
     return [(step.step, step.log_odds, step.rows, step.bad) for step in found if feature in (None, step.feature)]
 
 
-def test_a_number_in_steps_has_a_line_for_each_and_an_edge_is_in_the_lower_one() -> None:
+def test_steps_have_a_row_each_and_include_their_upper_edge() -> None:
     assert table(feature="debt") == [
         ("up to 10", -1.125, 3, 1),
         ("over 10 up to 20.5", 0.375, 2, 0),
@@ -48,7 +48,7 @@ def test_a_number_in_steps_has_a_line_for_each_and_an_edge_is_in_the_lower_one()
     ]
 
 
-def test_a_category_has_a_line_for_each_level_any_other_and_missing() -> None:
+def test_category_has_rows_for_levels_any_other_and_missing() -> None:
     assert table(feature="region") == [
         ("north", 0.4375, 4, 2),
         ("south", -0.3125, 2, 1),
@@ -57,8 +57,8 @@ def test_a_category_has_a_line_for_each_level_any_other_and_missing() -> None:
     ]
 
 
-def test_a_number_on_a_line_is_shown_in_the_profile_s_ranges_with_the_mean_of_what_it_adds() -> None:
-    # of an age the line adds (40 - age) / 2; 0.25 more than the mean
+def test_line_shows_the_mean_contribution_in_each_range() -> None:
+    # the line contributes (40 - age) / 2, and the mean is -0.25
     under, between, over = (10 + 5.5) / 2 + 0.25, (5 - 4.5) / 2 + 0.25, (-5 - 10 - 15) / 3 + 0.25
     assert table(feature="age") == [
         ("under 30", under, 2, 1),
@@ -68,7 +68,7 @@ def test_a_number_on_a_line_is_shown_in_the_profile_s_ranges_with_the_mean_of_wh
     ]
 
 
-def test_a_range_in_which_no_row_stands_is_left_out_of_a_line_s_but_missing_is_always_told() -> None:
+def test_line_omits_empty_ranges_but_not_missing() -> None:
     found = table(feature="age", ranges={"age": (0.0, 55.0, 100.0)})
     assert [(step, rows) for step, _, rows, _ in found] == [("from 0 under 55", 5), ("from 55 under 100", 2), ("(missing)", 1)]
     known = Scorecard("logistic", 0.0, (Term("debt", Line(1.0, 0.0, 0.5), 0.25, 0.0, "Debt"),))
@@ -78,17 +78,17 @@ def test_a_range_in_which_no_row_stands_is_left_out_of_a_line_s_but_missing_is_a
     assert missing == Step("debt", "(missing)", 0.25, 0, 0)
 
 
-def test_a_number_of_one_step_says_so() -> None:
+def test_single_step_is_named_any() -> None:
     flat = Scorecard("scorecard", 0.0, (Term("debt", Steps((), (0.5,), missing=-0.5), 0.25, -0.5, "Debt"),))
     assert table(flat) == [("any", 0.25, 7, 3), ("(missing)", -0.75, 1, 1)]
 
 
-def test_a_line_without_ranges_says_so() -> None:
+def test_line_without_ranges_is_named_any() -> None:
     flat = Scorecard("logistic", 0.0, (Term("debt", Line(0.0, 0.0, 0.0), 0.0, 0.0, "Debt"),))
     assert table(flat, ranges={"debt": ()}) == [("any", 0.0, 7, 3), ("(missing)", 0.0, 1, 1)]
 
 
-def test_steps_of_which_training_holds_no_row_are_told() -> None:
+def test_steps_without_training_rows_are_listed() -> None:
     unused = Scorecard("scorecard", 0.0, (Term("debt", Steps((-100.0, 1000.0), (1.0, 2.0, 3.0), 4.0), 0.0, 0.0, "Debt"),))
     assert table(unused) == [
         ("up to -100", 1.0, 0, 0),
@@ -98,7 +98,7 @@ def test_steps_of_which_training_holds_no_row_are_told() -> None:
     ]
 
 
-def test_features_are_in_the_card_s_order_and_each_holds_all_rows_once() -> None:
+def test_features_follow_the_card_and_count_each_row_once() -> None:
     found = steps(CARD, X, BAD, RANGES)
     assert list(dict.fromkeys(step.feature for step in found)) == ["debt", "age", "region"]
     for feature in ("debt", "age", "region"):
@@ -107,7 +107,7 @@ def test_features_are_in_the_card_s_order_and_each_holds_all_rows_once() -> None
         assert all(type(step.rows) is int and type(step.bad) is int and type(step.log_odds) is float for step in mine)
 
 
-def test_what_the_steps_add_weighted_by_their_rows_is_the_mean_that_they_are_told_against() -> None:
+def test_log_odds_weighted_by_rows_sum_to_zero() -> None:
     debt = Scorecard("scorecard", 0.0, (Term("debt", DEBT.shape, (3 * -1.0 + 2 * 0.5 + 2 * 2.0 + 0.25) / 8, -1.0, "Debt"),))
     assert sum(log_odds * rows for _, log_odds, rows, _ in table(debt)) == pytest.approx(0, abs=1e-12)
 
@@ -121,7 +121,7 @@ def test_what_the_steps_add_weighted_by_their_rows_is_the_mean_that_they_are_tol
         ((1234567.1, 1234567.9), "line"),
     ],
 )
-def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, float], shape: str) -> None:
+def test_close_edges_have_distinct_names(edges: tuple[float, float], shape: str) -> None:
     x = np.array([[edges[0] - 1], [edges[0]], [(edges[0] + edges[1]) / 2], [edges[1] + 1]])
     part = Steps(edges, (0.0, 1.0, 2.0), 0.0) if shape == "steps" else Line(1.0, 0.0, 0.0)
     card = Scorecard("scorecard", 0.0, (Term("debt", part, 0.0, 0.0, "Debt"),))
@@ -131,14 +131,14 @@ def test_two_edges_that_are_near_each_other_have_two_names(edges: tuple[float, f
 
 
 @pytest.mark.parametrize("level", ["(missing)", "(any other)"])
-def test_a_level_that_is_called_as_a_step_is_told_apart_from_it(level: str) -> None:
+def test_level_named_like_a_label_is_quoted(level: str) -> None:
     card = Scorecard("scorecard", 0.0, (Term("region", Levels((level,), (1.0,), missing=2.0, unseen=3.0), 0.0, 0.0, "Region"),))
     names = [step.step for step in steps(card, np.array([[0.0], [NAN]]), np.array([0, 1]), RANGES)]
     assert len(set(names)) == len(names)
 
 
-def test_the_table_in_markdown_shows_points_shares_and_bad_rates_by_step() -> None:
-    # 20 points double the odds: ln 2 above the mean are 20 points less
+def test_markdown_table_shows_points_shares_and_bad_rates() -> None:
+    # 20 points double the odds: log-odds of ln 2 above the mean cost 20 points
     found = (
         Step("debt", "up to 10", math.log(2), 6, 3),
         Step("debt", "a|b", -math.log(2) / 2, 2, 0),

@@ -1,4 +1,4 @@
-"""What must hold for a model as data: exact, portable, and the sum of its parts."""
+"""A scorecard as data: contributions, probabilities, rescaling and JSON."""
 
 import json
 import math
@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from risk_assets.domain.scorecard.arrays import contribution, contributions, log_odds, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import (
-    Levels,
-    Line,
-    Scorecard,
-    Steps,
-    Term,
-    contributions,
-    log_odds,
-    probability,
-    scaled,
-    with_reference_points,
-)
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, scaled
 
 NAN = math.nan
 AGE = Term("age", Line(slope=-0.05, center=40.0, missing=0.3), 0.01, -0.9, "Age")
@@ -44,53 +34,53 @@ def scored(card: Scorecard, frame: pl.DataFrame) -> list[float]:
     return probability(card, contributions(card, encode(frame, card))).tolist()
 
 
-def sigmoid(odds: float) -> float:
-    """Stay exact on both sides: exp of a negative number alone."""
-    return 1 / (1 + math.exp(-odds)) if odds >= 0 else math.exp(odds) / (1 + math.exp(odds))
+def sigmoid(x: float) -> float:
+    """Return the sigmoid with exp of negative numbers only, so that small and large results are exact."""
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def test_a_line_adds_its_slope_for_each_unit_from_its_center() -> None:
-    found = AGE.shape.contribution(np.array([40.0, 41.0, 20.0, NAN]))
+def test_line_contributes_slope_times_distance_from_center() -> None:
+    found = contribution(AGE.shape, np.array([40.0, 41.0, 20.0, NAN]))
     assert found.tolist() == [0.0, -0.05, -0.05 * -20, 0.3]
 
 
-def test_a_level_adds_its_weight_and_so_do_missing_and_unseen() -> None:
+def test_levels_contribute_their_weight_or_missing_or_unseen() -> None:
     encoded = encode(table([NAN] * 5, ["south", "north", None, "west", ""]), CARD)[:, 1]
-    assert REGION.shape.contribution(encoded).tolist() == [-0.25, 0.5, 0.125, -0.0625, -0.0625]
+    assert contribution(REGION.shape, encoded).tolist() == [-0.25, 0.5, 0.125, -0.0625, -0.0625]
 
 
-def test_a_category_of_which_no_level_was_ever_seen_has_missing_and_unseen_alone() -> None:
+def test_category_without_levels_has_missing_and_unseen_only() -> None:
     card = Scorecard("logistic", 0.0, (Term("region", Levels((), (), missing=0.5, unseen=0.25), 0.0, 0.0, "Region"),))
     encoded = encode(table([1.0, 1.0], ["north", None]), card)
     assert contributions(card, encoded).tolist() == [[0.25, 0.5]]
 
 
-def test_the_probability_is_the_sigmoid_of_intercept_and_contributions() -> None:
+def test_probability_is_sigmoid_of_intercept_plus_contributions() -> None:
     ages, regions = [18.0, 40.0, None, 77.5], ["north", None, "south", "west"]
     parts = [(-0.05 * -22, 0.5), (0.0, 0.125), (0.3, -0.25), (-0.05 * 37.5, -0.0625)]
     assert scored(CARD, table(ages, regions)) == pytest.approx([sigmoid(-1.7 + age + region) for age, region in parts], rel=1e-15)
 
 
-def test_contributions_are_told_by_term_and_row() -> None:
+def test_contributions_have_shape_terms_by_rows() -> None:
     parts = contributions(CARD, encode(table([41.0, None, 40.0], ["north", "south", None]), CARD))
     assert parts.tolist() == [[-0.05, 0.3, 0.0], [0.5, -0.25, 0.125]]
     assert log_odds(CARD, parts).tolist() == [-1.7 + -0.05 + 0.5, -1.7 + 0.3 + -0.25, -1.7 + 0.0 + 0.125]
 
 
-@pytest.mark.parametrize(("odds", "expected"), [(1000.0, 1.0), (-1000.0, 0.0), (1e300, 1.0), (-1e300, 0.0), (0.0, 0.5)])
-def test_extreme_log_odds_are_certainty(odds: float, expected: float) -> None:
-    frame = pl.DataFrame({"x": [odds]})
+@pytest.mark.parametrize(("x", "expected"), [(1000.0, 1.0), (-1000.0, 0.0), (1e300, 1.0), (-1e300, 0.0), (0.0, 0.5)])
+def test_extreme_log_odds_give_probability_0_or_1(x: float, expected: float) -> None:
+    frame = pl.DataFrame({"x": [x]})
     assert scored(one_line(1.0), frame) == [expected]
 
 
-def test_a_small_probability_keeps_its_digits() -> None:
+def test_small_probability_keeps_its_precision() -> None:
     (found,) = scored(one_line(1.0), pl.DataFrame({"x": [-700.0]}))
     assert found == pytest.approx(math.exp(-700), rel=1e-12)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(st.floats(-40, 40), min_size=1, max_size=20), st.floats(-5, 5), st.floats(-3, 3))
-def test_the_probability_is_plain_python_s(xs: list[float], intercept: float, slope: float) -> None:
+def test_probability_equals_plain_python(xs: list[float], intercept: float, slope: float) -> None:
     found = scored(one_line(slope, intercept), pl.DataFrame({"x": xs}))
     assert found == pytest.approx([sigmoid(intercept + slope * x) for x in xs], rel=1e-12)
 
@@ -102,7 +92,7 @@ ROWS = st.lists(
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(ROWS, st.data())
-def test_a_row_has_the_same_result_alone_as_among_many(rows: list[tuple[float | None, str | None]], data: st.DataObject) -> None:
+def test_row_has_the_same_result_alone_and_in_a_batch(rows: list[tuple[float | None, str | None]], data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(rows) - 1))
     many = table([age for age, _ in rows], [region for _, region in rows])
     together = contributions(CARD, encode(many, CARD))
@@ -126,14 +116,14 @@ CARDS = st.builds(
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(CARDS)
-def test_json_holds_a_scorecard_exactly(card: Scorecard) -> None:
+def test_json_round_trip_is_exact(card: Scorecard) -> None:
     content = card.to_json()
     back = msgspec.json.decode(content, type=Scorecard)
     assert back == card
     assert back.to_json() == content
 
 
-def test_the_json_can_be_read_by_anything() -> None:
+def test_json_has_the_documented_structure() -> None:
     read = json.loads(CARD.to_json())
     assert read["intercept"] == -1.7
     assert [term["feature"] for term in read["terms"]] == ["age", "region"]
@@ -141,44 +131,44 @@ def test_the_json_can_be_read_by_anything() -> None:
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[]", b'{"estimator": "logistic", "intercept": "x", "terms": []}', b'{"estimator": 1}'])
-def test_what_is_no_scorecard_is_refused(content: bytes) -> None:
+def test_invalid_scorecard_json_is_rejected(content: bytes) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(content, type=Scorecard)
 
 
-def test_lines_and_steps_are_numbers_and_levels_are_a_category() -> None:
+def test_lines_and_steps_are_numbers_and_levels_categories() -> None:
     assert CARD.features == {"age": "number", "region": "category"}
     assert STEPPED.features == {"debt": "number", "age": "number", "region": "category"}
 
 
-def test_an_edge_belongs_to_the_lower_step() -> None:
+def test_edge_belongs_to_the_lower_step() -> None:
     below, above = np.nextafter([10.0, 20.0], -math.inf), np.nextafter([10.0, 20.0], math.inf)
-    assert DEBT.shape.contribution(below).tolist() == [-1.0, 0.5]
-    assert DEBT.shape.contribution(np.array([10.0, 20.0])).tolist() == [-1.0, 0.5]
-    assert DEBT.shape.contribution(above).tolist() == [0.5, 2.0]
+    assert contribution(DEBT.shape, below).tolist() == [-1.0, 0.5]
+    assert contribution(DEBT.shape, np.array([10.0, 20.0])).tolist() == [-1.0, 0.5]
+    assert contribution(DEBT.shape, above).tolist() == [0.5, 2.0]
 
 
-def test_below_the_first_edge_is_the_first_step_and_above_the_last_edge_the_last() -> None:
-    found = DEBT.shape.contribution(np.array([-1e300, 0.0, 15.0, 20.1, 1e300]))
+def test_values_beyond_the_edges_use_the_outer_steps() -> None:
+    found = contribution(DEBT.shape, np.array([-1e300, 0.0, 15.0, 20.1, 1e300]))
     assert found.tolist() == [-1.0, -1.0, 0.5, 2.0, 2.0]
 
 
-def test_in_steps_missing_is_a_step_of_its_own_and_infinity_is_a_number() -> None:
-    assert DEBT.shape.contribution(np.array([NAN, -math.inf, math.inf])).tolist() == [0.25, -1.0, 2.0]
+def test_steps_treat_nan_as_missing_and_infinity_as_a_number() -> None:
+    assert contribution(DEBT.shape, np.array([NAN, -math.inf, math.inf])).tolist() == [0.25, -1.0, 2.0]
 
 
-def test_steps_without_edges_are_one_step_and_missing() -> None:
+def test_steps_without_edges_have_one_weight_and_missing() -> None:
     shape = Steps((), (0.75,), missing=-0.5)
-    assert shape.contribution(np.array([-math.inf, 0.0, 7.0, math.inf, NAN])).tolist() == [0.75] * 4 + [-0.5]
+    assert contribution(shape, np.array([-math.inf, 0.0, 7.0, math.inf, NAN])).tolist() == [0.75] * 4 + [-0.5]
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(EDGES, st.lists(st.one_of(st.none(), st.floats(allow_nan=False)), min_size=1, max_size=20))
-def test_a_step_is_what_counting_the_edges_below_gives(edges: tuple[float, ...], xs: list[float | None]) -> None:
+def test_step_position_is_the_number_of_edges_below(edges: tuple[float, ...], xs: list[float | None]) -> None:
     shape = Steps(edges, tuple(float(at) for at in range(len(edges) + 1)), missing=-1.0)
     values = [*xs, *edges]
     expected = [-1.0 if x is None else float(sum(edge < x for edge in edges)) for x in values]
-    assert shape.contribution(np.array([NAN if x is None else x for x in values])).tolist() == expected
+    assert contribution(shape, np.array([NAN if x is None else x for x in values])).tolist() == expected
 
 
 def stepped() -> pl.DataFrame:
@@ -187,8 +177,8 @@ def stepped() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.5, -0.25), (2.0, 3.0), (0.0, -1.0)])
-def test_a_rescaled_card_has_rescaled_log_odds_for_every_shape_with_missing_and_unseen(slope: float, shift: float) -> None:
-    # debt, age and region of each row, read off the tables above
+def test_scaled_card_has_scaled_log_odds_for_every_shape(slope: float, shift: float) -> None:
+    # contributions of debt, age and region for each row of `stepped`
     by_hand = [
         (-1.0, -0.05 * -22, 0.5),
         (0.5, 0.3, -0.25),
@@ -204,14 +194,14 @@ def test_a_rescaled_card_has_rescaled_log_odds_for_every_shape_with_missing_and_
     assert scored(found, stepped()) == pytest.approx([sigmoid(slope * (-1.7 + sum(parts)) + shift) for parts in by_hand], abs=1e-12)
 
 
-def test_a_rescaled_card_keeps_its_estimator_features_and_texts() -> None:
+def test_scaled_card_keeps_estimator_features_and_reasons() -> None:
     found = scaled(STEPPED, 0.5, 1.0)
     assert (found.estimator, found.features) == (STEPPED.estimator, STEPPED.features)
     assert [term.reason for term in found.terms] == ["Debt", "Age", "Region"]
     assert STEPPED.intercept == -1.7
 
 
-def test_references_are_the_mean_and_the_lowest_of_what_each_feature_adds() -> None:
+def test_reference_points_are_mean_and_lowest_contribution() -> None:
     found = with_reference_points(STEPPED, encode(stepped(), STEPPED))
     debt, age, region = (-1.0, 0.5, 2.0, 0.25, -1.0, 2.0), (1.1, 0.3, 0.0, -1.875, 0.5, -0.5), (0.5, -0.25, -0.0625, 0.125, -0.0625, -0.25)
     assert [term.mean for term in found.terms] == pytest.approx([np.mean(debt), np.mean(age), np.mean(region)], abs=1e-12)
@@ -220,7 +210,7 @@ def test_references_are_the_mean_and_the_lowest_of_what_each_feature_adds() -> N
     assert (found.estimator, found.intercept) == (STEPPED.estimator, STEPPED.intercept)
 
 
-def test_the_json_of_steps_can_be_read_by_anything() -> None:
+def test_json_of_steps_has_the_documented_structure() -> None:
     read = json.loads(STEPPED.to_json())
     assert read["terms"][0]["shape"] == {"type": "steps", "edges": [10.0, 20.0], "weights": [-1.0, 0.5, 2.0], "missing": 0.25}
     assert (read["terms"][0]["mean"], read["terms"][0]["best"]) == (0.1, -1.0)

@@ -1,4 +1,4 @@
-"""What must hold when boosting without interactions is compiled: it is the fitted pipeline, as tables of steps."""
+"""Compiled boosting without interactions: the tables of steps equal the fitted pipeline."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.scorecard.arrays import contributions, log_odds, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Steps, contributions, log_odds, probability
+from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Steps
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 
 ROWS = 400
@@ -34,7 +35,7 @@ Kinds = Mapping[str, str]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep boosting to one thread: on a busy machine its threads wait for each other a hundred times longer than they work."""
+    """Run boosting in one thread: on a busy machine, its threads spend almost all time waiting for each other."""
     with threadpool_limits(1):
         yield
 
@@ -45,13 +46,13 @@ def contract_of(kinds: Kinds, risk: Kinds | None = None) -> Contract:
 
 
 def frame_of(columns: Columns, kinds: Kinds) -> pd.DataFrame:
-    """Return a frame as training makes it: from polars, with nulls for missing."""
+    """Return a frame as training does: converted from polars, with null for missing."""
     types = {"number": pl.Float64, "category": pl.String}
     return pl.DataFrame(dict(columns), schema={name: types[kinds[name]] for name in columns}).to_pandas()
 
 
 def kinds_of(columns: Columns) -> Kinds:
-    """Say that names from k on are categories and the others numbers."""
+    """Return the types of columns: names from k to m are categories, the others are numbers."""
     return {name: "category" if "k" <= name < "n" else "number" for name in columns}
 
 
@@ -65,14 +66,14 @@ def compiled(
 
 
 def difference(pipeline: Pipeline, card: Scorecard, frame: pd.DataFrame) -> float:
-    """Return the largest difference of the log-odds and of the probabilities."""
+    """Return the largest difference between compiled and fitted, in log-odds and probabilities."""
     parts = contributions(card, encode(pl.from_pandas(frame, nan_to_null=True), card))
-    odds = np.abs(log_odds(card, parts) - pipeline.decision_function(frame)).max()
-    return float(max(odds, np.abs(probability(card, parts) - pipeline.predict_proba(frame)[:, 1]).max()))
+    largest = np.abs(log_odds(card, parts) - pipeline.decision_function(frame)).max()
+    return float(max(largest, np.abs(probability(card, parts) - pipeline.predict_proba(frame)[:, 1]).max()))
 
 
 def probes(pipeline: Pipeline, columns: Columns, draws: int = 2) -> pd.DataFrame:
-    """Return rows of all that may trip a table: at each of scikit-learn's thresholds and one float either side, far out, missing.
+    """Return rows with edge cases: values at scikit-learn's thresholds, one float to either side, extreme, and missing.
 
     Each column is shuffled on its own, so that values meet in many ways.
     """
@@ -103,7 +104,7 @@ CASES: Mapping[str, Columns] = {
     "only numbers": {"a": NORMAL[0], "b": NORMAL[1]},
     "only categories": {"k": WORDS[0], "m": WORDS[1]},
     "missing numbers and categories": {"a": with_gaps(NORMAL[0], 3), "b": NORMAL[1], "k": with_gaps(WORDS[0], 4), "m": WORDS[1]},
-    "only missing tells": {"a": [None if bad else 1.0 for bad in BAD], "b": NORMAL[1]},
+    "only missing is informative": {"a": [None if bad else 1.0 for bad in BAD], "b": NORMAL[1]},
     "numbers of few values": {"a": NORMAL[0].round(), "b": NORMAL[1].round(1), "k": WORDS[0]},
     "a constant number": {"a": NORMAL[0], "b": [7.0] * ROWS, "k": WORDS[0]},
     "a constant number that may be missing": {"a": NORMAL[0], "b": with_gaps([7.0] * ROWS, 3), "k": WORDS[0]},
@@ -124,7 +125,7 @@ CASES: Mapping[str, Columns] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_compiled_model_is_the_fitted_one_at_every_threshold_beside_it_and_on_values_never_seen(case: str) -> None:
+def test_compiled_model_equals_fitted_at_and_near_thresholds(case: str) -> None:
     pipeline, card, frame = compiled(CASES[case])
     assert difference(pipeline, card, frame) <= 1e-9
     assert [term.feature for term in card.terms] == [*CASES[case]]
@@ -134,14 +135,14 @@ def test_the_compiled_model_is_the_fitted_one_at_every_threshold_beside_it_and_o
 
 @pytest.mark.parametrize("bins", [2, 32])
 @pytest.mark.parametrize("count", [3, 33, 300])
-def test_a_category_may_have_more_levels_than_a_number_has_bins(count: int, bins: int) -> None:
+def test_category_may_have_more_levels_than_bins(count: int, bins: int) -> None:
     columns = {"a": NORMAL[0], "k": levels(count)}
     pipeline, card, frame = compiled(columns, max_bins=bins)
     assert difference(pipeline, card, frame) <= 1e-9
     assert difference(pipeline, card, probes(pipeline, columns)) <= 1e-9
 
 
-def test_all_levels_that_training_saw_are_in_the_table_however_many() -> None:
+def test_all_levels_of_training_are_in_the_table() -> None:
     _, card, _ = compiled({"k": levels(300)})
     (term,) = card.terms
     assert isinstance(term.shape, Levels)
@@ -149,8 +150,8 @@ def test_all_levels_that_training_saw_are_in_the_table_however_many() -> None:
 
 
 @pytest.mark.parametrize("state", [42, 2])
-def test_a_number_that_is_known_in_one_row_of_very_many_does_not_stop_training(state: int) -> None:
-    # scikit-learn makes its bins of 200,000 rows drawn by random_state, which may miss that one
+def test_number_known_in_one_of_many_rows_is_accepted(state: int) -> None:
+    # scikit-learn bins a random sample of 200,000 rows, which may not contain the known value
     rows = 250_000
     number = np.full(rows, np.nan)
     number[17] = 1.0
@@ -161,7 +162,7 @@ def test_a_number_that_is_known_in_one_row_of_very_many_does_not_stop_training(s
     assert difference(pipeline, compile_boosting(pipeline, contract), frame[:100]) <= 1e-9
 
 
-def test_too_few_rows_for_any_leaf_give_a_model_that_says_the_same_of_all() -> None:
+def test_too_few_rows_for_a_leaf_give_a_constant_model() -> None:
     pipeline, card, frame = compiled(CASES["numbers and categories"], min_rows=ROWS)
     assert difference(pipeline, card, frame) <= 1e-9
     share = BAD.mean()
@@ -190,26 +191,26 @@ def test_any_book_compiles_to_the_fitted_model(data: st.DataObject, numbers: int
 
 
 @pytest.mark.parametrize("case", ["numbers and categories", "missing numbers and categories", "a category of 300 levels"])
-def test_json_holds_the_tables_exactly(case: str) -> None:
+def test_json_round_trip_is_exact(case: str) -> None:
     pipeline, card, frame = compiled(CASES[case])
     back = msgspec.json.decode(card.to_json(), type=Scorecard)
     assert back == card
     assert difference(pipeline, back, frame) <= 1e-9
 
 
-def test_terms_are_in_the_contract_s_order_with_its_reasons() -> None:
+def test_terms_follow_the_contract_order_and_reasons() -> None:
     _, card, _ = compiled(CASES["categories before and between numbers"])
     assert [(term.feature, term.reason) for term in card.terms] == [(name, f"why {name}") for name in ("k", "a", "m", "b")]
     assert card.features == {"k": "category", "a": "number", "m": "category", "b": "number"}
 
 
-# bad are those far from zero in any of three numbers: without a direction, each table falls and rises again
+# bad if any of three numbers is far from zero: without a declared direction, each table falls and rises
 FAR = (np.abs(NORMAL).sum(axis=0) + NOISE / 3 > 2.4).astype(np.int64)
 
 
 @pytest.mark.parametrize("names", ["abc", "kabc", "akbmc", "abcm", "kmabc"])
 @pytest.mark.parametrize("risk", [{"a": "up", "b": "down"}, {"b": "up", "c": "down"}, {"c": "up"}, {}])
-def test_weights_run_in_the_contract_s_direction_wherever_the_categories_stand(names: str, risk: Kinds) -> None:
+def test_weights_follow_the_declared_direction_of_risk(names: str, risk: Kinds) -> None:
     known = dict(zip("abc", NORMAL, strict=True)) | dict(zip("km", WORDS, strict=True))
     _, card, _ = compiled({name: known[name] for name in names}, FAR, risk)
     seen = {term.feature: np.diff(term.shape.weights) for term in card.terms if isinstance(term.shape, Steps)}
@@ -221,17 +222,17 @@ def test_weights_run_in_the_contract_s_direction_wherever_the_categories_stand(n
 
 
 def spread(pipeline: Pipeline, frame: pd.DataFrame) -> float:
-    """Return the most by which a change of one feature alone moves the log-odds of one row more than those of another."""
+    """Return how much the effect of one feature on the log-odds differs between rows, at most."""
     most = 0.0
     for name in frame.columns:
         alike = [pd.Series([frame[name][row]] * len(frame), dtype=frame[name].dtype) for row in (0, 3, 7)]
-        odds = np.array([pipeline.decision_function(frame.assign(**{name: column})) for column in alike])
-        most = max(most, float(np.ptp(odds - odds[0], axis=1).max()))
+        effects = np.array([pipeline.decision_function(frame.assign(**{name: column})) for column in alike])
+        most = max(most, float(np.ptp(effects - effects[0], axis=1).max()))
     return most
 
 
-def test_what_a_feature_adds_does_not_depend_on_the_others() -> None:
-    # bad by the product of two numbers and by level: all of it is interaction
+def test_contributions_do_not_interact() -> None:
+    # bad depends on the product of two numbers and the level: interactions only
     bad = ((NORMAL[0] * NORMAL[1] > 0) ^ (np.array(WORDS[0]) == "v")).astype(np.int64)
     columns = {"a": with_gaps(NORMAL[0], 9), "b": NORMAL[1], "k": with_gaps(WORDS[0], 7), "m": WORDS[1]}
     pipeline, _, frame = compiled(columns, bad)
@@ -251,7 +252,7 @@ def test_edges_rise_and_neighbouring_steps_differ(case: str) -> None:
 
 
 @pytest.mark.parametrize("bins", [2, 3, 10])
-def test_few_bins_give_few_steps(bins: int) -> None:
+def test_number_of_bins_limits_the_steps(bins: int) -> None:
     _, card, _ = compiled({"a": NORMAL[0], "b": with_gaps(NORMAL[1], 4)}, max_bins=bins)
     first, second = (term.shape for term in card.terms)
     assert isinstance(first, Steps)
@@ -260,7 +261,7 @@ def test_few_bins_give_few_steps(bins: int) -> None:
     assert len(second.weights) <= bins
 
 
-def test_a_feature_s_edges_are_its_own() -> None:
+def test_each_feature_has_only_its_own_edges() -> None:
     _, card, _ = compiled({"a": NORMAL[0], "b": NORMAL[1] + 1000}, FAR)
     first, second = (term.shape for term in card.terms)
     assert isinstance(first, Steps)
@@ -270,5 +271,5 @@ def test_a_feature_s_edges_are_its_own() -> None:
 
 
 @pytest.mark.parametrize("case", ["missing numbers and categories", "a category of 300 levels"])
-def test_the_same_rows_give_the_same_bytes(case: str) -> None:
+def test_same_rows_give_the_same_bytes(case: str) -> None:
     assert compiled(CASES[case])[1].to_json() == compiled(CASES[case])[1].to_json()

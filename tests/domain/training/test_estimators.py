@@ -1,4 +1,4 @@
-"""What must hold when an estimator is fitted: true probabilities, made so where they are not, and the same model as data."""
+"""Fitted estimators: calibration, recalibration, and the compiled scorecard."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, contributions, probability
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
 from risk_assets.domain.training.estimators import FittedModel, fit, names
@@ -35,7 +36,7 @@ CONTRACT = Contract.model_validate(
         },
     }
 )
-# without directions of risk a model of many rounds follows all noise
+# without directions of risk, a model of many rounds fits all noise
 LOOSE = Contract.model_validate(
     CONTRACT.model_dump() | {"features": {name: f.model_dump() | {"risk": None} for name, f in CONTRACT.features.items()}}
 )
@@ -49,13 +50,13 @@ Integers = npt.NDArray[np.int64]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Keep boosting to one thread: on a busy machine its threads wait for each other a hundred times longer than they work."""
+    """Run boosting in one thread: on a busy machine, its threads spend almost all time waiting for each other."""
     with threadpool_limits(1):
         yield
 
 
 def book(rows: int, seed: int = 3, signal: float = 1.0) -> tuple[pd.DataFrame, Integers]:
-    """Return features and outcomes: risk rises with x, falls with y, and is higher for level `v`; some of each is not known."""
+    """Return features and outcomes: risk rises with x, falls with y, and is higher for level `v`; some x and k are missing."""
     random = np.random.default_rng(seed)
     x, y = random.normal(size=(2, rows))
     k = random.choice(["u", "v"], rows)
@@ -78,29 +79,29 @@ def logit(probability: Floats) -> Floats:
     return np.log(probability / (1 - probability))
 
 
-def unseen_odds(name: str, features: pd.DataFrame, bad: Integers, policy: Training, contract: Contract = CONTRACT) -> Floats:
-    """Return log-odds of each row by a pipeline fitted to the other two thirds, one fold at a time."""
-    odds = np.empty(len(bad))
+def unseen_log_odds(name: str, features: pd.DataFrame, bad: Integers, policy: Training, contract: Contract = CONTRACT) -> Floats:
+    """Return the log-odds of each row by a pipeline fitted to the other two of three folds."""
+    log_odds = np.empty(len(bad))
     for seen, held in StratifiedKFold(3, shuffle=True, random_state=policy.random_state).split(features, bad):
         pipeline: Pipeline = {"logistic": logistic, "scorecard": boosting}[name](contract, policy)
-        odds[held] = pipeline.fit(features.iloc[seen], bad[seen]).decision_function(features.iloc[held])
-    return odds
+        log_odds[held] = pipeline.fit(features.iloc[seen], bad[seen]).decision_function(features.iloc[held])
+    return log_odds
 
 
-def tenths_error(bad: Integers, odds: Floats) -> float:
-    """Return how far tenths of the rows, by rising probability, are off on average."""
-    tenths = np.array_split(np.argsort(odds, kind="stable"), 10)
-    probability = 1 / (1 + np.exp(-odds))
+def tenths_error(bad: Integers, log_odds: Floats) -> float:
+    """Return the mean |predicted - observed| of ten bins with equal rows by rising probability."""
+    tenths = np.array_split(np.argsort(log_odds, kind="stable"), 10)
+    probability = 1 / (1 + np.exp(-log_odds))
     return float(sum(len(rows) * abs(probability[rows].mean() - bad[rows].mean()) for rows in tenths) / len(bad))
 
 
-def platt(bad: Integers, odds: Floats) -> tuple[float, float]:
-    """Return slope and shift by Platt's paper: the least log-loss against targets that are drawn in by one row of each class."""
+def platt(bad: Integers, log_odds: Floats) -> tuple[float, float]:
+    """Return slope and shift as in Platt's paper: minimal log loss on targets smoothed by one row of each class."""
     bads, goods = bad.sum(), (1 - bad).sum()
     target = np.where(bad == 1, (bads + 1) / (bads + 2), 1 / (goods + 2))
 
     def loss(figures: Floats) -> float:
-        z = figures[0] * odds + figures[1]
+        z = figures[0] * log_odds + figures[1]
         return float(np.mean(np.logaddexp(0, z) - target * z))
 
     slope, shift = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-12, "maxiter": 2000}).x
@@ -108,32 +109,32 @@ def platt(bad: Integers, odds: Floats) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize(("name", "expected"), [("logistic", ("logistic",)), ("scorecard", ("scorecard",)), ("both", NAMES)])
-def test_both_means_both_and_the_simpler_one_comes_first(name: str, expected: tuple[str, ...]) -> None:
+def test_both_selects_two_estimators_simplest_first(name: str, expected: tuple[str, ...]) -> None:
     assert names(name) == expected
 
 
 @pytest.mark.parametrize("policy", [GENTLE, OVERFIT], ids=["gentle", "overfit"])
 @pytest.mark.parametrize("name", NAMES)
-def test_probabilities_are_held_against_outcomes_that_the_model_did_not_see(name: str, policy: Training) -> None:
+def test_calibration_error_is_measured_on_unseen_folds(name: str, policy: Training) -> None:
     features, bad = book(300)
     found = fit(name, features, bad, CONTRACT, policy).calibration
-    assert found.error == pytest.approx(tenths_error(bad, unseen_odds(name, features, bad, policy)), abs=1e-9)
+    assert found.error == pytest.approx(tenths_error(bad, unseen_log_odds(name, features, bad, policy)), abs=1e-9)
 
 
-def test_an_over_confident_model_is_mended() -> None:
+def test_overconfident_model_is_recalibrated() -> None:
     features, bad = book(300)
     fitted = fit("scorecard", features, bad, LOOSE, OVERFIT)
-    found, odds = fitted.calibration, unseen_odds("scorecard", features, bad, OVERFIT, LOOSE)
-    assert found.error == pytest.approx(tenths_error(bad, odds), abs=1e-9)
+    found, log_odds = fitted.calibration, unseen_log_odds("scorecard", features, bad, OVERFIT, LOOSE)
+    assert found.error == pytest.approx(tenths_error(bad, log_odds), abs=1e-9)
     assert found.error > 0.2
-    assert found.recalibrated_error == pytest.approx(tenths_error(bad, found.slope * odds + found.shift), abs=1e-9)
+    assert found.recalibrated_error == pytest.approx(tenths_error(bad, found.slope * log_odds + found.shift), abs=1e-9)
     assert found.recalibrated_error < 0.1
-    assert (found.slope, found.shift) == pytest.approx(platt(bad, odds), abs=1e-3)
+    assert (found.slope, found.shift) == pytest.approx(platt(bad, log_odds), abs=1e-3)
     assert 0 < found.slope < 0.5
     np.testing.assert_allclose(compiled(fitted, features), fitted.classifier.predict_proba(features)[:, 1], rtol=0, atol=1e-9)
 
 
-def test_a_mended_model_is_truer_on_rows_that_nothing_was_fitted_to_and_ranks_them_as_before() -> None:
+def test_recalibration_helps_on_new_rows_and_keeps_the_ranking() -> None:
     features, bad = book(300)
     new, truth = book(3000, seed=4)
     before = boosting(LOOSE, OVERFIT).fit(features, bad).decision_function(new)
@@ -151,7 +152,7 @@ def test_a_mended_model_is_truer_on_rows_that_nothing_was_fitted_to_and_ranks_th
         ("logistic", 60, Training(recalibrate_above=0)),
     ],
 )
-def test_the_compiled_model_is_the_fitted_one_mended_or_not(name: str, rows: int, policy: Training) -> None:
+def test_compiled_equals_fitted_recalibrated_or_not(name: str, rows: int, policy: Training) -> None:
     features, bad = book(rows)
     fitted = fit(name, features, bad, CONTRACT, policy)
     assert fitted.card.estimator == name
@@ -166,30 +167,30 @@ def test_the_compiled_model_is_the_fitted_one_mended_or_not(name: str, rows: int
     np.testing.assert_allclose(compiled(fitted, new), fitted.classifier.predict_proba(new)[:, 1], rtol=0, atol=1e-9)
 
 
-def test_a_mended_model_is_still_additive() -> None:
+def test_recalibrated_model_is_additive() -> None:
     features, bad = book(300)
     fitted = fit("scorecard", features, bad, LOOSE, OVERFIT)
     assert fitted.calibration.recalibrated_error is not None
     for name in features.columns:
         alike = [pd.Series([features[name][row]] * len(features), dtype=features[name].dtype) for row in (0, 1, 2)]
-        odds = np.array([logit(fitted.probabilities(features.assign(**{name: column}))) for column in alike])
-        assert np.ptp(odds - odds[0], axis=1).max() <= 1e-9
+        log_odds = np.array([logit(fitted.probabilities(features.assign(**{name: column}))) for column in alike])
+        assert np.ptp(log_odds - log_odds[0], axis=1).max() <= 1e-9
 
 
-def test_a_model_that_is_true_enough_is_left_as_it_is() -> None:
+def test_calibrated_model_is_not_recalibrated() -> None:
     features, bad = book(5000)
     fitted = fit("logistic", features, bad, CONTRACT, Training())
     assert fitted.calibration.error is not None
     assert fitted.calibration.error <= 0.02
     assert fitted.calibration == Calibration(fitted.calibration.error, None, 1.0, 0.0)
     assert isinstance(fitted.classifier, Pipeline)
-    # the same as fitted without any look at calibration
+    # the same as the pipeline fitted without calibration
     np.testing.assert_allclose(
         fitted.probabilities(features), logistic(CONTRACT, Training()).fit(features, bad).predict_proba(features)[:, 1]
     )
 
 
-def test_the_policy_says_what_is_true_enough() -> None:
+def test_policy_limit_decides_on_recalibration() -> None:
     features, bad = book(300)
     lenient = OVERFIT.model_copy(update={"recalibrate_above": 0.5})
     found = fit("scorecard", features, bad, CONTRACT, lenient).calibration
@@ -197,17 +198,17 @@ def test_the_policy_says_what_is_true_enough() -> None:
     assert (found.recalibrated_error, found.slope, found.shift) == (None, 1.0, 0.0)
 
 
-def test_a_model_that_rescaling_does_not_help_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rescaling_that_does_not_help_is_discarded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
     strict, left = Training(recalibrate_above=0), 0
     for seed in range(4):
         features, bad = book(400, seed)
-        odds = unseen_odds("logistic", features, bad, strict)
-        slope, shift = platt(bad, odds)
-        error, mended = tenths_error(bad, odds), tenths_error(bad, slope * odds + shift)
+        log_odds = unseen_log_odds("logistic", features, bad, strict)
+        slope, shift = platt(bad, log_odds)
+        error, recalibrated = tenths_error(bad, log_odds), tenths_error(bad, slope * log_odds + shift)
         found = fit("logistic", features, bad, CONTRACT, strict).calibration
-        if mended < error:
-            assert (found.error, found.recalibrated_error) == pytest.approx((error, mended), abs=1e-4)
+        if recalibrated < error:
+            assert (found.error, found.recalibrated_error) == pytest.approx((error, recalibrated), abs=1e-4)
         else:
             left += 1
             assert found.error == pytest.approx(error, abs=1e-9)
@@ -217,7 +218,7 @@ def test_a_model_that_rescaling_does_not_help_is_left_as_it_is(monkeypatch: pyte
 
 @pytest.mark.parametrize("seed", [1, 3])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_that_is_no_better_than_chance_is_not_turned_round(name: str, seed: int) -> None:
+def test_uninformative_model_is_never_inverted(name: str, seed: int) -> None:
     features, bad = book(120, seed, signal=0.0)
     found = fit(name, features, bad, CONTRACT, OVERFIT)
     assert found.calibration.slope >= 0
@@ -229,7 +230,7 @@ def test_a_model_that_is_no_better_than_chance_is_not_turned_round(name: str, se
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_row_of_a_class_is_too_few_to_tell_how_true_a_model_is(name: str, label: int) -> None:
+def test_one_row_of_a_class_gives_no_calibration_error(name: str, label: int) -> None:
     features, _ = book(80)
     bad = np.full(80, 1 - label, dtype=np.int64)
     bad[5] = label
@@ -250,9 +251,9 @@ def test_two_rows_of_a_class_are_enough_for_two_folds(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("feature", ["x", "k"])
-def test_a_feature_that_is_empty_in_one_fold_stops_nothing(name: str, feature: str) -> None:
+def test_feature_that_is_empty_in_one_fold_is_accepted(name: str, feature: str) -> None:
     features, bad = book(150)
-    # known in the rows that the first fold holds out and nowhere else, so that it trains on none
+    # known only in the rows that the first fold holds out, so that this fold trains without the feature
     seen, _ = next(StratifiedKFold(3, shuffle=True, random_state=42).split(features, bad))
     features.loc[seen, feature] = None
     fitted = fit(name, features, bad, CONTRACT, OVERFIT)
@@ -261,13 +262,13 @@ def test_a_feature_that_is_empty_in_one_fold_stops_nothing(name: str, feature: s
 
 
 @pytest.mark.parametrize(("name", "policy"), [("logistic", GENTLE), ("scorecard", GENTLE), ("scorecard", OVERFIT)])
-def test_references_are_those_of_the_rows_it_was_fitted_to(name: str, policy: Training) -> None:
+def test_reference_points_come_from_the_fitted_rows(name: str, policy: Training) -> None:
     features, bad = book(300)
     fitted = fit(name, features, bad, CONTRACT, policy)
-    odds = logit(fitted.probabilities(features))
-    assert fitted.card.intercept + sum(term.mean for term in fitted.card.terms) == pytest.approx(odds.mean(), abs=1e-9)
+    log_odds = logit(fitted.probabilities(features))
+    assert fitted.card.intercept + sum(term.mean for term in fitted.card.terms) == pytest.approx(log_odds.mean(), abs=1e-9)
     for position, term in enumerate(fitted.card.terms):
-        # the log-odds of a row whose other features are not known, less those of one of which nothing is known
+        # log-odds with all other features missing, minus log-odds with all features missing
         empty = features.assign(**{other: pd.Series([None] * len(features), dtype=features[other].dtype) for other in features.columns})
         alone = logit(fitted.probabilities(empty.assign(**{term.feature: features[term.feature]}))) - logit(fitted.probabilities(empty))
         added = alone + term.shape.missing
@@ -276,7 +277,7 @@ def test_references_are_those_of_the_rows_it_was_fitted_to(name: str, policy: Tr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_rows_give_the_same_bytes(name: str) -> None:
+def test_same_rows_give_the_same_bytes(name: str) -> None:
     features, bad = book(150)
     first, second = (fit(name, features, bad, CONTRACT, OVERFIT) for _ in range(2))
     assert first.card.to_json() == second.card.to_json()
@@ -284,18 +285,18 @@ def test_the_same_rows_give_the_same_bytes(name: str) -> None:
     assert msgspec.json.decode(first.card.to_json(), type=Scorecard) == first.card
 
 
-def test_a_number_is_a_line_or_steps_by_the_estimator() -> None:
+def test_estimator_decides_between_line_and_steps() -> None:
     features, bad = book(150)
     lines, steps = (fit(name, features, bad, CONTRACT, GENTLE).card.terms[0].shape for name in NAMES)
     assert isinstance(lines, Line)
     assert not isinstance(steps, Line)
 
 
-def test_what_chance_alone_would_show_is_not_mended() -> None:
-    """A logistic model of a logistic world, on few rows: off by more than the policy allows, but only by chance."""
-    mended = 0
+def test_sampling_noise_alone_does_not_recalibrate() -> None:
+    """Fit a logistic model to logistic data with few rows: the error exceeds the limit by sampling noise only."""
+    recalibrated = 0
     for seed in range(12):
         features, bad = book(600, seed)
         found = fit("logistic", features, bad, CONTRACT, Training()).calibration
-        mended += found.recalibrated_error is not None
-    assert mended <= 2
+        recalibrated += found.recalibrated_error is not None
+    assert recalibrated <= 2

@@ -1,4 +1,4 @@
-"""What must hold when a logistic regression is compiled: it is the fitted pipeline, as data."""
+"""Compiled logistic regression: the scorecard equals the fitted pipeline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +15,9 @@ from sklearn.pipeline import Pipeline
 
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.scorecard.arrays import contributions, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, contributions, probability, with_reference_points
+from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard
 from risk_assets.domain.training.logistic import compile_logistic, logistic
 
 ROWS = 80
@@ -35,7 +36,7 @@ def contract_of(numbers: Sequence[str], categories: Sequence[str]) -> Contract:
 
 
 def frame_of(numbers: Columns, categories: Columns) -> pd.DataFrame:
-    """Return a frame as training makes it: from polars, with nulls for missing."""
+    """Return a frame as training does: converted from polars, with null for missing."""
     schema = dict.fromkeys(numbers, pl.Float64) | dict.fromkeys(categories, pl.String)
     return pl.DataFrame(dict(numbers) | dict(categories), schema=schema).to_pandas()
 
@@ -78,14 +79,14 @@ CASES: Mapping[str, tuple[Columns, Columns]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_compiled_model_is_the_fitted_one(case: str) -> None:
+def test_compiled_model_equals_fitted_pipeline(case: str) -> None:
     pipeline, card, frame = compiled(*CASES[case])
     assert difference(pipeline, card, frame) <= 1e-9
     assert [term.feature for term in card.terms] == [*CASES[case][0], *CASES[case][1]]
 
 
 @pytest.mark.parametrize("case", ["numbers and categories", "missing numbers and categories", "a number that is always missing"])
-def test_the_compiled_model_is_the_fitted_one_on_values_never_seen(case: str) -> None:
+def test_compiled_model_equals_fitted_on_unseen_values(case: str) -> None:
     numbers, categories = CASES[case]
     pipeline, card, _ = compiled(numbers, categories)
     new = frame_of({name: [None, 3.5, -1e9, 0.0] for name in numbers}, {name: ["u", "never seen", None, ""] for name in categories})
@@ -108,7 +109,7 @@ def test_any_book_compiles_to_the_fitted_model(data: st.DataObject, numbers: int
     assert difference(pipeline, msgspec.json.decode(card.to_json(), type=Scorecard), frame) <= 1e-9
 
 
-def test_terms_are_in_the_contract_s_order_with_its_reasons() -> None:
+def test_terms_follow_the_contract_order_and_reasons() -> None:
     features = {
         "k": {"type": "category", "reason": "why k"},
         "x": {"type": "number", "reason": "why x"},
@@ -123,7 +124,7 @@ def test_terms_are_in_the_contract_s_order_with_its_reasons() -> None:
     assert difference(pipeline, card, frame) <= 1e-9
 
 
-def test_a_line_runs_through_the_mean_and_what_is_missing_is_the_median() -> None:
+def test_line_is_centred_on_the_mean_and_missing_is_the_median() -> None:
     x = with_gaps(np.exp(NORMAL[0]).tolist(), 4)
     _, card, _ = compiled({"x": x}, {})
     line = card.terms[0].shape
@@ -134,7 +135,7 @@ def test_a_line_runs_through_the_mean_and_what_is_missing_is_the_median() -> Non
     assert line.missing == pytest.approx(line.slope * (np.median(known) - np.mean(filled)), rel=1e-9)
 
 
-def test_missing_has_a_weight_where_training_had_it_and_none_where_it_hadn_t() -> None:
+def test_missing_level_has_a_weight_only_if_seen_in_training() -> None:
     _, card, _ = compiled({}, {"k": with_gaps(WORDS[0], 2), "m": WORDS[1]})
     with_missing, without = (term.shape for term in card.terms)
     assert isinstance(with_missing, Levels)
@@ -144,7 +145,7 @@ def test_missing_has_a_weight_where_training_had_it_and_none_where_it_hadn_t() -
     assert (without.missing, without.unseen, with_missing.unseen) == (0, 0, 0)
 
 
-def test_references_are_the_mean_and_the_lowest_contribution_in_training() -> None:
+def test_reference_points_match_the_fitted_contributions() -> None:
     pipeline, card, frame = compiled({"x": with_gaps(np.exp(NORMAL[0]).tolist(), 4), "y": NORMAL[1]}, {"k": with_gaps(WORDS[0], 5)})
     weighed = pipeline.named_steps["columns"].transform(frame) * pipeline.named_steps["model"].coef_[0]
     expected = [weighed[:, 0].mean(), weighed[:, 1].mean(), weighed[:, 2:].sum(axis=1).mean()]
@@ -154,7 +155,7 @@ def test_references_are_the_mean_and_the_lowest_contribution_in_training() -> No
     assert [term.best for term in known.terms] == pytest.approx(best, abs=1e-12)
 
 
-def test_the_slope_has_the_sign_of_the_risk() -> None:
+def test_slope_has_the_sign_of_the_risk() -> None:
     _, card, _ = compiled({"x": NORMAL[0], "y": -NORMAL[0]}, {})
     rising, falling = (term.shape for term in card.terms)
     assert isinstance(rising, Line)
@@ -162,6 +163,6 @@ def test_the_slope_has_the_sign_of_the_risk() -> None:
     assert rising.slope > 0 > falling.slope
 
 
-def test_the_same_rows_give_the_same_model() -> None:
+def test_same_rows_give_the_same_model() -> None:
     numbers, categories = CASES["missing numbers and categories"]
     assert compiled(numbers, categories)[1].to_json() == compiled(numbers, categories)[1].to_json()

@@ -1,4 +1,4 @@
-"""What must hold for the figures of a model: they are what a pencil and a brute-force count give."""
+"""Performance, calibration and AUC gain, compared with hand and brute-force results."""
 
 import math
 
@@ -12,44 +12,44 @@ from risk_assets.domain.training.calibration import calibration_bins, calibratio
 from risk_assets.domain.training.metrics import Performance, _weighted_auc, auc_gain, performance
 
 BAD = [0, 0, 1, 1]
-CHANCE = [0.1, 0.4, 0.35, 0.8]
+PROBABILITY = [0.1, 0.4, 0.35, 0.8]
 
 
 def figures(bad: list[int], probability: list[float], threshold: float = 0.5) -> Performance:
     return performance(np.array(bad, dtype=np.int64), np.array(probability), threshold)
 
 
-def test_a_small_example_by_hand() -> None:
-    found = figures(BAD, CHANCE)
+def test_performance_of_a_small_example_by_hand() -> None:
+    found = figures(BAD, PROBABILITY)
     assert (found.rows, found.bad) == (4, 2)
     # of the four pairs of a bad and a good account, only (0.35, 0.4) is in the wrong order
     assert found.roc_auc == pytest.approx(3 / 4, abs=1e-15)
     assert found.gini == pytest.approx(1 / 2, abs=1e-15)
-    # from 0.35 on: all of the bad, half of the good
+    # at least 0.35: all bad accounts and half of the good ones
     assert found.ks == pytest.approx(1 / 2, abs=1e-15)
     assert found.brier == pytest.approx((0.01 + 0.16 + 0.4225 + 0.04) / 4, abs=1e-15)
     assert found.log_loss == pytest.approx(-(math.log(0.9) + math.log(0.6) + math.log(0.35) + math.log(0.8)) / 4, abs=1e-15)
     assert found.accuracy == 3 / 4
 
 
-def test_a_tie_between_bad_and_good_is_half_right() -> None:
+def test_tie_between_bad_and_good_counts_half_in_auc() -> None:
     assert figures([0, 1, 1, 0], [0.5, 0.5, 0.9, 0.1]).roc_auc == pytest.approx(3.5 / 4, abs=1e-15)
 
 
 @pytest.mark.parametrize(
     ("threshold", "accuracy"), [(0.05, 2 / 4), (0.1, 2 / 4), (0.35, 3 / 4), (0.36, 2 / 4), (0.8, 3 / 4), (0.81, 2 / 4)]
 )
-def test_accuracy_predicts_bad_from_the_threshold_on(threshold: float, accuracy: float) -> None:
-    assert figures(BAD, CHANCE, threshold).accuracy == accuracy
+def test_accuracy_includes_the_threshold_as_bad(threshold: float, accuracy: float) -> None:
+    assert figures(BAD, PROBABILITY, threshold).accuracy == accuracy
 
 
-def test_a_perfect_model_a_reversed_one_and_one_that_says_nothing() -> None:
-    perfect, reversed_, mute = (
+def test_performance_of_perfect_inverted_and_constant_models() -> None:
+    perfect, reversed_, uninformative = (
         figures([0, 1, 0, 1], probability) for probability in ([0.0, 1.0, 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.5] * 4)
     )
     assert (perfect.roc_auc, perfect.gini, perfect.ks, perfect.brier) == (1, 1, 1, 0)
     assert (reversed_.roc_auc, reversed_.gini, reversed_.ks, reversed_.brier) == (0, -1, 0, 1)
-    assert (mute.roc_auc, mute.gini, mute.ks, mute.brier) == (0.5, 0, 0, 0.25)
+    assert (uninformative.roc_auc, uninformative.gini, uninformative.ks, uninformative.brier) == (0.5, 0, 0, 0.25)
     assert perfect.log_loss == pytest.approx(0, abs=1e-12)
     assert math.isfinite(reversed_.log_loss)
 
@@ -75,16 +75,16 @@ def brute_ks(bad: list[int], probability: list[float]) -> float:
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 20)), min_size=2, max_size=40).filter(lambda r: len({b for b, _ in r}) == 2))
-def test_auc_and_ks_are_what_counting_every_pair_and_every_cut_gives(rows: list[tuple[int, int]]) -> None:
+def test_auc_and_ks_equal_brute_force_counts(rows: list[tuple[int, int]]) -> None:
     bad, probability = [label for label, _ in rows], [score / 20 for _, score in rows]
     found = figures(bad, probability)
     assert found.roc_auc == pytest.approx(brute_auc(bad, probability), abs=1e-12)
     assert found.ks == pytest.approx(brute_ks(bad, probability), abs=1e-12)
-    assert sum(part.rows for part in found.calibration) == len(rows)
-    assert sum(part.rows * part.observed for part in found.calibration) == pytest.approx(sum(bad), abs=1e-9)
+    assert sum(part.rows for part in found.calibration_bins) == len(rows)
+    assert sum(part.rows * part.observed for part in found.calibration_bins) == pytest.approx(sum(bad), abs=1e-9)
 
 
-def test_calibration_bins_hold_equal_rows_from_the_lowest_probability_to_the_highest() -> None:
+def test_calibration_bins_have_equal_rows_by_rising_probability() -> None:
     probability = np.arange(20)[::-1] / 20
     bad = (np.arange(20)[::-1] % 2).astype(np.int64)
     bins = calibration_bins(bad, probability)
@@ -93,27 +93,27 @@ def test_calibration_bins_hold_equal_rows_from_the_lowest_probability_to_the_hig
     assert [part.observed for part in bins] == [0.5] * 10
 
 
-def test_calibration_bins_differ_by_one_row_at_most_and_are_never_empty() -> None:
+def test_calibration_bins_differ_by_at_most_one_row() -> None:
     for rows in (1, 7, 10, 23, 101):
         sizes = [part.rows for part in calibration_bins(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows))]
         assert (len(sizes), sum(sizes)) == (min(rows, 10), rows)
         assert max(sizes) - min(sizes) <= 1
 
 
-def test_the_calibration_error_weighs_bins_by_their_rows() -> None:
-    # eleven rows: the first bin holds two of them
+def test_calibration_error_weights_bins_by_rows() -> None:
+    # eleven rows: the first bin has two
     bad, probability = [1, 0, *[0] * 9], [0.1, 0.1, *[0.2] * 9]
     assert figures(bad, probability).calibration_error == pytest.approx((2 * 0.4 + 9 * 0.2) / 11, abs=1e-12)
 
 
-def test_probabilities_that_come_true_have_no_calibration_error() -> None:
+def test_exact_probabilities_have_zero_calibration_error() -> None:
     probability = np.repeat(np.arange(1, 11) / 20, 100)
     bad = np.concatenate([[1] * (5 * k) + [0] * (100 - 5 * k) for k in range(1, 11)])
     assert performance(bad, probability, 0.5).calibration_error == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rows", [2, 50, 5000])
-def test_the_roc_curve_is_thinned_but_goes_from_corner_to_corner(rows: int) -> None:
+def test_roc_curve_is_thinned_and_runs_corner_to_corner(rows: int) -> None:
     random = np.random.default_rng(1)
     bad = np.arange(rows) % 2
     curve = performance(bad, random.random(rows), 0.5).roc
@@ -129,7 +129,7 @@ TWO_CLASSES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.intege
 
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(TWO_CLASSES)
-def test_the_bootstrap_s_auc_is_scikit_learn_s_with_ties_and_weights(rows: list[tuple[int, int, int]]) -> None:
+def test_weighted_auc_equals_scikit_learn_with_ties(rows: list[tuple[int, int, int]]) -> None:
     bad, rank, weights = (np.array(column) for column in zip(*rows, strict=True))
     found = _weighted_auc(bad, rank, weights.astype(np.float64))
     repeated = [np.repeat(column, weights) for column in (bad, rank)]
@@ -139,42 +139,42 @@ def test_the_bootstrap_s_auc_is_scikit_learn_s_with_ties_and_weights(rows: list[
 
 
 def rivals(rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return outcomes and the probabilities of a good model, one that is a little worse, and noise."""
+    """Return outcomes and the probabilities of a good model, a slightly worse one, and an uninformative one."""
     random = np.random.default_rng(3)
     truth, noise, other = random.normal(size=(3, rows))
     bad = (truth + random.normal(size=rows) > 0.8).astype(np.int64)
-    good, worse, mute = (1 / (1 + np.exp(-odds)) for odds in (truth + noise / 4, truth + other, random.normal(size=rows)))
-    return bad, good, worse, mute
+    good, worse, uninformative = (1 / (1 + np.exp(-log_odds)) for log_odds in (truth + noise / 4, truth + other, random.normal(size=rows)))
+    return bad, good, worse, uninformative
 
 
-def test_a_model_gains_nothing_on_itself_nor_on_one_that_ranks_the_same() -> None:
+def test_gain_is_zero_between_equal_rankings() -> None:
     bad, good, _, _ = rivals()
     assert auc_gain(bad, good, good, 42) == (0, 0)
     assert auc_gain(bad, good, good / 2 + 0.1, 42) == (0, 0)
 
 
-def test_a_clearly_better_model_gains_for_sure_and_the_other_way_round_loses_as_much() -> None:
-    bad, good, _, mute = rivals()
-    low, high = auc_gain(bad, good, mute, 42)
+def test_gain_of_a_better_model_is_positive_and_antisymmetric() -> None:
+    bad, good, _, uninformative = rivals()
+    low, high = auc_gain(bad, good, uninformative, 42)
     assert 0.1 < low < high
-    assert auc_gain(bad, mute, good, 42) == pytest.approx((-high, -low), abs=1e-12)
+    assert auc_gain(bad, uninformative, good, 42) == pytest.approx((-high, -low), abs=1e-12)
 
 
-def test_of_two_models_that_are_equally_good_either_may_be_the_better_one() -> None:
+def test_gain_interval_of_equal_models_includes_zero() -> None:
     truth, *noise = np.random.default_rng(5).normal(size=(4, 400))
     bad = (truth + noise[2] > 0.8).astype(np.int64)
     low, high = auc_gain(bad, truth + noise[0], truth + noise[1], 42)
     assert low < 0 < high
 
 
-def test_the_seed_alone_decides_the_interval() -> None:
+def test_gain_interval_depends_only_on_the_seed() -> None:
     bad, good, worse, _ = rivals()
     assert auc_gain(bad, good, worse, 7) == auc_gain(bad, good, worse, 7)
     assert auc_gain(bad, good, worse, 7) != auc_gain(bad, good, worse, 8)
     assert auc_gain(bad, good, worse, 7) == pytest.approx(auc_gain(bad, good, worse, 8), abs=0.02)
 
 
-def test_the_interval_is_about_that_of_drawing_rows_again_and_again() -> None:
+def test_gain_interval_is_close_to_a_plain_bootstrap() -> None:
     bad, good, worse, _ = rivals()
     random = np.random.default_rng(1)
     draws = (random.integers(0, len(bad), len(bad)) for _ in range(400))
@@ -185,18 +185,18 @@ def test_the_interval_is_about_that_of_drawing_rows_again_and_again() -> None:
     assert low < roc_auc_score(bad, good) - roc_auc_score(bad, worse) < high
 
 
-def test_a_few_rows_of_a_class_are_enough_for_an_interval() -> None:
+def test_gain_interval_works_with_few_rows_of_a_class() -> None:
     low, high = auc_gain(np.array([0, 1, 0]), np.array([0.1, 0.9, 0.2]), np.array([0.9, 0.1, 0.8]), 42)
     assert (low, high) == (1, 1)
 
 
-def test_with_more_rows_the_interval_is_narrower() -> None:
+def test_gain_interval_narrows_with_more_rows() -> None:
     few, many = (auc_gain(*rivals(rows)[:3], 42) for rows in (100, 2500))
     assert many[1] - many[0] < (few[1] - few[0]) / 3
 
 
 @pytest.mark.parametrize("rows", [500, 20_000])
-def test_the_noise_of_true_probabilities_is_what_they_show_by_chance(rows: int) -> None:
+def test_calibration_noise_matches_simulated_sampling_error(rows: int) -> None:
     random = np.random.default_rng(5)
     shown, expected = [], []
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""What must hold for the reference bins that later dates are held against."""
+"""Reference bins of numbers, categories and the probability."""
 
 import math
 
@@ -30,33 +30,33 @@ def of(x: list[float | None], k: list[str | None]) -> Profile:
     return profile(frame, np.linspace(0, 1, len(x)), CONTRACT)
 
 
-def test_a_hundred_different_numbers_fall_into_ten_equal_bins() -> None:
+def test_hundred_distinct_numbers_fall_into_ten_equal_bins() -> None:
     found = bins([float(value) for value in range(100)])
     assert found.shares == pytest.approx([0.1] * 10, abs=1e-15)
     assert all(10 * k - 1 < edge <= 10 * k for k, edge in enumerate(found.edges, start=1))
     assert found.missing == 0
 
 
-def test_missing_numbers_have_a_share_of_their_own() -> None:
+def test_missing_numbers_have_their_own_share() -> None:
     found = bins([float(value) for value in range(60)] + [NAN] * 40)
     assert found.missing == pytest.approx(0.4, abs=1e-15)
     assert sum(found.shares) == pytest.approx(0.6, abs=1e-15)
 
 
-def test_a_number_that_never_changes_is_one_bin() -> None:
+def test_constant_number_is_one_bin() -> None:
     assert bins([7.0] * 50) == NumberBins(edges=(), shares=(1.0,), missing=0.0)
 
 
-def test_a_number_of_two_values_is_two_bins_and_the_edge_belongs_to_the_upper_one() -> None:
+def test_two_values_are_two_bins_and_the_edge_is_in_the_upper() -> None:
     assert bins([0.0] * 75 + [1.0] * 25) == NumberBins(edges=(1.0,), shares=(0.75, 0.25), missing=0.0)
 
 
-def test_a_number_that_is_never_known_is_all_missing() -> None:
+def test_unknown_number_is_all_missing() -> None:
     assert bins([NAN] * 5) == NumberBins(edges=(), shares=(0.0,), missing=1.0)
 
 
 @pytest.mark.parametrize("zeros", [100, 300, 700])
-def test_no_bin_is_empty_where_values_repeat(zeros: int) -> None:
+def test_repeated_values_give_no_empty_bin(zeros: int) -> None:
     found = bins([0.0] * zeros + [1.0] * (1000 - zeros))
     assert found.shares == pytest.approx([zeros / 1000, 1 - zeros / 1000], abs=1e-12)
 
@@ -66,7 +66,7 @@ NUMBERS = st.one_of(st.just(NAN), st.integers(0, 3).map(float), st.floats(-1e9, 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(st.lists(NUMBERS, min_size=1, max_size=60))
-def test_shares_and_missing_sum_to_1_and_count_the_values_between_the_edges(values: list[float]) -> None:
+def test_shares_count_the_values_between_edges_and_sum_to_1(values: list[float]) -> None:
     found = bins(values)
     assert len(found.shares) == len(found.edges) + 1 <= 10
     assert list(found.edges) == sorted(set(found.edges))
@@ -77,16 +77,16 @@ def test_shares_and_missing_sum_to_1_and_count_the_values_between_the_edges(valu
         assert share == pytest.approx(sum(low <= value < high for value in values) / len(values), abs=1e-12)
 
 
-def test_each_level_has_its_share_and_so_has_missing() -> None:
+def test_levels_and_missing_have_their_shares() -> None:
     found = of([1.0] * 8, ["b", "a", "b", None, "b", "a", "b", None]).features["k"]
     assert found == LevelBins(shares={"a": 0.25, "b": 0.5}, missing=0.25)
 
 
-def test_a_category_that_is_never_known_is_all_missing() -> None:
+def test_unknown_category_is_all_missing() -> None:
     assert of([1.0, 2.0], [None, None]).features["k"] == LevelBins(shares={}, missing=1.0)
 
 
-def test_the_profile_has_every_feature_and_the_score() -> None:
+def test_profile_has_every_feature_and_the_score() -> None:
     found = of([float(value) for value in range(100)], ["a"] * 100)
     assert found.rows == 100
     assert list(found.features) == ["x", "k"]

@@ -1,4 +1,4 @@
-"""What must hold from labelled snapshots to a trained model: who trains, who is held out, and what is measured."""
+"""Training from labelled snapshots: training rows, holdout, metrics, points table and example."""
 
 import io
 import statistics
@@ -17,12 +17,13 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.points_table import Step
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, VersionedScorecard, contributions, probability
-from risk_assets.domain.scorecard.self_check import Example
+from risk_assets.domain.scorecard.scorecard import Example, Line, Scorecard, Step, Steps, Term, VersionedScorecard
 from risk_assets.domain.training import estimators
+from risk_assets.domain.training import train as train_module
 from risk_assets.domain.training.dataset import labelled
+from risk_assets.domain.training.estimators import FittedModel
 from risk_assets.domain.training.split import holdout
 from risk_assets.domain.training.train import against_direction, choose, train
 from risk_assets.errors import ModelError
@@ -79,7 +80,7 @@ def fitted(model: TrainedModel, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def tiny(rows: Mapping[str, tuple[float | None, str | None]], outcomes: Mapping[str, int | None]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Return one date's features, id to (x, issues), and its outcomes."""
+    """Return one date's features, given as id to (x, issues), and its outcomes."""
     table = [(name, x, 0.0, "u", issues) for name, (x, issues) in rows.items()]
     features = pl.LazyFrame(table, schema=FEATURES, orient="row")
     return features, pl.LazyFrame([*outcomes.items()], schema={"account_id": pl.String, "bad": pl.Int8}, orient="row")
@@ -88,7 +89,7 @@ def tiny(rows: Mapping[str, tuple[float | None, str | None]], outcomes: Mapping[
 LENIENT = Training(min_rows=1, min_bad=1)
 
 
-def test_rows_with_issues_without_outcome_or_with_one_that_is_not_known_don_t_train() -> None:
+def test_labelled_omits_issues_and_rows_without_known_outcome() -> None:
     rows = {"a": (1.0, None), "b": (2.0, None), "c": (3.0, "x: above 2"), "d": (4.0, None), "e": (None, None), "f": (6.0, None)}
     features, outcomes = tiny(rows, {"f": 0, "b": 1, "c": 1, "d": None, "e": 0, "z": 1})
     frame = labelled({"d1": features}, {"d1": outcomes}, CONTRACT, LENIENT)
@@ -98,7 +99,7 @@ def test_rows_with_issues_without_outcome_or_with_one_that_is_not_known_don_t_tr
     assert set(frame[SNAPSHOT]) == {"d1"}
 
 
-def test_only_dates_with_features_and_outcomes_train_each_with_its_own_outcomes() -> None:
+def test_labelled_uses_dates_with_both_features_and_outcomes() -> None:
     first, first_outcomes = tiny({"a": (1.0, None), "b": (2.0, None)}, {"a": 0, "b": 1})
     second, second_outcomes = tiny({"a": (3.0, None), "b": (4.0, None)}, {"a": 1, "b": 0})
     frame = labelled(
@@ -107,11 +108,11 @@ def test_only_dates_with_features_and_outcomes_train_each_with_its_own_outcomes(
     assert frame[[SNAPSHOT, "x", "bad"]].values.tolist() == [["d1", 1.0, 0], ["d1", 2.0, 1], ["d2", 3.0, 1], ["d2", 4.0, 0]]
 
 
-def test_no_common_date_is_told_with_what_there_is_and_what_to_do() -> None:
+def test_labelled_without_a_common_date_reports_what_exists() -> None:
     features, outcomes = book(DATES[:3], rows=5)
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelError) as error:
         labelled({date: features[date] for date in DATES[:2]}, {DATES[2]: outcomes[DATES[2]]}, CONTRACT, POLICY.training)
-    message = str(refused.value)
+    message = str(error.value)
     assert "2 have features, 1 outcomes" in message
     assert "risk land" in message
     with pytest.raises(ModelError, match="0 have features, 0 outcomes"):
@@ -128,18 +129,18 @@ def test_no_common_date_is_told_with_what_there_is_and_what_to_do() -> None:
         ([1] * 10, {"min_rows": 10, "min_bad": 1}),
     ],
 )
-def test_too_few_rows_or_too_few_of_either_class_are_told_with_advice(outcomes: list[int], least: dict[str, int]) -> None:
+def test_too_few_rows_or_bads_are_rejected_with_advice(outcomes: list[int], least: dict[str, int]) -> None:
     features, known = tiny({f"a{at}": (1.0, None) for at in range(10)}, {f"a{at}": bad for at, bad in enumerate(outcomes)})
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelError) as error:
         labelled({"d1": features}, {"d1": known}, CONTRACT, Training.model_validate(least))
-    message = str(refused.value)
+    message = str(error.value)
     assert f"10 labelled rows, {sum(outcomes)} of them bad" in message
     assert f"{least['min_rows']} rows" in message
     assert "Land more outcomes" in message
 
 
 @pytest.mark.parametrize("rows", [2500, 2001, 4999])
-def test_a_window_above_max_rows_is_sampled_evenly_with_both_classes_about_as_they_were(rows: int) -> None:
+def test_sample_of_a_large_window_keeps_shares_and_bad_rate(rows: int) -> None:
     policy = Training(min_rows=100, min_bad=10, max_rows=2000)
     features, outcomes = book(DATES[:2], rows)
     sampled = labelled(features, outcomes, CONTRACT, policy)
@@ -151,7 +152,7 @@ def test_a_window_above_max_rows_is_sampled_evenly_with_both_classes_about_as_th
     pd.testing.assert_frame_equal(sampled, labelled(features, outcomes, CONTRACT, policy))
 
 
-def test_a_sample_follows_no_pattern_in_the_file() -> None:
+def test_sample_is_independent_of_patterns_in_the_file() -> None:
     rows = {f"a{at}": (float(at % 2), None) for at in range(8000)}
     features, outcomes = tiny(rows, {name: at // 2 % 2 for at, name in enumerate(rows)})
     frame = labelled({"d1": features}, {"d1": outcomes}, CONTRACT, Training(max_rows=4000))
@@ -160,7 +161,7 @@ def test_a_sample_follows_no_pattern_in_the_file() -> None:
     assert frame["bad"].mean() == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_sample_holds_other_accounts_for_each_date_and_for_each_random_state() -> None:
+def test_samples_differ_by_date_and_random_state() -> None:
     tables = {
         date: tiny({f"a{at}": (float(at), None) for at in range(4000)}, {f"a{at}": at % 2 for at in range(4000)}) for date in DATES[:2]
     }
@@ -177,7 +178,7 @@ def test_a_sample_holds_other_accounts_for_each_date_and_for_each_random_state()
 
 
 def held_dates(counts: Mapping[str, Sequence[int]], share: float = 0.2) -> set[str]:
-    """Return the dates held out, of dates with these outcomes; whole dates only, and the oldest never."""
+    """Return the held-out dates for outcomes by date; verify that dates are not split and the oldest is not held out."""
     dates = np.array([date for date, bad in counts.items() for _ in bad])
     bad = np.array([value for values in counts.values() for value in values], dtype=np.int64)
     held = holdout(dates, bad, Training(holdout=share))
@@ -190,22 +191,22 @@ def held_dates(counts: Mapping[str, Sequence[int]], share: float = 0.2) -> set[s
 BOTH = [0, 1] * 5
 
 
-def test_the_newest_dates_are_held_out_until_they_hold_their_share() -> None:
+def test_holdout_takes_newest_dates_up_to_its_share() -> None:
     assert held_dates(dict.fromkeys(DATES, BOTH)) == {DATES[4]}
     assert held_dates(dict.fromkeys(DATES, BOTH), share=0.21) == {DATES[3], DATES[4]}
     assert held_dates({DATES[2]: BOTH, DATES[0]: BOTH * 9, DATES[1]: BOTH}, share=0.1) == {DATES[1], DATES[2]}
 
 
-def test_more_dates_are_held_out_until_they_hold_both_classes() -> None:
+def test_holdout_takes_more_dates_until_it_has_both_classes() -> None:
     assert held_dates(dict.fromkeys(DATES[:3], BOTH) | {DATES[3]: [1] * 10, DATES[4]: [0] * 10}) == {DATES[3], DATES[4]}
 
 
-def test_the_oldest_date_always_trains() -> None:
+def test_holdout_never_takes_the_oldest_date() -> None:
     assert held_dates({DATES[0]: BOTH * 9, DATES[1]: BOTH}) == {DATES[1]}
     assert held_dates({DATES[0]: BOTH, DATES[1]: BOTH}, share=0.9) == {DATES[1]}
 
 
-def test_a_single_date_gives_a_stratified_share_that_the_seed_alone_decides() -> None:
+def test_holdout_of_a_single_date_is_stratified_and_seeded() -> None:
     bad = np.array([1] * 20 + [0] * 100, dtype=np.int64)
     dates = np.array(["d1"] * 120)
     held = holdout(dates, bad, Training(holdout=0.25))
@@ -224,7 +225,7 @@ def test_a_single_date_gives_a_stratified_share_that_the_seed_alone_decides() ->
         ({"d1": [0] * 10}, "holdout"),
     ],
 )
-def test_one_class_on_either_side_is_told_with_advice(counts: Mapping[str, Sequence[int]], side: str) -> None:
+def test_holdout_with_one_class_on_a_side_is_rejected(counts: Mapping[str, Sequence[int]], side: str) -> None:
     dates = np.array([date for date, bad in counts.items() for _ in bad])
     bad = np.array([value for values in counts.values() for value in values], dtype=np.int64)
     with pytest.raises(ModelError, match=f"the {side} (has|have) only one class.*Land outcomes of more dates"):
@@ -232,23 +233,23 @@ def test_one_class_on_either_side_is_told_with_advice(counts: Mapping[str, Seque
 
 
 @pytest.mark.parametrize("least", [{"min_rows": 121, "min_bad": 1}, {"min_rows": 100, "min_bad": 60}])
-def test_a_holdout_that_leaves_too_little_to_train_on_is_told_with_advice(least: dict[str, int]) -> None:
+def test_holdout_that_leaves_too_few_rows_is_rejected(least: dict[str, int]) -> None:
     small, large = book(DATES[:1], rows=120), book(DATES[1:2], rows=2000)
     policy = POLICY.model_copy(update={"training": Training.model_validate(least)})
     frame = labelled(small[0] | large[0], small[1] | large[1], CONTRACT, policy.training)
-    with pytest.raises(ModelError) as refused:
+    with pytest.raises(ModelError) as error:
         trained(frame, policy=policy)
-    message = str(refused.value)
+    message = str(error.value)
     assert "120 rows outside the holdout" in message
     assert all(key in message for key in ("training.holdout", "training.window_days", "training.min_rows", "training.min_bad"))
 
 
-def test_min_rows_are_enough_to_train_on() -> None:
+def test_exactly_min_rows_are_enough_to_train() -> None:
     policy = POLICY.model_copy(update={"training": Training(min_rows=480, min_bad=10)})
     assert trained(rows_of(policy), policy=policy).metrics.n_train == 480
 
 
-def test_the_figures_are_scikit_learn_s_on_the_newest_date() -> None:
+def test_metrics_equal_scikit_learn_on_the_newest_date() -> None:
     frame = rows_of()
     model = trained(frame)
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
@@ -265,7 +266,7 @@ def test_the_figures_are_scikit_learn_s_on_the_newest_date() -> None:
     assert metrics.holdout.roc_auc == metrics.roc_auc > 0.7
 
 
-def test_the_held_out_rows_don_t_train() -> None:
+def test_held_out_rows_do_not_influence_the_model() -> None:
     frame = rows_of()
     spoilt = frame.copy()
     newest = spoilt[SNAPSHOT] == DATES[-1]
@@ -275,7 +276,40 @@ def test_the_held_out_rows_don_t_train() -> None:
     assert trained(spoilt).profile == trained(frame).profile
 
 
-def test_a_single_date_trains_on_what_is_not_held_out() -> None:
+@pytest.mark.parametrize(("estimator", "with_live", "times"), [("logistic", False, 1), ("logistic", True, 2), ("both", True, 3)])
+def test_each_model_scores_the_holdout_once_per_training(
+    estimator: str, with_live: bool, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = rows_of()
+    live = VersionedScorecard("model_v001", trained(frame).scorecard) if with_live else None
+    encoded = []
+
+    def counting(features: pl.DataFrame, card: Scorecard) -> npt.NDArray[np.float64]:
+        encoded.append(len(features))
+        return encode(features, card)
+
+    monkeypatch.setattr(train_module, "encode", counting)
+    trained(frame, live, policy=policy_of(estimator))
+    # 120 rows are held out; the other 480 are scored once, for the profile and the points table
+    assert sorted(encoded) == [120] * times + [480]
+
+
+@pytest.mark.parametrize("estimator", ["logistic", "scorecard"])
+def test_the_fitted_pipeline_predicts_the_holdout_once(estimator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    predicted = []
+    probabilities = FittedModel.probabilities
+
+    def counting(model: FittedModel, features: pd.DataFrame) -> npt.NDArray[np.float64]:
+        predicted.append(len(features))
+        return probabilities(model, features)
+
+    monkeypatch.setattr(FittedModel, "probabilities", counting)
+    trained(rows_of(), policy=policy_of(estimator))
+    # once for the holdout of 120 rows and once for the example record
+    assert sorted(predicted) == [1, 120]
+
+
+def test_single_date_trains_on_rows_outside_the_holdout() -> None:
     frame = rows_of(dates=DATES[:1], rows=500)
     model = trained(frame)
     held = holdout(frame[SNAPSHOT].to_numpy(dtype=str), frame["bad"].to_numpy(), POLICY.training)
@@ -285,28 +319,28 @@ def test_a_single_date_trains_on_what_is_not_held_out() -> None:
     assert model.origin.train_dates == model.origin.holdout_dates == DATES[:1]
 
 
-def test_the_same_rows_give_the_same_model_to_the_bit() -> None:
+def test_same_rows_give_the_same_model_bit_for_bit() -> None:
     first, second = trained(rows_of()), trained(rows_of())
     assert first.scorecard.to_json() == second.scorecard.to_json()
     assert (first.metrics, first.profile, first.origin, first.gates) == (second.metrics, second.profile, second.origin, second.gates)
     assert first.steps == second.steps
 
 
-def test_the_live_model_is_measured_on_the_same_holdout() -> None:
+def test_live_model_is_measured_on_the_same_holdout() -> None:
     older, frame = trained(rows_of(dates=DATES[:2], seed=8)), rows_of()
     model = trained(frame, VersionedScorecard("model_v001", older.scorecard))
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
     assert model.metrics.champion_version == "model_v001"
-    assert model.metrics.champion is not None
-    assert model.metrics.champion.rows == 120
-    assert model.metrics.champion.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(older, newest)), abs=1e-12)
+    assert model.metrics.champion_holdout is not None
+    assert model.metrics.champion_holdout.rows == 120
+    assert model.metrics.champion_holdout.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(older, newest)), abs=1e-12)
     assert model.metrics.auc_gain is not None
     low, high = model.metrics.auc_gain
-    assert low < model.metrics.roc_auc - model.metrics.champion.roc_auc < high
+    assert low < model.metrics.roc_auc - model.metrics.champion_holdout.roc_auc < high
     assert [gate.name for gate in model.gates] == [*GATES, "not_worse_than_live"]
 
 
-def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
+def test_candidate_worse_than_the_live_model_fails_the_gate() -> None:
     frame = rows_of()
     live = VersionedScorecard("model_v001", trained(frame).scorecard)
     noise = frame.copy()
@@ -314,30 +348,30 @@ def test_a_live_model_that_is_better_holds_a_worse_one_back() -> None:
     older = noise[SNAPSHOT] != DATES[-1]
     noise.loc[older, "bad"] = random.permutation(noise.loc[older, "bad"].to_numpy())
     model = trained(noise, live)
-    assert model.metrics.champion is not None
-    assert model.metrics.champion.roc_auc > model.metrics.roc_auc + 0.02
+    assert model.metrics.champion_holdout is not None
+    assert model.metrics.champion_holdout.roc_auc > model.metrics.roc_auc + 0.02
     assert {gate.name: gate.passed for gate in model.gates}["not_worse_than_live"] is False
     assert model.metrics.auc_gain is not None
     assert model.metrics.auc_gain[1] < 0
 
 
-@pytest.mark.parametrize("gone", [Term("z", Line(1.0, 0.0, 0.0), 0.0, 0.0, "Z"), Term("k", Line(1.0, 0.0, 0.0), 0.0, 0.0, "K as a number")])
-def test_a_live_model_whose_features_are_gone_or_changed_is_left_out(gone: Term) -> None:
-    model = trained(rows_of(), VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (gone,))))
-    assert (model.metrics.champion_version, model.metrics.champion, model.metrics.auc_gain) == (None, None, None)
+@pytest.mark.parametrize("term", [Term("z", Line(1.0, 0.0, 0.0), 0.0, 0.0, "Z"), Term("k", Line(1.0, 0.0, 0.0), 0.0, 0.0, "K as a number")])
+def test_live_model_with_missing_or_retyped_features_is_skipped(term: Term) -> None:
+    model = trained(rows_of(), VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (term,))))
+    assert (model.metrics.champion_version, model.metrics.champion_holdout, model.metrics.auc_gain) == (None, None, None)
     assert [gate.name for gate in model.gates] == [*GATES]
 
 
-def test_a_live_model_of_fewer_features_is_measured() -> None:
+def test_live_model_with_fewer_features_is_measured() -> None:
     live = VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (Term("y", Line(-1.0, 0.0, 0.0), 0.0, 0.0, "Y"),)))
     frame = rows_of()
     newest = frame[frame[SNAPSHOT] == DATES[-1]]
-    champion = trained(frame, live).metrics.champion
+    champion = trained(frame, live).metrics.champion_holdout
     assert champion is not None
     assert champion.roc_auc == pytest.approx(roc_auc_score(newest["bad"], -newest["y"]), abs=1e-12)
 
 
-def test_the_origin_tells_dates_features_and_hashes() -> None:
+def test_origin_has_dates_features_and_hashes() -> None:
     origin = trained(rows_of()).origin
     assert (origin.estimator, origin.training_date) == ("logistic", "2026-01-06")
     assert (origin.train_dates, origin.holdout_dates) == (DATES[:-1], DATES[-1:])
@@ -346,16 +380,16 @@ def test_the_origin_tells_dates_features_and_hashes() -> None:
     assert {"python", "scikit-learn", "numpy", "polars"} <= set(origin.libraries)
 
 
-def test_the_profile_is_that_of_the_training_rows() -> None:
+def test_profile_describes_the_training_rows() -> None:
     model = trained(rows_of())
     assert model.profile.rows == model.metrics.n_train
     assert sum(model.profile.score.shares) == pytest.approx(1, abs=1e-12)
-    # every 17th of 120 rows a day has no x
+    # x is missing in every 17th of the 120 rows of a date
     assert model.profile.features["x"].missing == pytest.approx(8 / 120, abs=1e-12)
 
 
-def test_numbers_that_run_against_the_expected_direction_are_named() -> None:
-    # y is expected to raise the risk; the book has it the other way round
+def test_numbers_against_the_declared_direction_are_named() -> None:
+    # the contract declares that y raises the risk; in the book it lowers it
     model = trained(rows_of())
     assert model.metrics.against_direction == ("y",)
     turned = Contract.model_validate(
@@ -365,7 +399,7 @@ def test_numbers_that_run_against_the_expected_direction_are_named() -> None:
     assert against_direction(model.scorecard, turned) == ("x",)
 
 
-def test_a_feature_that_is_never_known_doesn_t_stop_training() -> None:
+def test_training_accepts_a_feature_that_is_always_missing() -> None:
     frame = rows_of()
     older = frame[SNAPSHOT] != DATES[-1]
     frame.loc[older, "x"] = np.nan
@@ -375,7 +409,7 @@ def test_a_feature_that_is_never_known_doesn_t_stop_training() -> None:
     assert model.metrics.roc_auc == pytest.approx(roc_auc_score(newest["bad"], fitted(model, newest)), abs=1e-12)
 
 
-def test_a_number_of_absurd_size_is_told_and_not_thrown_up_by_scikit_learn() -> None:
+def test_number_too_large_to_scale_is_a_model_error() -> None:
     frame = rows_of()
     frame.loc[0, "x"] = 1e200
     with pytest.raises(ModelError, match=r"\bx\b"):
@@ -384,20 +418,20 @@ def test_a_number_of_absurd_size_is_told_and_not_thrown_up_by_scikit_learn() -> 
 
 @pytest.mark.parametrize("row", [0, -1])
 @pytest.mark.parametrize("value", [1e101, -1.7e308])
-def test_a_number_of_absurd_size_is_told_with_its_date_and_advice_in_training_and_holdout(row: int, value: float) -> None:
+def test_number_too_large_to_scale_is_reported_with_its_date(row: int, value: float) -> None:
     frame = rows_of()
     frame.iloc[row, frame.columns.get_loc("y")] = value
     with pytest.raises(ModelError, match=rf"^y cannot be scaled.*{DATES[row]}.*Set min and max"):
         trained(frame)
 
 
-def test_a_number_that_can_just_be_scaled_is_trained_on() -> None:
+def test_largest_scalable_number_is_accepted() -> None:
     frame = rows_of()
     frame.loc[[0, 599], "x"] = [1e100, -1e100]
     assert trained(frame).metrics.compiled_difference <= 1e-9
 
 
-# the expected direction of y is left out, so that steps may follow it
+# without a declared direction of y, so that steps may follow the data
 FREE = Contract.model_validate(
     CONTRACT.model_dump() | {"features": CONTRACT.model_dump()["features"] | {"y": {"type": "number", "reason": "Y"}}}
 )
@@ -409,7 +443,7 @@ def policy_of(estimator: str, **training: Any) -> Policy:
 
 
 def curved() -> pd.DataFrame:
-    """Return rows of which those with a y far from zero are bad: no line can tell."""
+    """Return rows that are bad if y is far from zero, which a line cannot separate."""
     frame = rows_of()
     noise = np.random.default_rng(6).logistic(size=len(frame))
     return frame.assign(bad=(3 * frame["y"].abs() - 3 + noise > 0).astype(np.int64))
@@ -427,14 +461,12 @@ def curved() -> pd.DataFrame:
         ({"scorecard": 0.4}, 0.0, "scorecard"),
     ],
 )
-def test_the_better_estimator_is_chosen_but_the_simpler_one_within_the_tolerance(
-    auc: dict[str, float], within: float, expected: str
-) -> None:
+def test_choose_prefers_the_simpler_within_the_tolerance(auc: dict[str, float], within: float, expected: str) -> None:
     assert choose(auc, within) == expected
 
 
-def test_a_simpler_estimator_that_is_behind_by_exactly_the_tolerance_is_chosen_whatever_floats_make_of_it() -> None:
-    # 0.805 - 0.8 is a little more than 0.005 in floats
+def test_choose_ignores_rounding_at_the_exact_tolerance() -> None:
+    # 0.805 - 0.8 is slightly more than 0.005 in floating point
     assert choose({"logistic": 0.8, "scorecard": 0.805}, 0.005) == "logistic"
 
 
@@ -443,7 +475,7 @@ def test_a_simpler_estimator_that_is_behind_by_exactly_the_tolerance_is_chosen_w
     [(curved(), 0.005, "scorecard"), (curved(), 1.0, "logistic"), (rows_of(), 0.1, "logistic")],
     ids=["a curve", "a curve within the tolerance", "a line"],
 )
-def test_of_both_estimators_the_better_is_taken_and_both_are_told(frame: pd.DataFrame, within: float, expected: str) -> None:
+def test_both_fits_two_estimators_and_registers_the_better(frame: pd.DataFrame, within: float, expected: str) -> None:
     model = trained(frame, contract=FREE, policy=policy_of("both", simpler_within=within))
     alone = {name: trained(frame, contract=FREE, policy=policy_of(name)) for name in ("logistic", "scorecard")}
     assert model.metrics.considered == {name: other.metrics.roc_auc for name, other in alone.items()}
@@ -455,23 +487,21 @@ def test_of_both_estimators_the_better_is_taken_and_both_are_told(frame: pd.Data
     assert model.metrics.holdout == alone[expected].metrics.holdout
 
 
-def test_a_line_can_t_tell_a_curve_and_steps_can() -> None:
+def test_scorecard_fits_a_curve_that_logistic_cannot() -> None:
     considered = trained(curved(), contract=FREE, policy=policy_of("both", recalibrate_above=1)).metrics.considered
     assert considered["logistic"] < 0.65
     assert considered["scorecard"] > 0.8
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_one_estimator_alone_is_all_that_is_considered(name: str) -> None:
+def test_single_estimator_is_the_only_one_considered(name: str) -> None:
     metrics = trained(rows_of(), policy=policy_of(name)).metrics
     assert metrics.considered == {name: metrics.roc_auc}
 
 
-@pytest.mark.parametrize("above", [0.0, 1.0], ids=["mended", "as it is"])
+@pytest.mark.parametrize("above", [0.0, 1.0], ids=["recalibrated", "unchanged"])
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(
-    name: str, above: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pickled_and_compiled_probabilities_agree(name: str, above: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
     frame = curved() if name == "scorecard" else rows_of()
     frame.loc[[5, 9], "k"] = ["never seen", None]
@@ -485,7 +515,7 @@ def test_the_pickled_model_of_each_estimator_gives_the_compiled_probabilities(
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_the_model_has_the_contract_s_features_in_its_order(name: str) -> None:
+def test_model_has_the_contract_features_in_order(name: str) -> None:
     order = {key: FREE.model_dump()["features"][key] for key in ("y", "k", "x")}
     contract = Contract.model_validate(FREE.model_dump() | {"features": order})
     model = trained(rows_of(), contract=contract, policy=policy_of(name))
@@ -494,7 +524,7 @@ def test_the_model_has_the_contract_s_features_in_its_order(name: str) -> None:
     assert [term.reason for term in model.scorecard.terms] == ["Y", "K", "X"]
 
 
-def test_a_scorecard_keeps_the_expected_directions() -> None:
+def test_scorecard_keeps_the_declared_directions() -> None:
     rising = trained(rows_of(), policy=policy_of("scorecard"))
     shapes = {term.feature: term.shape for term in rising.scorecard.terms}
     for name in ("x", "y"):
@@ -509,7 +539,7 @@ def of_feature(model: TrainedModel, name: str) -> list[Step]:
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_the_table_of_steps_holds_every_row_of_training_once_for_each_feature(name: str) -> None:
+def test_steps_count_each_training_row_once_per_feature(name: str) -> None:
     frame = rows_of()
     model = trained(frame, policy=policy_of(name))
     older = frame[frame[SNAPSHOT] != DATES[-1]]
@@ -526,15 +556,13 @@ def test_the_table_of_steps_holds_every_row_of_training_once_for_each_feature(na
 
 
 @pytest.mark.parametrize(("name", "above"), [("logistic", 1.0), ("scorecard", 1.0), ("scorecard", 0.0)])
-def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_mean(
-    name: str, above: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_steps_have_the_log_odds_of_the_pickled_model(name: str, above: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
     frame = rows_of()
     how = {"rounds": 30, "min_rows": 1, "max_bins": 8}
     model = trained(frame, contract=FREE, policy=policy_of(name, recalibrate_above=above, scorecard=how))
     older = frame[frame[SNAPSHOT] != DATES[-1]]
-    # two rows that differ in one feature differ in log-odds by what its steps differ
+    # the log-odds of two rows that differ in one feature differ as much as the feature's steps
     start = older.iloc[[1]]
     places: dict[str, dict[str, Any]] = {"k": {"u": "u", "v": "v", "(any other)": "never seen", "(missing)": None}}
     if name == "scorecard":
@@ -543,25 +571,27 @@ def test_the_log_odds_of_the_table_are_those_of_the_pickled_model_against_the_me
                 values = [term.shape.edges[0] - 1, *term.shape.edges[1:], term.shape.edges[-1] + 1, None]
                 places[term.feature] = dict(zip((step.step for step in of_feature(model, term.feature)), values, strict=True))
     for feature, values in places.items():
-        told = {step.step: step.log_odds for step in of_feature(model, feature)}
-        assert told.keys() == values.keys()
+        table = {step.step: step.log_odds for step in of_feature(model, feature)}
+        assert table.keys() == values.keys()
         columns = {step: start.assign(**{feature: pd.Series([value], start.index, frame[feature].dtype)}) for step, value in values.items()}
-        odds = {step: float(np.log(probability / (1 - probability))) for step, row in columns.items() for probability in fitted(model, row)}
-        first = next(iter(odds))
-        for step, found in odds.items():
-            assert told[step] - told[first] == pytest.approx(found - odds[first], abs=1e-9)
+        log_odds = {
+            step: float(np.log(probability / (1 - probability))) for step, row in columns.items() for probability in fitted(model, row)
+        }
+        first = next(iter(log_odds))
+        for step, found in log_odds.items():
+            assert table[step] - table[first] == pytest.approx(found - log_odds[first], abs=1e-9)
         if name == "scorecard" or feature == "k":
             assert sum(step.log_odds * step.rows for step in of_feature(model, feature)) == pytest.approx(0, abs=1e-8)
 
 
-def test_the_ranges_of_a_line_are_those_of_the_profile_with_the_mean_of_what_it_adds() -> None:
+def test_line_ranges_are_profile_bins_with_mean_contributions() -> None:
     frame = rows_of()
     model = trained(frame)
     older = frame[frame[SNAPSHOT] != DATES[-1]]
     line = model.scorecard.terms[1].shape
     assert isinstance(line, Line)
     steps = of_feature(model, "y")
-    # ten ranges of 48 rows
+    # ten ranges of 48 rows each
     ranges = np.array_split(older["y"].sort_values(), 10)
     assert [step.rows for step in steps[:-1]] == [48] * 10
     expected = [line.slope * (values.mean() - older["y"].mean()) for values in ranges]
@@ -570,20 +600,20 @@ def test_the_ranges_of_a_line_are_those_of_the_profile_with_the_mean_of_what_it_
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard", "both"])
-def test_a_number_of_absurd_size_is_told_whatever_the_estimator(name: str) -> None:
+def test_number_too_large_to_scale_fails_every_estimator(name: str) -> None:
     frame = rows_of()
     frame.loc[0, "x"] = 1e200
     with pytest.raises(ModelError, match=r"^x cannot be scaled"):
         trained(frame, policy=policy_of(name))
 
 
-def test_a_scorecard_of_a_number_that_can_just_be_scaled_is_trained() -> None:
+def test_scorecard_accepts_the_largest_scalable_number() -> None:
     frame = rows_of()
     frame.loc[[0, 599], "x"] = [1e100, -1e100]
     assert trained(frame, policy=policy_of("scorecard")).metrics.compiled_difference <= 1e-9
 
 
-def test_a_scorecard_of_features_that_are_never_known_is_trained() -> None:
+def test_scorecard_accepts_features_that_are_always_missing() -> None:
     frame = rows_of()
     older = frame[SNAPSHOT] != DATES[-1]
     frame.loc[older, "x"] = np.nan
@@ -595,18 +625,18 @@ def test_a_scorecard_of_features_that_are_never_known_is_trained() -> None:
     assert [step.step for step in of_feature(model, "k")] == ["(any other)", "(missing)"]
 
 
-def test_the_same_rows_give_the_same_scorecard_to_the_bit() -> None:
+def test_same_rows_give_the_same_scorecard_bit_for_bit() -> None:
     first, second = (trained(rows_of(), policy=policy_of("both", simpler_within=0)) for _ in range(2))
     assert first.scorecard.to_json() == second.scorecard.to_json()
     assert (first.metrics, first.steps, first.gates) == (second.metrics, second.steps, second.gates)
 
 
-def test_a_live_model_of_another_estimator_is_measured_on_the_same_rows() -> None:
+def test_live_model_of_another_estimator_is_compared() -> None:
     frame = curved()
     live = trained(frame, contract=FREE, policy=policy_of("logistic"))
     model = trained(frame, VersionedScorecard("model_v001", live.scorecard), contract=FREE, policy=policy_of("scorecard"))
-    assert model.metrics.champion is not None
-    assert model.metrics.champion.roc_auc == live.metrics.roc_auc
+    assert model.metrics.champion_holdout is not None
+    assert model.metrics.champion_holdout.roc_auc == live.metrics.roc_auc
     assert model.metrics.auc_gain is not None
     assert model.metrics.auc_gain[0] > 0
     (gate,) = (gate for gate in model.gates if gate.name == "not_worse_than_live")
@@ -614,9 +644,9 @@ def test_a_live_model_of_another_estimator_is_measured_on_the_same_rows() -> Non
     assert f"interval {model.metrics.auc_gain[0]:+.4f} to {model.metrics.auc_gain[1]:+.4f}" in gate.evidence
 
 
-def test_a_blank_text_holds_a_model_back() -> None:
-    silent = FREE.features["k"].model_copy(update={"reason": " "})  # as no contract that is read can be
-    blank = FREE.model_copy(update={"features": FREE.features | {"k": silent}})
+def test_blank_reason_fails_the_reasons_gate() -> None:
+    blank_reason = FREE.features["k"].model_copy(update={"reason": " "})  # a contract that is read from a file cannot have this
+    blank = FREE.model_copy(update={"features": FREE.features | {"k": blank_reason}})
     model = trained(rows_of(), contract=blank)
     assert [gate.name for gate in model.gates if not gate.passed] == ["reasons_complete"]
 
@@ -632,7 +662,7 @@ def compiled(model: TrainedModel) -> float:
 
 
 def with_x(frame: pd.DataFrame, *values: float | None) -> pd.DataFrame:
-    """Return the rows with these values of x, again and again in the training rows, and zeros in the holdout."""
+    """Return the rows with x cycling through these values in the training rows, and 0 in the holdout."""
     repeated = [values[row % len(values)] if date != DATES[-1] else 0.0 for row, date in enumerate(frame[SNAPSHOT])]
     return frame.assign(x=np.array(repeated, dtype=np.float64))
 
@@ -642,11 +672,9 @@ def contract_of_x(**changed: Any) -> Contract:
     return Contract.model_validate(CONTRACT.model_dump() | {"features": features | {"x": features["x"] | changed}})
 
 
-@pytest.mark.parametrize("above", [0.0, 1.0], ids=["mended", "as it is"])
+@pytest.mark.parametrize("above", [0.0, 1.0], ids=["recalibrated", "unchanged"])
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_the_example_s_probability_is_the_pickled_pipeline_s_and_the_compiled_one_agrees(
-    name: str, above: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_example_has_the_pickled_and_compiled_probability(name: str, above: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)
     frame = curved() if name == "scorecard" else rows_of()
     frame.loc[[5, 9], "k"] = ["never seen", None]
@@ -658,7 +686,7 @@ def test_the_example_s_probability_is_the_pickled_pipeline_s_and_the_compiled_on
     assert compiled(model) == pytest.approx(model.example.probability, rel=0, abs=1e-9)
 
 
-def test_the_example_is_made_of_the_training_rows_medians_and_most_frequent_levels() -> None:
+def test_example_has_medians_and_most_frequent_levels() -> None:
     frame = rows_of()
     older = frame[frame[SNAPSHOT] != DATES[-1]]
     levels = older["k"].tolist()
@@ -669,7 +697,7 @@ def test_the_example_is_made_of_the_training_rows_medians_and_most_frequent_leve
     assert record["k"] == max(("u", "v"), key=levels.count)
 
 
-def test_the_example_is_made_without_the_holdout() -> None:
+def test_example_does_not_use_the_holdout() -> None:
     frame = rows_of()
     held = frame[SNAPSHOT] == DATES[-1]
     other = frame.assign(x=frame["x"].where(~held, 50.0), k=frame["k"].where(~held, "w"))
@@ -686,33 +714,31 @@ def test_the_example_is_made_without_the_holdout() -> None:
         ((-0.5, 0.5), 0.0),
     ],
 )
-def test_a_number_of_the_example_is_the_median_rounded_and_a_whole_number_stays_whole(
-    values: tuple[float | None, ...], expected: float
-) -> None:
+def test_example_rounds_medians_and_keeps_integers(values: tuple[float | None, ...], expected: float) -> None:
     assert trained(with_x(rows_of(), *values)).example.record["x"] == expected
 
 
-def test_rounding_never_takes_a_number_of_the_example_out_of_the_contract_s_bounds() -> None:
+def test_example_rounding_stays_within_the_contract_bounds() -> None:
     low, high = with_x(rows_of(), 1.23425, 1.23435), with_x(rows_of(), 1.23465, 1.23475)
     assert (trained(low).example.record["x"], trained(high).example.record["x"]) == (1.234, 1.235)
     assert trained(low, contract=contract_of_x(min=1.2342)).example.record["x"] == 1.2342
     assert trained(high, contract=contract_of_x(max=1.2348)).example.record["x"] == 1.2348
 
 
-def test_a_number_of_the_example_is_no_code_for_missing() -> None:
+def test_example_number_is_not_a_code_for_missing() -> None:
     frame = with_x(rows_of(), -3.0, -2.0, 0.0, 1.0)
     assert trained(frame).example.record["x"] == -1.0
     assert trained(frame, contract=contract_of_x(missing=["-1"])).example.record["x"] == -2.0
 
 
-def test_of_equally_frequent_levels_the_first_in_order_is_the_example_s_and_missing_is_no_level() -> None:
+def test_example_takes_the_first_of_equally_frequent_levels() -> None:
     frame = rows_of()
     levels = [(None, "w", "é", None, "a b", None)[row % 6] for row in range(len(frame))]
     assert trained(frame.assign(k=pd.array(levels, dtype="str"))).example.record["k"] == "a b"
 
 
 @pytest.mark.parametrize("name", ["logistic", "scorecard"])
-def test_what_is_never_known_is_missing_in_the_example_or_in_range_where_it_is_required(name: str) -> None:
+def test_example_of_unknown_features_is_missing_or_in_bounds(name: str) -> None:
     frame = with_x(rows_of(), None)
     frame["k"] = pd.Series(None, index=frame.index, dtype="str")
     optional = trained(frame, policy=policy_of(name))
@@ -726,6 +752,6 @@ def test_what_is_never_known_is_missing_in_the_example_or_in_range_where_it_is_r
     assert compiled(required) == pytest.approx(required.example.probability, rel=0, abs=1e-9)
 
 
-def test_the_example_comes_back_from_json_to_the_bit() -> None:
+def test_example_json_round_trip_is_exact() -> None:
     example = trained(with_x(rows_of(), 1.0, None)).example
     assert msgspec.json.decode(msgspec.json.encode(example), type=Example) == example

@@ -61,7 +61,8 @@ ENTRY = Entry(
 
 @pytest.fixture
 def store(disk_settings: Settings) -> Store:
-    return disk_settings.open_lake()
+    Path(disk_settings.lake.removeprefix("file://")).mkdir()
+    return disk_settings.connect_lake()
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ def test_a_challenger_answers_for_its_share_in_every_service_alike(
     card = registry.read_scorecard(lake, LOGISTIC)
     expected = Arms(card, registry.read_scorecard(lake, SCORECARD), SHARE, SALT).challenged([record.get("id") for record in accounts])
     assert 0.25 < np.mean(expected[:200]) < 0.55
-    assert not expected[200:].any()
+    assert not any(expected[200:])
     services = [serve(lake), serve(lake)]
     results = services[0].scored(accounts)
     assert [result["arm"] for result in results] == ["challenger" if challenged else "champion" for challenged in expected]

@@ -16,7 +16,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Binding
-from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, checked
+from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
@@ -131,7 +131,7 @@ def test_any_records_get_the_answer_of_batch_for_the_same_values(made: tuple[Con
     frame = pl.DataFrame(
         [_raw(record, contract) for record in asked], schema=dict.fromkeys([ID, *contract.features, RAGGED], pl.String), orient="row"
     )
-    expected = predictions(checked(frame.lazy(), contract, pl.Series([], dtype=pl.String)), models, policy).collect()
+    expected = predictions(validate(frame.lazy(), contract, pl.Series([], dtype=pl.String)), models, policy).collect()
     body = json.dumps({"records": asked}).encode()
     offences = [(at, *issue.rsplit(": ", 1)) for at, told in enumerate(expected[ISSUES]) if told for issue in told.split(SEPARATOR)]
     if offences:

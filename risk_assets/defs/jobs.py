@@ -1,0 +1,27 @@
+"""The jobs: which assets run together."""
+
+import dagster as dg
+
+DAILY_SCORING = dg.define_asset_job(
+    "daily_scoring",
+    selection=dg.AssetSelection.assets(
+        ["raw", "accounts"], ["curated", "features"], ["curated", "predictions"], ["curated", "review_list"], ["logs", "batch_runs"]
+    ),
+    description="Stores a date's accounts, validates and scores them with the live model, lists the riskiest, and logs the run.",
+)
+OUTCOMES = dg.define_asset_job(
+    "outcomes", selection=dg.AssetSelection.assets(["raw", "outcomes"]), description="Stores the outcomes that have landed for a date."
+)
+TRAINING = dg.define_asset_job(
+    "training",
+    selection=dg.AssetSelection.assets(
+        ["training", "model"], ["registry", "model_version"], ["registry", "impact"], ["registry", "champion"]
+    ),
+    description="Trains a model on the labelled dates of the window, registers it, and promotes it if it passes the gates.",
+)
+GOVERNANCE = dg.define_asset_job(
+    "governance",
+    selection=dg.AssetSelection.assets(["registry", "champion"]),
+    description="Changes what is live: promote, roll back or challenge, by the configuration of registry/champion.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, TRAINING, GOVERNANCE)

@@ -1,0 +1,69 @@
+"""A scorecard over numpy arrays: contributions, log-odds and probabilities of many accounts."""
+
+from typing import TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+
+def contributions(card: Scorecard, x: Floats) -> Floats:
+    """Return each term's log-odds, shape (features, rows), for inputs of shape (rows, features): NaN means missing."""
+    parts = np.empty((len(card.terms), len(x)))
+    with np.errstate(over="ignore"):
+        for position, term in enumerate(card.terms):
+            parts[position] = contribution(term.shape, x[:, position])
+    return parts
+
+
+def contribution(shape: Shape, x: Floats) -> Floats:
+    """Return the log-odds for each input, bounded.
+
+    NaN means missing: it sorts after infinity, to the last position of steps. A level's input is its position, and the
+    position after the last level means unseen.
+    """
+    match shape:
+        case Line():
+            line = np.where(np.isnan(x), shape.missing, shape.slope * (x - shape.center))
+            return np.clip(line, -MAX_LOG_ODDS, MAX_LOG_ODDS)
+        case Levels():
+            return np.array(shape.table)[np.where(np.isnan(x), len(shape.weights) + 1, x).astype(np.intp)]
+        case _:
+            return np.array(shape.table)[np.searchsorted(np.array([*shape.edges, np.inf]), x)]
+
+
+def log_odds(card: Scorecard, parts: Floats) -> Floats:
+    """Return the log-odds of default, shape (rows,), from contributions of shape (features, rows).
+
+    Terms are added in order, so that the number of rows never changes a result.
+    """
+    total = np.full(parts.shape[1], card.intercept)
+    for part in parts:
+        total += part
+    return total
+
+
+def probability(card: Scorecard, parts: Floats) -> Floats:
+    """Return the probability of default, shape (rows,), from contributions of shape (features, rows)."""
+    return sigmoid(log_odds(card, parts))
+
+
+def sigmoid(log_odds: Floats) -> Floats:
+    """Return probabilities for log-odds."""
+    with np.errstate(over="ignore"):
+        result: Floats = 1.0 / (1.0 + np.exp(-log_odds))
+    return result
+
+
+def with_reference_points(card: Scorecard, x: Floats) -> Scorecard:
+    """Return the card with the mean and the lowest contribution of each term over inputs of shape (rows, features)."""
+    parts = contributions(card, x)
+    terms = (
+        msgspec.structs.replace(term, mean=float(part.mean()), best=float(part.min())) for term, part in zip(card.terms, parts, strict=True)
+    )
+    return Scorecard(card.estimator, card.intercept, tuple(terms))

@@ -1,0 +1,87 @@
+"""The facts in a manifest: a struct for each kind of table.
+
+The facts of a table that polars writes are expressions, computed in the pass that writes it. Each is named as its field; an
+expression named `group.key` is one entry of the mapping `group`, and a list of (value, count) is a whole mapping.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+
+class RaggedRows(msgspec.Struct, frozen=True):
+    """The rows with too few and with too many fields, numbered from 0 over all parts of a raw file."""
+
+    short: tuple[int, ...] = ()
+    long: tuple[int, ...] = ()
+
+
+class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="raw", forbid_unknown_fields=True):
+    """A raw file: its source, how it is written, and its lines with too few or too many fields.
+
+    Attributes
+    ----------
+    padded
+        Whether values can have blanks around them.
+    ragged
+        The positions of the short and long lines; None if there are too many to store.
+    """
+
+    source: str
+    separator: str
+    eol: str
+    padded: bool
+    short_lines: int
+    long_lines: int
+    ragged: RaggedRows | None
+
+
+class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="features", forbid_unknown_fields=True):
+    """A features table: rows with issues, rows by issue text, and missing values by feature."""
+
+    with_issues: int
+    issue_counts: dict[str, int]
+    missing: dict[str, int]
+
+
+class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="predictions", forbid_unknown_fields=True):
+    """A predictions table: counts, and the distribution of the probability; None where no row was scored."""
+
+    scored: int
+    with_issues: int
+    predicted_bad: int
+    min_score: float | None
+    mean_score: float | None
+    max_score: float | None
+    challenger_scored: int
+    challenger_mean_score: float | None
+    histogram: dict[str, int]
+
+
+class ReviewFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="review_list", forbid_unknown_fields=True):
+    """A review list: new accounts, and the range of the probability; None if the list is empty."""
+
+    new_accounts: int
+    min_score: float | None
+    max_score: float | None
+
+
+Facts: TypeAlias = RawFacts | FeatureFacts | PredictionFacts | ReviewFacts
+F = TypeVar("F", bound=Facts)
+
+
+def facts_from_row(row: Mapping[str, Any], kind: type[F]) -> F:
+    """Return the facts of a table from the values of its expressions, by name."""
+    facts: dict[str, Any] = {}
+    for name, value in row.items():
+        group, _, key = name.partition(".")
+        if key:
+            facts.setdefault(group, {})[key] = value
+        else:
+            facts[name] = _counts(value) if isinstance(value, list) else value
+    return msgspec.convert(facts, type=kind)
+
+
+def _counts(pairs: list[dict[str, Any]]) -> dict[str, int]:
+    return {str(value): int(count) for value, count in (pair.values() for pair in pairs)}

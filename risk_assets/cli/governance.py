@@ -45,8 +45,8 @@ def challenge(
     reason: Reason,
     by: By,
     version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Challenger, such as model_v002.")] = None,
-    share: Annotated[float | None, typer.Option("--share", help="Share of accounts that the challenger decides, such as 0.1.")] = None,
-    shadow: Annotated[bool, typer.Option("--shadow", help="The challenger scores every account and decides none.")] = False,
+    share: Annotated[float | None, typer.Option("--share", help="Share of accounts that the challenger decides for, such as 0.1.")] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="The challenger scores every account and decides for none.")] = False,
     end: Annotated[bool, typer.Option("--end", help="End the challenge.")] = False,
     override: Override = False,
 ) -> None:

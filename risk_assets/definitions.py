@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from risk_assets.defs.checks import checks
 from risk_assets.defs.graph import assets
 from risk_assets.defs.io_managers import io_managers
 from risk_assets.defs.jobs import JOBS
@@ -23,8 +22,7 @@ def build(settings: Settings) -> dg.Definitions:
     lakehouse = Lakehouse(settings, azure_blob(credential) if credential else None)
     dates = partitions(settings)
     return dg.Definitions(
-        assets=assets(dates),
-        asset_checks=checks(dates),
+        assets=assets(dates, lakehouse),
         jobs=JOBS,
         schedules=schedules(),
         sensors=sensors(dates),

@@ -1,28 +1,28 @@
-"""What the product says when it can't go on: what is wrong, where, and what to do next."""
+"""Errors with a message for the user and a next step."""
 
 
 class RiskError(Exception):
-    """A failure with a message for the person who reads it.
+    """Base class of errors with a message for the user.
 
-    The message names the place (file, column, date) and the next step, and never holds a value from a customer's row.
+    The message names the place (file, column, date) and the next step. It never contains a value of a customer's row.
     """
 
 
 class ContractError(RiskError):
-    """A contract or a policy that can't be used, or data that breaks the contract as a whole."""
+    """A contract, a policy or a setting is not valid, or data does not match the contract."""
 
 
 class LandingError(RiskError):
-    """A source file that is missing, ambiguous or no CSV."""
+    """A source file is missing, ambiguous or not a CSV."""
 
 
 class LakeError(RiskError):
-    """Storage that can't be reached, or a partition that is missing or not whole."""
+    """Storage cannot be reached, the lake has another format, or a file of the lake is missing or damaged."""
 
 
 class ModelError(RiskError):
-    """Training that can't be done, a version that can't be used, or no version that is live."""
+    """A model cannot be trained, a version cannot be used, or no version is live."""
 
 
 class MissingModelError(ModelError):
-    """A model that is not in the lake."""
+    """A model is not in the lake."""

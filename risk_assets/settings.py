@@ -27,10 +27,10 @@ S = TypeVar("S", bound="Settings")
 
 
 class Settings(BaseSettings):
-    """Where the lake, the landing folder, the contract, the policy and the run history lie, and how Azure is reached.
+    """The addresses of lake and landing folder, the paths of contract, policy and run history, and the storage account.
 
-    Each may also be a secret of the Key Vault `key_vault`, named as its variable with dashes (`AZURE-STORAGE-ACCOUNT-KEY`);
-    the environment and `.env` win.
+    Each setting can also be a secret of the Key Vault `key_vault`, named as its variable with dashes
+    (`AZURE-STORAGE-ACCOUNT-KEY`). The environment and `.env` take precedence.
     """
 
     model_config = SettingsConfigDict(env_prefix="RISK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     @classmethod
     def _not_empty(cls, address: str) -> str:
         if not address.strip():
-            raise ValueError("it is empty. Give a folder or az://container/prefix, or unset it for the default.")
+            raise ValueError("it is empty. Set a folder or az://container/prefix, or unset it for the default.")
         return address
 
     @classmethod
@@ -63,18 +63,18 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Add the Key Vault, where one is set, after all other sources."""
+        """Add the Key Vault after all other sources, if one is set."""
         sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
         vaults = [values["key_vault"] for source in sources if (values := source()).get("key_vault") is not None]
         return (*sources, _KeyVault(settings_cls, vaults[0])) if vaults else sources
 
     @property
     def on_azure(self) -> bool:
-        """Whether the lake or the landing folder lies on Azure or Azurite."""
+        """Whether the lake or the landing folder is on Azure or Azurite."""
         return any(url.startswith("az://") for url in (self.lake, self.landing))
 
     def credential(self) -> AzureCredential | None:
-        """Return how the storage account is reached, or None where no account is set."""
+        """Return the credential of the storage account, or None if no account is set."""
         if self.connection_string:
             return _from_connection_string(self.connection_string.get_secret_value())
         if not self.account_name:
@@ -103,15 +103,15 @@ class Settings(BaseSettings):
         return open_store(self.lake, self._credential_for(self.lake))
 
     def open_landing(self) -> Store:
-        """Return the landing folder; raises `LakeError` when its address or account is not set right."""
+        """Return the landing folder; raises `LakeError` if its address or account is not valid."""
         return open_store(self.landing, self._credential_for(self.landing))
 
     def read_contract(self) -> Contract:
-        """Return the contract; raises `ContractError` when it is missing or not valid."""
+        """Return the contract; raises `ContractError` if it is missing or not valid."""
         return Contract.parse(_text(self.contract, "RISK_CONTRACT"), str(self.contract))
 
     def read_policy(self) -> Policy:
-        """Return the policy; raises `ContractError` when it is missing or not valid."""
+        """Return the policy; raises `ContractError` if it is missing or not valid."""
         return Policy.parse(_text(self.policy, "RISK_POLICY"), str(self.policy))
 
     def _credential_for(self, url: str) -> AzureCredential | None:
@@ -119,12 +119,12 @@ class Settings(BaseSettings):
 
 
 class _KeyVault(AzureKeyVaultSettingsSource):
-    """The secrets of a vault that are settings: read at once, the others never."""
+    """The secrets of a vault that are settings. Other secrets are not read."""
 
     def __init__(self, settings_cls: type[BaseSettings], url: str) -> None:
         if not _is_https(url):
-            raise ContractError("RISK_KEY_VAULT is no vault's address. Give https://NAME.vault.azure.net, or unset it.")
-        with _explained_vault(url), _default_credential() as identity:
+            raise ContractError("RISK_KEY_VAULT is not the address of a vault. Set https://NAME.vault.azure.net, or unset it.")
+        with _translate_vault_errors(url), _default_credential() as identity:
             super().__init__(settings_cls, url, identity, dash_to_underscore=True)
 
     def _load_env_vars(self) -> dict[str, str | None]:
@@ -147,23 +147,24 @@ def _is_https(url: str) -> bool:
 
 
 @contextmanager
-def _explained_vault(url: str) -> Iterator[None]:
-    """Turn what the vault's client raises into a `ContractError` without the vault's own words, which may hold secrets."""
+def _translate_vault_errors(url: str) -> Iterator[None]:
+    """Turn errors of the vault's client into a `ContractError` without their text, which can contain secrets."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     host = urlparse(url).hostname
     try:
         yield
     except ImportError:
-        raise ContractError("RISK_KEY_VAULT needs two more packages: pip install 'risk-lakehouse[keyvault]'.") from None
+        raise ContractError("RISK_KEY_VAULT requires two more packages: pip install 'risk-lakehouse[keyvault]'.") from None
     except HttpResponseError as error:
-        said = f"answers {error.status_code}" if error.status_code else "can't be signed in to"
+        status = error.status_code
+        problem = f"the Key Vault {host} responded with status {status}" if status else f"sign-in to the Key Vault {host} failed"
         raise ContractError(
-            f"the Key Vault {host} {said}. Sign in (az login, or a managed identity) as one with the role Key Vault Secrets User."
+            f"{problem}. Sign in (az login, or a managed identity) with an identity that has the role Key Vault Secrets User."
         ) from None
     except (AzureError, ValueError) as error:
         raise ContractError(
-            f"the Key Vault {host} can't be reached ({type(error).__name__}). Check RISK_KEY_VAULT and the network."
+            f"the Key Vault {host} cannot be reached ({type(error).__name__}). Check RISK_KEY_VAULT and the network."
         ) from None
 
 
@@ -176,12 +177,12 @@ def load_settings(kind: type[S]) -> S: ...
 
 
 def load_settings(kind: type[Settings] = Settings) -> Settings:
-    """Return settings of a kind; raises `ContractError` that names each variable that can't be used, and shows no value."""
+    """Return settings of a kind; raises `ContractError` that names each invalid variable, without its value."""
     try:
         return kind()
     except ValidationError as error:
         lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
-        raise ContractError("settings can't be used:\n" + "\n".join(lines)) from None
+        raise ContractError("the settings are not valid:\n" + "\n".join(lines)) from None
 
 
 def _variable(field: str) -> str:
@@ -193,7 +194,7 @@ def _text(path: Path, variable: str) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ContractError(
-            f"{path} can't be read ({error.strerror}). Set {variable} to the file, or run in the project's folder."
+            f"{path} cannot be read ({error.strerror}). Set {variable} to the file, or run in the project's folder."
         ) from error
 
 
@@ -203,14 +204,14 @@ def _from_connection_string(text: str) -> AzureCredential:
         return _from_connection_string(AZURITE)
     account = parts.get("AccountName") or _account(parts.get("BlobEndpoint", ""))
     if not account:
-        raise ContractError("AZURE_STORAGE_CONNECTION_STRING names no account: copy it whole from the storage account, in quotes.")
+        raise ContractError("AZURE_STORAGE_CONNECTION_STRING has no account: copy it completely from the storage account, in quotes.")
     suffix = parts.get("EndpointSuffix", "core.windows.net")
     endpoint = parts.get("BlobEndpoint") or f"{parts.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{suffix}"
     return AzureCredential(account, endpoint.rstrip("/"), parts.get("AccountKey"), parts.get("SharedAccessSignature"))
 
 
 def _account(endpoint: str) -> str:
-    """Return the account of a blob endpoint: the host's first label, or the path's first part where the host is local."""
+    """Return the account of a blob endpoint: the first label of the host, or the first part of the path if the host is local."""
     parts = urlparse(endpoint)
     host = parts.hostname or ""
     if host and ("." not in host or host.replace(".", "").isdigit()):

@@ -1,4 +1,4 @@
-"""The service's settings: who may call it, how much it takes at once, and what it tells of itself."""
+"""The service's settings: access control, limits, documentation, prediction log and telemetry."""
 
 import re
 from collections.abc import Iterator
@@ -24,47 +24,47 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token that is let in: whose it is, what it may do, and its SHA-256 (32 bytes)."""
+    """An accepted bearer token: the caller's name, the caller's roles, and the token's SHA-256 (32 bytes)."""
 
     name: str
     roles: frozenset[str]
-    digest: bytes
+    sha256: bytes
 
 
 @dataclass(frozen=True)
 class Entra:
-    """Whose Entra ID tokens are let in: their issuer and audience, and the address of the issuer's public keys."""
+    """The Entra ID tokens that are accepted: their issuer and audience, and the address of the issuer's public keys."""
 
     issuer: str
     audience: str
-    jwks: str
+    jwks_url: str
 
 
 class ServingSettings(Settings):
-    """The batch side's settings, and the service's own.
+    """The settings of `risk_assets`, and those of the service.
 
     Attributes
     ----------
     serve_tokens
-        Bearer tokens as `name:role[+role]:sha256`, with commas between them; several may have one name, to rotate them.
+        Bearer tokens as `name:role[+role]:sha256`, separated by commas. Several tokens may have the same name, to rotate them.
     serve_entra_tenant, serve_entra_audience
-        The Entra ID tenant and the application's id: both or neither.
+        The Entra ID tenant and the application's id: set both or neither.
     serve_entra_issuer, serve_entra_jwks
-        The tenant's issuer and the address of its keys, where they are not the public cloud's. The keys' address is
-        https, or http on this machine.
+        The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. The address
+        must be https, or http on this machine.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
-        How large a request may be, how many records it may hold, and how long its body may take to arrive.
+        The largest body, the most records in a request, and the time in which the body must arrive.
     serve_max_in_flight
-        How many requests are worked on at once; those beyond are told to come back.
+        The most requests that are scored at once; further requests get status 503.
     serve_refresh_seconds
-        How often the lake is asked which version is live.
+        The interval at which the service looks for another live version.
     serve_docs
-        Whether `/docs` and `/openapi.json` are there.
+        Whether `/docs` and `/openapi.json` are served.
     serve_log_share, serve_log_records, serve_log_seconds
-        The share of requests in the prediction log (0 to 1), how many records wait for it at most
-        (some 2 KB of memory each), and how often it is written.
+        The share of requests in the prediction log (0 to 1), the most records that wait to be written (about 2 KB of
+        memory each), and the interval between writes.
     serve_telemetry
-        Where spans go: `off`, `otlp` or `azure-monitor`.
+        The destination of spans and OpenTelemetry metrics: `off`, `otlp` or `azure-monitor`.
     """
 
     serve_tokens: SecretStr | None = None
@@ -85,79 +85,81 @@ class ServingSettings(Settings):
 
     @field_validator("serve_tokens")
     @classmethod
-    def _tokens_can_be_read(cls, text: SecretStr | None) -> SecretStr | None:
+    def _require_valid_tokens(cls, text: SecretStr | None) -> SecretStr | None:
         if text is not None:
-            tuple(_tokens(text.get_secret_value()))
+            tuple(_parse_tokens(text.get_secret_value()))
         return text
 
     @field_validator("serve_entra_tenant")
     @classmethod
-    def _is_a_tenant(cls, tenant: str | None) -> str | None:
+    def _require_tenant(cls, tenant: str | None) -> str | None:
         if tenant is not None and not _TENANT.fullmatch(tenant):
-            raise ValueError("it is no tenant. Give the tenant's id or its domain, or unset it.")
+            raise ValueError("it is not a tenant. Give the tenant's id or its domain name, or unset it.")
         return tenant
 
     @field_validator("serve_entra_audience")
     @classmethod
-    def _goes_with_a_tenant(cls, audience: str | None, info: ValidationInfo) -> str | None:
+    def _require_tenant_and_audience(cls, audience: str | None, info: ValidationInfo) -> str | None:
         if audience is not None and not audience.strip():
             raise ValueError("it is empty. Give the application's id, or unset it.")
         if "serve_entra_tenant" in info.data and (audience is None) != (info.data["serve_entra_tenant"] is None):
-            raise ValueError("it goes with RISK_SERVE_ENTRA_TENANT. Set both, or neither.")
+            raise ValueError("it requires RISK_SERVE_ENTRA_TENANT, and the reverse. Set both, or neither.")
         return audience
 
     @field_validator("serve_entra_issuer")
     @classmethod
-    def _is_an_issuer(cls, issuer: str | None) -> str | None:
+    def _require_issuer(cls, issuer: str | None) -> str | None:
         if issuer is not None and not issuer.strip():
-            raise ValueError("it is empty. Give the issuer as the tokens name it, or unset it for the default.")
+            raise ValueError("it is empty. Give the value of the tokens' iss claim, or unset it for the default.")
         return issuer
 
     @field_validator("serve_entra_jwks")
     @classmethod
-    def _can_be_trusted(cls, address: str | None) -> str | None:
+    def _require_safe_address(cls, address: str | None) -> str | None:
         if address is not None and not _is_safe(address):
-            raise ValueError("keys are fetched by https, or by http from 127.0.0.1. Give such an address, or unset it for the default.")
+            raise ValueError("it must be an https address, or an http address on this machine. Correct it, or unset it for the default.")
         return address
 
     @property
     def tokens(self) -> tuple[Token, ...]:
-        """The bearer tokens that are let in."""
-        return tuple(_tokens(self.serve_tokens.get_secret_value())) if self.serve_tokens else ()
+        """The accepted bearer tokens."""
+        return tuple(_parse_tokens(self.serve_tokens.get_secret_value())) if self.serve_tokens else ()
 
     @property
     def entra(self) -> Entra | None:
-        """Whose Entra ID tokens are let in, or None where no tenant is set."""
+        """The accepted Entra ID tokens, or None if no tenant is set."""
         if self.serve_entra_tenant is None or self.serve_entra_audience is None:
             return None
-        home = f"{_AUTHORITY}/{self.serve_entra_tenant}"
+        authority = f"{_AUTHORITY}/{self.serve_entra_tenant}"
         return Entra(
-            issuer=self.serve_entra_issuer or f"{home}/v2.0",
+            issuer=self.serve_entra_issuer or f"{authority}/v2.0",
             audience=self.serve_entra_audience,
-            jwks=self.serve_entra_jwks or f"{home}/discovery/v2.0/keys",
+            jwks_url=self.serve_entra_jwks or f"{authority}/discovery/v2.0/keys",
         )
 
 
-def _tokens(text: str) -> Iterator[Token]:
-    """Yield the tokens of a list; raises `ValueError` that names an entry by its place, for its text may be secret."""
-    seen = set()
-    for place, entry in enumerate(text.split(","), start=1):
-        token = _token(entry.strip())
+def _parse_tokens(text: str) -> Iterator[Token]:
+    """Yield the tokens of a list; raises `ValueError` that gives an entry's number only, because its text may be secret."""
+    digests = set()
+    for number, entry in enumerate(text.split(","), start=1):
+        token = _parse_token(entry.strip())
         if token is None:
-            raise ValueError(f"entry {place} is not name:role[+role]:sha256, with roles of {', '.join(ROLES)}. Make one: risk token NAME.")
-        if token.digest in seen:
-            raise ValueError(f"entry {place} has the SHA-256 of an entry before it. Keep one of the two.")
-        seen.add(token.digest)
+            raise ValueError(
+                f"entry {number} is not name:role[+role]:sha256, with roles of {', '.join(ROLES)}. Create one with: risk token NAME."
+            )
+        if token.sha256 in digests:
+            raise ValueError(f"entry {number} has the same SHA-256 as an earlier entry. Remove one of the two.")
+        digests.add(token.sha256)
         yield token
 
 
-def _token(entry: str) -> Token | None:
+def _parse_token(entry: str) -> Token | None:
     name, _, rest = entry.partition(":")
-    roles, _, digest = rest.partition(":")
-    given = frozenset(roles.split("+"))
-    if not (NAME.fullmatch(name) and given <= set(ROLES) and _SHA256.fullmatch(digest)):
+    names, _, digest = rest.partition(":")
+    roles = frozenset(names.split("+"))
+    if not (NAME.fullmatch(name) and roles <= set(ROLES) and _SHA256.fullmatch(digest)):
         return None
-    return Token(name, given, bytes.fromhex(digest))
+    return Token(name, roles, bytes.fromhex(digest))
 
 
 def _is_safe(address: str) -> bool:
@@ -165,6 +167,5 @@ def _is_safe(address: str) -> bool:
         parts = urlparse(address)
     except ValueError:
         return False
-    return bool(parts.hostname) and (
-        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"})
-    )
+    local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    return bool(parts.hostname) and (parts.scheme == "https" or local)

@@ -1,17 +1,22 @@
-"""What tests share: a lake on disk and one on Azurite, and the sample book's contract and policy."""
+"""Fixtures for all tests: settings of a lake on disk and on Azurite, and the sample book's contract and policy."""
 
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.settings import ServingSettings
-from tests.azurite.server import Azurite, running
+from tests.azurite.server import Azurite
+from tests.azurite.shared import shared
+from tests.prepared import session_folder
 
 ROOT = Path(__file__).parents[1]
 VARIABLES = (
@@ -23,9 +28,21 @@ VARIABLES = (
 _numbers = itertools.count(1)
 
 
+@event.listens_for(Engine, "connect")
+def do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """Let SQLite skip fsync. Tests do not need a run history that survives a power failure, and fsync is half their time."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the browser's tests first: they wait most, and the other workers run the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_ui.py")
+
+
 @pytest.fixture(scope="session")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    with running(tmp_path_factory.mktemp("azurite")) as server:
+def azurite(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Azurite]:
+    """Azurite with the container `lake`; all workers share it, so each test needs a prefix of its own."""
+    with shared(session_folder(tmp_path_factory, worker_id) / "azurite") as server:
         server.create_container("lake")
         yield server
 
@@ -42,7 +59,7 @@ def policy() -> Policy:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads this machine's own settings, nor a `.env` file."""
+    """Remove the settings of this machine from the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -64,7 +81,7 @@ def make_settings(request: pytest.FixtureRequest, tmp_path: Path, where: str) ->
     if where == "disk":
         return Settings(lake=f"file://{tmp_path / 'lake'}", landing=str(tmp_path / "landing"), **files, _env_file=None)
     server: Azurite = request.getfixturevalue("azurite")
-    root = f"az://lake/test{next(_numbers)}"
+    root = f"az://lake/{request.getfixturevalue('worker_id')}-{next(_numbers)}"
     return Settings(
         lake=f"{root}/lake", landing=f"{root}/landing", AZURE_STORAGE_CONNECTION_STRING=server.connection_string, **files, _env_file=None
     )

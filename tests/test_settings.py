@@ -1,4 +1,4 @@
-"""What must hold of settings: read from the environment, secrets never shown, mistakes named, Azure reached by its own names."""
+"""Settings: read from the environment, without secrets in messages; access to Azure."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def credential(settings: Settings) -> AzureCredential:
 # --- read --------------------------------------------------------------------------------------------------------------
 
 
-def test_without_any_variable_all_lies_below_the_working_directory(loaded: Set, tmp_path: Path) -> None:
+def test_the_defaults_are_below_the_working_directory(loaded: Set, tmp_path: Path) -> None:
     settings = loaded()
     assert settings.lake == f"file://{tmp_path}/lakehouse"
     assert settings.landing == "data/landing"
@@ -88,7 +88,7 @@ def test_a_dot_env_file_is_read_and_the_environment_wins(loaded: Set, tmp_path: 
     assert credential(settings).key == KEY
 
 
-def test_settings_can_not_be_changed(loaded: Set) -> None:
+def test_settings_are_immutable(loaded: Set) -> None:
     with pytest.raises(ValueError, match="frozen"):
         loaded().lake = "elsewhere"  # type: ignore[misc]
 
@@ -101,7 +101,7 @@ def test_a_bad_start_date_is_named(loaded: Set, value: str) -> None:
 
 @pytest.mark.parametrize("variable", ["RISK_LAKE", "RISK_LANDING"])
 @pytest.mark.parametrize("value", ["", " "])
-def test_an_empty_address_is_not_the_working_directory_but_an_error_that_names_the_variable(loaded: Set, variable: str, value: str) -> None:
+def test_an_empty_address_is_an_error_with_its_variable(loaded: Set, variable: str, value: str) -> None:
     with pytest.raises(ContractError, match=f"{variable}: .*is empty"):
         loaded(**{variable: value})
 
@@ -109,9 +109,9 @@ def test_an_empty_address_is_not_the_working_directory_but_an_error_that_names_t
 @pytest.mark.parametrize(
     ("read", "variable", "name"), [("read_contract", "RISK_CONTRACT", "c.yml"), ("read_policy", "RISK_POLICY", "p.yml")]
 )
-def test_a_file_that_is_missing_is_named_with_its_variable(loaded: Set, read: str, variable: str, name: str) -> None:
+def test_a_missing_file_is_named_with_its_variable(loaded: Set, read: str, variable: str, name: str) -> None:
     settings = loaded(RISK_CONTRACT="c.yml", RISK_POLICY="p.yml")
-    with pytest.raises(ContractError, match=rf"{name} can't be read \(No such file.*Set {variable}"):
+    with pytest.raises(ContractError, match=rf"{name} cannot be read \(No such file.*Set {variable}"):
         getattr(settings, read)()
 
 
@@ -141,7 +141,7 @@ def test_development_storage_is_azurite_on_its_own_port(loaded: Set, azurite: Az
     assert credential(loaded(AZURE_STORAGE_CONNECTION_STRING="UseDevelopmentStorage=true;")) == expected
 
 
-def test_a_real_accounts_connection_string_gives_its_address_and_key(loaded: Set) -> None:
+def test_a_connection_string_gives_address_and_key(loaded: Set) -> None:
     found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=REAL))
     assert found == AzureCredential("team", "https://team.blob.core.windows.net", key=f"{KEY}==")
     assert not found.plain_http
@@ -152,15 +152,15 @@ def test_another_clouds_suffix_is_kept(loaded: Set) -> None:
     assert found.endpoint == "https://team.blob.core.chinacloudapi.cn"
 
 
-def test_a_sas_in_a_connection_string_is_used_whole(loaded: Set) -> None:
+def test_a_sas_in_a_connection_string_is_used_unchanged(loaded: Set) -> None:
     text = f"BlobEndpoint=https://team.blob.core.windows.net/;AccountName=team;SharedAccessSignature={SAS}"
     assert credential(loaded(AZURE_STORAGE_CONNECTION_STRING=text)) == AzureCredential(
         "team", "https://team.blob.core.windows.net", sas=SAS
     )
 
 
-def test_the_portals_sas_connection_string_needs_no_account_name(loaded: Set) -> None:
-    """Azure's portal writes it so: endpoints and the signature alone."""
+def test_a_sas_connection_string_needs_no_account_name(loaded: Set) -> None:
+    """Azure's portal writes endpoints and the signature only."""
     endpoints = "BlobEndpoint=https://team.blob.core.windows.net/;QueueEndpoint=https://team.queue.core.windows.net/"
     found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=f"{endpoints};SharedAccessSignature={SAS}"))
     assert found == AzureCredential("team", "https://team.blob.core.windows.net", sas=SAS)
@@ -178,7 +178,7 @@ def test_the_portals_sas_connection_string_needs_no_account_name(loaded: Set) ->
         ("http://azurite:10000/devstoreaccount1", "devstoreaccount1"),
     ],
 )
-def test_the_account_is_read_from_the_endpoint_where_it_is_not_named(loaded: Set, endpoint: str, account: str) -> None:
+def test_the_account_is_read_from_the_endpoint(loaded: Set, endpoint: str, account: str) -> None:
     found = credential(loaded(AZURE_STORAGE_CONNECTION_STRING=f"BlobEndpoint={endpoint};SharedAccessSignature={SAS}"))
     assert found == AzureCredential(account, endpoint.rstrip("/"), sas=SAS)
 
@@ -193,7 +193,7 @@ def test_the_account_is_read_from_the_endpoint_where_it_is_not_named(loaded: Set
         f"BlobEndpoint=team;AccountKey={KEY}",
     ],
 )
-def test_a_connection_string_without_an_account_is_refused_and_not_shown(loaded: Set, text: str) -> None:
+def test_a_connection_string_without_an_account_is_not_shown(loaded: Set, text: str) -> None:
     settings = loaded(AZURE_STORAGE_CONNECTION_STRING=text, RISK_LAKE="az://lake")
     with pytest.raises(ContractError, match="AZURE_STORAGE_CONNECTION_STRING") as caught:
         settings.open_lake()
@@ -215,12 +215,12 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
 
 
-def test_a_lake_on_azure_without_an_account_says_what_to_set(loaded: Set) -> None:
+def test_a_lake_on_azure_without_an_account_names_the_setting(loaded: Set) -> None:
     with pytest.raises(LakeError, match="AZURE_STORAGE_ACCOUNT_NAME"):
         loaded(RISK_LAKE="az://lake").open_lake()
 
 
-def test_a_folder_is_opened_even_where_azures_variables_are_wrong(loaded: Set, tmp_path: Path) -> None:
+def test_a_folder_opens_with_invalid_azure_variables(loaded: Set, tmp_path: Path) -> None:
     store = loaded(RISK_LAKE=str(tmp_path / "lake"), AZURE_STORAGE_CONNECTION_STRING="nonsense").open_lake()
     store.put("a", b"1")
     assert (tmp_path / "lake" / "a").read_bytes() == b"1"
@@ -240,13 +240,13 @@ def test_secrets_are_never_shown(loaded: Set) -> None:
 
 @pytest.mark.parametrize("endpoint", [None, "https://team.blob.core.windows.net", "http://127.0.0.1:10000/team"])
 @pytest.mark.parametrize("how", [{"key": KEY}, {"sas": SAS}, {"sas": f"?{SAS}"}, {}], ids=["key", "SAS", "SAS with ?", "anonymous"])
-def test_a_credential_comes_back_from_dagsters_resource(endpoint: str | None, how: dict[str, str]) -> None:
+def test_a_credential_round_trips_through_dagsters_resource(endpoint: str | None, how: dict[str, str]) -> None:
     there = AzureCredential("team", endpoint, **how)
     expected = AzureCredential("team", endpoint or "https://team.blob.core.windows.net", **how)
     assert credential_of(azure_blob(there)) == expected
 
 
-def test_the_default_credential_comes_back_from_dagsters_resource(loaded: Set) -> None:
+def test_the_default_credential_round_trips_through_dagster(loaded: Set) -> None:
     there = credential(loaded(AZURE_STORAGE_ACCOUNT_NAME="team"))
     back = credential_of(azure_blob(there))
     assert isinstance(back.provider, DefaultAzureCredential)
@@ -254,7 +254,7 @@ def test_the_default_credential_comes_back_from_dagsters_resource(loaded: Set) -
 
 
 @pytest.mark.parametrize("how", [{"key": KEY}, {"sas": SAS}], ids=["key", "SAS"])
-def test_neither_the_lakehouse_nor_what_dagster_shows_of_its_resources_holds_a_secret(loaded: Set, how: dict[str, str]) -> None:
+def test_dagster_does_not_show_secrets(loaded: Set, how: dict[str, str]) -> None:
     secret = {"key": "AZURE_STORAGE_ACCOUNT_KEY", "sas": "AZURE_STORAGE_SAS_TOKEN"}
     settings = loaded(RISK_LAKE="az://lake", AZURE_STORAGE_ACCOUNT_NAME="team", **{secret[kind]: value for kind, value in how.items()})
     repository = build(settings).get_repository_def()

@@ -1,5 +1,6 @@
 """Settings, storage and the job runner for commands. Their imports are slow, so they are made when a command runs."""
 
+import gc
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ def lake() -> "Store":
 
 
 def runner(settings: "Settings") -> "AbstractContextManager[Runner]":
-    """Return the job runner as a context."""
+    """Return the job runner as a context. Jobs run long, so garbage collection resumes."""
     from risk_assets.runner import open_runner
 
+    gc.enable()
     return open_runner(settings)

@@ -51,7 +51,8 @@ def land(
     start = parse_date(date or first or "")
     dates = date_range(start, shift(start, days - 1 if first else 0))
     source = landed.Source.read(file, contract.columns)
-    written = landed.land(landing, source, contract, dates, outcomes_only=outcomes, replace=replace)
+    land_files = landed.land_outcomes if outcomes else landed.land
+    written = land_files(landing, source, contract, dates, replace=replace)
     for kind, names in written.items():
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
     out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)

@@ -1,16 +1,14 @@
 """The asset checks of each date: those that block the run, and those that warn."""
 
 import statistics
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from risk_assets.clock import shift
-from risk_assets.defs.failures import reported_failures
-from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.ingest.labels import labels
@@ -18,7 +16,7 @@ from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
-from risk_assets.lake.tables import Manifest, find_manifest, read_table, translate_polars_errors
+from risk_assets.lake.tables import Manifest, find_manifest, read_table
 
 SHOWN_ISSUES = 8
 
@@ -119,61 +117,26 @@ def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(auc >= floor, warn=True, roc_auc=auc, floor=floor)
 
 
-def chain(lakehouse: Lakehouse) -> dg.AssetCheckResult:
+def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
     newest = None if problems else binding_log.head(lakehouse.store)
     return _result(not problems, sha256=newest or "none", broken="; ".join(problems) or "none")
 
 
-# Each daily check, the asset it belongs to, and whether its failure blocks the assets downstream.
-DAILY: tuple[tuple[Check, str, bool], ...] = (
-    (required_columns, "raw/accounts", True),
-    (row_count, "raw/accounts", False),
-    (bad_rate, "raw/outcomes", False),
-    (known_accounts, "raw/outcomes", False),
-    (unique_ids, "curated/features", False),
-    (issue_share, "curated/features", True),
-    (one_per_row, "curated/predictions", True),
-    (probabilities, "curated/predictions", True),
-    (riskiest_first, "curated/review_list", False),
-    (compiled_equals_fitted, "training/model", True),
-    (auc_floor, "training/model", False),
+# The checks of each asset, and those whose failure blocks the assets downstream.
+CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
+    {
+        "raw/accounts": (required_columns, row_count),
+        "raw/outcomes": (bad_rate, known_accounts),
+        "curated/features": (unique_ids, issue_share),
+        "curated/predictions": (one_per_row, probabilities),
+        "curated/review_list": (riskiest_first,),
+        "training/model": (compiled_equals_fitted, auc_floor),
+        "registry/champion": (chain,),
+    }
 )
-
-
-def checks(partitions: Partitions) -> list[dg.AssetChecksDefinition]:
-    """Return all checks."""
-    daily = [_daily(check, asset, partitions.daily, blocking=blocking) for check, asset, blocking in DAILY]
-    return [*daily, _bindings()]
-
-
-def _daily(check: Check, asset: str, daily: dg.DailyPartitionsDefinition, *, blocking: bool) -> dg.AssetChecksDefinition:
-    """Return the asset check of a function; the one place that uses partitioned checks, which are in preview."""
-
-    def run(context: dg.AssetCheckExecutionContext, lakehouse: Lakehouse) -> dg.AssetCheckResult:
-        with reported_failures(), translate_polars_errors(f"{asset} of {context.partition_key}"):
-            return check(lakehouse, context.partition_key)
-
-    run.__annotations__["lakehouse"] = dg.ResourceParam[Lakehouse]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.asset_check(
-            asset=dg.AssetKey.from_user_string(asset),
-            name=check.__name__,
-            description=check.__doc__,
-            blocking=blocking,
-            partitions_def=daily,
-        )(run)
-
-
-def _bindings() -> dg.AssetChecksDefinition:
-    @dg.asset_check(asset=dg.AssetKey(["registry", "champion"]), name=chain.__name__, description=chain.__doc__)
-    def run(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-        with reported_failures():
-            return chain(lakehouse)
-
-    return run
+BLOCKING = frozenset({"required_columns", "issue_share", "one_per_row", "probabilities", "compiled_equals_fitted"})
 
 
 def _result(passed: bool, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:

@@ -1,111 +1,199 @@
-"""The asset graph: every asset with its key, inputs, partitions and storage, in one table."""
+"""The asset graph: every asset with its key, inputs, checks and storage, in one table."""
 
-from collections.abc import Callable
-from functools import wraps
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from risk_assets.clock import date_range, shift
 from risk_assets.defs.assets import champion, features, model, predictions, raw, review, run_log
+from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
+from risk_assets.defs.io_managers import BlobIOManager, io_managers
 from risk_assets.defs.partitions import Partitions
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.lake.dates import newest_date
+from risk_assets.lake.tables import translate_polars_errors
 
 OWNERS = ("team:credit-risk",)
+OUTPUT = "result"
 
 
-def assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """Return all assets; `ins` name the upstream asset of each input."""
-    daily, window = partitions.daily, partitions.training_window
-    return [
-        _asset(raw.accounts, "raw/accounts", io="raw", kinds={"csv", "azureblob"}, partitions_def=daily),
-        _asset(raw.outcomes, "raw/outcomes", io="raw", kinds={"csv", "azureblob"}, partitions_def=daily),
-        _asset(
-            features.features,
-            "curated/features",
-            io="table",
-            kinds={"polars", "parquet"},
-            ins={"accounts": _input("raw/accounts")},
-            partitions_def=daily,
-        ),
-        _asset(
-            model.model,
-            "training/model",
-            io="trained_model",
-            kinds={"scikitlearn", "python"},
-            ins={"features": _input("curated/features", window), "outcomes": _input("raw/outcomes", window)},
-            partitions_def=daily,
-        ),
-        _asset(
-            model.model_version,
-            "registry/model_version",
-            io="model_version",
-            kinds={"json"},
-            ins={"model": _input("training/model")},
-            partitions_def=daily,
-        ),
-        _asset(
-            champion.impact,
-            "registry/impact",
-            io="impact",
-            kinds={"json", "csv"},
-            ins={"version": _input("registry/model_version")},
-            partitions_def=daily,
-        ),
-        _asset(champion.champion, "registry/champion", io="champion", kinds={"json"}, deps=[_key("registry/impact")], version="2"),
-        _asset(
-            predictions.predictions,
-            "curated/predictions",
-            io="table",
-            kinds={"polars", "csv"},
-            ins={"features": _input("curated/features"), "champion": _input("registry/champion")},
-            partitions_def=daily,
-            version="2",
-        ),
-        _asset(
-            review.review_list,
-            "curated/review_list",
-            io="table",
-            kinds={"polars", "csv"},
-            ins={"predictions": _input("curated/predictions"), "features": _input("curated/features")},
-            partitions_def=daily,
-        ),
-        _asset(
-            run_log.batch_runs,
-            "logs/batch_runs",
-            io="run_log",
-            kinds={"csv"},
-            deps=[_key("curated/predictions"), _key("curated/review_list")],
-            partitions_def=daily,
-        ),
-    ]
+@dataclass(frozen=True)
+class Node:
+    """An asset: the function that computes it, and what Dagster needs to know.
+
+    `inputs` map the function's parameters to upstream assets; those in `windowed` are a mapping of date to table over the
+    training window. `after` are upstream assets that are not read.
+    """
+
+    key: str
+    function: Callable[..., Any]
+    io: str
+    kinds: set[str]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    windowed: bool = False
+    after: tuple[str, ...] = ()
+    daily: bool = True
+    version: str = "1"
 
 
-def _asset(function: Callable[..., Any], key: str, *, io: str, kinds: set[str], version: str = "1", **options: Any) -> dg.AssetsDefinition:
-    """Return the asset that a function computes; the first part of its key is its group. `options` are those of `dg.asset`."""
-    asset: dg.AssetsDefinition = dg.asset(
-        key=_key(key),
-        io_manager_key=io,
-        group_name=key.partition("/")[0],
-        kinds=kinds,
-        owners=OWNERS,
-        code_version=version,
-        **options,
-    )(_reporting(function))
+NODES = (
+    Node("raw/accounts", raw.accounts, "raw", {"csv", "azureblob"}),
+    Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azureblob"}),
+    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}),
+    Node(
+        "training/model",
+        model.model,
+        "trained_model",
+        {"scikitlearn", "python"},
+        {"features": "curated/features", "outcomes": "raw/outcomes"},
+        windowed=True,
+    ),
+    Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
+    Node("registry/impact", champion.impact, "impact", {"json", "csv"}, {"version": "registry/model_version"}),
+    Node("registry/champion", champion.champion, "champion", {"json"}, after=("registry/impact",), daily=False, version="2"),
+    Node(
+        "curated/predictions",
+        predictions.predictions,
+        "table",
+        {"polars", "csv"},
+        {"features": "curated/features", "champion": "registry/champion"},
+        version="2",
+    ),
+    Node(
+        "curated/review_list",
+        review.review_list,
+        "table",
+        {"polars", "csv"},
+        {"predictions": "curated/predictions", "features": "curated/features"},
+    ),
+    Node(
+        "logs/batch_runs",
+        run_log.batch_runs,
+        "run_log",
+        {"csv"},
+        after=("raw/accounts", "curated/features", "curated/predictions", "curated/review_list"),
+    ),
+)
+IO_OF = {node.key: node.io for node in NODES}
+
+
+def assets(partitions: Partitions, lakehouse: Lakehouse) -> list[dg.AssetsDefinition]:
+    """Return all assets with their checks."""
+    managers = io_managers(lakehouse)
+    return [_asset(node, partitions, managers) for node in NODES]
+
+
+def _asset(node: Node, partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]) -> dg.AssetsDefinition:
+    """Return an asset and its checks as one step.
+
+    The step can run as a whole or only some checks. A failed blocking check fails the step, so that *Re-execute from failure*
+    materializes the asset again before it is checked. Inputs are read here and not by Dagster, which cannot resolve the
+    partitions of inputs in a run without a partition: *Execute all* on the Checks tab is such a run.
+    """
+    key = _key(node.key)
+    daily = partitions.daily if node.daily else None
+    checks = CHECKS.get(node.key, ())
+    asset: dg.AssetsDefinition = dg.multi_asset(
+        name=node.key.replace("/", "__"),
+        description=inspect.getdoc(node.function),
+        outs={
+            OUTPUT: dg.AssetOut(
+                key=key,
+                io_manager_key=node.io,
+                is_required=False,
+                group_name=node.key.partition("/")[0],
+                kinds=node.kinds,
+                owners=OWNERS,
+                code_version=node.version,
+                description=inspect.getdoc(node.function),
+            )
+        },
+        deps=[
+            *(dg.AssetDep(_key(upstream), partition_mapping=_mapping(node, upstream, partitions)) for upstream in node.inputs.values()),
+            *map(_key, node.after),
+        ],
+        partitions_def=daily,
+        can_subset=True,
+        check_specs=[_check_spec(check, key, daily) for check in checks],
+    )(_step(node, {check.__name__: check for check in checks}, partitions, managers))
     return asset
+
+
+def _check_spec(check: Check, key: dg.AssetKey, daily: dg.PartitionsDefinition[str] | None) -> dg.AssetCheckSpec:
+    """Return the specification of a check; the one place that uses partitioned checks, which are in preview."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            check.__name__, asset=key, description=inspect.getdoc(check), blocking=check.__name__ in BLOCKING, partitions_def=daily
+        )
+
+
+def _step(
+    node: Node, checks: Mapping[str, Check], partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]
+) -> Callable[..., Iterator[Any]]:
+    """Return the step: the function's value becomes the asset, then the selected checks are evaluated."""
+    parameters = inspect.signature(node.function).parameters
+
+    def step(context: dg.AssetExecutionContext, **given: Any) -> Iterator[Any]:
+        lakehouse: Lakehouse = given["lakehouse"]
+        with reported_failures():
+            date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
+            if context.selected_asset_keys:
+                arguments = {"context": context, **given, **_inputs(node, date, partitions, managers)}
+                value = node.function(**{name: arguments[name] for name in parameters})
+                yield _output(value)
+            for name in (key.name for key in context.selected_asset_check_keys):
+                with translate_polars_errors(f"{node.key} of {date}"):
+                    yield _named(checks[name](lakehouse, date), name, node.key)
+
+    return _with_signature(step, {name: kind for name, kind in parameters.items() if name in ("config", "lakehouse")})
+
+
+def _with_signature(step: Callable[..., Iterator[Any]], kept: dict[str, inspect.Parameter]) -> Callable[..., Iterator[Any]]:
+    """Give a step the parameters that Dagster fills: the context, the configuration if there is one, and the lakehouse."""
+    annotations = {"context": dg.AssetExecutionContext, "lakehouse": dg.ResourceParam[Lakehouse]}
+    annotations |= {name: parameter.annotation for name, parameter in kept.items()}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    step.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind, annotation=annotation) for name, annotation in annotations.items()]
+    )
+    step.__annotations__ = annotations
+    return step
+
+
+def _inputs(node: Node, date: str, partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]) -> dict[str, Any]:
+    """Return the values of a node's inputs by parameter."""
+    if node.windowed:
+        window = [day for day in date_range(shift(date, 1 - partitions.window_days), date) if partitions.daily.has_partition_key(day)]
+        return {name: managers[IO_OF[key]].read_dates(key, window) for name, key in node.inputs.items()}
+    return {name: managers[IO_OF[key]].read(key, date) for name, key in node.inputs.items()}
+
+
+def _output(value: Any) -> dg.Output[Any]:
+    if isinstance(value, dg.Output):
+        return dg.Output(value.value, output_name=OUTPUT, metadata=value.metadata)
+    return dg.Output(value, output_name=OUTPUT)
+
+
+def _named(result: dg.AssetCheckResult, name: str, key: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=result.passed,
+        check_name=name,
+        asset_key=_key(key),
+        severity=result.severity,
+        metadata=result.metadata,
+        description=result.description,
+    )
+
+
+def _mapping(node: Node, upstream: str, partitions: Partitions) -> dg.PartitionMapping | None:
+    return partitions.training_window if node.windowed else None
 
 
 def _key(key: str) -> dg.AssetKey:
     return dg.AssetKey.from_user_string(key)
-
-
-def _input(key: str, mapping: dg.PartitionMapping | None = None) -> dg.AssetIn:
-    return dg.AssetIn(_key(key), partition_mapping=mapping)
-
-
-def _reporting(function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
-    def compute(*args: Any, **kwargs: Any) -> Any:
-        with reported_failures():
-            return function(*args, **kwargs)
-
-    return compute

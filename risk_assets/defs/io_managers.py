@@ -1,8 +1,8 @@
 """Writes assets' values to the lake and reads them: one class for each kind of value."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, get_origin
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -22,11 +22,13 @@ from risk_assets.lake.tables import Manifest, Table, partitions, read_table, wri
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
-Rows: TypeAlias = pl.LazyFrame | dict[str, pl.LazyFrame]
 
 
-class _BlobIOManager(dg.IOManager, Generic[Value]):
+class BlobIOManager(dg.IOManager, Generic[Value]):
+    """Base of the IO managers."""
+
     def __init__(self, lakehouse: Lakehouse) -> None:
+        """Write to and read from the lake of a lakehouse."""
         self._lakehouse = lakehouse
 
     @property
@@ -39,34 +41,39 @@ class _BlobIOManager(dg.IOManager, Generic[Value]):
             self.write(context, obj)
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Return an asset's value; a `RiskError` fails the step with its message."""
+        """Return an asset's value for `load_asset_value`; a `RiskError` fails with its message."""
         with reported_failures():
-            return self.read(context)
+            return self.read(context.asset_key.to_user_string(), context.partition_key if context.has_partition_key else "")
 
     @abstractmethod
     def write(self, context: dg.OutputContext, obj: Value) -> None:
         """Write an asset's value."""
 
     @abstractmethod
-    def read(self, context: dg.InputContext) -> Any:
-        """Return an asset's value."""
+    def read(self, key: str, date: str) -> Any:
+        """Return an asset's value for a date; the date does not matter for an asset without partitions."""
+
+    def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
+        """Return the tables of those dates that are in the lake."""
+        path_of = layout.PATHS[key]
+        return {date: self.read(key, date) for date in partitions(self._store, {date: path_of(date) for date in dates})}
 
 
-class BlobTableIOManager(_BlobIOManager[Table]):
-    """Streams a `Table` to the lake and commits it; reads it as a LazyFrame, or as one for each date in the lake."""
+class BlobTableIOManager(BlobIOManager[Table]):
+    """Streams a `Table` to the lake and commits it; reads it as a LazyFrame."""
 
     def write(self, context: dg.OutputContext, obj: Table) -> None:
         """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         _describe(context, self._store, write_table(self._store, path, obj), obj.descriptions)
 
-    def read(self, context: dg.InputContext) -> Rows:
-        """Return one date's table, or a mapping of the dates that are in the lake."""
-        return _load(context, self._store, read_table)
+    def read(self, key: str, date: str) -> pl.LazyFrame:
+        """Return a date's table."""
+        return read_table(self._store, layout.PATHS[key](date))
 
 
-class BlobRawIOManager(_BlobIOManager[LandedFile | None]):
-    """Stores a `LandedFile` byte for byte; reads it as a LazyFrame of text, or as one for each date in the lake."""
+class BlobRawIOManager(BlobIOManager[LandedFile | None]):
+    """Stores a `LandedFile` byte for byte; reads it as a LazyFrame of text."""
 
     def write(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
         """Copy the landed file; None leaves the file in the lake unchanged."""
@@ -75,12 +82,12 @@ class BlobRawIOManager(_BlobIOManager[LandedFile | None]):
             raw.ingest(self._store, obj, path, self._lakehouse.made_from(_run_id(context), context.partition_key))
         _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
 
-    def read(self, context: dg.InputContext) -> Rows:
-        """Return one date's text, or a mapping of the dates that are in the lake."""
-        return _load(context, self._store, raw.scan)
+    def read(self, key: str, date: str) -> pl.LazyFrame:
+        """Return a date's columns as text."""
+        return raw.scan(self._store, layout.PATHS[key](date))
 
 
-class BlobTrainedModelIOManager(_BlobIOManager[TrainedModel]):
+class BlobTrainedModelIOManager(BlobIOManager[TrainedModel]):
     """Stores a trained model in a folder by training date."""
 
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
@@ -88,12 +95,12 @@ class BlobTrainedModelIOManager(_BlobIOManager[TrainedModel]):
         registry.write_trained(self._store, context.partition_key, obj, _run_id(context))
         context.add_output_metadata({"path": self._store.uri(layout.training_folder(context.partition_key))})
 
-    def read(self, context: dg.InputContext) -> TrainedModel:
+    def read(self, key: str, date: str) -> TrainedModel:
         """Return the model after verifying its hashes."""
-        return registry.read_trained(self._store, context.partition_key)
+        return registry.read_trained(self._store, date)
 
 
-class BlobModelVersionIOManager(_BlobIOManager[TrainedModel]):
+class BlobModelVersionIOManager(BlobIOManager[TrainedModel]):
     """Registers a trained model under the next number; reads the newest version of a date."""
 
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
@@ -102,12 +109,12 @@ class BlobModelVersionIOManager(_BlobIOManager[TrainedModel]):
         path = self._store.uri(layout.version_folder(version.name))
         context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
 
-    def read(self, context: dg.InputContext) -> ModelVersion:
+    def read(self, key: str, date: str) -> ModelVersion:
         """Return the newest version trained for the date."""
-        return registry.newest_of(self._store, context.partition_key)
+        return registry.newest_of(self._store, date)
 
 
-class BlobImpactIOManager(_BlobIOManager[tuple[Impact, pl.DataFrame]]):
+class BlobImpactIOManager(BlobIOManager[tuple[Impact, pl.DataFrame]]):
     """Stores a version's impact next to it; reads the figures."""
 
     def write(self, context: dg.OutputContext, obj: tuple[Impact, pl.DataFrame]) -> None:
@@ -115,12 +122,12 @@ class BlobImpactIOManager(_BlobIOManager[tuple[Impact, pl.DataFrame]]):
         impact_files.write(self._store, *obj)
         context.add_output_metadata({"path": self._store.uri(layout.version_file(obj[0].candidate, layout.IMPACT))})
 
-    def read(self, context: dg.InputContext) -> Impact:
+    def read(self, key: str, date: str) -> Impact:
         """Return the impact of the newest version trained for the date."""
-        return impact_files.read(self._store, registry.newest_of(self._store, context.partition_key).name)
+        return impact_files.read(self._store, registry.newest_of(self._store, date).name)
 
 
-class BlobChampionIOManager(_BlobIOManager[Change | None]):
+class BlobChampionIOManager(BlobIOManager[Change | None]):
     """Writes a change as a binding; reads what is live from the lake, not from the run history."""
 
     def write(self, context: dg.OutputContext, obj: Change | None) -> None:
@@ -145,12 +152,12 @@ class BlobChampionIOManager(_BlobIOManager[Change | None]):
         context.add_output_metadata({name: value for name, value in shown.items() if value is not None})
         context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(history))})
 
-    def read(self, context: dg.InputContext) -> Champion:
+    def read(self, key: str, date: str) -> Champion:
         """Return what is live and its models after verifying their hashes."""
         return registry.champion(self._store)
 
 
-class BlobRunLogIOManager(_BlobIOManager[RunRecord]):
+class BlobRunLogIOManager(BlobIOManager[RunRecord]):
     """Stores a run's record and adds it to the CSV of all runs."""
 
     def write(self, context: dg.OutputContext, obj: RunRecord) -> None:
@@ -158,12 +165,12 @@ class BlobRunLogIOManager(_BlobIOManager[RunRecord]):
         run_log.add(self._store, obj)
         context.add_output_metadata({"path": self._store.uri(layout.RUN_LOG)})
 
-    def read(self, context: dg.InputContext) -> None:
+    def read(self, key: str, date: str) -> None:
         """Not supported: no asset depends on the log."""
-        raise NotImplementedError(f"no asset reads {context.asset_key.to_user_string()}: open {layout.RUN_LOG}")
+        raise NotImplementedError(f"no asset reads {key}: open {layout.RUN_LOG}")
 
 
-def io_managers(lakehouse: Lakehouse) -> dict[str, dg.IOManager]:
+def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
     """Return the IO managers by the key that assets name."""
     return {
         "raw": BlobRawIOManager(lakehouse),
@@ -174,14 +181,6 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, dg.IOManager]:
         "champion": BlobChampionIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
-
-
-def _load(context: dg.InputContext, store: Store, read: Callable[[Store, str], pl.LazyFrame]) -> Rows:
-    path_of = layout.PATHS[context.asset_key.to_user_string()]
-    if get_origin(context.dagster_type.typing_type) is not dict:
-        return read(store, path_of(context.partition_key))
-    wanted = {date: path_of(date) for date in context.asset_partition_keys}
-    return {date: read(store, path) for date, path in partitions(store, wanted).items()}
 
 
 def _history(history: Sequence[Binding]) -> str:

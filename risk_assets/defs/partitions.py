@@ -14,6 +14,7 @@ class Partitions:
 
     daily: dg.DailyPartitionsDefinition
     training_window: dg.TimeWindowPartitionMapping
+    window_days: int
 
     def why_missing(self, date: str) -> str | None:
         """Return why a date is not a partition, or None if it is one."""
@@ -28,10 +29,11 @@ class Partitions:
 
 def partitions(settings: Settings) -> Partitions:
     """Return the partitions from the start date, and the policy's training window."""
+    days = settings.read_policy().training.window_days
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # allow_nonexistent_upstream_partitions is in beta
         window = dg.TimeWindowPartitionMapping(
-            start_offset=1 - settings.read_policy().training.window_days,
+            start_offset=1 - days,
             allow_nonexistent_upstream_partitions=True,
         )
-    return Partitions(dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat()), window)
+    return Partitions(dg.DailyPartitionsDefinition(start_date=settings.start_date.isoformat()), window, days)

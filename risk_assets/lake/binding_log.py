@@ -1,6 +1,4 @@
-"""The bindings in the lake: numbered, each bearing the hash of the one before, written once, never edited."""
-
-import hashlib
+"""The log of bindings: numbered files, written once. Each holds the SHA-256 of the one before and a seal of its own."""
 
 import msgspec
 
@@ -8,22 +6,24 @@ from risk_assets.clock import utc_now
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 
-_OTHER = "another binding was made in the same moment. Look at what is live now (risk live) and try again."
+_CONFLICT = "another binding was made at the same time. See what is live now (risk live) and try again."
+_RESTORE = "Restore it from a backup."
 
 
 def read(store: Store) -> tuple[Binding, ...]:
-    """Return all bindings, oldest first; raises `LakeError` that names one that is missing or was changed."""
-    there = set(_paths(store))
-    for path in _expected(store):
-        if path not in there:
-            raise LakeError(f"{path} is missing, so what was live before is not known. Restore it from a backup.")
-    return tuple(_decode(store.get(path), path) for path in sorted(there, key=_number))
+    """Return all bindings, oldest first; raises `LakeError` that names a missing or changed one."""
+    paths = set(_paths(store))
+    for path in _expected_paths(store):
+        if path not in paths:
+            raise LakeError(f"{path} is missing, so earlier bindings are not known. {_RESTORE}")
+    return tuple(_decode(store.get(path), path) for path in sorted(paths, key=_number))
 
 
 def live(store: Store, at: str | None = None) -> Binding | None:
-    """Return the binding in force at an instant (ISO 8601, UTC; now by default), or None before the first."""
+    """Return the binding in force at an instant (ISO 8601, UTC; default now), or None before the first binding."""
     if at is None:
         last = _last(store)
         return last[0] if last else None
@@ -32,15 +32,15 @@ def live(store: Store, at: str | None = None) -> Binding | None:
 
 
 def newest(store: Store) -> str | None:
-    """Return the path of the newest binding that is there, or None before the first; none is read, so it is cheap."""
+    """Return the path of the newest binding, or None before the first. Reads no binding, so it is cheap."""
     return max(_paths(store), key=_number, default=None)
 
 
 def find(store: Store, seq: int) -> Binding:
-    """Return a binding by its number; raises `ModelError` when it is not there."""
+    """Return a binding by its number; raises `ModelError` if it is missing."""
     content = store.find(layout.binding(seq))
     if content is None:
-        raise ModelError(f"{layout.binding(seq)} is not in the lake. See what is there: risk history --verify.")
+        raise ModelError(f"{layout.binding(seq)} is not in the lake. List the bindings: risk history --verify.")
     return _decode(content, layout.binding(seq))
 
 
@@ -50,11 +50,35 @@ def write(store: Store, change: Change) -> Binding:
     Raises
     ------
     ModelError
-        When another binding was made since the change was decided upon.
+        If another binding was made after the history from which the change was decided.
     """
     last = _last(store)
     if (last[0].seq if last else 0) != change.after:
-        raise ModelError(_OTHER)
+        raise ModelError(_CONFLICT)
+    binding = _next(change, last)
+    if not store.create(layout.binding(binding.seq), _content(binding)):
+        raise ModelError(_CONFLICT)
+    return binding
+
+
+def verify(store: Store) -> list[str]:
+    """Return a message for each binding that is missing, was changed or does not follow the one before; none if all are valid."""
+    problems, before = [], None
+    for seq, path in enumerate(_expected_paths(store), start=1):
+        content = store.find(path)
+        problems += _problems(seq, path, content, before)
+        before = content
+    return problems
+
+
+def head(store: Store) -> str | None:
+    """Return the SHA-256 of the newest binding's file. Stored outside the lake, it proves the whole chain later."""
+    last = _last(store)
+    return sha256(last[1]) if last else None
+
+
+def _next(change: Change, last: tuple[Binding, bytes] | None) -> Binding:
+    """Return the binding of a change, linked to the last one and sealed."""
     now = utc_now()
     unsealed = Binding(
         seq=change.after + 1,
@@ -69,71 +93,54 @@ def write(store: Store, change: Change) -> Binding:
         overrides=change.overrides,
         effective_from=max(now, last[0].effective_from) if last else now,
         recorded_at=now,
-        previous=hashlib.sha256(last[1]).hexdigest() if last else None,
+        previous=sha256(last[1]) if last else None,
         seal="",
     )
-    binding = msgspec.structs.replace(unsealed, seal=_seal(unsealed))
-    if not store.create(layout.binding(binding.seq), _content(binding)):
-        raise ModelError(_OTHER)
-    return binding
+    return msgspec.structs.replace(unsealed, seal=_seal(unsealed))
 
 
-def verify(store: Store) -> list[str]:
-    """Return what is wrong with the chain: each missing, changed or unlinked binding by name; nothing when it is whole."""
-    problems, before = [], None
-    for seq, path in enumerate(_expected(store), start=1):
-        content = store.find(path)
-        if content is None:
-            problems.append(f"{path} is missing")
-        else:
-            problems += _problems(seq, path, content, before)
-        before = content
-    return problems
-
-
-def head(store: Store) -> str | None:
-    """Return the SHA-256 of the newest binding's file: kept elsewhere, it proves the whole chain later."""
-    last = _last(store)
-    return hashlib.sha256(last[1]).hexdigest() if last else None
-
-
-def _problems(seq: int, path: str, content: bytes, before: bytes | None) -> list[str]:
+def _problems(seq: int, path: str, content: bytes | None, before: bytes | None) -> list[str]:
+    if content is None:
+        return [f"{path} is missing"]
     try:
         binding = _decode(content, path)
     except LakeError as error:
         return [str(error)]
-    if before is not None and binding.previous != hashlib.sha256(before).hexdigest():
+    if before is not None and binding.previous != sha256(before):
         return [f"{path} does not follow {layout.binding(seq - 1)}: one of the two was changed"]
     if seq == 1 and binding.previous is not None:
-        return [f"{path} follows a binding that is not there"]
+        return [f"{path} follows a binding that is missing"]
     return []
 
 
-def _expected(store: Store) -> list[str]:
-    """Return the paths of a whole chain up to the newest binding that is there."""
-    paths = _paths(store)
-    return [layout.binding(seq) for seq in range(1, _number(paths[-1]) + 1)] if paths else []
+def _expected_paths(store: Store) -> list[str]:
+    """Return the paths of a complete chain up to the newest binding."""
+    newest_path = newest(store)
+    return [layout.binding(seq) for seq in range(1, _number(newest_path) + 1)] if newest_path else []
 
 
 def _paths(store: Store) -> list[str]:
-    """Return the paths of the bindings that are there, oldest first; other files are none."""
+    """Return the paths of the bindings, oldest first; other files are ignored."""
     return sorted((path for path in store.list(f"{layout.BINDINGS}/") if layout.binding_number(path) is not None), key=_number)
 
 
 def _number(path: str) -> int:
-    return layout.binding_number(path) or 0
+    number = layout.binding_number(path)
+    assert number is not None
+    return number
 
 
 def _last(store: Store) -> tuple[Binding, bytes] | None:
-    paths = _paths(store)
-    if not paths:
+    """Return the newest binding and the content of its file, or None before the first."""
+    path = newest(store)
+    if path is None:
         return None
-    content = store.get(paths[-1])
-    return _decode(content, paths[-1]), content
+    content = store.get(path)
+    return _decode(content, path), content
 
 
 def _seal(binding: Binding) -> str:
-    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(binding, seal=""))).hexdigest()
+    return sha256(msgspec.json.encode(msgspec.structs.replace(binding, seal="")))
 
 
 def _content(binding: Binding) -> bytes:
@@ -144,7 +151,7 @@ def _decode(content: bytes, path: str) -> Binding:
     try:
         binding = msgspec.json.decode(content, type=Binding)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} can't be read as a binding: {error}. Restore it from a backup.") from error
+        raise LakeError(f"{path} cannot be read as a binding: {error}. {_RESTORE}") from error
     if binding.seal != _seal(binding) or content != _content(binding) or binding.seq != _number(path):
-        raise LakeError(f"{path} was changed since it was written. Restore it from a backup.")
+        raise LakeError(f"{path} was changed since it was written. {_RESTORE}")
     return binding

@@ -1,7 +1,7 @@
 """The facts in a manifest: a struct for each kind of table.
 
 The facts of a table that polars writes are expressions, computed in the pass that writes it. Each is named as its field; an
-expression named `group.key` is one entry of the mapping `group`, and a list of (value, count) is a whole mapping.
+expression named `group.key` is one entry of the mapping `group`, and a list of (value, count) is a complete mapping.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""SHA-256 of what is stored: of bytes, of chunks, and of a stream while it is copied."""
+"""SHA-256 of bytes, chunks and files, and of a stream while it is copied."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ class BinaryWriter(Protocol):
         """Write bytes."""
 
     def flush(self) -> None:
-        """Flush what is buffered."""
+        """Flush buffered bytes."""
 
 
 def sha256(content: bytes) -> str:
@@ -55,7 +55,7 @@ class HashedChunks:
 
 
 class HashedWriter:
-    """Passes what is written on to a file and hashes it."""
+    """Writes to a file and hashes the written bytes."""
 
     def __init__(self, file: BinaryWriter) -> None:
         self._file = file
@@ -73,5 +73,5 @@ class HashedWriter:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of what was written so far, in hexadecimal."""
+        """The SHA-256 of the bytes written so far, in hexadecimal."""
         return self._hash.hexdigest()

@@ -1,4 +1,4 @@
-"""What a version would change, kept beside it: the figures, and in a file of their own the accounts."""
+"""The impact of a version, stored with it: the figures, and the affected accounts in a file of their own."""
 
 import msgspec
 import polars as pl
@@ -13,7 +13,7 @@ from risk_assets.lake.tables import translate_polars_errors
 
 
 def compute(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
-    """Return what changes on the newest dates in the lake if a version replaces the live one, and for which accounts."""
+    """Return the changes on the newest dates if a version replaces the live one, and the accounts they affect."""
     candidate, live = registry.read_scorecard(store, version), registry.find_live(store)
     newest = snapshots.newest(store, candidate.scorecard.features, policy.promotion.impact_days)
     with translate_polars_errors(f"the impact of {version} on {', '.join(newest)}"):
@@ -21,18 +21,18 @@ def compute(store: Store, version: str, contract: Contract, policy: Policy) -> t
 
 
 def write(store: Store, impact: Impact, accounts: pl.DataFrame) -> None:
-    """Keep an impact beside its version, over an earlier one; the accounts first."""
+    """Write the accounts, then the figures; replaces an earlier impact of the version."""
     store.put(layout.version_file(impact.candidate, layout.IMPACT_ACCOUNTS), accounts.write_csv().encode())
     store.put(layout.version_file(impact.candidate, layout.IMPACT), msgspec.json.format(msgspec.json.encode(impact), indent=1))
 
 
 def read(store: Store, version: str) -> Impact:
-    """Return a version's impact as it was kept; raises `LakeError` when there is none."""
+    """Return the stored impact of a version; raises `LakeError` if there is none or it cannot be read."""
     path = layout.version_file(version, layout.IMPACT)
     content = store.find(path)
     if content is None:
-        raise LakeError(f"{path} is not in the lake. Work it out: risk impact {version}.")
+        raise LakeError(f"{path} is not in the lake. Compute it: risk impact {version}.")
     try:
         return msgspec.json.decode(content, type=Impact)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} can't be read: {error}. Work it out again: risk impact {version}.") from error
+        raise LakeError(f"{path} cannot be read: {error}. Compute it again: risk impact {version}.") from error

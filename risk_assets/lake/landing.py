@@ -1,6 +1,6 @@
-"""The landing folder, where source systems drop files: found by date, filled by `risk land`."""
+"""The landing folder: source systems put files there, `risk land` too. Each date has one file or one folder of shards."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -15,35 +15,39 @@ from risk_assets.lake.raw import LandedFile, scan_text
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import translate_polars_errors
 
+ACCOUNTS, OUTCOMES = "accounts", "outcomes"
+
 
 def file_name(kind: str, date: str) -> str:
-    """Return the name under which a date's `accounts` or `outcomes` land."""
+    """Return the name of the landed file of a date's `accounts` or `outcomes`."""
     return f"{kind}_{date}.csv"
 
 
+def folder_name(kind: str, date: str) -> str:
+    """Return the name of the folder of a date's shards."""
+    return f"{kind}_{date}"
+
+
 def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> LandedFile:
-    """Return what landed for a date: one CSV, or a folder of shards in the order of their names.
+    """Return the landed file of a date: one CSV, or the shards of a folder ordered by name.
+
+    Files in the folder whose names begin with `_` or `.` are ignored.
 
     Raises
     ------
     LandingError
-        When there is nothing, both a file and a folder, or a shard that is no `.csv`; names in `_` or `.` are no shards.
+        If there is nothing, both a file and a folder, or a shard whose name does not end with `.csv`.
     """
-    file, folder = file_name(kind, date), file_name(kind, date).removesuffix(".csv")
-    there = landing.size(file) is not None
-    below = landing.list(f"{folder}/")
-    shards = tuple(path for path in below if path.endswith(".csv"))
-    strangers = [path for path in below if not path.endswith(".csv") and not path.rpartition("/")[2].startswith(("_", "."))]
-    if strangers:
+    file, shards = file_name(kind, date), _shards(landing, kind, date)
+    has_file = landing.size(file) is not None
+    if has_file and shards:
         raise LandingError(
-            f"{', '.join(strangers)} in {landing.url} would be left out: shards end in .csv. Unpack or rename each, or take it away."
+            f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take one away."
         )
-    if there and shards:
-        raise LandingError(f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder}/. Take one away.")
-    if not there and not shards:
-        command = f"risk land FILE{' --outcomes' if kind == 'outcomes' else ''} --date {date}"
-        raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_near(landing, folder)}. Land it: {command}.")
-    return LandedFile(landing, (file,) if there else shards, expected)
+    if not has_file and not shards:
+        command = f"risk land FILE{' --outcomes' if kind == OUTCOMES else ''} --date {date}"
+        raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_similar(landing, kind, date)}. Land it: {command}.")
+    return LandedFile(landing, (file,) if has_file else shards, expected)
 
 
 def dates(landing: Store, kind: str) -> tuple[str, ...]:
@@ -54,124 +58,144 @@ def dates(landing: Store, kind: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Source:
-    """A CSV on this machine that is to be landed: its path and how it is written."""
+    """A local CSV to land: its path and its dialect."""
 
     path: Path
     dialect: Dialect
 
     @staticmethod
     def read(path: Path, expected: tuple[str, ...]) -> "Source":
-        """Return a source after a look at its header; raises `LandingError` when it is no CSV."""
+        """Return a source from its header; raises `LandingError` if the file is not a CSV."""
         with path.open("rb") as file:
             return Source(path, sniff(file.read(HEAD_BYTES), str(path), expected))
 
+    def is_labelled(self, contract: Contract) -> bool:
+        """Return whether the source has the columns of the id and the target."""
+        return {contract.id, contract.target.column} <= set(self.dialect.columns)
+
     def scan(self) -> pl.LazyFrame:
-        """Return its columns as text."""
+        """Return the columns as text."""
         return scan_text([str(self.path)], self.dialect)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield its bytes."""
+        """Yield the bytes."""
         return open_store(str(self.path.absolute().parent)).chunks(self.path.name)
 
     def rows(self) -> int:
-        """Count its records; raises `LandingError` when it ends inside an open quote."""
+        """Return the number of records; raises `LandingError` if the file ends inside an open quote."""
         counter = count_fields(self.dialect, self.chunks())
         if counter.unclosed:
             raise LandingError(f"{self.path} ends inside an open quote. Close it and land the file again.")
         return counter.rows
 
     def sizes(self, number: int) -> list[int]:
-        """Return how many records each of `number` pieces holds; raises `LandingError` when there are fewer records."""
+        """Return the number of records of each of `number` pieces; raises `LandingError` if there are fewer records."""
         rows = self.rows()
-        if rows < number:
+        if number > 1 and rows < number:
             raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
         return [rows // number + (position < rows % number) for position in range(number)]
 
-    def pieces(self, sizes: list[int]) -> Iterator[bytes]:
-        """Yield the file cut into pieces of so many records, each with the header, bytes kept."""
-        found = records(self.chunks(), self.dialect.eol.encode())
-        header = next(found)
+    def pieces(self, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
+        """Yield the file split into pieces of these numbers of records, each with the header; one piece is the file unchanged."""
+        if len(sizes) == 1:
+            yield self.chunks()
+            return
+        rest = records(self.chunks(), self.dialect.eol.encode())
+        header = next(rest)
         for size in sizes:
-            yield b"".join(chain([header], islice(found, size)))
+            yield iter([b"".join(chain([header], islice(rest, size)))])
 
-    def labels(self, contract: Contract, sizes: list[int]) -> list[bytes]:
-        """Return the id and the target of each row, as text, as a CSV for each piece."""
+    def labels(self, contract: Contract, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
+        """Return the id and the target of each row, as text, as one CSV for each piece; reads the file before the first."""
         with translate_polars_errors(str(self.path)):
             labels = self.scan().select(contract.id, contract.target.column).collect(engine="streaming")
         starts = accumulate(sizes, initial=0)
-        return [labels.slice(start, size).write_csv().encode() for start, size in zip(starts, sizes, strict=False)]
+        slices = (labels.slice(start, size) for start, size in zip(starts, sizes, strict=False))
+        return (iter([piece.write_csv().encode()]) for piece in slices)
 
 
-def land(
-    landing: Store, source: Source, contract: Contract, wanted: tuple[str, ...], *, outcomes_only: bool, replace: bool
-) -> dict[str, list[str]]:
-    """Land a file, or one piece of it for each date, and its labels where it bears the target column.
+def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
+    """Land a file, or one piece of it for each date; its labels land as outcomes if it has the target column.
 
-    Returns the names that were written, by kind.
+    Returns the names of the written files by kind.
 
     Raises
     ------
     LandingError
-        When a date has landed already and `replace` is false, or outcomes lack a column.
+        If a date has already landed and `replace` is false. Nothing is written.
     LakeError
-        When the file is malformed, so that labels can't be cut out. Nothing is written in any of these cases.
+        If the file is malformed, so that its labels cannot be read. Nothing is written.
     """
-    names = source.dialect.columns
-    labelled = contract.target.column in names and contract.id in names
-    if outcomes_only and not labelled:
-        raise LandingError(f"{source.path} has no column {contract.id} and {contract.target.column}: both are needed in outcomes.")
-    kinds = ([] if outcomes_only else ["accounts"]) + (["outcomes"] if labelled else [])
-    for kind in kinds:
-        for date in wanted:
-            _require_free(landing, kind, date, replace)
-    sizes = source.sizes(len(wanted)) if len(wanted) > 1 else [source.rows()]
-    content = {"outcomes": source.labels(contract, sizes)} if labelled else {}
-    written: dict[str, list[str]] = {}
-    if not outcomes_only:
-        pieces = (iter([piece]) for piece in source.pieces(sizes)) if len(wanted) > 1 else iter([source.chunks()])
-        written["accounts"] = [_put(landing, "accounts", date, piece) for date, piece in zip(wanted, pieces, strict=True)]
-    for kind, files in content.items():
-        written[kind] = [_put(landing, kind, date, iter([file])) for date, file in zip(wanted, files, strict=True)]
-    return written
+    labelled = source.is_labelled(contract)
+    _require_free(landing, (ACCOUNTS, OUTCOMES) if labelled else (ACCOUNTS,), wanted, replace)
+    sizes = source.sizes(len(wanted))
+    labels = source.labels(contract, sizes) if labelled else None
+    written = {ACCOUNTS: _put(landing, ACCOUNTS, wanted, source.pieces(sizes))}
+    return written if labels is None else written | {OUTCOMES: _put(landing, OUTCOMES, wanted, labels)}
+
+
+def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
+    """Land only the labels of a file; returns and raises as `land`, and `LandingError` if it lacks the id or the target."""
+    if not source.is_labelled(contract):
+        raise LandingError(f"{source.path} does not have the columns {contract.id} and {contract.target.column}. Outcomes need both.")
+    _require_free(landing, (OUTCOMES,), wanted, replace)
+    return {OUTCOMES: _put(landing, OUTCOMES, wanted, source.labels(contract, source.sizes(len(wanted))))}
 
 
 def records(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
-    """Yield a CSV's records with their line ends; a line end between quotes belongs to its record."""
-    held = b""
+    """Yield the records of a CSV with their line ends; a line end between quotes is part of its record."""
+    record = b""
     for line in _lines(chunks, eol):
-        held += line
-        if held.count(b'"') % 2 == 0:
-            yield held
-            held = b""
-    if held:
-        yield held
+        record += line
+        if record.count(b'"') % 2 == 0:
+            yield record
+            record = b""
+    if record:
+        yield record
 
 
 def _lines(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
     rest = b""
     for chunk in chunks:
-        *whole, rest = (rest + chunk).split(eol)
-        yield from (line + eol for line in whole)
+        *lines, rest = (rest + chunk).split(eol)
+        yield from (line + eol for line in lines)
     if rest:
         yield rest
 
 
-def _require_free(landing: Store, kind: str, date: str, replace: bool) -> None:
-    name = file_name(kind, date)
-    there = landing.size(name) is not None or landing.list(f"{name.removesuffix('.csv')}/")
-    if there and not replace:
-        raise LandingError(f"{kind} for {date} have landed already in {landing.url}. Add --replace to land these in their place.")
+def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
+    paths = landing.list(f"{folder_name(kind, date)}/")
+    shards = tuple(path for path in paths if path.endswith(".csv"))
+    others = [path for path in paths if path not in shards and not path.rpartition("/")[2].startswith(("_", "."))]
+    if others:
+        raise LandingError(
+            f"{', '.join(others)} in {landing.url} would be left out: the names of shards end with .csv. "
+            "Unpack, rename or remove each of them."
+        )
+    return shards
 
 
-def _put(landing: Store, kind: str, date: str, content: Iterator[bytes]) -> str:
-    """Write a date's file; shards whose place it takes go after it is there."""
-    name = file_name(kind, date)
-    landing.write(name, content)
-    for shard in landing.list(f"{name.removesuffix('.csv')}/"):
-        landing.delete(shard)
-    return name
+def _require_free(landing: Store, kinds: Iterable[str], wanted: Iterable[str], replace: bool) -> None:
+    if replace:
+        return
+    for kind in kinds:
+        for date in wanted:
+            if landing.size(file_name(kind, date)) is not None or landing.list(f"{folder_name(kind, date)}/"):
+                raise LandingError(f"{kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
 
 
-def _near(landing: Store, stem: str) -> str:
-    near = [name for name in landing.names("") if name.startswith(stem)]
-    return f" ({', '.join(near)} is there: unpack or rename it)" if near else ""
+def _put(landing: Store, kind: str, wanted: Iterable[str], contents: Iterable[Iterator[bytes]]) -> list[str]:
+    """Write a file for each date; earlier shards of the date are deleted after it. Return the names."""
+    names = []
+    for date, content in zip(wanted, contents, strict=True):
+        names.append(file_name(kind, date))
+        landing.write(names[-1], content)
+        for shard in landing.list(f"{folder_name(kind, date)}/"):
+            landing.delete(shard)
+    return names
+
+
+def _similar(landing: Store, kind: str, date: str) -> str:
+    """Return a hint that names files of the date with another ending, or an empty text."""
+    names = [name for name in landing.names("") if name.startswith(folder_name(kind, date))]
+    return f" (found {', '.join(names)}: unpack or rename it)" if names else ""

@@ -163,3 +163,8 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
+
+
+def commit(key: str, date: str) -> str:
+    """Return the path whose existence commits an asset's date: a table's manifest, or a trained model's folder."""
+    return manifest(PATHS[key](date)) if key in PATHS else training_folder(date)

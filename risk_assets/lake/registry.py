@@ -1,6 +1,5 @@
-"""Model versions: numbered, written once, never edited; and the models behind a binding."""
+"""Model versions: numbered, written once, never edited. And the models of a binding."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,16 +13,17 @@ from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import binding_log, layout
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 
 MODEL_NAME = "credit_default"
 ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.EXAMPLE, layout.PIPELINE)
 T = TypeVar("T")
-_ADVICE = "See what there is: risk models."
+_LIST_VERSIONS = "List the versions: risk models."
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What `metadata.json` holds. It is written last: a folder without it is no version."""
+    """The content of `metadata.json`. It is written last: a folder without it is not a version."""
 
     model_name: str
     version: str
@@ -35,7 +35,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Return `model_vNNN`."""
+        """The version, `model_vNNN`."""
         return self.version
 
     @property
@@ -46,38 +46,38 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version: its metadata and its figures."""
+    """The metadata and the metrics of a registered version."""
 
     metadata: Metadata
     metrics: Metrics
 
     @property
     def name(self) -> str:
-        """Return `model_vNNN`."""
+        """The version, `model_vNNN`."""
         return self.metadata.name
 
 
 @dataclass(frozen=True)
 class Champion:
-    """What is live: the binding that says so, and the models that score by it."""
+    """The binding in force, and the models that score by it."""
 
     binding: Binding
     arms: Arms
 
     @property
     def version(self) -> str:
-        """Return `model_vNNN`."""
+        """The champion's version, `model_vNNN`."""
         return self.binding.champion
 
 
 def write_trained(store: Store, date: str, model: TrainedModel, run_id: str) -> None:
-    """Write the model trained for a date, over an earlier one; its metadata comes last."""
+    """Write the model trained for a date, metadata last; replaces an earlier one."""
     folder = layout.training_folder(date)
     _write_artifacts(store, folder, model, folder.rpartition("/")[2], run_id)
 
 
 def read_trained(store: Store, date: str) -> TrainedModel:
-    """Return the model trained for a date; raises `ModelError` when there is none, or it is not whole."""
+    """Return the model trained for a date; raises `ModelError` if it is missing or incomplete."""
     folder = layout.training_folder(date)
     metadata = _metadata(store, folder, f"Materialize training/model for {date}.")
     files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
@@ -96,77 +96,71 @@ def read_trained(store: Store, date: str) -> TrainedModel:
 def register(store: Store, model: TrainedModel, run_id: str) -> ModelVersion:
     """Register a model under the next free number and return the version.
 
-    The number is claimed by a create-only write, so two trainers at once get two numbers; a crash leaves a gap.
+    A create-only write claims the number, so two concurrent trainings get two numbers. A crash leaves a gap.
     """
-    number = _next_number(store)
+    number = _last_number(store) + 1
     while not _claim(store, layout.version_name(number), run_id):
         number += 1
     name = layout.version_name(number)
-    metadata = _write_artifacts(store, layout.version_folder(name), model, name, run_id)
-    return ModelVersion(metadata, model.metrics)
+    return ModelVersion(_write_artifacts(store, layout.version_folder(name), model, name, run_id), model.metrics)
 
 
 def versions(store: Store) -> tuple[ModelVersion, ...]:
-    """Return all finished versions, oldest first; raises `ModelError` that names one whose metrics are damaged."""
-    return tuple(_version(store, folder) for folder in reversed([*_newest_first(store)]))
+    """Return all complete versions, oldest first; raises `ModelError` that names one with damaged metrics."""
+    return tuple(read_version(store, name) for name in reversed([*_newest_first(store)]))
 
 
 def read_version(store: Store, name: str) -> ModelVersion:
-    """Return a version; raises `ModelError` when there is none, or it is not whole."""
-    return _version(store, _folder(name))
+    """Return a version; raises `ModelError` if it is missing or incomplete."""
+    metadata, folder = _version_metadata(store, name), layout.version_folder(name)
+    return ModelVersion(metadata, _decode(_artifact(store, folder, layout.METRICS, metadata), Metrics, folder))
 
 
 def newest_of(store: Store, date: str) -> ModelVersion:
-    """Return the newest version trained for a date; raises `ModelError` when there is none."""
-    for folder in _newest_first(store):
-        if _metadata(store, folder, _ADVICE).origin.training_date == date:
-            return _version(store, folder)
-    raise ModelError(f"no version was trained for {date}. Train one: risk train {date}.")
+    """Return the newest version trained for a date; raises `ModelError` if there is none."""
+    for name in _newest_first(store):
+        if _version_metadata(store, name).origin.training_date == date:
+            return read_version(store, name)
+    raise ModelError(f"no version is trained for {date}. Train one: risk train {date}.")
 
 
 def read_scorecard(store: Store, name: str) -> VersionedScorecard:
-    """Return a version's scorecard after holding it against its hash; raises `ModelError` when it differs."""
-    folder = _folder(name)
-    metadata = _metadata(store, folder, _ADVICE)
-    return VersionedScorecard(name, _decode(_artifact(store, folder, layout.SCORECARD, metadata), Scorecard, folder))
+    """Return the scorecard of a version; raises `ModelError` if its hash differs."""
+    return VersionedScorecard(name, _read(store, name, layout.SCORECARD, Scorecard))
 
 
 def read_steps(store: Store, name: str) -> tuple[Step, ...]:
-    """Return a version's table after holding it against its hash; raises `ModelError` when it differs."""
-    folder = _folder(name)
-    metadata = _metadata(store, folder, _ADVICE)
-    return _decode(_artifact(store, folder, layout.STEPS, metadata), tuple[Step, ...], folder)
+    """Return the points table of a version; raises `ModelError` if its hash differs."""
+    return _read(store, name, layout.STEPS, tuple[Step, ...])
 
 
 def read_example(store: Store, name: str) -> Example:
-    """Return a version's example after holding it against its hash; raises `ModelError` when it differs or is not there."""
-    folder = _folder(name)
-    metadata = _metadata(store, folder, _ADVICE)
-    return _decode(_artifact(store, folder, layout.EXAMPLE, metadata), Example, folder)
+    """Return the example of a version; raises `ModelError` if it is missing or its hash differs."""
+    return _read(store, name, layout.EXAMPLE, Example)
 
 
 def bind(store: Store, change: Change) -> Binding:
-    """Make a change the live state from now on and return the binding.
+    """Write the binding of a change, in force from now on, and return it.
 
     Raises
     ------
     ModelError
-        When a file of a version is missing or changed, or another binding was made since the change was decided upon.
+        If a file of a version is missing or changed, or another binding was made after the change was decided.
     """
     for version in (change.champion, change.challenger):
         if version is not None:
-            _require_whole(store, version)
+            _require_complete(store, version)
     return binding_log.write(store, change)
 
 
 def champion(store: Store, at: str | None = None) -> Champion:
-    """Return what is live, or was at an instant; raises `ModelError` when no version was, or one is not whole."""
+    """Return the live models now, or at an instant; raises `ModelError` if no version was live or one is damaged."""
     binding = binding_log.live(store, at)
     if binding is not None:
         return Champion(binding, arms(store, binding))
     if at is None:
         raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
-    raise ModelError(f"no version was live at {at}, before the first binding. See what was live when: risk history.")
+    raise ModelError(f"no version was live at {at}, before the first binding. See which version was live when: risk history.")
 
 
 def arms(store: Store, binding: Binding) -> Arms:
@@ -176,16 +170,16 @@ def arms(store: Store, binding: Binding) -> Arms:
 
 
 def find_live(store: Store) -> VersionedScorecard | None:
-    """Return the live version and its scorecard, or None where no version is live."""
+    """Return the scorecard of the live version, or None if no version is live."""
     binding = binding_log.live(store)
     return read_scorecard(store, binding.champion) if binding else None
 
 
 def candidate(store: Store) -> Metadata | None:
-    """Return the newest version that passed its gates and is newer than any that was ever live or a challenger, or None."""
-    bound = max((_number(name) for found in binding_log.read(store) for name in (found.champion, found.challenger) if name), default=0)
-    newer = (folder for folder in _newest_first(store) if _number(folder) > bound)
-    found = (_metadata(store, folder, _ADVICE) for folder in newer)
+    """Return the newest version that passed its gates and is newer than every version that was bound, or None."""
+    bound = {name for found in binding_log.read(store) for name in (found.champion, found.challenger) if name}
+    last = max(map(_number, bound), default=0)
+    found = (_version_metadata(store, name) for name in _newest_first(store) if _number(name) > last)
     return next((metadata for metadata in found if metadata.may_go_live), None)
 
 
@@ -196,10 +190,10 @@ def _claim(store: Store, name: str, run_id: str) -> bool:
 def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
     files = {
         layout.SCORECARD: model.scorecard.to_json(),
-        layout.STEPS: msgspec.json.format(msgspec.json.encode(model.steps), indent=1),
-        layout.METRICS: msgspec.json.format(msgspec.json.encode(model.metrics), indent=1),
-        layout.PROFILE: msgspec.json.format(msgspec.json.encode(model.profile), indent=1),
-        layout.EXAMPLE: msgspec.json.format(msgspec.json.encode(model.example), indent=1),
+        layout.STEPS: _json(model.steps),
+        layout.METRICS: _json(model.metrics),
+        layout.PROFILE: _json(model.profile),
+        layout.EXAMPLE: _json(model.example),
         layout.PIPELINE: model.pipeline,
     }
     for file, content in files.items():
@@ -209,73 +203,76 @@ def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, 
         version=name,
         registered_at=utc_now(),
         run_id=run_id,
-        sha256={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        sha256={file: sha256(content) for file, content in files.items()},
         origin=model.origin,
         gates=model.gates,
     )
-    store.put(layout.artifact(folder, layout.METADATA), msgspec.json.format(msgspec.json.encode(metadata), indent=1))
+    store.put(layout.artifact(folder, layout.METADATA), _json(metadata))
     return metadata
 
 
-def _folder(name: str) -> str:
-    if layout.version_number(name) is None:
-        raise MissingModelError(f"{name} is no version: they are named model_v001, model_v002 and so on. {_ADVICE}")
-    return layout.version_folder(name)
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1)
 
 
-def _folders(store: Store) -> list[str]:
-    """Return the folders whose numbers are taken, oldest first."""
-    names = (name for name in store.names(layout.REGISTRY) if layout.version_number(name) is not None)
-    return [layout.version_folder(name) for name in sorted(names, key=_number)]
+def _names(store: Store) -> list[str]:
+    """Return the names whose numbers are taken, oldest first."""
+    return sorted((name for name in store.names(layout.REGISTRY) if layout.version_number(name) is not None), key=_number)
 
 
 def _newest_first(store: Store) -> Iterator[str]:
-    """Yield the folders of finished versions."""
-    return (folder for folder in reversed(_folders(store)) if store.size(layout.artifact(folder, layout.METADATA)) is not None)
+    """Yield the names of complete versions."""
+    return (name for name in reversed(_names(store)) if store.size(layout.version_file(name, layout.METADATA)) is not None)
 
 
-def _require_whole(store: Store, name: str) -> None:
-    """Hold every file of a version against its hash."""
-    folder = _folder(name)
-    metadata = _metadata(store, folder, _ADVICE)
+def _last_number(store: Store) -> int:
+    return max(map(_number, _names(store)), default=0)
+
+
+def _number(name: str) -> int:
+    number = layout.version_number(name)
+    if number is None:
+        raise MissingModelError(f"{name} is not a version: versions are named model_v001, model_v002 and so on. {_LIST_VERSIONS}")
+    return number
+
+
+def _require_complete(store: Store, name: str) -> None:
+    """Compare every file of a version with its hash."""
+    metadata = _version_metadata(store, name)
     for file in dict.fromkeys((*ARTIFACTS, *metadata.sha256)):
-        _artifact(store, folder, file, metadata)
+        _artifact(store, layout.version_folder(name), file, metadata)
 
 
-def _version(store: Store, folder: str) -> ModelVersion:
-    metadata = _metadata(store, folder, _ADVICE)
-    return ModelVersion(metadata, _decode(_artifact(store, folder, layout.METRICS, metadata), Metrics, folder))
+def _read(store: Store, name: str, file: str, kind: type[T]) -> T:
+    """Return a file of a version after comparing its hash."""
+    folder = layout.version_folder(name)
+    return _decode(_artifact(store, folder, file, _version_metadata(store, name)), kind, folder)
 
 
-def _metadata(store: Store, folder: str, advice: str) -> Metadata:
+def _version_metadata(store: Store, name: str) -> Metadata:
+    _number(name)
+    return _metadata(store, layout.version_folder(name), _LIST_VERSIONS)
+
+
+def _metadata(store: Store, folder: str, next_step: str) -> Metadata:
     content = store.find(layout.artifact(folder, layout.METADATA))
     if content is None:
-        raise MissingModelError(f"{folder} is not in the lake, or not whole. {advice}")
+        raise MissingModelError(f"{folder} is missing or incomplete. {next_step}")
     return _decode(content, Metadata, folder)
 
 
 def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes:
-    """Return an artifact that is, to the byte, what was registered."""
+    """Return a file of a model after comparing its hash."""
     path = layout.artifact(folder, file)
     content = store.find(path)
-    if content is None or hashlib.sha256(content).hexdigest() != metadata.sha256.get(file):
-        state = "missing" if content is None else "not the file that was registered"
-        raise ModelError(
-            f"{path} is {state}, so it is not used. Restore it, or let another version go live: risk promote VERSION --reason WHY."
-        )
+    if content is None or sha256(content) != metadata.sha256.get(file):
+        state = "is missing" if content is None else "is not the file that was registered"
+        raise ModelError(f"{path} {state}. Restore it from a backup, or promote another version: risk promote VERSION --reason WHY.")
     return content
 
 
-def _decode(content: bytes, kind: type[T], where: str) -> T:
+def _decode(content: bytes, kind: type[T], folder: str) -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{where} holds a file that can't be read as {kind.__name__}: {error}. Restore it, or train again.") from error
-
-
-def _next_number(store: Store) -> int:
-    return max(map(_number, _folders(store)), default=0) + 1
-
-
-def _number(name: str) -> int:
-    return layout.version_number(name.rpartition("/")[2]) or 0
+        raise LakeError(f"{folder} has a file that cannot be read as {kind.__name__}: {error}. Restore it, or train again.") from error

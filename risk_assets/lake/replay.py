@@ -1,4 +1,4 @@
-"""A past date scored again from what the lake holds, and one account explained."""
+"""Score a past date again from the stored inputs, and explain the prediction of one account."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,16 @@ from risk_assets.lake.tables import Manifest, digest, parts_of_other_content, re
 
 @dataclass(frozen=True)
 class Replay:
-    """How a date went when it was scored again.
+    """The result of scoring a date again.
 
-    `changed` names what is not what it was, `columns` how many rows differ in each column, `first` the first such row.
+    Attributes
+    ----------
+    changed
+        A message for each file that was changed since the date was scored.
+    columns
+        The number of rows that differ, by column.
+    first
+        The first row that differs.
     """
 
     date: str
@@ -32,64 +39,74 @@ class Replay:
 
     @property
     def agrees(self) -> bool:
-        """Whether every row agrees, and nothing was changed."""
+        """Whether every row agrees and no file was changed."""
         return not self.changed and not self.columns
 
 
+@dataclass(frozen=True)
+class _Scoring:
+    """The manifest of a date's predictions, and the models and the policy that scored them."""
+
+    manifest: Manifest
+    arms: Arms
+    policy: Policy
+
+
 def replay(store: Store, date: str) -> Replay:
-    """Score a date again from its stored features, by the stored version, binding and policy, and compare every row.
+    """Score a date again with the stored features, versions, binding and policy, and compare every row.
 
     Raises
     ------
     LakeError, ModelError
-        Which name the file that is missing, or so changed that nothing can be scored by it.
+        If a file is missing, or is changed so that the date cannot be scored. The message names the file.
     """
-    manifest, arms, policy = _made_by(store, date)
-    changed = _changed(store, date, manifest)
-    with translate_polars_errors(f"{manifest.path} or {layout.features(date)}"):
-        again = predictions(read_table(store, layout.features(date)), arms, policy)
-        columns, first = count_differences(read_table(store, manifest.path), again, policy)
-    return Replay(date, manifest.rows, arms.champion.version, changed, columns, first)
+    scoring = _read_scoring(store, date)
+    path, features = scoring.manifest.path, layout.features(date)
+    changed = _changed_files(store, date, scoring.manifest)
+    with translate_polars_errors(f"{path} or {features}"):
+        replayed = predictions(read_table(store, features), scoring.arms, scoring.policy)
+        columns, first = count_differences(read_table(store, path), replayed, scoring.policy)
+    return Replay(date, scoring.manifest.rows, scoring.arms.champion.version, changed, columns, first)
 
 
 def explain_account(store: Store, date: str, account: str) -> tuple[Explanation, ...]:
-    """Return the explanation of an account's row on a date; of each of its rows where its id is repeated.
+    """Return the explanation of an account's row on a date, or of each of its rows if its id is repeated.
 
     Raises
     ------
     LakeError
-        When the date's predictions do not have it.
+        If the date's predictions do not have the account.
     """
-    manifest, arms, policy = _made_by(store, date)
-    cards = {model.version: model.scorecard for model in arms.models}
-    with translate_polars_errors(f"{manifest.path} or {layout.features(date)}"):
-        rows = _rows_of(read_table(store, manifest.path), account)
+    scoring = _read_scoring(store, date)
+    path = scoring.manifest.path
+    scorecards = {model.version: model.scorecard for model in scoring.arms.models}
+    with translate_polars_errors(f"{path} or {layout.features(date)}"):
+        rows = _rows_of(read_table(store, path), account)
         features = _rows_of(read_table(store, layout.features(date)), account)
     if rows.is_empty() or len(rows) != len(features):
-        raise LakeError(f"{manifest.path} has no account of this id. Look it up there, or try another date.")
+        raise LakeError(f"{path} has no account with this id. Look it up in the file, or try another date.")
     stored = rows.rows(named=True)
-    return tuple(explain(features[at], row, cards[row["model_version"]], policy) for at, row in enumerate(stored))
+    return tuple(explain(features[at], row, scorecards[row["model_version"]], scoring.policy) for at, row in enumerate(stored))
 
 
-def _made_by(store: Store, date: str) -> tuple[Manifest, Arms, Policy]:
-    """Return the manifest of a date's predictions, and the models and the policy that made them."""
+def _read_scoring(store: Store, date: str) -> _Scoring:
     manifest = require_manifest(store, layout.predictions(date))
     made_from = manifest.made_from
     if made_from.policy is None or made_from.model_version is None:
-        raise LakeError(f"{layout.manifest(manifest.path)} names no version and policy. Run the date again: risk run {date}.")
+        raise LakeError(f"{layout.manifest(manifest.path)} has no version or no policy. Run the date again: risk run {date}.")
     policy = policy_archive.read(store, made_from.policy)
     if made_from.binding is None:
-        return manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy
-    return manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy
+        return _Scoring(manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy)
+    return _Scoring(manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy)
 
 
-def _changed(store: Store, date: str, manifest: Manifest) -> tuple[str, ...]:
-    """Return what is not to the byte what it was when the date was scored."""
+def _changed_files(store: Store, date: str, manifest: Manifest) -> tuple[str, ...]:
+    """Return a message for each file that was changed since the date was scored."""
     path = layout.features(date)
-    found = [f"{part} was changed since it was written" for part in parts_of_other_content(store, manifest)]
-    found += [f"{part} was changed since it was written" for part in parts_of_other_content(store, require_manifest(store, path))]
+    parts = parts_of_other_content(store, manifest) + parts_of_other_content(store, require_manifest(store, path))
+    found = [f"{part} was changed since it was written" for part in parts]
     if digest(store, path) != manifest.made_from.inputs.get(path):
-        found.append(f"{path} was made anew, or its manifest changed, since the date was scored")
+        found.append(f"{path} or its manifest was written again since the date was scored")
     return tuple(found)
 
 

@@ -1,9 +1,9 @@
-"""The run log: a record for each run, and all of them as one CSV."""
+"""The run log: a record of each run, and one CSV with all of them."""
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -13,9 +13,11 @@ from risk_assets.lake.store import Store
 
 MAX_TRIES = 20
 
+Rows: TypeAlias = dict[tuple[str, str], dict[str, str]]
+
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One run: when it ended (UTC), for which date, how, by which version, over how many rows, from and to where."""
+    """One run: its end (UTC), date, job and result, the version, the rows, and the addresses of input and output."""
 
     timestamp: str
     date: str
@@ -43,29 +45,29 @@ COLUMNS = RunRecord.__struct_fields__
 
 
 def add(store: Store, record: RunRecord) -> None:
-    """Keep a run's record and bring the CSV up to date; a run's first record stands.
+    """Store the record of a run, unless the run has one, and bring the CSV up to date.
 
-    Each run writes a record of its own, so concurrent runs lose nothing. The CSV is written again until it holds every
-    record that is there after the writing: whoever writes last has seen them all. One that can't be read is built again.
+    Each run writes its own record, so concurrent runs lose nothing. The CSV is written again until it has every record
+    that is stored after the write, so the last writer has all of them. A CSV that cannot be read is rebuilt.
     """
     store.create(layout.run_record(record.date, record.run_id), msgspec.json.encode(record))
     for _ in range(MAX_TRIES):
         rows = _parse(store.find(layout.RUN_LOG)) or {}
-        missing = _recorded(store) - rows.keys()
+        missing = _stored_keys(store) - rows.keys()
         if not missing:
             return
         store.put(layout.RUN_LOG, _csv([*rows.values(), *_records(store, missing)]))
-    raise LakeError(f"{layout.RUN_LOG} is rewritten faster than it can be read; no record is lost: the next run adds them.")
+    raise LakeError(f"{layout.RUN_LOG} changed during each of {MAX_TRIES} updates. No record is lost: the next run adds them.")
 
 
-def read(store: Store) -> dict[tuple[str, str], dict[str, str]]:
-    """Return the CSV's rows by date and run id, as text, in the order of their times; the records' where it can't be read."""
+def read(store: Store) -> Rows:
+    """Return the rows of the CSV by date and run id, as text, ordered by time; from the records if the CSV cannot be read."""
     rows = _parse(store.find(layout.RUN_LOG))
-    return _parse(_csv(_records(store, _recorded(store)))) or {} if rows is None else rows
+    return _parse(_csv(_records(store, _stored_keys(store)))) or {} if rows is None else rows
 
 
-def _parse(content: bytes | None) -> dict[tuple[str, str], dict[str, str]] | None:
-    """Return a CSV's rows by date and run id, or None where it is no whole run log."""
+def _parse(content: bytes | None) -> Rows | None:
+    """Return the rows of a CSV by date and run id, or None if it is not a complete run log."""
     try:
         header, *lines = csv.reader(io.StringIO((content or b"").decode(), newline=""), strict=True)
     except (csv.Error, ValueError):
@@ -77,11 +79,11 @@ def _parse(content: bytes | None) -> dict[tuple[str, str], dict[str, str]] | Non
 
 
 def _records(store: Store, keys: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    found = (msgspec.json.decode(store.get(layout.run_record(*key)), type=RunRecord) for key in keys)
-    return [msgspec.to_builtins(record) for record in found]
+    records = (msgspec.json.decode(store.get(layout.run_record(*key)), type=RunRecord) for key in keys)
+    return [msgspec.to_builtins(record) for record in records]
 
 
-def _recorded(store: Store) -> set[tuple[str, str]]:
+def _stored_keys(store: Store) -> set[tuple[str, str]]:
     return {key for path in store.list(f"{layout.RUN_RECORDS}/") if (key := layout.run_record_key(path))}
 
 
@@ -92,6 +94,6 @@ def _csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 
 def _field(value: Any) -> str:
-    """Return a value as a field; the csv module of Python 3.11 leaves a lone carriage return without quotes."""
+    """Return a value as a CSV field; the csv module of Python 3.11 does not quote a lone carriage return."""
     text = "" if value is None else str(value)
     return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text

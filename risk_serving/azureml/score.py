@@ -1,7 +1,7 @@
-"""What Azure ML's inference server calls: the reading, scoring and answers of `POST /predict`, by the files of an export.
+"""Entry script for Azure ML's inference server: `POST /score` decodes, scores and answers like the service's `POST /predict`.
 
-`risk azure export` copies it beside a wheel of the project. It is a script of the server's, no module of the service:
-only there are the packages of the server and of its data collector, which takes pandas frames and nothing else.
+`risk azure export` copies it beside a wheel of the project. Only the server's environment has the packages of the server and of
+its data collector, which requires pandas frames.
 """
 
 import hashlib
@@ -35,136 +35,140 @@ from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Answer, Result, Wire
+from risk_serving.scoring.wire import Answer, RequestDecoder, Result
 
 JSON = "application/json"
 
 logger = logging.getLogger("azmlinfsrv.score")
-serving: "Serving"
+deployment: "Deployment"
 
 
 def init() -> None:
-    """Load what the deployment serves; the server calls it once in each worker."""
-    global serving  # noqa: PLW0603 - the server hands nothing from init() to run()
-    serving = load(Path(os.environ["AZUREML_MODEL_DIR"]), Path(__file__).parent, int(os.environ["RISK_SERVE_MAX_RECORDS"]))
+    """Load the deployment; the server calls this once in each worker."""
+    global deployment  # noqa: PLW0603 - the server passes nothing from init() to run()
+    deployment = load(Path(os.environ["AZUREML_MODEL_DIR"]), Path(__file__).parent, int(os.environ["RISK_SERVE_MAX_RECORDS"]))
 
 
 @rawhttp  # type: ignore[untyped-decorator]
 def run(request: AMLRequest) -> AMLResponse:
-    """Answer one request to `POST /score`; one that can't be answered gets the problem document that `POST /predict` gives."""
+    """Answer `POST /score`, with the same problem documents as `POST /predict` if the request is rejected."""
     try:
-        content = serving.answer(_body(request), g.request_id)
+        content = deployment.answer(_read_body(request), g.request_id)
     except Problem as problem:
         headers = {name.decode(): value.decode() for name, value in problem.headers}
         return AMLResponse(problem.content(g.request_id), int(problem.status), {**headers, "Content-Type": MEDIA_TYPE.decode()})
     return AMLResponse(content, int(HTTPStatus.OK), {"Content-Type": JSON})
 
 
-class Collecting:
-    """Hands what was asked and answered to Azure ML's data collector, where the deployment has it on."""
+class DataCollector:
+    """Passes inputs and outputs to Azure ML's data collector; `enabled` if the deployment has it on."""
 
     def __init__(self) -> None:
-        self._inputs, self._outputs = (Collector(name=name, on_error=_tell) for name in ("model_inputs", "model_outputs"))
-        self.on: bool = is_sdk_ready()
+        self._inputs, self._outputs = (Collector(name=name, on_error=_log_error) for name in ("model_inputs", "model_outputs"))
+        self.enabled: bool = is_sdk_ready()
 
     def collect(self, request_id: str, inputs: DataFrame, outputs: DataFrame) -> None:
-        """Offer a request's records and results to the collector's queue, which a thread of its own empties."""
+        """Add a request's records and results to the collector's queue; the collector's thread sends them."""
         context = BasicCorrelationContext(id=request_id)
         self._inputs.collect(inputs, context)
         self._outputs.collect(outputs, context)
 
 
 @dataclass(frozen=True)
-class Serving:
-    """What a deployment serves: the live binding, or one of its two versions, whose `arm` is then told in each result."""
+class Deployment:
+    """What a deployment serves: the live binding, or one of its two versions.
+
+    `version` is the champion's. `arm` replaces the arm in each result, if it is set. `shadow` is the version of a challenger
+    in shadow.
+    """
 
     version: str
     arm: str | None
-    wire: Wire
+    decoder: RequestDecoder
     scorer: Scorer
     shadow: str | None
-    collecting: Collecting
+    collector: DataCollector
 
     def answer(self, body: bytes, request_id: str) -> bytes:
-        """Return the answer to a request's body; raises `Problem` when any record does not fit."""
-        records = self.wire.decode(body)
+        """Return the answer to a request's body as JSON; raises `Problem` if any record is not valid."""
+        records = self.decoder.decode(body)
         scored = self.scorer.score(records)
         results = scored.results
         if self.arm:
             results = [msgspec.structs.replace(result, arm=self.arm) for result in results]
-        if self.collecting.on:
-            self.collecting.collect(request_id, _inputs(records), _outputs(results, scored.shadow, self.shadow))
+        if self.collector.enabled:
+            self.collector.collect(request_id, _inputs(records), _outputs(results, scored.shadow, self.shadow))
         return msgspec.json.encode(Answer(self.version, results))
 
 
-def load(models: Path, code: Path, max_records: int) -> Serving:
-    """Return what is served of the binding in `code` by the versions beneath `models`: both of its versions, or one.
+def load(models: Path, code: Path, max_records: int) -> Deployment:
+    """Return the deployment of the binding in `code`, with those of its versions that are below `models`: both, or one.
 
     Raises
     ------
     ModelError
-        When a version is not the one that was exported, or scores its own example otherwise than where it was registered.
+        If a version is not the exported one, or does not reproduce the probability stored with its example record.
     """
     binding = msgspec.json.decode((code / "binding.json").read_bytes(), type=Binding)
     digests = msgspec.json.decode((code / "scorecards.json").read_bytes(), type=dict[str, str])
     contract = Contract.parse((code / "contract.yml").read_text(encoding="utf-8"), "contract.yml")
     policy = Policy.parse((code / "policy.yml").read_text(encoding="utf-8"), "policy.yml")
-    found = {path.parent.name: _registered(path, digests) for path in models.rglob("scorecard.json")}
-    arms = _arms(binding, found)
-    wire = Wire(contract, arms.models, max_records)
+    versions = {path.parent.name: _read_version(path, digests) for path in models.rglob("scorecard.json")}
+    arms = _arms(binding, versions)
+    decoder = RequestDecoder(contract, arms.models, max_records)
     arm = None if arms.champion.version == binding.champion else CHALLENGER
     shadow = arms.shadow.version if arms.shadow else None
-    return Serving(binding.champion, arm, wire, Scorer(arms, policy, contract), shadow, Collecting())
+    return Deployment(binding.champion, arm, decoder, Scorer(arms, policy, contract), shadow, DataCollector())
 
 
-def _body(request: AMLRequest) -> bytes:
+def _read_body(request: AMLRequest) -> bytes:
     if request.method != "POST":
         detail = "Send the records with POST."
         raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed", detail, headers=((b"Allow", b"POST"),))
     if request.mimetype != JSON or request.content_encoding:
-        detail = "The body must be JSON, uncompressed, with the header Content-Type: application/json."
+        detail = "The body must be uncompressed JSON, with the header Content-Type: application/json."
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
-    most = request.max_content_length = int(os.environ["RISK_SERVE_MAX_BODY_BYTES"])
+    max_bytes = request.max_content_length = int(os.environ["RISK_SERVE_MAX_BODY_BYTES"])
     try:
         body: bytes = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        detail = f"The body is larger than {most} bytes. Send fewer records at a time."
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, closes=True) from None
+        detail = f"The body is larger than {max_bytes} bytes. Send fewer records in one request."
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True) from None
     return body
 
 
-def _registered(path: Path, digests: dict[str, str]) -> VersionedScorecard:
+def _read_version(path: Path, digests: dict[str, str]) -> VersionedScorecard:
     content, version = path.read_bytes(), path.parent.name
     if hashlib.sha256(content).hexdigest() != digests.get(version):
         raise ModelError(
-            f"{version} is not the version that was exported with this code. Register the export's own models, and deploy again."
+            f"{version} is not the version that was exported with this code. Register the models of this export, and deploy again."
         )
     model = VersionedScorecard(version, msgspec.json.decode(content, type=Scorecard))
     require_reproduced(model, msgspec.json.decode(path.with_name("example.json").read_bytes(), type=Example))
     return model
 
 
-def _arms(binding: Binding, found: dict[str, VersionedScorecard]) -> Arms:
-    challenger = found.get(binding.challenger or "")
-    if binding.champion in found:
-        return Arms(found[binding.champion], challenger, binding.challenger_share, binding.salt)
+def _arms(binding: Binding, versions: dict[str, VersionedScorecard]) -> Arms:
+    challenger = versions.get(binding.challenger or "")
+    if binding.champion in versions:
+        return Arms(versions[binding.champion], challenger, binding.challenger_share, binding.salt)
     if challenger is None:
-        raise ModelError("the deployment's model holds none of the versions that are live by this code. Export and deploy again.")
+        raise ModelError("the deployment's model has neither version of the exported binding. Export and deploy again.")
     return Arms(challenger)
 
 
 def _inputs(records: Records) -> DataFrame:
-    """Return the records as they were sent, a column for each feature of the contract."""
+    """Return the records as they were sent, one column for each feature of the contract."""
     return DataFrame(msgspec.to_builtins(list(records.sent)))
 
 
-def _outputs(results: Sequence[Result], shadow: Sequence[float] | None, version: str | None) -> DataFrame:
-    """Return the columns of the service's own prediction log."""
-    told = [(found.id, found.probability, found.prediction, found.model_version, found.arm) for found in results]
-    frame = DataFrame(told, columns=["id", "probability", "prediction", "model_version", "arm"])
-    return frame.assign(challenger_probability=shadow, challenger_version=version)
+def _outputs(results: Sequence[Result], shadow: Sequence[float] | None, shadow_version: str | None) -> DataFrame:
+    """Return the results with the columns of the service's prediction log."""
+    rows = [(result.id, result.probability, result.prediction, result.model_version, result.arm) for result in results]
+    frame = DataFrame(rows, columns=["id", "probability", "prediction", "model_version", "arm"])
+    return frame.assign(challenger_probability=shadow, challenger_version=shadow_version)
 
 
-def _tell(error: Exception) -> None:
-    """Log why something is not collected; the collector says what, and never a value."""
-    logger.warning("not collected: %s", error)
+def _log_error(error: Exception) -> None:
+    """Log why a request was not collected; the collector's messages contain no values."""
+    logger.warning("request not collected: %s", error)

@@ -1,7 +1,7 @@
-"""`/openapi.json` and `/docs`: the schema in force right now, shown without anything from the internet."""
+"""`/openapi.json` and `/docs`: the current schema, made from the contract and the live model, without files from the internet."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Response
@@ -13,64 +13,70 @@ from risk_serving.scoring.records import Value
 from risk_serving.scoring.wire import answer_schema, request_schema
 
 ASSETS = ("fastapi_offline", "static")
-POLICY = {"content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"}
+CONTENT_POLICY = {
+    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+}
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Credit-risk scoring</title>
 <link rel="stylesheet" href="/docs/static/swagger-ui.css"><link rel="icon" href="/docs/static/favicon.png"></head>
 <body><div id="docs"></div><script src="/docs/static/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>
 """
-START = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null});\n'
+SCRIPT = 'SwaggerUIBundle({url: "/openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null});\n'
+SCORING_PATHS = ("/predict", "/score")
 PROBLEMS = {
-    400: "The connection ended, or the request is no HTTP.",
-    401: "No valid token.",
-    403: "The token does not give this role.",
+    400: "The connection was closed before the end of the body, or the request is not valid HTTP.",
+    401: "The token is missing or not valid.",
+    403: "The token does not have the required role.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    422: "A record does not fit; nothing was scored.",
-    503: "No model is live yet, or too many requests are being answered. Try again after Retry-After seconds.",
+    422: "A record is not valid. Nothing was scored.",
+    503: "No model is live yet, or too many requests are being scored. Try again after Retry-After seconds.",
 }
+
+_Json: TypeAlias = dict[str, Any]
 
 
 def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
-    """Return the routes for the OpenAPI document and the page that shows it."""
+    """Return the routes for the OpenAPI document and the page that shows it; `secured` if callers need a token."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/openapi.json")
     async def openapi() -> Response:
-        return Response(msgspec.json.encode(document(app, live.current, secured=secured)), media_type="application/json")
+        return Response(msgspec.json.encode(_document(app, live.current, secured=secured)), media_type="application/json")
 
     @router.get("/docs")
     async def page() -> Response:
-        return Response(PAGE, media_type="text/html", headers=POLICY)
+        return Response(PAGE, media_type="text/html", headers=CONTENT_POLICY)
 
     @router.get("/docs/start.js")
-    async def start() -> Response:
-        return Response(START, media_type="text/javascript", headers=POLICY)
+    async def script() -> Response:
+        return Response(SCRIPT, media_type="text/javascript", headers=CONTENT_POLICY)
 
     return router
 
 
-def document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> dict[str, Any]:
-    """Return the OpenAPI document; without a live model the request's schema says no more than that it is an object."""
-    described = get_openapi(title=app.title, version=live.version if live else "no model", routes=app.routes)
-    answer = answer_schema()
-    described["components"] = {"schemas": {**answer["components"], "Problem": problems.schema()}}
-    request = request_schema(live.wire, _example(live)) if live else {"type": "object"}
-    scoring = {path: {"post": _operation(path, request, answer["schema"])} for path in ("/predict", "/score")}
-    described["paths"] = scoring | described["paths"]
-    for path, item in described["paths"].items():
+def _document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> _Json:
+    """Return the OpenAPI document; without a live model, a request is described as an object without fields."""
+    document = get_openapi(title=app.title, version=live.version if live else "no model", routes=app.routes)
+    request = request_schema(live.decoder, _example(live)) if live else {"type": "object"}
+    answer, components = answer_schema()
+    document["components"] = {"schemas": {**components, "Problem": problems.schema()}}
+    document["paths"] = {path: {"post": _scoring_operation(path, request, answer)} for path in SCORING_PATHS} | document["paths"]
+    for path, item in document["paths"].items():
         for operation in item.values():
-            _complete(path, operation, secured=secured)
+            _add_responses(path, operation)
+            if secured and not path.startswith("/health"):
+                operation["security"] = [{"bearer": []}]
     if secured:
-        described["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    return described
+        document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    return document
 
 
-def _operation(path: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    same = "The probability of default of each record, with points, band and reasons, in order."
+def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping[str, object]) -> _Json:
+    description = "The probability of default, points, band and reasons of each record, in order."
     return {
         "summary": "Score records",
-        "description": same if path == "/predict" else f"The same as /predict. {same}",
+        "description": description if path == "/predict" else f"The same as /predict. {description}",
         "operationId": path.strip("/"),
         "tags": ["scoring"],
         "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
@@ -81,21 +87,20 @@ def _operation(path: str, request: Mapping[str, Any], answer: Mapping[str, Any])
     }
 
 
-def _complete(path: str, operation: dict[str, Any], *, secured: bool) -> None:
-    """Add what every operation may answer, and who may ask."""
-    operation["responses"].pop("422", None) if path not in ("/predict", "/score") else None
-    if path.startswith("/health"):
-        if path == "/health/ready":
-            operation["responses"]["503"] = {"description": "No model is live yet."}
-        return
-    operation["responses"] |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 503)}
+def _add_responses(path: str, operation: _Json) -> None:
+    """Replace the errors that FastAPI lists by those that an operation can return."""
+    responses = operation["responses"]
+    if path not in SCORING_PATHS:
+        responses.pop("422", None)
+    if path == "/health/ready":
+        responses["503"] = {"description": "No model is live yet."}
+    if not path.startswith("/health"):
+        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 503)}
     if "{version}" in path:
-        operation["responses"]["404"] = _problem("There is no such version.")
-    if secured:
-        operation["security"] = [{"bearer": []}]
+        responses["404"] = _problem("The version does not exist.")
 
 
-def _problem(description: str) -> dict[str, Any]:
+def _problem(description: str) -> _Json:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": description, "content": {problems.MEDIA_TYPE.decode(): {"schema": schema}}}
 

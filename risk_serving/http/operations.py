@@ -1,33 +1,36 @@
-"""What operators ask: is it up, which version answers, since when and why, and the metrics."""
+"""Routes for operators: health, the live version, registered versions, metrics."""
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse
 
+from risk_assets.domain.governance.bindings import Binding
 from risk_assets.errors import MissingModelError, RiskError
 from risk_assets.lake import registry
+from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
-from risk_serving.observability.metrics import Telemetry
+from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import PredictionLog
-from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
+from risk_serving.scoring.live_model import LiveModel
 
-TELL_SECONDS = 1.0
+STATE_SECONDS = 1.0
+RETRY_AFTER = (b"retry-after", b"5")
+PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
 
 
-def routes(live: LiveModel, telemetry: Telemetry) -> APIRouter:
-    """Return the routes for health, models and metrics."""
-    router = APIRouter(tags=["operating"])
+def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
+    """Return the routes for health, versions and metrics."""
+    router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", summary="Whether the process answers")
     async def alive() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/health/ready", summary="Whether records can be scored, and by the version that is live")
+    @router.get("/health/ready", summary="Whether records can be scored, and whether the model is up to date")
     async def ready(response: Response) -> dict[str, str | None]:
         if live.current is None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -35,54 +38,53 @@ def routes(live: LiveModel, telemetry: Telemetry) -> APIRouter:
             return {"status": "no model", "model_version": None}
         return {"status": "stale" if live.problem else "ready", "model_version": live.current.version}
 
-    @router.get("/model", summary="What is live: version, since when, by whom, why, figures and features")
+    @router.get("/model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")
     async def model() -> Response:
         current = live.current
-        if current is None or current.registered is None:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", "No model is live yet.", headers=((b"retry-after", b"5"),))
-        return _json({"binding": _binding(current), **_told(current.registered), "problem": live.problem})
+        if current is None or current.champion is None:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", "No model is live yet.", headers=(RETRY_AFTER,))
+        return _json({"binding": _describe_binding(current.binding), **_describe_version(current.champion), "problem": live.problem})
 
-    @router.get("/models/{version}", summary="A registered version: figures, features, gates")
+    @router.get("/models/{version}", summary="A registered version: metrics, features, gates")
     async def version(version: str) -> Response:
-        return _json(_told(await asyncio.to_thread(_version, live, version)))
+        return _json(_describe_version(await asyncio.to_thread(_read_version, live.store, version)))
 
-    @router.get("/metrics", summary="Metrics, as Prometheus reads them", response_class=PlainTextResponse)
+    @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        return Response(telemetry.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(service_metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
-async def tell(live: LiveModel, telemetry: Telemetry, log: PredictionLog) -> None:
-    """Keep the metrics of the live version and of what was dropped up to date, until cancelled."""
+async def record_state(live: LiveModel, metrics: Metrics, log: PredictionLog) -> None:
+    """Update the metrics of the live version and of the logs every `STATE_SECONDS`, until cancelled."""
     while True:
-        current = live.current
-        telemetry.live(current.age if current else None, live.problem is not None, live.failures, log)
-        await asyncio.sleep(TELL_SECONDS)
+        metrics.record_state(live, log)
+        await asyncio.sleep(STATE_SECONDS)
 
 
-def _binding(live: LiveSnapshot) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(live.binding)
-    return {name: told[name] for name in told if name not in ("previous", "seal", "salt")}
+def _describe_binding(binding: Binding) -> dict[str, object]:
+    fields: dict[str, object] = msgspec.to_builtins(binding)
+    return {name: value for name, value in fields.items() if name not in PRIVATE_BINDING_FIELDS}
 
 
-def _version(live: LiveModel, name: str) -> registry.ModelVersion:
+def _describe_version(version: registry.ModelVersion) -> dict[str, object]:
+    return {
+        "model_version": version.name,
+        "registered_at": version.metadata.registered_at,
+        "origin": msgspec.to_builtins(version.metadata.origin),
+        "gates": msgspec.to_builtins(version.metadata.gates),
+        "metrics": msgspec.to_builtins(version.metrics),
+    }
+
+
+def _read_version(store: Store, name: str) -> registry.ModelVersion:
     try:
-        return registry.read_version(live.store, name)
+        return registry.read_version(store, name)
     except MissingModelError as error:
         raise Problem(HTTPStatus.NOT_FOUND, "no-such-version", str(error)) from None
     except RiskError as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", str(error), headers=((b"retry-after", b"5"),)) from None
-
-
-def _told(found: registry.ModelVersion) -> dict[str, Any]:
-    return {
-        "model_version": found.name,
-        "registered_at": found.metadata.registered_at,
-        "origin": msgspec.to_builtins(found.metadata.origin),
-        "gates": msgspec.to_builtins(found.metadata.gates),
-        "metrics": msgspec.to_builtins(found.metrics),
-    }
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", str(error), headers=(RETRY_AFTER,)) from None
 
 
 def _json(content: object) -> Response:

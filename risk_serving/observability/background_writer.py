@@ -1,4 +1,4 @@
-"""What is written off the request's path: gathered in a bounded buffer, handed over by a thread of its own, tried again."""
+"""Background writer: bounded buffer, one thread, retries."""
 
 import logging
 import threading
@@ -12,29 +12,28 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class Background(Generic[T]):
-    """Hands what it is offered to a sink, in order, from a thread of its own.
+class BackgroundWriter(Generic[T]):
+    """Passes items to a sink in batches, in order, from a thread of its own.
 
-    A batch that the sink refuses with `RiskError` or `OSError` is kept, and offered to it again as it was, before anything
-    newer: a sink that remembers how far it came with a batch does nothing twice. A batch that fails in any other way would
-    fail again: it is dropped and counted, and what comes later is handed over. What the sink has not yet taken counts
-    against the limit.
+    If the sink raises `RiskError` or `OSError`, the same batch is passed again later, before any newer item, so that a sink
+    that remembers its progress within a batch writes nothing twice. If it raises anything else, a retry would fail too: the
+    batch is dropped and counted, and the next batch is passed. Items count against the limit until the sink has written them.
 
     Parameters
     ----------
     sink
-        Takes all that has gathered.
-    what
-        What is handed over, for people: the first refusal of several is told in the log.
+        Writes a batch: all items that have been offered since the last one.
+    name
+        The destination as it appears in the log. The first of several consecutive failures is logged.
     limit
-        The weight of what may wait. A thing that weighs more is taken where nothing else waits.
+        The largest total weight of the items that wait. A heavier item is accepted if no other item waits.
     seconds
-        How long things gather, unless half of the limit is reached before; after a failure, how long to the next try.
+        The interval between batches, and the pause after a failure. A batch is passed early if half the limit is reached.
     """
 
-    def __init__(self, sink: Callable[[Sequence[T]], None], what: str, limit: int, seconds: float) -> None:
+    def __init__(self, sink: Callable[[Sequence[T]], None], name: str, limit: int, seconds: float) -> None:
         self._sink = sink
-        self._what = what
+        self._name = name
         self._limit = limit
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -51,44 +50,44 @@ class Background(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """The weight of what was not taken, or given up: at the end, or because the sink can't take it at all."""
+        """The weight of the items that were not accepted, or that could not be written."""
         return self._dropped
 
     @property
     def failures(self) -> int:
-        """How often the sink refused or failed."""
+        """The number of failed attempts to write a batch."""
         return self._failures
 
     @property
     def problem(self) -> str | None:
-        """What the sink last said when it refused, or the kind of error when it failed; None once it takes things again."""
+        """The message of the last failure, or None if the last attempt succeeded."""
         return self._problem
 
     @property
     def pending(self) -> int:
-        """The weight of what the sink has not yet taken."""
+        """The weight of the items that are not yet written."""
         with self._lock:
             return self._weight + self._batch_weight
 
     def start(self) -> None:
-        """Start handing over."""
+        """Start the thread."""
         self._thread.start()
 
     def offer(self, item: T, weight: int = 1) -> bool:
-        """Take an item to be handed over, without waiting; return False, and count it as dropped, when there is no room."""
+        """Accept an item without waiting; return False, and count it as dropped, if the buffer is full or closed."""
         with self._lock:
-            weighs, waits = self._weight + weight, self._weight + self._batch_weight
-            if (waits and waits + weight > self._limit) or self._stop.is_set():
+            offered, pending = self._weight + weight, self._weight + self._batch_weight
+            if (pending and pending + weight > self._limit) or self._stop.is_set():
                 self._dropped += weight
                 return False
-            self._weight = weighs
+            self._weight = offered
             self._offered.append(item)
-        if 2 * weighs >= self._limit and not self._wake.is_set():
+        if 2 * offered >= self._limit and not self._wake.is_set():
             self._wake.set()
         return True
 
     def close(self, timeout: float) -> None:
-        """Hand over what waits and stop, within `timeout` seconds; what the sink then refuses counts as dropped."""
+        """Write the pending items and stop, within `timeout` seconds; items that cannot be written count as dropped."""
         with self._lock:
             self._stop.set()
         self._wake.set()
@@ -98,54 +97,52 @@ class Background(Generic[T]):
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            # A full buffer wakes the thread, but must not hurry it while the sink refuses.
+            # A half-full buffer wakes the thread early, but must not shorten the pause after a failure.
             (self._stop if self._batch else self._wake).wait(self._seconds)
             stopping = self._stop.is_set()
             self._wake.clear()
-            if self._handed_over():
-                self._gather()
-                self._handed_over()
-        self._give_up()
+            if self._write_batch():
+                self._take_batch()
+                self._write_batch()
+        self._take_rest()
+        self._drop_batch()
 
-    def _gather(self) -> None:
+    def _take_batch(self) -> None:
         with self._lock:
             self._batch, self._batch_weight = self._offered, self._weight
             self._offered, self._weight = [], 0
 
-    def _handed_over(self) -> bool:
+    def _write_batch(self) -> bool:
+        """Write the current batch; return False if it must be written again."""
         if not self._batch:
             return True
         try:
             self._sink(self._batch)
         except (RiskError, OSError) as error:
-            self._failed(str(error))
+            self._record_failure(str(error))
             return False
-        except Exception as error:  # noqa: BLE001 - a batch that can't be handed over at all must not end the thread
-            self._failed(f"{type(error).__name__} in what hands it over")
-            self._give_up_batch()
+        except Exception as error:  # noqa: BLE001 - a batch that can never be written must not end the thread
+            self._record_failure(f"{type(error).__name__} while writing")
+            self._drop_batch()
             return True
         with self._lock:
             self._batch, self._batch_weight = [], 0
         self._problem = None
         return True
 
-    def _failed(self, problem: str) -> None:
+    def _record_failure(self, problem: str) -> None:
         self._failures += 1
         if self._problem is None:
-            logger.warning("%s can't be written: %s", self._what, problem)
+            logger.warning("cannot write %s: %s", self._name, problem)
         self._problem = problem
 
-    def _give_up(self) -> None:
-        """Count what the sink did not take to the end."""
-        self._gather_rest()
-        self._give_up_batch()
-
-    def _give_up_batch(self) -> None:
-        with self._lock:
-            self._dropped += self._batch_weight
-            self._batch, self._batch_weight = [], 0
-
-    def _gather_rest(self) -> None:
+    def _take_rest(self) -> None:
+        """Add the items that were offered since the last batch to its weight."""
         with self._lock:
             self._batch_weight += self._weight
             self._offered, self._weight = [], 0
+
+    def _drop_batch(self) -> None:
+        with self._lock:
+            self._dropped += self._batch_weight
+            self._batch, self._batch_weight = [], 0

@@ -1,9 +1,9 @@
-"""The prediction log: what was asked and answered, in the lake, as Azure ML's data collector lays it out for its monitors.
+"""The prediction log: requests and results in the lake, in the layout of Azure ML's data collector, for Azure ML's monitors.
 
 Each line is one request in one collection, `model_inputs` or `model_outputs`: an event whose `data` are the request's records.
-The two lines of a request share its `correlationid`, and a record is at the same index in both: the monitors join them by
-`{correlationid}_{index}`. The lines are described at https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data
-("Store collected data in Blob Storage").
+Both lines of a request have the same `correlationid`, and a record has the same index in both: the monitors join them by
+`{correlationid}_{index}`. Azure ML documents the lines in "Store collected data in Blob Storage" of
+https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data.
 """
 
 import random
@@ -22,13 +22,13 @@ from risk_assets.domain.governance.arms import BUCKET_BYTES, bucket
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
-from risk_serving.observability.background_writer import Background
+from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.scoring.wire import Result
 
 INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
-WRITER_BYTES = 8
+WRITER_ID_BYTES = 8
 HOUR_SECONDS = 3600
 
 Pieces: TypeAlias = tuple[bytes | memoryview, ...]
@@ -36,14 +36,14 @@ Pieces: TypeAlias = tuple[bytes | memoryview, ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request's body, and its results, record by record.
+    """One scored request: its body, and the result of each record.
 
-    `at` is in seconds since 1970, UTC. `shadow` are the probabilities by a challenger, of version `shadow_version`, that answers
-    for none of the records.
+    `received_at` is in seconds since 1970, UTC. `shadow` has the probabilities of a challenger in shadow, whose version is
+    `shadow_version`.
     """
 
     request_id: str
-    at: float
+    received_at: float
     body: bytes
     results: Sequence[Result]
     shadow: Sequence[float] | None
@@ -66,7 +66,7 @@ class _Output(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """An entry as it is written: its hour since 1970, and what its lines in the two collections are put together of."""
+    """An entry as it is written: its hour since 1970, and the pieces of its line in each collection."""
 
     hour: int
     inputs: Pieces
@@ -74,106 +74,108 @@ class _Lines:
 
 
 class PredictionLog:
-    """Writes entries to the lake in the background, a file of each hour and collection at a time.
+    """Writes entries to the lake in the background, in files for each hour and collection.
 
-    An entry is put into words when it is offered, while what it tells of is at hand: kept as it was until it is written, it
-    would be in the way of the requests that come meanwhile.
+    An entry is encoded when it is offered: encoding it later, in the writer's thread, would delay concurrent requests.
 
     Parameters
     ----------
     store
         The lake.
     source
-        What answers: the events' `source`.
+        The `source` of the events: the name of the service.
     share
-        The share of the requests that are logged, in [0, 1]. Whether one is, whole, follows from its id alone.
+        The share of requests that are logged, in [0, 1]. The request id alone decides whether a request is logged.
     records
-        How many records may wait to be written, at some 2 KB of memory each; what is more is dropped and counted.
+        The most records that wait to be written, about 2 KB of memory each; further records are dropped and counted.
     seconds
-        How long entries gather before they are written.
+        The interval between writes.
     """
 
     def __init__(self, store: Store, source: str, share: float, records: int, seconds: float) -> None:
         self._store = store
-        self._heads = {collection: _head(source, collection) for collection in (INPUTS, OUTPUTS)}
-        self._below = int(share * 2 ** (8 * BUCKET_BYTES))
-        self._background = Background(self._write, "the prediction log", records, seconds)
-        self._writer = secrets.token_hex(WRITER_BYTES)
+        self._starts = {collection: _event_start(source, collection) for collection in (INPUTS, OUTPUTS)}
+        self._bucket_limit = int(share * 2 ** (8 * BUCKET_BYTES))
+        self._writer = BackgroundWriter(self._write, "the prediction log", records, seconds)
+        self._writer_id = secrets.token_hex(WRITER_ID_BYTES)
         self._batches = 0
 
     @property
     def dropped(self) -> int:
-        """How many records were to be logged and are not."""
-        return self._background.dropped
+        """The number of records that should have been logged and were not."""
+        return self._writer.dropped
 
     @property
     def failures(self) -> int:
-        """How often a batch could not be written, each try counted."""
-        return self._background.failures
+        """The number of failed attempts to write a batch."""
+        return self._writer.failures
 
     @property
     def problem(self) -> str | None:
-        """Why the last batch was not written; None once one is."""
-        return self._background.problem
+        """Why the last batch was not written, or None if it was."""
+        return self._writer.problem
 
     @property
     def pending(self) -> int:
-        """How many records wait to be written."""
-        return self._background.pending
+        """The number of records that are not yet written."""
+        return self._writer.pending
 
     def start(self) -> None:
-        """Start writing."""
-        self._background.start()
+        """Start to write."""
+        self._writer.start()
 
     def offer(self, entry: Entry) -> None:
-        """Log an entry, if its request is one of the share and there is room for it; never waits."""
-        if int.from_bytes(bucket(b"", entry.request_id)) < self._below:
-            self._background.offer(self._lines(entry), len(entry.results))
+        """Log an entry without waiting, if its request belongs to the logged share and the buffer has room."""
+        if int.from_bytes(bucket(b"", entry.request_id)) < self._bucket_limit:
+            self._writer.offer(self._lines(entry), len(entry.results))
 
     def close(self, timeout: float) -> None:
-        """Write what waits and stop, within `timeout` seconds."""
-        self._background.close(timeout)
+        """Write the pending entries and stop, within `timeout` seconds."""
+        self._writer.close(timeout)
 
     def _lines(self, entry: Entry) -> _Lines:
-        inputs, outputs, told = _inputs(entry.body), _outputs(entry), _told(entry)
-        hour = int(entry.at // HOUR_SECONDS)
-        return _Lines(hour, (self._heads[INPUTS], inputs, _tail(inputs, told)), (self._heads[OUTPUTS], outputs, _tail(outputs, told)))
+        inputs, outputs, shared = _inputs(entry.body), _outputs(entry), _shared_fields(entry)
+        return _Lines(
+            int(entry.received_at // HOUR_SECONDS),
+            (self._starts[INPUTS], inputs, _event_end(inputs, shared)),
+            (self._starts[OUTPUTS], outputs, _event_end(outputs, shared)),
+        )
 
-    def _write(self, entries: Sequence[_Lines]) -> None:
-        """Write a batch; where storage refused it before, what is already there is left: it is of the same entries."""
+    def _write(self, batch: Sequence[_Lines]) -> None:
+        """Write a batch. On a retry the files have the same names, so those that exist are complete and stay."""
         number = self._batches
         self._batches += 1
         try:
-            self._write_files(entries, number)
+            self._write_files(batch, number)
         except (RiskError, OSError):
-            # The batch comes again, and must find its own files; one that fails otherwise does not, and must leave none to the next.
+            # Only these errors are retried. After any other, the next batch gets a new number: files of this one may exist.
             self._batches = number
             raise
 
-    def _write_files(self, entries: Sequence[_Lines], number: int) -> None:
-        for hour, part in groupby(sorted(entries, key=_hour), key=_hour):
-            there, start = tuple(part), time.gmtime(hour * HOUR_SECONDS)
+    def _write_files(self, batch: Sequence[_Lines], number: int) -> None:
+        for hour, group in groupby(sorted(batch, key=_hour), key=_hour):
+            lines, start = tuple(group), time.gmtime(hour * HOUR_SECONDS)
             date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
-            for collection, lines in ((INPUTS, (each.inputs for each in there)), (OUTPUTS, (each.outputs for each in there))):
-                path = layout.online_log(date, collection, clock, self._writer, number)
-                self._create(path, b"".join(chain.from_iterable(lines)))
+            for collection, pieces in ((INPUTS, (each.inputs for each in lines)), (OUTPUTS, (each.outputs for each in lines))):
+                path = layout.online_log(date, collection, clock, self._writer_id, number)
+                self._create(path, b"".join(chain.from_iterable(pieces)))
 
     def _create(self, path: str, content: bytes) -> None:
         folder = self._store.folder
         if folder is not None and not folder.is_dir():
-            # Storage would make the folder anew, and stand in the way of the lake when it comes back.
-            raise LakeError(f"{path} can't be written: {self._store.url} is not there. Bring it back; what waits is written then.")
+            # The store would create the folder, which then blocks the lake from being moved or mounted there again.
+            raise LakeError(f"{path} cannot be written: {self._store.url} does not exist. Restore it; pending entries are written then.")
         try:
             self._store.create(path, content)
         except BaseError as error:
-            # Storage's own words may hold an address with its signature.
+            # The store's own message may contain an address with its signature.
             raise LakeError(
-                f"{path} can't be written in {self._store.url} ({type(error).__name__}): see that the lake is there and may be written to."
+                f"{path} cannot be written to {self._store.url} ({type(error).__name__}): check that the lake exists and is writable."
             ) from error
 
 
-def _head(source: str, collection: str) -> bytes:
-    """Return how the events of a collection begin, up to their data."""
+def _event_start(source: str, collection: str) -> bytes:
+    """Return the start of a collection's events, up to their data."""
     event = {
         "specversion": "1.0",
         "source": source,
@@ -185,21 +187,21 @@ def _head(source: str, collection: str) -> bytes:
     return msgspec.json.encode(event)[:-1] + b',"data":'
 
 
-def _told(entry: Entry) -> str:
-    """Return what both events of an entry say; ids and versions have nothing that JSON escapes."""
-    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.at))
+def _shared_fields(entry: Entry) -> str:
+    """Return the fields that both events of an entry share. Ids and versions contain nothing that JSON must escape."""
+    received = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.received_at))
     versions = ",".join(dict.fromkeys([result.model_version for result in entry.results]))
-    return f'"time":"{at}","correlationid":"{entry.request_id}","xrequestid":"{entry.request_id}","modelversion":"{versions}"'
+    return f'"time":"{received}","correlationid":"{entry.request_id}","xrequestid":"{entry.request_id}","modelversion":"{versions}"'
 
 
-def _tail(data: bytes | memoryview, told: str) -> bytes:
-    """Return how an event ends, behind its data."""
-    size, own = len(data), uuid.UUID(int=random.getrandbits(128), version=4)
-    return f',"contentrange":"bytes 0-{size - 1}/{size}","id":"{own}",{told}}}\n'.encode()
+def _event_end(data: bytes | memoryview, shared: str) -> bytes:
+    """Return the end of an event, after its data."""
+    size, event_id = len(data), uuid.UUID(int=random.getrandbits(128), version=4)
+    return f',"contentrange":"bytes 0-{size - 1}/{size}","id":"{event_id}",{shared}}}\n'.encode()
 
 
 def _inputs(body: bytes) -> bytes | memoryview:
-    """Return the records as they were sent: not made anew, and on one line, as JSON has line breaks between tokens alone."""
+    """Return the records as they were sent, on one line: valid JSON has line breaks only between tokens."""
     start, end = body.index(b"["), body.rindex(b"]")
     if body.find(b"[", start + 1) != -1 or body.index(b"]") != end:
         return _one_line(bytes(msgspec.json.decode(body, type=_Request).records))

@@ -1,13 +1,13 @@
-"""What OpenTelemetry is told of a request: one span and two metrics, sent in the background over OTLP or to Azure Monitor."""
+"""OpenTelemetry: one span and two metrics for each request, sent in the background over OTLP or to Azure Monitor."""
 
 import os
 import time
-from collections.abc import Mapping
 from http import HTTPMethod
 from threading import Thread
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from risk_assets.errors import RiskError
+from risk_serving.observability.request_log import LogLine
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import MeterProvider
@@ -21,6 +21,7 @@ Kind: TypeAlias = Literal["off", "otlp", "azure-monitor"]
 SERVICE = "risk-serving"
 DURATION = "http.server.request.duration"
 RECORDS = "risk.records"
+VERSION = "risk.version"
 SCORED = "risk.serving.records"
 REQUEST_ID = "risk.request_id"
 CONNECTION_STRING = "APPLICATIONINSIGHTS_CONNECTION_STRING"
@@ -29,7 +30,7 @@ CLOSE_SECONDS = 5.0
 _BOUNDARIES = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _SEND_SECONDS = 5
 _RETRIES = 2
-_MICROSOFTS_OWN = (
+_EXPORTER_STATISTICS_OFF = (
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL",
     "APPLICATIONINSIGHTS_SDKSTATS_DISABLED",
     "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED",
@@ -37,45 +38,29 @@ _MICROSOFTS_OWN = (
 
 
 class Tracing:
-    """Tells nobody of a request: what is used while telemetry is off."""
+    """No-op tracer, and the interface of the others."""
 
-    def record(  # noqa: PLR0913, PLR0917 - all that is told of a request, in one call
-        self,
-        started: float,
-        seconds: float,
-        route: str,
-        method: str,
-        status: int,
-        request_id: str,
-        traceparent: str | None,
-        attributes: Mapping[str, str | int],
-    ) -> None:
-        """Tell of a request that was answered; never waits and never fails on account of where it is sent.
+    def record(self, line: LogLine, started: float, seconds: float, traceparent: bytes) -> None:
+        """Record an answered request; never waits, and never raises because of the destination.
 
         Parameters
         ----------
+        line : LogLine
+            The request. A status of 500 or above makes the span an error. The request id is in the span, not in the metrics.
         started : float
-            When the request came, in seconds since 1970 (`time.time`).
+            When the request was received, in seconds since 1970, UTC.
         seconds : float
-            How long it took.
-        route, method : str
-            The route's template, as "/predict", never the path that was sent; and the method, as "POST".
-        status : int
-            The answer's status; from 500 on, the span is an error.
-        request_id : str
-            Stands in the span, not in the metrics.
-        traceparent : str or None
-            The request's W3C header, by which the span finds its parent; one that can't be read counts as none.
-        attributes : mapping
-            More for the span. The number under `RECORDS` counts as records scored.
+            The time taken to answer it.
+        traceparent : bytes
+            The request's W3C header, which gives the span's parent; an empty or malformed header gives none.
         """
 
     def close(self) -> None:
-        """Send what waits, for at most `CLOSE_SECONDS`, and stop; nothing may be recorded after."""
+        """Send pending spans and metrics, for at most `CLOSE_SECONDS`, and stop."""
 
 
 class _OpenTelemetry(Tracing):
-    """Makes spans and metrics with providers of its own, so that none of the process is changed."""
+    """Records spans and metrics with its own providers, so that the global ones stay unchanged."""
 
     def __init__(self, spans: "TracerProvider", metrics: "MeterProvider") -> None:
         from opentelemetry.context import Context
@@ -90,41 +75,20 @@ class _OpenTelemetry(Tracing):
             DURATION, "s", "Duration of HTTP server requests.", explicit_bucket_boundaries_advisory=_BOUNDARIES
         )
         self._records = meter.create_counter(SCORED, "{record}", "Records scored.")
-        self._parent = TraceContextTextMapPropagator()
-        self._nowhere = Context()
+        self._propagator = TraceContextTextMapPropagator()
+        self._root_context = Context()
         self._server = SpanKind.SERVER
         self._error = StatusCode.ERROR
 
-    def record(  # noqa: PLR0913, PLR0917 - as above
-        self,
-        started: float,
-        seconds: float,
-        route: str,
-        method: str,
-        status: int,
-        request_id: str,
-        traceparent: str | None,
-        attributes: Mapping[str, str | int],
-    ) -> None:
-        known = method if method in HTTPMethod.__members__ else "_OTHER"
-        http: dict[str, str | int] = {"http.request.method": known, "http.route": route, "http.response.status_code": status}
-        if status >= 500:
-            http["error.type"] = str(status)
-        start = round(started * 1e6) * 1000
-        span = self._tracer.start_span(
-            f"{'HTTP' if known == '_OTHER' else known} {route}",
-            context=self._parent.extract({"traceparent": traceparent}, self._nowhere) if traceparent else self._nowhere,
-            kind=self._server,
-            attributes={**attributes, **http, REQUEST_ID: request_id},
-            start_time=start,
-        )
-        if status >= 500:
-            span.set_status(self._error)
-        span.end(start + round(seconds * 1e9))
-        self._duration.record(seconds, http, self._nowhere)
-        records = attributes.get(RECORDS)
-        if isinstance(records, int) and records > 0:
-            self._records.add(records, {"http.route": route}, self._nowhere)
+    def record(self, line: LogLine, started: float, seconds: float, traceparent: bytes) -> None:
+        method = line.method if line.method in HTTPMethod.__members__ else "_OTHER"
+        http: dict[str, str | int] = {"http.request.method": method, "http.route": line.route, "http.response.status_code": line.status}
+        if line.status >= 500:
+            http["error.type"] = str(line.status)
+        self._record_span(line, method, http, started, seconds, traceparent)
+        self._duration.record(seconds, http, self._root_context)
+        if line.version and line.records:
+            self._records.add(line.records, {"http.route": line.route}, self._root_context)
 
     def close(self) -> None:
         threads = [Thread(target=provider.shutdown, daemon=True) for provider in (self._spans, self._metrics)]
@@ -134,34 +98,53 @@ class _OpenTelemetry(Tracing):
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
+    def _record_span(
+        self, line: LogLine, method: str, http: dict[str, str | int], started: float, seconds: float, traceparent: bytes
+    ) -> None:
+        context = self._root_context
+        if traceparent:
+            context = self._propagator.extract({"traceparent": traceparent.decode("latin-1")}, context)
+        scored: dict[str, str | int] = {VERSION: line.version, RECORDS: line.records or 0} if line.version else {}
+        start = round(started * 1e6) * 1000
+        span = self._tracer.start_span(
+            f"{'HTTP' if method == '_OTHER' else method} {line.route}",
+            context=context,
+            kind=self._server,
+            attributes={**scored, **http, REQUEST_ID: line.request_id},
+            start_time=start,
+        )
+        if line.status >= 500:
+            span.set_status(self._error)
+        span.end(start + round(seconds * 1e9))
+
 
 def open_tracing(kind: Kind) -> Tracing:
-    """Return where requests are told of: nowhere, an OTLP collector over HTTP, or Azure Monitor.
+    """Return the tracer for a destination: none, an OTLP collector over HTTP, or Azure Monitor.
 
-    Where that is stands in the standard variables `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS`, or in
-    `APPLICATIONINSIGHTS_CONNECTION_STRING`. The service is named risk-serving, unless `OTEL_SERVICE_NAME` names it.
+    The standard variables `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_EXPORTER_OTLP_HEADERS`, or
+    `APPLICATIONINSIGHTS_CONNECTION_STRING`, give its address. `OTEL_SERVICE_NAME` replaces the service's name, risk-serving.
 
     Raises
     ------
     RiskError
-        When the packages are not installed, or a variable is missing or can't be used.
+        If the packages are not installed, or a variable is missing or not valid.
     """
     if kind == "off":
         return Tracing()
     if kind == "azure-monitor" and not os.environ.get(CONNECTION_STRING):
         raise RiskError(
-            f"Telemetry to Azure Monitor needs the variable {CONNECTION_STRING}. Copy it from the Application Insights resource."
+            f"Telemetry to Azure Monitor requires the variable {CONNECTION_STRING}. Copy it from the Application Insights resource."
         )
     try:
-        return _opened(kind)
+        return _open(kind)
     except ImportError as error:
-        raise RiskError(f"Telemetry by {kind} needs more packages: pip install 'risk-lakehouse[telemetry]'") from error
+        raise RiskError(f"Telemetry to {kind} requires more packages: pip install 'risk-lakehouse[telemetry]'") from error
     except ValueError as error:
-        variables = CONNECTION_STRING if kind == "azure-monitor" else "A variable OTEL_..."
-        raise RiskError(f"{variables} can't be used for telemetry by {kind}. Look for what is misspelt in it.") from error
+        variable = CONNECTION_STRING if kind == "azure-monitor" else "A variable OTEL_..."
+        raise RiskError(f"{variable} is not valid, so telemetry to {kind} cannot start. Check its spelling.") from error
 
 
-def _opened(kind: Literal["otlp", "azure-monitor"]) -> Tracing:
+def _open(kind: Literal["otlp", "azure-monitor"]) -> Tracing:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.trace import TracerProvider
@@ -169,29 +152,29 @@ def _opened(kind: Literal["otlp", "azure-monitor"]) -> Tracing:
 
     resource = _resource()
     spans = TracerProvider(resource=resource, shutdown_on_exit=False)
-    to_spans, to_metrics = _otlp() if kind == "otlp" else _azure_monitor(spans)
-    metrics = MeterProvider([PeriodicExportingMetricReader(to_metrics)], resource, shutdown_on_exit=False)
-    spans.add_span_processor(BatchSpanProcessor(to_spans, meter_provider=metrics))
+    span_exporter, metric_exporter = _otlp_exporters() if kind == "otlp" else _azure_monitor_exporters(spans)
+    metrics = MeterProvider([PeriodicExportingMetricReader(metric_exporter)], resource, shutdown_on_exit=False)
+    spans.add_span_processor(BatchSpanProcessor(span_exporter, meter_provider=metrics))
     return _OpenTelemetry(spans, metrics)
 
 
 def _resource() -> "Resource":
-    """Return what the service is called; what the environment says of it wins."""
+    """Return the service's name, or the attributes that the environment sets."""
     from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 
     return Resource.create({SERVICE_NAME: SERVICE}).merge(OTELResourceDetector().detect())
 
 
-def _otlp() -> tuple["SpanExporter", "MetricExporter"]:
+def _otlp_exporters() -> tuple["SpanExporter", "MetricExporter"]:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     return OTLPSpanExporter(), OTLPMetricExporter()
 
 
-def _azure_monitor(spans: "TracerProvider") -> tuple["SpanExporter", "MetricExporter"]:
-    """Return Microsoft's exporters, without what they tell Microsoft of themselves and without files of what was not sent."""
-    for name in _MICROSOFTS_OWN:
+def _azure_monitor_exporters(spans: "TracerProvider") -> tuple["SpanExporter", "MetricExporter"]:
+    """Return Microsoft's exporters, without their own usage statistics and without a folder of unsent data on disk."""
+    for name in _EXPORTER_STATISTICS_OFF:
         os.environ.setdefault(name, "true")
     from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
 

@@ -1,26 +1,34 @@
-"""What one field of a record may hold: the contract's word on it, and the same as JSON schema."""
+"""The rules for one field of a record, from the contract, and the same rules as JSON schema."""
 
 import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from risk_assets.domain.contract.field_rules import MISSING_ISSUE, UNREADABLE_ISSUE, above, below, missing_codes, missing_tokens, plain
 from risk_assets.domain.contract.schema import Contract, Feature
 
-BLANKS = (
-    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"  # polars'
-)
+# The characters that polars strips, so that batch and online read the same level.
+BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One feature of a record; `needed` where it must be known for a live model to score."""
+    """One feature of a record.
+
+    Attributes
+    ----------
+    required
+        Whether a live model needs a known value. The contract may require features that no live model uses.
+    low, high
+        The range of a number, inclusive.
+    codes, tokens
+        The numbers and the texts that mean a missing value.
+    """
 
     name: str
     is_number: bool
-    needed: bool
+    required: bool
     low: float
     high: float
     codes: frozenset[float]
@@ -28,7 +36,7 @@ class Field:
 
     @staticmethod
     def of(name: str, feature: Feature, contract: Contract, used: bool) -> "Field":
-        """Return the field of a contract's feature, `used` or not by a live model."""
+        """Return the field for a feature of the contract; `used` says whether a live model uses it."""
         return Field(
             name,
             feature.type == "number",
@@ -40,44 +48,51 @@ class Field:
         )
 
     def level(self, text: str | None) -> str | None:
-        """Return a category's level, or None where it is not known."""
+        """Return the level of a category, without surrounding blanks, or None if it is missing."""
         if text is None:
             return None
         stripped = text.strip(BLANKS)
         return None if stripped in self.tokens else stripped
 
-    def broken(self, value: object) -> str | None:
-        """Return the rule that a value breaks, or None where it fits."""
-        if self.is_number:
-            if isinstance(value, bool) or not isinstance(value, int | float | None):
-                return "must be a number or null"
-            missing = value is None or value in self.codes
-        else:
-            if not isinstance(value, str | None):
-                return "must be text or null"
-            missing = self.level(value) is None
-        if missing or isinstance(value, str | None):
-            return MISSING_ISSUE if missing and self.needed else None
+    def broken_rule(self, value: object) -> str | None:
+        """Return the rule that a decoded JSON value breaks, or None."""
+        return self._broken_number_rule(value) if self.is_number else self._broken_category_rule(value)
+
+    def _broken_category_rule(self, value: object) -> str | None:
+        if not isinstance(value, str | None):
+            return "must be text or null"
+        return MISSING_ISSUE if self.required and self.level(value) is None else None
+
+    def _broken_number_rule(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
+            return "must be a number or null"
+        if value is None or value in self.codes:
+            return MISSING_ISSUE if self.required else None
         if abs(value) > sys.float_info.max:
             return UNREADABLE_ISSUE
         if value < self.low:
             return below(self.low)
         return above(self.high) if value > self.high else None
 
-    def schema(self) -> dict[str, Any]:
-        """Return the JSON schema of what breaks no rule, but for blanks around a text that means "not known"."""
-        if not self.is_number:
-            tokens = sorted(self.tokens - {""})
-            known = {"type": "string", "pattern": r"\S", "not": {"enum": tokens}}
-            return known if self.needed else {"type": ["string", "null"], "description": _unknown(tokens)}
+    def schema(self) -> dict[str, object]:
+        """Return the JSON schema of the valid values. It cannot express that blanks around a missing-value text are ignored."""
+        return self._number_schema() if self.is_number else self._category_schema()
+
+    def _category_schema(self) -> dict[str, object]:
+        tokens = sorted(self.tokens - {""})
+        if self.required:
+            return {"type": "string", "pattern": r"\S", "not": {"enum": tokens}}
+        return {"type": ["string", "null"], "description": _missing_values(tokens)}
+
+    def _number_schema(self) -> dict[str, object]:
         bounds = {key: bound for key, bound in (("minimum", self.low), ("maximum", self.high)) if math.isfinite(bound)}
         codes = sorted(self.codes)
         if not codes:
-            return {"type": "number" if self.needed else ["number", "null"], **bounds}
-        if self.needed:
+            return {"type": "number" if self.required else ["number", "null"], **bounds}
+        if self.required:
             return {"type": "number", **bounds, "not": {"enum": codes}}
-        return {"anyOf": [{"type": "number", **bounds}, {"enum": [*codes, None]}], "description": _unknown(map(plain, codes))}
+        return {"anyOf": [{"type": "number", **bounds}, {"enum": [*codes, None]}], "description": _missing_values(map(plain, codes))}
 
 
-def _unknown(codes: Iterable[str]) -> str:
-    return f"Not known: null, {', '.join(codes)}".removesuffix(", ")
+def _missing_values(codes: Iterable[str]) -> str:
+    return f"Missing values: {', '.join(['null', *codes])}."

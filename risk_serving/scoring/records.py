@@ -1,4 +1,4 @@
-"""Records that fit the contract, made ready to be scored: a few as rows, many as columns, which are quicker scored that way."""
+"""Decoded records, ready to score: a few as rows, many as columns, which are faster to score from a certain size on."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -12,42 +12,42 @@ Value: TypeAlias = float | str | None
 Row: TypeAlias = tuple[Value, ...]
 
 
-class Texts(msgspec.Struct, frozen=True):
-    """A column of categories: the levels that occur (None: not known), and the place there of each record's, shape (records,)."""
+class Categories(msgspec.Struct, frozen=True):
+    """A column of categories: the distinct levels (None if missing), and each record's position in them, shape (records,)."""
 
     levels: tuple[str | None, ...]
-    places: Integers
+    positions: Integers
 
 
-Column: TypeAlias = Floats | Texts
+Column: TypeAlias = Floats | Categories
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Ids, and features in the contract's order, None where not known. `sent` are the records as they came."""
+    """Ids, and rows of features in the contract's order, None if missing. `sent` has the records before missing codes are replaced."""
 
     ids: Sequence[str | None]
     rows: Sequence[Row]
     sent: Sequence[msgspec.Struct] = ()
 
-    def take(self, positions: Sequence[int]) -> "Rows":
-        """Return the records at some positions, in that order."""
-        return Rows([self.ids[position] for position in positions], [self.rows[position] for position in positions])
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """Return the records at some indices, in their order."""
+        return Rows([self.ids[index] for index in indices], [self.rows[index] for index in indices])
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """The same, feature by feature: numbers as arrays of shape (records,), NaN where not known, categories as `Texts`."""
+    """The same as `Rows`, by column: numbers as arrays of shape (records,), NaN if missing, and `Categories`."""
 
     ids: Sequence[str | None]
     columns: Sequence[Column]
     sent: Sequence[msgspec.Struct] = ()
 
-    def take(self, positions: Sequence[int]) -> "Columns":
-        """Return the records at some positions, in that order."""
-        return Columns([self.ids[position] for position in positions], [_taken(column, positions) for column in self.columns])
+    def take(self, indices: Sequence[int]) -> "Columns":
+        """Return the records at some indices, in their order."""
+        return Columns([self.ids[index] for index in indices], [_take(column, indices) for column in self.columns])
 
 
 Records: TypeAlias = Rows | Columns
 
 
-def _taken(column: Column, positions: Sequence[int]) -> Column:
-    return column[positions] if isinstance(column, np.ndarray) else Texts(column.levels, column.places[positions])
+def _take(column: Column, indices: Sequence[int]) -> Column:
+    return column[indices] if isinstance(column, np.ndarray) else Categories(column.levels, column.positions[indices])

@@ -1,4 +1,4 @@
-"""Prints, as JSON, what azure-ai-ml's own loaders read in the export folders that are named: the vendor's view of them."""
+"""Prints the named export folders as JSON, as azure-ai-ml's own loaders read them."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from azure.ai.ml import load_environment, load_model, load_online_deployment, load_online_endpoint
 
 
-def loaded(export: Path) -> dict[str, object]:
+def load_export(export: Path) -> dict[str, object]:
     endpoint = load_online_endpoint(export / "endpoint.yml")._to_rest_online_endpoint("westeurope").as_dict()
     environment = load_environment(export / "environment.yml")
     return {
@@ -18,12 +18,12 @@ def loaded(export: Path) -> dict[str, object]:
             "image": environment.image,
             "conda": environment.conda_file,
         },
-        "deployments": {name: deployed(export / f"{name}.yml") for name in ("blue", "green") if (export / f"{name}.yml").exists()},
-        "models": {path.stem: modelled(path) for path in [*export.glob("model_*.yml"), *export.glob("binding_*.yml")]},
+        "deployments": {name: load_deployment(export / f"{name}.yml") for name in ("blue", "green") if (export / f"{name}.yml").exists()},
+        "models": {path.stem: load_model_asset(path) for path in [*export.glob("model_*.yml"), *export.glob("binding_*.yml")]},
     }
 
 
-def deployed(path: Path) -> dict[str, object]:
+def load_deployment(path: Path) -> dict[str, object]:
     deployment = load_online_deployment(path)
     collector = deployment.data_collector._to_rest_object()
     return {
@@ -43,10 +43,10 @@ def deployed(path: Path) -> dict[str, object]:
     }
 
 
-def modelled(path: Path) -> dict[str, object]:
+def load_model_asset(path: Path) -> dict[str, object]:
     model = load_model(path)
     return {"name": model.name, "version": model.version, "type": model.type, "path": str(model.path)}
 
 
 if __name__ == "__main__":
-    json.dump({folder: loaded(Path(folder)) for folder in sys.argv[1:]}, sys.stdout)
+    json.dump({folder: load_export(Path(folder)) for folder in sys.argv[1:]}, sys.stdout)

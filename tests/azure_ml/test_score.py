@@ -1,4 +1,4 @@
-"""What must hold of an export on Azure ML's own server: it answers as `POST /predict` does, and says the same of what it refuses."""
+"""Tests of an export on Azure ML's own server: the same answers and problem documents as `POST /predict`."""
 
 import json
 import random
@@ -18,9 +18,9 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
-from risk_serving.http.predict import answer
+from risk_serving.http.predict import score_body
 from risk_serving.http.problems import Problem
-from risk_serving.scoring.live_model import Live, build
+from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.azure_ml.conftest import LOGISTIC, SCORECARD, body, environment, model, running
 
 TOLERANCE = 1e-12
@@ -28,14 +28,14 @@ Post = Callable[[str, bytes], httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def live(shared: Store, contract: Contract, policy: Policy) -> Live:
+def live(shared: Store, contract: Contract, policy: Policy) -> LiveSnapshot:
     champion = registry.champion(shared)
-    return build(champion.binding, champion.arms, contract, policy, 1000)
+    return build_snapshot(champion.binding, champion.arms, contract, policy, 1000)
 
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], list[tuple[str, str, Any]]]]:
-    """Azure ML's data collector, as the server sees it: the settings that lead to it, and what arrives (event, request, rows)."""
+    """A local stand-in for the data collector: the settings to reach it, and what it received (event, request, rows)."""
     arrived: list[tuple[str, str, Any]] = []
 
     class Sink(BaseHTTPRequestHandler):
@@ -58,7 +58,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[s
 
 @pytest.fixture(scope="module")
 def post(server: Path, exports: dict[str, Path], collected: tuple[dict[str, str], Any]) -> Iterator[Post]:
-    """Send a body to blue, to green, or to the blue that is sticky."""
+    """Send a body to blue, to green, or to blue of the sticky export."""
     settings, _ = collected
     with ExitStack() as stack:
         clients = {name: stack.enter_context(running(server, exports["shared"], name)) for name in ("blue", "green")}
@@ -68,9 +68,9 @@ def post(server: Path, exports: dict[str, Path], collected: tuple[dict[str, str]
 
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, Any]]:
-    """Records of all sorts: with missing values, codes for missing, levels not seen in training, and without an id."""
+    """Records with missing values, missing codes, unseen levels, and without an id."""
     draw = random.Random(11)
-    made = [
+    generated = [
         {
             "id": f"A{number:03d}",
             "age": draw.uniform(18, 90),
@@ -79,16 +79,16 @@ def records() -> list[dict[str, Any]]:
         }
         for number in range(120)
     ]
-    return [*made, {"age": 20.0}, {"id": None, "age": 64, "income": 1e9}]
+    return [*generated, {"age": 20.0}, {"id": None, "age": 64, "income": 1e9}]
 
 
 def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    """Whether two results say the same, and their probabilities are within the tolerance."""
+    """Whether two results are equal, with probabilities within the tolerance."""
     return abs(ours["probability"] - theirs["probability"]) <= TOLERANCE and {**ours, "probability": 0} == {**theirs, "probability": 0}
 
 
-def test_a_sticky_deployment_answers_as_the_service_does(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
-    expected = json.loads(answer(live, body(records)).content)
+def test_sticky_deployment_answers_like_the_service(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
+    expected = json.loads(score_body(live, body(records)).content)
     response = post("sticky", body(records))
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     found = response.json()
@@ -98,14 +98,14 @@ def test_a_sticky_deployment_answers_as_the_service_does(post: Post, live: Live,
     assert all(same(ours, theirs) for ours, theirs in zip(found["results"], expected["results"], strict=True))
 
 
-def test_one_record_at_a_time_is_answered_alike(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
+def test_single_records_are_answered_like_the_service(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
     for record in (*records[:5], *records[-2:]):
         found = post("sticky", body([record])).json()["results"]
-        assert same(found[0], json.loads(answer(live, body([record])).content)["results"][0])
+        assert same(found[0], json.loads(score_body(live, body([record])).content)["results"][0])
 
 
-def test_blue_answers_as_the_champion_and_green_as_the_challenger(post: Post, live: Live, records: list[dict[str, Any]]) -> None:
-    expected = json.loads(answer(live, body(records)).content)["results"]
+def test_blue_is_the_champion_and_green_the_challenger(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
+    expected = json.loads(score_body(live, body(records)).content)["results"]
     for name, arm, version in (("blue", "champion", LOGISTIC), ("green", "challenger", SCORECARD)):
         found = post(name, body(records)).json()
         assert found["model_version"] == LOGISTIC
@@ -129,15 +129,15 @@ def test_blue_answers_as_the_champion_and_green_as_the_challenger(post: Post, li
         body([{"age": 30}] * 1001),
     ],
 )
-def test_a_bad_request_is_refused_in_the_words_of_the_service(post: Post, live: Live, content: bytes) -> None:
-    with pytest.raises(Problem) as refused:
-        answer(live, content)
+def test_invalid_request_gets_the_services_problem_document(post: Post, live: LiveSnapshot, content: bytes) -> None:
+    with pytest.raises(Problem) as rejected:
+        score_body(live, content)
     response = post("sticky", content)
     assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
-    assert response.json() == json.loads(refused.value.content(response.headers["x-request-id"]))
+    assert response.json() == json.loads(rejected.value.content(response.headers["x-request-id"]))
 
 
-def test_what_is_no_small_json_by_post_is_refused(post: Post, server: Path, exports: dict[str, Path]) -> None:
+def test_method_media_type_and_size_are_checked(post: Post, server: Path, exports: dict[str, Path]) -> None:
     with running(server, exports["alone"], "blue", RISK_SERVE_MAX_BODY_BYTES="100") as client:
         assert client.get("/score").status_code == 405
         assert client.post("/score", content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
@@ -145,12 +145,12 @@ def test_what_is_no_small_json_by_post_is_refused(post: Post, server: Path, expo
         assert client.post("/score", json={"records": [{"age": 30}]}).status_code == 200
 
 
-def test_the_exported_request_works(post: Post, exports: dict[str, Path]) -> None:
+def test_exported_request_is_scored(post: Post, exports: dict[str, Path]) -> None:
     response = post("blue", (exports["shared"] / "request.json").read_bytes())
     assert (response.status_code, len(response.json()["results"])) == (200, 1)
 
 
-def test_features_and_results_go_to_the_data_collector(post: Post, collected: tuple[dict[str, str], list[tuple[str, str, Any]]]) -> None:
+def test_inputs_and_outputs_go_to_the_data_collector(post: Post, collected: tuple[dict[str, str], list[tuple[str, str, Any]]]) -> None:
     _, arrived = collected
     response = post("sticky", body([{"id": "kept", "age": 30.5, "city": "north"}, {"age": 40}]))
     request = response.headers["x-request-id"]
@@ -163,8 +163,8 @@ def test_features_and_results_go_to_the_data_collector(post: Post, collected: tu
         {"id": "kept", "age": 30.5, "income": None, "city": "north"},
         {"id": None, "age": 40.0, "income": None, "city": None},
     ]
-    told = response.json()["results"]
-    for row, result in zip(found["azureml.inference.model_outputs"], told, strict=True):
+    results = response.json()["results"]
+    for row, result in zip(found["azureml.inference.model_outputs"], results, strict=True):
         assert (row["id"], row["prediction"], row["model_version"], row["arm"]) == tuple(
             result[name] for name in ("id", "prediction", "model_version", "arm")
         )
@@ -176,10 +176,14 @@ def test_features_and_results_go_to_the_data_collector(post: Post, collected: tu
     ("name", "content", "why"),
     [
         ("scorecard.json", None, "is not the version that was exported"),
-        ("example.json", b'{"record": {"age": 30.0}, "probability": 0.999}', "scores its own example otherwise"),
+        (
+            "example.json",
+            b'{"record": {"age": 30.0}, "probability": 0.999}',
+            "does not reproduce the probability stored with its example",
+        ),
     ],
 )
-def test_a_model_that_is_another_one_is_not_served(
+def test_changed_model_is_not_served(
     server: Path, exports: dict[str, Path], tmp_path: Path, name: str, content: bytes | None, why: str
 ) -> None:
     mounted = shutil.copytree(model(exports["alone"], "blue"), tmp_path / "model")

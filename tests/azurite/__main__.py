@@ -1,4 +1,4 @@
-"""Run Azurite for local work until Ctrl-C: ``python -m tests.azurite``, which ``make azurite`` calls."""
+"""Run Azurite for local work until Ctrl-C: ``make azurite`` or ``python -m tests.azurite``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from tests.azurite.server import Azurite, AzuriteError, running
+from tests.azurite.server import AzuriteError, OwnAzurite, running
 
 CONTAINER = "lake"
 LAKE = f"az://{CONTAINER}/book"
@@ -49,10 +49,10 @@ def _serve(location: Path, port: int) -> int:
         azurite.create_container(CONTAINER)
         _print_settings(azurite)
         azurite.process.wait()
-        raise AzuriteError(f"the server ended by itself with status {azurite.process.returncode}")
+        raise AzuriteError(f"the server ended unexpectedly with status {azurite.process.returncode}")
 
 
-def _print_settings(azurite: Azurite) -> None:
+def _print_settings(azurite: OwnAzurite) -> None:
     print(f"export RISK_LAKE={shlex.quote(LAKE)}")
     print(f"export AZURE_STORAGE_CONNECTION_STRING={shlex.quote(azurite.connection_string)}", flush=True)
     print(f"Azurite serves {azurite.location} at {azurite.endpoint}; Ctrl-C stops it.", file=sys.stderr, flush=True)

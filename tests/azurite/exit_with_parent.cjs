@@ -1,5 +1,5 @@
-// Preloaded into Azurite (node --require): its standard input is a pipe which the starting Python process holds open.
-// The pipe ends when that process ends, however it ends, so that no server is left behind.
+// Preloaded into Azurite (node --require). Its standard input is a pipe that the starting Python process keeps open.
+// When that process ends, normally or killed, the pipe closes and the server stops.
 "use strict";
 
 const GRACE_MILLISECONDS = 5000;
@@ -12,4 +12,4 @@ function stop() {
 process.stdin.once("close", stop);
 process.stdin.on("error", () => {}); // "close" follows
 process.stdin.resume();
-process.stdin.unref(); // waiting for the end of the pipe must not itself keep the process alive
+process.stdin.unref(); // the listener must not keep the process alive

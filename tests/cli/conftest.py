@@ -18,7 +18,6 @@ from tests.conftest import ROOT
 from tests.prepared import prepared
 
 RISK = Path(sys.executable).with_name("risk")
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "master")
 
 
 @dataclass(frozen=True)
@@ -113,17 +112,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepared("cli-trained", tmp_path_factory, WORKER, _make_trained)
+def trained_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    return prepared("cli-trained", tmp_path_factory, worker_id, _make_trained)
 
 
 @pytest.fixture(scope="session")
-def scored_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scored_once(trained_once: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     def make(folder: Path) -> None:
         shutil.copytree(trained_once, folder, dirs_exist_ok=True)
         _make_scored(folder)
 
-    return prepared("cli-scored", tmp_path_factory, WORKER, make)
+    return prepared("cli-scored", tmp_path_factory, worker_id, make)
 
 
 @pytest.fixture

@@ -23,4 +23,4 @@ def test_explain_shows_stored_and_recomputed_scores(on_scored: Risk, scored: Pat
 
 
 def test_explain_reports_an_unknown_account(on_scored: Risk) -> None:
-    assert "no account of this id" in on_scored("explain", "2026-01-05", "nobody", code=1).text
+    assert "no account with this id" in on_scored("explain", "2026-01-05", "nobody", code=1).text

@@ -1,7 +1,8 @@
-"""A book that has been run: six labelled dates, a live model, and the next date landed but not scored."""
+"""Books for tests: an empty one, and one with six labelled dates, a live model and the next date landed."""
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from risk_assets.lake.store import Store
 from risk_assets.runner import Result, Runner, open_runner
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
+from tests.prepared import prepared
 
 LABELLED = tuple(f"2026-01-{day:02d}" for day in range(1, 7))
 NEXT = "2026-01-07"
@@ -20,7 +22,7 @@ NEXT = "2026-01-07"
 
 @dataclass(frozen=True)
 class Book:
-    """Settings, history and storage of one book."""
+    """Settings, runner and storage of one book."""
 
     settings: Settings
     runner: Runner
@@ -60,27 +62,40 @@ class Book:
 
 @pytest.fixture
 def empty_book(settings: Settings) -> Iterator[Book]:
-    """A book without anything, on disk and on Azurite."""
+    """A book without data, on disk and on Azurite."""
     with open_runner(settings) as runner:
         yield Book(settings, runner)
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a book with a live model; tests work on copies of it."""
-    folder = tmp_path_factory.mktemp("trained")
-    with open_runner(on_disk(folder)) as runner:
-        made = Book(runner.settings, runner)
-        assert made.train_on(*LABELLED).error is None
-        made.land_sample(f"accounts_{NEXT}.csv")
-    return folder
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The folder of a book with a live model; tests work on copies."""
+    return trained_book(tmp_path_factory, worker_id)
 
 
 @pytest.fixture
 def book(trained: Path, tmp_path: Path) -> Iterator[Book]:
-    """A book of one's own with a live model, on disk; the next date has landed and is not scored."""
+    """A copy of the trained book, on disk; the next date has landed and is not scored."""
     folder = tmp_path / "book"
     shutil.copytree(trained, folder)
+    with open_book(folder) as copied:
+        yield copied
+
+
+def trained_book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return the folder of the trained book, which is built once for all workers."""
+    return prepared("trained", tmp_path_factory, worker_id, _train)
+
+
+def _train(folder: Path) -> None:
+    with open_book(folder) as made:
+        assert made.train_on(*LABELLED).error is None
+        made.land_sample(f"accounts_{NEXT}.csv")
+
+
+@contextmanager
+def open_book(folder: Path) -> Iterator[Book]:
+    """Open the book of a folder, with its run history."""
     with open_runner(on_disk(folder)) as runner:
         yield Book(runner.settings, runner)
 

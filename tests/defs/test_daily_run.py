@@ -8,7 +8,6 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from risk_assets.defs.io_managers import io_managers
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.tables import find_manifest, read_table
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -17,8 +16,7 @@ from tests.defs.conftest import LABELLED, NEXT, Book
 def materialize_champion(book: Book, config: dict[str, object]) -> bool:
     """Materialize the champion by itself, as a notebook does."""
     champion = book.runner.definitions.resolve_assets_def(dg.AssetKey(["registry", "champion"]))
-    resources = {"lakehouse": book.lakehouse, **io_managers(book.lakehouse)}
-    return dg.materialize([champion], resources=resources, run_config=config, instance=book.runner.instance).success
+    return dg.materialize([champion], run_config=config, instance=book.runner.instance).success
 
 
 def test_a_book_is_landed_checked_trained_scored_and_logged(empty_book: Book) -> None:

@@ -153,7 +153,7 @@ def test_promoted_rolled_back_and_promoted_again_with_reasons(book: Book) -> Non
         ({"version": "model_v001"}, "requires a reason"),
         ({"version": "model_v001", "reason": "again"}, "already live"),
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
-        ({"version": "latest", "reason": "x"}, "is no version"),
+        ({"version": "latest", "reason": "x"}, "is not a version"),
         ({"action": "rollback", "reason": "x"}, "no earlier version"),
         ({"action": "challenge", "version": "model_v001", "reason": "x"}, "cannot challenge itself"),
         ({"action": "challenge", "reason": "x"}, "requires a version"),
@@ -286,7 +286,7 @@ def test_features_that_were_made_anew_are_named(book: Book) -> None:
     assert book.score().error is None
     assert book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     found = replay.replay(book.lake, NEXT)
-    assert found.changed == (f"{layout.features(NEXT)} was made anew, or its manifest changed, since the date was scored",)
+    assert found.changed == (f"{layout.features(NEXT)} or its manifest was written again since the date was scored",)
     assert found.columns == {}
 
 

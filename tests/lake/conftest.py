@@ -1,4 +1,4 @@
-"""What the lake's tests share: a small contract, and a model trained once."""
+"""Shared by the lake's tests: a small contract, a model that is trained once, and a table."""
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def small() -> Contract:
 
 @pytest.fixture(scope="session")
 def model(small: Contract) -> TrainedModel:
-    """A model of two features that passes its gates: the young are the bad ones, mostly."""
+    """A model of two features that passes its gates: young accounts are mostly bad."""
     random = np.random.default_rng(7)
     age = random.uniform(18, 80, 1000)
     bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What must hold of the bindings in the lake: one after the other, sealed and chained, and any change of them is told."""
+"""The log of bindings: a chain of sealed files in which every change is found."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ from risk_assets.settings import load_settings
 
 create = Store.create
 
-def create_when_told(store, path, content):
-    print("about to write", flush=True)
+def create_after_signal(store, path, content):
+    print("ready", flush=True)
     sys.stdin.readline()
     return create(store, path, content)
 
-Store.create = create_when_told
+Store.create = create_after_signal
 lake = load_settings().open_lake()
 history = binding_log.read(lake)
 change = roll_back(history, "bob", "worse") if sys.argv[1] == "rollback" else promote(history, sys.argv[1], "ada", "better")
@@ -53,7 +53,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.fixture
 def disk_store(disk_settings: Settings) -> Store:
-    """An empty lake on disk, for what is tried many times."""
+    """An empty lake on disk, for tests with many operations."""
     return disk_settings.open_lake()
 
 
@@ -62,12 +62,12 @@ def path(number: int) -> str:
 
 
 def promotions(store: Store, *numbers: int) -> list[Binding]:
-    """Let versions go live, one after the other."""
+    """Promote versions, one after the other."""
     return [binding_log.write(store, promote(binding_log.read(store), f"model_v00{number}", "ada", "because")) for number in numbers]
 
 
 def sealed(binding: Binding) -> bytes:
-    """Return the file of a binding with a seal of its own, as somebody would forge it."""
+    """Return the file of a binding with a new, valid seal, as a forger would write it."""
     fields = json.loads(msgspec.json.encode(binding)) | {"seal": ""}
     fields["seal"] = hashlib.sha256(json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
     return json.dumps(fields, indent=1, ensure_ascii=False).encode()
@@ -80,14 +80,14 @@ def edit(store: Store, number: int, old: bytes, new: bytes) -> None:
 
 
 def named(problems: list[str], number: int) -> bool:
-    """Whether a binding is named, and none is without it."""
+    """Return whether there are problems, and each names a binding."""
     return bool(problems) and all(path(number) in problem for problem in problems)
 
 
 # --- the chain -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_binding_says_who_made_what_live_when_and_why(store: Store, clock: Callable[[str], None]) -> None:
+def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Callable[[str], None]) -> None:
     clock("10:00:00")
     found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",)))
     written = json.loads(store.get(path(1)))
@@ -112,7 +112,7 @@ def test_a_binding_says_who_made_what_live_when_and_why(store: Store, clock: Cal
 
 
 @pytest.mark.parametrize(("share", "mode"), [(0.1, "ab"), (1 / 3, "ab"), (1e-07, "ab"), (None, "shadow")])
-def test_a_challenge_is_written_with_its_share_and_salt(store: Store, share: float | None, mode: str) -> None:
+def test_a_challenge_records_its_share_and_salt(store: Store, share: float | None, mode: str) -> None:
     promotions(store, 1)
     found = binding_log.write(store, challenge(binding_log.read(store), "model_v002", share, "0a1b", "ada", "try it"))
     written = json.loads(store.get(path(2)))
@@ -122,7 +122,7 @@ def test_a_challenge_is_written_with_its_share_and_salt(store: Store, share: flo
     assert binding_log.verify(store) == []
 
 
-def test_bindings_are_numbered_and_each_bears_the_hash_of_the_bytes_of_the_one_before(store: Store) -> None:
+def test_each_binding_has_the_hash_of_the_one_before(store: Store) -> None:
     promotions(store, 1, 2, 1)
     assert store.list("registry/bindings/") == (path(1), path(2), path(3))
     contents = [store.get(path(number)) for number in (1, 2, 3)]
@@ -143,7 +143,7 @@ def test_the_seal_is_the_hash_of_the_binding_with_an_empty_seal(store: Store) ->
         assert sealed(msgspec.json.decode(content, type=Binding)) == content
 
 
-def test_the_head_is_the_hash_of_the_newest_file_and_changes_with_each_binding(store: Store) -> None:
+def test_the_head_is_the_hash_of_the_newest_file(store: Store) -> None:
     assert binding_log.head(store) is None
     heads = []
     for number in (1, 2, 3):
@@ -163,7 +163,7 @@ def test_a_binding_is_found_by_its_number(store: Store) -> None:
         binding_log.find(store, 1)
 
 
-def test_the_newest_is_told_by_its_path_whatever_is_in_it(store: Store) -> None:
+def test_the_newest_path_is_found_without_reading_files(store: Store) -> None:
     assert binding_log.newest(store) is None
     promotions(store, 1, 2)
     assert binding_log.newest(store) == path(2)
@@ -173,15 +173,15 @@ def test_the_newest_is_told_by_its_path_whatever_is_in_it(store: Store) -> None:
     assert binding_log.newest(store) == "registry/bindings/1000000.json"
 
 
-def test_a_lake_without_bindings_has_a_whole_chain_and_nothing_live(store: Store) -> None:
+def test_a_lake_without_bindings_is_valid_and_has_no_live_model(store: Store) -> None:
     assert (binding_log.read(store), binding_log.live(store), binding_log.verify(store)) == ((), None, [])
     assert binding_log.live(store, "2026-03-01T10:00:00+00:00") is None
 
 
-# --- what is live --------------------------------------------------------------------------------------------------------
+# --- live bindings -------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_live_is_told_for_every_instant(store: Store, clock: Callable[[str], None]) -> None:
+def test_the_live_binding_is_known_for_every_instant(store: Store, clock: Callable[[str], None]) -> None:
     for time, number in (("10:00:00", 1), ("11:00:00", 2), ("12:00:00", 1)):
         clock(time)
         promotions(store, number)
@@ -199,13 +199,13 @@ def test_what_was_live_is_told_for_every_instant(store: Store, clock: Callable[[
     assert now.seq == 3
 
 
-def test_of_two_bindings_in_one_second_the_later_is_live(store: Store, clock: Callable[[str], None]) -> None:
+def test_the_later_of_two_bindings_in_one_second_is_live(store: Store, clock: Callable[[str], None]) -> None:
     clock("10:00:00")
     _, later = promotions(store, 2, 1)
     assert binding_log.live(store, "2026-03-01T10:00:00+00:00") == later
 
 
-def test_a_clock_that_goes_back_takes_no_binding_with_it(store: Store, clock: Callable[[str], None]) -> None:
+def test_a_clock_that_goes_back_does_not_hide_a_binding(store: Store, clock: Callable[[str], None]) -> None:
     clock("10:00:00")
     promotions(store, 1)
     clock("09:00:00")
@@ -223,10 +223,10 @@ def test_a_clock_that_goes_back_takes_no_binding_with_it(store: Store, clock: Ca
     assert binding_log.live(store, "2026-03-01T09:45:00+00:00") is None
 
 
-# --- two at once ---------------------------------------------------------------------------------------------------------
+# --- concurrency ---------------------------------------------------------------------------------------------------------
 
 
-def test_of_two_writers_at_the_same_moment_one_wins_and_the_other_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_concurrent_writers_gets_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     promotions(store, 1)
     history = binding_log.read(store)
     found = together(
@@ -234,26 +234,24 @@ def test_of_two_writers_at_the_same_moment_one_wins_and_the_other_is_told(store:
     )
     (winner,) = (binding for binding in found if isinstance(binding, Binding))
     (loser,) = (error for error in found if isinstance(error, ModelError))
-    assert "another binding was made in the same moment" in str(loser)
+    assert "another binding was made at the same time" in str(loser)
     assert "risk live" in str(loser)
     assert binding_log.read(store) == (*history, winner)
     assert binding_log.verify(store) == []
 
 
-def test_of_two_first_writers_one_wins_and_the_other_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_two_concurrent_first_writers_gets_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(monkeypatch, "list", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because")))
     assert sorted(isinstance(outcome, Binding) for outcome in found) == [False, True]
     assert [binding for binding in found if isinstance(binding, Binding)] == list(binding_log.read(store))
 
 
-def test_of_a_promotion_and_a_rollback_in_two_processes_one_wins_and_the_other_is_told(
-    disk_settings: Settings, model: TrainedModel
-) -> None:
+def test_one_of_two_concurrent_processes_gets_an_error(disk_settings: Settings, model: TrainedModel) -> None:
     store = disk_settings.open_lake()
     register(store, model, model, model)
     promotions(store, 1, 2)
     environment = {"PATH": os.environ["PATH"], "RISK_LAKE": disk_settings.lake, "PYTHONPATH": str(ROOT)}
-    people = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-c", GOVERN, choice],
             env=environment,
@@ -265,24 +263,24 @@ def test_of_a_promotion_and_a_rollback_in_two_processes_one_wins_and_the_other_i
         )
         for choice in ("model_v003", "rollback")
     ]
-    for person in people:
-        assert person.stdout is not None
-        assert person.stdout.readline() == "about to write\n"
-    for person in people:
-        assert person.stdin is not None
-        person.stdin.write("go\n")
-        person.stdin.flush()
-    told = [person.communicate(timeout=60) for person in people]
-    assert [problems for _, problems in told] == ["", ""]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [problems for _, problems in outputs] == ["", ""]
     newest = binding_log.read(store)[2:]
     assert [binding.champion for binding in newest] in (["model_v003"], ["model_v001"])
     winner = 0 if newest[0].champion == "model_v003" else 1
-    assert told[winner][0] == f"{newest[0].champion}\n"
-    assert "another binding was made in the same moment" in told[1 - winner][0]
+    assert outputs[winner][0] == f"{newest[0].champion}\n"
+    assert "another binding was made at the same time" in outputs[1 - winner][0]
     assert binding_log.verify(store) == []
 
 
-def test_a_change_decided_upon_before_another_binding_was_made_is_refused(store: Store) -> None:
+def test_a_change_based_on_an_older_history_is_rejected(store: Store) -> None:
     promotions(store, 1, 2)
     seen = binding_log.read(store)
     changes = [
@@ -297,7 +295,7 @@ def test_a_change_decided_upon_before_another_binding_was_made_is_refused(store:
     assert [binding.champion for binding in binding_log.read(store)] == ["model_v001", "model_v002", "model_v003"]
 
 
-def test_a_change_that_was_made_is_not_made_twice(store: Store) -> None:
+def test_a_change_is_not_written_twice(store: Store) -> None:
     change = promote((), "model_v001", "ada", "because")
     binding_log.write(store, change)
     with pytest.raises(ModelError, match="another binding was made"):
@@ -305,10 +303,10 @@ def test_a_change_that_was_made_is_not_made_twice(store: Store) -> None:
     assert len(binding_log.read(store)) == 1
 
 
-# --- what is wrong with a chain ------------------------------------------------------------------------------------------
+# --- damaged chains ------------------------------------------------------------------------------------------------------
 
 
-def test_a_whole_chain_has_nothing_wrong(store: Store) -> None:
+def test_a_complete_chain_has_no_problems(store: Store) -> None:
     promotions(store, 1, 2, 3)
     binding_log.write(store, challenge(binding_log.read(store), "model_v004", 0.1, "s", "ada", "try it"))
     binding_log.write(store, roll_back(binding_log.read(store), "ada", "worse"))
@@ -322,7 +320,7 @@ def test_a_missing_binding_is_named(store: Store, missing: int) -> None:
     assert binding_log.verify(store) == [f"{path(missing)} is missing"]
 
 
-def test_several_missing_bindings_are_named_each(store: Store) -> None:
+def test_each_of_several_missing_bindings_is_named(store: Store) -> None:
     promotions(store, 1, 2, 3, 4, 5)
     for missing in (1, 3, 4):
         store.delete(path(missing))
@@ -342,14 +340,14 @@ def test_several_missing_bindings_are_named_each(store: Store) -> None:
     ],
     ids=["a reason", "a champion", "an actor", "a space more", "a line less", "a line at the end", "a key more"],
 )
-def test_a_change_of_a_middle_binding_is_named_whatever_it_changes(store: Store, old: bytes, new: bytes) -> None:
+def test_any_change_of_a_middle_binding_is_found(store: Store, old: bytes, new: bytes) -> None:
     promotions(store, 1, 2, 3)
     edit(store, 2, old, new)
     assert named(binding_log.verify(store), 2)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_flipped_bit_of_any_byte_of_any_binding_is_named(disk_store: Store, number: int) -> None:
+def test_a_flipped_bit_in_any_byte_is_found(disk_store: Store, number: int) -> None:
     promotions(disk_store, 1, 2, 3)
     content = disk_store.get(path(number))
     for at in range(len(content)):
@@ -368,14 +366,14 @@ def test_a_flipped_bit_of_any_byte_of_any_binding_is_named(disk_store: Store, nu
     ],
     ids=["a key more", "a key twice", "a line more"],
 )
-def test_a_change_of_the_newest_binding_is_named_whatever_it_changes(store: Store, old: bytes, new: bytes) -> None:
+def test_any_change_of_the_newest_binding_is_found(store: Store, old: bytes, new: bytes) -> None:
     promotions(store, 1, 2, 3)
     edit(store, 3, old, new)
     assert named(binding_log.verify(store), 3)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"seq": 2}', b"PK\x03\x04"])
-def test_a_binding_that_is_none_is_named(store: Store, damage: bytes) -> None:
+def test_a_file_that_is_not_a_binding_is_named(store: Store, damage: bytes) -> None:
     promotions(store, 1, 2, 3)
     for number in (2, 3):
         content = store.get(path(number))
@@ -386,7 +384,7 @@ def test_a_binding_that_is_none_is_named(store: Store, damage: bytes) -> None:
         store.put(path(number), content)
 
 
-def test_a_binding_with_a_byte_that_is_no_text_is_named(disk_store: Store) -> None:
+def test_a_binding_that_is_not_utf_8_is_named(disk_store: Store) -> None:
     promotions(disk_store, 1, 2)
     edit(disk_store, 2, b"because", b"b\xffcause")
     assert named(binding_log.verify(disk_store), 2)
@@ -394,23 +392,23 @@ def test_a_binding_with_a_byte_that_is_no_text_is_named(disk_store: Store) -> No
         binding_log.live(disk_store)
 
 
-def test_a_reason_that_was_rewritten_and_sealed_anew_is_named_by_the_binding_after_it(store: Store) -> None:
+def test_a_resealed_binding_does_not_match_the_next_one(store: Store) -> None:
     _, middle, _, _ = promotions(store, 1, 2, 3, 4)
     store.put(path(2), sealed(msgspec.structs.replace(middle, reason="always agreed")))
-    assert binding_log.find(store, 2).reason == "always agreed"  # by itself it looks whole
+    assert binding_log.find(store, 2).reason == "always agreed"  # valid without its neighbours
     (problem,) = binding_log.verify(store)
     assert path(2) in problem
     assert path(3) in problem
 
 
-def test_a_newest_binding_that_was_rewritten_and_sealed_anew_has_another_head(store: Store) -> None:
+def test_a_resealed_newest_binding_changes_the_head(store: Store) -> None:
     kept = promotions(store, 1, 2)[1]
     before = binding_log.head(store)
     store.put(path(2), sealed(msgspec.structs.replace(kept, reason="always agreed")))
     assert binding_log.head(store) != before
 
 
-def test_a_chain_that_was_rewritten_from_a_binding_on_has_another_head(store: Store) -> None:
+def test_a_rewritten_chain_changes_the_head(store: Store) -> None:
     made = promotions(store, 1, 2, 3)
     before = binding_log.head(store)
     store.put(path(2), sealed(msgspec.structs.replace(made[1], champion="model_v009")))
@@ -419,23 +417,23 @@ def test_a_chain_that_was_rewritten_from_a_binding_on_has_another_head(store: St
     assert binding_log.head(store) != before
 
 
-def test_a_binding_in_the_place_of_another_is_named(store: Store) -> None:
+def test_a_binding_under_another_number_is_named(store: Store) -> None:
     promotions(store, 1, 2, 3)
     store.copy(path(1), path(2))
     assert binding_log.verify(store)[0] == f"{path(2)} was changed since it was written. Restore it from a backup."
     assert path(3) in binding_log.verify(store)[1]
 
 
-def test_a_first_binding_that_follows_another_is_named(store: Store) -> None:
+def test_a_first_binding_with_a_predecessor_is_named(store: Store) -> None:
     first = promotions(store, 1)[0]
     store.put(path(1), sealed(msgspec.structs.replace(first, previous="0" * 64)))
-    assert binding_log.verify(store) == [f"{path(1)} follows a binding that is not there"]
+    assert binding_log.verify(store) == [f"{path(1)} follows a binding that is missing"]
 
 
-# --- reading and going on ------------------------------------------------------------------------------------------------
+# --- reading damaged logs ------------------------------------------------------------------------------------------------
 
 
-def test_a_newest_binding_that_was_changed_is_not_read_and_nothing_follows_it(store: Store) -> None:
+def test_a_changed_newest_binding_blocks_reads_and_writes(store: Store) -> None:
     promotions(store, 1, 2)
     change = promote(binding_log.read(store), "model_v003", "ada", "because")
     edit(store, 2, b"model_v002", b"model_v001")
@@ -453,22 +451,22 @@ def test_a_newest_binding_that_was_changed_is_not_read_and_nothing_follows_it(st
     assert store.size(path(3)) is None
 
 
-def test_an_older_binding_in_the_place_of_the_newest_does_not_go_live(disk_store: Store) -> None:
+def test_an_older_binding_under_the_newest_number_is_rejected(disk_store: Store) -> None:
     promotions(disk_store, 1, 2, 3)
     disk_store.copy(path(1), path(3))
     with pytest.raises(LakeError, match=path(3)):
         binding_log.live(disk_store)
 
 
-def test_a_history_with_a_hole_is_not_gone_back_through(disk_store: Store) -> None:
-    # without number 2, what was live before model_v003 would seem to be model_v001
+def test_a_history_with_a_gap_cannot_be_rolled_back(disk_store: Store) -> None:
+    # without number 2, model_v001 would appear to be live before model_v003
     promotions(disk_store, 1, 2, 3)
     disk_store.delete(path(2))
     with pytest.raises((LakeError, ModelError), match=path(2)):
         roll_back(binding_log.read(disk_store), "ada", "worse")
 
 
-def test_a_history_that_lost_its_promotions_is_refused_in_words(disk_store: Store) -> None:
+def test_a_history_without_its_promotions_is_rejected(disk_store: Store) -> None:
     promotions(disk_store, 1, 2)
     binding_log.write(disk_store, roll_back(binding_log.read(disk_store), "ada", "worse"))
     disk_store.delete(path(1))
@@ -478,17 +476,17 @@ def test_a_history_that_lost_its_promotions_is_refused_in_words(disk_store: Stor
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "notes.txt", "000003.json.bak"])
-def test_a_stranger_s_file_among_the_bindings_is_left_aside_or_named(disk_store: Store, name: str) -> None:
+def test_an_unknown_file_among_the_bindings_is_ignored_or_named(disk_store: Store, name: str) -> None:
     promotions(disk_store, 1, 2, 3)
     binding_log.write(disk_store, roll_back(binding_log.read(disk_store), "ada", "worse"))
-    stranger = f"registry/bindings/{name}"
-    disk_store.put(stranger, b"ours") if name != "000003.json.bak" else disk_store.copy(path(3), stranger)
-    assert all(stranger in problem for problem in binding_log.verify(disk_store))
+    unknown = f"registry/bindings/{name}"
+    disk_store.put(unknown, b"ours") if name != "000003.json.bak" else disk_store.copy(path(3), unknown)
+    assert all(unknown in problem for problem in binding_log.verify(disk_store))
     try:
         assert [binding.seq for binding in binding_log.read(disk_store)] == [1, 2, 3, 4]
         now = binding_log.live(disk_store)
     except LakeError as error:
-        assert stranger in str(error)
+        assert unknown in str(error)
     else:
         assert now is not None
         assert (now.seq, now.champion) == (4, "model_v002")

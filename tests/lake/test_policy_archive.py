@@ -1,4 +1,4 @@
-"""What must hold of the policies that were scored by: kept once, under the hash of what they say, and read back as they were."""
+"""The policy archive: one file for each policy, under the hash of its content."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ TEXT = "threshold: 0.25\nbands: {A: 0.1, B: 0.5, C: 1}\n"
 
 @pytest.fixture
 def disk_store(disk_settings: Settings) -> Store:
-    """An empty lake on disk, for what is tried many times."""
+    """An empty lake on disk, for tests with many operations."""
     return disk_settings.open_lake()
 
 
@@ -24,8 +24,8 @@ def parse(text: str) -> Policy:
     return Policy.parse(text, "my-policy.yml")
 
 
-def kept(store: Store, policy: Policy) -> Policy:
-    """Return a policy after it was kept and read back."""
+def archived(store: Store, policy: Policy) -> Policy:
+    """Archive a policy and return it as it is read back."""
     policy_archive.archive(store, policy)
     return policy_archive.read(store, policy.digest)
 
@@ -34,7 +34,7 @@ def path(policy: Policy) -> str:
     return f"registry/policies/{policy.digest}.json"
 
 
-def test_a_policy_is_kept_under_the_hash_of_its_file(store: Store, policy: Policy) -> None:
+def test_a_policy_is_stored_under_the_hash_of_its_file(store: Store, policy: Policy) -> None:
     policy_archive.archive(store, policy)
     (only,) = store.list("registry/policies/")
     assert only == path(policy)
@@ -42,15 +42,15 @@ def test_a_policy_is_kept_under_the_hash_of_its_file(store: Store, policy: Polic
     assert json.loads(store.get(only))["bands"] == {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1}
 
 
-def test_a_policy_comes_back_as_it_was(store: Store, policy: Policy) -> None:
+def test_a_policy_round_trips(store: Store, policy: Policy) -> None:
     for written in (policy, parse(TEXT)):
-        found = kept(store, written)
+        found = archived(store, written)
         assert (found, found.digest) == (written, written.digest)
 
 
-def test_every_float_comes_back_to_the_last_digit(store: Store) -> None:
+def test_floats_round_trip_exactly(store: Store) -> None:
     third, tiny = 0.1 + 0.2, 5e-324
-    found = kept(
+    found = archived(
         store,
         parse(
             f"threshold: {third!r}\nbands: {{A: {tiny!r}, B: 0.3333333333333333, C: 0.9999999999999999, D: 1}}\n"
@@ -66,15 +66,15 @@ def test_every_float_comes_back_to_the_last_digit(store: Store) -> None:
     "names",
     [("low", "high", "extreme"), ("C", "B", "A"), ("10", "9", "1"), ("ß", "Zürich", "a b", "安全"), ("b", "a", "B", "A", "")],
 )
-def test_bands_come_back_in_their_order_whatever_their_names(store: Store, names: tuple[str, ...]) -> None:
+def test_bands_keep_their_order(store: Store, names: tuple[str, ...]) -> None:
     bounds = [(at + 1) / len(names) for at in range(len(names))]
     written = Policy.model_validate({"threshold": 0.25, "bands": dict(zip(names, bounds, strict=True))})
-    found = kept(store, written)
+    found = archived(store, written)
     assert list(found.bands.items()) == list(zip(names, bounds, strict=True))
     assert found == written
 
 
-def test_policies_whose_bands_have_other_names_or_another_order_of_names_are_kept_apart(store: Store) -> None:
+def test_policies_that_differ_in_band_names_are_stored_apart(store: Store) -> None:
     texts = [f"threshold: 0.25\nbands: {{{bands}}}\n" for bands in ("A: 0.5, B: 1", "B: 0.5, A: 1", "A: 0.5, C: 1")]
     written = [parse(text) for text in texts]
     for policy in written:
@@ -83,7 +83,7 @@ def test_policies_whose_bands_have_other_names_or_another_order_of_names_are_kep
     assert [list(policy_archive.read(store, policy.digest).bands) for policy in written] == [["A", "B"], ["B", "A"], ["A", "C"]]
 
 
-def test_a_policy_of_the_same_meaning_is_kept_once(store: Store) -> None:
+def test_equal_policies_are_stored_once(store: Store) -> None:
     policy_archive.archive(store, parse(TEXT))
     policy_archive.archive(store, parse(TEXT))
     policy_archive.archive(store, parse("# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}\nreasons: 4\nthreshold: 0.25\npoints: {base: 600}\n"))
@@ -92,13 +92,13 @@ def test_a_policy_of_the_same_meaning_is_kept_once(store: Store) -> None:
     assert len(store.list("registry/policies/")) == 2
 
 
-def test_a_policy_that_is_there_stays_as_it_is(store: Store, policy: Policy) -> None:
+def test_a_stored_policy_is_not_overwritten(store: Store, policy: Policy) -> None:
     store.put(path(policy), b"what is there")
     policy_archive.archive(store, policy)
     assert store.get(path(policy)) == b"what is there"
 
 
-def test_a_policy_with_one_changed_byte_is_refused_and_named(disk_store: Store, policy: Policy) -> None:
+def test_a_policy_with_one_changed_byte_is_rejected(disk_store: Store, policy: Policy) -> None:
     policy_archive.archive(disk_store, policy)
     content = disk_store.get(path(policy))
     for at in range(len(content)):
@@ -108,20 +108,20 @@ def test_a_policy_with_one_changed_byte_is_refused_and_named(disk_store: Store, 
 
 
 @pytest.mark.parametrize("damage", [b"", b" ", b"\xff"])
-def test_a_policy_that_was_emptied_or_grew_is_refused_and_named(store: Store, policy: Policy, damage: bytes) -> None:
+def test_an_emptied_or_extended_policy_is_rejected(store: Store, policy: Policy, damage: bytes) -> None:
     policy_archive.archive(store, policy)
     store.put(path(policy), store.get(path(policy)) + damage if damage else damage)
     with pytest.raises(LakeError, match=rf"{path(policy)} was changed"):
         policy_archive.read(store, policy.digest)
 
 
-def test_a_policy_that_is_not_there_is_named(store: Store, policy: Policy) -> None:
+def test_a_missing_policy_is_named(store: Store, policy: Policy) -> None:
     policy_archive.archive(store, parse(TEXT))
     with pytest.raises(LakeError, match=rf"{path(policy)} is not in the lake.*backup"):
         policy_archive.read(store, policy.digest)
 
 
-def test_a_policy_of_another_release_is_told(disk_store: Store) -> None:
+def test_a_policy_of_another_release_is_rejected(disk_store: Store) -> None:
     content = b'{"threshold": 0.25, "bands": {"A": 1}, "colour": "green"}'
     digest = hashlib.sha256(content).hexdigest()
     disk_store.put(layout.policy(digest), content)

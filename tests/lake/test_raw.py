@@ -1,4 +1,4 @@
-"""What must hold of raw files: kept byte for byte, read as text, measured, and never lost to a later landing."""
+"""Raw files: stored unchanged, scanned as text, counted, and superseded by later landings."""
 
 import hashlib
 import io
@@ -23,8 +23,8 @@ PATH = f"raw/{FILE}"
 COLUMNS = ("id", "age")
 
 
-def land_and_keep(store: Store, landing: Store, content: bytes | dict[str, bytes], run_id: str = "run-1") -> Manifest:
-    """Put a file, or a folder of shards, where a source system drops it, and keep it."""
+def land_and_ingest(store: Store, landing: Store, content: bytes | dict[str, bytes], run_id: str = "run-1") -> Manifest:
+    """Put a file, or a folder of shards, into the landing folder and ingest it."""
     for old in (*landing.list(f"{FOLDER}/"), *(name for name in landing.names("") if name == FILE)):
         landing.delete(old)
     parts = {FILE: content} if isinstance(content, bytes) else {f"{FOLDER}/{name}": piece for name, piece in content.items()}
@@ -66,9 +66,9 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_file_is_kept_byte_for_byte_and_read_as_text(store: Store, landing: Store, name: str) -> None:
+def test_a_file_is_stored_unchanged_and_scanned_as_text(store: Store, landing: Store, name: str) -> None:
     content, expected = WRITTEN[name]
-    manifest = land_and_keep(store, landing, content)
+    manifest = land_and_ingest(store, landing, content)
     assert store.get(PATH) == content
     assert manifest.digest == hashlib.sha256(content).hexdigest()
     assert (manifest.rows, manifest.parts) == (len(expected), {PATH: len(content)})
@@ -77,28 +77,28 @@ def test_a_file_is_kept_byte_for_byte_and_read_as_text(store: Store, landing: St
     assert marks(store) == [None] * len(expected)
 
 
-def test_the_manifest_says_where_a_file_came_from_and_how_it_is_written(store: Store, landing: Store) -> None:
-    manifest = land_and_keep(store, landing, b"id;age\r007;41\r")
+def test_the_manifest_has_the_source_and_the_dialect(store: Store, landing: Store) -> None:
+    manifest = land_and_ingest(store, landing, b"id;age\r007;41\r")
     assert (facts(manifest).source, facts(manifest).separator, facts(manifest).eol) == (landing.uri(FILE), ";", "\r")
     assert manifest.columns == ("id", "age")
     assert require_manifest(store, PATH) == manifest
 
 
-def test_lines_with_too_few_or_too_many_fields_are_counted_and_marked(store: Store, landing: Store) -> None:
-    manifest = land_and_keep(store, landing, b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n\n5,6,7\n6")
+def test_ragged_lines_are_counted_and_marked(store: Store, landing: Store) -> None:
+    manifest = land_and_ingest(store, landing, b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n\n5,6,7\n6")
     assert (manifest.rows, facts(manifest).short_lines, facts(manifest).long_lines) == (6, 3, 1)
     few, many = "line: too few fields", "line: too many fields"
     assert marks(store) == [None, few, many, few, None, few]
     assert [row[0] for row in rows(store)] == ["1", "2", "3", "", "5", "6"]
 
 
-def test_long_lines_are_marked_where_no_line_is_short(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, b'id,age\n1,2\n2,3,4\n3,"4,5"\n')
+def test_long_lines_are_marked_without_short_ones(store: Store, landing: Store) -> None:
+    land_and_ingest(store, landing, b'id,age\n1,2\n2,3,4\n3,"4,5"\n')
     assert marks(store) == [None, "line: too many fields", None]
 
 
-def test_a_line_whose_first_field_too_many_is_empty_is_marked_too(store: Store, landing: Store) -> None:
-    manifest = land_and_keep(store, landing, b"id,age\n1,2\n2,3,,4\n")
+def test_a_line_with_an_empty_extra_field_is_marked(store: Store, landing: Store) -> None:
+    manifest = land_and_ingest(store, landing, b"id,age\n1,2\n2,3,,4\n")
     assert facts(manifest).long_lines == 1
     assert marks(store) == [None, "line: too many fields"]
 
@@ -122,8 +122,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_positions_of_ragged_lines_are_stored_and_not_counted_again(store: Store, landing: Store, reads: list[str]) -> None:
-    manifest = land_and_keep(store, landing, RAGGED_LINES)
+def test_positions_of_ragged_lines_are_stored(store: Store, landing: Store, reads: list[str]) -> None:
+    manifest = land_and_ingest(store, landing, RAGGED_LINES)
     assert facts(manifest).ragged == RaggedRows(short=(1, 3), long=(2,))
     assert reads == [FILE, FILE]  # measured, then copied
     assert marks(store) == RAGGED_MARKS
@@ -131,13 +131,13 @@ def test_positions_of_ragged_lines_are_stored_and_not_counted_again(store: Store
 
 
 def test_positions_are_numbered_over_all_shards(store: Store, landing: Store) -> None:
-    manifest = land_and_keep(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
+    manifest = land_and_ingest(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
     assert facts(manifest).ragged == RaggedRows(short=(1, 3, 6), long=(2, 5))
     assert marks(store) == [*RAGGED_MARKS, "line: too many fields", "line: too few fields"]
 
 
 def test_a_file_without_ragged_lines_stores_no_position(store: Store, landing: Store) -> None:
-    assert facts(land_and_keep(store, landing, b"id,age\n1,2\n")).ragged == RaggedRows()
+    assert facts(land_and_ingest(store, landing, b"id,age\n1,2\n")).ragged == RaggedRows()
 
 
 @pytest.mark.parametrize(("limit", "stored"), [(4, False), (5, True)])
@@ -145,7 +145,7 @@ def test_positions_beyond_the_limit_are_counted_on_scan(
     store: Store, landing: Store, reads: list[str], monkeypatch: pytest.MonkeyPatch, limit: int, stored: bool
 ) -> None:
     monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", limit)
-    manifest = land_and_keep(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
+    manifest = land_and_ingest(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
     assert (facts(manifest).short_lines, facts(manifest).long_lines) == (3, 2)
     assert (facts(manifest).ragged is not None) == stored
     reads.clear()
@@ -154,34 +154,34 @@ def test_positions_beyond_the_limit_are_counted_on_scan(
 
 
 def test_ten_thousand_positions_are_stored_and_one_more_is_not(store: Store, landing: Store) -> None:
-    most = facts(land_and_keep(store, landing, b"id,age\n" + b"1\n" * 10_000))
+    most = facts(land_and_ingest(store, landing, b"id,age\n" + b"1\n" * 10_000))
     assert most.ragged == RaggedRows(short=tuple(range(10_000)))
     assert set(marks(store)) == {"line: too few fields"}
-    more = facts(land_and_keep(store, landing, b"id,age\n" + b"1\n" * 10_001))
+    more = facts(land_and_ingest(store, landing, b"id,age\n" + b"1\n" * 10_001))
     assert (more.ragged, more.short_lines) == (None, 10_001)
     assert marks(store) == ["line: too few fields"] * 10_001
 
 
-def test_a_raw_file_with_other_rows_than_its_manifest_is_rejected(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scan_that_counts_other_rows_is_rejected(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", 0)
-    land_and_keep(store, landing, b"id,age\n1,2\n3\n")
+    land_and_ingest(store, landing, b"id,age\n1,2\n3\n")
     store.put(PATH, b"id,age\n1,2\n\n\n")
     with pytest.raises(LakeError, match="does not match its manifest"):
         raw.scan(store, PATH)
 
 
 def test_landing_the_same_bytes_again_changes_nothing(store: Store, landing: Store) -> None:
-    first = land_and_keep(store, landing, b"id,age\n1,2\n", "run-1")
+    first = land_and_ingest(store, landing, b"id,age\n1,2\n", "run-1")
     written = store.get(layout.manifest(PATH))
-    assert land_and_keep(store, landing, b"id,age\n1,2\n", "run-2") == first
+    assert land_and_ingest(store, landing, b"id,age\n1,2\n", "run-2") == first
     assert store.get(layout.manifest(PATH)) == written
     assert store.list("") == (PATH, layout.manifest(PATH))
 
 
-def test_other_bytes_take_the_place_of_the_earlier_ones_which_are_kept(store: Store, landing: Store) -> None:
+def test_other_bytes_supersede_the_earlier_ones(store: Store, landing: Store) -> None:
     contents = [b"id,age\n1,2\n", b"id,age\n1,3\n2,2\n", b"id;age\n9;9\n"]
     for number, content in enumerate(contents):
-        land_and_keep(store, landing, content, f"run-{number}")
+        land_and_ingest(store, landing, content, f"run-{number}")
     assert store.get(PATH) == contents[2]
     assert rows(store) == [("9", "9")]
     for earlier in contents[:2]:
@@ -189,38 +189,38 @@ def test_other_bytes_take_the_place_of_the_earlier_ones_which_are_kept(store: St
     assert len(store.list("raw/superseded/")) == 2
 
 
-def test_a_file_that_was_superseded_may_come_back(store: Store, landing: Store) -> None:
+def test_a_superseded_file_can_land_again(store: Store, landing: Store) -> None:
     first, second = b"id,age\n1,2\n", b"id,age\n1,3\n"
     for number, content in enumerate([first, second, first]):
-        land_and_keep(store, landing, content, f"run-{number}")
+        land_and_ingest(store, landing, content, f"run-{number}")
     assert store.get(PATH) == first
     assert store.get(layout.superseded(PATH, hashlib.sha256(second).hexdigest())) == second
 
 
-def test_a_kept_file_that_was_cut_short_is_mended_by_landing_it_again(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, b"id,age\n1,2\n")
+def test_landing_again_repairs_a_truncated_file(store: Store, landing: Store) -> None:
+    land_and_ingest(store, landing, b"id,age\n1,2\n")
     store.put(PATH, b"id,age\n")
     with pytest.raises(LakeError, match="does not match its manifest"):
         raw.scan(store, PATH)
-    land_and_keep(store, landing, b"id,age\n1,2\n")
+    land_and_ingest(store, landing, b"id,age\n1,2\n")
     assert rows(store) == [("1", "2")]
 
 
-def test_a_damaged_manifest_is_mended_by_landing_the_file_again(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, b"id,age\n1,2\n")
+def test_landing_again_repairs_a_damaged_manifest(store: Store, landing: Store) -> None:
+    land_and_ingest(store, landing, b"id,age\n1,2\n")
     store.put(layout.manifest(PATH), b"{")
     with pytest.raises(LakeError, match="materialize the partition"):
         raw.scan(store, PATH)
-    land_and_keep(store, landing, b"id,age\n1,2\n")
+    land_and_ingest(store, landing, b"id,age\n1,2\n")
     assert rows(store) == [("1", "2")]
 
 
 # --- shards ------------------------------------------------------------------------------------------------------------
 
 
-def test_shards_are_kept_and_read_in_the_order_of_their_names(store: Store, landing: Store) -> None:
+def test_shards_are_stored_and_scanned_in_name_order(store: Store, landing: Store) -> None:
     shards = {"part-2.csv": b"id,age\n3,30\n", "part-10.csv": b"id,age\n2,20", "part-1.csv": b"id,age\n1,10\n"}
-    manifest = land_and_keep(store, landing, shards)
+    manifest = land_and_ingest(store, landing, shards)
     assert rows(store) == [("1", "10"), ("2", "20"), ("3", "30")]
     assert manifest.rows == 3
     assert manifest.parts == {f"raw/{FOLDER}/{name}": len(shards[name]) for name in ("part-1.csv", "part-10.csv", "part-2.csv")}
@@ -229,120 +229,120 @@ def test_shards_are_kept_and_read_in_the_order_of_their_names(store: Store, land
 
 
 def test_a_short_line_in_the_second_shard_is_marked_there(store: Store, landing: Store) -> None:
-    manifest = land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n2,20\n", "b.csv": b"id,age\n3,30\n4\n5,50,0\n"})
+    manifest = land_and_ingest(store, landing, {"a.csv": b"id,age\n1,10\n2,20\n", "b.csv": b"id,age\n3,30\n4\n5,50,0\n"})
     assert (manifest.rows, facts(manifest).short_lines, facts(manifest).long_lines) == (5, 1, 1)
     assert marks(store) == [None, None, None, "line: too few fields", "line: too many fields"]
 
 
 def test_a_folder_of_one_shard_is_one_file(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, {"part-1.csv": b"id,age\n1,10\n"})
+    land_and_ingest(store, landing, {"part-1.csv": b"id,age\n1,10\n"})
     assert (store.get(PATH), rows(store)) == (b"id,age\n1,10\n", [("1", "10")])
 
 
 @pytest.mark.parametrize("other", [b"id,years\n2,20\n", b"id;age\n2;20\n", b"age,id\n20,2\n", b"id,age\r2,20\r"])
-def test_shards_that_are_written_differently_are_refused_and_the_shard_is_named(store: Store, landing: Store, other: bytes) -> None:
+def test_a_shard_with_another_dialect_is_rejected_and_named(store: Store, landing: Store, other: bytes) -> None:
     with pytest.raises(LandingError, match=r"accounts_2026-01-01/b\.csv has another header"):
-        land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": other})
+        land_and_ingest(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": other})
     assert store.list("") == ()
 
 
 @pytest.mark.parametrize("first", ["file", "shards"])
-def test_a_file_and_shards_take_each_others_place(store: Store, landing: Store, first: str) -> None:
+def test_a_file_and_shards_supersede_each_other(store: Store, landing: Store, first: str) -> None:
     contents: dict[str, bytes | dict[str, bytes]] = {
         "file": b"id,age\n1,1\n",
         "shards": {"a.csv": b"id,age\n2,2\n", "b.csv": b"id,age\n3,3\n"},
     }
     expected = {"file": [("1", "1")], "shards": [("2", "2"), ("3", "3")]}
     second = "shards" if first == "file" else "file"
-    land_and_keep(store, landing, contents[first])
-    land_and_keep(store, landing, contents[second])
+    land_and_ingest(store, landing, contents[first])
+    land_and_ingest(store, landing, contents[second])
     assert rows(store) == expected[second]
     kept = [store.get(path) for path in store.list("raw/") if "superseded" in path]
     whole = contents[first]
     assert kept == ([whole] if isinstance(whole, bytes) else list(whole.values()))
 
 
-def test_superseded_shards_are_kept_where_superseded_files_are(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, {"a.csv": b"id,age\n2,2\n", "b.csv": b"id,age\n3,3\n"})
-    land_and_keep(store, landing, b"id,age\n1,1\n")
+def test_superseded_shards_are_stored_like_superseded_files(store: Store, landing: Store) -> None:
+    land_and_ingest(store, landing, {"a.csv": b"id,age\n2,2\n", "b.csv": b"id,age\n3,3\n"})
+    land_and_ingest(store, landing, b"id,age\n1,1\n")
     assert [store.get(path) for path in store.list("raw/superseded/")] == [b"id,age\n2,2\n", b"id,age\n3,3\n"]
 
 
-def test_fewer_shards_leave_none_of_the_earlier_in_the_partition(store: Store, landing: Store) -> None:
+def test_no_earlier_shard_is_left_after_fewer_shards_land(store: Store, landing: Store) -> None:
     shard = b"id,age\n%d,1\n"
-    land_and_keep(store, landing, {f"{name}.csv": shard % number for number, name in enumerate("abc")})
-    land_and_keep(store, landing, {f"{name}.csv": shard % (number + 7) for number, name in enumerate("ab")})
+    land_and_ingest(store, landing, {f"{name}.csv": shard % number for number, name in enumerate("abc")})
+    land_and_ingest(store, landing, {f"{name}.csv": shard % (number + 7) for number, name in enumerate("ab")})
     assert rows(store) == [("7", "1"), ("8", "1")]
 
 
-def test_one_file_of_the_same_bytes_as_all_shards_together_is_another_landing(store: Store, landing: Store) -> None:
+def test_one_file_with_the_bytes_of_all_shards_supersedes_them(store: Store, landing: Store) -> None:
     shards = {"a.csv": b"id,age\n1,10\n", "b.csv": b"id,age\n2,20\n"}
-    land_and_keep(store, landing, shards)
-    land_and_keep(store, landing, b"".join(shards.values()))
+    land_and_ingest(store, landing, shards)
+    land_and_ingest(store, landing, b"".join(shards.values()))
     assert rows(store) == [("1", "10"), ("id", "age"), ("2", "20")]
 
 
-def test_shards_of_the_same_name_in_two_folders_lose_no_row(store: Store, landing: Store) -> None:
-    land_and_keep(store, landing, {"north/part.csv": b"id,age\n1,10\n", "south/part.csv": b"id,age\n2,20\n"})
+def test_shards_of_one_name_in_two_folders_lose_no_row(store: Store, landing: Store) -> None:
+    land_and_ingest(store, landing, {"north/part.csv": b"id,age\n1,10\n", "south/part.csv": b"id,age\n2,20\n"})
     assert rows(store) == [("1", "10"), ("2", "20")]
 
 
-# --- no CSV ------------------------------------------------------------------------------------------------------------
+# --- not a CSV ---------------------------------------------------------------------------------------------------------
 
 
-def packed() -> bytes:
+def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("accounts.csv", "id,age\n1,2\n")
     return buffer.getvalue()
 
 
-NO_CSV = {
+NOT_CSV = {
     "empty": b"",
     "a BOM alone": b"\xef\xbb\xbf",
     "UTF-16": "id,age\n1,2\n".encode("utf-16"),
     "UTF-16 without BOM": "id,age\n1,2\n".encode("utf-16-le"),
-    "zip": packed(),
+    "zip": zipped(),
     "Latin-1 header": "id,größe\n1,2\n".encode("latin-1"),
     "an open quote in the header": b'id,"age\n1,2\n',
     "an open quote at the end": b'id,age\n1,2\n2,"3\n',
 }
 
 
-@pytest.mark.parametrize("what", NO_CSV)
-def test_what_is_no_csv_is_refused_and_makes_no_partition(store: Store, landing: Store, what: str) -> None:
+@pytest.mark.parametrize("what", NOT_CSV)
+def test_a_file_that_is_not_a_csv_makes_no_partition(store: Store, landing: Store, what: str) -> None:
     with pytest.raises(LandingError, match=FILE):
-        land_and_keep(store, landing, NO_CSV[what])
+        land_and_ingest(store, landing, NOT_CSV[what])
     with pytest.raises(LakeError):
         raw.scan(store, PATH)
 
 
-@pytest.mark.parametrize("what", NO_CSV)
-def test_what_is_no_csv_writes_nothing(store: Store, landing: Store, what: str) -> None:
+@pytest.mark.parametrize("what", NOT_CSV)
+def test_a_file_that_is_not_a_csv_writes_nothing(store: Store, landing: Store, what: str) -> None:
     with pytest.raises(LandingError):
-        land_and_keep(store, landing, NO_CSV[what])
+        land_and_ingest(store, landing, NOT_CSV[what])
     assert store.list("") == ()
 
 
-@pytest.mark.parametrize("what", NO_CSV)
-def test_what_is_no_csv_leaves_the_earlier_landing_in_place(store: Store, landing: Store, what: str) -> None:
-    land_and_keep(store, landing, b"id,age\n1,10\n")
+@pytest.mark.parametrize("what", NOT_CSV)
+def test_a_file_that_is_not_a_csv_leaves_the_earlier_landing(store: Store, landing: Store, what: str) -> None:
+    land_and_ingest(store, landing, b"id,age\n1,10\n")
     with pytest.raises(LandingError):
-        land_and_keep(store, landing, NO_CSV[what])
+        land_and_ingest(store, landing, NOT_CSV[what])
     assert rows(store) == [("1", "10")]
 
 
-def test_a_refused_shard_is_named(store: Store, landing: Store) -> None:
+def test_a_rejected_shard_is_named(store: Store, landing: Store) -> None:
     with pytest.raises(LandingError, match=r"b\.csv ends inside an open quote"):
-        land_and_keep(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": b'id,age\n2,"20\n'})
+        land_and_ingest(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": b'id,age\n2,"20\n'})
     with pytest.raises(LakeError):
         raw.scan(store, PATH)
 
 
-def test_a_file_larger_than_a_block_is_counted_as_it_is_read(store: Store, landing: Store) -> None:
+def test_a_file_of_many_blocks_is_counted_as_it_is_scanned(store: Store, landing: Store) -> None:
     lines = [f"{number:07d},{number % 90}" if number % 50_000 else f"{number:07d}" for number in range(400_000)]
     content = ("id,age\n" + "\n".join(lines)).encode()
-    manifest = land_and_keep(store, landing, content)
+    manifest = land_and_ingest(store, landing, content)
     assert (manifest.rows, facts(manifest).short_lines) == (400_000, 8)
     scanned = raw.scan(store, PATH).collect()
     assert scanned["id"].to_list() == [f"{number:07d}" for number in range(400_000)]
@@ -350,6 +350,6 @@ def test_a_file_larger_than_a_block_is_counted_as_it_is_read(store: Store, landi
     assert json.loads(store.get(layout.manifest(PATH)))["rows"] == 400_000
 
 
-def test_the_source_of_one_file_is_the_file_and_of_shards_their_folder(landing: Store) -> None:
+def test_the_source_of_shards_is_their_folder(landing: Store) -> None:
     assert LandedFile(landing, ("a.csv",), ()).source == landing.uri("a.csv")
     assert LandedFile(landing, ("f/a.csv", "f/b.csv"), ()).source == landing.uri("f")

@@ -1,4 +1,4 @@
-"""What must hold of versions: numbered without gaps that lie, whole or refused, never edited; and of the models behind a binding."""
+"""Model versions: numbered, complete or rejected, never edited; and the models of a binding."""
 
 import hashlib
 import io
@@ -40,7 +40,7 @@ def register(store: Store, *models: TrainedModel) -> list[str]:
 
 
 def other(model: TrainedModel, intercept: float) -> TrainedModel:
-    """Return the model with another intercept, so that two versions can be told apart."""
+    """Return the model with another intercept, to distinguish two versions."""
     return replace(model, scorecard=msgspec.structs.replace(model.scorecard, intercept=intercept))
 
 
@@ -53,7 +53,7 @@ def go_against(store: Store, version: str, share: float | None = 0.1) -> Binding
 
 
 def together(monkeypatch: pytest.MonkeyPatch, method: str, action: Callable[[int], object]) -> list[object]:
-    """Run an action in two threads that wait for each other after they have looked at the lake; return results and errors."""
+    """Run an action in two threads that wait for each other after their first read; return results and errors."""
     barrier, looked = threading.Barrier(2, timeout=20), threading.local()
     look = getattr(Store, method)
 
@@ -80,7 +80,7 @@ def together(monkeypatch: pytest.MonkeyPatch, method: str, action: Callable[[int
 # --- versions ------------------------------------------------------------------------------------------------------------
 
 
-def test_versions_get_consecutive_numbers_and_are_listed_oldest_first(store: Store, model: TrainedModel) -> None:
+def test_versions_are_numbered_and_listed_oldest_first(store: Store, model: TrainedModel) -> None:
     assert register(store, model, model, model) == ["model_v001", "model_v002", "model_v003"]
     assert [version.name for version in registry.versions(store)] == ["model_v001", "model_v002", "model_v003"]
 
@@ -92,7 +92,7 @@ def test_the_thousandth_version_is_newer_than_the_999th(store: Store, model: Tra
     assert [version.name for version in registry.versions(store)] == ["model_v1000", "model_v1001"]
 
 
-def test_a_version_holds_its_artifacts_with_their_hashes_and_says_where_it_is_from(store: Store, model: TrainedModel) -> None:
+def test_metadata_has_the_hashes_and_the_origin(store: Store, model: TrainedModel) -> None:
     register(store, model)
     metadata = json.loads(store.get("registry/model_v001/metadata.json"))
     assert metadata["model_name"] == "credit_default"
@@ -108,7 +108,7 @@ def test_a_version_holds_its_artifacts_with_their_hashes_and_says_where_it_is_fr
     assert metrics["n_train"] + metrics["n_test"] == 1000
 
 
-def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedModel) -> None:
+def test_a_version_round_trips(store: Store, model: TrainedModel) -> None:
     register(store, model)
     version = registry.read_version(store, "model_v001")
     assert (version.metrics, version.metadata.gates, version.metadata.origin) == (model.metrics, model.gates, model.origin)
@@ -117,7 +117,7 @@ def test_a_version_comes_back_as_it_was_registered(store: Store, model: TrainedM
     assert registry.read_example(store, "model_v001") == model.example
 
 
-def test_two_trainers_at_the_same_moment_get_two_numbers(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_trainings_get_two_numbers(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     found = together(monkeypatch, "names", lambda number: registry.register(store, model, f"run-{number}"))
     versions = [version for version in found if isinstance(version, registry.ModelVersion)]
     assert sorted(version.name for version in versions) == ["model_v001", "model_v002"]
@@ -126,21 +126,19 @@ def test_two_trainers_at_the_same_moment_get_two_numbers(store: Store, model: Tr
         assert registry.read_version(store, version.name).metadata == version.metadata
 
 
-def test_a_claimed_but_unfinished_folder_is_no_version_and_its_number_is_not_used_again(store: Store, model: TrainedModel) -> None:
+def test_an_unfinished_version_is_not_listed_or_overwritten(store: Store, model: TrainedModel) -> None:
     register(store, model)
     store.put("registry/model_v002/claim.json", b"{}")
     store.put("registry/model_v002/scorecard.json", b"{}")
     assert register(store, model) == ["model_v003"]
     assert [version.name for version in registry.versions(store)] == ["model_v001", "model_v003"]
-    with pytest.raises(ModelError, match=r"registry/model_v002 is not in the lake, or not whole.*risk models"):
+    with pytest.raises(ModelError, match=r"registry/model_v002 is missing or incomplete.*risk models"):
         registry.read_version(store, "model_v002")
     with pytest.raises(ModelError, match="model_v002"):
         go_live(store, "model_v002")
 
 
-def test_a_training_that_breaks_while_it_registers_leaves_a_gap_and_no_version(
-    store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_registration_leaves_a_gap_and_no_version(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     put = Store.put
 
     def full_at_the_pipeline(self: Store, path: str, content: bytes) -> None:
@@ -162,7 +160,7 @@ def test_a_lake_without_a_registry_has_no_versions(store: Store) -> None:
         registry.read_version(store, "model_v001")
 
 
-def test_a_strangers_folder_in_the_registry_is_ignored(store: Store, model: TrainedModel) -> None:
+def test_an_unknown_folder_in_the_registry_is_ignored(store: Store, model: TrainedModel) -> None:
     register(store, model)
     store.put("registry/model_v001_backup/metadata.json", b"{}")
     assert [version.name for version in registry.versions(store)] == ["model_v001"]
@@ -180,21 +178,21 @@ def test_the_newest_version_of_a_training_date_is_found(store: Store, model: Tra
 # --- integrity ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_version_whose_scorecard_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
+def test_a_changed_scorecard_is_rejected_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/scorecard.json")
     with pytest.raises(ModelError, match=r"registry/model_v001/scorecard\.json is not the file that was registered"):
         registry.read_scorecard(store, "model_v001")
 
 
-def test_a_version_whose_table_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
+def test_a_changed_points_table_is_rejected_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/steps.json")
     with pytest.raises(ModelError, match=r"registry/model_v001/steps\.json is not the file that was registered"):
         registry.read_steps(store, "model_v001")
 
 
-def test_the_example_is_there_to_be_scored_with_the_pickled_pipeline(store: Store, model: TrainedModel) -> None:
+def test_the_pickled_pipeline_reproduces_the_example(store: Store, model: TrainedModel) -> None:
     register(store, model)
     example = json.loads(store.get("registry/model_v001/example.json"))
     assert list(example["record"]) == ["age", "city"]
@@ -203,7 +201,7 @@ def test_the_example_is_there_to_be_scored_with_the_pickled_pipeline(store: Stor
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_a_version_whose_example_changed_or_is_gone_is_refused_and_named(store: Store, model: TrainedModel, damage: str) -> None:
+def test_a_changed_or_missing_example_is_rejected_and_named(store: Store, model: TrainedModel, damage: str) -> None:
     register(store, model)
     path = "registry/model_v001/example.json"
     flip(store, path) if damage == "changed" else store.delete(path)
@@ -212,7 +210,7 @@ def test_a_version_whose_example_changed_or_is_gone_is_refused_and_named(store: 
         registry.read_example(store, "model_v001")
 
 
-def test_a_version_whose_metrics_changed_by_one_byte_is_refused_and_named(store: Store, model: TrainedModel) -> None:
+def test_changed_metrics_are_rejected_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
     for read in (lambda: registry.read_version(store, "model_v001"), lambda: registry.versions(store)):
@@ -222,7 +220,7 @@ def test_a_version_whose_metrics_changed_by_one_byte_is_refused_and_named(store:
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_a_version_that_is_not_whole_is_not_bound(store: Store, model: TrainedModel, name: str, damage: str) -> None:
+def test_an_incomplete_version_is_not_bound(store: Store, model: TrainedModel, name: str, damage: str) -> None:
     register(store, model)
     path = f"registry/model_v001/{name}"
     flip(store, path) if damage == "changed" else store.delete(path)
@@ -231,7 +229,7 @@ def test_a_version_that_is_not_whole_is_not_bound(store: Store, model: TrainedMo
     assert binding_log.read(store) == ()
 
 
-def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
+def test_a_version_without_a_listed_file_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model)
     metadata = json.loads(store.get("registry/model_v001/metadata.json"))
     metadata["sha256"]["notes.md"] = hashlib.sha256(b"notes").hexdigest()
@@ -242,7 +240,7 @@ def test_a_version_whose_metadata_lists_a_file_that_is_not_there_is_not_bound(st
 
 
 @pytest.mark.parametrize("name", ["model_v001_backup", "model_v", "bindings", "../registry/model_v001", ""])
-def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model: TrainedModel, name: str) -> None:
+def test_a_name_that_is_not_a_version_is_rejected(store: Store, model: TrainedModel, name: str) -> None:
     register(store, model)
     for path in store.list("registry/model_v001/"):
         store.copy(path, path.replace("model_v001", "model_v001_backup"))
@@ -253,14 +251,14 @@ def test_what_is_no_versions_name_is_neither_read_nor_bound(store: Store, model:
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
-def test_a_trained_model_that_is_not_whole_is_refused_and_the_file_named(store: Store, model: TrainedModel, name: str) -> None:
+def test_a_changed_file_of_a_trained_model_is_named(store: Store, model: TrainedModel, name: str) -> None:
     registry.write_trained(store, "2026-01-01", model, "run-1")
     flip(store, f"training/model_2026-01-01/{name}")
     with pytest.raises(ModelError, match=rf"training/model_2026-01-01/{name} is not the file".replace(".", r"\.")):
         registry.read_trained(store, "2026-01-01")
 
 
-def test_a_live_version_that_changed_is_not_used(store: Store, model: TrainedModel) -> None:
+def test_a_changed_live_version_is_not_used(store: Store, model: TrainedModel) -> None:
     register(store, model)
     go_live(store, "model_v001")
     flip(store, "registry/model_v001/scorecard.json")
@@ -270,7 +268,7 @@ def test_a_live_version_that_changed_is_not_used(store: Store, model: TrainedMod
 
 
 @pytest.mark.parametrize("damage", [b"{", b"", b"[]", b'{"model_name": "\xff"}'])
-def test_metadata_that_can_not_be_read_names_its_folder(store: Store, model: TrainedModel, damage: bytes) -> None:
+def test_damaged_metadata_names_its_folder(store: Store, model: TrainedModel, damage: bytes) -> None:
     register(store, model)
     store.put("registry/model_v001/metadata.json", damage)
     with pytest.raises(LakeError, match=r"registry/model_v001"):
@@ -280,29 +278,29 @@ def test_metadata_that_can_not_be_read_names_its_folder(store: Store, model: Tra
 # --- trained models ----------------------------------------------------------------------------------------------------
 
 
-def test_a_trained_model_comes_back_as_it_was_and_a_later_one_takes_its_place(store: Store, model: TrainedModel) -> None:
+def test_a_trained_model_round_trips_and_is_replaced(store: Store, model: TrainedModel) -> None:
     registry.write_trained(store, "2026-01-01", model, "run-1")
     assert registry.read_trained(store, "2026-01-01") == model
     registry.write_trained(store, "2026-01-01", failing(model), "run-2")
     assert registry.read_trained(store, "2026-01-01") == failing(model)
 
 
-def test_a_date_without_a_trained_model_says_what_to_materialize(store: Store) -> None:
+def test_a_missing_trained_model_names_the_asset(store: Store) -> None:
     with pytest.raises(ModelError, match="Materialize training/model for 2026-01-01"):
         registry.read_trained(store, "2026-01-01")
 
 
-# --- the models behind a binding ---------------------------------------------------------------------------------------
+# --- the models of a binding -------------------------------------------------------------------------------------------
 
 
-def test_without_a_binding_no_model_is_live_and_the_command_is_named(store: Store, model: TrainedModel) -> None:
+def test_no_live_model_is_an_error_with_the_command(store: Store, model: TrainedModel) -> None:
     register(store, model)
     assert (binding_log.live(store), registry.find_live(store)) == (None, None)
     with pytest.raises(ModelError, match=r"no model is live yet.*risk train DATE"):
         registry.champion(store)
 
 
-def test_a_version_that_is_not_there_is_not_bound(store: Store, model: TrainedModel) -> None:
+def test_a_missing_version_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model)
     with pytest.raises(ModelError, match=r"model_v009.*risk models"):
         go_live(store, "model_v009")
@@ -315,7 +313,7 @@ def test_a_version_that_is_not_there_is_not_bound(store: Store, model: TrainedMo
 
 @pytest.mark.parametrize("name", ARTIFACTS)
 @pytest.mark.parametrize("damage", ["changed", "missing"])
-def test_a_challenger_that_is_not_whole_is_not_bound(store: Store, model: TrainedModel, name: str, damage: str) -> None:
+def test_an_incomplete_challenger_is_not_bound(store: Store, model: TrainedModel, name: str, damage: str) -> None:
     register(store, model, model)
     first = go_live(store, "model_v001")
     path = f"registry/model_v002/{name}"
@@ -325,7 +323,7 @@ def test_a_challenger_that_is_not_whole_is_not_bound(store: Store, model: Traine
     assert binding_log.read(store) == (first,)
 
 
-def test_a_champion_that_is_not_whole_any_more_is_not_bound_again(store: Store, model: TrainedModel) -> None:
+def test_a_damaged_champion_is_not_bound_again(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
     for version in ("model_v001", "model_v002"):
         go_live(store, version)
@@ -338,7 +336,7 @@ def test_a_champion_that_is_not_whole_any_more_is_not_bound_again(store: Store, 
     assert len(binding_log.read(store)) == 2
 
 
-def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel) -> None:
+def test_the_challenge_of_a_damaged_version_can_end(store: Store, model: TrainedModel) -> None:
     register(store, model, model)
     go_live(store, "model_v001")
     go_against(store, "model_v002")
@@ -349,7 +347,7 @@ def test_a_challenger_that_broke_is_sent_away(store: Store, model: TrainedModel)
     assert registry.champion(store).arms == Arms(VersionedScorecard("model_v001", model.scorecard))
 
 
-def test_a_change_decided_upon_before_another_binding_was_made_is_not_bound(store: Store, model: TrainedModel) -> None:
+def test_a_change_based_on_an_older_history_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
     go_live(store, "model_v001")
     change = promote(binding_log.read(store), "model_v003", "ada", "because")
@@ -370,7 +368,7 @@ def test_the_champion_is_the_bound_version_with_its_scorecard(store: Store, mode
 
 
 @pytest.mark.parametrize("share", [0.25, None])
-def test_the_arms_of_a_binding_are_both_its_models(store: Store, model: TrainedModel, share: float | None) -> None:
+def test_the_arms_of_a_challenge_are_both_models(store: Store, model: TrainedModel, share: float | None) -> None:
     second = other(model, 0.5)
     register(store, model, second)
     go_live(store, "model_v001")
@@ -381,9 +379,7 @@ def test_the_arms_of_a_binding_are_both_its_models(store: Store, model: TrainedM
     assert registry.find_live(store) == VersionedScorecard("model_v001", model.scorecard)
 
 
-def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
-    store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_champion_of_an_instant_has_its_own_models(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     second = other(model, 0.5)
     register(store, model, second)
     times = iter([f"2026-03-01T{hour}:00:00+00:00" for hour in (10, 11, 12)])
@@ -396,7 +392,7 @@ def test_what_was_live_at_an_instant_comes_with_the_models_of_then(
     assert found == [Arms(first), Arms(first, later, None, "0a1b"), Arms(later)]
 
 
-def test_before_the_first_binding_no_version_was_live(store: Store, model: TrainedModel) -> None:
+def test_no_version_is_live_before_the_first_binding(store: Store, model: TrainedModel) -> None:
     register(store, model)
     go_live(store, "model_v001")
     with pytest.raises(ModelError, match=r"no version was live at 2020-01-01T00:00:00\+00:00.*risk history"):
@@ -406,7 +402,7 @@ def test_before_the_first_binding_no_version_was_live(store: Store, model: Train
 # --- candidates --------------------------------------------------------------------------------------------------------
 
 
-def test_the_candidate_is_the_newest_version_that_passes_its_gates(store: Store, model: TrainedModel) -> None:
+def test_the_candidate_is_the_newest_that_passes_its_gates(store: Store, model: TrainedModel) -> None:
     assert model.gates
     assert all(gate.passed for gate in model.gates)
     assert registry.candidate(store) is None
@@ -416,7 +412,7 @@ def test_the_candidate_is_the_newest_version_that_passes_its_gates(store: Store,
     assert found.name == "model_v002"
 
 
-def test_a_version_with_damaged_metrics_does_not_hide_the_candidate_nor_another_dates_version(store: Store, model: TrainedModel) -> None:
+def test_damaged_metrics_do_not_hide_other_versions(store: Store, model: TrainedModel) -> None:
     other = replace(model, origin=msgspec.structs.replace(model.origin, training_date="2026-01-02"))
     register(store, other, model, failing(other))
     for name in ("model_v001", "model_v003"):
@@ -429,7 +425,7 @@ def test_a_version_with_damaged_metrics_does_not_hide_the_candidate_nor_another_
         registry.newest_of(store, "2026-01-02")
 
 
-def test_a_candidate_whose_metrics_are_damaged_is_found_but_does_not_go_live(store: Store, model: TrainedModel) -> None:
+def test_a_candidate_with_damaged_metrics_does_not_go_live(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
     found = registry.candidate(store)
@@ -438,14 +434,14 @@ def test_a_candidate_whose_metrics_are_damaged_is_found_but_does_not_go_live(sto
         go_live(store, found.name)
 
 
-def test_a_version_that_is_live_or_older_is_no_candidate(store: Store, model: TrainedModel) -> None:
+def test_a_live_or_older_version_is_not_a_candidate(store: Store, model: TrainedModel) -> None:
     register(store, model, model, failing(model))
     go_live(store, "model_v002")
     assert registry.candidate(store) is None
 
 
 @pytest.mark.parametrize("share", [0.1, None])
-def test_a_version_that_challenges_or_did_is_no_candidate(store: Store, model: TrainedModel, share: float | None) -> None:
+def test_a_current_or_past_challenger_is_not_a_candidate(store: Store, model: TrainedModel, share: float | None) -> None:
     register(store, model, model, model)
     go_live(store, "model_v001")
     go_against(store, "model_v003", share)
@@ -458,7 +454,7 @@ def test_a_version_that_challenges_or_did_is_no_candidate(store: Store, model: T
     assert found.name == "model_v004"
 
 
-def test_a_rollback_is_not_undone_but_a_newer_version_is_a_candidate(store: Store, model: TrainedModel) -> None:
+def test_only_newer_versions_are_candidates_after_a_rollback(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
     for version in ("model_v001", "model_v003"):
         go_live(store, version)

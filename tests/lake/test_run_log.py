@@ -1,4 +1,4 @@
-"""What must hold of the run log: concurrent runs lose nothing, and the CSV holds every record."""
+"""The run log: concurrent runs lose nothing, and the CSV has every record."""
 
 import csv
 import io
@@ -43,7 +43,7 @@ def table(store: Store) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(store.get("logs/batch_runs_log.csv").decode(), newline="")))
 
 
-def test_a_run_has_a_record_of_its_own_and_a_row(store: Store) -> None:
+def test_a_run_has_a_record_and_a_row(store: Store) -> None:
     scores = {"rows_in": 10, "scored": 9, "with_issues": 1, "min_score": 0.01, "mean_score": 0.1 + 0.2, "max_score": 1e-17}
     run_log.add(store, record("run-1", model_version="model_v002", seconds=1.5, input="raw/a.csv", output="curated/b.csv", **scores))
     assert store.get("logs/batch_runs_log.csv").decode().splitlines() == [
@@ -53,13 +53,13 @@ def test_a_run_has_a_record_of_its_own_and_a_row(store: Store) -> None:
     assert json.loads(store.get("logs/batch_runs/2026-01-01/run-1.json"))["mean_score"] == 0.1 + 0.2
 
 
-def test_rows_stand_in_the_order_of_their_times(store: Store) -> None:
+def test_rows_are_ordered_by_time(store: Store) -> None:
     for run_id, hour in (("c", 12), ("a", 10), ("b", 11)):
         run_log.add(store, record(run_id, f"2026-01-01T{hour}:00:00+00:00"))
     assert [row["run_id"] for row in table(store)] == ["a", "b", "c"]
 
 
-def test_the_first_record_of_a_run_stands(store: Store) -> None:
+def test_the_first_record_of_a_run_is_not_replaced(store: Store) -> None:
     run_log.add(store, record("run-1", status="failed", error="the disk is full"))
     run_log.add(store, record("run-1", "2026-01-01T11:00:00+00:00", status="ok"))
     assert [(row["status"], row["error"]) for row in table(store)] == [("failed", "the disk is full")]
@@ -72,19 +72,19 @@ def test_one_run_over_two_dates_has_two_rows(store: Store) -> None:
 
 
 @pytest.mark.parametrize("left", [None, b""])
-def test_a_lost_csv_is_built_again_from_the_records(store: Store, left: bytes | None) -> None:
+def test_a_lost_csv_is_rebuilt_from_the_records(store: Store, left: bytes | None) -> None:
     for number in range(3):
         run_log.add(store, record(f"run-{number}", f"2026-01-01T1{number}:00:00+00:00"))
     before = store.get("logs/batch_runs_log.csv")
     store.delete("logs/batch_runs_log.csv") if left is None else store.put("logs/batch_runs_log.csv", left)
-    run_log.add(store, record("run-1"))  # a run that is there already
+    run_log.add(store, record("run-1"))  # an existing run
     assert store.get("logs/batch_runs_log.csv") == before
 
 
 @pytest.mark.parametrize(
     "error", ['a, "b", c', "line one\nline two", "CRLF\r\nhere", "a lone \r return", '"', ",,,\n", "Zürich €", "tab\there"]
 )
-def test_any_text_of_an_error_comes_back_whole(store: Store, error: str) -> None:
+def test_any_text_of_an_error_round_trips(store: Store, error: str) -> None:
     run_log.add(store, record("run-1", "2026-01-01T09:00:00+00:00", error=error))
     run_log.add(store, record("run-2"))  # reads the first row and writes it again
     assert [row["error"] for row in run_log.read(store).values()] == [error, ""]
@@ -103,9 +103,7 @@ def test_any_text_of_an_error_comes_back_whole(store: Store, error: str) -> None
     ],
     ids=["a lone return", "cut off", "a column short", "an open quote", "no UTF-8", "empty"],
 )
-def test_a_csv_that_can_not_be_read_is_read_from_the_records_and_mended_by_the_next_run(
-    store: Store, damage: Callable[[bytes], bytes]
-) -> None:
+def test_a_damaged_csv_is_rebuilt_by_the_next_run(store: Store, damage: Callable[[bytes], bytes]) -> None:
     for number in range(3):
         run_log.add(store, record(f"run-{number}", f"2026-01-01T1{number}:00:00+00:00", error="the disk is full"))
     rows, whole = run_log.read(store), table(store)
@@ -116,11 +114,11 @@ def test_a_csv_that_can_not_be_read_is_read_from_the_records_and_mended_by_the_n
     assert [row["run_id"] for row in table(store)] == ["run-0", "run-1", "run-2", "run-3"]
 
 
-def test_a_log_that_was_never_written_is_empty(store: Store) -> None:
+def test_a_missing_log_is_empty(store: Store) -> None:
     assert run_log.read(store) == {}
 
 
-def test_processes_that_log_at_the_same_time_lose_no_run(settings: Settings) -> None:
+def test_concurrent_processes_lose_no_run(settings: Settings) -> None:
     environment = {"PATH": os.environ["PATH"], "RISK_LAKE": settings.lake, "PYTHONPATH": str(ROOT)}
     if settings.connection_string:
         environment["AZURE_STORAGE_CONNECTION_STRING"] = settings.connection_string.get_secret_value()

@@ -1,4 +1,4 @@
-"""What must hold of the store, on disk and on Azurite: all or nothing, and failures that say what to do."""
+"""The store, on disk and on Azurite: atomic writes, and errors with a next step."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 WRONG_KEY = base64.b64encode(b"SECRET123 is not the key").decode()
 
 
-class SourceBrokeError(Exception):
+class SourceFailedError(Exception):
     """A source that fails while it is read."""
 
 
@@ -30,14 +30,14 @@ def credential(server: Azurite) -> AzureCredential:
 
 
 def everything(store: Store) -> list[str]:
-    """Return all that lies in a store; on disk also what the store itself doesn't list, such as temporary files."""
+    """Return all paths of a store; on disk also files that the store does not list, such as temporary ones."""
     if store.folder is None:
         return list(store.list(""))
     return sorted(str(path.relative_to(store.folder)) for path in store.folder.rglob("*") if path.is_file())
 
 
 def settled(store: Store) -> dict[str, bytes]:
-    """Return all that lies in a store half a second later: polars may finish a write after it has raised."""
+    """Return all objects of a store half a second later: polars can finish a write after it has raised."""
     time.sleep(0.5)
     return {path: store.get(path) for path in everything(store)}
 
@@ -45,15 +45,15 @@ def settled(store: Store) -> dict[str, bytes]:
 def breaking(chunks: int, size: int) -> Iterator[bytes]:
     for _ in range(chunks):
         yield b"x" * size
-    raise SourceBrokeError
+    raise SourceFailedError
 
 
 def failing_sink(store: Store, path: str) -> None:
-    """Sink a table of which a good part is written before a row fails."""
+    """Sink a table; a large part is written before a row fails."""
 
     def fail(batch: pl.DataFrame) -> pl.DataFrame:
         if batch["n"].max() == 199_999:
-            raise SourceBrokeError
+            raise SourceFailedError
         return batch
 
     frame = pl.LazyFrame({"n": range(200_000)}).map_batches(fail, streamable=True)
@@ -64,26 +64,26 @@ def failing_sink(store: Store, path: str) -> None:
 # --- objects -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_put_is_got_back_and_put_again_replaces_it(store: Store) -> None:
+def test_put_writes_and_replaces_an_object(store: Store) -> None:
     store.put("a/b.bin", b"\x00first\xff")
     assert store.get("a/b.bin") == b"\x00first\xff"
     store.put("a/b.bin", b"second")
     assert (store.get("a/b.bin"), store.size("a/b.bin"), everything(store)) == (b"second", 6, ["a/b.bin"])
 
 
-def test_create_refuses_a_key_that_is_there_and_leaves_it_as_it_was(store: Store) -> None:
+def test_create_does_not_replace_an_object(store: Store) -> None:
     assert store.create("claim", b"first") is True
     assert store.create("claim", b"second") is False
     assert store.get("claim") == b"first"
 
 
-def test_create_writes_again_where_an_object_was_deleted(store: Store) -> None:
+def test_create_writes_again_after_a_delete(store: Store) -> None:
     store.create("claim", b"first")
     store.delete("claim")
     assert store.create("claim", b"second") is True
 
 
-def test_missing_things_are_told_from_empty_ones(store: Store) -> None:
+def test_missing_objects_differ_from_empty_ones(store: Store) -> None:
     store.put("there", b"")
     assert (store.find("there"), store.size("there"), store.head("there", 9), list(store.chunks("there"))) == (b"", 0, b"", [])
     assert (store.find("nope"), store.size("nope")) == (None, None)
@@ -91,7 +91,7 @@ def test_missing_things_are_told_from_empty_ones(store: Store) -> None:
 
 
 @pytest.mark.parametrize("action", ["get", "chunks", "copy", "delete"])
-def test_an_object_that_is_not_there_is_file_not_found(store: Store, action: str) -> None:
+def test_a_missing_object_raises_file_not_found(store: Store, action: str) -> None:
     actions: dict[str, Callable[[], object]] = {
         "get": lambda: store.get("nope"),
         "chunks": lambda: list(store.chunks("nope")),
@@ -103,12 +103,12 @@ def test_an_object_that_is_not_there_is_file_not_found(store: Store, action: str
     assert everything(store) == []
 
 
-def test_head_gives_at_most_what_there_is(store: Store) -> None:
+def test_head_returns_at_most_the_object(store: Store) -> None:
     store.put("five", b"hello")
     assert (store.head("five", 2), store.head("five", 5), store.head("five", 1000)) == (b"he", b"hello", b"hello")
 
 
-def test_chunks_join_to_the_whole_object(store: Store) -> None:
+def test_chunks_join_to_the_object(store: Store) -> None:
     content = bytes(range(256)) * 4096 * 17  # 17 MiB, more than two pieces
     store.write("big", iter([content[: 5 * MIB], content[5 * MIB :]]))
     pieces = list(store.chunks("big"))
@@ -117,7 +117,7 @@ def test_chunks_join_to_the_whole_object(store: Store) -> None:
     assert store.size("big") == len(content)
 
 
-def test_list_goes_all_the_way_down_and_names_only_one_step(store: Store) -> None:
+def test_list_is_recursive_and_names_is_not(store: Store) -> None:
     for path in ("z.txt", "a/1.txt", "a/b/2.txt", "ab/3.txt"):
         store.put(path, b"x")
     assert store.list("") == ("a/1.txt", "a/b/2.txt", "ab/3.txt", "z.txt")
@@ -133,15 +133,15 @@ def test_copy_keeps_the_source(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("chunks", "size"), [(0, 0), (1, 10), (3, 6 * MIB)], ids=["at once", "after some bytes", "after 18 MiB"])
-def test_a_source_that_breaks_in_the_middle_of_a_write_leaves_nothing(store: Store, chunks: int, size: int) -> None:
-    with pytest.raises(SourceBrokeError):
+def test_a_source_that_fails_during_a_write_leaves_nothing(store: Store, chunks: int, size: int) -> None:
+    with pytest.raises(SourceFailedError):
         store.write("folder/target", breaking(chunks, size))
     assert everything(store) == []
 
 
-def test_a_source_that_breaks_leaves_the_earlier_object_as_it_was(store: Store) -> None:
+def test_a_source_that_fails_leaves_the_earlier_object(store: Store) -> None:
     store.put("target", b"earlier")
-    with pytest.raises(SourceBrokeError):
+    with pytest.raises(SourceFailedError):
         store.write("target", breaking(3, 6 * MIB))
     assert (store.get("target"), everything(store)) == (b"earlier", ["target"])
 
@@ -155,7 +155,7 @@ def test_an_empty_source_writes_an_empty_object(store: Store) -> None:
 
 
 def test_a_sink_that_fails_leaves_nothing(store: Store) -> None:
-    with pytest.raises(SourceBrokeError):
+    with pytest.raises(SourceFailedError):
         failing_sink(store, "folder/table.csv")
     assert settled(store) == {}
 
@@ -167,21 +167,21 @@ def test_a_sink_that_fails_at_its_first_row_leaves_nothing(store: Store, path: s
     assert settled(store) == {}
 
 
-def test_a_sink_that_fails_leaves_the_earlier_table_as_it_was(store: Store) -> None:
+def test_a_sink_that_fails_leaves_the_earlier_table(store: Store) -> None:
     store.put("folder/table.csv", b"n\n1\n")
-    with pytest.raises(SourceBrokeError):
+    with pytest.raises(SourceFailedError):
         failing_sink(store, "folder/table.csv")
     assert settled(store) == {"folder/table.csv": b"n\n1\n"}
 
 
-def test_a_sink_that_ends_well_is_there_whole_and_alone(store: Store) -> None:
+def test_a_finished_sink_leaves_one_complete_file(store: Store) -> None:
     with store.table_target("folder/table.csv") as target:
         pl.LazyFrame({"n": [1, 2]}).sink_csv(target.file)
     assert target.sha256 == hashlib.sha256(b"n\n1\n2\n").hexdigest()
     assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n2\n", ["folder/table.csv"])
 
 
-def test_on_disk_a_table_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
+def test_a_table_on_disk_appears_when_it_is_complete(tmp_path: Path) -> None:
     store = open_store(str(tmp_path))
     with store.table_target("table.csv") as target:
         target.file.write(b"n\n1\n")
@@ -204,14 +204,14 @@ def test_a_container_without_a_prefix_is_a_lake(azurite: Azurite, url: str, fold
     assert read_table(store, f"{folder}/t.csv").collect()["id"].to_list() == ["007"]
 
 
-def test_a_folder_is_the_same_lake_by_its_path_and_by_its_file_address(tmp_path: Path) -> None:
+def test_a_folder_and_its_file_address_are_the_same_lake(tmp_path: Path) -> None:
     open_store(str(tmp_path / "lake")).put("a", b"here")
     assert open_store(f"file://{tmp_path}/lake").get("a") == b"here"
     assert open_store(f"file://{tmp_path}/lake").uri("a") == str(tmp_path / "lake" / "a")
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/lake", "http://host/lake", "abfss://c@account/lake", "file://lake", "az://", "az:///prefix"])
-def test_an_address_of_no_known_kind_is_refused_with_the_kinds_there_are(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unknown_address_is_rejected_with_the_known_kinds(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LakeError, match="az://container/prefix") as caught:
         open_store(url, AzureCredential("account"))
@@ -225,7 +225,7 @@ def test_azure_without_an_account_names_the_settings() -> None:
         assert name in str(caught.value)
 
 
-# --- failures that say what to do ----------------------------------------------------------------------------------------
+# --- errors with a next step ---------------------------------------------------------------------------------------------
 
 ACTIONS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get("a"),
@@ -241,7 +241,7 @@ ACTIONS: dict[str, Callable[[Store], object]] = {
     "write_table": lambda store: write_table(store, "a.csv", table()),
     "read_table": lambda store: read_table(store, "a.csv"),
 }
-# a HEAD request bears no reason for its 404, so a missing container can't be told from a missing object
+# a 404 of a HEAD request has no reason, so a missing container looks like a missing object
 HEAD_ACTIONS: dict[str, Callable[[Store], object]] = {"size": lambda store: store.size("a"), "head": lambda store: store.head("a", 9)}
 
 
@@ -249,16 +249,16 @@ def table() -> Table:
     return any_table(pl.LazyFrame({"id": ["007"]}))
 
 
-def told(action: Callable[[Store], object], store: Store) -> LakeError:
+def error_of(action: Callable[[Store], object], store: Store) -> LakeError:
     with pytest.raises(LakeError) as caught:
         action(store)
     return caught.value
 
 
 @pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
-def test_a_wrong_key_is_said_and_never_shown(azurite: Azurite, action: str) -> None:
+def test_a_wrong_key_is_reported_and_not_shown(azurite: Azurite, action: str) -> None:
     store = open_store("az://lake/failures", replace(credential(azurite), key=WRONG_KEY))
-    error = told((ACTIONS | HEAD_ACTIONS)[action], store)
+    error = error_of((ACTIONS | HEAD_ACTIONS)[action], store)
     assert "access denied" in str(error)
     assert "check the AZURE_STORAGE_ settings" in str(error)
     assert "az://lake/failures" in str(error)
@@ -266,11 +266,11 @@ def test_a_wrong_key_is_said_and_never_shown(azurite: Azurite, action: str) -> N
 
 
 @pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
-def test_a_wrong_sas_is_said_and_never_shown(azurite: Azurite, action: str) -> None:
+def test_a_wrong_sas_is_reported_and_not_shown(azurite: Azurite, action: str) -> None:
     token = azurite.sas_token()
     wrong = token.replace("sig=", "sig=AAAA")
     signature = wrong.partition("sig=")[2][:12]
-    error = told(
+    error = error_of(
         (ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint, sas=wrong))
     )
     assert "access denied" in str(error)
@@ -278,30 +278,30 @@ def test_a_wrong_sas_is_said_and_never_shown(azurite: Azurite, action: str) -> N
     assert signature not in "".join(traceback.format_exception(error))
 
 
-def test_no_credential_at_all_is_said(azurite: Azurite) -> None:
+def test_a_missing_credential_is_reported(azurite: Azurite) -> None:
     anonymous = open_store("az://lake/failures", AzureCredential(azurite.account, azurite.endpoint))
-    assert "access denied" in str(told(ACTIONS["get"], anonymous))
+    assert "access denied" in str(error_of(ACTIONS["get"], anonymous))
 
 
 @pytest.mark.parametrize("key", ["not base64: SECRET123", "SECRET123=="])
-def test_a_key_that_is_no_key_is_said_and_never_shown(azurite: Azurite, key: str) -> None:
+def test_a_malformed_key_is_reported_and_not_shown(azurite: Azurite, key: str) -> None:
     with pytest.raises(LakeError, match="AZURE_STORAGE_") as caught:
         open_store("az://lake", AzureCredential(azurite.account, azurite.endpoint, key=key)).list("")
     assert key not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_container_that_is_not_there_is_named_with_the_command_that_makes_it(azurite: Azurite, action: str) -> None:
-    error = told(ACTIONS[action], open_store("az://nothere/lake", credential(azurite)))
-    assert "az storage container create --name nothere" in str(error)
+def test_a_missing_container_names_the_command_to_create_it(azurite: Azurite, action: str) -> None:
+    error = error_of(ACTIONS[action], open_store("az://missing/lake", credential(azurite)))
+    assert "az storage container create --name missing" in str(error)
     assert azurite.key not in "".join(traceback.format_exception(error))
 
 
 @pytest.mark.parametrize("action", ACTIONS | HEAD_ACTIONS)
-def test_a_server_that_is_not_there_is_told_within_seconds(azurite: Azurite, action: str) -> None:
-    nowhere = replace(credential(azurite), endpoint=f"http://127.0.0.1:{_free_port()}/{azurite.account}")
+def test_an_unreachable_server_is_reported_within_seconds(azurite: Azurite, action: str) -> None:
+    unreachable = replace(credential(azurite), endpoint=f"http://127.0.0.1:{_free_port()}/{azurite.account}")
     start = time.monotonic()
-    error = told((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", nowhere))
+    error = error_of((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", unreachable))
     assert time.monotonic() - start < 5
     assert "cannot be reached" in str(error)
     assert azurite.key not in "".join(traceback.format_exception(error))

@@ -1,4 +1,4 @@
-"""What must hold of tables: they come back as they were written, and none is read that is not what its manifest says."""
+"""Tables: they round-trip, and a table that does not match its manifest is rejected."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ def write(store: Store, path: str, frame: pl.LazyFrame | None = None) -> Manifes
 
 
 @pytest.mark.parametrize("path", ["curated/t.csv", "curated/t.parquet"])
-def test_a_table_comes_back_as_it_was_written_and_ids_stay_text(store: Store, path: str) -> None:
+def test_a_table_round_trips_and_ids_stay_text(store: Store, path: str) -> None:
     write(store, path)
     back = read_table(store, path).collect()
     assert back["account_id"].to_list() == ["007", "00010", "1e3"]
@@ -50,13 +50,13 @@ def test_a_table_comes_back_as_it_was_written_and_ids_stay_text(store: Store, pa
     assert back["band"].to_list() == ["A", None, "F"]
 
 
-def test_texts_that_need_quotes_come_back_as_they_were(store: Store) -> None:
+def test_texts_that_need_quotes_round_trip(store: Store) -> None:
     texts = ["a,b", 'say "no"', "line\nbreak", "Ä€", " padded "]
     write(store, "t.csv", pl.LazyFrame({"account_id": texts}))
     assert read_table(store, "t.csv").collect()["account_id"].to_list() == texts
 
 
-def test_a_table_without_rows_comes_back_with_its_columns(store: Store) -> None:
+def test_a_table_without_rows_keeps_its_columns(store: Store) -> None:
     for path in ("t.csv", "t.parquet"):
         write(store, path, people().limit(0))
         assert read_table(store, path).collect().columns == ["account_id", "probability", "band"]
@@ -64,7 +64,7 @@ def test_a_table_without_rows_comes_back_with_its_columns(store: Store) -> None:
 
 
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
-def test_the_manifest_tells_rows_bytes_columns_and_what_made_the_table(store: Store, path: str) -> None:
+def test_the_manifest_has_rows_bytes_columns_and_provenance(store: Store, path: str) -> None:
     write(store, path)
     content = json.loads(store.get(f"{path}.manifest.json"))
     assert content["rows"] == 3
@@ -91,7 +91,7 @@ def feature_table(frame: pl.LazyFrame, *missing: str) -> Table:
     return Table(frame, FeatureFacts, facts, MADE_FROM)
 
 
-def test_facts_come_back_as_the_struct_of_their_kind(store: Store) -> None:
+def test_facts_round_trip_as_the_struct_of_their_kind(store: Store) -> None:
     frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issues": ["b", "a", "b", None]})
     write_table(store, "t.csv", feature_table(frame, "age", "issues"))
     manifest = require_manifest(store, "t.csv")
@@ -170,7 +170,7 @@ def _other_json(store: Store) -> None:
 
 
 @pytest.mark.parametrize("damage", [_no_manifest, _no_table, _longer, _shorter, _half_a_manifest, _no_json, _empty_manifest, _other_json])
-def test_a_table_that_is_not_what_its_manifest_says_is_refused_with_what_to_do(store: Store, damage: Callable[[Store], None]) -> None:
+def test_a_table_that_does_not_match_its_manifest_is_rejected(store: Store, damage: Callable[[Store], None]) -> None:
     write(store, "curated/t.csv")
     damage(store)
     with pytest.raises(LakeError, match=r"curated/t\.csv") as caught:
@@ -185,7 +185,7 @@ def test_a_damaged_table_can_be_written_again(store: Store) -> None:
     assert read_table(store, "curated/t.csv").collect().height == 3
 
 
-def test_a_table_that_was_never_made_has_no_manifest(store: Store) -> None:
+def test_a_missing_table_has_no_manifest(store: Store) -> None:
     assert find_manifest(store, "curated/t.csv") is None
 
 
@@ -194,13 +194,13 @@ def test_a_table_that_was_never_made_has_no_manifest(store: Store) -> None:
 MALFORMED = {
     "text after a closing quote": f'id,note\n1,"{SECRET}" {SECRET}\n'.encode(),
     "an open quote": f'id,note\n1,"{SECRET}\n2,{SECRET}\n'.encode(),
-    "no UTF-8": b"id,note\n1," + SECRET.encode() + b"\xff\xfe\n",
-    "text like storage's own": f'id,note\n1,"{SECRET}" timed out, 403 Forbidden\n'.encode(),
+    "not UTF-8": b"id,note\n1," + SECRET.encode() + b"\xff\xfe\n",
+    "text like a storage error": f'id,note\n1,"{SECRET}" timed out, 403 Forbidden\n'.encode(),
 }
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_a_malformed_source_is_refused_without_showing_what_stands_in_it(store: Store, what: str) -> None:
+def test_a_malformed_source_is_rejected_without_its_values(store: Store, what: str) -> None:
     source = scan_text([MALFORMED[what]], Dialect(",", "\n", ("id", "note"))).with_columns(pl.col("note").cast(pl.Int64))
     with pytest.raises(LakeError, match=r"curated/t\.csv.*malformed") as caught:
         write(store, "curated/t.csv", source)
@@ -213,12 +213,12 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
     write(store, "curated/t.csv")
     with pytest.raises(LakeError, match="malformed"):
         write(store, "curated/t.csv", pl.LazyFrame({"account_id": ["x"]}).with_columns(pl.col("account_id").cast(pl.Int64)))
-    time.sleep(0.5)  # polars may finish a write after it has raised
+    time.sleep(0.5)  # polars can finish a write after it has raised
     assert read_table(store, "curated/t.csv").collect()["account_id"].to_list() == ["007", "00010", "1e3"]
 
 
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
-def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: str) -> None:
+def test_a_changed_byte_in_a_part_is_found(store: Store, path: str) -> None:
     manifest = write(store, path)
     assert parts_of_other_content(store, manifest) == []
     content = bytearray(store.get(path))
@@ -230,7 +230,7 @@ def test_a_part_of_the_same_size_with_another_byte_is_named(store: Store, path: 
     assert parts_of_other_content(store, manifest) == [path]
 
 
-def test_a_quoted_table_has_quotes_around_every_text_and_comes_back_as_it_was(store: Store) -> None:
+def test_a_quoted_table_quotes_every_text_and_round_trips(store: Store) -> None:
     frame = pl.LazyFrame({"account_id": ["x;'=1+1", "b"], "points": [-3, None], "band": [None, "A"]})
     write_table(store, "t.csv", table(frame, quoted=True))
     assert store.get("t.csv").decode() == '"account_id","points","band"\n"x;\'=1+1",-3,\n"b",,"A"\n'

@@ -1,4 +1,4 @@
-"""What must hold when something fails: what can be answered is answered, it is said what is wrong, and it mends itself."""
+"""Tests of failures: the service answers what it can, reports the cause, and recovers without a restart."""
 
 import shutil
 import socket
@@ -47,7 +47,7 @@ def warnings(service: Service) -> list[str]:
     return [line for line in service.errors.splitlines() if line.startswith("WARNING")]
 
 
-def test_without_a_model_callers_are_told_to_come_back_and_it_recovers_by_itself(
+def test_service_without_a_model_is_503_and_recovers(
     serve: Callable[..., Service], served_book: Path, tmp_path: Path, records: Records
 ) -> None:
     service = serve(tmp_path / "lake", **SOON)
@@ -63,14 +63,12 @@ def test_without_a_model_callers_are_told_to_come_back_and_it_recovers_by_itself
     assert len(warnings(service)) == 1
 
 
-def test_a_version_that_can_not_be_loaded_leaves_the_last_good_one_until_it_is_mended(
-    serve: Callable[..., Service], lake: Store, records: Records
-) -> None:
+def test_previous_version_serves_while_the_new_one_is_damaged(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, **SOON)
     good = service.scored(records[:3])
     path = f"registry/{SCORECARD}/{layout.SCORECARD}"
-    whole = lake.get(path)
-    lake.put(path, whole[:-20] + b" " + whole[-19:])
+    original = lake.get(path)
+    lake.put(path, original[:-20] + b" " + original[-19:])
     binding_log.write(lake, Change(1, "promote", SCORECARD, "ann", "a test"))
     until_stale(service)
     failures = service.metric("risk_serving_reload_failures_total")
@@ -81,13 +79,13 @@ def test_a_version_that_can_not_be_loaded_leaves_the_last_good_one_until_it_is_m
     assert version(service) == LOGISTIC
     assert path in service.client.get("/model").json()["problem"]
     assert len(warnings(service)) == 1
-    lake.put(path, whole)
+    lake.put(path, original)
     until_ready(service)
     assert version(service) == SCORECARD
     assert service.client.get("/model").json()["problem"] is None
 
 
-def test_a_binding_to_a_version_that_does_not_exist_is_not_followed(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+def test_binding_to_a_missing_version_is_not_followed(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, **SOON)
     binding_log.write(lake, Change(1, "promote", "model_v404", "ann", "a test"))
     until_stale(service)
@@ -99,7 +97,7 @@ def test_a_binding_to_a_version_that_does_not_exist_is_not_followed(serve: Calla
     assert version(service) == SCORECARD
 
 
-def test_another_policy_is_followed_and_a_contract_that_does_not_fit_is_not(
+def test_changed_policy_is_used_and_unfit_contract_is_not(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
     contract, policy = (Path(shutil.copy(ROOT / f"data/{name}.yml", tmp_path)) for name in ("contract", "policy"))
@@ -113,19 +111,20 @@ def test_another_policy_is_followed_and_a_contract_that_does_not_fit_is_not(
     after = service.scored([records[safe]])[0]
     assert (after["band"], after["probability"]) == ("C", before[safe]["probability"])
     assert len(after["reasons"]) > 0
-    whole = contract.read_text(encoding="utf-8")
-    contract.write_text(whole.replace("  utilisation:", "  utilization:"), encoding="utf-8")
+    original = contract.read_text(encoding="utf-8")
+    contract.write_text(original.replace("  utilisation:", "  utilization:"), encoding="utf-8")
     until_stale(service)
     assert service.scored([records[safe]])[0] == after
-    contract.write_text(whole, encoding="utf-8")
+    contract.write_text(original, encoding="utf-8")
     until_ready(service)
 
 
-def test_while_the_lake_is_gone_answers_go_on_and_what_is_to_be_logged_waits_for_it(
+def test_missing_lake_delays_the_log_and_not_the_answers(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
     service = serve(lake, **SOON)
     good = service.scored(records[:2])
+    service.until(lambda: len(logged(lake)) == 1)
     (tmp_path / "lake").rename(tmp_path / "away")
     until_stale(service)
     for _ in range(3):
@@ -139,15 +138,13 @@ def test_while_the_lake_is_gone_answers_go_on_and_what_is_to_be_logged_waits_for
     service.until(lambda: version(service) == SCORECARD)
     service.stop()
     assert len(logged(lake)) == 4
-    told = warnings(service)
-    assert [sum(what in warning for warning in told) for what in ("live model can't be loaded", "prediction log can't be written")] == [
-        1,
-        1,
-    ]
-    assert len(told) == 2
+    logged_warnings = warnings(service)
+    for message in ("cannot load the live model", "cannot write the prediction log"):
+        assert sum(message in warning for warning in logged_warnings) == 1
+    assert len(logged_warnings) == 2
 
 
-def test_a_lake_on_azure_is_served_and_a_promotion_there_is_followed(
+def test_promotion_in_a_lake_on_azure_is_followed(
     serve: Callable[..., Service], served_book: Path, azurite: Azurite, records: Records, service: Service
 ) -> None:
     folder = served_book / "lake"
@@ -166,9 +163,7 @@ def test_a_lake_on_azure_is_served_and_a_promotion_there_is_followed(
     assert [request["data"][0]["id"] for request in logged(lake)] == [answered[0]["id"]] * 2
 
 
-def test_a_stop_waits_for_a_body_that_is_on_its_way_and_logs_all_that_was_answered(
-    serve: Callable[..., Service], lake: Store, records: Records
-) -> None:
+def test_shutdown_finishes_open_requests_and_the_log(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, RISK_SERVE_LOG_SECONDS="60")
     for record in records[:20]:
         service.scored([record])
@@ -179,14 +174,14 @@ def test_a_stop_waits_for_a_body_that_is_on_its_way_and_logs_all_that_was_answer
         answer = request.finish()
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert service.stop() == 0
-    told = {output["id"] for request in logged(lake) for output in request["data"]}
-    assert told == {record["id"] for record in records[:21]}
+    ids = {output["id"] for request in logged(lake) for output in request["data"]}
+    assert ids == {record["id"] for record in records[:21]}
     lines = [line for line in service.output.splitlines() if '"/predict"' in line]
     assert len(lines) == 21
     assert "Traceback" not in service.errors
 
 
-def test_a_body_that_never_comes_does_not_hold_up_a_stop(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+def test_incomplete_body_does_not_block_shutdown(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, RISK_SERVE_BODY_SECONDS="0.5")
     with open_request(service, {"records": records[:1]}):
         started = time.monotonic()
@@ -194,8 +189,8 @@ def test_a_body_that_never_comes_does_not_hold_up_a_stop(serve: Callable[..., Se
         assert time.monotonic() - started < 3
 
 
-class Half:
-    """A request of which the body is half sent."""
+class HalfRequest:
+    """A request with half of its body sent."""
 
     def __init__(self, service: Service, content: object) -> None:
         url = httpx.URL(service.url)
@@ -205,7 +200,7 @@ class Half:
         head = f"POST /predict HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         self._socket.sendall(head.encode() + body[: len(body) // 2])
 
-    def __enter__(self) -> "Half":
+    def __enter__(self) -> "HalfRequest":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -217,10 +212,10 @@ class Half:
         return self._socket.recv(65536)
 
 
-def open_request(service: Service, content: object) -> Half:
-    """Send half of a request, and wait until the service works on it."""
+def open_request(service: Service, content: object) -> HalfRequest:
+    """Send half of a request, and wait until the service has started on it."""
     before = service.metric("risk_serving_in_flight")
-    half = Half(service, content)
+    half = HalfRequest(service, content)
     service.until(lambda: service.metric("risk_serving_in_flight") > before)
     return half
 
@@ -235,6 +230,6 @@ def is_closed(service: Service) -> bool:
 
 
 def logged(lake: Store) -> list[dict[str, Any]]:
-    """Return the requests in the prediction log, as their results."""
+    """Return the output lines of the prediction log."""
     paths = [path for path in lake.list(f"{layout.ONLINE_LOG}/model_outputs/") if path.endswith(".jsonl")]
     return [msgspec.json.decode(line) for path in paths for line in lake.get(path).splitlines()]

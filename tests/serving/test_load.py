@@ -1,4 +1,4 @@
-"""What must hold under load: nobody notices a promotion, nobody suffers from others, and nothing grows."""
+"""Tests under load: promotions, bad requests and dying workers do not affect other requests, and memory does not grow."""
 
 import os
 import signal
@@ -28,8 +28,8 @@ BATCH = 50
 
 
 @dataclass(frozen=True)
-class RequestLog:
-    """What a client saw of one answer, and the seconds it took."""
+class TimedAnswer:
+    """One answer as a client received it, and the seconds it took."""
 
     status: int
     content: Any
@@ -37,9 +37,9 @@ class RequestLog:
 
 
 @contextmanager
-def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], clients: int = 4) -> Iterator[list[RequestLog]]:
-    """Send requests from some clients all the while; what they saw is whole after the block."""
-    seen: list[RequestLog] = []
+def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], clients: int = 4) -> Iterator[list[TimedAnswer]]:
+    """Send requests from several clients during the block; the list of answers is complete after it."""
+    answers: list[TimedAnswer] = []
     stop = threading.Event()
 
     def run() -> None:
@@ -48,13 +48,13 @@ def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], 
             while not stop.is_set():
                 started = time.perf_counter()
                 answer = send(client, number)
-                seen.append(RequestLog(answer.status_code, answer.json(), time.perf_counter() - started))
+                answers.append(TimedAnswer(answer.status_code, answer.json(), time.perf_counter() - started))
                 number += 1
 
     with ThreadPoolExecutor(clients) as pool:
         running = [pool.submit(run) for _ in range(clients)]
         try:
-            yield seen
+            yield answers
         finally:
             stop.set()
     for client in running:
@@ -62,47 +62,45 @@ def load(service: Service, send: Callable[[httpx.Client, int], httpx.Response], 
 
 
 def version(service: Service) -> str:
-    told: str = service.client.get("/model").json()["model_version"]
-    return told
+    found: str = service.client.get("/model").json()["model_version"]
+    return found
 
 
-def test_under_load_a_promotion_and_a_rollback_are_followed_within_two_seconds_and_nobody_notices(
-    serve: Callable[..., Service], lake: Store, records: Records
-) -> None:
+def test_promotion_under_load_is_followed_without_an_error(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake)
     sent = records[:3]
-    with load(service, lambda client, _: client.post("/predict", json={"records": sent})) as seen:
-        service.until(lambda: len(seen) > 20)
+    with load(service, lambda client, _: client.post("/predict", json={"records": sent})) as answers:
+        service.until(lambda: len(answers) > 20)
         promote(lake, SCORECARD)
         assert service.until(lambda: service.scored(sent)[0]["model_version"] == SCORECARD) < FOLLOWED
-        between = len(seen)
-        service.until(lambda: len(seen) > between + 20)
+        between = len(answers)
+        service.until(lambda: len(answers) > between + 20)
         roll_back(lake)
         assert service.until(lambda: service.scored(sent)[0]["model_version"] == LOGISTIC) < FOLLOWED
-        after = len(seen)
-        service.until(lambda: len(seen) > after + 20)
-    assert {answer.status for answer in seen} == {200}
-    assert max(answer.seconds for answer in seen) < SLOWEST
+        after = len(answers)
+        service.until(lambda: len(answers) > after + 20)
+    assert {answer.status for answer in answers} == {200}
+    assert max(answer.seconds for answer in answers) < SLOWEST
     by_version: dict[str, set[tuple[float, ...]]] = {LOGISTIC: set(), SCORECARD: set()}
-    for answer in seen:
+    for answer in answers:
         results = answer.content["results"]
         assert [result["id"] for result in results] == [record["id"] for record in sent]
         assert {result["model_version"] for result in results} == {answer.content["model_version"]}
         by_version[answer.content["model_version"]].add(tuple(result["probability"] for result in results))
-    assert [len(answers) for answers in by_version.values()] == [1, 1]
+    assert [len(scores) for scores in by_version.values()] == [1, 1]
 
 
-def test_when_full_the_next_is_told_at_once_to_come_back(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
+def test_request_over_the_in_flight_limit_is_503_at_once(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
     service = serve(served_book / "lake", RISK_SERVE_MAX_IN_FLIGHT="2")
     content = {"records": records[:1]}
     with open_request(service, content) as first, open_request(service, content) as second:
         started = time.perf_counter()
-        refused = service.predict(records[:1])
+        rejected = service.predict(records[:1])
         assert time.perf_counter() - started < 0.5
-        assert refused.status_code == 503
-        assert refused.headers["content-type"] == "application/problem+json"
-        assert refused.json()["type"] == "urn:risk-serving:busy"
-        assert int(refused.headers["retry-after"]) == 1
+        assert rejected.status_code == 503
+        assert rejected.headers["content-type"] == "application/problem+json"
+        assert rejected.json()["type"] == "urn:risk-serving:busy"
+        assert int(rejected.headers["retry-after"]) == 1
         assert service.client.get("/health/ready").status_code == 200
         assert first.finish().startswith(b"HTTP/1.1 200 ")
         assert service.predict(records[:1]).status_code == 200
@@ -112,7 +110,7 @@ def test_when_full_the_next_is_told_at_once_to_come_back(serve: Callable[..., Se
 
 
 def bad_bodies(record: dict[str, Any]) -> Sequence[tuple[int, bytes]]:
-    """Bodies that are refused, each with the status that says so."""
+    """Return invalid bodies, each with its expected status."""
     return (
         (422, b"{"),
         (422, b'{"records":' + b"[" * 20_000),
@@ -124,32 +122,32 @@ def bad_bodies(record: dict[str, Any]) -> Sequence[tuple[int, bytes]]:
     )
 
 
-def test_a_storm_of_bad_requests_does_not_harm_the_good_ones(service: Service, records: Records) -> None:
+def test_invalid_requests_do_not_affect_valid_ones(service: Service, records: Records) -> None:
     bad, good = bad_bodies(records[0]), service.scored(records[:3])
     json = {"Content-Type": "application/json"}
 
-    def storm(client: httpx.Client, number: int) -> httpx.Response:
+    def send_bad(client: httpx.Client, number: int) -> httpx.Response:
         status, body = bad[number % len(bad)]
         answer = client.post("/predict", content=body, headers=json)
         assert answer.status_code == status
         return answer
 
-    with load(service, storm, clients=3) as refused:
-        service.until(lambda: len(refused) > 3)
+    with load(service, send_bad, clients=3) as rejected:
+        service.until(lambda: len(rejected) > 3)
         answers = [service.scored(records[:3]) for _ in range(60)]
-        service.until(lambda: len(refused) > 3 * len(bad))
+        service.until(lambda: len(rejected) > 3 * len(bad))
     assert answers == [good] * 60
-    assert {answer.status for answer in refused} == {422, 413}
+    assert {answer.status for answer in rejected} == {422, 413}
 
 
-def test_several_workers_answer_count_together_and_follow_a_promotion(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+def test_workers_share_metrics_and_follow_a_promotion(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, "--workers", "2")
     service.until(lambda: len(workers(service)) == 2)
     first, second = workers(service)
     service.until(lambda: all_ready(service, first, second), seconds=10)
     before = service.metric("risk_serving_requests_total", route="/predict", status="200")
     for other in (first, second):
-        with stopped(other), httpx.Client(base_url=service.url, timeout=5, trust_env=False) as client:
+        with paused(other), httpx.Client(base_url=service.url, timeout=5, trust_env=False) as client:
             for _ in range(7):
                 assert client.post("/predict", json={"records": records[:2]}).json()["model_version"] == LOGISTIC
     assert fresh_metric(service, "risk_serving_requests_total", route="/predict", status="200") == before + 14
@@ -158,21 +156,19 @@ def test_several_workers_answer_count_together_and_follow_a_promotion(serve: Cal
     promote(lake, SCORECARD)
     time.sleep(FOLLOWED)
     for other in (first, second):
-        with stopped(other), httpx.Client(base_url=service.url, timeout=5, trust_env=False) as client:
+        with paused(other), httpx.Client(base_url=service.url, timeout=5, trust_env=False) as client:
             assert client.get("/model").json()["model_version"] == SCORECARD
     assert service.stop() == 0
     assert len(logged(lake)) == 14
 
 
-def test_a_worker_that_dies_is_replaced_and_its_requests_stay_counted_while_what_it_had_in_flight_does_not(
-    serve: Callable[..., Service], served_book: Path, records: Records
-) -> None:
+def test_dead_worker_is_replaced_and_its_counters_remain(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
     service = serve(served_book / "lake", "--workers", "2")
     service.until(lambda: len(workers(service)) == 2)
     first, second = workers(service)
     service.until(lambda: all_ready(service, first, second), seconds=10)
     service.client.close()
-    with stopped(first):
+    with paused(first):
         service.client = httpx.Client(base_url=service.url, timeout=5, trust_env=False)
         service.scored(records[:1])
         counted = service.metric("risk_serving_requests_total", route="/predict", status="200")
@@ -185,14 +181,14 @@ def test_a_worker_that_dies_is_replaced_and_its_requests_stay_counted_while_what
 
 
 def fresh_metric(service: Service, name: str, **labels: str) -> float:
-    """Return a metric, asked for over a new connection."""
+    """Return a metric, read over a new connection."""
     service.client.close()
     service.client = httpx.Client(base_url=service.url, timeout=10, trust_env=False)
     return service.metric(name, **labels)
 
 
 def workers(service: Service) -> list[int]:
-    """Return the processes that answer."""
+    """Return the worker processes."""
     process = service.process.pid
     children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split())
     found = []
@@ -204,9 +200,9 @@ def workers(service: Service) -> list[int]:
 
 
 def all_ready(service: Service, *processes: int) -> bool:
-    """Whether each of two workers answers alone."""
+    """Whether each of two workers answers while the other is paused."""
     for other in processes:
-        with stopped(other), httpx.Client(base_url=service.url, timeout=0.2, trust_env=False) as client:
+        with paused(other), httpx.Client(base_url=service.url, timeout=0.2, trust_env=False) as client:
             try:
                 client.get("/health/ready").raise_for_status()
             except httpx.HTTPError:
@@ -215,8 +211,8 @@ def all_ready(service: Service, *processes: int) -> bool:
 
 
 @contextmanager
-def stopped(process: int) -> Iterator[None]:
-    """Let a process stand still."""
+def paused(process: int) -> Iterator[None]:
+    """Pause a process."""
     os.kill(process, signal.SIGSTOP)
     try:
         yield
@@ -224,29 +220,29 @@ def stopped(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-def test_memory_does_not_grow_with_the_requests(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+def test_memory_does_not_grow_with_requests(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, RISK_SERVE_LOG_RECORDS="2000", RISK_SERVE_LOG_SECONDS="0.5")
     one, many = {"records": records[:1]}, {"records": (records * 4)[:1000]}
-    pour(service, one, 4000)
-    pour(service, many, 50)
+    send_many(service, one, 4000)
+    send_many(service, many, 50)
     warm = service.kilobytes("VmRSS")
-    pour(service, one, 20_000)
-    pour(service, many, 200)
+    send_many(service, one, 20_000)
+    send_many(service, many, 200)
     assert service.kilobytes("VmRSS") - warm < GROWTH_MB * MB
     assert service.metric("risk_serving_request_records_count") == 24_250
     assert service.metric("risk_serving_request_records_sum") == 24_000 + 250_000
 
 
-def pour(service: Service, content: object, requests: int) -> None:
-    """Send a request again and again over one connection, some at a time; each must be answered 200."""
+def send_many(service: Service, content: object, requests: int) -> None:
+    """Send a request many times over one connection, in batches; each answer must have status 200."""
     url = httpx.URL(service.url)
     body = msgspec.json.encode(content)
     head = f"POST /predict HTTP/1.1\r\nHost: {url.host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    one = head.encode() + body
-    at_once = BATCH if len(one) < 10_000 else 1
+    request = head.encode() + body
+    at_once = BATCH if len(request) < 10_000 else 1
     with socket.create_connection((url.host, url.port or 0), timeout=10) as connection, connection.makefile("rb") as answers:
         for _ in range(requests // at_once):
-            connection.sendall(one * at_once)
+            connection.sendall(request * at_once)
             for _ in range(at_once):
                 assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
                 headers = iter(answers.readline, b"\r\n")

@@ -1,4 +1,4 @@
-"""What must hold of the service's settings: each mistake names its variable and shows no value, and Key Vault may hold the secrets."""
+"""Tests of the service's settings: an error names its variable and shows no value; Key Vault can have the secrets."""
 
 import datetime
 import hashlib
@@ -52,7 +52,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Set:
 # --- the service ----------------------------------------------------------------------------------------------------------
 
 
-def test_without_any_variable_nobody_is_named_and_the_limits_stand(loaded: Set) -> None:
+def test_defaults_without_any_variable(loaded: Set) -> None:
     settings = loaded()
     assert (settings.tokens, settings.entra) == ((), None)
     assert (settings.serve_max_body_bytes, settings.serve_max_records, settings.serve_body_seconds) == (4_194_304, 1000, 5.0)
@@ -61,12 +61,12 @@ def test_without_any_variable_nobody_is_named_and_the_limits_stand(loaded: Set) 
     assert settings.serve_telemetry == "off"
 
 
-def test_the_batch_sides_settings_are_there_too(loaded: Set) -> None:
+def test_batch_settings_are_included(loaded: Set) -> None:
     assert loaded(RISK_LAKE="az://lake").lake == "az://lake"
     assert type(load_settings()) is Settings
 
 
-def test_the_tokens_are_read(loaded: Set) -> None:
+def test_tokens_are_parsed_and_not_shown(loaded: Set) -> None:
     settings = loaded(RISK_SERVE_TOKENS=f"batch:score:{DIGEST}, batch:operate+score:{OTHER.upper()}")
     assert settings.tokens == (
         Token("batch", frozenset({"score"}), hashlib.sha256(b"Secret-1").digest()),
@@ -94,20 +94,20 @@ def test_the_tokens_are_read(loaded: Set) -> None:
         (f"batch:score:{DIGEST},ops:operate:{DIGEST.upper()}", 2),
     ],
 )
-def test_a_token_that_can_not_be_read_is_told_by_its_place_and_not_shown(loaded: Set, text: str, entry: int) -> None:
+def test_malformed_token_is_reported_by_its_number(loaded: Set, text: str, entry: int) -> None:
     with pytest.raises(ContractError, match=rf"RISK_SERVE_TOKENS: .*entry {entry} ") as caught:
         loaded(RISK_SERVE_TOKENS=text)
     for secret in ("Secret", DIGEST[:20]):
         assert secret not in str(caught.value)
 
 
-def test_the_tenant_gives_the_issuer_and_the_keys(loaded: Set) -> None:
+def test_tenant_gives_issuer_and_keys(loaded: Set) -> None:
     assert loaded(RISK_SERVE_ENTRA_TENANT="3f2c", RISK_SERVE_ENTRA_AUDIENCE="api://risk").entra == Entra(
         "https://login.microsoftonline.com/3f2c/v2.0", "api://risk", "https://login.microsoftonline.com/3f2c/discovery/v2.0/keys"
     )
 
 
-def test_another_clouds_issuer_and_keys_can_be_named(loaded: Set) -> None:
+def test_issuer_and_keys_can_be_set(loaded: Set) -> None:
     settings = loaded(
         RISK_SERVE_ENTRA_TENANT="3f2c",
         RISK_SERVE_ENTRA_AUDIENCE="a",
@@ -118,7 +118,7 @@ def test_another_clouds_issuer_and_keys_can_be_named(loaded: Set) -> None:
 
 
 @pytest.mark.parametrize("variable", ["RISK_SERVE_ENTRA_TENANT", "RISK_SERVE_ENTRA_AUDIENCE"])
-def test_a_tenant_without_an_audience_and_the_reverse_are_refused(loaded: Set, variable: str) -> None:
+def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> None:
     with pytest.raises(ContractError, match=r"RISK_SERVE_ENTRA_AUDIENCE: .*Set both, or neither"):
         loaded(**{variable: "3f2c"})
 
@@ -148,13 +148,13 @@ def test_a_tenant_without_an_audience_and_the_reverse_are_refused(loaded: Set, v
         ("ENTRA_JWKS", "http://[17"),
     ],
 )
-def test_what_can_not_be_used_is_named_and_not_shown(loaded: Set, variable: str, value: str) -> None:
+def test_invalid_setting_is_named_and_its_value_not_shown(loaded: Set, variable: str, value: str) -> None:
     with pytest.raises(ContractError, match=f"RISK_SERVE_{variable}: ") as caught:
         loaded(**{f"RISK_SERVE_{variable}": value})
     assert "17" not in str(caught.value)
 
 
-def test_settings_can_not_be_changed(loaded: Set) -> None:
+def test_settings_are_frozen(loaded: Set) -> None:
     with pytest.raises(ValueError, match="frozen"):
         loaded().serve_docs = False  # type: ignore[misc]
 
@@ -173,24 +173,24 @@ def run(*arguments: str) -> tuple[int, str]:
     ("options", "roles"),
     [((), "score"), (("operate",), "operate"), (("operate", "score"), "score+operate"), (("score", "score"), "score")],
 )
-def test_a_token_and_its_entry_fit_and_can_be_used(loaded: Set, options: tuple[str, ...], roles: str) -> None:
-    code, told = run("batch-1", *(word for role in options for word in ("--role", role)))
-    made, entry = (line.strip() for line in told.splitlines() if line.startswith("  "))
+def test_token_command_prints_a_token_and_its_entry(loaded: Set, options: tuple[str, ...], roles: str) -> None:
+    code, output = run("batch-1", *(word for role in options for word in ("--role", role)))
+    value, entry = (line.strip() for line in output.splitlines() if line.startswith("  "))
     assert code == 0
-    assert len(made) == 43
-    assert entry == f"RISK_SERVE_TOKENS=batch-1:{roles}:{hashlib.sha256(made.encode()).hexdigest()}"
+    assert len(value) == 43
+    assert entry == f"RISK_SERVE_TOKENS=batch-1:{roles}:{hashlib.sha256(value.encode()).hexdigest()}"
     assert len(loaded(RISK_SERVE_TOKENS=entry.partition("=")[2]).tokens) == 1
 
 
-def test_every_token_is_another() -> None:
+def test_token_command_prints_a_new_token_each_time() -> None:
     assert run("batch")[1] != run("batch")[1]
 
 
 @pytest.mark.parametrize("arguments", [("a b",), ("a:b",), ("",), ("a,b",), ("a\n",), ("batch", "--role", "admin"), ()])
-def test_wrong_use_makes_no_token(arguments: tuple[str, ...]) -> None:
-    code, told = run(*arguments)
+def test_token_command_rejects_invalid_arguments(arguments: tuple[str, ...]) -> None:
+    code, output = run(*arguments)
     assert code == 2
-    assert "RISK_SERVE_TOKENS" not in told
+    assert "RISK_SERVE_TOKENS" not in output
 
 
 # --- Key Vault ------------------------------------------------------------------------------------------------------------
@@ -198,12 +198,12 @@ def test_wrong_use_makes_no_token(arguments: tuple[str, ...]) -> None:
 
 @dataclass
 class Vault:
-    """A server that speaks Key Vault's REST API by https, and the identity endpoint of a managed identity by http."""
+    """A server with Key Vault's REST API over https, and the endpoint of a managed identity over http."""
 
     url: str = ""
     secrets: dict[str, str] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     status: int = 200
     resource: str = ""
 
@@ -212,12 +212,12 @@ class Vault:
             challenge = f'Bearer authorization="https://login.microsoftonline.com/3f2c", resource="{self.resource}"'
             return 401, {"WWW-Authenticate": challenge}, {}
         if self.status != 200 or authorization != "Bearer identity-token":
-            return self.status if self.status != 200 else 403, {}, {"error": {"code": "No", "message": "Secret-1 is refused"}}
+            return self.status if self.status != 200 else 403, {}, {"error": {"code": "No", "message": "Secret-1 is not allowed"}}
         name = path.removeprefix("/secrets").strip("/").partition("/")[0]
         if not name:
             items = [{"id": f"{self.url}/secrets/{one}", "attributes": {"enabled": one not in self.disabled}} for one in self.secrets]
             return 200, {}, {"value": items, "nextLink": None}
-        self.asked.append(name)
+        self.requested.append(name)
         return 200, {}, {"id": f"{self.url}/secrets/{name}/1", "value": self.secrets[name], "attributes": {"enabled": True}}
 
 
@@ -235,7 +235,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate of 127.0.0.1 with its key, in one file."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "vault")])
-    made = (
+    certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -243,18 +243,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path = tmp_path_factory.mktemp("vault") / "vault.pem"
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.fixture
 def vault(certificate: Path, loaded: Set, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
-    """A vault on this machine, signed in to as a web app's managed identity is: no part of Azure's libraries is replaced."""
-    made = Vault()
+    """A vault on this machine, used with the managed identity of a web app; Azure's libraries are not patched."""
+    vault = Vault()
 
     class Secrets(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            _reply(self, *made.answer(urlparse(self.path).path, self.headers["Authorization"]))
+            _reply(self, *vault.answer(urlparse(self.path).path, self.headers["Authorization"]))
 
         def log_message(self, *_: object) -> None:
             pass
@@ -275,19 +275,19 @@ def vault(certificate: Path, loaded: Set, monkeypatch: pytest.MonkeyPatch) -> It
         threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in (secrets, identity)]
         for thread in threads:
             thread.start()
-        made.url = f"https://127.0.0.1:{secrets.server_port}"
-        made.resource = f"https://0.0.1:{secrets.server_port}"  # the vault's host must be a name below its resource
+        vault.url = f"https://127.0.0.1:{secrets.server_port}"
+        vault.resource = f"https://0.0.1:{secrets.server_port}"  # the vault's host must be a subdomain of its resource
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
         monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{identity.server_port}/")
         monkeypatch.setenv("IDENTITY_HEADER", "x")
-        yield made
+        yield vault
         for server in (secrets, identity):
             server.shutdown()
         for thread in threads:
             thread.join()
 
 
-def test_secrets_of_the_vault_are_settings_named_as_their_variables_with_dashes(loaded: Set, vault: Vault) -> None:
+def test_vault_secrets_are_settings(loaded: Set, vault: Vault) -> None:
     vault.secrets = {
         "RISK-SERVE-TOKENS": f"batch:score:{DIGEST}",
         "RISK-LAKE": "az://from-vault",
@@ -303,30 +303,30 @@ def test_secrets_of_the_vault_are_settings_named_as_their_variables_with_dashes(
     assert (found.account, found.key) == ("team", "S0VZ")
 
 
-def test_the_batch_side_reads_the_vault_too(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batch_settings_read_the_vault(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     vault.secrets = {"AZURE-STORAGE-CONNECTION-STRING": "AccountName=team;AccountKey=S0VZ", "RISK-SERVE-TOKENS": "x"}
     monkeypatch.setenv("RISK_KEY_VAULT", vault.url)
     found = load_settings().credential()
     assert found is not None
     assert found.key == "S0VZ"
-    assert vault.asked == ["AZURE-STORAGE-CONNECTION-STRING"]
+    assert vault.requested == ["AZURE-STORAGE-CONNECTION-STRING"]
 
 
-def test_the_environment_and_dot_env_win_over_the_vault(loaded: Set, vault: Vault, tmp_path: Path) -> None:
+def test_environment_and_dot_env_override_the_vault(loaded: Set, vault: Vault, tmp_path: Path) -> None:
     vault.secrets = {"RISK-LAKE": "az://vault", "RISK-LANDING": "az://vault", "AZURE-STORAGE-ACCOUNT-NAME": "vault"}
     (tmp_path / ".env").write_text(f"RISK_KEY_VAULT={vault.url}\nRISK_LANDING=az://file\n", encoding="utf-8")
     settings = loaded(RISK_LAKE="az://environment", AZURE_STORAGE_ACCOUNT_NAME="environment")
     assert (settings.lake, settings.landing, settings.account_name) == ("az://environment", "az://file", "environment")
 
 
-def test_secrets_that_are_no_settings_or_are_disabled_are_not_read(loaded: Set, vault: Vault) -> None:
+def test_other_and_disabled_secrets_are_not_read(loaded: Set, vault: Vault) -> None:
     vault.secrets = {"payroll": "x", "RISK-SERVE-TOKENS": "x", "RISK-LAKE": "az://vault"}
     vault.disabled = {"RISK-SERVE-TOKENS"}
     assert loaded(RISK_KEY_VAULT=vault.url).tokens == ()
-    assert vault.asked == ["RISK-LAKE"]
+    assert vault.requested == ["RISK-LAKE"]
 
 
-def test_a_bad_secret_is_named_by_its_variable_and_not_shown(loaded: Set, vault: Vault) -> None:
+def test_invalid_secret_is_named_by_its_variable(loaded: Set, vault: Vault) -> None:
     vault.secrets = {"RISK-SERVE-TOKENS": "Secret-1"}
     with pytest.raises(ContractError, match=r"RISK_SERVE_TOKENS: .*entry 1 ") as caught:
         loaded(RISK_KEY_VAULT=vault.url)
@@ -334,38 +334,38 @@ def test_a_bad_secret_is_named_by_its_variable_and_not_shown(loaded: Set, vault:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_a_vault_that_refuses_is_named_without_its_own_words(loaded: Set, vault: Vault, status: int) -> None:
+def test_vault_error_does_not_show_the_vaults_message(loaded: Set, vault: Vault, status: int) -> None:
     vault.status = status
-    with pytest.raises(ContractError, match=rf"Key Vault 127\.0\.0\.1 answers {status}\. .*Key Vault Secrets User") as caught:
+    with pytest.raises(ContractError, match=rf"Key Vault 127\.0\.0\.1 responded with status {status}\. .*Key Vault Secrets User") as caught:
         loaded(RISK_KEY_VAULT=vault.url)
     assert "Secret-1" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_the_identitys_token_goes_to_no_server_that_is_not_the_vaults(loaded: Set, vault: Vault) -> None:
+def test_identity_token_is_sent_only_to_the_vaults_domain(loaded: Set, vault: Vault) -> None:
     vault.resource = "https://vault.example"
-    with pytest.raises(ContractError, match="can't be reached"):
+    with pytest.raises(ContractError, match=r"cannot be reached"):
         loaded(RISK_KEY_VAULT=vault.url)
 
 
-def test_a_vault_whose_certificate_is_not_trusted_is_not_reached(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vault_with_untrusted_certificate_is_not_used(loaded: Set, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with pytest.raises(ContractError, match=r"127\.0\.0\.1 can't be reached"):
+    with pytest.raises(ContractError, match=r"127\.0\.0\.1 cannot be reached"):
         loaded(RISK_KEY_VAULT=vault.url)
 
 
-def test_a_vault_that_is_not_there_is_told(loaded: Set) -> None:
-    with pytest.raises(ContractError, match=r"Key Vault 127\.0\.0\.1 can't be reached .*RISK_KEY_VAULT"):
+def test_unreachable_vault_is_reported(loaded: Set) -> None:
+    with pytest.raises(ContractError, match=r"Key Vault 127\.0\.0\.1 cannot be reached .*RISK_KEY_VAULT"):
         loaded(RISK_KEY_VAULT="https://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["", "vault", "http://team.vault.azure.net", "https://", "https://[17"])
-def test_what_is_no_vaults_address_is_told(loaded: Set, address: str) -> None:
-    with pytest.raises(ContractError, match=r"RISK_KEY_VAULT is no vault's address.*https://NAME\.vault\.azure\.net"):
+def test_invalid_vault_address_is_reported(loaded: Set, address: str) -> None:
+    with pytest.raises(ContractError, match=r"RISK_KEY_VAULT is not the address of a vault.*https://NAME\.vault\.azure\.net"):
         loaded(RISK_KEY_VAULT=address)
 
 
-def test_without_the_packages_the_error_says_what_to_install(loaded: Set, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_keyvault_packages_are_reported(loaded: Set, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "azure.keyvault.secrets", None)
     with pytest.raises(ContractError, match=r"pip install 'risk-lakehouse\[keyvault\]'"):
         loaded(RISK_KEY_VAULT="https://team.vault.azure.net")

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.contract.column_types import POLARS_TYPES
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.markdown import markdown_table
@@ -28,7 +29,6 @@ CHANGES_SCHEMA = {
     "live_probability": pl.Float64,
 }
 
-_TYPES = {"number": pl.Float64(), "category": pl.String()}
 _SCORED = {
     ACCOUNT_ID: pl.String(),
     "probability": pl.Float64(),
@@ -169,7 +169,7 @@ def _require_features(candidate: VersionedScorecard, schemas: Sequence[pl.Schema
 def _missing_features(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
     """Return the model's features that a snapshot lacks or has with another type."""
     kinds = model.scorecard.features.items()
-    return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != _TYPES[kind] for schema in schemas)]
+    return [f"{name} ({kind})" for name, kind in kinds if any(schema.get(name) != POLARS_TYPES[kind] for schema in schemas)]
 
 
 def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
+from risk_assets.domain.contract.column_types import POLARS_TYPES
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.arrays import Floats
@@ -111,7 +112,7 @@ def _one_at_a_time(probes: dict[str, list[Any]], contract: Contract) -> pd.DataF
     columns = {}
     for name, values in probes.items():
         column = [None] * start + values + [None] * (rows - start - len(values))
-        columns[name] = pl.Series(column, dtype=pl.Float64 if contract.features[name].type == "number" else pl.String)
+        columns[name] = pl.Series(column, dtype=POLARS_TYPES[contract.features[name].type])
         start += len(values)
     return pl.DataFrame(columns).to_pandas()
 

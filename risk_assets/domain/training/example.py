@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from risk_assets.domain.contract.column_types import polars_schema
 from risk_assets.domain.contract.field_rules import missing_codes
 from risk_assets.domain.contract.schema import Contract, Feature
 from risk_assets.domain.scorecard.arrays import Floats
@@ -16,7 +17,7 @@ DIGITS = 4  # medians are rounded: with an odd number of rows, the exact median 
 def example(model: FittedModel, frame: pd.DataFrame, contract: Contract) -> Example:
     """Return a record of rounded medians and most frequent levels, with the fitted pipeline's probability."""
     record = {name: _typical(frame[name], feature, contract) for name, feature in contract.features.items()}
-    types = {name: pl.Float64 if f.type == "number" else pl.String for name, f in contract.features.items()}
+    types = polars_schema({name: feature.type for name, feature in contract.features.items()})
     probability = model.probabilities(pl.DataFrame([record], schema=types).to_pandas())
     return Example(record, float(probability[0]))
 

@@ -1,4 +1,4 @@
-"""What must hold of access over HTTP: who is let in to what, and that nobody else is served by mistake."""
+"""Tests of access control over HTTP: roles, localhost, TLS and security headers."""
 
 import datetime
 import ipaddress
@@ -14,10 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.serving.auth.test_auth import AUDIENCE, TENANT, Issuer, Keys, issuer, keys, signed
+from tests.serving.auth.issuer import AUDIENCE, TENANT, Issuer, Keys, signed
 from tests.serving.conftest import Service, serving, token_entry
-
-__all__ = ["issuer", "keys"]  # fixtures
 
 SCORE, SCORE_NEXT, OPERATE, BOTH = "score-1", "score-2", "operate-1", "both-1"
 TOKENS = ",".join(
@@ -32,41 +30,41 @@ TOKENS = ",".join(
 
 @pytest.fixture(scope="module")
 def guarded(served_book: Path) -> Iterator[Service]:
-    """A service that lets in the bearers of four tokens."""
+    """A service that accepts four tokens."""
     with serving(served_book / "lake", RISK_SERVE_TOKENS=TOKENS) as running:
         yield running
 
 
 def status(service: Service, path: str, token: str | None) -> int:
-    """Return the status of an answer; what is sent to be scored is no record, so 422 means let in."""
+    """Return the status of an answer; a scoring request has no records, so 422 means that the caller was admitted."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     method = "POST" if path in ("/predict", "/score") else "GET"
     return service.client.request(method, path, headers=headers, json={} if method == "POST" else None).status_code
 
 
 @pytest.mark.parametrize("path", ["/predict", "/score"])
-def test_scoring_needs_a_token_for_it(guarded: Service, path: str) -> None:
+def test_scoring_requires_the_role_score(guarded: Service, path: str) -> None:
     assert [status(guarded, path, token) for token in (SCORE, SCORE_NEXT, BOTH)] == [422] * 3
     assert [status(guarded, path, token) for token in (OPERATE, "score-3", None)] == [403, 401, 401]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/model", "/models/model_v001"])
-def test_operating_needs_a_token_for_it(guarded: Service, path: str) -> None:
+def test_operations_require_the_role_operate(guarded: Service, path: str) -> None:
     assert [status(guarded, path, token) for token in (OPERATE, BOTH)] == [200] * 2
     assert [status(guarded, path, token) for token in (SCORE, "operate-2", None)] == [403, 401, 401]
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/models", "//model", "/Model", "/predict/x", "/healthy"])
-def test_a_path_that_is_not_there_is_told_to_nobody_without_a_token(guarded: Service, path: str) -> None:
+def test_unknown_path_without_token_is_401(guarded: Service, path: str) -> None:
     assert guarded.client.get(guarded.url + path).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/docs", "/openapi.json"])
-def test_health_and_the_documentation_need_no_token(guarded: Service, path: str) -> None:
+def test_health_and_documentation_need_no_token(guarded: Service, path: str) -> None:
     assert status(guarded, path, None) == 200
 
 
-def test_who_has_no_token_is_told_how_to_send_one(guarded: Service) -> None:
+def test_missing_token_gets_a_bearer_challenge(guarded: Service) -> None:
     answer = guarded.client.get("/model")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer ")
@@ -74,9 +72,7 @@ def test_who_has_no_token_is_told_how_to_send_one(guarded: Service) -> None:
     assert answer.json()["status"] == 401
 
 
-def test_a_record_is_scored_for_who_may_and_the_log_names_them_without_the_token(
-    guarded: Service, records: list[dict[str, object]]
-) -> None:
+def test_log_has_the_callers_name_and_not_the_token(guarded: Service, records: list[dict[str, object]]) -> None:
     answer = guarded.predict(records[:1], Authorization=f"Bearer {SCORE}")
     assert answer.status_code == 200
     guarded.until(lambda: answer.headers["x-request-id"] in guarded.output)
@@ -86,7 +82,7 @@ def test_a_record_is_scored_for_who_may_and_the_log_names_them_without_the_token
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example"])
-def test_without_access_control_another_host_is_refused(service: Service, host: str) -> None:
+def test_other_host_header_is_403_without_access_control(service: Service, host: str) -> None:
     answer = service.client.get("/model", headers={"Host": host})
     assert answer.status_code == 403
     assert "RISK_SERVE_TOKENS" in answer.json()["detail"]
@@ -94,36 +90,36 @@ def test_without_access_control_another_host_is_refused(service: Service, host: 
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "risk.example"])
-def test_without_access_control_only_this_machine_is_served(tmp_path: Path, host: str) -> None:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
+def test_public_address_is_not_served_without_access_control(tmp_path: Path, host: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
     command = [sys.executable, "-m", "risk_serving", "--host", host, "--port", "0"]
-    ended = subprocess.run(command, env={**kept, "RISK_LAKE": str(tmp_path)}, capture_output=True, text=True, timeout=20, check=False)
-    assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.startswith("error: ")
-    assert host in ended.stderr
-    assert "RISK_SERVE_TOKENS" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    finished = subprocess.run(
+        command, env={**environment, "RISK_LAKE": str(tmp_path)}, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert finished.returncode == 1
+    assert finished.stdout == ""
+    assert finished.stderr.startswith("error: ")
+    assert host in finished.stderr
+    assert "RISK_SERVE_TOKENS" in finished.stderr
+    assert "Traceback" not in finished.stderr
 
 
-def test_entra_s_tokens_and_named_ones_are_let_in_side_by_side(
-    serve: Callable[..., Service], served_book: Path, issuer: Issuer, keys: Keys
-) -> None:
+def test_entra_and_named_tokens_are_accepted_together(serve: Callable[..., Service], served_book: Path, issuer: Issuer, keys: Keys) -> None:
     settings = {"RISK_SERVE_ENTRA_TENANT": TENANT, "RISK_SERVE_ENTRA_AUDIENCE": AUDIENCE, "RISK_SERVE_ENTRA_JWKS": issuer.url}
     service = serve(served_book / "lake", RISK_SERVE_TOKENS=token_entry("shop", SCORE, "score"), **settings)
     assert status(service, "/predict", signed(keys[0])) == 422
     assert status(service, "/metrics", signed(keys[0])) == 403
     assert status(service, "/metrics", signed(keys[0], roles=["operate"])) == 200
     assert status(service, "/predict", SCORE) == 422
-    for refused in (signed(keys[2]), signed(keys[0], aud="api://other"), signed(keys[0], exp=1), None):
-        assert status(service, "/predict", refused) == 401
+    for token in (signed(keys[2]), signed(keys[0], aud="api://other"), signed(keys[0], exp=1), None):
+        assert status(service, "/predict", token) == 401
     assert issuer.fetches == 1
     issuer.publish("k2", keys[1])
     assert status(service, "/predict", signed(keys[1], "k2")) == 422
-    assert '"caller":"app-1"' in service_lines(service)
+    assert '"caller":"app-1"' in lines_of_app(service)
 
 
-def service_lines(service: Service) -> str:
+def lines_of_app(service: Service) -> str:
     service.until(lambda: "app-1" in service.output)
     return service.output
 
@@ -134,7 +130,7 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
@@ -142,12 +138,12 @@ def certificate(tmp_path: Path) -> tuple[str, str]:
         .sign(key, hashes.SHA256())
     )
     kinds = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (tmp_path / "key.pem").write_bytes(key.private_bytes(*kinds))
     return str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
 
 
-def test_https_is_served_with_a_certificate_and_asks_to_be_kept(
+def test_https_is_served_with_hsts(
     serve: Callable[..., Service], served_book: Path, certificate: tuple[str, str], service: Service, records: list[dict[str, object]]
 ) -> None:
     secure = serve(served_book / "lake", "--ssl-certfile", certificate[0], "--ssl-keyfile", certificate[1])
@@ -158,7 +154,7 @@ def test_https_is_served_with_a_certificate_and_asks_to_be_kept(
     assert "strict-transport-security" not in service.predict(records[:1]).headers
 
 
-def test_every_answer_has_the_security_headers_and_names_no_server(guarded: Service) -> None:
+def test_guarded_answers_have_security_headers(guarded: Service) -> None:
     for path in ("/health/live", "/model", "/nowhere", "/docs"):
         headers = guarded.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"

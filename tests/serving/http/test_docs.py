@@ -1,4 +1,4 @@
-"""What must hold of the description: it is the schema in force, its example works, attacks find nothing, a browser shows it alone."""
+"""Tests of the OpenAPI document: current schema, working example, schemathesis run, offline page."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ PATHS = ("/health/live", "/health/ready", "/metrics", "/model", "/models/{versio
 
 @pytest.fixture(scope="module")
 def document(service: Service) -> dict[str, Any]:
-    """What `/openapi.json` says."""
+    """The OpenAPI document."""
     found: dict[str, Any] = service.client.get("/openapi.json").raise_for_status().json()
     return found
 
@@ -55,16 +55,16 @@ def fields(request_schema: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page that reaches this machine alone."""
+    """A browser page that can reach only this machine."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         opened = browser.new_page(viewport={"width": 1300, "height": 1000})
-        opened.route(lambda url: urlparse(url).hostname != "127.0.0.1", _fail)
+        opened.route(lambda url: urlparse(url).hostname != "127.0.0.1", _abort)
         yield opened
         browser.close()
 
 
-def test_the_document_is_openapi_3_1_of_every_route(document: dict[str, Any]) -> None:
+def test_document_is_openapi_3_1_of_every_route(document: dict[str, Any]) -> None:
     OPENAPI_31_VALIDATOR.validate(document)
     assert document["openapi"].startswith("3.1.")
     assert document["info"] == {"title": "Credit-risk scoring", "version": LOGISTIC}
@@ -73,34 +73,30 @@ def test_the_document_is_openapi_3_1_of_every_route(document: dict[str, Any]) ->
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
 
 
-def test_the_example_fits_its_schema_and_works_when_pasted(
-    service: Service, document: dict[str, Any], request_schema: dict[str, Any]
-) -> None:
+def test_example_fits_its_schema_and_is_scored(service: Service, document: dict[str, Any], request_schema: dict[str, Any]) -> None:
     example = request_schema["example"]
     jsonschema_rs.validate(request_schema, example)
     for path in SCORING:
         answer = service.client.post(path, json=example)
         assert answer.status_code == 200
         responses = document["paths"][path]["post"]["responses"]
-        told = {**responses["200"]["content"]["application/json"]["schema"], "components": document["components"]}
-        jsonschema_rs.validate(told, answer.json())
+        schema = {**responses["200"]["content"]["application/json"]["schema"], "components": document["components"]}
+        jsonschema_rs.validate(schema, answer.json())
 
 
-def test_problems_fit_their_schema(service: Service, document: dict[str, Any]) -> None:
-    refused = service.predict([{"id": 1}, {}])
-    assert refused.status_code == 422
-    (media_type, told), *others = document["paths"]["/predict"]["post"]["responses"]["422"]["content"].items()
-    assert (media_type, others) == (refused.headers["content-type"], [])
-    jsonschema_rs.validate({**told["schema"], "components": document["components"]}, refused.json())
+def test_problem_document_fits_its_schema(service: Service, document: dict[str, Any]) -> None:
+    rejected = service.predict([{"id": 1}, {}])
+    assert rejected.status_code == 422
+    (media_type, content), *others = document["paths"]["/predict"]["post"]["responses"]["422"]["content"].items()
+    assert (media_type, others) == (rejected.headers["content-type"], [])
+    jsonschema_rs.validate({**content["schema"], "components": document["components"]}, rejected.json())
 
 
 def test_real_records_fit_the_schema(request_schema: dict[str, Any], records: list[dict[str, Any]]) -> None:
     jsonschema_rs.validate(request_schema, {"records": records})
 
 
-def test_a_request_holds_one_to_a_thousand_records_of_the_contract_s_fields(
-    request_schema: dict[str, Any], fields: dict[str, Any], contract: Contract
-) -> None:
+def test_request_schema_has_the_contracts_fields(request_schema: dict[str, Any], fields: dict[str, Any], contract: Contract) -> None:
     records = request_schema["properties"]["records"]
     assert (records["minItems"], records["maxItems"]) == (1, 1000)
     assert list(fields) == ["id", *contract.features]
@@ -110,7 +106,7 @@ def test_a_request_holds_one_to_a_thousand_records_of_the_contract_s_fields(
     assert fields["id"]["type"] == ["string", "null"]
 
 
-def test_fields_carry_range_and_null_as_the_contract_says(fields: dict[str, Any]) -> None:
+def test_field_schemas_have_ranges_and_null(fields: dict[str, Any]) -> None:
     assert fields["balance"] == {"type": "number", "minimum": 0, "maximum": 5_000_000}
     assert fields["bureau_score"] == {"type": ["number", "null"], "minimum": 300, "maximum": 850}
     assert fields["channel"]["type"] == ["string", "null"]
@@ -150,39 +146,39 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("field", "value", "fits"), VALUES)
-def test_the_schema_says_what_the_service_does(
+def test_schema_and_service_agree_on_values(
     service: Service, records: list[dict[str, Any]], request_schema: dict[str, Any], field: str, value: object, fits: bool
 ) -> None:
-    asked = {"records": [{**records[0], field: value}]}
-    assert jsonschema_rs.is_valid(request_schema, asked) is fits
-    assert service.client.post("/predict", json=asked).status_code == (200 if fits else 422)
+    content = {"records": [{**records[0], field: value}]}
+    assert jsonschema_rs.is_valid(request_schema, content) is fits
+    assert service.client.post("/predict", json=content).status_code == (200 if fits else 422)
 
 
-def test_without_a_model_the_document_is_whole_too(serve: Callable[..., Service], tmp_path: Path) -> None:
-    told = serve(tmp_path / "nothing").client.get("/openapi.json").raise_for_status().json()
-    OPENAPI_31_VALIDATOR.validate(told)
-    assert sorted(told["paths"]) == sorted(PATHS)
+def test_document_is_valid_without_a_model(serve: Callable[..., Service], tmp_path: Path) -> None:
+    document = serve(tmp_path / "nothing").client.get("/openapi.json").raise_for_status().json()
+    OPENAPI_31_VALIDATOR.validate(document)
+    assert sorted(document["paths"]) == sorted(PATHS)
 
 
-def test_a_token_is_asked_for_where_the_service_asks_for_one(serve: Callable[..., Service], lake: Store) -> None:
+def test_secured_operations_have_a_bearer_scheme(serve: Callable[..., Service], lake: Store) -> None:
     guarded = serve(lake, RISK_SERVE_TOKENS=token_entry("ann", "secret", "score"))
-    told = guarded.client.get("/openapi.json").raise_for_status().json()
-    OPENAPI_31_VALIDATOR.validate(told)
-    secured = {path for path, item in told["paths"].items() for operation in item.values() if operation.get("security")}
+    document = guarded.client.get("/openapi.json").raise_for_status().json()
+    OPENAPI_31_VALIDATOR.validate(document)
+    secured = {path for path, item in document["paths"].items() for operation in item.values() if operation.get("security")}
     assert secured == set(PATHS) - {"/health/live", "/health/ready"}
-    assert told["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
 
 
-def test_the_description_can_be_left_out(serve: Callable[..., Service], lake: Store) -> None:
-    silent = serve(lake, RISK_SERVE_DOCS="false").client
-    assert [silent.get(path).status_code for path in ("/docs", "/openapi.json", "/docs/static/swagger-ui.css")] == [404] * 3
+def test_documentation_can_be_disabled(serve: Callable[..., Service], lake: Store) -> None:
+    client = serve(lake, RISK_SERVE_DOCS="false").client
+    assert [client.get(path).status_code for path in ("/docs", "/openapi.json", "/docs/static/swagger-ui.css")] == [404] * 3
 
 
-def test_attacks_on_the_document_find_nothing(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
+def test_schemathesis_finds_no_errors(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
     attacked = serve(lake, RISK_SERVE_LOG_SHARE="0")
     command = [f"{sysconfig.get_path('scripts')}/st", "run", f"{attacked.url}/openapi.json", "--checks", "all", "--seed", "4"]
-    few = ["--max-examples", "12", "--no-color", "--generation-database", "none"]
-    run = subprocess.run([*command, *few], cwd=tmp_path, capture_output=True, text=True, timeout=ATTACK_SECONDS, check=False)
+    options = ["--max-examples", "12", "--no-color", "--generation-database", "none"]
+    run = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=ATTACK_SECONDS, check=False)
     assert run.returncode == 0, run.stdout
     assert int(re.findall(r"(\d+) generated, \1 passed", run.stdout)[0]) > 100
     assert len(PATHS) == int(re.findall(r"Tested: (\d+)", run.stdout)[0])
@@ -190,20 +186,20 @@ def test_attacks_on_the_document_find_nothing(serve: Callable[..., Service], lak
     assert "ERROR" not in attacked.errors
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: the page is not tried in a browser")
-def test_the_page_shows_how_to_score_without_the_internet(service: Service, page: Page) -> None:
-    complaints: list[str] = []
-    asked: list[str] = []
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_page_works_in_a_browser_without_internet(service: Service, page: Page) -> None:
+    messages: list[str] = []
+    urls: list[str] = []
 
-    def complain(message: ConsoleMessage) -> None:
-        complaints.extend([message.text] if message.type in {"error", "warning"} else [])
+    def keep_message(message: ConsoleMessage) -> None:
+        messages.extend([message.text] if message.type in {"error", "warning"} else [])
 
-    def ask(request: Request) -> None:
-        asked.append(request.url)
+    def keep_url(request: Request) -> None:
+        urls.append(request.url)
 
-    page.on("console", complain)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", ask)
+    page.on("console", keep_message)
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("request", keep_url)
     page.goto(f"{service.url}/docs")
     operation = page.locator("#operations-scoring-predict")
     operation.wait_for()
@@ -214,9 +210,9 @@ def test_the_page_shows_how_to_score_without_the_internet(service: Service, page
     operation.get_by_role("button", name="Execute").click()
     operation.locator(".live-responses-table .response-col_status").get_by_text("200").first.wait_for()
     assert f'"model_version": "{LOGISTIC}"' in operation.locator(".live-responses-table").inner_text()
-    assert complaints == []
-    assert {urlparse(url).hostname for url in asked if not url.startswith("data:")} == {"127.0.0.1"}
+    assert messages == []
+    assert {urlparse(url).hostname for url in urls if not url.startswith("data:")} == {"127.0.0.1"}
 
 
-def _fail(route: Route) -> None:
+def _abort(route: Route) -> None:
     route.abort()

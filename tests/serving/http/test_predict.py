@@ -1,4 +1,4 @@
-"""What must hold of `POST /predict` over HTTP: batch's own answers, and requests kept within their limits."""
+"""Tests of `POST /predict` over HTTP: the same results as batch, and the limits of a request."""
 
 import itertools
 import json
@@ -37,67 +37,65 @@ SAFE = {
 
 @pytest.fixture
 def curated(served_book: Path, policy: Policy) -> list[dict[str, Any]]:
-    """The scored date's predictions, of the accounts without issues."""
+    """The scored date's predictions for the accounts without issues."""
     table = pl.read_csv(served_book / "lake" / layout.predictions(NEXT), schema=prediction_schema(policy))
     return table.filter(pl.col(ISSUES).is_null()).to_dicts()
 
 
 def problem(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
-    """Return the problem that an answer holds, which must be one of RFC 9457."""
+    """Return the problem document of an answer, which must follow RFC 9457."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["type"] == f"urn:risk-serving:{kind}"
-    assert told["status"] == status
-    assert told["title"]
-    assert told["detail"]
-    assert told["request_id"] == answer.headers["x-request-id"]
-    return told
+    document: dict[str, Any] = answer.json()
+    assert document["type"] == f"urn:risk-serving:{kind}"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    assert document["request_id"] == answer.headers["x-request-id"]
+    return document
 
 
-def test_a_whole_partition_gets_the_answers_of_batch(
-    service: Service, records: list[dict[str, Any]], curated: list[dict[str, Any]]
-) -> None:
-    rest, found = iter(records), []
+def test_whole_partition_gets_the_results_of_batch(service: Service, records: list[dict[str, Any]], curated: list[dict[str, Any]]) -> None:
+    rest, results = iter(records), []
     for size in itertools.cycle(SIZES):
         part = list(itertools.islice(rest, size))
         if not part:
             break
-        found += service.scored(part)
-    assert len(found) == len(curated) > sum(SIZES)
-    for ours, batch in zip(found, curated, strict=True):
-        assert abs(ours["probability"] - batch["probability"]) <= NEAR
+        results += service.scored(part)
+    assert len(results) == len(curated) > sum(SIZES)
+    for online, batch in zip(results, curated, strict=True):
+        assert abs(online["probability"] - batch["probability"]) <= NEAR
         reasons = [batch[name] for name in batch if name.startswith("reason_") and batch[name] is not None]
         same = {name: batch[name] for name in ("prediction", "points", "band", "arm", "model_version")}
-        assert ours == {"id": batch["account_id"], "probability": ours["probability"], "reasons": reasons} | same
-    assert any(result["reasons"] for result in found)
+        assert online == {"id": batch["account_id"], "probability": online["probability"], "reasons": reasons} | same
+    assert any(result["reasons"] for result in results)
 
 
-def test_score_is_predict(service: Service, records: list[dict[str, Any]]) -> None:
-    asked = {"records": records[:40]}
-    assert service.client.post("/score", json=asked).content == service.client.post("/predict", json=asked).content
+def test_score_answers_like_predict(service: Service, records: list[dict[str, Any]]) -> None:
+    content = {"records": records[:40]}
+    assert service.client.post("/score", json=content).content == service.client.post("/predict", json=content).content
 
 
 @pytest.mark.parametrize("size", [3, 60])
-def test_what_is_not_known_may_be_null_absent_or_a_code(service: Service, records: list[dict[str, Any]], size: int) -> None:
+def test_missing_value_may_be_null_absent_or_a_code(service: Service, records: list[dict[str, Any]], size: int) -> None:
     null = [{**record, "months_employed": None, "channel": None} for record in records[:size]]
     absent = [{name: value for name, value in record.items() if value is not None} for record in null]
     coded = [{**record, "months_employed": -9, "channel": " NA\t"} for record in null]
     assert service.scored(null) == service.scored(absent) == service.scored(coded)
 
 
-def test_a_body_over_the_limit_by_its_length_is_413(service: Service) -> None:
+def test_content_length_over_the_limit_is_413(service: Service) -> None:
     problem(service.client.post("/predict", content=b"[" * TEN_MEGABYTES, headers=JSON), 413, "body-too-large")
 
 
-def test_a_body_over_the_limit_in_chunks_is_413(service: Service) -> None:
+def test_chunked_body_over_the_limit_is_413(service: Service) -> None:
     def chunks() -> Iterator[bytes]:
         yield from (b"[" * 100_000 for _ in range(TEN_MEGABYTES // 100_000))
 
     problem(service.client.post("/predict", content=chunks(), headers=JSON), 413, "body-too-large")
 
 
-def test_a_chunked_body_within_the_limit_is_scored(service: Service, records: list[dict[str, Any]]) -> None:
+def test_chunked_body_within_the_limit_is_scored(service: Service, records: list[dict[str, Any]]) -> None:
     body = json.dumps({"records": records[:50]}).encode()
     chunks = iter([body[:1], body[1:5000], body[5000:]])
     answer = service.client.post("/predict", content=chunks, headers=JSON)
@@ -114,17 +112,17 @@ def test_a_chunked_body_within_the_limit_is_scored(service: Service, records: li
         {**JSON, "content-encoding": "gzip"},
     ],
 )
-def test_a_body_that_is_not_plain_json_is_415(service: Service, headers: dict[str, str]) -> None:
+def test_body_that_is_not_plain_json_is_415(service: Service, headers: dict[str, str]) -> None:
     problem(service.client.post("/predict", content=b'{"records": []}', headers=headers), 415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"])
-def test_a_charset_may_be_named(service: Service, records: list[dict[str, Any]], media_type: str) -> None:
+def test_content_type_may_have_a_charset(service: Service, records: list[dict[str, Any]], media_type: str) -> None:
     body = json.dumps({"records": records[:1]}).encode()
     assert service.client.post("/predict", content=body, headers={"content-type": media_type}).status_code == 200
 
 
-def test_a_body_over_the_limit_in_one_chunk_is_413(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
+def test_single_chunk_over_the_limit_is_413(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
     body = json.dumps({"records": records[:1]}).encode()
     small = serve(lake, RISK_SERVE_MAX_BODY_BYTES=str(len(body) - 1))
     problem(small.client.post("/predict", content=iter([body]), headers=JSON), 413, "body-too-large")
@@ -133,7 +131,7 @@ def test_a_body_over_the_limit_in_one_chunk_is_413(serve: Callable[..., Service]
     )
 
 
-def test_a_slow_body_is_408_and_the_connection_ends(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
+def test_slow_body_is_408_and_closes_the_connection(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
     slow = serve(lake, RISK_SERVE_BODY_SECONDS="0.3")
     address = urlparse(slow.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as client:
@@ -150,7 +148,7 @@ def test_a_slow_body_is_408_and_the_connection_ends(serve: Callable[..., Service
 
 @pytest.mark.parametrize("path", ["/predict", "/score"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_another_method_than_post_is_405(service: Service, path: str, method: str) -> None:
+def test_other_method_than_post_is_405(service: Service, path: str, method: str) -> None:
     answer = service.client.request(method, path)
     assert answer.headers["allow"] == "POST"
     if method == "HEAD":
@@ -160,26 +158,26 @@ def test_another_method_than_post_is_405(service: Service, path: str, method: st
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/predict/more", "/docs/static/nothing.js", "/docs/static/../../settings.py"])
-def test_a_path_that_is_not_there_is_404(service: Service, path: str) -> None:
+def test_unknown_path_is_404(service: Service, path: str) -> None:
     problem(service.client.get(path), 404, "not-found")
 
 
-@pytest.mark.parametrize("asked", ["a", "0b1c:A.b_c-9", "x" * 64])
-def test_a_request_id_is_taken_and_returned(service: Service, records: list[dict[str, Any]], asked: str) -> None:
-    assert service.predict(records[:1], **{"x-request-id": asked}).headers["x-request-id"] == asked
-    assert problem(service.predict([], **{"x-request-id": asked}), 422, "invalid-request")["request_id"] == asked
+@pytest.mark.parametrize("sent", ["a", "0b1c:A.b_c-9", "x" * 64])
+def test_valid_request_id_is_returned(service: Service, records: list[dict[str, Any]], sent: str) -> None:
+    assert service.predict(records[:1], **{"x-request-id": sent}).headers["x-request-id"] == sent
+    assert problem(service.predict([], **{"x-request-id": sent}), 422, "invalid-request")["request_id"] == sent
 
 
-@pytest.mark.parametrize("asked", ["", "two words", "x" * 65, "a/b", 'a"b', "<script>", "\xe4"])
-def test_a_request_id_that_is_none_is_replaced(service: Service, records: list[dict[str, Any]], asked: str) -> None:
-    headers = {b"x-request-id": asked.encode("latin-1")}
+@pytest.mark.parametrize("sent", ["", "two words", "x" * 65, "a/b", 'a"b', "<script>", "\xe4"])
+def test_invalid_request_id_is_replaced(service: Service, records: list[dict[str, Any]], sent: str) -> None:
+    headers = {b"x-request-id": sent.encode("latin-1")}
     answers = [service.client.post("/predict", json={"records": records[:1]}, headers=headers) for _ in range(2)]
     ids = [answer.headers["x-request-id"] for answer in answers]
-    assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in ids)
     assert ids[0] != ids[1]
 
 
-def test_every_answer_has_the_safe_headers_and_none_names_the_server(
+def test_every_answer_has_security_headers_and_no_server_name(
     service: Service, serve: Callable[..., Service], served_book: Path, records: list[dict[str, Any]]
 ) -> None:
     guarded = serve(served_book / "lake", RISK_SERVE_TOKENS=token_entry("ann", "secret", "score"), RISK_SERVE_LOG_SHARE="0")

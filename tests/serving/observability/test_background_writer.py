@@ -1,4 +1,4 @@
-"""What must hold of what is written off the request's path: offering never waits, nothing is lost below the bound, losses count."""
+"""Tests of the background writer: offering never waits, items below the limit arrive, losses are counted."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from risk_assets.errors import LakeError
-from risk_serving.observability.background_writer import Background
+from risk_serving.observability.background_writer import BackgroundWriter
 
 SECONDS = 0.02
 NEVER = 3600.0
@@ -15,11 +15,11 @@ PATIENCE = 5.0
 
 
 class Sink:
-    """Takes what it is handed; refuses with `error` while there is one, and holds on while it is `blocked`."""
+    """Keeps the batches it gets; raises `error` if it is set, and blocks while `open` is not set."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
-        self.refused: list[list[int]] = []
+        self.failed: list[list[int]] = []
         self.error: Exception | None = None
         self.entered = threading.Event()
         self.open = threading.Event()
@@ -29,7 +29,7 @@ class Sink:
         self.entered.set()
         assert self.open.wait(PATIENCE)
         if self.error:
-            self.refused.append(list(items))
+            self.failed.append(list(items))
             raise self.error
         self.batches.append(list(items))
 
@@ -45,206 +45,206 @@ def sink() -> Iterator[Sink]:
     sink.open.set()
 
 
-def started(sink: Sink, limit: int = 100, seconds: float = SECONDS) -> Background[int]:
-    background = Background(sink, "the log", limit, seconds)
-    background.start()
-    return background
+def started(sink: Sink, limit: int = 100, seconds: float = SECONDS) -> BackgroundWriter[int]:
+    writer = BackgroundWriter(sink, "the log", limit, seconds)
+    writer.start()
+    return writer
 
 
-def soon(holds: Callable[[], bool]) -> bool:
+def soon(condition: Callable[[], bool]) -> bool:
     end = time.monotonic() + PATIENCE
-    while not holds() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(0.002)
-    return holds()
+    return condition()
 
 
-def test_what_is_offered_arrives_in_order(sink: Sink) -> None:
-    background = started(sink)
-    assert all(background.offer(item) for item in range(20))
+def test_items_are_written_in_order(sink: Sink) -> None:
+    writer = started(sink)
+    assert all(writer.offer(item) for item in range(20))
     assert soon(lambda: len(sink.items) == 20)
     assert sink.items == list(range(20))
-    assert soon(lambda: background.pending == 0)
-    background.close(PATIENCE)
-    assert (background.dropped, background.failures, background.problem) == (0, 0, None)
+    assert soon(lambda: writer.pending == 0)
+    writer.close(PATIENCE)
+    assert (writer.dropped, writer.failures, writer.problem) == (0, 0, None)
 
 
-def test_a_half_full_buffer_does_not_wait_for_its_time(sink: Sink) -> None:
-    background = started(sink, limit=10, seconds=NEVER)
-    assert all(background.offer(item) for item in range(4))
+def test_half_full_buffer_is_written_early(sink: Sink) -> None:
+    writer = started(sink, limit=10, seconds=NEVER)
+    assert all(writer.offer(item) for item in range(4))
     assert not sink.entered.wait(0.05)
-    assert background.offer(4)
+    assert writer.offer(4)
     assert soon(lambda: sink.items == [0, 1, 2, 3, 4])
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
 
 
-def test_a_full_buffer_drops_counts_and_never_waits(sink: Sink) -> None:
+def test_full_buffer_drops_and_counts_without_waiting(sink: Sink) -> None:
     sink.open.clear()
-    background = started(sink, limit=10, seconds=SECONDS)
-    assert background.offer(0, weight=4)
+    writer = started(sink, limit=10, seconds=SECONDS)
+    assert writer.offer(0, weight=4)
     assert sink.entered.wait(PATIENCE)
     start = time.perf_counter()
-    taken = [background.offer(item, weight=4) for item in range(1, 1001)]
+    accepted = [writer.offer(item, weight=4) for item in range(1, 1001)]
     assert time.perf_counter() - start < 1
-    assert taken == [True] + [False] * 999
-    assert (background.dropped, background.pending) == (4 * 999, 8)
+    assert accepted == [True] + [False] * 999
+    assert (writer.dropped, writer.pending) == (4 * 999, 8)
     sink.open.set()
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
     assert sink.items == [0, 1]
-    assert (background.dropped, background.pending) == (4 * 999, 0)
+    assert (writer.dropped, writer.pending) == (4 * 999, 0)
 
 
-def test_what_still_fits_is_taken_after_something_heavy_was_dropped(sink: Sink) -> None:
-    background = started(sink, limit=10, seconds=NEVER)
-    assert [background.offer(item, weight=weight) for item, weight in ((1, 2), (2, 11), (3, 2))] == [True, False, True]
-    background.close(PATIENCE)
-    assert (sink.items, background.dropped) == ([1, 3], 11)
+def test_light_item_is_accepted_after_a_heavy_one_is_dropped(sink: Sink) -> None:
+    writer = started(sink, limit=10, seconds=NEVER)
+    assert [writer.offer(item, weight=weight) for item, weight in ((1, 2), (2, 11), (3, 2))] == [True, False, True]
+    writer.close(PATIENCE)
+    assert (sink.items, writer.dropped) == ([1, 3], 11)
 
 
-def test_what_is_heavier_than_the_limit_is_taken_where_nothing_else_waits(sink: Sink) -> None:
+def test_item_over_the_limit_is_accepted_by_an_empty_buffer(sink: Sink) -> None:
     sink.open.clear()
-    background = started(sink, limit=10, seconds=NEVER)
-    assert background.offer(1, weight=11)
+    writer = started(sink, limit=10, seconds=NEVER)
+    assert writer.offer(1, weight=11)
     assert sink.entered.wait(PATIENCE)
-    assert [background.offer(2, weight=11), background.pending] == [False, 11]
+    assert [writer.offer(2, weight=11), writer.pending] == [False, 11]
     sink.open.set()
-    assert soon(lambda: background.pending == 0)
-    assert background.offer(3, weight=11)
-    background.close(PATIENCE)
-    assert (sink.items, background.dropped) == ([1, 3], 11)
+    assert soon(lambda: writer.pending == 0)
+    assert writer.offer(3, weight=11)
+    writer.close(PATIENCE)
+    assert (sink.items, writer.dropped) == ([1, 3], 11)
 
 
-def test_the_first_refusal_of_several_is_told_in_the_log(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
-    sink.error = LakeError("storage can't be reached")
-    background = started(sink)
-    background.offer(1)
-    assert soon(lambda: background.failures >= 3)
+def test_first_of_several_failures_is_logged(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
+    sink.error = LakeError("storage cannot be reached")
+    writer = started(sink)
+    writer.offer(1)
+    assert soon(lambda: writer.failures >= 3)
     sink.error = None
     assert soon(lambda: sink.items == [1])
     sink.error = OSError("disk is full")
-    background.offer(2)
-    assert soon(lambda: background.failures >= 5 and background.problem == "disk is full")
-    background.close(PATIENCE)
+    writer.offer(2)
+    assert soon(lambda: writer.failures >= 5 and writer.problem == "disk is full")
+    writer.close(PATIENCE)
     assert [record.getMessage() for record in caplog.records] == [
-        "the log can't be written: storage can't be reached",
-        "the log can't be written: disk is full",
+        "cannot write the log: storage cannot be reached",
+        "cannot write the log: disk is full",
     ]
 
 
-@pytest.mark.parametrize("error", [LakeError("storage can't be reached"), OSError("disk is full")])
-def test_a_batch_that_is_refused_is_tried_again_as_it_was_and_before_anything_newer(sink: Sink, error: Exception) -> None:
+@pytest.mark.parametrize("error", [LakeError("storage cannot be reached"), OSError("disk is full")])
+def test_failed_batch_is_retried_unchanged_before_newer_items(sink: Sink, error: Exception) -> None:
     sink.error = error
-    background = started(sink)
-    background.offer(1)
-    background.offer(2)
-    assert soon(lambda: background.failures >= 2)
-    assert background.problem == str(error)
-    background.offer(3)
-    assert soon(lambda: background.failures >= 4)
-    first = sink.refused[0]
-    assert all(batch == first for batch in sink.refused)
+    writer = started(sink)
+    writer.offer(1)
+    writer.offer(2)
+    assert soon(lambda: writer.failures >= 2)
+    assert writer.problem == str(error)
+    writer.offer(3)
+    assert soon(lambda: writer.failures >= 4)
+    first = sink.failed[0]
+    assert all(batch == first for batch in sink.failed)
     sink.error = None
     assert soon(lambda: sink.items == [1, 2, 3])
     assert sink.batches[0] == first
-    assert soon(lambda: background.problem is None)
-    background.close(PATIENCE)
-    assert (background.dropped, background.pending) == (0, 0)
+    assert soon(lambda: writer.problem is None)
+    writer.close(PATIENCE)
+    assert (writer.dropped, writer.pending) == (0, 0)
 
 
 @pytest.mark.parametrize("error", [ValueError("41.5 of Zürich"), TypeError("41.5 of Zürich"), RuntimeError("41.5 of Zürich")])
-def test_a_batch_that_fails_otherwise_is_dropped_and_counted_and_what_comes_later_arrives(sink: Sink, error: Exception) -> None:
+def test_unexpected_error_drops_one_batch_only(sink: Sink, error: Exception) -> None:
     sink.error = error
-    background = started(sink)
-    background.offer(1, weight=3)
-    assert soon(lambda: background.dropped == 3)
-    assert (background.failures, background.pending, sink.refused) == (1, 0, [[1]])
-    assert background.problem and type(error).__name__ in background.problem and "Zürich" not in background.problem
+    writer = started(sink)
+    writer.offer(1, weight=3)
+    assert soon(lambda: writer.dropped == 3)
+    assert (writer.failures, writer.pending, sink.failed) == (1, 0, [[1]])
+    assert writer.problem and type(error).__name__ in writer.problem and "Zürich" not in writer.problem
     sink.error = None
-    assert background.offer(2)
+    assert writer.offer(2)
     assert soon(lambda: sink.items == [2])
-    assert soon(lambda: background.problem is None)
-    background.close(PATIENCE)
-    assert (background.dropped, background.failures, background.pending) == (3, 1, 0)
+    assert soon(lambda: writer.problem is None)
+    writer.close(PATIENCE)
+    assert (writer.dropped, writer.failures, writer.pending) == (3, 1, 0)
 
 
-def test_after_a_batch_was_dropped_a_half_full_buffer_does_not_wait_for_its_time(sink: Sink) -> None:
+def test_half_full_buffer_is_written_early_after_a_drop(sink: Sink) -> None:
     sink.error = ValueError("no")
-    background = started(sink, limit=4, seconds=NEVER)
-    assert all(background.offer(item) for item in (1, 2))
-    assert soon(lambda: background.dropped == 2)
+    writer = started(sink, limit=4, seconds=NEVER)
+    assert all(writer.offer(item) for item in (1, 2))
+    assert soon(lambda: writer.dropped == 2)
     sink.error = None
-    assert all(background.offer(item) for item in (3, 4))
+    assert all(writer.offer(item) for item in (3, 4))
     assert soon(lambda: sink.items == [3, 4])
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
 
 
-def test_a_batch_that_fails_otherwise_at_the_end_counts_once(sink: Sink) -> None:
+def test_unexpected_error_while_closing_counts_once(sink: Sink) -> None:
     sink.error = ValueError("no")
-    background = started(sink, seconds=NEVER)
-    background.offer(1, weight=5)
-    background.close(PATIENCE)
-    assert (background.dropped, background.failures, background.pending) == (5, 1, 0)
+    writer = started(sink, seconds=NEVER)
+    writer.offer(1, weight=5)
+    writer.close(PATIENCE)
+    assert (writer.dropped, writer.failures, writer.pending) == (5, 1, 0)
 
 
-def test_while_the_sink_refuses_a_half_full_buffer_does_not_hurry_it(sink: Sink) -> None:
+def test_half_full_buffer_does_not_shorten_the_retry_pause(sink: Sink) -> None:
     sink.error = LakeError("gone")
-    background = started(sink, limit=20, seconds=0.4)
-    background.offer(0)
-    assert soon(lambda: background.failures == 1)
+    writer = started(sink, limit=20, seconds=0.4)
+    writer.offer(0)
+    assert soon(lambda: writer.failures == 1)
     for item in range(1, 15):
-        assert background.offer(item)
+        assert writer.offer(item)
         time.sleep(0.005)
-    assert background.failures == 1
+    assert writer.failures == 1
     sink.error = None
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
     assert sink.items == list(range(15))
 
 
-def test_closing_hands_over_what_waits_and_takes_no_more(sink: Sink) -> None:
-    background = started(sink, seconds=NEVER)
-    background.offer(1)
-    background.close(PATIENCE)
+def test_closing_writes_pending_items_and_accepts_no_more(sink: Sink) -> None:
+    writer = started(sink, seconds=NEVER)
+    writer.offer(1)
+    writer.close(PATIENCE)
     assert sink.items == [1]
-    assert not background.offer(2, weight=7)
-    assert (background.dropped, background.pending) == (7, 0)
+    assert not writer.offer(2, weight=7)
+    assert (writer.dropped, writer.pending) == (7, 0)
 
 
-def test_what_is_refused_at_the_end_counts_as_dropped(sink: Sink) -> None:
+def test_failure_while_closing_counts_as_dropped(sink: Sink) -> None:
     sink.error = LakeError("gone")
-    background = started(sink, seconds=NEVER)
-    background.offer(1, weight=3)
-    background.offer(2, weight=2)
-    background.close(PATIENCE)
-    assert (background.dropped, background.pending, background.problem) == (5, 0, "gone")
+    writer = started(sink, seconds=NEVER)
+    writer.offer(1, weight=3)
+    writer.offer(2, weight=2)
+    writer.close(PATIENCE)
+    assert (writer.dropped, writer.pending, writer.problem) == (5, 0, "gone")
 
 
-def test_closing_waits_no_longer_than_it_may(sink: Sink) -> None:
+def test_closing_has_a_timeout(sink: Sink) -> None:
     sink.open.clear()
-    background = started(sink)
-    background.offer(1)
+    writer = started(sink)
+    writer.offer(1)
     assert sink.entered.wait(PATIENCE)
     start = time.perf_counter()
-    background.close(0.05)
+    writer.close(0.05)
     assert time.perf_counter() - start < 1
-    assert background.pending == 1
+    assert writer.pending == 1
 
 
-def test_many_threads_lose_nothing_and_repeat_nothing(sink: Sink) -> None:
-    background = started(sink, limit=10_000, seconds=0.001)
-    threads = [threading.Thread(target=lambda n=n: [background.offer(n * 1000 + i) for i in range(1000)]) for n in range(4)]
+def test_items_from_many_threads_are_written_once(sink: Sink) -> None:
+    writer = started(sink, limit=10_000, seconds=0.001)
+    threads = [threading.Thread(target=lambda n=n: [writer.offer(n * 1000 + i) for i in range(1000)]) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
     assert sorted(sink.items) == list(range(4000))
-    assert background.dropped == 0
+    assert writer.dropped == 0
 
 
-def test_an_offer_costs_next_to_nothing(sink: Sink) -> None:
-    background = started(sink, limit=10_000_000, seconds=NEVER)
-    best = min(timed(lambda: [background.offer(item) for item in range(10_000)]) for _ in range(5))
+def test_offer_takes_less_than_five_microseconds(sink: Sink) -> None:
+    writer = started(sink, limit=10_000_000, seconds=NEVER)
+    best = min(timed(lambda: [writer.offer(item) for item in range(10_000)]) for _ in range(5))
     assert best / 10_000 < 5e-6
-    background.close(PATIENCE)
+    writer.close(PATIENCE)
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""What must hold of what the service tells of itself: every request once, in numbers and in a line, and never a value."""
+"""Tests of metrics and request lines: each request counts once, and no value is logged."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from risk_assets.lake.store import Store
 from risk_serving.app import create_app
-from risk_serving.observability.metrics import Telemetry
+from risk_serving.observability.metrics import Metrics
 from risk_serving.scoring.wire import Result
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
@@ -35,11 +35,11 @@ def lines_of(service: Service) -> list[dict[str, Any]]:
     return [json.loads(line) for line in service.output.splitlines()]
 
 
-def test_metrics_count_what_was_asked_and_answered(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
+def test_metrics_count_requests_and_results(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
     service = serve(served_book / "lake")
     before = service.metric("risk_serving_requests_total", route="/health", status="200")
-    asked = [records[:1], records[1:2], records[2:5], records[:200]]
-    answers = [service.predict(sent) for sent in asked]
+    requests = [records[:1], records[1:2], records[2:5], records[:200]]
+    answers = [service.predict(sent) for sent in requests]
     assert service.predict([{}]).status_code == 422
     assert service.client.post("/score", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
     assert service.client.get("/predict").status_code == 405
@@ -67,19 +67,19 @@ def test_metrics_count_what_was_asked_and_answered(serve: Callable[..., Service]
     assert service.metric("risk_serving_scores_total") == len(results)
 
 
-def test_metrics_tell_how_the_live_version_stands(service: Service) -> None:
+def test_metrics_describe_the_live_version(service: Service) -> None:
     since = datetime.fromisoformat(service.client.get("/model").json()["binding"]["effective_from"])
     age = timedelta(seconds=service.metric("risk_serving_version_age_seconds"))
     assert abs(datetime.now(UTC) - age - since) < timedelta(seconds=3)
-    told = {family.name for family in text_string_to_metric_families(service.client.get("/metrics").text)}
-    assert told >= {"risk_serving_stale", "risk_serving_reload_failures", "risk_serving_dropped"}
+    names = {family.name for family in text_string_to_metric_families(service.client.get("/metrics").text)}
+    assert names >= {"risk_serving_stale", "risk_serving_reload_failures", "risk_serving_dropped"}
     assert service.metric("risk_serving_stale") == 0
     assert service.metric("risk_serving_reload_failures_total") == 0
     for what in ("predictions", "log_lines"):
         assert service.metric("risk_serving_dropped_total", what=what) == 0
 
 
-def test_predictions_that_could_not_be_kept_are_counted_and_so_are_tries(
+def test_dropped_predictions_and_failed_writes_are_counted(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
     service = serve(lake, RISK_SERVE_LOG_RECORDS="10", RISK_SERVE_LOG_SECONDS="0.1")
@@ -91,14 +91,14 @@ def test_predictions_that_could_not_be_kept_are_counted_and_so_are_tries(
     service.until(lambda: service.metric("risk_serving_dropped_total", what="predictions") == 8)
 
 
-def test_scores_fall_into_their_bins_from_impossible_to_certain() -> None:
-    telemetry = Telemetry()
+def test_probabilities_are_counted_in_bins_from_0_to_1() -> None:
+    metrics = Metrics()
     probabilities = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
-    telemetry.scored([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
-    telemetry.scored([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
+    metrics.record_scores([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
+    metrics.record_scores([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
     found = [
         (sample.labels["version"], sample.labels["arm"], sample.labels["bin"], sample.value)
-        for family in text_string_to_metric_families(telemetry.page().decode())
+        for family in text_string_to_metric_families(metrics.exposition().decode())
         for sample in family.samples
         if sample.name == "risk_serving_scores_total"
     ]
@@ -106,15 +106,15 @@ def test_scores_fall_into_their_bins_from_impossible_to_certain() -> None:
     assert sorted(found) == [*champion, ("model_v002", "challenger", "0.95", 1)]
 
 
-def test_each_request_is_one_line_and_no_line_holds_a_value(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
+def test_each_request_is_one_line_without_values(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
     service = serve(served_book / "lake", RISK_SERVE_TOKENS=token_entry("shop", SECRET, "score"))
     bearer = {"Authorization": f"Bearer {SECRET}"}
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     scored = service.predict(records[:3], **{**bearer, "X-Request-ID": "order-7"})
     wrong = service.predict([{**records[0], "region": 7, "product": "gold-plated", "balance": -4242.5}], **bearer)
-    refused = service.predict(records[:1])
+    denied = service.predict(records[:1])
     odd = service.client.get(f"/nowhere/{records[0]['id']}?region=south", headers={"X-Request-ID": "two words"})
-    answers = {answer.headers["x-request-id"]: answer for answer in (scored, wrong, refused, odd)}
+    answers = {answer.headers["x-request-id"]: answer for answer in (scored, wrong, denied, odd)}
     assert scored.headers["x-request-id"] == "order-7"
     assert len(answers) == 4
     assert "two words" not in answers
@@ -130,8 +130,8 @@ def test_each_request_is_one_line_and_no_line_holds_a_value(serve: Callable[...,
     line = lines[wrong.headers["x-request-id"]]
     assert (line["problem"], line["caller"]) == ("invalid-request", "shop")
     assert not {"version", "records"} & line.keys()
-    assert "caller" not in lines[refused.headers["x-request-id"]]
-    told = service.output + service.errors
+    assert "caller" not in lines[denied.headers["x-request-id"]]
+    logged = service.output + service.errors
     values = [
         str(records[0]["id"]),
         "gold-plated",
@@ -140,45 +140,43 @@ def test_each_request_is_one_line_and_no_line_holds_a_value(serve: Callable[...,
         SECRET,
         *(str(result["probability"]) for result in scored.json()["results"]),
     ]
-    assert [value for value in values if value in told] == []
+    assert [value for value in values if value in logged] == []
 
 
-def test_the_prediction_log_off_keeps_nothing(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+def test_log_share_of_zero_writes_nothing(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, RISK_SERVE_LOG_SHARE="0")
     service.scored(records[:3])
     service.stop()
     assert not any(path.startswith("logs/online") for path in lake.list("logs/"))
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["before the answer", "in its middle"])
-def test_what_is_unforeseen_is_a_500_problem_and_logged_without_its_message(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, begun: bool
-) -> None:
+@pytest.mark.parametrize("started", [False, True], ids=["before the answer", "within the answer"])
+def test_unexpected_error_is_a_500_and_its_message_is_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture, started: bool) -> None:
     app = create_app(ServingSettings(lake=str(tmp_path / "lake"), _env_file=None))
 
-    class Begun(Response):
+    class Started(Response):
         async def __call__(self, _: Any, __: Any, send: Any) -> None:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"half", "more_body": True})
             raise ValueError(f"could not use {SECRET}")
 
     async def broken(_: Request) -> Response:
-        if begun:
-            return Begun()
+        if started:
+            return Started()
         raise ValueError(f"could not use {SECRET}")
 
     app.router.routes.insert(0, Route("/model", broken))
 
-    async def asked() -> httpx.Response:
+    async def get() -> httpx.Response:
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5))
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.get("/model", headers={"X-Request-ID": "r-1"})
 
-    if begun:
-        with pytest.raises(AssertionError):  # the transport's: an answer that was begun is not made whole
-            asyncio.run(asked())
+    if started:
+        with pytest.raises(AssertionError):  # raised by the transport, because the answer is not complete
+            asyncio.run(get())
     else:
-        answer = asyncio.run(asked())
+        answer = asyncio.run(get())
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -199,8 +197,6 @@ import httpx
 from risk_assets.settings import load_settings
 from risk_serving.app import create_app
 from risk_serving.settings import ServingSettings
-from risk_serving.observability.metrics import Telemetry
-from risk_serving.scoring.wire import Result
 
 async def main():
     app = create_app(load_settings(ServingSettings))
@@ -216,7 +212,7 @@ print(json.dumps(sorted(sys.modules)), file=sys.stderr)
 """
 
 
-def test_scoring_loads_nothing_of_the_batch_side(served_book: Path, records: Records) -> None:
+def test_scoring_imports_no_batch_libraries(served_book: Path, records: Records) -> None:
     variables = {
         "RISK_LAKE": str(served_book / "lake"),
         "RISK_CONTRACT": str(ROOT / "data/contract.yml"),
@@ -224,10 +220,10 @@ def test_scoring_loads_nothing_of_the_batch_side(served_book: Path, records: Rec
         "RISK_SERVE_LOG_SHARE": "0",
     }
     command = [sys.executable, "-c", SCORING]
-    ended = subprocess.run(
+    finished = subprocess.run(
         command, input=json.dumps(records[:40]), env=variables, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
-    assert ended.returncode == 0, ended.stderr
-    loaded = set(json.loads(ended.stderr.splitlines()[-1]))
+    assert finished.returncode == 0, finished.stderr
+    loaded = set(json.loads(finished.stderr.splitlines()[-1]))
     assert "risk_serving.app" in loaded
     assert loaded & {"dagster", "sklearn", "pandas", "matplotlib", "joblib", "scipy"} == set()

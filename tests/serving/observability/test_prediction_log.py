@@ -1,4 +1,4 @@
-"""What must hold of the prediction log: the collector's own lines, inputs and outputs that join, nothing lost below the bound."""
+"""Tests of the prediction log: the data collector's format, joinable inputs and outputs, and no losses below the limit."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ from risk_assets.settings import Settings
 from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.scoring.wire import Result
 
-# Of two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
+# Two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
 DOCUMENTED = """{"specversion":"1.0","id":"dddddddd-3333-4444-5555-eeeeeeeeeeee","source":"/subscriptions/cccc/deployments/main2",
 "type":"azureml.inference.model_inputs","datacontenttype":"application/json","time":"2024-03-05T18:16:25Z",
 "data":[{"LIMIT_BAL":502970,"AGE":54},{"LIMIT_BAL":293458,"AGE":35}],"contentrange":"bytes 0-6794/6795","correlationid":"test",
 "xrequestid":"test","modelversion":"default","collectdatatype":"pandas.core.frame.DataFrame","agent":"azureml-ai-monitoring/0.1.0b4"}"""
-# What azureml-ai-monitoring 1.0.0 hands the collector as `ce-type`, `ce-collect-data-type` (as pandas 2 names it) and `ce-agent`.
+# What azureml-ai-monitoring 1.0.0 sends to the collector as `ce-type`, `ce-collect-data-type` (as pandas 2 names it) and `ce-agent`.
 SENT = {"type": "azureml.inference.model_inputs", "collectdatatype": "pandas.core.frame.DataFrame", "agent": "azureml-ai-monitoring/1.0.0"}
 
 SOURCE = "https://risk.example/predict"
@@ -34,7 +34,7 @@ PATIENCE = 5.0
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record as a contract with `age` and `city` has it."""
+    """A record of a contract with the features age and city."""
 
     id: str | None = None
     age: float | None = None
@@ -48,7 +48,7 @@ def body(*records: Record) -> bytes:
 
 ENTRY = Entry(
     request_id="request-1",
-    at=BEFORE_NINE,
+    received_at=BEFORE_NINE,
     body=body(Record("A1", 41.5, "Zürich"), Record()),
     results=(
         Result("A1", 0, 0.1234567890123456, 612, "A", (), "champion", "model_v003"),
@@ -67,7 +67,7 @@ def store(disk_settings: Settings) -> Store:
 
 @pytest.fixture
 def start(store: Store) -> Iterator[Callable[..., PredictionLog]]:
-    """Start a log that is closed at the end."""
+    """Start a log that is closed after the test."""
     logs = []
 
     def started(share: float = 1.0, records: int = 1000, seconds: float = NEVER) -> PredictionLog:
@@ -86,11 +86,11 @@ def lines(store: Store, collection: str) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in store.get(path).splitlines()]
 
 
-def soon(holds: Callable[[], bool]) -> bool:
+def soon(condition: Callable[[], bool]) -> bool:
     end = time.monotonic() + PATIENCE
-    while not holds() and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(0.005)
-    return holds()
+    return condition()
 
 
 def logged(store: Store, log: PredictionLog, *entries: Entry) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -100,7 +100,7 @@ def logged(store: Store, log: PredictionLog, *entries: Entry) -> tuple[list[dict
     return lines(store, "model_inputs"), lines(store, "model_outputs")
 
 
-def test_a_line_has_the_collectors_keys_and_types(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_line_has_the_collectors_keys_and_types(store: Store, start: Callable[..., PredictionLog]) -> None:
     documented = json.loads(DOCUMENTED)
     (inputs,), (outputs,) = logged(store, start(), ENTRY)
     for line in (inputs, outputs):
@@ -110,7 +110,7 @@ def test_a_line_has_the_collectors_keys_and_types(store: Store, start: Callable[
         assert str(uuid.UUID(line["id"])) == line["id"]
 
 
-def test_a_lines_values_are_those_the_collector_is_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_line_has_the_collectors_values(store: Store, start: Callable[..., PredictionLog]) -> None:
     (inputs,), (outputs,) = logged(store, start(), ENTRY)
     assert {key: inputs[key] for key in SENT} == SENT
     assert outputs["type"] == "azureml.inference.model_outputs"
@@ -145,12 +145,12 @@ def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[...,
 
 
 @pytest.mark.parametrize("city", ["a [b]", "]", "["])
-def test_a_text_with_brackets_is_logged_whole(store: Store, start: Callable[..., PredictionLog], city: str) -> None:
+def test_text_with_brackets_is_logged(store: Store, start: Callable[..., PredictionLog], city: str) -> None:
     (inputs,), _ = logged(store, start(), replace(ENTRY, body=body(Record("007", 1.0, city))))
     assert inputs["data"] == [{"id": "007", "age": 1.0, "city": city}]
 
 
-def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_thousand_records_are_one_line_per_collection(store: Store, start: Callable[..., PredictionLog]) -> None:
     sent = body(*[Record(f"A{number}", float(number)) for number in range(1000)])
     results = [Result(f"A{number}", 0, number / 1000, 600, "A", (), "champion", "model_v003") for number in range(1000)]
     (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, body=sent, results=results))
@@ -159,15 +159,15 @@ def test_a_thousand_records_are_one_line_of_each_collection(store: Store, start:
     assert (inputs["modelversion"], outputs["modelversion"]) == ("model_v003", "model_v003")
 
 
-def test_a_shadow_is_logged_beside_the_answer(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_shadow_probabilities_are_logged_with_the_results(store: Store, start: Callable[..., PredictionLog]) -> None:
     _, (outputs,) = logged(store, start(), replace(ENTRY, shadow=(0.25, 0.0), shadow_version="model_v005"))
     assert [row["challenger_probability"] for row in outputs["data"]] == [0.25, 0.0]
     assert [row["challenger_version"] for row in outputs["data"]] == ["model_v005"] * 2
 
 
-def test_two_hours_and_two_days_are_split(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_hours_and_days_have_separate_files(store: Store, start: Callable[..., PredictionLog]) -> None:
     at = {"late": BEFORE_NINE, "nine": BEFORE_NINE + 0.1, "also late": BEFORE_NINE - 60, "next day": BEFORE_NINE + 15.5 * 3600}
-    logged(store, start(), *(replace(ENTRY, request_id=name, at=time) for name, time in at.items()))
+    logged(store, start(), *(replace(ENTRY, request_id=name, received_at=time) for name, time in at.items()))
     found: dict[str, list[str]] = {}
     for path in store.list("logs/online/"):
         named = re.fullmatch(r"logs/online/(\S+)/[0-9a-f]{16}-000000\.jsonl", path)
@@ -177,7 +177,7 @@ def test_two_hours_and_two_days_are_split(store: Store, start: Callable[..., Pre
     assert found == {hour.format(name): ids for hour, ids in hours.items() for name in ("model_inputs", "model_outputs")}
 
 
-def test_writers_and_batches_have_files_of_their_own(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_writers_and_batches_have_separate_files(store: Store, start: Callable[..., PredictionLog]) -> None:
     first, second = start(seconds=0.01), start()
     first.offer(ENTRY)
     assert soon(lambda: len(lines(store, "model_outputs")) == 1)
@@ -191,7 +191,7 @@ def test_writers_and_batches_have_files_of_their_own(store: Store, start: Callab
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_the_share_is_decided_by_the_request_ids_hash(store: Store, start: Callable[..., PredictionLog], share: float) -> None:
+def test_request_ids_hash_decides_what_is_logged(store: Store, start: Callable[..., PredictionLog], share: float) -> None:
     names = [f"request-{number}" for number in range(1000)]
     expected = {name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64 < share}
     assert abs(len(expected) - 1000 * share) < 50
@@ -206,25 +206,25 @@ def test_the_share_is_decided_by_the_request_ids_hash(store: Store, start: Calla
         assert sorted(found) == sorted([*expected, *expected])
 
 
-def test_records_beyond_the_bound_are_dropped_and_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_records_over_the_limit_are_dropped_and_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
     log = start(records=5, seconds=0.01)
     break_lake(store)
     for number in range(10):
         log.offer(replace(ENTRY, request_id=str(number)))
     assert (log.pending, log.dropped) == (4, 16)
-    mend_lake(store)
+    restore_lake(store)
     log.close(PATIENCE)
     assert [line["correlationid"] for line in lines(store, "model_inputs")] == ["0", "1"]
 
 
-def test_a_lake_that_fails_for_a_while_gets_everything_once_when_it_is_back(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_entries_are_written_once_after_the_lake_returns(store: Store, start: Callable[..., PredictionLog]) -> None:
     break_lake(store)
     log = start(seconds=0.01)
     for number in range(50):
         log.offer(replace(ENTRY, request_id=str(number)))
     assert soon(lambda: log.failures >= 3)
-    assert log.problem and "can't be written" in log.problem and "Zürich" not in log.problem
-    mend_lake(store)
+    assert log.problem and "cannot be written" in log.problem and "Zürich" not in log.problem
+    restore_lake(store)
     assert soon(lambda: log.pending == 0)
     assert soon(lambda: log.problem is None)
     assert log.dropped == 0
@@ -232,7 +232,7 @@ def test_a_lake_that_fails_for_a_while_gets_everything_once_when_it_is_back(stor
         assert [line["correlationid"] for line in lines(store, collection)] == [str(number) for number in range(50)]
 
 
-def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_half_written_batch_is_completed_without_duplicates(store: Store, start: Callable[..., PredictionLog]) -> None:
     outputs = folder(store) / "logs/online/model_outputs"
     outputs.parent.mkdir(parents=True)
     outputs.write_text("in the way")
@@ -247,9 +247,7 @@ def test_a_batch_that_was_half_written_is_not_written_twice(store: Store, start:
         assert [line["correlationid"] for line in lines(store, collection)] == ["request-1", "request-2"]
 
 
-def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole(
-    store: Store, start: Callable[..., PredictionLog], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unexpected_error_drops_one_batch_only(store: Store, start: Callable[..., PredictionLog], monkeypatch: pytest.MonkeyPatch) -> None:
     create = Store.create
 
     def half(self: Store, path: str, content: bytes) -> bool:
@@ -272,7 +270,7 @@ def test_a_batch_that_can_not_be_written_at_all_is_dropped_and_the_next_is_whole
     assert [sorted(names) for names in found] == [["broken", "whole"], ["whole"]]
 
 
-def test_an_entry_that_contradicts_itself_is_refused_and_the_next_is_whole(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_entry_with_missing_shadow_scores_raises(store: Store, start: Callable[..., PredictionLog]) -> None:
     log = start()
     with pytest.raises(ValueError, match="shorter"):
         log.offer(replace(ENTRY, request_id="broken", shadow=(0.25,), shadow_version="model_v005"))
@@ -281,16 +279,16 @@ def test_an_entry_that_contradicts_itself_is_refused_and_the_next_is_whole(store
         assert [line["correlationid"] for line in collection] == ["whole"]
 
 
-def test_what_is_lost_at_the_end_is_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_failure_while_closing_counts_as_dropped(store: Store, start: Callable[..., PredictionLog]) -> None:
     log = start()
     break_lake(store)
     log.offer(ENTRY)
     log.close(PATIENCE)
     assert (log.dropped, log.failures, log.pending) == (2, 1, 0)
-    mend_lake(store)
+    restore_lake(store)
 
 
-def test_polars_reads_the_log(store: Store, start: Callable[..., PredictionLog]) -> None:
+def test_polars_reads_and_joins_the_log(store: Store, start: Callable[..., PredictionLog]) -> None:
     logged(store, start(), ENTRY, replace(ENTRY, request_id="request-2", shadow=(0.25, 0.5), shadow_version="model_v005"))
     keys = ["correlationid", "index"]
     inputs, outputs = (
@@ -314,9 +312,9 @@ def folder(store: Store) -> Path:
 
 def break_lake(store: Store) -> None:
     folder(store).rmdir()
-    folder(store).write_text("no folder")
+    folder(store).write_text("a file instead of the folder")
 
 
-def mend_lake(store: Store) -> None:
+def restore_lake(store: Store) -> None:
     folder(store).unlink()
     folder(store).mkdir()

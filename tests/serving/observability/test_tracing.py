@@ -1,4 +1,4 @@
-"""What is sent to an OTLP collector and to Azure Monitor, read from local servers that speak as they do."""
+"""Tests of OpenTelemetry: what is sent to an OTLP collector and to Azure Monitor, received by local servers."""
 
 import gzip
 import json
@@ -22,7 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from risk_assets.errors import RiskError
-from risk_serving.observability.tracing import CLOSE_SECONDS, CONNECTION_STRING, RECORDS, REQUEST_ID, SCORED, Tracing, open_tracing
+from risk_serving.observability.request_log import LogLine
+from risk_serving.observability.tracing import CLOSE_SECONDS, CONNECTION_STRING, RECORDS, REQUEST_ID, SCORED, VERSION, Tracing, open_tracing
 from tests.serving.conftest import Service
 
 KEY = "00000000-0000-4000-8000-000000000001"
@@ -46,7 +47,7 @@ class Sent(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def clean_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sends to what this machine is set to, and what the code under test sets is taken back."""
+    """Remove the machine's telemetry settings, and restore those that the code under test changes."""
     for name in [name for name in os.environ if name.startswith(PREFIXES)]:
         monkeypatch.delenv(name)
     for name in SWITCHES:
@@ -109,8 +110,12 @@ def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sent]]:
         yield received
 
 
-def tell(tracing: Tracing, status: int = 200, method: str = "POST", traceparent: str | None = None, seconds: float = 0.125) -> None:
-    tracing.record(STARTED, seconds, "/predict", method, status, "request-7", traceparent, {RECORDS: 3, "risk.model_version": "v1"})
+def line(status: int = 200, method: str = "POST", records: int = 3) -> LogLine:
+    return LogLine("", "request-7", method, "/predict", status, 0.0, 0, 0, version="v1", records=records)
+
+
+def record(tracing: Tracing, status: int = 200, method: str = "POST", traceparent: str = "", seconds: float = 0.125) -> None:
+    tracing.record(line(status, method), STARTED, seconds, traceparent.encode())
 
 
 def spans_in(received: list[Sent]) -> list[Span]:
@@ -143,9 +148,9 @@ def envelopes_in(received: list[Sent], kind: str) -> list[dict[str, Any]]:
     return [envelope for envelope in envelopes if envelope["data"]["baseType"] == kind]
 
 
-def test_a_request_is_one_finished_server_span(otlp: list[Sent]) -> None:
+def test_request_is_one_finished_server_span(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, traceparent=f"00-{TRACE}-{PARENT}-01")
+    record(tracing, traceparent=f"00-{TRACE}-{PARENT}-01")
     tracing.close()
     (span,) = spans_in(otlp)
     assert (span.name, span.kind) == ("POST /predict", Span.SPAN_KIND_SERVER)
@@ -158,14 +163,14 @@ def test_a_request_is_one_finished_server_span(otlp: list[Sent]) -> None:
         "http.response.status_code": 200,
         REQUEST_ID: "request-7",
         RECORDS: 3,
-        "risk.model_version": "v1",
+        VERSION: "v1",
     }
 
 
-@pytest.mark.parametrize("header", [None, "", "nonsense", f"00-{'0' * 32}-{PARENT}-01", f"ff-{TRACE}-{PARENT}-01", "0" * 9000])
-def test_a_header_that_names_no_parent_starts_a_trace(otlp: list[Sent], header: str | None) -> None:
+@pytest.mark.parametrize("header", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01", f"ff-{TRACE}-{PARENT}-01", "0" * 9000])
+def test_missing_or_malformed_traceparent_starts_a_trace(otlp: list[Sent], header: str) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, traceparent=header)
+    record(tracing, traceparent=header)
     tracing.close()
     (span,) = spans_in(otlp)
     assert span.parent_span_id == b""
@@ -174,45 +179,45 @@ def test_a_header_that_names_no_parent_starts_a_trace(otlp: list[Sent], header: 
     assert not [sent for sent in otlp if header and header.encode() in sent.body]
 
 
-def test_a_request_that_scored_nothing_is_no_count_of_records(otlp: list[Sent]) -> None:
+def test_request_without_scored_records_adds_no_record_count(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tracing.record(STARTED, 0.001, "/model", "GET", 200, "request-8", None, {RECORDS: 0})
+    tracing.record(line(records=0), STARTED, 0.001, b"")
     tracing.close()
     assert set(metrics_in(otlp)) == {"http.server.request.duration"}
 
 
-def test_a_span_around_the_call_is_not_its_parent(otlp: list[Sent]) -> None:
+def test_current_span_is_not_the_parent(otlp: list[Sent]) -> None:
     around = trace.NonRecordingSpan(trace.SpanContext(1, 1, is_remote=False, trace_flags=trace.TraceFlags(1)))
     tracing = open_tracing("otlp")
     with trace.use_span(around):
-        tell(tracing)
+        record(tracing)
     tracing.close()
     assert spans_in(otlp)[0].parent_span_id == b""
 
 
-def test_a_caller_that_does_not_sample_gets_no_span_but_is_counted(otlp: list[Sent]) -> None:
+def test_unsampled_caller_has_no_span_but_is_counted(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, traceparent=f"00-{TRACE}-{PARENT}-00")
+    record(tracing, traceparent=f"00-{TRACE}-{PARENT}-00")
     tracing.close()
     assert spans_in(otlp) == []
     assert metrics_in(otlp)[SCORED].sum.data_points[0].as_int == 3
 
 
 @pytest.mark.parametrize(("status", "is_error"), [(200, False), (422, False), (499, False), (500, True), (503, True)])
-def test_only_the_servers_own_failures_are_errors(otlp: list[Sent], status: int, is_error: bool) -> None:
+def test_only_status_500_and_above_is_an_error(otlp: list[Sent], status: int, is_error: bool) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, status)
+    record(tracing, status)
     tracing.close()
     (span,) = spans_in(otlp)
     assert span.status.code == (Status.STATUS_CODE_ERROR if is_error else Status.STATUS_CODE_UNSET)
     assert plain(span.attributes).get("error.type") == (str(status) if is_error else None)
 
 
-def test_durations_and_records_are_metrics_without_the_request_id(otlp: list[Sent]) -> None:
+def test_duration_and_records_are_metrics_without_request_id(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, seconds=0.125)
-    tell(tracing, seconds=0.5)
-    tell(tracing, status=503, seconds=2.0)
+    record(tracing, seconds=0.125)
+    record(tracing, seconds=0.5)
+    record(tracing, status=503, seconds=2.0)
     tracing.close()
     found = metrics_in(otlp)
     assert set(found) == {"http.server.request.duration", "risk.serving.records"}
@@ -226,57 +231,57 @@ def test_durations_and_records_are_metrics_without_the_request_id(otlp: list[Sen
     assert (records.as_int, plain(records.attributes)) == (9, {"http.route": "/predict"})
 
 
-def test_a_made_up_method_is_not_passed_on(otlp: list[Sent]) -> None:
+def test_unknown_method_is_not_sent(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing, method="MADEUP")
+    record(tracing, method="MADEUP")
     tracing.close()
     (span,) = spans_in(otlp)
     assert (span.name, plain(span.attributes)["http.request.method"]) == ("HTTP /predict", "_OTHER")
     assert not [sent for sent in otlp if b"MADEUP" in sent.body]
 
 
-def test_the_collectors_key_is_in_the_header_alone(otlp: list[Sent]) -> None:
+def test_collector_key_is_only_in_the_header(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing)
+    record(tracing)
     tracing.close()
     assert {sent.headers["x-key"] for sent in otlp} == {SECRET}
     assert not [sent for sent in otlp if SECRET.encode() in sent.body]
 
 
-def test_nothing_of_this_process_is_in_what_is_sent(otlp: list[Sent]) -> None:
+def test_resource_does_not_describe_the_process(otlp: list[Sent]) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing)
+    record(tracing)
     tracing.close()
     assert {name.partition(".")[0] for name in resource_in(otlp)} <= {"service", "telemetry"}
 
 
-def test_the_service_has_its_name_unless_the_environment_names_it(otlp: list[Sent], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_the_service_name(otlp: list[Sent], monkeypatch: pytest.MonkeyPatch) -> None:
     tracing = open_tracing("otlp")
-    tell(tracing)
+    record(tracing)
     tracing.close()
     assert resource_in(otlp)["service.name"] == "risk-serving"
     otlp.clear()
     monkeypatch.setenv("OTEL_SERVICE_NAME", "risk-blue")
     tracing = open_tracing("otlp")
-    tell(tracing)
+    record(tracing)
     tracing.close()
     assert resource_in(otlp)["service.name"] == "risk-blue"
 
 
 @pytest.mark.usefixtures("otlp", "azure")
 @pytest.mark.parametrize("kind", ["otlp", "azure-monitor"])
-def test_the_providers_of_the_process_are_left_alone(kind: Any) -> None:
+def test_global_providers_are_unchanged(kind: Any) -> None:
     before = trace.get_tracer_provider(), metrics.get_meter_provider()
     tracing = open_tracing(kind)
-    tell(tracing)
+    record(tracing)
     tracing.close()
     assert (trace.get_tracer_provider(), metrics.get_meter_provider()) == before
 
 
-def test_azure_monitor_is_sent_a_request(azure: list[Sent]) -> None:
+def test_azure_monitor_receives_requests(azure: list[Sent]) -> None:
     tracing = open_tracing("azure-monitor")
-    tell(tracing, traceparent=f"00-{TRACE}-{PARENT}-01")
-    tell(tracing, status=503, seconds=2.0)
+    record(tracing, traceparent=f"00-{TRACE}-{PARENT}-01")
+    record(tracing, status=503, seconds=2.0)
     tracing.close()
     assert {sent.path for sent in azure} == {"/v2.1/track"}
     good, bad = sorted(envelopes_in(azure, "RequestData"), key=lambda envelope: envelope["data"]["baseData"]["responseCode"])
@@ -284,17 +289,22 @@ def test_azure_monitor_is_sent_a_request(azure: list[Sent]) -> None:
     assert datetime.fromisoformat(good["time"]) == datetime.fromtimestamp(STARTED, UTC)
     assert (good["tags"]["ai.operation.id"], good["tags"]["ai.operation.parentId"]) == (TRACE, PARENT)
     assert (good["tags"]["ai.cloud.role"], good["tags"]["ai.operation.name"]) == ("risk-serving", "POST /predict")
-    said = good["data"]["baseData"]
-    assert (said["name"], said["responseCode"], said["success"], said["duration"]) == ("POST /predict", "200", True, "0.00:00:00.125")
-    assert said["properties"][REQUEST_ID] == "request-7"
+    details = good["data"]["baseData"]
+    assert (details["name"], details["responseCode"], details["success"], details["duration"]) == (
+        "POST /predict",
+        "200",
+        True,
+        "0.00:00:00.125",
+    )
+    assert details["properties"][REQUEST_ID] == "request-7"
     failed = bad["data"]["baseData"]
     assert (failed["responseCode"], failed["success"], failed["duration"]) == ("503", False, "0.00:00:02.000")
 
 
-def test_azure_monitor_is_sent_the_metrics(azure: list[Sent]) -> None:
+def test_azure_monitor_receives_metrics(azure: list[Sent]) -> None:
     tracing = open_tracing("azure-monitor")
-    tell(tracing, seconds=0.125)
-    tell(tracing, seconds=0.5)
+    record(tracing, seconds=0.125)
+    record(tracing, seconds=0.5)
     tracing.close()
     points = {envelope["data"]["baseData"]["metrics"][0]["name"]: envelope for envelope in envelopes_in(azure, "MetricData")}
     assert set(points) == {"http.server.request.duration", "risk.serving.records", "_OTELRESOURCE_"}
@@ -304,15 +314,16 @@ def test_azure_monitor_is_sent_the_metrics(azure: list[Sent]) -> None:
     assert points["risk.serving.records"]["data"]["baseData"]["metrics"][0]["value"] == 6
 
 
-def test_microsofts_exporter_tells_nothing_of_itself(azure: list[Sent]) -> None:
-    """In a process of its own: the exporter keeps what it does for itself in threads that outlive it."""
+def test_azure_exporter_sends_no_statistics_of_its_own(azure: list[Sent]) -> None:
+    """Run in a separate process, because the exporter would start threads that outlive it."""
     program = (
         "import sys, threading\n"
         "hosts = set()\n"
         "sys.addaudithook(lambda event, args: hosts.add(args[0]) if event == 'socket.getaddrinfo' else None)\n"
+        "from risk_serving.observability.request_log import LogLine\n"
         "from risk_serving.observability.tracing import open_tracing\n"
         "tracing = open_tracing('azure-monitor')\n"
-        "tracing.record(1.0, 0.1, '/predict', 'POST', 200, 'r', None, {})\n"
+        "tracing.record(LogLine('', 'r', 'POST', '/predict', 200, 0.0, 0, 0), 1.0, 0.1, b'')\n"
         "tracing.close()\n"
         "print(hosts, [thread.name for thread in threading.enumerate()])\n"
     )
@@ -322,7 +333,7 @@ def test_microsofts_exporter_tells_nothing_of_itself(azure: list[Sent]) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 503])
 @pytest.mark.parametrize("kind", ["otlp", "azure-monitor"])
-def test_a_collector_that_refuses_disturbs_nobody(
+def test_rejecting_collector_raises_and_logs_no_secret(
     kind: Any, status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-key={SECRET}")
@@ -331,14 +342,14 @@ def test_a_collector_that_refuses_disturbs_nobody(
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
         monkeypatch.setenv(CONNECTION_STRING, f"InstrumentationKey={KEY};IngestionEndpoint={address}/")
         tracing = open_tracing(kind)
-        tell(tracing)
+        record(tracing)
         tracing.close()
     assert received
     assert SECRET not in caplog.text
     assert KEY not in caplog.text
 
 
-def test_a_collector_that_hangs_keeps_no_request_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_collector_delays_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "32")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
@@ -347,15 +358,15 @@ def test_a_collector_that_hangs_keeps_no_request_waiting(monkeypatch: pytest.Mon
         tracing = open_tracing("otlp")
         before = time.monotonic()
         for _ in range(500):
-            tell(tracing)
-        told = time.monotonic()
+            record(tracing)
+        recorded = time.monotonic()
         tracing.close()
         closed = time.monotonic()
-    assert told - before < 1
-    assert closed - told < CLOSE_SECONDS + 1
+    assert recorded - before < 1
+    assert closed - recorded < CLOSE_SECONDS + 1
 
 
-def test_fastapi_tells_nothing_by_itself_even_where_it_is_asked_to(serve: Callable[..., Service], served_book: Path) -> None:
+def test_fastapis_own_telemetry_is_off(serve: Callable[..., Service], served_book: Path) -> None:
     with server(accepted) as (url, received):
         service = serve(served_book / "lake", FASTAPI_OTEL_AUTO_CONFIGURE="true", OTEL_EXPORTER_OTLP_ENDPOINT=url, **QUICKLY)
         assert service.client.get("/model").status_code == 200
@@ -364,12 +375,13 @@ def test_fastapi_tells_nothing_by_itself_even_where_it_is_asked_to(serve: Callab
     assert received == []
 
 
-def test_off_tells_nobody_and_imports_nothing_of_opentelemetry() -> None:
+def test_off_imports_no_opentelemetry() -> None:
     program = (
         "import sys\n"
+        "from risk_serving.observability.request_log import LogLine\n"
         "from risk_serving.observability.tracing import open_tracing\n"
         "tracing = open_tracing('off')\n"
-        "tracing.record(1.0, 0.1, '/predict', 'POST', 200, 'r', None, {})\n"
+        "tracing.record(LogLine('', 'r', 'POST', '/predict', 200, 0.0, 0, 0), 1.0, 0.1, b'')\n"
         "tracing.close()\n"
         "print([name for name in sys.modules if name.startswith(('opentelemetry', 'azure', 'requests'))])\n"
     )
@@ -379,7 +391,7 @@ def test_off_tells_nobody_and_imports_nothing_of_opentelemetry() -> None:
 @pytest.mark.parametrize(
     ("kind", "missing"), [("otlp", "opentelemetry.exporter.otlp"), ("azure-monitor", "azure.monitor"), ("otlp", "opentelemetry.sdk")]
 )
-def test_missing_packages_are_named_with_what_installs_them(kind: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_packages_are_reported_with_the_command(kind: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CONNECTION_STRING, f"InstrumentationKey={KEY}")
     program = (
         f"import sys\nsys.modules[{missing!r}] = None\n"
@@ -391,7 +403,7 @@ def test_missing_packages_are_named_with_what_installs_them(kind: str, missing: 
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_a_missing_connection_string_is_named(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_connection_string_is_reported(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     if value is not None:
         monkeypatch.setenv(CONNECTION_STRING, value)
     with pytest.raises(RiskError, match=CONNECTION_STRING):
@@ -399,7 +411,7 @@ def test_a_missing_connection_string_is_named(value: str | None, monkeypatch: py
 
 
 @pytest.mark.parametrize("value", ["of-the-customer", "InstrumentationKey=of-the-customer", "IngestionEndpoint=http://of-the-customer/"])
-def test_a_connection_string_that_is_none_is_named_and_not_shown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_connection_string_is_reported_and_not_shown(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CONNECTION_STRING, value)
     with pytest.raises(RiskError, match=CONNECTION_STRING) as caught:
         open_tracing("azure-monitor")

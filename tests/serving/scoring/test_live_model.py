@@ -1,4 +1,4 @@
-"""What must hold of the live model: another one is used whole, checked and at once, or not at all."""
+"""Tests of the live model: a new version is used as a whole after it is verified, or not at all."""
 
 import hashlib
 import json
@@ -27,13 +27,13 @@ SHARE, SALT = 0.4, "pepper"
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """A contract and a policy of one's own."""
+    """Copies of the contract and the policy for one test."""
     return {name: Path(shutil.copy(ROOT / f"data/{name}.yml", tmp_path)) for name in ("contract", "policy")}
 
 
 @pytest.fixture
 def live(lake: Store, files: dict[str, Path]) -> LiveModel:
-    """A live model that is looked at when a test says so."""
+    """A live model that a test refreshes itself."""
     made = LiveModel(ServingSettings(lake=lake.url, contract=files["contract"], policy=files["policy"], _env_file=None))
     made.refresh()
     assert made.problem is None
@@ -47,7 +47,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def bind_unchecked(lake: Store, version: str) -> None:
-    """Write a binding to a version as it is, whole or not."""
+    """Write a binding to a version without a check of its files."""
     history = binding_log.read(lake)
     binding_log.write(lake, Change(history[-1].seq, "promote", version, "ann", "a test"))
 
@@ -59,8 +59,8 @@ def flip_a_byte(lake: Store, file: str) -> None:
     lake.put(path, bytes(content))
 
 
-def move_the_example(lake: Store) -> None:
-    """Store another probability for the example, with the hash that goes with it."""
+def change_example_probability(lake: Store) -> None:
+    """Store another probability with the example, and the matching hash in the metadata."""
     folder = f"registry/{SCORECARD}"
     example = json.loads(lake.get(f"{folder}/{layout.EXAMPLE}"))
     content = json.dumps({**example, "probability": example["probability"] + 1e-8}).encode()
@@ -74,29 +74,29 @@ FAULTS: dict[str, Callable[[Store], None]] = {
     "a byte of the scorecard": lambda lake: flip_a_byte(lake, layout.SCORECARD),
     "a byte of the example": lambda lake: flip_a_byte(lake, layout.EXAMPLE),
     "a byte of the metrics": lambda lake: flip_a_byte(lake, layout.METRICS),
-    "another probability for the example": move_the_example,
+    "another probability for the example": change_example_probability,
     "no scorecard": lambda lake: lake.delete(f"registry/{SCORECARD}/{layout.SCORECARD}"),
     "no metadata": lambda lake: lake.delete(f"registry/{SCORECARD}/{layout.METADATA}"),
-    "metadata that is no JSON": lambda lake: lake.put(f"registry/{SCORECARD}/{layout.METADATA}", b"{"),
+    "metadata that is not JSON": lambda lake: lake.put(f"registry/{SCORECARD}/{layout.METADATA}", b"{"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_corrupt_version_is_not_used_until_it_is_mended(
+def test_corrupt_version_is_not_used_until_it_is_restored(
     lake: Store, live: LiveModel, fault: Callable[[Store], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = {path: lake.get(path) for path in lake.list(f"registry/{SCORECARD}/")}
+    files = {path: lake.get(path) for path in lake.list(f"registry/{SCORECARD}/")}
     before = live.current
     promote(lake, SCORECARD)
     fault(lake)
-    for looks in (1, 2, 3):
+    for attempts in (1, 2, 3):
         live.refresh()
         assert live.current is before
-        assert live.failures == looks
+        assert live.failures == attempts
     assert live.problem is not None
     assert SCORECARD in live.problem
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    for path, content in whole.items():
+    for path, content in files.items():
         lake.put(path, content)
     live.refresh()
     assert version_of(live) == SCORECARD
@@ -104,16 +104,16 @@ def test_a_corrupt_version_is_not_used_until_it_is_mended(
     assert live.failures == 3
 
 
-def test_a_challenger_is_checked_as_a_champion_is(lake: Store, live: LiveModel) -> None:
+def test_challenger_is_verified_like_a_champion(lake: Store, live: LiveModel) -> None:
     before = live.current
     challenge(lake, SCORECARD, SHARE, SALT)
-    move_the_example(lake)
+    change_example_probability(lake)
     live.refresh()
     assert live.current is before
     assert live.failures == 1
 
 
-def test_a_binding_to_a_version_that_does_not_exist_is_not_followed_and_the_next_one_is(lake: Store, live: LiveModel) -> None:
+def test_binding_to_a_missing_version_is_skipped(lake: Store, live: LiveModel) -> None:
     before = live.current
     bind_unchecked(lake, "model_v404")
     live.refresh()
@@ -126,7 +126,7 @@ def test_a_binding_to_a_version_that_does_not_exist_is_not_followed_and_the_next
     assert live.problem is None
 
 
-def test_a_binding_that_was_changed_is_not_followed(lake: Store, live: LiveModel) -> None:
+def test_edited_binding_is_not_followed(lake: Store, live: LiveModel) -> None:
     before = live.current
     promote(lake, SCORECARD)
     path = binding_log.newest(lake)
@@ -138,13 +138,13 @@ def test_a_binding_that_was_changed_is_not_followed(lake: Store, live: LiveModel
     assert path in live.problem
 
 
-def test_nothing_is_loaded_again_while_nothing_changes(lake: Store, live: LiveModel) -> None:
+def test_unchanged_state_is_not_loaded_again(lake: Store, live: LiveModel) -> None:
     before = live.current
     live.refresh()
     assert live.current is before
 
 
-def test_what_is_live_stays_as_it_is_when_another_goes_live(lake: Store, live: LiveModel) -> None:
+def test_snapshot_in_use_does_not_change_on_promotion(lake: Store, live: LiveModel) -> None:
     before = live.current
     assert before is not None
     promote(lake, SCORECARD)
@@ -155,21 +155,21 @@ def test_what_is_live_stays_as_it_is_when_another_goes_live(lake: Store, live: L
     assert version_of(live) == LOGISTIC
 
 
-def test_a_contract_that_no_longer_gives_a_feature_is_not_used(live: LiveModel, files: dict[str, Path]) -> None:
+def test_contract_without_a_models_feature_is_not_used(live: LiveModel, files: dict[str, Path]) -> None:
     before = live.current
-    whole = files["contract"].read_bytes()
+    content = files["contract"].read_bytes()
     edit(files["contract"], "  bureau_score:\n", "  bureau_points:\n")
     live.refresh()
     assert live.current is before
     assert live.problem is not None
     assert "bureau_score" in live.problem
-    files["contract"].write_bytes(whole)
+    files["contract"].write_bytes(content)
     live.refresh()
     assert live.problem is None
 
 
 @pytest.mark.parametrize("name", ["contract", "policy"])
-def test_a_contract_or_policy_that_can_not_be_read_is_not_used(live: LiveModel, files: dict[str, Path], name: str) -> None:
+def test_unreadable_contract_or_policy_is_not_used(live: LiveModel, files: dict[str, Path], name: str) -> None:
     before = live.current
     files[name].unlink()
     live.refresh()
@@ -182,21 +182,21 @@ def test_a_contract_or_policy_that_can_not_be_read_is_not_used(live: LiveModel, 
     assert live.failures == 2
 
 
-def test_a_feature_that_json_can_not_name_plainly_is_told(live: LiveModel, files: dict[str, Path]) -> None:
+def test_feature_name_with_a_quote_is_reported(live: LiveModel, files: dict[str, Path]) -> None:
     edit(files["contract"], "features:\n\n", "features:\n  'a\"b': {type: number, reason: R}\n\n")
     live.refresh()
     assert live.problem is not None and "rename it" in live.problem
-    assert live.current is not None and 'a"b' not in [field.name for field in live.current.wire.fields]
+    assert live.current is not None and 'a"b' not in [field.name for field in live.current.decoder.fields]
 
 
-def test_another_policy_is_followed(live: LiveModel, files: dict[str, Path]) -> None:
+def test_changed_policy_is_used(live: LiveModel, files: dict[str, Path]) -> None:
     edit(files["policy"], "threshold: 0.25", "threshold: 0.2")
     live.refresh()
     assert live.current is not None
     assert live.current.policy.threshold == 0.2
 
 
-def test_a_lake_that_is_gone_leaves_what_is_live_and_says_that_it_is_gone(lake: Store, live: LiveModel, tmp_path: Path) -> None:
+def test_missing_lake_keeps_the_live_model_and_is_reported(lake: Store, live: LiveModel, tmp_path: Path) -> None:
     before = live.current
     (tmp_path / "lake").rename(tmp_path / "away")
     live.refresh()
@@ -208,7 +208,7 @@ def test_a_lake_that_is_gone_leaves_what_is_live_and_says_that_it_is_gone(lake: 
     assert live.problem is None
 
 
-def test_the_live_version_s_age_counts_from_its_binding(lake: Store, live: LiveModel) -> None:
+def test_age_counts_from_the_binding(lake: Store, live: LiveModel) -> None:
     bound = binding_log.live(lake)
     assert live.current is not None
     assert bound is not None
@@ -225,40 +225,40 @@ def version_of(live: LiveModel) -> str:
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
 
-def test_the_live_version_is_told_with_since_when_by_whom_and_why(served_book: Path, service: Service) -> None:
+def test_model_route_returns_binding_metrics_and_gates(served_book: Path, service: Service) -> None:
     folder = served_book / "lake"
     bound = json.loads((folder / layout.binding(1)).read_bytes())
     metadata, metrics = (json.loads((folder / f"registry/{LOGISTIC}/{name}").read_bytes()) for name in (layout.METADATA, layout.METRICS))
-    told = service.client.get("/model").json()
-    assert told["model_version"] == LOGISTIC
-    assert {name: told["binding"][name] for name in ("effective_from", "actor", "reason", "champion", "mode")} == {
+    document = service.client.get("/model").json()
+    assert document["model_version"] == LOGISTIC
+    assert {name: document["binding"][name] for name in ("effective_from", "actor", "reason", "champion", "mode")} == {
         name: bound[name] for name in ("effective_from", "actor", "reason", "champion", "mode")
     }
-    assert not {"salt", "seal", "previous"} & told["binding"].keys()
-    assert told["metrics"] == metrics
-    assert told["origin"]["features"] == metadata["origin"]["features"]
-    assert told["gates"] == metadata["gates"]
-    assert told["problem"] is None
+    assert not {"salt", "seal", "previous"} & document["binding"].keys()
+    assert document["metrics"] == metrics
+    assert document["origin"]["features"] == metadata["origin"]["features"]
+    assert document["gates"] == metadata["gates"]
+    assert document["problem"] is None
 
 
 @pytest.mark.parametrize(("version", "estimator"), [(LOGISTIC, "logistic"), (SCORECARD, "scorecard")])
-def test_any_registered_version_is_told(service: Service, version: str, estimator: str) -> None:
-    told = service.client.get(f"/models/{version}").json()
-    assert told["model_version"] == version
-    assert told["origin"]["estimator"] == estimator
-    assert told["origin"]["features"]["region"] == "category"
-    assert 0.5 < told["metrics"]["roc_auc"] < 1
+def test_models_route_returns_any_registered_version(service: Service, version: str, estimator: str) -> None:
+    document = service.client.get(f"/models/{version}").json()
+    assert document["model_version"] == version
+    assert document["origin"]["estimator"] == estimator
+    assert document["origin"]["features"]["region"] == "category"
+    assert 0.5 < document["metrics"]["roc_auc"] < 1
 
 
 @pytest.mark.parametrize("name", ["model_v404", "model_v", "MODEL_V001", "bindings", "model_v001.", "%2e%2e", "model_v001%00", "a%20b"])
-def test_a_version_that_is_not_there_is_a_404_problem(service: Service, name: str) -> None:
+def test_missing_version_is_404(service: Service, name: str) -> None:
     answer = service.client.get(f"/models/{name}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == 404
 
 
-def test_a_damaged_version_is_told_apart_from_one_that_is_not_there(serve: Callable[..., Service], lake: Store) -> None:
+def test_damaged_version_is_503(serve: Callable[..., Service], lake: Store) -> None:
     lake.put(f"registry/{SCORECARD}/{layout.METRICS}", b"{}")
     service = serve(lake)
     answer = service.client.get(f"/models/{SCORECARD}")
@@ -269,7 +269,7 @@ def test_a_damaged_version_is_told_apart_from_one_that_is_not_there(serve: Calla
 
 @pytest.fixture(scope="module")
 def accounts(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Records of 300 accounts, the last 100 of which have no id."""
+    """Records of 300 accounts; the last 100 have no id."""
     return [*records[:200], *({**record, "id": None} for record in records[200:250]), *(without_id(record) for record in records[250:300])]
 
 
@@ -277,9 +277,7 @@ def without_id(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name != "id"}
 
 
-def test_a_challenger_answers_for_its_share_in_every_service_alike(
-    serve: Callable[..., Service], lake: Store, accounts: list[dict[str, Any]]
-) -> None:
+def test_challenger_has_the_same_share_in_every_service(serve: Callable[..., Service], lake: Store, accounts: list[dict[str, Any]]) -> None:
     challenge(lake, SCORECARD, SHARE, SALT)
     card = registry.read_scorecard(lake, LOGISTIC)
     expected = Arms(card, registry.read_scorecard(lake, SCORECARD), SHARE, SALT).challenged([record.get("id") for record in accounts])
@@ -294,7 +292,7 @@ def test_a_challenger_answers_for_its_share_in_every_service_alike(
     assert services[0].metric("risk_serving_scores_total", arm="champion", version=LOGISTIC) == (~expected).sum()
 
 
-def test_a_shadow_leaves_every_answer_as_it_is_and_is_logged(
+def test_shadow_is_logged_and_does_not_change_results(
     serve: Callable[..., Service], service: Service, lake: Store, accounts: list[dict[str, Any]]
 ) -> None:
     challenge(lake, SCORECARD, None, SALT)
@@ -311,6 +309,6 @@ def test_a_shadow_leaves_every_answer_as_it_is_and_is_logged(
 
 
 def logged_outputs(lake: Store) -> list[dict[str, Any]]:
-    """Return the results in the prediction log, in the order in which they were written."""
+    """Return the results in the prediction log, in the order they were written."""
     paths = [path for path in lake.list(f"{layout.ONLINE_LOG}/model_outputs/") if path.endswith(".jsonl")]
     return [output for path in paths for line in lake.get(path).splitlines() for output in msgspec.json.decode(line)["data"]]

@@ -1,4 +1,4 @@
-"""What must hold where records are scored online: the very answer that batch gives for the same values, by the same arm."""
+"""Tests of online scoring: the same results as batch for the same values, by the same arm."""
 
 import json
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
-from risk_serving.http.predict import Answered, answer
+from risk_serving.http.predict import ScoredBody, score_body
 from risk_serving.http.problems import Problem
-from risk_serving.scoring.live_model import LiveSnapshot, build
+from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.defs.conftest import NEXT
 from tests.domain.scorecard.test_forms import policies, steps, weights
 from tests.serving.conftest import LOGISTIC, SCORECARD
@@ -65,7 +65,7 @@ contracts = st.builds(
 
 @st.composite
 def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
-    """Return a card of either estimator over all of a contract's features."""
+    """Return a scorecard of either estimator with all features of a contract."""
     estimator = draw(st.sampled_from(["logistic", "scorecard"]))
     line = st.builds(Line, weights, st.floats(-1e6, 1e6), weights)
     number: st.SearchStrategy[Line | Steps | Levels] = line if estimator == "logistic" else steps
@@ -90,8 +90,8 @@ def arms(draw: st.DrawFn, contract: Contract) -> Arms:
 
 
 @st.composite
-def whole_or_not(draw: st.DrawFn, contract: Contract, cards: Sequence[Scorecard]) -> list[Record]:
-    """Return records without an id twice: few or many, most of them whole, some not."""
+def valid_or_invalid_records(draw: st.DrawFn, contract: Contract, cards: Sequence[Scorecard]) -> list[Record]:
+    """Return records with unique ids: few or many, most of them valid."""
     clean = draw(st.booleans())
     row = st.fixed_dictionaries({name: _values(contract, name, cards, clean) for name in contract.features})
     found = draw(st.lists(row, min_size=1, max_size=6))
@@ -121,35 +121,35 @@ def _values(contract: Contract, name: str, cards: Sequence[Scorecard], clean: bo
 def requests(draw: st.DrawFn) -> tuple[Contract, Arms, list[Record]]:
     contract = draw(contracts)
     models = draw(arms(contract))
-    return contract, models, draw(whole_or_not(contract, [model.scorecard for model in models.models]))
+    return contract, models, draw(valid_or_invalid_records(contract, [model.scorecard for model in models.models]))
 
 
 @given(requests(), policies)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_any_records_get_the_answer_of_batch_for_the_same_values(made: tuple[Contract, Arms, list[Record]], policy: Policy) -> None:
-    contract, models, asked = made
+def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, list[Record]], policy: Policy) -> None:
+    contract, models, records = made
     frame = pl.DataFrame(
-        [_raw(record, contract) for record in asked], schema=dict.fromkeys([ID, *contract.features, RAGGED], pl.String), orient="row"
+        [_raw(record, contract) for record in records], schema=dict.fromkeys([ID, *contract.features, RAGGED], pl.String), orient="row"
     )
     expected = predictions(validate(frame.lazy(), contract, pl.Series([], dtype=pl.String)), models, policy).collect()
-    body = json.dumps({"records": asked}).encode()
-    offences = [(at, *issue.rsplit(": ", 1)) for at, told in enumerate(expected[ISSUES]) if told for issue in told.split(SEPARATOR)]
-    if offences:
+    body = json.dumps({"records": records}).encode()
+    errors = [(at, *issue.rsplit(": ", 1)) for at, issues in enumerate(expected[ISSUES]) if issues for issue in issues.split(SEPARATOR)]
+    if errors:
         with pytest.raises(Problem) as caught:
-            answer(_live(contract, models, policy), body)
-        assert [(offence.record, offence.field, offence.rule) for offence in caught.value.offences] == offences
+            score_body(_live(contract, models, policy), body)
+        assert [(error.record, error.field, error.rule) for error in caught.value.errors] == errors
     else:
-        _require_same(answer(_live(contract, models, policy), body), expected)
+        _require_same(score_body(_live(contract, models, policy), body), expected)
 
 
 def _raw(record: Record, contract: Contract) -> list[str | None]:
-    """Return a record as a row of a raw file: numbers as they stand in the JSON, nothing where it says null."""
+    """Return a record as a row of a raw file: numbers as in the JSON, empty for null."""
     values = [record["id"], *(record[name] for name in contract.features)]
     return [*["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values], None]
 
 
-def _require_same(answered: Answered, expected: pl.DataFrame) -> None:
-    results = json.loads(answered.content)["results"]
+def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
+    results = json.loads(scored_body.content)["results"]
     assert len(results) == expected.height
     for result, row in zip(results, expected.to_dicts(), strict=True):
         assert abs(result["probability"] - row["probability"]) <= NEAR
@@ -158,38 +158,38 @@ def _require_same(answered: Answered, expected: pl.DataFrame) -> None:
             row[name] for name in ("prediction", "points", "band", "arm", "model_version")
         ]
         assert result["reasons"] == [row[name] for name in row if name.startswith("reason_") and row[name] is not None]
-    shadow = answered.scored.shadow
+    shadow = scored_body.scored.shadow
     beside = [None] * expected.height if shadow is None else shadow
-    for ours, batch in zip(beside, expected["challenger_probability"], strict=True):
-        assert (ours is None) == (batch is None)
-        assert ours is None or abs(ours - batch) <= NEAR
+    for online, batch in zip(beside, expected["challenger_probability"], strict=True):
+        assert (online is None) == (batch is None)
+        assert online is None or abs(online - batch) <= NEAR
 
 
 def _live(contract: Contract, models: Arms, policy: Policy) -> LiveSnapshot:
-    """Return what answers by models, as a binding would make them live."""
+    """Return the snapshot of a binding to these models."""
     challenger = models.challenger.version if models.challenger else None
     plain = {"seq": 1, "action": "promote", "mode": "ab", "actor": "ann", "reason": "a test", "overrides": ()}
     times = {"effective_from": "2026-03-01T00:00:00+00:00", "recorded_at": "2026-03-01T00:00:00+00:00", "previous": None, "seal": ""}
     named = {"champion": models.champion.version, "challenger": challenger, "challenger_share": models.share, "salt": models.salt}
-    return build(msgspec.convert({**plain, **times, **named}, Binding), models, contract, policy, 1000)
+    return build_snapshot(msgspec.convert({**plain, **times, **named}, Binding), models, contract, policy, 1000)
 
 
 @pytest.fixture(scope="module")
 def both(served_book: Path) -> tuple[VersionedScorecard, VersionedScorecard]:
-    """The book's logistic model and its scorecard."""
+    """The logistic model and the scorecard of the lake."""
     lake = open_store(str(served_book / "lake"))
     return registry.read_scorecard(lake, LOGISTIC), registry.read_scorecard(lake, SCORECARD)
 
 
 @pytest.fixture(scope="module")
 def curated(served_book: Path) -> pl.LazyFrame:
-    """The scored date's features, of the accounts without issues."""
+    """The scored date's features for the accounts without issues."""
     return pl.scan_parquet(served_book / "lake" / layout.features(NEXT)).filter(pl.col(ISSUES).is_null())
 
 
 @pytest.mark.parametrize("share", [0.3, None], ids=["share", "shadow"])
 @pytest.mark.parametrize("size", [1, 31, 32, 300])
-def test_a_challenger_answers_or_watches_for_the_same_accounts_as_in_batch(
+def test_challenger_scores_the_same_accounts_as_in_batch(
     both: tuple[VersionedScorecard, VersionedScorecard],
     curated: pl.LazyFrame,
     records: list[Record],
@@ -203,42 +203,42 @@ def test_a_challenger_answers_or_watches_for_the_same_accounts_as_in_batch(
     live = _live(contract, models, policy)
     for start in range(0, len(records), size):
         part = records[start : start + size]
-        _require_same(answer(live, json.dumps({"records": part}).encode()), expected[start : start + size])
+        _require_same(score_body(live, json.dumps({"records": part}).encode()), expected[start : start + size])
     assert len(set(expected["arm"])) == (1 if share is None else 2)
 
 
-def test_records_without_an_id_go_to_the_champion(
+def test_records_without_an_id_are_scored_by_the_champion(
     both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy
 ) -> None:
     live = _live(contract, Arms(*both, 0.999, "spring"), policy)
     for size in (5, 40):
         nameless = [{**record, "id": None} for record in records[:size]] + [{k: v for k, v in records[0].items() if k != "id"}]
-        results = json.loads(answer(live, json.dumps({"records": nameless}).encode()).content)["results"]
+        results = json.loads(score_body(live, json.dumps({"records": nameless}).encode()).content)["results"]
         assert {result["arm"] for result in results} == {"champion"}
         assert {result["id"] for result in results} == {None}
 
 
 @pytest.mark.parametrize("name", ["", " \t", "NA", " null\u2003"])
-def test_an_id_that_names_no_account_in_a_snapshot_names_none_here(
+def test_missing_value_as_id_is_scored_by_the_champion(
     both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy, name: str
 ) -> None:
     live = _live(contract, Arms(*both, 1 - 1e-9, "spring"), policy)
     for size in (1, 40):
-        asked = [{**record, "id": name} for record in records[:size]]
-        results = json.loads(answer(live, json.dumps({"records": asked}).encode()).content)["results"]
+        sent = [{**record, "id": name} for record in records[:size]]
+        results = json.loads(score_body(live, json.dumps({"records": sent}).encode()).content)["results"]
         assert {(result["arm"], result["id"]) for result in results} == {("champion", name)}
-    (named,) = json.loads(answer(live, json.dumps({"records": records[:1]}).encode()).content)["results"]
+    (named,) = json.loads(score_body(live, json.dumps({"records": records[:1]}).encode()).content)["results"]
     assert named["arm"] == "challenger"
 
 
-def test_a_share_s_requests_may_hold_accounts_of_one_arm_alone(
+def test_request_may_have_accounts_of_one_arm_only(
     both: tuple[VersionedScorecard, VersionedScorecard], records: list[Record], contract: Contract, policy: Policy
 ) -> None:
     models = Arms(*both, 0.3, "spring")
     live = _live(contract, models, policy)
     challenged = models.challenged([record["id"] for record in records])
     for arm in ("champion", "challenger"):
-        part = [record for record, theirs in zip(records, challenged, strict=True) if theirs == (arm == "challenger")]
+        part = [record for record, by_challenger in zip(records, challenged, strict=True) if by_challenger == (arm == "challenger")]
         for size in (1, 5, len(part)):
-            results = json.loads(answer(live, json.dumps({"records": part[:size]}).encode()).content)["results"]
+            results = json.loads(score_body(live, json.dumps({"records": part[:size]}).encode()).content)["results"]
             assert [result["arm"] for result in results] == [arm] * size

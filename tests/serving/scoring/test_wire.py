@@ -1,4 +1,4 @@
-"""What must hold of a request that does not fit: a 422 that lists record, field and rule, never a value, and nothing is scored."""
+"""Tests of invalid requests: a 422 lists record, field and rule of each error, never a value, and nothing is scored."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -11,16 +11,16 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
-from risk_serving.scoring.wire import Wire
+from risk_serving.scoring.wire import RequestDecoder
 from tests.serving.conftest import Service
 
 MARKER = "zq-73519-marker"
 NUMBER = 7351973519  # a marker too, above every bound
 JSON = {"content-type": "application/json"}
-NEEDED = ["months_at_address", "months_on_book", "credit_limit", "utilisation", "balance", "missed_payments_12m", "days_past_due"]
-NEEDED += ["region", "product", "employment_status"]
+REQUIRED = ["months_at_address", "months_on_book", "credit_limit", "utilisation", "balance", "missed_payments_12m", "days_past_due"]
+REQUIRED += ["region", "product", "employment_status"]
 
-# What is put into a record, and the offences (field, rule) that must be told.
+# Changes to a record, and the errors (field, rule) that must be listed.
 RECORDS: dict[str, tuple[Mapping[str, object], list[tuple[str, str]]]] = {
     "a text for a number": ({"balance": MARKER}, [("balance", "must be a number or null")]),
     "a number's text for a number": ({"balance": str(NUMBER)}, [("balance", "must be a number or null")]),
@@ -35,9 +35,9 @@ RECORDS: dict[str, tuple[Mapping[str, object], list[tuple[str, str]]]] = {
     "above": ({"balance": NUMBER}, [("balance", "above 5000000")]),
     "just above": ({"utilisation": 5.000000000000001}, [("utilisation", "above 5")]),
     "below, beside a code": ({"months_employed": -9.5}, [("months_employed", "below 0")]),
-    "null where it is needed": ({"utilisation": None}, [("utilisation", "missing")]),
-    "a token where it is needed": ({"region": " NA "}, [("region", "missing")]),
-    "blanks where it is needed": ({"region": " \t"}, [("region", "missing")]),
+    "null for a required field": ({"utilisation": None}, [("utilisation", "missing")]),
+    "a missing-value text for a required field": ({"region": " NA "}, [("region", "missing")]),
+    "blanks for a required field": ({"region": " \t"}, [("region", "missing")]),
     "an unknown field": ({"colour": MARKER}, [("colour", "is not in the contract")]),
     "a long name": ({"n" * 5000: MARKER}, [("n" * 100, "is not in the contract")]),
     "the batch id's name": ({"account_id": MARKER}, [("account_id", "is not in the contract")]),
@@ -49,34 +49,34 @@ RECORDS: dict[str, tuple[Mapping[str, object], list[tuple[str, str]]]] = {
         [("colour", "is not in the contract"), ("id", "must be text or null"), ("balance", "above 5000000"), ("region", "missing")],
     ),
 }
-# Numbers as they stand in the JSON, and the rule that must be told of balance.
+# Numbers in the JSON, and the rule that must be listed for balance.
 NUMBERS = {"1e999": "unreadable", "-1e999": "unreadable", "1" + 400 * "0": "unreadable", "-1" + 400 * "0": "unreadable", "-0.01": "below 0"}
-# Bodies, and the offence (record, field, start of the rule) that must be told.
+# Bodies, and the error (record, field, start of the rule) that must be listed.
 BODIES: dict[str, tuple[bytes, tuple[int | None, str | None, str]]] = {
-    "empty": (b"", (None, None, "is no JSON that can be read: ")),
-    "malformed": (f'{{"records": [{{"balance": {MARKER}}}]}}'.encode(), (None, None, "is no JSON that can be read: ")),
-    "single quotes": (f"{{'records': [{{'region': '{MARKER}'}}]}}".encode(), (None, None, "is no JSON that can be read: ")),
-    "truncated": (f'{{"records": [{{"region": "{MARKER}'.encode(), (None, None, "is no JSON that can be read: ")),
-    "two documents": (f'{{"records": []}} "{MARKER}"'.encode(), (None, None, "is no JSON that can be read: ")),
-    "NaN": (b'{"records": [{"balance": NaN}]}', (None, None, "is no JSON that can be read: ")),
-    "Infinity": (b'{"records": [{"balance": -Infinity}]}', (None, None, "is no JSON that can be read: ")),
-    "too many digits": (b'{"records": [{"balance": ' + b"1" * 10_000 + b"}]}", (None, None, "is no JSON that can be read: ")),
-    "a lone surrogate": (f'{{"records": [{{"region": "{MARKER}\\ud800"}}]}}'.encode(), (None, None, "is no JSON that can be read: ")),
-    "a lone low surrogate": (f'{{"records": [{{"id": "\\udc00{MARKER}"}}]}}'.encode(), (None, None, "is no JSON that can be read: ")),
+    "empty": (b"", (None, None, "is not valid JSON: ")),
+    "malformed": (f'{{"records": [{{"balance": {MARKER}}}]}}'.encode(), (None, None, "is not valid JSON: ")),
+    "single quotes": (f"{{'records': [{{'region': '{MARKER}'}}]}}".encode(), (None, None, "is not valid JSON: ")),
+    "truncated": (f'{{"records": [{{"region": "{MARKER}'.encode(), (None, None, "is not valid JSON: ")),
+    "two documents": (f'{{"records": []}} "{MARKER}"'.encode(), (None, None, "is not valid JSON: ")),
+    "NaN": (b'{"records": [{"balance": NaN}]}', (None, None, "is not valid JSON: ")),
+    "Infinity": (b'{"records": [{"balance": -Infinity}]}', (None, None, "is not valid JSON: ")),
+    "too many digits": (b'{"records": [{"balance": ' + b"1" * 10_000 + b"}]}", (None, None, "is not valid JSON: ")),
+    "a lone surrogate": (f'{{"records": [{{"region": "{MARKER}\\ud800"}}]}}'.encode(), (None, None, "is not valid JSON: ")),
+    "a lone low surrogate": (f'{{"records": [{{"id": "\\udc00{MARKER}"}}]}}'.encode(), (None, None, "is not valid JSON: ")),
     "Latin-1": (f'{{"records": [{{"region": "{MARKER}ä"}}]}}'.encode("latin-1"), (None, None, "is not UTF-8")),
     "an encoded surrogate": (b'{"records": [{"region": "' + MARKER.encode() + b'\xed\xa0\x80"}]}', (None, None, "is not UTF-8")),
-    "UTF-16": (f'{{"records": [{{"region": "{MARKER}"}}]}}'.encode("utf-16"), (None, None, "is no JSON that can be read: ")),
+    "UTF-16": (f'{{"records": [{{"region": "{MARKER}"}}]}}'.encode("utf-16"), (None, None, "is not valid JSON: ")),
     "deep lists": (b"[" * 100_000, (None, None, "nested too deeply")),
     "deep lists, closed": (b'{"records": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", (None, None, "nested too deeply")),
     "deep objects": (b'{"records": [{"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}]}", (None, None, "nested too deeply")),
-    "no object": (f'["{MARKER}"]'.encode(), (None, None, "must be an object with the field records")),
+    "not an object": (f'["{MARKER}"]'.encode(), (None, None, "must be an object with the field records")),
     "null": (b"null", (None, None, "must be an object with the field records")),
     "no records": (b"{}", (None, "records", "must be a list of objects")),
-    "records no list": (f'{{"records": {{"0": "{MARKER}"}}}}'.encode(), (None, "records", "must be a list of objects")),
+    "records that is not a list": (f'{{"records": {{"0": "{MARKER}"}}}}'.encode(), (None, "records", "must be a list of objects")),
     "records null": (b'{"records": null}', (None, "records", "must be a list of objects")),
-    "no record": (b'{"records": []}', (None, "records", "must hold 1 to 1000 records")),
-    "too many records": (b'{"records": [' + b"{}," * 1000 + b"{}]}", (None, "records", "must hold 1 to 1000 records")),
-    "a record no object": (f'{{"records": ["{MARKER}"]}}'.encode(), (0, None, "must be an object")),
+    "no record": (b'{"records": []}', (None, "records", "must have 1 to 1000 records")),
+    "too many records": (b'{"records": [' + b"{}," * 1000 + b"{}]}", (None, "records", "must have 1 to 1000 records")),
+    "a record that is not an object": (f'{{"records": ["{MARKER}"]}}'.encode(), (0, None, "must be an object")),
     "a record null": (b'{"records": [null]}', (0, None, "must be an object")),
 }
 
@@ -86,35 +86,35 @@ def posted(service: Service, body: bytes) -> httpx.Response:
 
 
 def errors(answer: httpx.Response) -> list[tuple[Any, Any, Any]]:
-    """Return the offences that an answer lists; it must be a problem of RFC 9457 without a marker."""
+    """Return the errors that an answer lists; it must be a problem document of RFC 9457 without a marker."""
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told = answer.json()
-    assert (told["type"], told["status"], told["title"]) == ("urn:risk-serving:invalid-request", 422, "Invalid request")
-    assert told["request_id"] == answer.headers["x-request-id"]
+    document = answer.json()
+    assert (document["type"], document["status"], document["title"]) == ("urn:risk-serving:invalid-request", 422, "Invalid request")
+    assert document["request_id"] == answer.headers["x-request-id"]
     whole = answer.text + str(answer.headers)
     assert MARKER not in whole
     assert str(NUMBER) not in whole
-    return [(error["record"], error["field"], error["rule"]) for error in told["errors"]]
+    return [(error["record"], error["field"], error["rule"]) for error in document["errors"]]
 
 
 @pytest.mark.parametrize("among", [1, 40], ids=["few", "many"])
-@pytest.mark.parametrize(("put", "expected"), RECORDS.values(), ids=RECORDS)
-def test_each_offence_is_told_by_index_field_and_rule(
-    service: Service, records: list[dict[str, Any]], put: Mapping[str, object], expected: list[tuple[str, str]], among: int
+@pytest.mark.parametrize(("change", "expected"), RECORDS.values(), ids=RECORDS)
+def test_each_error_has_record_field_and_rule(
+    service: Service, records: list[dict[str, Any]], change: Mapping[str, object], expected: list[tuple[str, str]], among: int
 ) -> None:
-    sent = [*records[:among], {**records[among], **put}, records[among + 1]]
+    sent = [*records[:among], {**records[among], **change}, records[among + 1]]
     assert errors(service.predict(sent)) == [(among, field, rule) for field, rule in expected]
 
 
 @pytest.mark.parametrize("among", [1, 40], ids=["few", "many"])
-def test_a_needed_field_that_is_absent_is_missing(service: Service, records: list[dict[str, Any]], among: int) -> None:
-    assert errors(service.predict([*records[:among], {"id": MARKER}])) == [(among, field, "missing") for field in NEEDED]
+def test_absent_required_field_is_missing(service: Service, records: list[dict[str, Any]], among: int) -> None:
+    assert errors(service.predict([*records[:among], {"id": MARKER}])) == [(among, field, "missing") for field in REQUIRED]
 
 
 @pytest.mark.parametrize("among", [1, 40], ids=["few", "many"])
 @pytest.mark.parametrize(("number", "rule"), NUMBERS.items(), ids=lambda text: text[:8])
-def test_a_number_that_is_too_large_is_told_with_its_place(
+def test_number_too_large_for_a_float_is_reported(
     service: Service, records: list[dict[str, Any]], number: str, rule: str, among: int
 ) -> None:
     body = json.dumps({"records": [*records[:among], {**records[among], "balance": MARKER}]}).replace(f'"{MARKER}"', number)
@@ -122,84 +122,80 @@ def test_a_number_that_is_too_large_is_told_with_its_place(
 
 
 @pytest.mark.parametrize(("body", "expected"), BODIES.values(), ids=BODIES)
-def test_a_body_that_holds_no_records_is_told_what_it_is(
-    service: Service, body: bytes, expected: tuple[int | None, str | None, str]
-) -> None:
+def test_body_without_records_is_reported(service: Service, body: bytes, expected: tuple[int | None, str | None, str]) -> None:
     ((index, field, rule),) = errors(posted(service, body))
     assert (index, field) == expected[:2]
     assert rule.startswith(expected[2])
 
 
-def test_an_unknown_field_beside_records_is_told(service: Service, records: list[dict[str, Any]]) -> None:
+def test_unknown_field_beside_records_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
     answer = service.client.post("/predict", json={"records": records[:1], "threshold": MARKER})
-    assert errors(answer) == [(None, "threshold", "is not known; there is only records")]
+    assert errors(answer) == [(None, "threshold", "unknown field: only records is allowed")]
 
 
-def test_offences_beyond_the_first_thousand_are_counted(service: Service) -> None:
+def test_errors_after_the_first_thousand_are_counted(service: Service) -> None:
     answer = service.predict([{} for _ in range(150)])
     assert len(errors(answer)) == 1000
-    assert answer.json()["more_errors"] == 150 * len(NEEDED) - 1000
+    assert answer.json()["more_errors"] == 150 * len(REQUIRED) - 1000
 
 
-def test_offences_are_counted_up_to_ten_thousand(service: Service) -> None:
+def test_errors_are_counted_up_to_ten_thousand(service: Service) -> None:
     answer = service.predict([{f"unknown_{number}": 1 for number in range(12_000)}])
     assert len(errors(answer)) == 1000
     assert answer.json()["more_errors"] == 9000
 
 
-def test_far_too_many_records_are_told_before_they_are_made(serve: Callable[..., Service], lake: Store) -> None:
+def test_far_too_many_records_are_rejected_before_decoding(serve: Callable[..., Service], lake: Store) -> None:
     small = serve(lake)
     before = small.kilobytes("VmHWM")
     for _ in range(3):
         answer = posted(small, b'{"records": [' + b"{}," * 1_300_000 + b"{}]}")
-        assert errors(answer) == [(None, "records", "must hold 1 to 1000 records")]
+        assert errors(answer) == [(None, "records", "must have 1 to 1000 records")]
     assert small.kilobytes("VmHWM") - before < 200_000
 
 
-def test_braces_in_texts_are_no_records(service: Service, records: list[dict[str, Any]]) -> None:
+def test_braces_in_texts_do_not_count_as_records(service: Service, records: list[dict[str, Any]]) -> None:
     braced = [{**record, "id": "{" * 500} for record in records[:40]]
     plain = [{**record, "id": None} for record in records[:40]]
     assert [{**result, "id": None} for result in service.scored(braced)] == service.scored(plain)
 
 
-def test_up_to_a_thousand_offences_are_all_told(service: Service) -> None:
+def test_up_to_a_thousand_errors_are_listed(service: Service) -> None:
     answer = service.predict([{} for _ in range(100)])
     assert len(errors(answer)) == 1000
     assert "more_errors" not in answer.json()
 
 
-def test_of_a_field_that_is_there_twice_the_last_counts(service: Service, records: list[dict[str, Any]]) -> None:
+def test_last_value_of_a_repeated_field_counts(service: Service, records: list[dict[str, Any]]) -> None:
     once = json.dumps({"records": records[:1]})
     assert posted(service, once.replace('"balance":', '"balance": 7, "balance":').encode()).json()["results"] == service.scored(records[:1])
 
 
-def test_a_field_that_is_there_twice_and_once_wrong_is_refused_with_a_reason(service: Service, records: list[dict[str, Any]]) -> None:
+def test_repeated_field_with_an_invalid_value_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
     once = json.dumps({"records": records[:1]})
     answer = posted(service, once.replace('"balance":', f'"balance": "{MARKER}", "balance":').encode())
-    assert errors(answer) == [(None, None, "a field is there twice")]
+    assert errors(answer) == [(None, None, "a field is repeated")]
 
 
-def test_the_most_records_is_a_setting(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
+def test_max_records_is_a_setting(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
     small = serve(lake, RISK_SERVE_MAX_RECORDS="3")
     assert len(small.scored(records[:3])) == 3
-    assert errors(small.predict(records[:4])) == [(None, "records", "must hold 1 to 3 records")]
+    assert errors(small.predict(records[:4])) == [(None, "records", "must have 1 to 3 records")]
 
 
-def test_of_a_request_that_is_refused_nothing_is_scored_logged_or_told(
-    serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]
-) -> None:
+def test_rejected_requests_are_neither_scored_nor_logged(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:
     own = serve(lake)
-    for put, _ in RECORDS.values():
+    for change, _ in RECORDS.values():
         for among in (1, 40):
-            errors(own.predict([{**record, "id": MARKER} for record in records[:among]] + [{**records[among], **put}]))
+            errors(own.predict([{**record, "id": MARKER} for record in records[:among]] + [{**records[among], **change}]))
     for body, _ in BODIES.values():
         errors(posted(own, body))
     errors(own.client.post("/predict", json={"records": records[:1], "threshold": MARKER}))
     scores = own.metric("risk_serving_scores_total")
-    refused = own.metric("risk_serving_requests_total", route="/predict", status="422")
+    rejected = own.metric("risk_serving_requests_total", route="/predict", status="422")
     own.stop()
-    assert (scores, refused) == (0, 2 * len(RECORDS) + len(BODIES) + 1)
-    assert own.output.count('"problem":"invalid-request"') == refused
+    assert (scores, rejected) == (0, 2 * len(RECORDS) + len(BODIES) + 1)
+    assert own.output.count('"problem":"invalid-request"') == rejected
     assert MARKER not in own.output + own.errors
     assert str(NUMBER) not in own.output + own.errors
     assert "Traceback" not in own.errors
@@ -207,19 +203,19 @@ def test_of_a_request_that_is_refused_nothing_is_scored_logged_or_told(
 
 
 @pytest.mark.parametrize("count", [1, 40], ids=["few", "many"])
-def test_where_the_contract_has_no_bounds_only_what_is_no_number_is_refused(count: int) -> None:
+def test_field_without_range_accepts_any_finite_number(count: int) -> None:
     contract = Contract.model_validate(
         {"id": "account", "target": {"column": "outcome", "bad": "1"}, "features": {"x": {"type": "number", "reason": "why"}}}
     )
-    wire = Wire(
+    decoder = RequestDecoder(
         contract, [VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (Term("x", Line(1.0, 0.0, 0.0), 0.0, 0.0, "why"),)))], 100
     )
-    assert len(wire.decode(_numbers("1e308", count)).ids) == count
-    assert len(wire.decode(_numbers("1" + 300 * "0", count)).ids) == count
+    assert len(decoder.decode(_numbers("1e308", count)).ids) == count
+    assert len(decoder.decode(_numbers("1" + 300 * "0", count)).ids) == count
     for number in ("1e309", "-1e309", "1" + 400 * "0", "-1" + 400 * "0"):
         with pytest.raises(Problem) as caught:
-            wire.decode(_numbers(number, count))
-        assert [(offence.record, offence.field, offence.rule) for offence in caught.value.offences] == [
+            decoder.decode(_numbers(number, count))
+        assert [(error.record, error.field, error.rule) for error in caught.value.errors] == [
             (at, "x", "unreadable") for at in range(count)
         ]
 

@@ -1,0 +1,24 @@
+"""Which dates of an asset are in the lake."""
+
+from risk_assets.clock import is_date
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store
+
+ANY_DATE = "YYYY-MM-DD"
+
+
+def committed_dates(store: Store, key: str) -> tuple[str, ...]:
+    """Return the dates of an asset in the lake, oldest first; costs one listing."""
+    folder, _, name = layout.commit(key, ANY_DATE).rpartition("/")
+    before, _, after = name.partition(ANY_DATE)
+    found = (other.removeprefix(before).removesuffix(after) for other in store.names(folder) if other.startswith(before))
+    return tuple(date for date in sorted(found) if is_date(date))
+
+
+def newest_date(store: Store, key: str) -> str:
+    """Return the newest date of an asset in the lake; raises `LakeError` if there is none."""
+    dates = committed_dates(store, key)
+    if not dates:
+        raise LakeError(f"{key} is not in the lake at {store.url} for any date. Materialize a date first.")
+    return dates[-1]

@@ -1,0 +1,61 @@
+"""One request as it is logged: collected while it is answered, written to stdout as one JSON line."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+
+class LogLine(msgspec.Struct, omit_defaults=True):
+    """The JSON line of one request."""
+
+    time: str
+    request_id: str
+    method: str
+    route: str
+    status: int
+    milliseconds: float
+    bytes_in: int
+    bytes_out: int
+    caller: str | None = None
+    version: str | None = None
+    records: int | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class RequestLog:
+    """The facts about a request, in the ASGI scope under `request_log` while it is answered.
+
+    `received_at` is in seconds since 1970, UTC; `problem` is the kind of a problem document.
+    """
+
+    request_id: str
+    headers: Mapping[bytes, bytes]
+    received_at: float = field(default_factory=time.time)
+    status: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    caller: str | None = None
+    version: str | None = None
+    records: int | None = None
+    problem: str | None = None
+
+    def line(self, method: str, route: str, seconds: float) -> LogLine:
+        """Return the line of a request that took `seconds`; `route` is the route's name, never the path that was sent."""
+        return LogLine(
+            time=datetime.fromtimestamp(self.received_at, UTC).isoformat(timespec="milliseconds"),
+            request_id=self.request_id,
+            method=method,
+            route=route,
+            status=self.status,
+            milliseconds=round(1000 * seconds, 3),
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            caller=self.caller,
+            version=self.version,
+            records=self.records,
+            problem=self.problem,
+        )

@@ -1,0 +1,56 @@
+"""Paths in the lake, and the dates, numbers and keys that are read from them."""
+
+import pytest
+
+from risk_assets.lake import layout
+
+
+def test_every_asset_has_its_path() -> None:
+    assert {key: path("2026-01-31") for key, path in layout.PATHS.items()} == {
+        "raw/accounts": "raw/accounts_2026-01-31.csv",
+        "raw/outcomes": "raw/outcomes_2026-01-31.csv",
+        "curated/features": "curated/accounts_2026-01-31_features.parquet",
+        "curated/predictions": "curated/accounts_2026-01-31_predictions.csv",
+        "curated/review_list": "curated/accounts_2026-01-31_review.csv",
+    }
+
+
+def test_shards_and_superseded_files_are_below_raw() -> None:
+    assert layout.shard("raw/accounts_2026-01-31.csv", "part-1.csv") == "raw/accounts_2026-01-31/part-1.csv"
+    assert layout.superseded("raw/accounts_2026-01-31.csv", "0123456789abcdef") == "raw/superseded/0123456789ab/accounts_2026-01-31.csv"
+
+
+def test_files_of_models_are_below_their_folders() -> None:
+    assert layout.training_file("2026-01-31", layout.METRICS) == "training/model_2026-01-31/metrics.json"
+    assert layout.version_file("model_v001", layout.SCORECARD) == "registry/model_v001/scorecard.json"
+
+
+@pytest.mark.parametrize("number", [1, 999, 1000])
+def test_a_version_number_round_trips(number: int) -> None:
+    assert layout.version_number(layout.version_name(number)) == number
+
+
+@pytest.mark.parametrize("name", ["model_v", "model_v001_backup", "bindings", "../model_v001", "model_v\u0661", ""])
+def test_other_names_have_no_version_number(name: str) -> None:
+    assert layout.version_number(name) is None
+
+
+@pytest.mark.parametrize("number", [1, 999_999, 1_000_000])
+def test_a_binding_number_round_trips(number: int) -> None:
+    assert layout.binding_number(layout.binding(number)) == number
+
+
+@pytest.mark.parametrize("path", ["registry/bindings/1.json", "registry/bindings/000001.json.bak", "registry/000001.json"])
+def test_other_paths_have_no_binding_number(path: str) -> None:
+    assert layout.binding_number(path) is None
+
+
+def test_the_key_of_a_run_record_round_trips() -> None:
+    assert layout.run_record_key(layout.run_record("2026-01-31", "run-1")) == ("2026-01-31", "run-1")
+    assert layout.run_record_key("logs/batch_runs/2026-01-31/deeper/run-1.json") is None
+
+
+def test_the_date_of_a_features_manifest_round_trips() -> None:
+    path = layout.manifest(layout.features("2026-01-31"))
+    assert layout.features_date(path.rpartition("/")[2]) == "2026-01-31"
+    assert layout.features_date("accounts_2026-01-31_features.parquet") is None

@@ -1,0 +1,98 @@
+"""An Entra ID issuer on this machine: signs tokens and serves its public keys."""
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+from risk_serving.settings import ServingSettings
+
+TENANT, AUDIENCE = "3f2c", "api://risk"
+ISSUER = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+
+Keys: TypeAlias = tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey, rsa.RSAPrivateKey]
+
+
+@dataclass
+class Issuer:
+    """A JWKS server with keys that tests can change; `answer` replaces its answer."""
+
+    url: str = ""
+    keys: list[dict[str, Any]] = field(default_factory=list)
+    fetches: int = 0
+    answer: Callable[[], bytes] | None = None
+
+    def publish(self, key_id: str, key: rsa.RSAPrivateKey, **other: str) -> None:
+        public = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+        self.keys.append({**public, "kid": key_id, "use": "sig", "x5t": key_id, **other})
+
+    def content(self) -> bytes:
+        self.fetches += 1
+        return self.answer() if self.answer else json.dumps({"keys": self.keys}).encode()
+
+    def break_with(self, answer: bytes | None) -> None:
+        """Answer with these bytes, or with status 500 if None."""
+
+        def broken() -> bytes:
+            if answer is None:
+                raise OSError
+            return answer
+
+        self.answer = broken
+
+
+@contextmanager
+def serve_issuer(*keys: rsa.RSAPrivateKey) -> Iterator[Issuer]:
+    """Serve an issuer that publishes keys as k1, k2, …"""
+    issuer = Issuer()
+    for number, key in enumerate(keys, start=1):
+        issuer.publish(f"k{number}", key)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            try:
+                status, content = 200, issuer.content()
+            except OSError:
+                status, content = 500, b""
+            with suppress(ConnectionError):  # the client may have reached its time limit
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        issuer.url = f"http://127.0.0.1:{server.server_port}/keys"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield issuer
+        server.shutdown()
+        thread.join()
+
+
+def claims(**other: Any) -> dict[str, Any]:
+    """Return the claims of a valid token, changed by `other`; None removes a claim."""
+    now = int(time.time())
+    valid = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "nbf": now, "exp": now + 600, "sub": "s", "azp": "app-1", "roles": ["score"]}
+    return {name: value for name, value in {**valid, **other}.items() if value is not None}
+
+
+def signed(key: rsa.RSAPrivateKey, key_id: str | None = "k1", algorithm: str = "RS256", **other: Any) -> str:
+    """Return a token signed with a key."""
+    return jwt.encode(claims(**other), key, algorithm, headers={"kid": key_id} if key_id else None)
+
+
+def entra_settings(issuer: Issuer, **other: Any) -> ServingSettings:
+    """Return settings that accept the tokens of an issuer."""
+    return ServingSettings(serve_entra_tenant=TENANT, serve_entra_audience=AUDIENCE, serve_entra_jwks=issuer.url, **other)

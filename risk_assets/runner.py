@@ -1,6 +1,5 @@
 """Runs jobs by date in this process, on the run history that the UI shows."""
 
-import getpass
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from risk_assets.definitions import build
 from risk_assets.defs.failures import ending, failed_checks, record_failure, record_refusal
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
-from risk_assets.settings import Settings
+from risk_assets.settings import Settings, current_user
 
 STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -124,7 +123,7 @@ class Runner:
             raise_on_error=False,
             run_config=QUIET | ops,
             asset_selection=selection,
-            tags={STARTED_BY_TAG: getpass.getuser(), SOURCE_TAG: "risk", **tags},
+            tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **tags},
         )
         warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
         if ran.success:

@@ -1,5 +1,6 @@
 """Typed settings from the environment, or from a `.env` file in the working directory."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
@@ -227,6 +228,14 @@ def load_settings(kind: type[Settings] = Settings) -> Settings:
     except ValidationError as error:
         lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
         raise ContractError("the settings are not valid:\n" + "\n".join(lines)) from None
+
+
+def current_user() -> str:
+    """Return the name of the user who runs this process, or `unknown` if the system does not know it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 def _variable(field: str) -> str:

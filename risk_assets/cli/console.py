@@ -1,12 +1,12 @@
-"""What the commands share: the console, dates, progress, and how a failure is told."""
+"""Consoles, exit codes, and the arguments and progress bars that commands share."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from risk_assets.clock import date_range, parse_date
 
@@ -16,43 +16,59 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 PIPE_WIDTH = 160
 
-out = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
-
-Day = Annotated[str, typer.Argument(metavar="DATE", help="A snapshot's date, YYYY-MM-DD.")]
-Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="All dates up to this one; goes on after a failure.")]
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="A registered version, such as model_v002.")]
+Day = Annotated[str, typer.Argument(metavar="DATE", help="Snapshot date, YYYY-MM-DD.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Last date (inclusive). Continues past failures.")]
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="Registered version, such as model_v002.")]
 
 
-def each(dates: Iterable[str], what: str, do: "Callable[[str], Result]") -> "list[Result]":
-    """Do one date after the other under one progress bar."""
-    results = []
+def out() -> Console:
+    """Return a console on standard output, as wide as the terminal; a pipe gets `PIPE_WIDTH` columns."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def err() -> Console:
+    """Return a console on standard error, as wide as the terminal; a pipe gets `PIPE_WIDTH` columns."""
+    return Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+
+
+def print_error(label: str, message: str) -> None:
+    """Print a message after a red label on standard error."""
+    err().print(Text.assemble((f"{label}:", "bold red"), f" {message}"))
+
+
+def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
+    """Call `do` with one date after the other, show the progress, and return the results."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err) as progress:
-        for date in progress.track(list(dates), description=what):
-            results.append(do(date))
-    return results
+    with Progress(*columns, console=err()) as progress:
+        return [do(date) for date in progress.track(list(dates), description=description)]
 
 
-def finish(results: "list[Result]") -> None:
-    """List the failures and exit with 1 when there are any."""
+def finish(results: "Sequence[Result]") -> None:
+    """Print the warnings, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
+    for result in results:
+        for warning in result.warnings:
+            err().print(Text.assemble((f"{result.date} warning:", "yellow"), f" {warning}"))
     failed = [result for result in results if result.error]
     for result in failed:
-        err.print(f"[bold red]{result.date} failed:[/] {escape(result.error or '')}")
+        print_error(f"{result.date} {result.status}", result.error or "")
     if failed:
         raise typer.Exit(FAILED)
 
 
+def user() -> str:
+    """Return the name of the user."""
+    from risk_assets.settings import current_user
+
+    return current_user()
+
+
 def dates_until(date: str, until: str | None) -> list[str]:
-    """Return the dates from one to another, both included, or the one."""
+    """Return all dates from `date` to `until`, both included, or only `date`."""
     if until is None:
         return [date]
     first, last = parse_date(date), parse_date(until)
     if last < first:
         raise typer.BadParameter(f"--until {last} is before {first}")
     return list(date_range(first, last))
-
-
-def escape(text: str) -> str:
-    """Return text in which rich finds no markup."""
-    return text.replace("[", r"\[")

@@ -1,4 +1,4 @@
-"""Commands that run jobs by date: score, take in outcomes, train, and see what ran."""
+"""Commands that run jobs by date: score, store outcomes, train, and show the run log."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,23 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from risk_assets.cli import report
-from risk_assets.cli.console import Day, Until, dates_until, each, finish, out
+from risk_assets.cli import context
+from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, user
 from risk_assets.clock import shift
-from risk_assets.lake import binding_log, registry
-from risk_assets.lake import landing as landed
-from risk_assets.lake.staleness import changed_dates, outdated_features
-from risk_assets.lake.store import Store
-from risk_assets.settings import load_settings
 
 if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
     from risk_assets.runner import Result, Runner
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
+FEATURES = ("raw/accounts", "curated/features")
 
 
 class Estimator(StrEnum):
-    """The estimators that a model may be trained by."""
+    """Estimators that a training run may use."""
 
     LOGISTIC = "logistic"
     SCORECARD = "scorecard"
@@ -33,80 +30,94 @@ def run(
     date: Day,
     until: Until = None,
     model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="live; as_of, what was live when the date fell due; or a version, model_v002.")
+        str,
+        typer.Option("--model", metavar="MODEL", help="live, as_of (the version that was live when the date was due), or a version."),
     ] = "live",
+    release: Annotated[
+        list[str] | None,
+        typer.Option("--release", metavar="CHECK", help="Blocking check to release for this run, such as missing_share. Can be repeated."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Reason of the release. Stored in the run log and the manifest.")] = None,
+    by: Annotated[str, typer.Option("--by", help="Person who releases.", default_factory=user, show_default="the user")] = "",
 ) -> None:
-    """Score a date's accounts: land, check, score, list the riskiest, log."""
-    _run_job("daily_scoring", date, until, curated__predictions={"model": model})
+    """Score the accounts of a date: store, validate, score, list the riskiest, log.
+
+    A date with warnings is scored, and the exit code is 0. A blocked date is not scored until its file or the policy is fixed,
+    or the check is released.
+    """
+    from risk_assets.cli.report import runs as report
+    from risk_assets.defs.releases import release_tags
+
+    tags = release_tags(release or (), by, reason)
+    results = _run_dates("daily_scoring", date, until, tags, curated__predictions={"model": model})
+    report.snapshots(out(), context.lake(), (result.date for result in results if result.error is None))
+    finish(results)
 
 
 def outcomes(date: Day, until: Until = None) -> None:
-    """Bring a date's outcomes into the lake."""
-    _run_job("outcomes", date, until)
+    """Store the outcomes of a date in the lake."""
+    results = _run_dates("outcomes", date, until, {})
+    out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+    finish(results)
 
 
 def train(
     date: Day,
-    estimator: Annotated[Estimator | None, typer.Option("--estimator", help="By which estimator; the policy's by default.")] = None,
-    register_only: Annotated[bool, typer.Option("--register-only", help="Register the version and leave what is live as it is.")] = False,
+    estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,
+    register_only: Annotated[bool, typer.Option("--register-only", help="Register the version without promoting it.")] = False,
 ) -> None:
-    """Train a version on the labelled dates up to DATE and let it go live when it passes the policy's gates.
+    """Train a version on the labelled dates up to DATE; promote it if it passes the policy's gates.
 
-    First brings into the lake what has landed in the training window: accounts, features, outcomes.
+    Landed accounts and outcomes of the training window are stored in the lake first.
     """
-    from risk_assets.runner import open_runner
-
-    settings = load_settings()
+    settings = context.settings()
     window = settings.read_policy().training.window_days
-    start = shift(date, 1 - window)
-    with open_runner(settings) as runner:
+    assets = REGISTERING if register_only else ()
+    with context.runner(settings) as runner:
         runner.require_dates(date)
-        brought = bring_in(runner, start, date)
-        only = REGISTERING if register_only else ()
-        finish([*brought, runner.run("training", date, *only, training__model={"estimator": estimator and estimator.value})])
+        stored = refresh(runner, shift(date, 1 - window), date)
+        finish([*stored, runner.run("training", date, *assets, training__model={"estimator": estimator and estimator.value})])
     show_models(settings.open_lake())
 
 
-def show_models(lake: Store) -> None:
-    """Show all versions, and which one is live."""
-    report.models(out, registry.versions(lake), binding_log.live(lake))
+def show_models(lake: "Store") -> None:
+    """Print all versions and mark the live one."""
+    from risk_assets.cli.report import governance as report
+    from risk_assets.lake import binding_log, registry
+
+    report.models(out(), registry.versions(lake), binding_log.live(lake))
 
 
-def log(last: Annotated[int, typer.Option("--last", min=1, help="How many rows to show.")] = 20) -> None:
+def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows to show.")] = 20) -> None:
     """Show the newest rows of the run log."""
-    report.log(out, load_settings().open_lake(), last)
+    from risk_assets.cli.report import run_log as report
+    from risk_assets.lake.run_log import read
+
+    rows = list(read(context.lake()).values())
+    report.newest(out(), rows[-last:])
 
 
-def _run_job(job: str, date: str, until: str | None, **config: Mapping[str, str]) -> None:
-    from risk_assets.runner import open_runner
-
-    settings = load_settings()
-    with open_runner(settings) as runner:
-        dates = dates_until(date, until)
-        results = each(dates, job, lambda day: runner.run(job, day, **config))
-    if job == "daily_scoring":
-        report.snapshots(out, settings.open_lake(), (result.date for result in results if result.error is None))
-    else:
-        out.print(f"{job}: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
-    finish(results)
-
-
-def bring_in(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Bring into the lake what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
+def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
+    """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
     from risk_assets.defs.resources import Lakehouse
+    from risk_assets.lake.landing import dates
+    from risk_assets.lake.staleness import changed_dates, outdated_features
 
     lakehouse = Lakehouse(runner.settings)
     lake, landing = lakehouse.store, lakehouse.landing
 
-    def stale(kind: str) -> set[str]:
-        dates = [date for date in landed.dates(landing, kind) if start <= date <= end]
-        changed = set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), dates))
-        if kind == "accounts":
-            changed |= set(outdated_features(lake, lakehouse.contract_values, dates))
-        return changed
+    def changed(kind: str) -> set[str]:
+        landed = [date for date in dates(landing, kind) if start <= date <= end]
+        return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed))
 
-    features = each(
-        sorted(stale("accounts")), "features", lambda date: runner.run("daily_scoring", date, "raw/accounts", "curated/features")
-    )
-    outcomes = each(sorted(stale("outcomes")), "outcomes", lambda date: runner.run("outcomes", date))
-    return [*features, *outcomes]
+    landed = [date for date in dates(landing, "accounts") if start <= date <= end]
+    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed))
+    return [
+        *each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES)),
+        *each(sorted(changed("outcomes")), "outcomes", lambda date: runner.run("outcomes", date)),
+    ]
+
+
+def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], **config: Mapping[str, str]) -> "list[Result]":
+    with context.runner(context.settings()) as runner:
+        return each(dates_until(date, until), job, lambda day: runner.run(job, day, tags=tags, **config))

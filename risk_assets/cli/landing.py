@@ -1,65 +1,70 @@
-"""Commands that bring data in: a contract for a file, and the file itself."""
+"""Commands that bring in data: infer a contract from a file, and land the file."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from risk_assets.cli import context
 from risk_assets.cli.console import out
 from risk_assets.clock import date_range, parse_date, shift
-from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import RiskError
-from risk_assets.lake import landing as landed
-from risk_assets.settings import load_settings
 
 
 def infer_contract(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV of accounts with their outcomes.", exists=True, dir_okay=False)],
-    id: Annotated[str, typer.Option("--id", help="The column that names the account; '' is an unnamed first column.")],
-    target: Annotated[str, typer.Option("--target", help="The column that says what became of the account.")],
-    bad: Annotated[str | None, typer.Option("--bad", help="The target's value that means bad; found by itself where it is clear.")] = None,
-    output: Annotated[Path | None, typer.Option("--out", help="Where to write the contract; the screen by default.")] = None,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV of accounts with their outcomes.", exists=True, dir_okay=False)],
+    id: Annotated[str, typer.Option("--id", help="Column with the account id; '' for an unnamed first column.")],
+    target: Annotated[str, typer.Option("--target", help="Column with the outcome.")],
+    bad: Annotated[str | None, typer.Option("--bad", help="Target value that means bad. Inferred if it is unambiguous.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="File to write. Defaults to standard output.")] = None,
 ) -> None:
-    """Write a first contract for any CSV; comments in it say what was found and left out."""
+    """Infer a contract from a CSV; comments explain what was found and which columns were left out."""
     from risk_assets.domain.contract.infer import infer
+    from risk_assets.domain.contract.schema import Contract
+    from risk_assets.lake.landing import Source
 
-    source = landed.Source.read(file, (id, target))
+    source = Source.read(file, (id, target))
     text = infer(source.scan(), source.dialect.columns, id, target, bad, str(file))
     contract = Contract.parse(text, "the inferred contract")
     if output is None:
         typer.echo(text, nl=False)
         return
-    try:
-        with output.open("x", encoding="utf-8") as writer:
-            writer.write(text)
-    except FileExistsError:
-        raise RiskError(f"{output} is there already and may hold your edits: take it away, or give another name with --out.") from None
-    out.print(f"{output}: {len(contract.features)} features. Read its comments, edit the reasons, and set RISK_CONTRACT={output}.")
+    _write_new(output, text)
+    out().print(f"{output}: {len(contract.features)} features. Review its comments, edit the reasons, and set RISK_CONTRACT={output}.")
 
 
 def land(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV to land.", exists=True, dir_okay=False)],
-    date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="The date of the snapshot.")] = None,
-    first: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="With --days: cut the file into snapshots from this date on.")
-    ] = None,
-    days: Annotated[int, typer.Option("--days", min=1, help="Into how many snapshots the file is cut.")] = 1,
-    outcomes: Annotated[bool, typer.Option("--outcomes", help="The file holds outcomes alone.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Land in the place of files that have landed for the date.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV to land.", exists=True, dir_okay=False)],
+    date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="Snapshot date of the file.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First date, with --days.")] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="Number of daily snapshots to split the file into.")] = 1,
+    outcomes: Annotated[bool, typer.Option("--outcomes", help="The file contains only outcomes.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace files already landed for the date.")] = False,
 ) -> None:
-    """Put a file into the landing folder, kept as it is. When it bears the target column, its labels land as outcomes too."""
-    settings = load_settings()
+    """Copy a file unchanged into the landing folder. If it has the target column, land its labels as outcomes too."""
+    from risk_assets.lake import landing as landed
+
+    settings = context.settings()
     if (date is None) == (first is None):
         raise typer.BadParameter("give either --date, or --from with --days")
     contract, landing = settings.read_contract(), settings.open_landing()
     start = parse_date(date or first or "")
+    dates = date_range(start, shift(start, days - 1 if first else 0))
     source = landed.Source.read(file, contract.columns)
-    wanted = date_range(start, shift(start, days - 1 if first else 0))
-    written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, wanted, replace=replace)
-    for kind, where in written.items():
-        out.print(
-            f"{kind}: {len(where)} landed in {landing.url}, {where[0]} to {where[-1]}"
-            if len(where) > 1
-            else f"{kind}: {where[0]} landed in {landing.url}"
-        )
-    out.print(f"Next: risk train {wanted[-1]} when outcomes have landed, or risk run {wanted[0]} --until {wanted[-1]}", highlight=False)
+    land_files = landed.land_outcomes if outcomes else landed.land
+    written = land_files(landing, source, contract, dates, replace=replace)
+    for kind, names in written.items():
+        out().print(f"{kind}: {_summary(names)} in {landing.url}")
+    out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as writer:
+            writer.write(text)
+    except FileExistsError:
+        raise RiskError(f"{path} already exists and may contain your edits. Move it, or choose another file with --out.") from None
+
+
+def _summary(names: list[str]) -> str:
+    return f"{names[0]} landed" if len(names) == 1 else f"{len(names)} files landed, {names[0]} to {names[-1]}"

@@ -1,12 +1,13 @@
 """Entry script for Azure ML's inference server: `POST /score` decodes, scores and answers like the service's `POST /predict`.
 
-`risk azure export` copies it into the export with the modules that it imports. Only the server's environment has the
-packages of the server and of its data collector, which requires pandas frames.
+`risk azure export` copies it beside a wheel of the project. Only the server's environment has the packages of the server and of
+its data collector, which requires pandas frames.
 """
 
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,6 +22,8 @@ from azureml_inference_server_http.api.aml_response import AMLResponse  # type: 
 from flask import g  # type: ignore[import-not-found]
 from pandas import DataFrame
 from werkzeug.exceptions import RequestEntityTooLarge
+
+sys.path.extend(str(wheel) for wheel in Path(__file__).parent.glob("*.whl"))  # the project, which is on no package index
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract

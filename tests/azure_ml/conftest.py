@@ -1,4 +1,4 @@
-"""A lake with two versions, a logistic model and a scorecard, which bindings set against each other; and Azure ML's own server."""
+"""Lakes with a champion, alone or with a challenger; their exports; and Azure ML's own inference server."""
 
 import hashlib
 import json
@@ -19,7 +19,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from risk_assets.azure_ml.export import Exported, Options, export_binding
+from risk_assets.azure_ml.export import export_binding
+from risk_assets.azure_ml.options import Options
+from risk_assets.azure_ml.routing import Routing
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.bindings import challenge, promote
@@ -43,7 +45,7 @@ features:
   city: {type: category, reason: City}
 """
 
-# The server's own command, but at this machine's address alone: it has no option for that.
+# The server's command, but on localhost: it has no option for the address.
 AZMLINFSRV = """
 from azureml_inference_server_http import constants
 constants.DEFAULT_HOST = "127.0.0.1"
@@ -64,7 +66,7 @@ def policy() -> Policy:
 
 @pytest.fixture(scope="session")
 def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a lake in which both versions are registered, and the logistic one is live."""
+    """The folder of a lake with two registered versions. The logistic one is live."""
     random = np.random.default_rng(7)
     age, income = random.uniform(18, 80, 2000), random.lognormal(10, 1, 2000)
     bad = (random.uniform(0, 1, 2000) < 1 / (1 + np.exp((age - 40) / 6 + np.log(income / 2e4)))).astype(np.int64)
@@ -80,7 +82,7 @@ def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.Temp
 
 
 def challenged(registered: Path, folder: Path, share: float | None) -> Store:
-    """Return a copy of the lake in which the scorecard challenges: for a share of the accounts, or in shadow."""
+    """Return a copy of the lake with the scorecard as challenger: for a share of the accounts, or in shadow."""
     shutil.copytree(registered, folder)
     store = open_store(str(folder))
     registry.bind(store, challenge(binding_log.read(store), SCORECARD, share, "0a1b", "ada", "because"))
@@ -94,7 +96,7 @@ def alone(registered: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def shared(registered: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A lake whose challenger answers for 30 % of the accounts."""
+    """A lake whose challenger scores 30 % of the accounts."""
     return challenged(registered, tmp_path_factory.mktemp("shared") / "lake", 0.3)
 
 
@@ -104,10 +106,10 @@ def shadow(registered: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def write(contract: Contract, policy: Policy) -> Callable[..., Exported]:
+def write(contract: Contract, policy: Policy) -> Callable[..., Routing]:
     """Export a lake: `write(store, folder, **options)`."""
 
-    def written(store: Store, folder: Path, **options: object) -> Exported:
+    def written(store: Store, folder: Path, **options: object) -> Routing:
         return export_binding(store, contract, policy, folder, Options(**options))  # type: ignore[arg-type]
 
     return written
@@ -115,9 +117,9 @@ def write(contract: Contract, policy: Policy) -> Callable[..., Exported]:
 
 @pytest.fixture(scope="session")
 def exports(
-    alone: Store, shared: Store, shadow: Store, write: Callable[..., Exported], tmp_path_factory: pytest.TempPathFactory
+    alone: Store, shared: Store, shadow: Store, write: Callable[..., Routing], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """An export of each kind, by its name."""
+    """An export of each kind, by name."""
     folder = tmp_path_factory.mktemp("exports")
     write(alone, folder / "alone")
     write(shared, folder / "shared")
@@ -143,13 +145,13 @@ def server(exports: dict[str, Path]) -> Path:
 
 
 def environment(export: Path, deployment: str, **variables: str) -> dict[str, str]:
-    """Return the environment that a deployment gives the server."""
+    """Return the environment variables of a deployment's server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE", "AML_", "PYTHON"))}
     return kept | yaml.safe_load((export / f"{deployment}.yml").read_text())["environment_variables"] | variables
 
 
 def model(export: Path, deployment: str) -> Path:
-    """Return a deployment's model, in a folder that holds nothing else, as on Azure."""
+    """Return a folder with only the model of a deployment, as Azure mounts it."""
     reference = yaml.safe_load((export / f"{deployment}.yml").read_text())["model"].removeprefix("azureml:")
     documents = [yaml.safe_load(path.read_text()) for path in [*export.glob("model_*.yml"), *export.glob("binding_*.yml")]]
     (path,) = [document["path"] for document in documents if f"{document['name']}:{document['version']}" == reference]

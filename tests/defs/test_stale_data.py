@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from risk_assets.cli.jobs import bring_in
+from risk_assets.cli.jobs import refresh
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
 from risk_assets.lake import layout, registry
@@ -57,18 +57,18 @@ def test_training_stops_and_names_dates_whose_accounts_changed(book: Book) -> No
 
 
 def test_bringing_in_refreshes_only_what_changed(book: Book) -> None:
-    assert bring_in(book.runner, LABELLED[0], LABELLED[-1]) == []
+    assert refresh(book.runner, LABELLED[0], LABELLED[-1]) == []
     name = f"accounts_{LABELLED[1]}.csv"
     book.land(name, book.landing.get(name).replace(b",north,", b",south,"))
-    assert [result.date for result in bring_in(book.runner, LABELLED[0], LABELLED[-1])] == [LABELLED[1]]
-    assert bring_in(book.runner, LABELLED[0], LABELLED[-1]) == []
+    assert [result.date for result in refresh(book.runner, LABELLED[0], LABELLED[-1])] == [LABELLED[1]]
+    assert refresh(book.runner, LABELLED[0], LABELLED[-1]) == []
 
 
 @pytest.mark.parametrize(
     "change", [("reason: Income is low", "reason: Your income"), ("# before tax", "# after tax"), ("risk: down", "risk: up")]
 )
 def test_wording_of_the_contract_does_not_make_data_stale(book: Book, change: tuple[str, str]) -> None:
-    assert bring_in(with_contract(book, change, "worded.yml").runner, LABELLED[0], LABELLED[-1]) == []
+    assert refresh(with_contract(book, change, "worded.yml").runner, LABELLED[0], LABELLED[-1]) == []
 
 
 def test_features_of_another_contract_are_refreshed(book: Book) -> None:
@@ -76,7 +76,7 @@ def test_features_of_another_contract_are_refreshed(book: Book) -> None:
     error = other.runner.run("training", LABELLED[-1]).error
     assert error is not None
     assert f"curated/features of {', '.join(LABELLED)} was made under another contract" in error
-    assert [result.date for result in bring_in(other.runner, LABELLED[0], LABELLED[-1])] == list(LABELLED)
+    assert [result.date for result in refresh(other.runner, LABELLED[0], LABELLED[-1])] == list(LABELLED)
     assert other.runner.run("training", LABELLED[-1], "training/model").error is None
 
 

@@ -1,0 +1,30 @@
+"""Settings, storage and the job runner for commands. Their imports are slow, so they are made when a command runs."""
+
+import gc
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
+    from risk_assets.runner import Runner
+    from risk_assets.settings import Settings
+
+
+def settings() -> "Settings":
+    """Return the settings; raises `ContractError` if a variable cannot be used."""
+    from risk_assets.settings import load_settings
+
+    return load_settings()
+
+
+def lake() -> "Store":
+    """Return the lake of the settings."""
+    return settings().open_lake()
+
+
+def runner(settings: "Settings") -> "AbstractContextManager[Runner]":
+    """Return the job runner as a context. Jobs run long, so garbage collection resumes."""
+    from risk_assets.runner import open_runner
+
+    gc.enable()
+    return open_runner(settings)

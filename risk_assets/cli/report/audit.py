@@ -1,0 +1,47 @@
+"""Reports of audits: replayed dates, and the explanation of an account."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from risk_assets.cli.report.tables import new_table, text
+from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
+from risk_assets.lake.replay import Replay
+
+FEATURE_COLUMNS = ("feature", "value", "log-odds", "excess over reference", "points", "reason")
+
+
+def replays(console: Console, replays: Sequence[Replay]) -> None:
+    """Print the outcome of each replayed date, then the files that were changed since."""
+    table = new_table("Replay", "date", "rows", "version", "agrees", "differs in")
+    for replay in replays:
+        agrees = "NO" if replay.columns else "every row"
+        style = None if replay.agrees else "red"
+        table.add_row(replay.date, str(replay.rows), replay.version, agrees, _differences(replay), style=style)
+    console.print(table)
+    for problem in (problem for replay in replays for problem in replay.changed):
+        console.print(f"[bold red]changed:[/] {problem}", soft_wrap=True)
+
+
+def explanation(console: Console, explanation: Explanation) -> None:
+    """Print the features of an account, riskiest first, and its prediction as stored and as recomputed."""
+    features = new_table(f"Base points: {explanation.base_points:.1f}", *FEATURE_COLUMNS)
+    for contribution in sorted(explanation.contributions, key=lambda contribution: contribution.points):
+        features.add_row(*_feature(contribution))
+    console.print(features)
+    prediction = new_table("Prediction", "", "stored", "recomputed")
+    for name, value in explanation.stored.items():
+        prediction.add_row(name, text(value), text(explanation.recomputed.get(name)))
+    console.print(prediction)
+
+
+def _differences(replay: Replay) -> str:
+    columns = ", ".join(f"{column} ({rows} rows)" for column, rows in replay.columns.items())
+    return f"{columns}, first in row {replay.first}" if replay.first else ""
+
+
+def _feature(contribution: FeatureContribution) -> tuple[str, ...]:
+    value = contribution.value
+    shown = "missing" if value is None else f"{value:g}" if isinstance(value, float) else value
+    log_odds, excess, points = f"{contribution.log_odds:+z.4f}", f"{contribution.excess:+z.4f}", f"{contribution.points:+z.1f}"
+    return (contribution.feature, shown, log_odds, excess, points, text(contribution.rank))

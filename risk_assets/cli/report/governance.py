@@ -1,0 +1,124 @@
+"""Reports of model versions and bindings."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from risk_assets.cli.report.tables import new_table, percent, text
+from risk_assets.domain.governance.bindings import Binding, challenger_label
+
+if TYPE_CHECKING:
+    from risk_assets.domain.contract.policy import Points
+    from risk_assets.domain.governance.artifacts import Gate
+    from risk_assets.domain.governance.impact import Impact
+    from risk_assets.domain.scorecard.scorecard import Scorecard, Step
+    from risk_assets.lake.registry import ModelVersion
+
+
+def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
+    """Print all versions, newest first; mark the live one and its challenger."""
+    table = new_table("Model versions", "version", "estimator", "trained for", "rows", "accuracy", "AUC", "Gini", "KS", "gates")
+    roles = {live.challenger: " (challenger)", live.champion: " (live)"} if live else {}
+    for version in reversed(versions):
+        metrics, origin = version.metrics, version.metadata.origin
+        figures = (f"{figure:.3f}" for figure in (metrics.accuracy, metrics.roc_auc, metrics.gini, metrics.ks))
+        table.add_row(
+            version.name + roles.get(version.name, ""),
+            origin.estimator,
+            origin.training_date,
+            f"{metrics.n_train}+{metrics.n_test}",
+            *figures,
+            _gates(version.metadata.gates),
+        )
+    console.print(table)
+
+
+def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:
+    """Print a version as a table whose points add up: base points, then the steps of each feature."""
+    from risk_assets.domain.scorecard.scoring import base_points, feature_points
+
+    metrics, origin = version.metrics, version.metadata.origin
+    console.print(f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} accounts")
+    console.print(f"AUC {metrics.roc_auc:.3f}, calibration error {metrics.holdout.calibration_error:.4f}, on {metrics.n_test} held out")
+    for gate in version.metadata.gates:
+        result = "passed" if gate.passed else "[red]NOT passed[/]"
+        console.print(f"  {result} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True)
+    table = new_table(f"Base points: {base_points(card, scale):.1f}", "feature", "step", "points", "accounts", "bad rate")
+    previous = None
+    for step in steps:
+        feature, previous = "" if step.feature == previous else step.feature, step.feature
+        bad_rate = f"{step.bad / step.rows:.1%}" if step.rows else ""
+        points = f"{feature_points(step.log_odds, scale):+z.1f}"
+        table.add_row(feature, step.step, points, f"{step.rows / metrics.n_train:.1%}", bad_rate)
+    console.print(table)
+
+
+def impact(console: Console, impact: "Impact") -> None:
+    """Print how a promotion changes decisions: flags, bands, and the predicted bad rate by category."""
+    dates = f"{impact.dates[0]} to {impact.dates[-1]}" if len(impact.dates) > 1 else impact.dates[0]
+    against = impact.against or "no live model"
+    console.print(f"[bold]{impact.candidate}[/] against {against}, on {dates}: {impact.rows} rows of {impact.accounts} accounts")
+    console.print(_flags(impact))
+    if impact.migration:
+        console.print("[bold]Rows by band: live model down, candidate across[/]")
+        console.print(_migration(impact))
+    console.print(_categories(impact))
+
+
+def binding(console: Console, binding: Binding, version: "ModelVersion") -> None:
+    """Print the live version: since when, by whom and why, its challenger, and its metrics."""
+    metrics, origin = version.metrics, version.metadata.origin
+    overrides = f", overriding {', '.join(binding.overrides)}" if binding.overrides else ""
+    table = new_table(None, "", "", header=False)
+    for name, value in {
+        "live": binding.champion,
+        "since": binding.effective_from,
+        "by": binding.actor,
+        "reason": binding.reason,
+        "action": binding.action + overrides,
+        "challenger": challenger_label(binding) or "none",
+        "binding": str(binding.seq),
+        "estimator": origin.estimator,
+        "trained for": origin.training_date,
+        "accuracy, AUC": f"{metrics.accuracy:.3f}, {metrics.roc_auc:.3f}",
+    }.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def history(console: Console, bindings: Sequence[Binding]) -> None:
+    """Print all bindings, newest first."""
+    table = new_table("Bindings", "number", "since", "action", "live", "challenger", "by", "reason")
+    for each in reversed(bindings):
+        table.add_row(str(each.seq), each.effective_from, each.action, each.champion, challenger_label(each), each.actor, each.reason)
+    console.print(table)
+
+
+def _gates(gates: "Sequence[Gate]") -> str:
+    failed = [gate.name for gate in gates if not gate.passed]
+    return f"NOT {', '.join(failed)}" if failed else "passed"
+
+
+def _flags(impact: "Impact") -> Table:
+    table = new_table(None, "", impact.candidate, impact.against or "")
+    table.add_row("predicted bad rate", percent(impact.predicted_bad_rate), percent(impact.live_predicted_bad_rate))
+    table.add_row("flagged", text(impact.flagged), text(impact.live_flagged))
+    table.add_row("newly flagged", f"{text(impact.newly_flagged)} ({text(impact.newly_flagged_accounts)} accounts)", "")
+    table.add_row("no longer flagged", f"{text(impact.no_longer_flagged)} ({text(impact.no_longer_flagged_accounts)} accounts)", "")
+    return table
+
+
+def _migration(impact: "Impact") -> Table:
+    table = new_table(None, "", *next(iter(impact.migration.values())))
+    for band, row in impact.migration.items():
+        table.add_row(band, *map(str, row.values()))
+    return table
+
+
+def _categories(impact: "Impact") -> Table:
+    table = new_table("Predicted bad rate by category", "feature", "level", "rows", impact.candidate, impact.against or "")
+    for part in impact.categories:
+        table.add_row(part.feature, part.level, str(part.rows), percent(part.predicted_bad_rate), percent(part.live_predicted_bad_rate))
+    return table

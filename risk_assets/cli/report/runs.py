@@ -1,0 +1,51 @@
+"""Reports of scored dates."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+
+from risk_assets.cli.report.tables import new_table, text
+from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.ingest.validation import count_issues
+from risk_assets.lake import layout
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.store import Store
+from risk_assets.lake.tables import Manifest, find_manifest, read_table
+
+RISKIEST = 10
+
+
+def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
+    """Print rows, scores and the most frequent issue of each date that has features; nothing if no date has."""
+    table = new_table("Snapshots", "date", "rows", "scored", "predicted bad", "mean score", "with issues", "most frequent issue")
+    for date in dates:
+        features = find_manifest(lake, layout.features(date))
+        if features:
+            table.add_row(*_day(date, features, find_manifest(lake, layout.predictions(date))))
+    if table.row_count:
+        console.print(table)
+
+
+def riskiest(console: Console, lake: Store, date: str) -> None:
+    """Print the accounts with the highest probabilities of a date."""
+    predictions = read_table(lake, layout.predictions(date)).select(ACCOUNT_ID, "probability", "points", "band", "^reason_1$")
+    top = predictions.top_k(RISKIEST, by="probability").sort("probability", descending=True).collect(engine="streaming")
+    table = new_table(f"The {RISKIEST} riskiest accounts of {date}", "account", "probability", "points", "band", "first reason")
+    for account, probability, points, band, *reason in top.iter_rows():
+        table.add_row(account, f"{probability:.3f}", str(points), band, *map(text, reason))
+    console.print(table)
+
+
+def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[str, ...]:
+    checked = features.facts_as(FeatureFacts)
+    scored = predictions.facts_as(PredictionFacts) if predictions else None
+    issue, rows = next(iter(count_issues(checked.issue_counts).items()), ("", 0))
+    return (
+        date,
+        str(features.rows),
+        str(scored.scored) if scored else "not yet",
+        str(scored.predicted_bad) if scored else "",
+        f"{scored.mean_score:.3f}" if scored and scored.mean_score is not None else "",
+        str(checked.with_issues),
+        f"{issue} ({rows})" if rows else "",
+    )

@@ -1,0 +1,26 @@
+"""`risk replay` and `risk explain`: scores are recomputed and compared."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Risk
+
+
+def test_replay_agrees_with_every_row(on_scored: Risk) -> None:
+    assert on_scored("replay", "2026-01-04", "--until", "2026-01-05").stdout.count("every row") == 2
+
+
+def test_replay_names_changed_rows_and_files(on_scored: Risk, scored: Path) -> None:
+    path = scored / "lakehouse/curated/accounts_2026-01-04_predictions.csv"
+    path.write_bytes(path.read_bytes().replace(b"AC000003", b"AC000009", 1))
+    done = on_scored("replay", "2026-01-04", code=1).stdout
+    assert "account_id (1 rows), first in row 3" in done and "was changed since it was written" in done
+
+
+def test_explain_shows_stored_and_recomputed_scores(on_scored: Risk, scored: Path) -> None:
+    account = (scored / "lakehouse/curated/accounts_2026-01-05_review.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1]
+    explained = on_scored("explain", "2026-01-05", account.strip('"')).stdout
+    assert "recomputed" in explained and "excess over reference" in explained and "utilisation" in explained
+
+
+def test_explain_reports_an_unknown_account(on_scored: Risk) -> None:
+    assert "no account with this id" in on_scored("explain", "2026-01-05", "nobody", code=1).text

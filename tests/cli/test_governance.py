@@ -1,0 +1,47 @@
+"""`risk promote`, `rollback`, `challenge`, `live` and `history`: every change is recorded with its reason."""
+
+import json
+from pathlib import Path
+
+from tests.cli.conftest import Risk
+
+
+def test_challenger_is_shown_in_the_list(on_trained: Risk) -> None:
+    assert "model_v002 (shadow)" in on_trained("challenge", "model_v002", "--shadow", "--reason", "a second look").stdout
+    assert "model_v002 (challenger)" in on_trained("models").stdout
+    assert "model_v002 (10%)" in on_trained("challenge", "model_v002", "--share", "0.1", "--reason", "a tenth").stdout
+    assert "model_v002" not in on_trained("challenge", "--end", "--reason", "enough").stdout
+
+
+def test_promote_shows_the_impact_and_requires_yes(on_scored: Risk) -> None:
+    done = on_scored("promote", "model_v002", "--reason", "better", code=1)
+    assert "newly flagged" in done.stdout and "--yes" in done.stderr
+    assert "stdin is not a terminal" in done.text
+    assert "model_v001" in on_scored("live").stdout
+
+
+def test_promote_and_rollback_are_recorded(on_scored: Risk) -> None:
+    assert "model_v002" in on_scored("promote", "model_v002", "--yes", "--reason", "better on the holdout", "--by", "ann").stdout
+    assert "model_v001" in on_scored("rollback", "--reason", "too many flagged").stdout
+    on_scored("promote", "model_v002", "--yes", "--reason", "the flags were right")
+    history = on_scored("history").stdout
+    assert all(text in history for text in ("ann", "too many flagged", "the flags were right", "challenge", "rollback"))
+    assert "The chain is complete" in on_scored("history", "--verify").stdout
+
+
+def test_live_shows_an_earlier_version(on_trained: Risk, trained: Path) -> None:
+    first = json.loads((trained / "lakehouse/registry/bindings/000001.json").read_text(encoding="utf-8"))["effective_from"]
+    on_trained("promote", "model_v002", "--yes", "--reason", "better")
+    assert "model_v002" in on_trained("live").stdout
+    assert "model_v001" in on_trained("live", "--at", first).stdout
+
+
+def test_history_of_an_empty_lake_is_complete(risk: Risk) -> None:
+    assert "There are no bindings." in risk("history", "--verify").stdout
+
+
+def test_verify_names_a_changed_binding(on_scored: Risk, scored: Path) -> None:
+    binding = scored / "lakehouse/registry/bindings/000002.json"
+    binding.write_bytes(binding.read_bytes().replace(b"a second look", b"a first look!"))
+    done = on_scored("history", "--verify", code=1)
+    assert "broken:" in done.stderr and "000002.json was changed" in done.text

@@ -1,0 +1,67 @@
+"""`risk demo`, `risk run`, `risk outcomes` and `risk log`: dates are scored and logged."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Risk, copy_sample, sample
+
+
+def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path) -> None:
+    for day in range(1, 4):
+        risk("land", sample(f"accounts_2026-01-0{day}.csv"), "--date", f"2026-01-0{day}")
+        risk("land", sample(f"outcomes_2026-01-0{day}.csv"), "--date", f"2026-01-0{day}", "--outcomes")
+    risk("land", sample("accounts_2026-01-04.csv"), "--date", "2026-01-04")
+    assert "model_v001 (live)" in risk("train", "2026-01-03").stdout
+
+    scored = risk("run", "2026-01-04")
+    assert "2026-01-04" in scored.stdout and "300" in scored.stdout
+    assert (folder / "lakehouse/curated/accounts_2026-01-04_predictions.csv").exists()
+    assert "model_v001" in risk("models").stdout
+    live = risk("live").stdout
+    assert "the newest version that passed the gates" in live and "accuracy, AUC" in live
+    assert "daily_scoring" in risk("log").stdout
+    assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
+
+
+def test_a_range_continues_after_a_failed_date(on_trained: Risk, trained: Path) -> None:
+    (trained / "data/landing/accounts_2026-01-04.csv").unlink()
+    done = on_trained("run", "2026-01-03", "--until", "2026-01-05", code=1)
+    assert "2026-01-04 failed: no accounts for 2026-01-04" in done.text
+    predicted = sorted(path.name for path in (trained / "lakehouse/curated").glob("*predictions.csv"))
+    assert predicted == ["accounts_2026-01-03_predictions.csv", "accounts_2026-01-05_predictions.csv"]
+    rows = [row.split(",") for row in (trained / "lakehouse/logs/batch_runs_log.csv").read_text(encoding="utf-8").splitlines()]
+    assert [row[1:4] for row in rows[-3:]] == [
+        ["2026-01-03", "daily_scoring", "success"],
+        ["2026-01-04", "daily_scoring", "failure"],
+        ["2026-01-05", "daily_scoring", "success"],
+    ]
+
+
+def test_a_date_without_features_prints_no_table(risk: Risk) -> None:
+    assert "Snapshots" not in risk("run", "2026-01-01", code=1).stdout
+
+
+def test_a_date_is_scored_with_a_named_version(on_trained: Risk, trained: Path) -> None:
+    on_trained("run", "2026-01-04", "--model", "model_v002")
+    header, first = (trained / "lakehouse/curated/accounts_2026-01-04_predictions.csv").read_text(encoding="utf-8").splitlines()[:2]
+    assert first.split(",")[header.split(",").index("model_version")].strip('"') == "model_v002"
+
+
+def test_log_shows_only_the_newest_rows(on_scored: Risk) -> None:
+    shown = on_scored("log", "--last", "1").stdout
+    assert "2026-01-05" in shown and "2026-01-04" not in shown
+
+
+def test_demo_trains_scores_and_shows_the_results(risk: Risk, folder: Path) -> None:
+    copy_sample(folder, "accounts", range(1, 5))
+    copy_sample(folder, "outcomes", range(1, 4))
+    shown = risk("demo").stdout
+    for text in (
+        "Snapshots",
+        "2026-01-04",
+        "model_v001 (live)",
+        "AUC",
+        "The 10 riskiest accounts of 2026-01-04",
+        "What to do next",
+        "make ui",
+    ):
+        assert text in shown

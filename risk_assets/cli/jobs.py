@@ -28,6 +28,7 @@ class Estimator(StrEnum):
 
 def run(
     date: Day,
+    by: Annotated[str, typer.Option("--by", help="Person who releases a check.", default_factory=user, show_default="user")],
     until: Until = None,
     model: Annotated[
         str,
@@ -38,7 +39,6 @@ def run(
         typer.Option("--release", metavar="CHECK", help="Blocking check to release for this run, such as missing_share. Can be repeated."),
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Reason of the release. Stored in the run log and the manifest.")] = None,
-    by: Annotated[str, typer.Option("--by", help="Person who releases.", default_factory=user, show_default="the user")] = "",
 ) -> None:
     """Score the accounts of a date: store, validate, score, list the riskiest, log.
 

@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.clock import shift
+from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
@@ -182,7 +183,7 @@ BLOCKING = frozenset(
 
 def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=evidence, description=description)
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
 
 
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:

@@ -78,7 +78,9 @@ class Lakehouse:
         return values_digest(self.contract)
 
     def _credential_for(self, url: str) -> AzureCredential | None:
-        return credential_of(self.blob) if self.blob and url.startswith("az://") else None
+        if not url.startswith("az://"):
+            return None
+        return credential_of(self.blob) if self.blob else self.settings.credential()
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

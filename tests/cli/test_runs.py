@@ -30,8 +30,8 @@ def test_a_range_continues_after_a_failed_date(on_trained: Risk, trained: Path) 
     assert predicted == ["accounts_2026-01-03_predictions.csv", "accounts_2026-01-05_predictions.csv"]
     rows = [row.split(",") for row in (trained / "lakehouse/logs/batch_runs_log.csv").read_text(encoding="utf-8").splitlines()]
     assert [row[1:4] for row in rows[-3:]] == [
-        ["2026-01-03", "daily_scoring", "success"],
-        ["2026-01-04", "daily_scoring", "failure"],
+        ["2026-01-03", "daily_scoring", "warning"],
+        ["2026-01-04", "daily_scoring", "failed"],
         ["2026-01-05", "daily_scoring", "success"],
     ]
 

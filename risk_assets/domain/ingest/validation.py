@@ -77,6 +77,12 @@ def feature_descriptions(contract: Contract) -> dict[str, str]:
     return own | {name: _description(feature) for name, feature in contract.features.items()}
 
 
+def raw_descriptions(contract: Contract) -> dict[str, str]:
+    """Return a description of each column of a raw file that the contract declares."""
+    described = {name: _description(feature) for name, feature in contract.features.items()}
+    return {contract.id: "the account", contract.target.column: "the outcome", **described}
+
+
 def feature_facts(contract: Contract) -> list[pl.Expr]:
     """Return the aggregations of a features table: rows, rows with issues, rows by joined issues, nulls by feature."""
     kinds = pl.col(ISSUES).drop_nulls().value_counts(sort=True).implode()

@@ -97,7 +97,7 @@ class Source:
     def labels(self, contract: Contract, sizes: list[int]) -> list[bytes]:
         """Return the id and the target of each row, as text, as a CSV for each piece."""
         with readable(str(self.path)):
-            labels = self.scan().select(contract.id, contract.target.column).collect(engine="streaming")
+            labels = self.scan().select(contract.outcome_columns).collect(engine="streaming")
         starts = accumulate(sizes, initial=0)
         return [labels.slice(start, size).write_csv().encode() for start, size in zip(starts, sizes, strict=False)]
 
@@ -117,9 +117,9 @@ def land(
         When the file is malformed, so that labels can't be cut out. Nothing is written in any of these cases.
     """
     names = source.dialect.columns
-    labelled = contract.target.column in names and contract.id in names
+    labelled = set(contract.outcome_columns) <= set(names)
     if outcomes_only and not labelled:
-        raise LandingError(f"{source.path} has no column {contract.id} and {contract.target.column}: both are needed in outcomes.")
+        raise LandingError(f"{source.path}: outcomes need the columns {', '.join(contract.outcome_columns)}. Add those that are missing.")
     kinds = ([] if outcomes_only else ["accounts"]) + (["outcomes"] if labelled else [])
     for kind in kinds:
         for date in wanted:

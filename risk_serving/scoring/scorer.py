@@ -33,7 +33,7 @@ class Scorer:
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
         self._nobody = frozenset(id_tokens(contract))
-        names = tuple(contract.features)
+        names = tuple(contract.inputs)
         self._champion = _Model(arms.champion, CHAMPION, policy, names)
         self._challenger = _Model(arms.challenger, CHALLENGER, policy, names) if arms.challenger else None
 

@@ -17,7 +17,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     require_usable(raw, contract)
     with readable(raw.path):
         repeated = repeated_ids(accounts, contract)
-    validated = validate(accounts, contract, repeated, padded=bool(raw.facts["padded"]))
+    validated = validate(accounts, contract, repeated, padded=bool(raw.facts["padded"]), date=date)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
     return Table(validated, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 

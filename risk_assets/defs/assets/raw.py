@@ -16,8 +16,7 @@ def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lake
 
 def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """Which of a date's accounts went bad: labels that arrive later and train the next model."""
-    contract = lakehouse.contract
-    return _landed(lakehouse, "outcomes", context.partition_key, (contract.id, contract.target.column))
+    return _landed(lakehouse, "outcomes", context.partition_key, lakehouse.contract.outcome_columns)
 
 
 def _landed(lakehouse: Lakehouse, kind: str, date: str, expected: tuple[str, ...]) -> LandedFile | None:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from risk_assets.cli.console import out
+from risk_assets.cli.console import err, escape, out
 from risk_assets.clock import date_range, parse_date, shift
-from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.schema import ROW_ID, Contract
 from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
 from risk_assets.settings import load_settings
@@ -15,25 +15,30 @@ from risk_assets.settings import load_settings
 
 def infer_contract(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV of accounts with their outcomes.", exists=True, dir_okay=False)],
-    id: Annotated[str, typer.Option("--id", help="The column that names the account; '' is an unnamed first column.")],
-    target: Annotated[str, typer.Option("--target", help="The column that says what became of the account.")],
-    bad: Annotated[str | None, typer.Option("--bad", help="The target's value that means bad; found by itself where it is clear.")] = None,
-    output: Annotated[Path | None, typer.Option("--out", help="Where to write the contract; the screen by default.")] = None,
+    target: Annotated[str, typer.Option("--target", help="The column with the outcome.")],
+    id: Annotated[str | None, typer.Option("--id", help="The column with the account id; '' is an unnamed first column.")] = None,
+    row_id: Annotated[bool, typer.Option("--row-id", help="Name accounts by their row number, if no column has an id.")] = False,
+    bad: Annotated[str | None, typer.Option("--bad", help="The value of the target that means bad, if it is not clear.")] = None,
+    output: Annotated[Path | None, typer.Option("--out", help="The file to write; the screen by default.")] = None,
 ) -> None:
-    """Write a first contract for any CSV; comments in it say what was found and left out."""
+    """Write a draft contract for a CSV; comments explain each guess and each column that is left out."""
     from risk_assets.domain.contract.infer import infer
 
-    source = landed.Source.read(file, (id, target))
-    text = infer(source.scan(), source.dialect.columns, id, target, bad, str(file))
-    contract = Contract.parse(text, "the inferred contract")
+    if row_id and id is not None:
+        raise typer.BadParameter("give either --id or --row-id")
+    source = landed.Source.read(file, (id, target) if id else (target,))
+    draft = infer(source.scan(), source.dialect.columns, ROW_ID if row_id else id, target, bad, str(file))
+    contract = Contract.parse(draft.text, "the inferred contract")
+    for warning in draft.warnings:
+        err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(draft.text, nl=False)
         return
     try:
         with output.open("x", encoding="utf-8") as writer:
-            writer.write(text)
+            writer.write(draft.text)
     except FileExistsError:
-        raise RiskError(f"{output} is there already and may hold your edits: take it away, or give another name with --out.") from None
+        raise RiskError(f"{output} exists already and may have your edits. Remove it, or pass another name with --out.") from None
     out.print(f"{output}: {len(contract.features)} features. Read its comments, edit the reasons, and set RISK_CONTRACT={output}.")
 
 

@@ -256,7 +256,7 @@ def test_an_inferred_contract_is_never_written_over_edits(risk: Risk, folder: Pa
     foreign_file(folder / "own.csv", 300)
     (folder / "own.yml").write_text("edited\n", encoding="utf-8")
     done = risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", code=1)
-    assert "is there already" in done.stderr
+    assert "exists already" in done.stderr
     assert (folder / "own.yml").read_text(encoding="utf-8") == "edited\n"
 
 

@@ -113,7 +113,7 @@ def _signed(text: pl.Expr) -> pl.Expr:
 def _grouped(thousands: Thousands) -> str:
     """Return the pattern of whole numbers in groups of three digits, or, as in India, of two and at last three."""
     mark = _MARKS[thousands]
-    return f"[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+|[0-9]{{1,2}}(?:{mark}[0-9]{{2}})+{mark}[0-9]{{3}}"
+    return f"[1-9][0-9]{{0,2}}(?:{mark}[0-9]{{3}})+|[1-9][0-9]?(?:{mark}[0-9]{{2}})+{mark}[0-9]{{3}}"
 
 
 def _fraction(notation: Notation) -> str:

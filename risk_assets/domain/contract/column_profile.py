@@ -23,7 +23,7 @@ from risk_assets.domain.contract.number_text import (
     read_numbers,
 )
 from risk_assets.domain.contract.schema import DEFAULT_MISSING
-from risk_assets.domain.contract.text_kinds import Kind, find_codes, find_dates, find_text_kind, fixed_width_note, serial_dates
+from risk_assets.domain.contract.text_kinds import Kind, find_codes, find_dates, find_serial_dates, find_text_kind, fixed_width_note
 
 MAX_LEVELS = 100
 MIN_MIXED_SHARE = 0.5  # of numbers in a column that is named after them although other values are text
@@ -90,12 +90,8 @@ def profile_column(text: pl.Series, decimal: Decimal) -> ColumnProfile | Exclude
         The decimal mark of most columns of the file.
     """
     known = known_values(text, TEXT_TOKENS).drop_nulls()
-    if known.is_empty():
-        return ExcludedColumn("all values are missing.")
-    if known.n_unique() == 1:
-        return ExcludedColumn("all known values are equal.")
-    if dates := find_dates(known_values(text, NUMBER_TOKENS).drop_nulls()):
-        return ExcludedColumn(dates.reason)
+    if reason := _constant(known) or _dates(known_values(text, NUMBER_TOKENS).drop_nulls()):
+        return ExcludedColumn(reason)
     if codes := find_codes(known):
         return category_profile(text, codes)
     reading = read_numbers(text, decimal)
@@ -123,6 +119,17 @@ def bounds(values: pl.Series) -> tuple[float, float]:
     return float(numbers.min()), float(numbers.max())
 
 
+def _constant(known: pl.Series) -> str | None:
+    if known.is_empty():
+        return "all values are missing."
+    return "all known values are equal." if known.n_unique() == 1 else None
+
+
+def _dates(known: pl.Series) -> str | None:
+    dates = find_dates(known)
+    return dates.reason if dates else find_serial_dates(known)
+
+
 def _number_profile(text: pl.Series, reading: Reading, decimal: Decimal) -> ColumnProfile | ExcludedColumn:
     values = reading.values
     if reason := _not_a_number(text, reading):
@@ -141,7 +148,7 @@ def _not_a_number(text: pl.Series, reading: Reading) -> str | None:
         return f"it has amounts of money in several currencies ({', '.join(found)}). Convert them to one at the source."
     if reading.choice.format is None and _is_row_number(reading.values):
         return "it looks like a row number or an id."
-    return serial_dates(text.name, reading.values) if reading.choice.format is None else None
+    return None
 
 
 def _notation_notes(choice: Choice, decimal: Decimal) -> tuple[str, ...]:

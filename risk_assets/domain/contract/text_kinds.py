@@ -16,6 +16,8 @@ MIN_DIGITS_DATES = 4  # distinct values
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 MIN_KIND_SHARE = 0.95
 WIDE_CODE = 8  # digits from which whole numbers of equal width, different in nearly every row, are codes
+SERIAL_DAYS = (10_000, 80_000)  # days since 1900 of the years 1927 to 2119, as spreadsheets count them
+MIN_SECONDS = 10**8  # seconds since 1970, from 1973 on
 MIN_FIXED_WIDTH = 5  # digits from which whole numbers of equal width are noted as possible codes
 
 DATE_FORMATS = (
@@ -124,15 +126,15 @@ def find_text_kind(known: pl.Series) -> Kind | None:
     return None
 
 
-def serial_dates(name: str, values: pl.Series) -> str | None:
+def find_serial_dates(known: pl.Series) -> str | None:
     """Return the reason to leave out whole numbers that, by the column's name, count days or seconds; None for others."""
-    known = values.drop_nulls()
-    if not words(name) & _DATE_WORDS or not bool((known == known.floor()).all()):
+    if known.is_empty() or not words(known.name) & _DATE_WORDS or not known.str.contains(_DIGITS).all():
         return None
+    numbers = known.cast(pl.Float64)
     advice = "Export them as dates such as yyyy-mm-dd, and add the column with format: date(%Y-%m-%d)."
-    if bool(known.is_between(10_000, 80_000).all()):
+    if numbers.is_between(*SERIAL_DAYS).all():
         return f"it has dates as numbers of days, as spreadsheets store them. {advice}"
-    return f"it has times as numbers of seconds or milliseconds. {advice}" if bool((known >= 10**8).all()) else None
+    return f"it has times as numbers of seconds or milliseconds. {advice}" if (numbers >= MIN_SECONDS).all() else None
 
 
 def fixed_width_note(text: pl.Series) -> str | None:

@@ -70,7 +70,7 @@ class Lakehouse:
     def expected_columns(self, kind: str) -> tuple[str, ...]:
         """Return the columns that a file of `accounts` or `outcomes` should have."""
         contract = self.contract
-        return contract.columns if kind == "accounts" else (contract.id, contract.target.column)
+        return contract.columns if kind == "accounts" else contract.outcome_columns
 
     @cached_property
     def contract_values(self) -> str:

@@ -119,7 +119,7 @@ def land(
     names = source.dialect.columns
     labelled = set(contract.outcome_columns) <= set(names)
     if outcomes_only and not labelled:
-        raise LandingError(f"{source.path}: outcomes need the columns {', '.join(contract.outcome_columns)}. Add those that are missing.")
+        raise LandingError(f"{source.path}: outcomes need the columns {' and '.join(contract.outcome_columns)}. Add what is missing.")
     kinds = ([] if outcomes_only else ["accounts"]) + (["outcomes"] if labelled else [])
     for kind in kinds:
         for date in wanted:

@@ -137,7 +137,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
 def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
     """Land only the labels of a file; returns and raises as `land`, and `LandingError` if it lacks the id or the target."""
     if not source.is_labelled(contract):
-        raise LandingError(f"{source.path}: outcomes need the columns {', '.join(contract.outcome_columns)}. Add those that are missing.")
+        raise LandingError(f"{source.path}: outcomes need the columns {' and '.join(contract.outcome_columns)}. Add what is missing.")
     _require_free(landing, (OUTCOMES,), wanted, replace)
     return {OUTCOMES: _put(landing, OUTCOMES, wanted, source.labels(contract, source.sizes(len(wanted))))}
 

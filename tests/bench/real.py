@@ -58,7 +58,7 @@ def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Co
 def cross_validate(name: str, frame: pd.DataFrame, contract: Contract) -> list[Fold]:
     """Fit and compile on four fifths of the rows and predict the rest, five times."""
     truth = frame[OUTCOME].to_numpy(dtype=np.int64)
-    inputs = frame[list(contract.features)]
+    inputs = frame[list(contract.inputs)]
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=RANDOM_STATE).split(inputs, truth)
     return [_fold(name, inputs, truth, older, newest, contract) for older, newest in folds]
 

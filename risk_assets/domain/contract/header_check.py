@@ -11,6 +11,7 @@ from risk_assets.domain.contract.parsing import parse_date, parse_number
 from risk_assets.domain.contract.text_kinds import DATE_FORMATS
 
 MIN_SHAPE_SHARE = 0.5  # of a column's distinct values that look like its name, for example A1 and A2
+SHAPE_ROWS = 1000
 _MARKS: tuple[Marks, ...] = ((".", ","), (",", "."))
 _UNNAMED = re.compile(r"unnamed_\d+")
 _REPEAT = re.compile(r"#\d+$")
@@ -65,6 +66,6 @@ def _has_shape_of(name: str, column: pl.Series) -> bool:
     """
     if not re.search(r"[0-9]", name):
         return False
-    values = pl.concat([pl.Series("value", [name]), column.unique().alias("value")])
+    values = pl.concat([pl.Series("value", [name]), column.head(SHAPE_ROWS).unique().alias("value")])
     shapes = values.str.replace_all(r"[0-9]+", "9").str.replace_all(r"\p{L}+", "a")
     return float((shapes[1:] == shapes[0]).mean() or 0) >= MIN_SHAPE_SHARE

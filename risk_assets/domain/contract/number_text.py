@@ -16,6 +16,8 @@ MIN_SUPPORT = 20  # rows that a rule about shares or ranges needs
 SAMPLE_VALUES = 2000  # distinct values from which the notation is chosen
 SAME_CURRENCY = {"$": "USD", "US$": "USD", "\u20ac": "EUR", "\u00a3": "GBP", "\u00a5": "JPY", "\u20b9": "INR", "Rs": "INR", "Rs.": "INR"}
 
+VOTE_ROWS = 10_000  # rows of a column that show its decimal mark
+
 Marks = tuple[Decimal, Thousands | None]
 
 
@@ -108,7 +110,7 @@ def currencies(text: pl.Series) -> tuple[str, ...]:
 
 
 def _decimal_of(text: pl.Series) -> Decimal | None:
-    reading = read_numbers(text, ".")
+    reading = read_numbers(text.gather_every(len(text) // VOTE_ROWS + 1), ".")
     choice = reading.choice
     return choice.decimal if reading.is_numeric and not choice.is_ambiguous else None
 

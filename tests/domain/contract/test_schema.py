@@ -276,3 +276,74 @@ def test_the_sample_contract_has_distinct_reason_texts(contract: Contract, sampl
     assert len(set(reasons)) == len(reasons)
     header = sample("accounts_2026-01-01.csv").split(b"\n", 1)[0].decode().split(",")
     assert set(contract.columns) == set(header)
+
+
+FORMATS = ["percent", "money", "date(%d.%m.%Y)", "date(%y%m%d)", "date(%b-%y)", "date(%d %B %Y)", "date(%Y-%m-%dT%H:%M:%SZ)", "date(%Y-%m)"]
+
+
+@pytest.mark.parametrize("text", FORMATS)
+def test_a_number_can_have_a_format(text: str) -> None:
+    contract = parse(changed("type: number", f'type: number, format: "{text}"'))
+    assert contract.features["income"].format == text
+    assert contract.dates == (("income",) if text.startswith("date") else ())
+
+
+@pytest.mark.parametrize(
+    ("feature", "key", "allowed"),
+    [
+        ("format: percentage", "features.income.format", "percent, money or date(FORMAT)"),
+        ("format: date()", "features.income.format", "percent, money or date(FORMAT)"),
+        ("format: date(%d.%m)", "features.income.format", "one year"),
+        ("format: date(%Y)", "features.income.format", "one month"),
+        ("format: date(%Y-%m-%m)", "features.income.format", "one month"),
+        ("format: date(%Y-%y-%m)", "features.income.format", "one year"),
+        ("format: date(%Y-%m-%d %p)", "features.income.format", "use %Y or %y"),
+        ("format: date(%Y-%m%)", "features.income.format", "use %Y or %y"),
+        ("decimal: ';'", "features.income.decimal", "'.' or ','"),
+        ("thousands: '_'", "features.income.thousands", "',', '.', ' ' or \"'\""),
+        ("thousands: '.'", "the file", "income has the same mark for thousands and decimals"),
+        ("thousands: ',', decimal: ','", "the file", "income has the same mark for thousands and decimals"),
+        ("format: date(%Y-%m-%d), decimal: ','", "features.income", "do not apply to dates"),
+    ],
+)
+def test_an_invalid_format_names_the_allowed_ones(feature: str, key: str, allowed: str) -> None:
+    (line,) = (line for line in error_of(changed("type: number", f"type: number, {feature}")).splitlines() if line.startswith(f"  {key}: "))
+    assert allowed in line.replace("\\'", "'")
+
+
+@pytest.mark.parametrize("key", ["format: money", "decimal: ','", "thousands: ','"])
+def test_formats_and_marks_apply_to_numbers_only(key: str) -> None:
+    assert "apply to numbers only" in error_of(changed("type: category", f"type: category, {key}"))
+
+
+def test_a_feature_s_marks_replace_the_contract_s() -> None:
+    contract = parse(
+        changed("type: number", "type: number, decimal: ',', thousands: ' '") + "  tax: {type: number, format: money, reason: Tax}\n"
+    )
+    income, tax = contract.notation("income"), contract.notation("tax")
+    assert (income.decimal, income.thousands, tax.decimal, tax.thousands) == (",", " ", ".", ",")
+
+
+def test_sensitive_features_are_not_inputs_of_models() -> None:
+    contract = parse(changed("type: category", "type: category, sensitive: true"))
+    assert (tuple(contract.inputs), contract.numbers, contract.categories, contract.groups) == (("income",), ("income",), (), ("region",))
+    assert contract.columns == ("customer", "income", "region")
+
+
+def test_a_contract_with_only_sensitive_features_is_rejected() -> None:
+    text = changed("type: category", "type: category, sensitive: true").replace("type: number", "type: number, sensitive: true")
+    assert "every feature is sensitive" in error_of(text)
+
+
+def test_row_numbers_can_name_accounts() -> None:
+    contract = parse(changed("id: customer", "id: '#row'"))
+    assert (contract.has_row_ids, contract.columns, contract.outcome_columns) == (True, ("income", "region"), ("defaulted",))
+    assert parse(TEXT).outcome_columns == ("customer", "defaulted")
+
+
+def test_unset_new_keys_keep_the_digest() -> None:
+    explicit = changed("type: number", "type: number, format: null, decimal: null, thousands: null, sensitive: false")
+    assert parse(explicit).digest == parse(TEXT).digest
+    assert b"sensitive" not in parse(TEXT).canonical
+    changes = ["format: money", "decimal: ','", "thousands: ','", "sensitive: true"]
+    assert len({parse(changed("type: number", f"type: number, {change}")).digest for change in changes} | {parse(TEXT).digest}) == 5

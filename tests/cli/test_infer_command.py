@@ -1,0 +1,58 @@
+"""`risk contract infer`: row numbers as ids, warnings, and errors that write nothing."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from risk_assets.cli.main import app
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.errors import ContractError
+
+ROWS = 400
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A file without an id, with a column that is filled for bad accounts only."""
+    lines = ["months,recoveries,defaulted"]
+    lines += [f"{row * 37 % 60},{row if row % 4 == 0 else ''},{int(row % 4 == 0)}" for row in range(ROWS)]
+    path = tmp_path / "book.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_row_id_writes_a_contract_without_an_id_column(book: Path) -> None:
+    out = book.with_name("own.yml")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted", "--out", str(out)])
+    assert done.exit_code == 0
+    contract = Contract.parse(out.read_text(encoding="utf-8"), "own.yml")
+    assert (contract.id, contract.columns) == ("#row", ("months",))
+
+
+def test_warnings_are_printed_apart_from_the_contract(book: Path) -> None:
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
+    assert "warning: recoveries: left out" in done.stderr
+    assert "warning:" not in done.stdout
+    assert Contract.parse(done.stdout, "own.yml").id == "#row"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--target", "defaulted"], "--row-id"),
+        (["--target", "outcome", "--row-id"], "has no column outcome"),
+        (["--target", "months", "--row-id"], "it must have two"),
+    ],
+)
+def test_an_error_writes_nothing(book: Path, options: list[str], message: str) -> None:
+    out = book.with_name("own.yml")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--out", str(out), *options])
+    assert isinstance(done.exception, ContractError)
+    assert message in str(done.exception)
+    assert not out.exists()
+
+
+def test_id_and_row_id_exclude_each_other(book: Path) -> None:
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--id", "months", "--row-id", "--target", "defaulted"])
+    assert done.exit_code == 2

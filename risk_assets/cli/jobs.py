@@ -28,7 +28,7 @@ class Estimator(StrEnum):
 
 def run(
     date: Day,
-    by: Annotated[str, typer.Option("--by", help="Person who releases a check.", default_factory=user, show_default="user")],
+    by: Annotated[str, typer.Option("--by", help="Person who releases.", default_factory=user, show_default="user")],
     until: Until = None,
     model: Annotated[
         str,
@@ -36,9 +36,13 @@ def run(
     ] = "live",
     release: Annotated[
         list[str] | None,
-        typer.Option("--release", metavar="CHECK", help="Blocking check to release for this run, such as missing_share. Can be repeated."),
+        typer.Option(
+            "--release", metavar="CHECK", help="Blocking check to release for this run, such as missing_share. Repeat for several."
+        ),
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Reason of the release. Stored in the run log and the manifest.")] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Reason for the release. Recorded in the run log and the manifest.")
+    ] = None,
 ) -> None:
     """Score the accounts of a date: store, validate, score, list the riskiest, log.
 
@@ -103,15 +107,16 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     from risk_assets.lake.landing import dates
     from risk_assets.lake.staleness import changed_dates, outdated_features
 
+    lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
     lakehouse = Lakehouse(runner.settings)
-    lake, landing = lakehouse.store, lakehouse.landing
+
+    def landed(kind: str) -> list[str]:
+        return [date for date in dates(landing, kind) if start <= date <= end]
 
     def changed(kind: str) -> set[str]:
-        landed = [date for date in dates(landing, kind) if start <= date <= end]
-        return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed))
+        return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed(kind)))
 
-    landed = [date for date in dates(landing, "accounts") if start <= date <= end]
-    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed))
+    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed("accounts")))
     return [
         *each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES)),
         *each(sorted(changed("outcomes")), "outcomes", lambda date: runner.run("outcomes", date)),

@@ -26,6 +26,7 @@ def test_a_range_continues_after_a_failed_date(on_trained: Risk, trained: Path) 
     (trained / "data/landing/accounts_2026-01-04.csv").unlink()
     done = on_trained("run", "2026-01-03", "--until", "2026-01-05", code=1)
     assert "2026-01-04 failed: no accounts for 2026-01-04" in done.text
+    assert "2026-01-03 warning: unique_ids of curated/features" in done.text
     predicted = sorted(path.name for path in (trained / "lakehouse/curated").glob("*predictions.csv"))
     assert predicted == ["accounts_2026-01-03_predictions.csv", "accounts_2026-01-05_predictions.csv"]
     rows = [row.split(",") for row in (trained / "lakehouse/logs/batch_runs_log.csv").read_text(encoding="utf-8").splitlines()]

@@ -22,6 +22,11 @@ def due(date: str) -> str:
     return datetime.combine(Date.fromisoformat(date) + timedelta(days=1), time(NIGHTLY_HOUR_UTC), UTC).isoformat()
 
 
+def last_ended_date() -> str:
+    """Return the last day that has ended in UTC: the newest date that can be run."""
+    return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+
+
 def parse_instant(text: str) -> str:
     """Return an instant in UTC; one without an offset is taken as UTC.
 

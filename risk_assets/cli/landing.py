@@ -1,12 +1,13 @@
 """Commands that bring data in: a contract for a file, and the file itself."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from risk_assets.cli.console import out
-from risk_assets.clock import date_range, parse_date, shift
+from risk_assets.cli.console import err, escape, out
+from risk_assets.clock import date_range, last_ended_date, parse_date, shift
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import RiskError
 from risk_assets.lake import landing as landed
@@ -40,21 +41,20 @@ def infer_contract(
 def land(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The CSV to land.", exists=True, dir_okay=False)],
     date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="The date of the snapshot.")] = None,
-    first: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="With --days: cut the file into snapshots from this date on.")
-    ] = None,
-    days: Annotated[int, typer.Option("--days", min=1, help="Into how many snapshots the file is cut.")] = 1,
-    outcomes: Annotated[bool, typer.Option("--outcomes", help="The file holds outcomes alone.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Land in the place of files that have landed for the date.")] = False,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="With --days: the date of the first snapshot.")] = None,
+    days: Annotated[int, typer.Option("--days", min=1, help="The number of daily snapshots to split the file into.")] = 1,
+    outcomes: Annotated[bool, typer.Option("--outcomes", help="Land the file as outcomes only.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace files that have already landed for the date.")] = False,
 ) -> None:
-    """Put a file into the landing folder, kept as it is. When it bears the target column, its labels land as outcomes too."""
+    """Put a file into the landing folder, unchanged. If it has the target column, the same bytes land as outcomes too."""
     settings = load_settings()
     if (date is None) == (first is None):
         raise typer.BadParameter("give either --date, or --from with --days")
-    contract, landing = settings.read_contract(), settings.open_landing()
     start = parse_date(date or first or "")
-    source = landed.Source.read(file, contract.columns)
     wanted = date_range(start, shift(start, days - 1 if first else 0))
+    _require_from(settings.start_date.isoformat(), wanted)
+    contract, landing = settings.read_contract(), settings.open_landing()
+    source = landed.Source.read(file, contract.columns)
     written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, wanted, replace=replace)
     for kind, where in written.items():
         out.print(
@@ -62,4 +62,24 @@ def land(
             if len(where) > 1
             else f"{kind}: {where[0]} landed in {landing.url}"
         )
+    for warning in _warnings(source, wanted):
+        err.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
     out.print(f"Next: risk train {wanted[-1]} when outcomes have landed, or risk run {wanted[0]} --until {wanted[-1]}", highlight=False)
+
+
+def _require_from(first: str, wanted: Sequence[str]) -> None:
+    """Verify that no date is before the first partition."""
+    if wanted[0] < first:
+        raise RiskError(
+            f"{wanted[0]} cannot be run: the first date is {first} (RISK_START_DATE). Land the file for a later date, "
+            "or set RISK_START_DATE to an earlier one."
+        )
+
+
+def _warnings(source: landed.Source, wanted: Sequence[str]) -> Iterator[str]:
+    """Yield what has landed but cannot be used as it is, or not yet."""
+    newest = last_ended_date()
+    if wanted[-1] > newest:
+        yield f"{wanted[-1]} cannot be run yet: the last day that has ended (UTC) is {newest}. Run it when it has ended."
+    for issue, lines in source.line_issues.items():
+        yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."

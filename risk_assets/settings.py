@@ -4,6 +4,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
+from datetime import datetime
 from datetime import time as Time
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from risk_assets.clock import Calendar, weekdays
+from risk_assets.clock import Calendar, shift, weekdays
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
@@ -104,6 +105,12 @@ class Settings(BaseSettings):
     def calendar(self) -> Calendar:
         """When snapshots are expected and scored."""
         return Calendar(ZoneInfo(self.time_zone), self.scoring_time, self.deadline, weekdays(self.business_days))
+
+    @property
+    def last_date(self) -> str:
+        """The last date that can be run: the end date, or the last day that has ended in the time zone."""
+        yesterday = shift(datetime.now(ZoneInfo(self.time_zone)).date().isoformat(), -1)
+        return min(yesterday, self.end_date.isoformat()) if self.end_date else yesterday
 
     @property
     def on_azure(self) -> bool:

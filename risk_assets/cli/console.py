@@ -36,6 +36,11 @@ def print_error(label: str, message: str) -> None:
     err().print(Text.assemble((f"{label}:", "bold red"), f" {message}"))
 
 
+def print_warning(label: str, message: str) -> None:
+    """Print a message after a yellow label on standard error."""
+    err().print(Text.assemble((f"{label}:", "yellow"), f" {message}"))
+
+
 def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
     """Call `do` with one date after the other, show the progress, and return the results."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,7 +54,7 @@ def finish(results: "Sequence[Result]") -> None:
     """Print the warnings, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
     for result in results:
         for warning in result.warnings:
-            err().print(Text.assemble((f"{result.date} warning:", "yellow"), f" {warning}"))
+            print_warning(f"{result.date} warning", warning)
     failed = [result for result in results if result.error]
     for result in failed:
         print_error(f"{result.date} {result.status}", result.error or "")

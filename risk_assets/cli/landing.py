@@ -1,14 +1,18 @@
 """Commands that bring in data: infer a contract from a file, and land the file."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import err, out
+from risk_assets.cli.console import out, print_warning
 from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.errors import RiskError
+
+if TYPE_CHECKING:
+    from risk_assets.lake.landing import Source
 
 
 def infer_contract(
@@ -20,8 +24,6 @@ def infer_contract(
     output: Annotated[Path | None, typer.Option("--out", help="File to write. Defaults to standard output.")] = None,
 ) -> None:
     """Infer a contract from a CSV; comments explain what was found and which columns were left out."""
-    from rich.text import Text
-
     from risk_assets.domain.contract.infer import infer
     from risk_assets.domain.contract.schema import ROW_ID, Contract
     from risk_assets.lake.landing import Source
@@ -32,7 +34,7 @@ def infer_contract(
     draft = infer(source.scan(), source.dialect.columns, ROW_ID if row_id else id, target, bad, str(file))
     contract = Contract.parse(draft.text, "the inferred contract")
     for warning in draft.warnings:
-        err().print(Text.assemble(("warning:", "yellow"), f" {warning}"))
+        print_warning("warning", warning)
     if output is None:
         typer.echo(draft.text, nl=False)
         return
@@ -45,24 +47,43 @@ def land(
     date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="Snapshot date of the file.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First date, with --days.")] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Number of daily snapshots to split the file into.")] = 1,
-    outcomes: Annotated[bool, typer.Option("--outcomes", help="The file contains only outcomes.")] = False,
+    outcomes: Annotated[bool, typer.Option("--outcomes", help="Land the file as outcomes only.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace files already landed for the date.")] = False,
 ) -> None:
-    """Copy a file unchanged into the landing folder. If it has the target column, land its labels as outcomes too."""
+    """Copy a file unchanged into the landing folder. If it has the target column, the same bytes land as outcomes too."""
     from risk_assets.lake import landing as landed
 
     settings = context.settings()
     if (date is None) == (first is None):
         raise typer.BadParameter("give either --date, or --from with --days")
-    contract, landing = settings.read_contract(), settings.open_landing()
     start = parse_date(date or first or "")
     dates = date_range(start, shift(start, days - 1 if first else 0))
+    _require_from(settings.start_date.isoformat(), dates)
+    contract, landing = settings.read_contract(), settings.open_landing()
     source = landed.Source.read(file, contract.columns)
-    land_files = landed.land_outcomes if outcomes else landed.land
-    written = land_files(landing, source, contract, dates, replace=replace)
+    written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
     for kind, names in written.items():
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
+    for warning in _warnings(source, dates, settings.last_date):
+        print_warning("warning", warning)
     out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
+
+
+def _require_from(first: str, dates: Sequence[str]) -> None:
+    """Verify that no date is before the first partition."""
+    if dates[0] < first:
+        raise RiskError(
+            f"{dates[0]} cannot be run: the first date is {first} (RISK_START_DATE). Land the file for a later date, "
+            "or set RISK_START_DATE to an earlier one."
+        )
+
+
+def _warnings(source: "Source", dates: Sequence[str], last: str) -> Iterator[str]:
+    """Yield what has landed but cannot be used as it is, or not yet."""
+    if dates[-1] > last:
+        yield f"{dates[-1]} cannot be run yet: the last date is {last} (RISK_END_DATE, or the last day that has ended)."
+    for issue, lines in source.line_issues.items():
+        yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -12,8 +12,8 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
-from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
-from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.ingest.labels import count_outcomes, labels
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
@@ -52,15 +52,31 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The share of bad accounts among the outcomes is within the policy's bounds, and every label is known."""
+    """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
-    label = pl.col(OUTCOME)
-    counts = [label.count().alias("known"), label.sum().alias("bad"), label.null_count().alias("unknown")]
-    known, bad, unknown = _outcomes(lakehouse, date).select(counts).collect(engine="streaming").row(0)
-    rate = bad / known if known else 0.0
-    passed = bool(known) and limits.min_bad_rate <= rate <= limits.max_bad_rate and not unknown
-    text = f"{bad} of {known} bad, {rate:.1%} (bounds {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%}); {unknown} without a label"
-    return _result(passed, text, warn=True, bad_rate=rate, known=known, without_label=unknown)
+    found = count_outcomes(raw.scan(lakehouse.store, layout.outcomes(date)), lakehouse.contract)
+    rate = found.bad / found.known if found.known else 0.0
+    problems = {
+        "lines with issues": found.line_issues,
+        "lines without id": found.missing_ids,
+        "accounts without label": found.unlabelled,
+        "repeated accounts": found.repeated,
+    }
+    in_bounds = bool(found.known) and limits.min_bad_rate <= rate <= limits.max_bad_rate
+    counted = "".join(f", {number} {problem}" for problem, number in problems.items() if number)
+    bounds = f"limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%}"
+    return _result(
+        in_bounds and not any(problems.values()),
+        f"bad rate {rate:.1%} of {found.known} accounts ({bounds}){counted}",
+        warn=True,
+        bad_rate=rate,
+        known=found.known,
+        without_label=found.unlabelled + found.contradictory,
+        contradictory=found.contradictory,
+        repeated=found.repeated,
+        missing_ids=found.missing_ids,
+        line_issues=found.line_issues,
+    )
 
 
 def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -70,7 +86,8 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         return _result(False, "the date has no features in the lake: materialize curated/features first", warn=True)
     ids = read_table(lakehouse.store, path).select(ACCOUNT_ID)
     unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
-    return _result(not unknown, f"{unknown} outcomes of accounts that are not in the snapshot", warn=True, unknown_accounts=unknown)
+    text = f"{unknown} accounts with an outcome are not in the snapshot"
+    return _result(not unknown, text, warn=True, unknown_accounts=unknown)
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:

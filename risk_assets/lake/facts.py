@@ -5,36 +5,50 @@ expression named `group.key` is one entry of the mapping `group`, and a list of 
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 
 class RaggedRows(msgspec.Struct, frozen=True):
-    """The rows with too few and with too many fields, numbered from 0 over all parts of a raw file."""
+    """The rows with each issue of a line, numbered from 0 over all parts of a raw file; the names are those of `LINE_ISSUES`."""
 
     short: tuple[int, ...] = ()
     long: tuple[int, ...] = ()
+    ambiguous: tuple[int, ...] = ()
+    control: tuple[int, ...] = ()
 
 
 class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="raw", forbid_unknown_fields=True):
-    """A raw file: its source, how it is written, and its lines with too few or too many fields.
+    """A raw file: its source, how it is written, and its lines that cannot be read with certainty.
 
     Attributes
     ----------
+    quoting
+        How to read quotes: as RFC 4180 ("standard"), as data ("none"), or "mixed". None in a manifest of an earlier release.
     padded
-        Whether values can have blanks around them.
+        Whether values can have whitespace around them.
+    short_lines, long_lines, ambiguous_lines, control_lines
+        The number of lines with too few or too many fields, with ambiguous quotes, and with a stray control character.
     ragged
-        The positions of the short and long lines; None if there are too many to store.
+        The positions of these lines; None if there are too many to store.
     """
 
     source: str
     separator: str
     eol: str
+    quoting: Literal["standard", "none", "mixed"] | None = None
     padded: bool
     short_lines: int
     long_lines: int
+    ambiguous_lines: int = 0
+    control_lines: int = 0
     ragged: RaggedRows | None
+
+    @property
+    def issue_lines(self) -> int:
+        """The number of lines that cannot be read with certainty."""
+        return self.short_lines + self.long_lines + self.ambiguous_lines + self.control_lines
 
 
 class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="features", forbid_unknown_fields=True):

@@ -1,19 +1,22 @@
 """The landing folder: source systems put files there, `risk land` too. Each date has one file or one folder of shards."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, chain, islice
+from functools import cached_property
+from itertools import chain, product
 from pathlib import Path
 
 import polars as pl
 
 from risk_assets.clock import is_date
-from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, count_fields, sniff
+from risk_assets.domain.contract.schema import RAGGED, Contract
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
+from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.errors import LandingError
-from risk_assets.lake.raw import LandedFile, scan_text
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
+from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import translate_polars_errors
 
 ACCOUNTS, OUTCOMES = "accounts", "outcomes"
 
@@ -36,9 +39,12 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     Raises
     ------
     LandingError
-        If there is nothing, both a file and a folder, or a shard whose name does not end with `.csv`.
+        If there is nothing, both a file and a folder, a folder with the name of a file, or a shard whose name does not end
+        with `.csv`.
     """
     file, shards = file_name(kind, date), _shards(landing, kind, date)
+    if landing.list(f"{file}/"):
+        raise _is_folder(landing, kind, date)
     has_file = landing.size(file) is not None
     if has_file and shards:
         raise LandingError(
@@ -66,31 +72,52 @@ class Source:
     @staticmethod
     def read(path: Path, expected: tuple[str, ...]) -> "Source":
         """Return a source from its header; raises `LandingError` if the file is not a CSV."""
-        with path.open("rb") as file:
-            return Source(path, sniff(file.read(HEAD_BYTES), str(path), expected))
+
+        def head(length: int) -> bytes:
+            with path.open("rb") as file:
+                return file.read(length)
+
+        return Source(path, read_dialect(head, str(path), expected))
+
+    @cached_property
+    def counts(self) -> FieldCounter:
+        """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows."""
+        counter = count_fields(self.dialect, self.chunks())
+        if counter.problem:
+            raise LandingError(f"{self.path} {counter.problem}. Fix it and land the file again.")
+        return counter
+
+    @property
+    def line_issues(self) -> dict[str, int]:
+        """The number of lines with each issue; such lines have no certain values."""
+        found = {LINE_ISSUES[name]: len(rows) for name, rows in self.counts.issues.items()}
+        return {issue: lines for issue, lines in found.items() if lines}
 
     def is_labelled(self, contract: Contract) -> bool:
         """Return whether the source has the columns of the id and the target."""
         return set(contract.outcome_columns) <= set(self.dialect.columns)
 
     def scan(self) -> pl.LazyFrame:
-        """Return the columns as text."""
-        return scan_text([str(self.path)], self.dialect)
+        """Return the columns as text, without the lines with issues.
+
+        Raises
+        ------
+        LandingError
+            If every line has an issue.
+        """
+        if self.counts.rows and sum(self.line_issues.values()) == self.counts.rows:
+            raise LandingError(f"every line of {self.path} has an issue ({_listed(self.line_issues)}). Compare its header with its lines.")
+        quoting = self.counts.quoting or "standard"
+        frame = scan_mixed([self.chunks], self.dialect) if quoting == "mixed" else scan_text([str(self.path)], self.dialect, quoting)
+        return mark_lines(frame, self.counts.issues).filter(pl.col(RAGGED).is_null()).drop(RAGGED)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes."""
         return open_store(str(self.path.absolute().parent)).chunks(self.path.name)
 
-    def rows(self) -> int:
-        """Return the number of records; raises `LandingError` if the file ends inside an open quote."""
-        counter = count_fields(self.dialect, self.chunks())
-        if counter.unclosed:
-            raise LandingError(f"{self.path} ends inside an open quote. Close it and land the file again.")
-        return counter.rows
-
     def sizes(self, number: int) -> list[int]:
         """Return the number of records of each of `number` pieces; raises `LandingError` if there are fewer records."""
-        rows = self.rows()
+        rows = self.counts.rows
         if number > 1 and rows < number:
             raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
         return [rows // number + (position < rows % number) for position in range(number)]
@@ -100,67 +127,68 @@ class Source:
         if len(sizes) == 1:
             yield self.chunks()
             return
-        rest = records(self.chunks(), self.dialect.eol.encode())
-        header = next(rest)
-        for size in sizes:
-            yield iter([b"".join(chain([header], islice(rest, size)))])
+        header, *pieces = cut_records(self.dialect.grammar, self.chunks(), sizes)
+        start = self._byte_order_mark() + b"".join(header)
+        yield from (chain([start], piece) for piece in pieces)
 
-    def labels(self, contract: Contract, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
-        """Return the id and the target of each row, as text, as one CSV for each piece; reads the file before the first."""
-        with translate_polars_errors(str(self.path)):
-            labels = self.scan().select(contract.outcome_columns).collect(engine="streaming")
-        starts = accumulate(sizes, initial=0)
-        slices = (labels.slice(start, size) for start, size in zip(starts, sizes, strict=False))
-        return (iter([piece.write_csv().encode()]) for piece in slices)
+    def require(self, columns: Iterable[str], step: str) -> None:
+        """Verify that the source has rows, and each column once.
+
+        Raises
+        ------
+        LandingError
+            With the columns that are missing or repeated; `step` is the next step if columns are missing.
+        """
+        names = self.dialect.columns
+        missing = [name for name in columns if name not in names]
+        if missing:
+            raise LandingError(f"{self.path} has no column {', '.join(missing)}. {step}")
+        repeated = [name for name in columns if f"{name}#2" in names]
+        if repeated:
+            raise LandingError(f"the column {', '.join(repeated)} appears twice in {self.path}. Land a file that has it once.")
+        if not self.counts.rows:
+            raise LandingError(f"{self.path} has a header and no rows. Land the whole file.")
+
+    def _byte_order_mark(self) -> bytes:
+        with self.path.open("rb") as file:
+            return BOM if file.read(len(BOM)) == BOM else b""
 
 
 def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
-    """Land a file, or one piece of it for each date; its labels land as outcomes if it has the target column.
+    """Land a file unchanged, or a piece of it for each date; with the target column, the same bytes land as outcomes too.
 
     Returns the names of the written files by kind.
 
     Raises
     ------
     LandingError
-        If a date has already landed and `replace` is false. Nothing is written.
-    LakeError
-        If the file is malformed, so that its labels cannot be read. Nothing is written.
+        If a date has already landed and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
+        contract is missing or repeated. Nothing is written.
     """
     labelled = source.is_labelled(contract)
-    _require_free(landing, (ACCOUNTS, OUTCOMES) if labelled else (ACCOUNTS,), wanted, replace)
-    sizes = source.sizes(len(wanted))
-    labels = source.labels(contract, sizes) if labelled else None
-    written = {ACCOUNTS: _put(landing, ACCOUNTS, wanted, source.pieces(sizes))}
-    return written if labels is None else written | {OUTCOMES: _put(landing, OUTCOMES, wanted, labels)}
+    columns = (*contract.columns, contract.target.column) if labelled else contract.columns
+    source.require(columns, "Land a file that has them, or set RISK_CONTRACT to the contract of this file.")
+    return _land(landing, source, (ACCOUNTS, OUTCOMES) if labelled else (ACCOUNTS,), wanted, replace)
 
 
 def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
-    """Land only the labels of a file; returns and raises as `land`, and `LandingError` if it lacks the id or the target."""
-    if not source.is_labelled(contract):
-        raise LandingError(f"{source.path}: outcomes need the columns {' and '.join(contract.outcome_columns)}. Add what is missing.")
-    _require_free(landing, (OUTCOMES,), wanted, replace)
-    return {OUTCOMES: _put(landing, OUTCOMES, wanted, source.labels(contract, source.sizes(len(wanted))))}
+    """Land a file unchanged as outcomes, or a piece of it for each date; returns and raises as `land`.
+
+    Only the id and the target are required.
+    """
+    columns = contract.outcome_columns
+    source.require(columns, f"Outcomes need {' and '.join(columns)}: fix the file, or id and target in the contract.")
+    return _land(landing, source, (OUTCOMES,), wanted, replace)
 
 
-def records(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
-    """Yield the records of a CSV with their line ends; a line end between quotes is part of its record."""
-    record = b""
-    for line in _lines(chunks, eol):
-        record += line
-        if record.count(b'"') % 2 == 0:
-            yield record
-            record = b""
-    if record:
-        yield record
+def _land(landing: Store, source: Source, kinds: Sequence[str], wanted: Sequence[str], replace: bool) -> dict[str, list[str]]:
+    _require_free(landing, kinds, wanted, replace)
+    sizes = source.sizes(len(wanted))
+    return {kind: _put(landing, kind, wanted, source.pieces(sizes)) for kind in kinds}
 
 
-def _lines(chunks: Iterable[bytes], eol: bytes) -> Iterator[bytes]:
-    rest = b""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split(eol)
-        yield from (line + eol for line in lines)
-    if rest:
-        yield rest
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{issue}: {lines}" for issue, lines in counts.items())
 
 
 def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
@@ -175,13 +203,22 @@ def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
     return shards
 
 
-def _require_free(landing: Store, kinds: Iterable[str], wanted: Iterable[str], replace: bool) -> None:
-    if replace:
-        return
-    for kind in kinds:
-        for date in wanted:
-            if landing.size(file_name(kind, date)) is not None or landing.list(f"{folder_name(kind, date)}/"):
-                raise LandingError(f"{kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+def _require_free(landing: Store, kinds: Sequence[str], wanted: Iterable[str], replace: bool) -> None:
+    there = landing.names("")
+    for kind, date in product(kinds, wanted):
+        file = file_name(kind, date)
+        has_file = landing.size(file) is not None
+        if file in there and (landing.list(f"{file}/") or not has_file):
+            raise _is_folder(landing, kind, date)
+        if not replace and (has_file or landing.list(f"{folder_name(kind, date)}/")):
+            raise LandingError(f"{kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+
+
+def _is_folder(landing: Store, kind: str, date: str) -> LandingError:
+    return LandingError(
+        f"{file_name(kind, date)} in {landing.url} is a folder. Rename it to {folder_name(kind, date)} if it has the shards of the date, "
+        "or remove it."
+    )
 
 
 def _put(landing: Store, kind: str, wanted: Iterable[str], contents: Iterable[Iterator[bytes]]) -> list[str]:

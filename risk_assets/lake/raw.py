@@ -1,23 +1,24 @@
 """Raw files: stored byte for byte as they landed, counted while they are read, scanned as text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
+import msgspec
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from risk_assets.domain.contract.schema import RAGGED
-from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, Dialect, FieldCounter, count_fields, sniff
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, common_quoting, count_fields
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
+from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import HashedChunks
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Manifest, Provenance, commit, find_manifest, parts_of_other_size, polars_access, require_manifest
 
-ROW = "\x1frow"
 MAX_RAGGED_ROWS = 10_000  # positions in a manifest; beyond, each scan counts the fields again
 
 
@@ -69,42 +70,26 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance) ->
 
 
 def scan(lake: Store, path: str) -> pl.LazyFrame:
-    """Return the columns of a raw file as text, and `RAGGED`: null, or the error in a line's number of fields."""
+    """Return the columns of a raw file as text, and `RAGGED`: null, or why the line cannot be read with certainty."""
     manifest = require_manifest(lake, path)
     facts = manifest.facts_as(RawFacts)
-    dialect = _dialect_of(manifest, facts)
-    frame = scan_text([lake.uri(part) for part in manifest.parts], dialect, **polars_access(lake))
-    if not facts.short_lines and not facts.long_lines:
-        return frame.with_columns(pl.lit(None, dtype=pl.String).alias(RAGGED))
-    if facts.ragged is None:
-        return _mark(frame, *_count_again(lake, manifest, dialect))
-    return _mark(frame, np.array(facts.ragged.short, np.int64), np.array(facts.ragged.long, np.int64))
+    dialect = Dialect(facts.separator, facts.eol, manifest.columns)
+    if facts.quoting is None or facts.ragged is None:
+        quoting, issues = _count_again(lake, manifest, dialect)
+        return mark_lines(_scan_parts(lake, manifest, dialect, quoting), issues)
+    stored = {name: np.array(getattr(facts.ragged, name), np.int64) for name in LINE_ISSUES}
+    return mark_lines(_scan_parts(lake, manifest, dialect, facts.quoting), stored)
 
 
-def scan_text(sources: Any, dialect: Dialect, **access: Any) -> pl.LazyFrame:
-    """Return the columns of a CSV as text: empty and missing fields as "", without fields beyond the header's."""
-    return pl.scan_csv(
-        sources,
-        has_header=False,
-        skip_rows=1,
-        schema=dict.fromkeys(dialect.columns, pl.String),
-        separator=dialect.separator,
-        eol_char=dialect.eol,
-        empty_string_is_null=False,
-        missing_columns="insert",
-        extra_columns="ignore",
-        glob=False,
-        **access,
-    )
-
-
-def _dialect_of(manifest: Manifest, facts: RawFacts) -> Dialect:
-    return Dialect(facts.separator, facts.eol, manifest.columns)
+def _scan_parts(lake: Store, manifest: Manifest, dialect: Dialect, quoting: Quoting) -> pl.LazyFrame:
+    if quoting == "mixed":
+        return scan_mixed((partial(lake.chunks, part) for part in manifest.parts), dialect)
+    return scan_text([lake.uri(part) for part in manifest.parts], dialect, quoting, **polars_access(lake))
 
 
 def _dialect(landed: LandedFile) -> Dialect:
     """Return the dialect that all parts share."""
-    heads = {part: sniff(landed.store.head(part, HEAD_BYTES), landed.store.uri(part), landed.expected) for part in landed.parts}
+    heads = {part: read_dialect(partial(landed.store.head, part), landed.store.uri(part), landed.expected) for part in landed.parts}
     first = heads[landed.parts[0]]
     for part, dialect in heads.items():
         if dialect != first:
@@ -125,8 +110,8 @@ def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
     """Read a part once, before anything is written."""
     chunks = HashedChunks(landed.store.chunks(part))
     counter = count_fields(dialect, chunks)
-    if counter.unclosed:
-        raise LandingError(f"{landed.store.uri(part)} ends inside an open quote. Close it, or land the complete file, and run again.")
+    if counter.problem:
+        raise LandingError(f"{landed.store.uri(part)} {counter.problem}. Close it, or land the complete file, and run again.")
     return PartStats(chunks.sha256, counter)
 
 
@@ -139,44 +124,43 @@ def _require_unchanged(landed: LandedFile, part: str, digest: str) -> Iterator[b
 
 
 def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> RawFacts:
-    short, long = _ragged_rows(counters)
-    stored = len(short) + len(long) <= MAX_RAGGED_ROWS
+    issues = _line_issues(counters)
+    lines = {name: len(rows) for name, rows in issues.items()}
+    stored = sum(lines.values()) <= MAX_RAGGED_ROWS
     return RawFacts(
         source=source,
         separator=dialect.separator,
         eol=dialect.eol,
+        quoting=_quoting(counters),
         padded=any(counter.padded for counter in counters),
-        short_lines=len(short),
-        long_lines=len(long),
-        ragged=RaggedRows(tuple(short.tolist()), tuple(long.tolist())) if stored else None,
+        short_lines=lines["short"],
+        long_lines=lines["long"],
+        ambiguous_lines=lines["ambiguous"],
+        control_lines=lines["control"],
+        ragged=msgspec.convert({name: rows.tolist() for name, rows in issues.items()}, RaggedRows) if stored else None,
     )
 
 
-def _ragged_rows(counters: Iterable[FieldCounter]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows with too few and with too many fields, numbered over all parts."""
-    start, short, long = 0, [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+def _quoting(counters: Iterable[FieldCounter]) -> Quoting:
+    return common_quoting(counter.quoting for counter in counters) or "standard"
+
+
+def _line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
+    """Return the rows with each issue, numbered over all parts."""
+    start = 0
+    found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
     for counter in counters:
-        short.append(counter.short_rows + start)
-        long.append(counter.long_rows + start)
+        for name, rows in counter.issues.items():
+            found[name].append(rows + start)
         start += counter.rows
-    return np.concatenate(short), np.concatenate(long)
+    return {name: np.concatenate(rows) for name, rows in found.items()}
 
 
-def _count_again(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _count_again(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
     counters = [count_fields(dialect, lake.chunks(part)) for part in manifest.parts]
     if sum(counter.rows for counter in counters) != manifest.rows:
         raise LakeError(f"{manifest.path} does not match its manifest: materialize its raw partition again.")
-    return _ragged_rows(counters)
-
-
-def _mark(frame: pl.LazyFrame, short: NDArray[np.int64], long: NDArray[np.int64]) -> pl.LazyFrame:
-    few = pl.when(_is_row(short)).then(pl.lit("line: too few fields"))
-    marks = few.when(_is_row(long)).then(pl.lit("line: too many fields"))
-    return frame.with_row_index(ROW).with_columns(marks.alias(RAGGED)).drop(ROW)
-
-
-def _is_row(rows: NDArray[np.int64]) -> pl.Expr:
-    return pl.col(ROW).is_in(pl.lit(pl.Series(rows).implode()))
+    return _quoting(counters), _line_issues(counters)
 
 
 def _find_earlier(lake: Store, path: str) -> Manifest | None:

@@ -1,39 +1,106 @@
 """Convert outcomes to labels: whether each account of a snapshot went bad."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from risk_assets.domain.contract.field_rules import id_tokens
-from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, RAGGED, Contract
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.errors import ContractError
+
+_LABELS, _LINES = "labels", "lines"
+
+
+@dataclass(frozen=True)
+class OutcomeCounts:
+    """The accounts and lines of an outcome file, by what became of them.
+
+    Attributes
+    ----------
+    known, bad
+        Accounts with a label, and those of them that went bad.
+    unlabelled
+        Accounts whose token is missing or unknown.
+    contradictory
+        Accounts with different outcomes. They have no label.
+    repeated
+        Accounts in more than one line, contradictory or not.
+    missing_ids
+        Lines without an id. They are left out.
+    line_issues
+        Lines whose fields are not certain. They are left out.
+    """
+
+    known: int
+    bad: int
+    unlabelled: int
+    contradictory: int
+    repeated: int
+    missing_ids: int
+    line_issues: int
 
 
 def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
     `bad` is 1 or 0, or null if the token is missing or unknown or the account has contradictory outcomes. Rows with a
-    missing id are dropped. If the contract names accounts by row number, row n of the outcomes belongs to row n of the
-    snapshot.
+    missing id are dropped, and rows with an issue of their line. If the contract names accounts by row number, row n of the
+    outcomes belongs to row n of the snapshot.
 
     Parameters
     ----------
     outcomes : LazyFrame
-        The id and target columns as text; other columns are ignored.
+        The id and target columns as text, and `RAGGED`: the issue of the line, or null. Other columns are ignored.
     contract : Contract
         Names the columns and the tokens.
 
     Raises
     ------
     ContractError
-        When the id or target column is missing.
+        When the id or target column is missing or repeated.
     """
-    missing = [name for name in contract.outcome_columns if name not in outcomes.collect_schema().names()]
+    agreed = pl.when(pl.col(_LABELS) == 1).then(pl.col(OUTCOME))
+    return _accounts(outcomes, contract).select(ACCOUNT_ID, agreed.alias(OUTCOME))
+
+
+def count_outcomes(outcomes: pl.LazyFrame, contract: Contract) -> OutcomeCounts:
+    """Return the accounts and lines of an outcome file by reason; parameters and errors as of `labels`."""
+    accounts = _accounts(outcomes, contract)
+    label = pl.when(pl.col(_LABELS) == 1).then(pl.col(OUTCOME))
+    certain = pl.col(RAGGED).is_null()
+    of_accounts = accounts.select(
+        label.count().alias("known"),
+        label.sum().alias("bad"),
+        ((pl.col(_LABELS) == 1) & pl.col(OUTCOME).is_null()).sum().alias("unlabelled"),
+        (pl.col(_LABELS) > 1).sum().alias("contradictory"),
+        (pl.col(_LINES) > 1).sum().alias("repeated"),
+    )
+    of_lines = with_ids(outcomes, contract).select(
+        (certain & _is_missing(contract.id, contract).fill_null(True)).sum().alias("missing_ids"),
+        (~certain).sum().alias("line_issues"),
+    )
+    counts = pl.concat(pl.collect_all([of_accounts, of_lines], engine="streaming"), how="horizontal")
+    return OutcomeCounts(**counts.row(0, named=True))
+
+
+def _accounts(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
+    """Return each account with the first label, the number of distinct labels and the number of lines."""
+    _require_columns(outcomes.collect_schema().names(), contract)
+    known = with_ids(outcomes, contract).filter(pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract))
+    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
+    label = pl.col(OUTCOME)
+    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(label.first(), label.n_unique().alias(_LABELS), pl.len().alias(_LINES))
+
+
+def _require_columns(names: list[str], contract: Contract) -> None:
+    columns = contract.outcome_columns
+    missing = [name for name in columns if name not in names]
     if missing:
         raise ContractError(f"the outcomes have no column {', '.join(missing)}. Fix the file, or id and target in the contract.")
-    known = with_ids(outcomes, contract).filter(~_is_missing(contract.id, contract))
-    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
-    agreed = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
-    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(agreed.alias(OUTCOME))
+    repeated = [name for name in columns if f"{name}#2" in names]
+    if repeated:
+        raise ContractError(f"the column {', '.join(repeated)} appears twice in the outcomes. Land a file that has it once.")
 
 
 def _label(contract: Contract) -> pl.Expr:

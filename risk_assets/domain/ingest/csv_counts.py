@@ -1,0 +1,137 @@
+"""Count the records of a CSV file and find the lines that cannot be read with certainty."""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from risk_assets.domain.ingest.csv_dialect import Dialect
+from risk_assets.domain.ingest.csv_grammar import Block, Positions, Quoting
+from risk_assets.domain.ingest.csv_records import MAX_RECORD_BYTES, RecordSplitter
+
+LINE_ISSUES: Mapping[str, str] = MappingProxyType(
+    {
+        "ambiguous": "line: ambiguous quotes",
+        "control": "line: stray control character",
+        "short": "line: too few fields",
+        "long": "line: too many fields",
+    }
+)
+_ASCII_BLANKS = tuple(bytes([blank]) for blank in b" \t\x0b\x0c")
+_LEAD_BYTES = (b"\xc2", b"\xe1", b"\xe2", b"\xe3")
+_OTHER_BLANKS = re.compile(rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80")
+
+
+class FieldCounter:
+    """Count the records of a CSV file and the fields of each, from consecutive chunks of its bytes.
+
+    A blank line is a record with one field. The last line end of the file does not start another record.
+
+    Attributes
+    ----------
+    rows : int
+        The number of records after the header.
+    issues : dict of str to ndarray of int64
+        The positions, from 0, of the records with each of `LINE_ISSUES`; a record has at most one.
+    quoting : str or None
+        How to read the quotes of the file: as RFC 4180 ("standard"), as data ("none"), or "mixed". None if it has no quotes.
+    trailing : bool
+        Whether every record has exactly one more field than the header, and that field is empty. Such records are not too long.
+    unclosed : bool
+        Whether the file ends inside a quote.
+    padded : bool
+        Whether whitespace is at the edge of a field, so that values may need stripping.
+
+    All attributes are final after `close`.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Start counting at the first byte of a file."""
+        self.rows = -1
+        self.quoting: Quoting | None = None
+        self.trailing = True
+        self.unclosed = False
+        self.padded = False
+        self.issues: dict[str, Positions] = {}
+        self._unclear: list[int] = []
+        self._width = len(dialect.columns)
+        self._splitter = RecordSplitter(dialect.grammar)
+        self._separator = dialect.separator.encode()
+        self._is_edge = np.isin(np.arange(256), list(b'\r\n"' + self._separator))
+        self._found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
+
+    def feed(self, chunk: bytes) -> None:
+        """Count the next chunk of the file. Chunks may end anywhere, also inside a character or a quoted field."""
+        for block in self._splitter.push(chunk):
+            self._add(block)
+
+    def close(self) -> None:
+        """Finish counting; the last record needs no line end."""
+        for block in self._splitter.close():
+            self._add(block)
+        self.rows = max(self.rows, 0)
+        self.trailing = self.trailing and self.rows > 0
+        if self.trailing:
+            del self._found["long"][1:]
+        seen = np.empty(0, np.int64)
+        for name, found in self._found.items():
+            self.issues[name] = np.setdiff1d(np.concatenate(found), seen)
+            seen = np.union1d(seen, self.issues[name])
+
+    @property
+    def problem(self) -> str | None:
+        """Why the file cannot be split into records, to follow the name of the file; None if it can."""
+        if self._splitter.too_long:
+            return f"has more than {MAX_RECORD_BYTES // 1024**2} MiB without a line end after row {self.rows}, as after an open quote"
+        if self._unclear:
+            return f"has a quote after a line end of another kind in row {self._unclear[0]}: readers differ on where that row ends"
+        return f"ends inside an open quote, in row {self.rows}" if self.unclosed else None
+
+    def _add(self, block: Block) -> None:
+        counts = block.fields
+        self.quoting = common_quoting([self.quoting, block.quoting])
+        self._record("ambiguous", block.ambiguous)
+        self._record("control", block.control)
+        self._record("short", np.flatnonzero(counts < self._width))
+        self._record("long", np.flatnonzero(counts > self._width))
+        self.trailing = self.trailing and self._is_trailing(block)
+        self.padded = self.padded or block.multiline or self._has_padding(block.text)
+        self.unclosed = block.unclosed
+        self._unclear.extend(block.unclear + self.rows + 1)
+        self.rows += len(counts)
+
+    def _record(self, name: str, positions: Positions) -> None:
+        if len(positions):
+            rows = positions + self.rows
+            self._found[name].append(rows[rows >= 0])
+
+    def _is_trailing(self, block: Block) -> bool:
+        first = 1 if self.rows < 0 else 0
+        return bool((block.fields[first:] == self._width + 1).all() and block.empty_at_end()[first:].all())
+
+    def _has_padding(self, text: bytes) -> bool:
+        if not text.isascii() and any(lead in text for lead in _LEAD_BYTES) and _OTHER_BLANKS.search(text):
+            return True
+        return any(self._is_at_edge(text, blank) for blank in _ASCII_BLANKS if blank in text and blank not in self._separator)
+
+    def _is_at_edge(self, text: bytes, blank: bytes) -> bool:
+        data = np.frombuffer(text, np.uint8)
+        found = np.flatnonzero(data == blank[0])
+        last = len(data) - 1
+        return found[-1] == last or bool((self._is_edge[data[found - 1]] | self._is_edge[data[found + 1]]).any())
+
+
+def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
+    """Count the records and fields of a whole file."""
+    counter = FieldCounter(dialect)
+    for chunk in chunks:
+        counter.feed(chunk)
+    counter.close()
+    return counter
+
+
+def common_quoting(quotings: Iterable[Quoting | None]) -> Quoting | None:
+    """Return how to read the quotes of several blocks or files together; None is without quotes and fits any."""
+    found = {quoting for quoting in quotings if quoting is not None}
+    return "mixed" if len(found) > 1 else found.pop() if found else None

@@ -1,0 +1,270 @@
+"""Counting the records of a CSV file and finding uncertain lines."""
+
+import csv
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from risk_assets.domain.ingest import csv_records
+from risk_assets.domain.ingest.csv_counts import FieldCounter, common_quoting
+from risk_assets.domain.ingest.csv_dialect import SEPARATORS, Dialect, sniff
+from risk_assets.domain.ingest.csv_grammar import Quoting
+
+
+def count(content: bytes, dialect: Dialect, chunk: int = 1 << 20) -> FieldCounter:
+    counter = FieldCounter(dialect)
+    for start in range(0, len(content), chunk):
+        counter.feed(content[start : start + chunk])
+    counter.close()
+    return counter
+
+
+def found(content: bytes, dialect: Dialect | None = None, chunk: int = 3) -> dict[str, list[int]]:
+    """Return the rows with each issue."""
+    counter = count(content, dialect or TWO, chunk)
+    assert counter.problem is None
+    return {name: rows.tolist() for name, rows in counter.issues.items() if len(rows)}
+
+
+def polars_rows(content: bytes, dialect: Dialect) -> int:
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        path.write_bytes(content)
+        frame = pl.scan_csv(
+            path,
+            has_header=False,
+            skip_rows=1,
+            schema=dict.fromkeys([*dialect.columns, "_extra"], pl.String),
+            separator=dialect.separator,
+            eol_char=dialect.eol,
+            empty_string_is_null=False,
+            extra_columns="ignore",
+            missing_columns="insert",
+        )
+        return frame.collect().height
+
+
+TWO = Dialect(",", "\n", ("a", "b"))
+ONE = Dialect(",", "\n", ("a",))
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect", "rows", "short", "long"),
+    [
+        (b"", TWO, 0, [], 0),
+        (b"a,b", TWO, 0, [], 0),
+        (b"a,b\n", TWO, 0, [], 0),
+        (b"a,b\n1,2\n3,4", TWO, 2, [], 0),
+        (b"a,b\n1,2\n3,4\n", TWO, 2, [], 0),
+        (b"a,b\r\n1,2\r\n3,4\r\n", TWO, 2, [], 0),
+        (b"a,b\r1,2\r3\r", Dialect(",", "\r", ("a", "b")), 2, [1], 0),
+        (b"a,b\n1\n1,2\n1,2,3\n1,2,3,4\n5\n", TWO, 5, [0, 4], 2),
+        (b"a,b\n1,2\n\n3,4\n\n\n", TWO, 5, [1, 3, 4], 0),
+        (b"a,b\r\n\r\n1,2\r\n\r\n", TWO, 3, [0, 2], 0),
+        (b"a\n1\n\n2\n\n", ONE, 4, [], 0),
+        (b'a,b\n"1,1",2\n"3""\n,",4\n', TWO, 2, [], 0),
+        (b'"a\n,","b"\n1,"2\n"', TWO, 1, [], 0),
+        (b"a;b\n1,1;2\n", Dialect(";", "\n", ("a", "b")), 1, [], 0),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 2, 3, 1 << 20])
+def test_records_and_fields_are_counted(*, content: bytes, dialect: Dialect, rows: int, short: list[int], long: int, chunk: int) -> None:
+    counter = count(content, dialect, chunk)
+    assert (counter.rows, counter.issues["short"].tolist(), len(counter.issues["long"])) == (rows, short, long)
+    assert counter.issues["short"].dtype == "int64"
+    assert not counter.unclosed
+    if content:
+        assert counter.rows == polars_rows(content, dialect)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 1 << 20])
+def test_an_unclosed_quote_is_reported_and_its_record_counted(chunk: int) -> None:
+    counter = count(b'a,b\n1,2\n3,"4\n5,6\n', TWO, chunk)
+    assert (counter.rows, counter.unclosed) == (2, True)
+    assert counter.problem == "ends inside an open quote, in row 2"
+
+
+def test_a_large_file_is_counted_exactly() -> None:
+    content = b"a,b\n" + b'1,2\n3\n"4,\n",5,6\n' * 200_000
+    counter = count(content, TWO, 3_000_001)
+    assert (counter.rows, len(counter.issues["short"]), len(counter.issues["long"])) == (600_000, 200_000, 200_000)
+    assert counter.issues["short"][[0, 1, -1]].tolist() == [1, 4, 599_998]
+
+
+FIELDS = st.text(alphabet='ab,;|\t"\n\r é', max_size=4)
+
+
+@settings(deadline=None)
+@given(
+    width=st.integers(1, 4),
+    rows=st.lists(st.lists(FIELDS, min_size=1, max_size=6), max_size=8),
+    separator=st.sampled_from(SEPARATORS),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    closed=st.booleans(),
+    chunk=st.integers(1, 20),
+)
+def test_any_written_table_is_counted_as_polars_reads_it(
+    *, width: int, rows: list[list[str]], separator: str, end: str, closed: bool, chunk: int
+) -> None:
+    text = io.StringIO(newline="")
+    # the csv module quotes only the characters of its own line end, and readers take any lone \r or \n as one
+    others = "\r\n".replace(end, "") if len(end) == 1 else ""
+    has_other = any(other in field for other in others for fields in rows for field in fields)
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if has_other else csv.QUOTE_MINIMAL
+    writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)
+    writer.writerows([[f"c{position}" for position in range(width)], *rows])
+    content = text.getvalue().encode()
+    content = content if closed else content.removesuffix(end.encode())
+    dialect = sniff(content, "table.csv", expected=["c0", "c1"])
+    if width == 1:  # a header of one column does not show the separator
+        dialect = Dialect(separator, dialect.eol, dialect.columns)
+    counter = count(content, dialect, chunk)
+
+    assert dialect.separator == separator
+    assert dialect.columns == tuple(f"c{position}" for position in range(width))
+    assert counter.rows == len(rows) == polars_rows(content, dialect)
+    trailing = bool(rows) and all(len(fields) == width + 1 and not fields[-1] for fields in rows)
+    assert counter.trailing == trailing
+    assert counter.issues["short"].tolist() == [row for row, fields in enumerate(rows) if len(fields) < width]
+    assert counter.issues["long"].tolist() == [row for row, fields in enumerate(rows) if len(fields) > width and not trailing]
+    assert not len(counter.issues["ambiguous"])
+
+
+PLAIN = st.text(alphabet="ab é", max_size=3)
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.lists(PLAIN, min_size=1, max_size=4), max_size=8), separator=st.sampled_from(SEPARATORS))
+def test_any_unquoted_table_is_counted_as_polars_reads_it(rows: list[list[str]], separator: str) -> None:
+    dialect = Dialect(separator, "\n", ("a", "b"))
+    content = "\n".join(separator.join(fields) for fields in [["a", "b"], *rows]).encode() + b"\n"
+    assert count(content, dialect, 7).rows == len(rows) == polars_rows(content, dialect)
+
+
+# --- quotes --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "quoting", "issues"),
+    [
+        (b"1,2\n", None, {}),
+        (b'1,"2"\n', "standard", {}),
+        (b'"1","2,""x"""\r\n', "standard", {}),
+        (b'1,"2\n3"\n"",""\n', "standard", {}),
+        (b'1,O"Brian\n2,Lee\n', "none", {"ambiguous": [0]}),
+        (b'1,5"6"\n2,Lee\n', "none", {}),
+        (b'1,O"Brian\n2,5"6"\n3,"Lee"\n', "mixed", {"ambiguous": [0]}),
+        (b'1,"Lee" x\n2,3\n', "mixed", {"ambiguous": [0]}),
+        (b'1,"Lee"x"\n2,3\n', "mixed", {"ambiguous": [0]}),
+        (b'1,""x\n2,3\n', "mixed", {"ambiguous": [0]}),
+        (b'1, "Lee"\n2,3\n', "none", {"ambiguous": [0]}),
+        (b'1,\t "Lee"\n2,3\n', "none", {"ambiguous": [0]}),
+        (b' "1",2\n2,3\n', "none", {"ambiguous": [0]}),
+        (b'1, "Smith, John"\n2,3\n', "none", {"ambiguous": [0]}),
+        (b'1,x "Lee"\n2,3\n', "none", {}),
+        (b'1,2\n"3\n",5"6"\n', "mixed", {"ambiguous": [1]}),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 5, 1 << 20])
+def test_quotes_are_classified(*, body: bytes, quoting: Quoting | None, issues: dict[str, list[int]], chunk: int) -> None:
+    counter = count(b"a,b\n" + body, TWO, chunk)
+    assert counter.quoting == quoting
+    assert found(b"a,b\n" + body, TWO, chunk) == issues
+
+
+def test_a_line_has_one_issue_and_quotes_come_first() -> None:
+    assert found(b'a,b\n1, "x, y",2\n1\n1,2,3\n1\r,2,3\n') == {"ambiguous": [0], "control": [3], "short": [1], "long": [2]}
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (b"1,x\ry\n2,3\n", [0]),
+        (b"1,x\r\r\n2,3\n", [0]),
+        (b"1,2\r\n2,3\r\n", []),
+        (b"1,2\n2,3\r", []),
+        (b'1,"x\ry"\n2,3\n', []),
+        (b'1,"x\ry"\n2,\r\n3,4\r5"6"\n', [2]),
+        (b"1,2\n2,\0\n", [1]),
+        (b'1,2\n2,"\0"\n', [1]),
+    ],
+)
+def test_a_stray_control_character_is_an_issue(body: bytes, rows: list[int]) -> None:
+    assert found(b"a,b\n" + body).get("control", []) == rows
+
+
+def test_a_line_feed_in_a_file_of_carriage_returns_is_an_issue() -> None:
+    assert found(b'a,b\r1,"x\ny"\r2,x\ny\r', Dialect(",", "\r", ("a", "b"))) == {"control": [1]}
+
+
+def test_a_quote_after_a_lone_carriage_return_rejects_the_file() -> None:
+    problem = count(b'a,b\n1,2\n3,x\r"y\n",4\n', TWO).problem
+    assert problem is not None and "in row 2: readers differ" in problem
+
+
+def test_a_record_that_never_ends_rejects_the_file() -> None:
+    content = b'a,b\n1,2\n3,"' + b"x,y\n" * (csv_records.MAX_RECORD_BYTES // 4 + 1)
+    problem = count(content, TWO).problem
+    assert problem is not None and "16 MiB without a line end after row 1" in problem
+
+
+def test_a_record_of_many_blocks_is_counted() -> None:
+    content = b'a,b\n1,2\n3,"' + b"x,y\n" * 1_500_000 + b'"\n5,6\n'
+    counter = count(content, TWO)
+    assert (counter.rows, counter.problem, counter.quoting) == (3, None, "standard")
+
+
+@pytest.mark.parametrize(
+    ("body", "trailing", "issues"),
+    [
+        (b"1,2,\n3,4,\n", True, {}),
+        (b"1,2,\r\n3,4,", True, {}),
+        (b'1,2,""\n"3","4",\n', True, {}),
+        (b"1,2,\n3,4\n", False, {"long": [0]}),
+        (b"1,2,\n3,4,5\n", False, {"long": [0, 1]}),
+        (b'1,2,\n3,"4",""""\n', False, {"long": [0, 1]}),
+        (b"1,2,\n3,4, \n", False, {"long": [0, 1]}),
+        (b"1,2,,\n3,4,,\n", False, {"long": [0, 1]}),
+        (b"1,2,\n\n", False, {"long": [0], "short": [1]}),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_an_unnamed_empty_last_column_is_recognised(body: bytes, trailing: bool, issues: dict[str, list[int]], chunk: int) -> None:
+    assert count(b"a,b\n" + body, TWO, chunk).trailing == trailing
+    assert found(b"a,b\n" + body, TWO, chunk) == issues
+
+
+@pytest.mark.parametrize(
+    ("body", "padded"),
+    [
+        ("1,2\n", False),
+        ("1,New York\n", False),
+        ("1, 2\n", True),
+        ("1 ,2\n", True),
+        ("1,2 ", True),
+        ('1," 2"\n', True),
+        ('1,"2\n"\n', True),
+        ("1,2\t\n", True),
+        ("1,Zürich\n", False),
+        ("1,€\n", False),
+        ("1,\u00a02\n", True),
+        ("1,2\u3000\n", True),
+        ("1,2\u2009\n", True),
+    ],
+)
+def test_whitespace_around_values_is_detected(body: str, padded: bool) -> None:
+    assert count(f"a,b\n{body}".encode(), TWO).padded == padded
+
+
+@pytest.mark.parametrize(
+    ("quotings", "common"),
+    [([], None), ([None], None), ([None, "none"], "none"), (["standard", "standard"], "standard"), (["standard", "none"], "mixed")],
+)
+def test_the_quoting_of_several_files_is_combined(quotings: list[Quoting | None], common: Quoting | None) -> None:
+    assert common_quoting(quotings) == common

@@ -12,6 +12,7 @@ from risk_assets.clock import shift
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
@@ -55,7 +56,7 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
         return _result(False, warn=True, snapshot="not in the lake: materialize curated/features of this date")
-    ids = read_table(lakehouse.store, path).select(ACCOUNT_ID)
+    ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
     strangers = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     return _result(not strangers, warn=True, unknown_accounts=strangers)
 
@@ -81,7 +82,7 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     store, path = lakehouse.store, layout.accounts(date)
     rows = lakehouse.manifest("raw/accounts", date).rows
     predicted = lakehouse.manifest("curated/predictions", date).rows
-    before = raw.scan(store, path).select(pl.col(lakehouse.contract.id).alias("raw"))
+    before = raw.scan(store, path).select(strip_cells(pl.col(lakehouse.contract.id)).alias("raw"))
     after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
     both = pl.concat([before, after], how="horizontal")
     moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()

@@ -4,6 +4,7 @@ import math
 from decimal import Decimal
 
 from risk_assets.domain.contract.schema import Contract, Feature
+from risk_assets.domain.contract.text import normalize_level
 
 MISSING_ISSUE = "missing"
 UNREADABLE_ISSUE = "unreadable"
@@ -21,13 +22,13 @@ def above(bound: float) -> str:
 
 
 def id_tokens(contract: Contract) -> tuple[str, ...]:
-    """Return the tokens that mean "missing" in the id column."""
-    return ("", *contract.missing)
+    """Return the tokens that mean "missing" in the id column, normalised like the levels that they are compared with."""
+    return ("", *map(normalize_level, contract.missing))
 
 
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
-    """Return the tokens that mean "missing" in a feature's column."""
-    return (*id_tokens(contract), *feature.missing)
+    """Return the tokens that mean "missing" in a feature's column, normalised like the levels that they are compared with."""
+    return (*id_tokens(contract), *map(normalize_level, feature.missing))
 
 
 def missing_codes(feature: Feature, contract: Contract) -> list[float]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.text import normalize_level
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
@@ -55,7 +56,7 @@ class Target(Document):
 def _same(one: str, other: str) -> bool:
     """Return whether two tokens match, as text or, if both are numbers, as numbers. Outcomes are read the same way."""
     try:
-        return one == other or float(one) == float(other)
+        return normalize_level(one) == normalize_level(other) or float(one) == float(other)
     except ValueError:
         return False
 

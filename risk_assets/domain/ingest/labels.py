@@ -4,6 +4,8 @@ import polars as pl
 
 from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, Contract
+from risk_assets.domain.contract.text import normalize_level
+from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
 
@@ -11,7 +13,7 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
     `bad` is 1 or 0, or null if the token is missing or unknown or the account has contradictory outcomes. Rows with a
-    missing id are dropped.
+    missing id are dropped. Ids are compared without surrounding whitespace, tokens also in normal form C.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     if missing:
         raise ContractError(f"the outcomes have no column {', '.join(missing)}. Fix the file, or id and target in the contract.")
     known = outcomes.filter(~_is_missing(contract.id, contract))
-    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
+    rows = known.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
     agreed = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
     return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(agreed.alias(OUTCOME))
 
@@ -44,8 +46,8 @@ def _label(contract: Contract) -> pl.Expr:
 
 def _is(column: str, token: str) -> pl.Expr:
     """Compare as text and, if both are numbers, as numbers: a source may write 1 on one day and 1.0 on the next."""
-    text = pl.col(column).str.strip_chars()
-    same = text.eq(pl.lit(token))
+    text = normalize_levels(pl.col(column))
+    same = text.eq(pl.lit(normalize_level(token)))
     number: float | None = pl.Series([token]).cast(pl.Float64, strict=False)[0]
     if number is None:
         return same
@@ -53,4 +55,4 @@ def _is(column: str, token: str) -> pl.Expr:
 
 
 def _is_missing(column: str, contract: Contract) -> pl.Expr:
-    return pl.col(column).str.strip_chars().is_in(list(id_tokens(contract)))
+    return normalize_levels(pl.col(column)).is_in(list(id_tokens(contract)))

@@ -16,12 +16,13 @@ from risk_assets.domain.contract.field_rules import (
     plain,
 )
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
+from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 
 SEPARATOR = "; "
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
-    """Return the distinct ids that occur in more than one row, sorted.
+    """Return the distinct ids, without surrounding whitespace, that occur in more than one row, sorted.
 
     The first pass compares hashes, which takes 16 bytes per row. A second pass reads ids only if hashes repeat.
 
@@ -32,7 +33,7 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     contract : Contract
         Names the id column.
     """
-    ids = snapshot.select(pl.col(contract.id).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
+    ids = snapshot.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
     hashes = ids.select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series().sort()
     twice = hashes.filter(hashes == hashes.shift()).unique()
     if twice.is_empty():
@@ -42,11 +43,11 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True) -> pl.LazyFrame:
+def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series) -> pl.LazyFrame:
     """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
 
     `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
-    contains a value.
+    contains a value. Surrounding whitespace of every cell is ignored, and levels are in normal form C: see `contract.text`.
 
     Parameters
     ----------
@@ -56,24 +57,24 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
         The columns, types, ranges and missing tokens.
     repeated : Series
         The ids that occur in more than one row, from `repeated_ids`.
-    padded : bool
-        Whether values may have blanks around them. Stripping costs more than all other rules, so pass False if the file
-        has none.
     """
-    text = {name: pl.col(name).str.strip_chars() if padded else pl.col(name) for name in contract.columns}
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
-    issues = [pl.col(RAGGED), _id_issue(text[contract.id], contract, repeated)]
+    issues = [pl.col(RAGGED), _id_issue(contract, repeated)]
     for name, feature in contract.features.items():
-        value, issue = _PARSERS[feature.type](name, text[name], feature, contract)
+        value, issue = _PARSERS[feature.type](name, pl.col(name), feature, contract)
         values.append(value.alias(name))
         issues.extend(issue)
     joined = pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
-    return snapshot.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
+    # The cells are a step of their own: polars would strip a column again for each expression that uses it.
+    return snapshot.select(RAGGED, *_cells(contract)).select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a features table."""
-    own = {ACCOUNT_ID: f"account id, from the raw column {contract.id}", ISSUES: "why the row cannot be scored; null if it can"}
+    own = {
+        ACCOUNT_ID: f"account id, from the raw column {contract.id}, without surrounding whitespace",
+        ISSUES: "why the row cannot be scored; null if it can",
+    }
     return own | {name: _description(feature) for name, feature in contract.features.items()}
 
 
@@ -93,10 +94,16 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _id_issue(text: pl.Expr, contract: Contract, repeated: pl.Series) -> pl.Expr:
-    cases = [(_is_token(text, id_tokens(contract)), MISSING_ISSUE)]
+def _cells(contract: Contract) -> list[pl.Expr]:
+    levels = [normalize_levels(pl.col(name)) for name in contract.categories]
+    return [strip_cells(pl.col(contract.id, *contract.numbers)), *levels]
+
+
+def _id_issue(contract: Contract, repeated: pl.Series) -> pl.Expr:
+    account = pl.col(contract.id)
+    cases = [(_is_token(normalize_levels(account), id_tokens(contract)), MISSING_ISSUE)]
     if len(repeated):
-        cases.append((pl.col(contract.id).is_in(repeated.implode()), REPEATED_ISSUE))
+        cases.append((account.is_in(repeated.implode()), REPEATED_ISSUE))
     return _first_issue(ACCOUNT_ID, cases)
 
 

@@ -15,6 +15,7 @@ from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shif
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.ingest.labels import count_outcomes, labels
 from risk_assets.domain.ingest.row_ids import with_ids
+from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
@@ -84,7 +85,7 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
         return _result(False, "the date has no features in the lake: materialize curated/features first", warn=True)
-    ids = read_table(lakehouse.store, path).select(ACCOUNT_ID)
+    ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
     unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     text = f"{unknown} accounts with an outcome are not in the snapshot"
     return _result(not unknown, text, warn=True, unknown_accounts=unknown)
@@ -134,7 +135,7 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     rows = lakehouse.manifest("raw/accounts", date).rows
     predicted = lakehouse.manifest("curated/predictions", date).rows
     accounts = with_ids(raw.scan(store, path), lakehouse.contract)
-    before = accounts.select(pl.col(lakehouse.contract.id).alias("raw"))
+    before = accounts.select(strip_cells(pl.col(lakehouse.contract.id)).alias("raw"))
     after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
     both = pl.concat([before, after], how="horizontal")
     moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()

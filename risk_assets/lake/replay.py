@@ -8,7 +8,9 @@ from risk_assets.domain.batch.comparison import count_differences
 from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, policy_archive, registry
@@ -72,6 +74,8 @@ def replay(store: Store, date: str) -> Replay:
 def explain_account(store: Store, date: str, account: str) -> tuple[Explanation, ...]:
     """Return the explanation of an account's row on a date, or of each of its rows if its id is repeated.
 
+    Whitespace around ids is ignored.
+
     Raises
     ------
     LakeError
@@ -111,4 +115,4 @@ def _changed_files(store: Store, date: str, manifest: Manifest) -> tuple[str, ..
 
 
 def _rows_of(table: pl.LazyFrame, account: str) -> pl.DataFrame:
-    return table.filter(pl.col(ACCOUNT_ID) == account).collect(engine="streaming")
+    return table.filter(strip_cells(pl.col(ACCOUNT_ID)) == strip_cell(account)).collect(engine="streaming")

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from risk_assets.domain.contract.field_rules import MISSING_ISSUE, UNREADABLE_ISSUE, above, below, missing_codes, missing_tokens, plain
 from risk_assets.domain.contract.schema import Contract, Feature
-
-# The characters that polars strips, so that batch and online read the same level.
-BLANKS = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+from risk_assets.domain.contract.text import normalize_level
 
 
 @dataclass(frozen=True)
@@ -48,11 +46,11 @@ class Field:
         )
 
     def level(self, text: str | None) -> str | None:
-        """Return the level of a category, without surrounding blanks, or None if it is missing."""
+        """Return the level of a category, stripped and normalised, or None if it is missing."""
         if text is None:
             return None
-        stripped = text.strip(BLANKS)
-        return None if stripped in self.tokens else stripped
+        level = normalize_level(text)
+        return None if level in self.tokens else level
 
     def broken_rule(self, value: object) -> str | None:
         """Return the rule that a decoded JSON value breaks, or None."""
@@ -75,7 +73,7 @@ class Field:
         return above(self.high) if value > self.high else None
 
     def schema(self) -> dict[str, object]:
-        """Return the JSON schema of the valid values. It cannot express that blanks around a missing-value text are ignored."""
+        """Return the JSON schema of the valid values. It cannot express that whitespace around a missing-value text is ignored."""
         return self._number_schema() if self.is_number else self._category_schema()
 
     def _category_schema(self) -> dict[str, object]:

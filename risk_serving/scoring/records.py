@@ -23,7 +23,10 @@ Column: TypeAlias = Floats | Categories
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Ids, and rows of features in the contract's order, None if missing. `sent` has the records before missing codes are replaced."""
+    """Ids without surrounding whitespace, and rows of features in the contract's order, None if missing.
+
+    `sent` has the records as they were decoded, before ids, levels and missing codes are replaced.
+    """
 
     ids: Sequence[str | None]
     rows: Sequence[Row]

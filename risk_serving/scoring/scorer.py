@@ -1,7 +1,9 @@
 """Scores records: each by the model that answers for its account."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from itertools import repeat
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,13 +11,13 @@ import numpy as np
 from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.text import normalize_level
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
-from risk_assets.domain.scorecard.scorecard import Levels, VersionedScorecard
+from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
-from risk_serving.scoring.fields import BLANKS
-from risk_serving.scoring.records import Categories, Columns, Records, Row, Rows, Value
+from risk_serving.scoring.records import Columns, Records, Row, Rows, Value
 from risk_serving.scoring.wire import Result
 
 
@@ -49,9 +51,9 @@ class Scorer:
         challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
-    def _account(self, sent: str | None) -> str | None:
+    def _account(self, account: str | None) -> str | None:
         """Return the account for an id, or None if a snapshot would read the id as missing."""
-        return None if sent is None or sent.strip(BLANKS) in self._missing_ids else sent
+        return None if account is None or normalize_level(account) in self._missing_ids else account
 
 
 class _Model:
@@ -62,7 +64,7 @@ class _Model:
         self._card, self._policy, self._version, self._arm = card, policy, model.version, arm
         self._score_row = single_row.scorer(card, policy)
         self._positions = [features.index(term.feature) for term in card.terms]
-        self._levels = [_level_positions(term.shape) if isinstance(term.shape, Levels) else {} for term in card.terms]
+        self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
         self._reasons = [term.reason for term in card.terms]
 
@@ -96,18 +98,17 @@ class _Model:
     def _matrix(self, records: Columns) -> Floats:
         """Return the model's input, shape (records, terms): numbers unchanged, levels as their positions, NaN if missing."""
         x = np.empty((len(records.ids), len(self._positions)), order="F")
-        for term, (position, levels) in enumerate(zip(self._positions, self._levels, strict=True)):
+        for term, (position, encode) in enumerate(zip(self._positions, self._encoders, strict=True)):
             column = records.columns[position]
-            x[:, term] = _encode(column, levels) if isinstance(column, Categories) else column
+            x[:, term] = encode(column)
         return x
 
 
-def _encode(column: Categories, level_positions: Mapping[str | None, float]) -> Floats:
-    unseen = len(level_positions) - 1  # the mapping has one entry more than there are levels: the missing value
-    encoded: Floats = np.array([level_positions.get(level, unseen) for level in column.levels])[column.positions]
-    return encoded
-
-
-def _level_positions(shape: Levels) -> dict[str | None, float]:
-    """Return each level's position, and NaN for a missing value. An unseen level's position is the number of levels."""
-    return {**{level: float(position) for position, level in enumerate(shape.levels)}, None: float("nan")}
+def _encoder(shape: Shape) -> Callable[[Any], Floats]:
+    """Return the function from a column to the model's input: numbers unchanged, levels as positions, NaN for missing."""
+    if not isinstance(shape, Levels):
+        return np.asarray
+    positions: dict[str | None, float] = {None: math.nan}
+    positions.update(shape.positions)
+    unseen = float(len(shape.levels))
+    return lambda column: np.array([positions.get(level, unseen) for level in column.levels])[column.positions]

@@ -12,6 +12,7 @@ from msgspec.structs import astuple
 
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.fields import Field
@@ -108,7 +109,7 @@ class RequestDecoder:
                 values[position] = level = field.level(values[position])
                 if level is None and field.required:
                     return None
-            ids.append(values[0])
+            ids.append(_account(values[0]))
             rows.append(tuple(values[1:]))
         return Rows(ids, rows, sent)
 
@@ -128,7 +129,7 @@ class RequestDecoder:
             columns[position] = categories = _categories(columns[position], field)
             if field.required and None in categories.levels:
                 return None
-        return Columns(columns[0], columns[1:], sent)
+        return Columns(list(map(_account, columns[0])), columns[1:], sent)
 
     def _invalid(self, body: bytes) -> Problem:
         # A repeated field is the only error that the second reading cannot find: it keeps the last value only.
@@ -139,7 +140,10 @@ class RequestDecoder:
 def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dict[str, object]:
     """Return the JSON schema of the requests that a decoder accepts, with an example."""
     properties: dict[str, object] = {
-        ID: {"type": ["string", "null"], "description": f"The account's id: {decoder.contract.id} in the contract."}
+        ID: {
+            "type": ["string", "null"],
+            "description": f"The account's id: {decoder.contract.id} in the contract. Surrounding whitespace is ignored.",
+        }
     }
     properties |= {field.name: field.schema() for field in decoder.fields}
     required = [field.name for field in decoder.fields if field.required]
@@ -161,8 +165,12 @@ def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
     return schema, components
 
 
+def _account(sent: str | None) -> str | None:
+    return None if sent is None else strip_cell(sent)
+
+
 def _categories(column: Sequence[str | None], field: Field) -> Categories:
-    """Return a column of texts as categories; texts that differ only in surrounding blanks have equal levels at two positions."""
+    """Return a column of texts as categories; different texts of one level have positions of their own."""
     positions: defaultdict[str | None, int] = defaultdict(count().__next__)
     found = np.fromiter(map(positions.__getitem__, column), np.int64, len(column))
     return Categories(tuple(map(field.level, positions)), found)

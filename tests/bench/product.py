@@ -14,7 +14,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
@@ -45,11 +45,10 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     """Do what `risk_assets/assets/features.py` does."""
     contract = lakehouse.contract
     accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
-    padded = lakehouse.manifest("raw/accounts", snapshot).facts_as(RawFacts).padded
     repeated = repeated_ids(accounts, contract)
     clock.stop("repeated ids")
     made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(validate(accounts, contract, repeated, padded=padded), FeatureFacts, tuple(feature_facts(contract)), made_from)
+    table = Table(validate(accounts, contract, repeated), FeatureFacts, tuple(feature_facts(contract)), made_from)
     write_table(lakehouse.store, layout.features(snapshot), table)
     clock.stop("features")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_assets.lake import layout, registry
+from risk_assets.lake import layout, registry, replay
 from risk_assets.lake.tables import find_manifest
 from risk_assets.runner import Runner
 from risk_assets.settings import Settings
@@ -209,3 +209,40 @@ def test_outcomes_without_their_column_are_stored(book: Book) -> None:
 
 def _with(settings: Settings, **changed: object) -> Settings:
     return settings.model_copy(update=changed)
+
+
+def test_no_break_spaces_around_levels_change_no_prediction(book: Book) -> None:
+    assert book.score().error is None
+    before = book.lake.get(layout.predictions(NEXT))
+    header, *rows = _lines(book)
+    regions = (b"south", b"west", b"central", b"east", b"north")
+    for region in regions:
+        rows = [row.replace(b"," + region + b",", b"," + region + "\xa0".encode() + b",") for row in rows]
+    assert sum("\xa0".encode() in row for row in rows) > 200
+    for content in (b"".join([header, *rows]), b"".join([header, rows[0].replace(b",", b", ", 1), *rows[1:]])):
+        book.land(f"accounts_{NEXT}.csv", content)
+        assert book.score().error is None
+        assert book.lake.get(layout.predictions(NEXT)) == before
+
+
+def test_ids_that_differ_in_whitespace_are_repeated(book: Book) -> None:
+    header, first, second, *rows = _lines(book)
+    account = first.split(b",", 1)[0]
+    padded = account + "\u3000".encode() + b"," + second.split(b",", 1)[1]
+    third = b"\t" + rows[0]
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, first, padded, third, *rows[1:]]))
+    assert book.score().error is None
+    lines = book.lake.get(layout.predictions(NEXT)).decode().splitlines()
+    assert [line.split(",", 1)[0] for line in lines[1:4]] == [account.decode(), account.decode(), rows[0].split(b",", 1)[0].decode()]
+    assert [line.endswith("account_id: repeated") for line in lines[1:5]] == [True, True, False, False]
+    assert len(replay.explain_account(book.lake, NEXT, f" {account.decode()}\xa0")) == 2
+
+
+def test_outcomes_with_padded_ids_train_on_all_rows(book: Book) -> None:
+    rows = registry.read_trained(book.lake, LABELLED[-1]).metrics.n_train
+    for date in LABELLED:
+        header, *lines = book.landing.get(f"outcomes_{date}.csv").splitlines(keepends=True)
+        book.land(f"outcomes_{date}.csv", header + b"".join(b" " + line.replace(b",", "\xa0,".encode(), 1) for line in lines))
+        assert book.runner.run("outcomes", date).error is None
+    assert book.runner.run("training", LABELLED[-1]).error is None
+    assert registry.read_trained(book.lake, LABELLED[-1]).metrics.n_train == rows

@@ -61,6 +61,13 @@ def test_each_account_has_its_last_snapshot_without_issues(store: Store) -> None
     assert found.rows() == [("a", "2026-01-01", 1.0, "north"), ("b", "2026-01-02", None, "north")]
 
 
+def test_whitespace_around_ids_of_earlier_snapshots_is_ignored(store: Store) -> None:
+    write(store, "2026-01-01", {"a ": 1.0, "b": 1.0})
+    write(store, "2026-01-02", {"b\xa0": 2.0, "b": 2.5})
+    found = snapshots.last_before(store, "2026-01-03", SCHEMA, pl.Series(["a", "b"]), 28).sort("account_id")
+    assert found.select("account_id", SNAPSHOT, "age").rows() == [("a", "2026-01-01", 1.0), ("b", "2026-01-01", 1.0)]
+
+
 def test_the_last_snapshot_is_searched_within_the_days(store: Store) -> None:
     write(store, "2026-01-01", {"a": 1.0})
     assert snapshots.last_before(store, "2026-01-04", SCHEMA, pl.Series(["a"]), 2).is_empty()

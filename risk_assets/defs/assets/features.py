@@ -7,7 +7,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
 from risk_assets.errors import ContractError
-from risk_assets.lake.facts import FeatureFacts, RawFacts
+from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.tables import Manifest, Table, translate_polars_errors
 
 
@@ -18,7 +18,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     require_usable(raw, contract)
     with translate_polars_errors(raw.path):
         repeated = repeated_ids(accounts, contract)
-    validated = validate(accounts, contract, repeated, padded=raw.facts_as(RawFacts).padded, date=date)
+    validated = validate(accounts, contract, repeated, date=date)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
     return Table(validated, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 

@@ -7,6 +7,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_descriptions, review_facts, riskiest
 from risk_assets.domain.batch.review_list import review_list as listing
 from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.lake import registry, snapshots
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.tables import Table, translate_polars_errors
@@ -19,7 +20,7 @@ def review_list(
     store, policy, date = lakehouse.store, lakehouse.policy, context.partition_key
     made_from = lakehouse.made_from(context.run.run_id, date, "curated/predictions", "curated/features", policy=policy.digest)
     with translate_polars_errors(f"curated/review_list of {date}"):
-        listed = riskiest(predictions, policy.review.size)
+        listed = riskiest(predictions, policy.review.size).with_columns(strip_cells(pl.col(ACCOUNT_ID)))
         accounts = listed[ACCOUNT_ID]
         now = snapshots.of_accounts(features, accounts)
         before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, accounts, policy.review.look_back_days)

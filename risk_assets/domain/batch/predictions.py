@@ -48,7 +48,7 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
     scale = policy.points
     reasons = {f"reason_{rank}": f"reason number {rank} for a bad prediction" for rank in range(1, policy.reasons + 1)}
     return {
-        ACCOUNT_ID: "id of the account; rows are in the order of the raw file",
+        ACCOUNT_ID: "id of the account, without surrounding whitespace; rows are in the order of the raw file",
         "probability": "probability that the account goes bad",
         "prediction": f"1 (bad) if the probability is at least {policy.threshold:g}, else 0",
         "points": f"score: {scale.base:g} at odds of {scale.odds:g} to 1; {scale.pdo:g} more points double the odds",

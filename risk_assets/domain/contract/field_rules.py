@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from risk_assets.domain.contract.notation import date_format
 from risk_assets.domain.contract.schema import Contract, Feature
+from risk_assets.domain.contract.text import normalize_level
 
 MISSING_ISSUE = "missing"
 UNREADABLE_ISSUE = "unreadable"
@@ -22,13 +23,13 @@ def above(bound: float) -> str:
 
 
 def id_tokens(contract: Contract) -> tuple[str, ...]:
-    """Return the tokens that mean "missing" in the id column. Row numbers are never missing."""
-    return ("",) if contract.has_row_ids else ("", *contract.missing)
+    """Return the tokens that mean "missing" in the id column, normalised as levels are. Row numbers are never missing."""
+    return ("",) if contract.has_row_ids else ("", *map(normalize_level, contract.missing))
 
 
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
-    """Return the tokens that mean "missing" in a feature's column."""
-    return ("", *contract.missing, *feature.missing)
+    """Return the tokens that mean "missing" in a feature's column, normalised as the levels that they are compared with."""
+    return ("", *map(normalize_level, (*contract.missing, *feature.missing)))
 
 
 def missing_codes(feature: Feature, contract: Contract) -> list[float]:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.contract.notation import MONEY, PERCENT, Decimal, Notation, Thousands, check_format
+from risk_assets.domain.contract.text import normalize_level
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
@@ -64,7 +65,7 @@ class Target(Document):
 def _same(one: str, other: str) -> bool:
     """Return whether two tokens match, as text or, if both are numbers, as numbers. Outcomes are read the same way."""
     try:
-        return one == other or float(one) == float(other)
+        return normalize_level(one) == normalize_level(other) or float(one) == float(other)
     except ValueError:
         return False
 

@@ -14,6 +14,7 @@ import polars as pl
 from risk_assets.domain.contract.column_types import POLARS_TYPES
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.scorecard.expressions import probabilities
 from risk_assets.domain.scorecard.points_table import MISSING_LABEL
@@ -179,7 +180,7 @@ def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tupl
 def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
     """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
     needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
-    rows = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *needed)
+    rows = features.filter(pl.col(ISSUES).is_null()).select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
     score = partial(_score, models=models, bounds=list(policy.bands.values()), categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
@@ -223,7 +224,8 @@ def _count_accounts(snapshots: Iterable[pl.LazyFrame]) -> int:
     """Count distinct accounts by their 64-bit hashes; the probability that two of n collide is below n**2 / 2**65."""
     seen = pl.Series(dtype=pl.UInt64)
     for features in snapshots:
-        hashes = features.filter(pl.col(ISSUES).is_null()).select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series()
+        ids = features.filter(pl.col(ISSUES).is_null()).select(strip_cells(pl.col(ACCOUNT_ID)).hash())
+        hashes = ids.collect(engine="streaming").to_series()
         ordered = pl.concat([seen, hashes]).sort()
         seen = ordered.filter(ordered.ne_missing(ordered.shift()))
     return len(seen)

@@ -6,7 +6,9 @@ import polars as pl
 
 from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, RAGGED, Contract
+from risk_assets.domain.contract.text import normalize_level
 from risk_assets.domain.ingest.row_ids import with_ids
+from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
 _LABELS, _LINES = "labels", "lines"
@@ -45,8 +47,8 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
     `bad` is 1 or 0, or null if the token is missing or unknown or the account has contradictory outcomes. Rows with a
-    missing id are dropped, and rows with an issue of their line. If the contract names accounts by row number, row n of the
-    outcomes belongs to row n of the snapshot.
+    missing id are dropped, and rows with an issue of their line. Ids are compared without surrounding whitespace, tokens also
+    in normal form C. If the contract names accounts by row number, row n of the outcomes belongs to row n of the snapshot.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def _accounts(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return each account with the first label, the number of distinct labels and the number of lines."""
     _require_columns(outcomes.collect_schema().names(), contract)
     known = with_ids(outcomes, contract).filter(pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract))
-    rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
+    rows = known.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
     label = pl.col(OUTCOME)
     return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(label.first(), label.n_unique().alias(_LABELS), pl.len().alias(_LINES))
 
@@ -112,8 +114,8 @@ def _label(contract: Contract) -> pl.Expr:
 
 def _is(column: str, token: str) -> pl.Expr:
     """Compare as text and, if both are numbers, as numbers: a source may write 1 on one day and 1.0 on the next."""
-    text = pl.col(column).str.strip_chars()
-    same = text.eq(pl.lit(token))
+    text = normalize_levels(pl.col(column))
+    same = text.eq(pl.lit(normalize_level(token)))
     number: float | None = pl.Series([token]).cast(pl.Float64, strict=False)[0]
     if number is None:
         return same
@@ -121,5 +123,5 @@ def _is(column: str, token: str) -> pl.Expr:
 
 
 def _is_missing(column: str, contract: Contract) -> pl.Expr:
-    tokens = id_tokens(contract) if column == contract.id else ("", *contract.missing)
-    return pl.col(column).str.strip_chars().is_in(list(tokens))
+    tokens = id_tokens(contract) if column == contract.id else ("", *map(normalize_level, contract.missing))
+    return normalize_levels(pl.col(column)).is_in(list(tokens))

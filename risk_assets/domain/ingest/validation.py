@@ -19,13 +19,14 @@ from risk_assets.domain.contract.notation import MONEY, PERCENT
 from risk_assets.domain.contract.parsing import parse_number
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
 from risk_assets.domain.ingest.row_ids import with_ids
+from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
 SEPARATOR = "; "
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
-    """Return the distinct ids that occur in more than one row, sorted.
+    """Return the distinct ids, without surrounding whitespace, that occur in more than one row, sorted.
 
     The first pass compares hashes, which takes 16 bytes per row. A second pass reads ids only if hashes repeat.
 
@@ -38,7 +39,7 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     """
     if contract.has_row_ids:
         return pl.Series(ACCOUNT_ID, [], dtype=pl.String)
-    ids = snapshot.select(pl.col(contract.id).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
+    ids = snapshot.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
     hashes = ids.select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series().sort()
     twice = hashes.filter(hashes == hashes.shift()).unique()
     if twice.is_empty():
@@ -48,13 +49,11 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def validate(
-    snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True, date: str | None = None
-) -> pl.LazyFrame:
+def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None) -> pl.LazyFrame:
     """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
 
     `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
-    contains a value.
+    contains a value. Surrounding whitespace of every cell is ignored, and levels are in normal form C: see `contract.text`.
 
     Parameters
     ----------
@@ -64,9 +63,6 @@ def validate(
         The columns, types, ranges and missing tokens.
     repeated : Series
         The ids that occur in more than one row, from `repeated_ids`.
-    padded : bool
-        Whether values may have blanks around them. Stripping costs more than all other rules, so pass False if the file
-        has none.
     date : str or None
         The date of the snapshot, as YYYY-MM-DD. Features with `format: date(...)` need it.
 
@@ -80,23 +76,27 @@ def validate(
             f"{', '.join(contract.dates)}: dates are read as days before the snapshot, and the date of this snapshot is not known. "
             "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
         )
-    text = {name: pl.col(name).str.strip_chars() if padded else pl.col(name) for name in (contract.id, *contract.features)}
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
-    issues = [pl.col(RAGGED), _id_issue(text[contract.id], contract, repeated)]
+    issues = [pl.col(RAGGED), _id_issue(contract, repeated)]
     for name, feature in contract.features.items():
+        text = pl.col(name)
         if feature.type == "number":
-            value, issue = _number(name, parse_number(text[name], contract.notation(name), date), text[name], contract)
+            value, issue = _number(name, parse_number(text, contract.notation(name), date), text, contract)
         else:
-            value, issue = _category(name, text[name], contract)
+            value, issue = _category(name, text, contract)
         values.append(value.alias(name))
         issues.extend(issue)
     joined = pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
-    return with_ids(snapshot, contract).select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
+    # The cells are a step of their own: polars would strip a column again for each expression that uses it.
+    cells = with_ids(snapshot, contract).select(RAGGED, *_cells(contract))
+    return cells.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a features table."""
-    source = "number of the row" if contract.has_row_ids else f"account id, from the raw column {contract.id}"
+    source = (
+        "number of the row" if contract.has_row_ids else f"account id, from the raw column {contract.id}, without surrounding whitespace"
+    )
     own = {ACCOUNT_ID: source, ISSUES: "why the row cannot be scored; null if it can"}
     return own | {name: _description(feature) for name, feature in contract.features.items()}
 
@@ -123,10 +123,17 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _id_issue(text: pl.Expr, contract: Contract, repeated: pl.Series) -> pl.Expr:
-    cases = [(_is_token(text, id_tokens(contract)), MISSING_ISSUE)]
+def _cells(contract: Contract) -> list[pl.Expr]:
+    """Return the id and the features as stripped text, levels in normal form C."""
+    rules = {"number": strip_cells, "category": normalize_levels}
+    return [strip_cells(pl.col(contract.id)), *(rules[feature.type](pl.col(name)) for name, feature in contract.features.items())]
+
+
+def _id_issue(contract: Contract, repeated: pl.Series) -> pl.Expr:
+    account = pl.col(contract.id)
+    cases = [(_is_token(normalize_levels(account), id_tokens(contract)), MISSING_ISSUE)]
     if len(repeated):
-        cases.append((pl.col(contract.id).is_in(repeated.implode()), REPEATED_ISSUE))
+        cases.append((account.is_in(repeated.implode()), REPEATED_ISSUE))
     return _first_issue(ACCOUNT_ID, cases)
 
 

@@ -46,8 +46,8 @@ def _contribution(column: pl.Expr, shape: Shape) -> pl.Expr:
 
 
 def _level_position(column: pl.Expr, shape: Levels, dtype: type[pl.DataType]) -> pl.Expr:
-    levels = shape.levels
-    known = column.replace_strict(levels, range(len(levels)), default=len(levels), return_dtype=dtype)
+    positions = shape.positions
+    known = column.replace_strict(list(positions), list(positions.values()), default=len(shape.levels), return_dtype=dtype)
     return pl.when(column.is_not_null()).then(known)
 
 

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from risk_assets.domain.contract.text import normalize_level
+
 MAX_LOG_ODDS = 1e6  # bounds each term, so that an extreme number in one feature and its opposite in another still add up to a number
 
 
@@ -49,6 +51,12 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
     weights: tuple[float, ...]
     missing: float
     unseen: float
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """The position of each level, as it was trained and in normal form C; the first position if two levels are then equal."""
+        trained = {level: position for position, level in enumerate(self.levels)}
+        return {normalize_level(level): position for level, position in reversed(trained.items())} | trained
 
     @property
     def table(self) -> tuple[float, ...]:

@@ -68,7 +68,7 @@ def _contribution(shape: Shape) -> Callable[[Any], float]:
     *table, missing = shape.table
     if isinstance(shape, Levels):
         *weights, unseen = table
-        known: dict[Any, float] = dict(zip(shape.levels, weights, strict=True))
+        known: dict[Any, float] = {level: weights[position] for level, position in shape.positions.items()}
         return lambda value: missing if value is None else known.get(value, unseen)
     edges = shape.edges
     return lambda value: missing if value is None else table[bisect_left(edges, value)]

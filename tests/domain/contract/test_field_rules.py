@@ -19,6 +19,12 @@ def test_missing_tokens_are_the_contract_s_and_the_feature_s() -> None:
     assert id_tokens(parsed) == ("", "NA", "-1")
 
 
+def test_missing_tokens_are_stripped_and_in_normal_form() -> None:
+    parsed = contract(".", "\xa0e\u0301 ", " -9 ")
+    assert missing_tokens(parsed.features["income"], parsed) == ("", "NA", "-1", "\xe9", "-9")
+    assert missing_codes(parsed.features["income"], parsed) == [-1.0, -9.0]
+
+
 @pytest.mark.parametrize(("decimal", "codes"), [(".", [-1.0, -9.5]), (",", [-1.0, -9.5, 0.5])])
 def test_missing_codes_are_tokens_that_are_finite_numbers(decimal: str, codes: list[float]) -> None:
     parsed = contract(decimal, "-9.5" if decimal == "." else "-9,5", "0,5", "inf", "nan")

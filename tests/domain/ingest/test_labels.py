@@ -74,8 +74,21 @@ def test_rows_with_an_empty_id_are_dropped() -> None:
 
 
 def test_rows_with_a_missing_id_are_dropped() -> None:
-    rows = [(" ", "1"), ("NA", "1"), (" NA ", "0"), ("na", "1"), (" a", "1"), ("a", "0")]
-    assert labelled(rows, contract(1, 0)) == [("na", 1), (" a", 1), ("a", 0)]
+    rows = [(" ", "1"), ("NA", "1"), (" NA\u3000", "0"), ("na", "1"), (" a", "1"), ("b", "0")]
+    assert labelled(rows, contract(1, 0)) == [("na", 1), ("a", 1), ("b", 0)]
+
+
+@pytest.mark.parametrize("padding", [" ", "\t", "\xa0", "\u3000", "\x1f"])
+def test_ids_are_compared_without_whitespace(padding: str) -> None:
+    rows = [("a" + padding, "1"), (padding + "a", "1"), ("b", "1"), ("b" + padding, "0")]
+    assert labelled(rows, contract(1, 0)) == [("a", 1), ("b", None)]
+
+
+def test_tokens_are_compared_in_normal_form() -> None:
+    composed, decomposed = "pay\xe9", "paye\u0301"
+    assert of([composed, decomposed, "x", "\xa0x"], contract(bad="x\u2003", good=decomposed)) == [0, 0, 1, 1]
+    with pytest.raises(ValueError, match="different tokens"):
+        contract(bad=composed, good=decomposed)
 
 
 def test_other_columns_are_ignored() -> None:

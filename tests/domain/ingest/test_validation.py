@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.schema import ISSUES, Contract
+from risk_assets.domain.contract.text import WHITESPACE
 from risk_assets.domain.ingest.validation import RAGGED, count_issues, feature_facts, repeated_ids, validate
 
 Texts = Sequence[str | None]
@@ -66,9 +67,10 @@ def test_numbers_are_parsed_exactly(text: str, value: float) -> None:
     assert number([text]) == [(value, None)]
 
 
-@pytest.mark.parametrize("text", [" 1.5", "1.5 ", "\t1.5", "  1.5\t ", "\u00a01.5"])
-def test_blanks_around_a_number_are_ignored(text: str) -> None:
+@pytest.mark.parametrize("text", [" 1.5", "1.5 ", "  1.5\t ", *(f"{space}1.5{space}" for space in WHITESPACE)])
+def test_whitespace_around_a_number_is_ignored(text: str) -> None:
     assert number([text, "2"]) == [(1.5, None), (2, None)]
+    assert number([text.replace("1.5", "NA"), "2"]) == [(None, None), (2, None)]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,51 @@ def test_a_missing_code_can_have_a_decimal_comma() -> None:
 def test_levels_are_stripped_and_otherwise_unchanged() -> None:
     assert category(["u", " u", "u\t", "U", "u v", "1", "1.0"]) == [(level, None) for level in ["u", "u", "u", "U", "u v", "1", "1.0"]]
     assert category(["-9", "-9.0", "?"], missing=[-9, "?"]) == [(None, None), ("-9.0", None), (None, None)]
+
+
+@pytest.mark.parametrize("space", WHITESPACE)
+def test_whitespace_around_a_level_is_ignored(space: str) -> None:
+    assert category([f"u{space}", f"{space}u", space, f"{space}NA{space}"]) == [("u", None)] * 2 + [(None, None)] * 2
+
+
+def test_levels_and_missing_tokens_are_in_normal_form() -> None:
+    composed, decomposed = "\xe9t\xe9", "e\u0301te\u0301"
+    assert category([composed, decomposed, f" {decomposed}\xa0", None]) == [(composed, None)] * 3 + [(None, None)]
+    assert category([composed, decomposed], missing=[f" {decomposed}"]) == [(None, None)] * 2
+
+
+def test_characters_without_width_are_not_whitespace() -> None:
+    texts = [f"{mark}u" for mark in "\u200b\u200c\u200d\u2060\ufeff"]
+    assert category(texts) == [(text, None) for text in texts]
+    assert number(["\u200b1"]) == [(None, "x: unreadable")]
+
+
+def test_ids_are_stripped_and_compared_without_whitespace() -> None:
+    repeated = ("a", "account_id: repeated")
+    assert ids(["a", "a ", "\xa0a", "b\u3000", "\ufeffb", " NA\t"]) == [
+        repeated,
+        repeated,
+        repeated,
+        ("b", None),
+        ("\ufeffb", None),
+        ("NA", "account_id: missing"),
+    ]
+
+
+def test_ids_are_not_normalised() -> None:
+    assert ids(["\xe9", "e\u0301"]) == [("\xe9", None), ("e\u0301", None)]
+
+
+CELLS = st.text(st.sampled_from([*"u1.e-9", " ", "\t", "\xa0", "\x1c", "\u3000", "\u200b", "\xe9", "\u0301"]), max_size=4)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12, unique_by=lambda row: row[0].strip()))
+def test_a_cell_is_read_the_same_whatever_other_cells_hold(rows: list[tuple[str, str]]) -> None:
+    how = contract({"x": NUMBER, "k": CATEGORY | {"required": True}}, missing=["-9"])
+    frame = snapshot({"id": [name for name, _ in rows], "x": [cell for _, cell in rows], "k": [cell for _, cell in rows]})
+    alone = [run(frame.slice(at, 1), how) for at in range(len(rows))]
+    assert run(frame, how).equals(pl.concat(alone))
 
 
 def test_rows_with_a_repeated_id_are_kept_with_an_issue() -> None:
@@ -249,7 +296,7 @@ LEVELS: Mapping[str, tuple[str | None, str | None]] = {
     "": (None, "missing"),
     "NA ": (None, "missing"),
 }
-IDS = st.sampled_from(["", " ", "NA", "SECRET1", "SECRET2", "SECRET3", "SECRET4", "SECRET5", "SECRET6"])
+IDS = st.sampled_from(["", " ", "NA", "SECRET1", "SECRET1\xa0", "SECRET2", "SECRET3", "SECRET4", "SECRET5", "SECRET6"])
 ROW = st.tuples(
     IDS,
     st.sampled_from([*NUMBERS]),
@@ -267,18 +314,18 @@ def test_each_row_gives_one_row_with_exactly_its_issues(rows: list[tuple[str, ..
     names, xs, ys, ks, ragged = (list(column) for column in zip(*rows, strict=True))
     found = run(snapshot({"id": names, "x": xs, "y": ys, "k": ks}, ragged), how)
 
-    times = Counter(names)
+    times = Counter(name.strip() for name in names)
     expected = []
     for name, x, y, k, line in rows:
         is_missing = name.strip() in {"", "NA"}
         issues = [
             line,
-            "account_id: missing" if is_missing else "account_id: repeated" if times[name] > 1 else None,
+            "account_id: missing" if is_missing else "account_id: repeated" if times[name.strip()] > 1 else None,
             f"x: {NUMBERS[x][1]}" if NUMBERS[x][1] else None,
             f"y: {NUMBERS[y][1]}" if NUMBERS[y][1] not in {None, "missing"} else None,
             f"k: {LEVELS[k][1]}" if LEVELS[k][1] else None,
         ]
-        expected.append((name, NUMBERS[x][0], NUMBERS[y][0], LEVELS[k][0], "; ".join(filter(None, issues)) or None))
+        expected.append((name.strip(), NUMBERS[x][0], NUMBERS[y][0], LEVELS[k][0], "; ".join(filter(None, issues)) or None))
     assert found.rows() == expected
     assert not any("SECRET" in (issue or "") for issue in found[ISSUES])
 
@@ -296,7 +343,8 @@ def test_repeated_ids_are_distinct_ids_of_several_rows(names: list[str]) -> None
     frame = pl.LazyFrame({"id": names, "x": ["1"] * len(names)}, schema={"id": pl.String, "x": pl.String})
     found = repeated_ids(frame, contract({"x": NUMBER}))
     assert found.dtype == pl.String
-    assert sorted(found.to_list()) == sorted(name for name, times in Counter(names).items() if times > 1 and name)
+    counts = Counter(name.strip() for name in names)
+    assert sorted(found.to_list()) == sorted(name for name, times in counts.items() if times > 1 and name)
 
 
 def test_repeated_ids_are_found_in_distant_rows() -> None:

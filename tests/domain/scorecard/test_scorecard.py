@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import contribution, contributions, log_odds, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, scaled
@@ -53,6 +54,16 @@ def test_category_without_levels_has_missing_and_unseen_only() -> None:
     card = Scorecard("logistic", 0.0, (Term("region", Levels((), (), missing=0.5, unseen=0.25), 0.0, 0.0, "Region"),))
     encoded = encode(table([1.0, 1.0], ["north", None]), card)
     assert contributions(card, encoded).tolist() == [[0.25, 0.5]]
+
+
+def test_trained_levels_also_match_in_normal_form() -> None:
+    region = Levels(("e\u0301", "a ", "\xe9"), (0.5, 0.25, -0.5), missing=0.0, unseen=9.0)
+    card = Scorecard("logistic", 0.0, (Term("region", region, 0.0, 0.0, "Region"),))
+    expected = {"e\u0301": 0.5, "\xe9": -0.5, "a ": 0.25, "a": 0.25, "e": 9.0}
+    encoded = encode(table([NAN] * 5, list(expected)), card)
+    assert contributions(card, encoded).tolist() == [list(expected.values())]
+    assert [single_row.contributions(card)([level]) for level in expected] == [[log_odds] for log_odds in expected.values()]
+    assert Levels(("e\u0301", "e\u0301 "), (1.0, 2.0), 0.0, 0.0).positions["\xe9"] == 0
 
 
 def test_probability_is_sigmoid_of_intercept_plus_contributions() -> None:

@@ -226,7 +226,7 @@ def test_missing_value_as_id_is_scored_by_the_champion(
     for size in (1, 40):
         sent = [{**record, "id": name} for record in records[:size]]
         results = json.loads(score_body(live, json.dumps({"records": sent}).encode()).content)["results"]
-        assert {(result["arm"], result["id"]) for result in results} == {("champion", name)}
+        assert {(result["arm"], result["id"]) for result in results} == {("champion", name.strip())}
     (named,) = json.loads(score_body(live, json.dumps({"records": records[:1]}).encode()).content)["results"]
     assert named["arm"] == "challenger"
 

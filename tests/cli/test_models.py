@@ -28,3 +28,10 @@ def test_impact_is_shown_and_saved(on_scored: Risk, scored: Path) -> None:
     folder = scored / "lakehouse/registry/model_v002"
     assert json.loads((folder / "impact.json").read_text(encoding="utf-8"))["candidate"] == "model_v002"
     assert str(folder / "impact_accounts.csv") in impact
+
+
+def test_training_both_estimators_reports_both_aucs(on_trained: Risk) -> None:
+    trained = on_trained("train", "2026-01-03", "--estimator", "both").stdout
+    (line,) = [line for line in trained.splitlines() if "was chosen by AUC on the holdout" in line]
+    assert line.startswith("model_v003") and "logistic 0." in line and "scorecard 0." in line
+    assert "Chosen by AUC on the holdout: logistic 0." in on_trained("models", "show", "model_v003").stdout

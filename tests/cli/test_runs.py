@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import polars as pl
+
 from tests.cli.conftest import Risk, copy_sample, sample
 
 
@@ -66,3 +68,25 @@ def test_demo_trains_scores_and_shows_the_results(risk: Risk, folder: Path) -> N
         "make ui",
     ):
         assert text in shown
+
+
+def blank_scores(trained: Path, date: str) -> None:
+    path = trained / f"data/landing/accounts_{date}.csv"
+    rows = pl.read_csv(path, infer_schema=False)
+    path.write_bytes(rows.with_columns(pl.lit("").alias("bureau_score")).write_csv().encode())
+
+
+def test_a_blocked_date_shows_its_cause_and_can_be_released(on_trained: Risk, trained: Path) -> None:
+    blank_scores(trained, "2026-01-04")
+    blocked = on_trained("run", "2026-01-04", code=1)
+    assert "2026-01-04 blocked: missing_share of curated/features: missing: bureau_score 100.0%" in blocked.text
+    released = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "the bureau is down", "--by", "ann")
+    assert "2026-01-04 warning: missing_share of curated/features" in released.text
+    assert "Released by ann: the bureau is down" in released.text
+    log = on_trained("log").stdout
+    assert "blocked" in log and "warning" in log
+
+
+def test_a_release_requires_a_reason_and_a_blocking_check(on_trained: Risk) -> None:
+    assert "requires a reason" in on_trained("run", "2026-01-04", "--release", "missing_share", code=1).text
+    assert "not a blocking check" in on_trained("run", "2026-01-04", "--release", "row_count", "--reason", "x", code=1).text

@@ -1,6 +1,6 @@
 """Reports of model versions and bindings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,6 +33,8 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
             _gates(version.metadata.gates),
         )
     console.print(table)
+    for version in (version for version in reversed(versions) if len(version.metrics.considered) > 1):
+        console.print(f"{version.name} was chosen by AUC on the holdout: {_considered(version.metrics.considered)}", soft_wrap=True)
 
 
 def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:
@@ -42,6 +44,8 @@ def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", step
     metrics, origin = version.metrics, version.metadata.origin
     console.print(f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} accounts")
     console.print(f"AUC {metrics.roc_auc:.3f}, calibration error {metrics.holdout.calibration_error:.4f}, on {metrics.n_test} held out")
+    if len(metrics.considered) > 1:
+        console.print(f"Chosen by AUC on the holdout: {_considered(metrics.considered)}")
     for gate in version.metadata.gates:
         result = "passed" if gate.passed else "[red]NOT passed[/]"
         console.print(f"  {result} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True)
@@ -94,6 +98,10 @@ def history(console: Console, bindings: Sequence[Binding]) -> None:
     for each in reversed(bindings):
         table.add_row(str(each.seq), each.effective_from, each.action, each.champion, challenger_label(each), each.actor, each.reason)
     console.print(table)
+
+
+def _considered(auc: "Mapping[str, float]") -> str:
+    return ", ".join(f"{estimator} {figure:.4f}" for estimator, figure in auc.items())
 
 
 def _gates(gates: "Sequence[Gate]") -> str:

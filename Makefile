@@ -4,6 +4,8 @@ PYTHON ?= python3
 .PHONY: demo test test-long ui serve lint bench bench-serving azurite lock clean
 
 RISK := .venv/bin/risk
+# The sample book ends here: without an end, the UI would open on months of empty dates. Your own book has no end.
+SAMPLE := $(if $(RISK_LANDING),,RISK_END_DATE=$${RISK_END_DATE:-2026-01-28})
 # Workers share the cores: with few rows, more threads of BLAS only wait for each other.
 PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 
@@ -15,10 +17,10 @@ PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 	touch $@
 
 demo: .venv/.ready  ## run the main job on the sample book and show what it made
-	$(RISK) demo
+	$(SAMPLE) $(RISK) demo
 
 ui: .venv/.ready  ## the Dagster UI on the same lake and history
-	$(RISK) ui
+	$(SAMPLE) $(RISK) ui
 
 serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
 	$(RISK) serve

@@ -13,6 +13,7 @@ import dagster as dg
 
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
+from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
 from risk_assets.defs.failures import ending, failed_checks, record_failure, record_refusal
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
@@ -31,11 +32,11 @@ concurrency:
 run_monitoring: {enabled: true}
 """
 
-WORKSPACE_YAML = """\
+WORKSPACE_YAML = f"""\
 load_from:
   - python_module:
-      module_name: risk_assets.definitions
-      location_name: risk
+      module_name: {MODULE}
+      location_name: {LOCATION}
 """
 
 
@@ -117,14 +118,15 @@ class Runner:
     ) -> Result:
         selection = [dg.AssetKey.from_user_string(key) for key in only] or None
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
-        ran = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            partition_key=date,
-            raise_on_error=False,
-            run_config=QUIET | ops,
-            asset_selection=selection,
-            tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **tags},
-        )
+        with located_runs(self.instance, job):
+            ran = self.definitions.resolve_job_def(job).execute_in_process(
+                instance=self.instance,
+                partition_key=date,
+                raise_on_error=False,
+                run_config=QUIET | ops,
+                asset_selection=selection,
+                tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **tags},
+            )
         warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
         if ran.success:
             return Result(date or "", None, WARNING if warnings else SUCCESS, warnings)

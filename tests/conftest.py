@@ -20,7 +20,22 @@ from tests.prepared import session_folder
 
 ROOT = Path(__file__).parents[1]
 VARIABLES = (
-    *(f"RISK_{name}" for name in ("LAKE", "LANDING", "CONTRACT", "POLICY", "START_DATE", "KEY_VAULT")),
+    *(
+        f"RISK_{name}"
+        for name in (
+            "LAKE",
+            "LANDING",
+            "CONTRACT",
+            "POLICY",
+            "START_DATE",
+            "END_DATE",
+            "TIME_ZONE",
+            "SCORING_TIME",
+            "DEADLINE",
+            "BUSINESS_DAYS",
+            "KEY_VAULT",
+        )
+    ),
     *(f"RISK_{name.upper()}" for name in ServingSettings.model_fields if name.startswith("serve_")),
     *(f"AZURE_STORAGE_{name}" for name in ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")),
     "DAGSTER_HOME",

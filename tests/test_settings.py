@@ -13,6 +13,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 from risk_assets.definitions import build
 from risk_assets.defs.resources import Lakehouse, azure_blob, credential_of
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake.store import AzureCredential
 from risk_assets.lake.tables import polars_access
@@ -97,6 +98,43 @@ def test_settings_are_immutable(loaded: Set) -> None:
 def test_a_bad_start_date_is_named(loaded: Set, value: str) -> None:
     with pytest.raises(ContractError, match=r"start_date|RISK_START_DATE"):
         loaded(RISK_START_DATE=value)
+
+
+def test_the_calendar_is_set_by_variables(loaded: Set) -> None:
+    calendar = loaded(
+        RISK_TIME_ZONE="Europe/Berlin", RISK_SCORING_TIME="03:30", RISK_DEADLINE="07:15", RISK_BUSINESS_DAYS="mon-fri"
+    ).calendar
+    assert calendar.due("2026-01-02") == "2026-01-03T02:30:00+00:00"
+    assert calendar.late_from("2026-01-02") == "2026-01-03T06:15:00+00:00"
+    assert not calendar.expects("2026-01-03")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("RISK_TIME_ZONE", "Mars/Olympus", "not a time zone"),
+        ("RISK_BUSINESS_DAYS", "mon-holiday", "does not name days"),
+        ("RISK_BUSINESS_DAYS", "", "does not name days"),
+        ("RISK_DEADLINE", "25:00", "RISK_DEADLINE"),
+        ("RISK_END_DATE", "2025-12-31", "before RISK_START_DATE"),
+    ],
+)
+def test_a_bad_calendar_setting_is_named(loaded: Set, variable: str, value: str, says: str) -> None:
+    with pytest.raises(ContractError, match=says) as caught:
+        loaded(**{variable: value})
+    assert variable in str(caught.value)
+
+
+def test_the_default_policy_is_the_one_in_data(loaded: Set, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    inside = Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
+    assert loaded().read_policy() == inside
+
+
+def test_a_policy_that_is_set_must_exist(loaded: Set, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ContractError, match="RISK_POLICY"):
+        loaded(RISK_POLICY="mine.yml").read_policy()
 
 
 @pytest.mark.parametrize("variable", ["RISK_LAKE", "RISK_LANDING"])

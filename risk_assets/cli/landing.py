@@ -6,30 +6,37 @@ from typing import Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import out
+from risk_assets.cli.console import err, out
 from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.errors import RiskError
 
 
 def infer_contract(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV of accounts with their outcomes.", exists=True, dir_okay=False)],
-    id: Annotated[str, typer.Option("--id", help="Column with the account id; '' for an unnamed first column.")],
     target: Annotated[str, typer.Option("--target", help="Column with the outcome.")],
+    id: Annotated[str | None, typer.Option("--id", help="Column with the account id; '' for an unnamed first column.")] = None,
+    row_id: Annotated[bool, typer.Option("--row-id", help="Name accounts by their row number, if no column has an id.")] = False,
     bad: Annotated[str | None, typer.Option("--bad", help="Target value that means bad. Inferred if it is unambiguous.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="File to write. Defaults to standard output.")] = None,
 ) -> None:
     """Infer a contract from a CSV; comments explain what was found and which columns were left out."""
+    from rich.text import Text
+
     from risk_assets.domain.contract.infer import infer
-    from risk_assets.domain.contract.schema import Contract
+    from risk_assets.domain.contract.schema import ROW_ID, Contract
     from risk_assets.lake.landing import Source
 
-    source = Source.read(file, (id, target))
-    text = infer(source.scan(), source.dialect.columns, id, target, bad, str(file))
-    contract = Contract.parse(text, "the inferred contract")
+    if row_id and id is not None:
+        raise typer.BadParameter("give either --id or --row-id")
+    source = Source.read(file, (id, target) if id else (target,))
+    draft = infer(source.scan(), source.dialect.columns, ROW_ID if row_id else id, target, bad, str(file))
+    contract = Contract.parse(draft.text, "the inferred contract")
+    for warning in draft.warnings:
+        err().print(Text.assemble(("warning:", "yellow"), f" {warning}"))
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(draft.text, nl=False)
         return
-    _write_new(output, text)
+    _write_new(output, draft.text)
     out().print(f"{output}: {len(contract.features)} features. Review its comments, edit the reasons, and set RISK_CONTRACT={output}.")
 
 

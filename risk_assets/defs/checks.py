@@ -9,10 +9,12 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.clock import shift
+from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME
 from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
@@ -114,7 +116,8 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     store, path = lakehouse.store, layout.accounts(date)
     rows = lakehouse.manifest("raw/accounts", date).rows
     predicted = lakehouse.manifest("curated/predictions", date).rows
-    before = raw.scan(store, path).select(pl.col(lakehouse.contract.id).alias("raw"))
+    accounts = with_ids(raw.scan(store, path), lakehouse.contract)
+    before = accounts.select(pl.col(lakehouse.contract.id).alias("raw"))
     after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
     both = pl.concat([before, after], how="horizontal")
     moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()
@@ -182,7 +185,7 @@ BLOCKING = frozenset(
 
 def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
-    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=evidence, description=description)
+    return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
 
 
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:

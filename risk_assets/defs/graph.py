@@ -43,8 +43,8 @@ class Node:
 
 
 NODES = (
-    Node("raw/accounts", raw.accounts, "raw", {"csv", "azureblob"}),
-    Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azureblob"}),
+    Node("raw/accounts", raw.accounts, "raw", {"csv", "azure"}),
+    Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azure"}),
     Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}),
     Node(
         "training/model",

@@ -8,10 +8,12 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.defs.failures import reported_failures
+from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
+from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
@@ -90,7 +92,12 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
         """Copy the landed file; None leaves the file in the lake unchanged."""
         if obj is not None:
             self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
-        _describe(context, self._store, self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key), {})
+        _describe(
+            context,
+            self._store,
+            self._lakehouse.manifest(context.asset_key.to_user_string(), context.partition_key),
+            raw_descriptions(self._lakehouse.contract),
+        )
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's columns as text."""
@@ -146,7 +153,7 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
             registry.bind(self._store, obj)
         history = binding_log.read(self._store)
         now = history[-1]
-        shown = {
+        fields = {
             "version": now.champion,
             "challenger": now.challenger,
             "challenger_share": now.challenger_share,
@@ -159,7 +166,7 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
             "overrides": ", ".join(now.overrides) or None,
             "sha256": binding_log.head(self._store),
         }
-        context.add_output_metadata({name: value for name, value in shown.items() if value is not None})
+        context.add_output_metadata({name: value for name, value in fields.items() if value is not None})
         context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(history))})
 
     def read(self, key: str, date: str) -> Champion:
@@ -224,7 +231,7 @@ def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descr
             "dagster/column_schema": schema,
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
-            **manifest.numbers,
+            **shown(manifest.numbers),
         }
     )
 

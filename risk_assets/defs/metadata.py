@@ -1,3 +1,12 @@
-"""Limits of what the run history may show."""
+"""How figures appear in the run history."""
+
+from collections.abc import Mapping
+from typing import Any
 
 MIN_CELL_SIZE = 10  # steps, levels and categories with fewer rows are left out, so that no customer can be recognised
+DIGITS = 6
+
+
+def shown(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata whose floats have six significant digits."""
+    return {name: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value for name, value in figures.items()}

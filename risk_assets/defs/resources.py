@@ -70,7 +70,7 @@ class Lakehouse:
     def expected_columns(self, kind: str) -> tuple[str, ...]:
         """Return the columns that a file of `accounts` or `outcomes` should have."""
         contract = self.contract
-        return contract.columns if kind == "accounts" else (contract.id, contract.target.column)
+        return contract.columns if kind == "accounts" else contract.outcome_columns
 
     @cached_property
     def contract_values(self) -> str:
@@ -78,7 +78,9 @@ class Lakehouse:
         return values_digest(self.contract)
 
     def _credential_for(self, url: str) -> AzureCredential | None:
-        return credential_of(self.blob) if self.blob and url.startswith("az://") else None
+        if not url.startswith("az://"):
+            return None
+        return credential_of(self.blob) if self.blob else self.settings.credential()
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

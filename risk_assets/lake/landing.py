@@ -71,7 +71,7 @@ class Source:
 
     def is_labelled(self, contract: Contract) -> bool:
         """Return whether the source has the columns of the id and the target."""
-        return {contract.id, contract.target.column} <= set(self.dialect.columns)
+        return set(contract.outcome_columns) <= set(self.dialect.columns)
 
     def scan(self) -> pl.LazyFrame:
         """Return the columns as text."""
@@ -108,7 +108,7 @@ class Source:
     def labels(self, contract: Contract, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
         """Return the id and the target of each row, as text, as one CSV for each piece; reads the file before the first."""
         with translate_polars_errors(str(self.path)):
-            labels = self.scan().select(contract.id, contract.target.column).collect(engine="streaming")
+            labels = self.scan().select(contract.outcome_columns).collect(engine="streaming")
         starts = accumulate(sizes, initial=0)
         slices = (labels.slice(start, size) for start, size in zip(starts, sizes, strict=False))
         return (iter([piece.write_csv().encode()]) for piece in slices)
@@ -137,7 +137,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
 def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
     """Land only the labels of a file; returns and raises as `land`, and `LandingError` if it lacks the id or the target."""
     if not source.is_labelled(contract):
-        raise LandingError(f"{source.path} does not have the columns {contract.id} and {contract.target.column}. Outcomes need both.")
+        raise LandingError(f"{source.path}: outcomes need the columns {', '.join(contract.outcome_columns)}. Add those that are missing.")
     _require_free(landing, (OUTCOMES,), wanted, replace)
     return {OUTCOMES: _put(landing, OUTCOMES, wanted, source.labels(contract, source.sizes(len(wanted))))}
 

@@ -32,7 +32,7 @@ class Scorer:
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
         self._missing_ids = frozenset(id_tokens(contract))
-        features = tuple(contract.features)
+        features = tuple(contract.inputs)
         self._champion = _Model(arms.champion, CHAMPION, policy, features)
         self._challenger = _Model(arms.challenger, CHALLENGER, policy, features) if arms.challenger else None
 

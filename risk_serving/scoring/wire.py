@@ -59,7 +59,7 @@ class RequestDecoder:
         used = {name for model in models for name in model.scorecard.features}
         self.contract = contract
         self.max_records = max_records
-        self.fields = tuple(Field.of(name, feature, contract, name in used) for name, feature in contract.features.items())
+        self.fields = tuple(Field.of(name, feature, contract, name in used) for name, feature in contract.inputs.items())
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)

@@ -47,7 +47,7 @@ class Fold:
 def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Contract]:
     """Return the rows that can train, by the contract that the product infers."""
     source = Source.read(file, (id, target))
-    contract = Contract.parse(infer(source.scan(), source.dialect.columns, id, target, None, file.name), "the inferred contract")
+    contract = Contract.parse(infer(source.scan(), source.dialect.columns, id, target, None, file.name).text, "the inferred contract")
     store, path = open_store(str(lake)), layout.accounts(SNAPSHOT)
     raw.ingest(store, LandedFile(open_store(str(file.absolute().parent)), (file.name,), contract.columns), path, Provenance(run_id="bench"))
     text = raw.scan(store, path)

@@ -151,3 +151,11 @@ def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:
     tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions", "curated/review_list"}
     assert set(layout.PATHS) == tables
+
+
+def test_runs_started_by_risk_are_located_and_tagged(scored_book: Book) -> None:
+    assert scored_book.score().error is None
+    run = scored_book.runner.instance.get_run_records(limit=1)[0].dagster_run
+    assert run.remote_job_origin is not None
+    assert (run.remote_job_origin.location_name, run.remote_job_origin.job_name) == ("risk", "daily_scoring")
+    assert run.tags["risk/source"] == "risk" and run.tags["risk/started_by"]

@@ -3,15 +3,17 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 from typing import Any, TypeAlias
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
-from risk_assets.defs.metadata import MIN_CELL_SIZE
+from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import (
-    ACTIONS,
+    CHALLENGE,
     END_CHALLENGE,
     PROMOTE,
     ROLL_BACK,
@@ -52,19 +54,27 @@ def impact(version: ModelVersion, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.
     return dg.Output((figures, accounts), metadata=_changes(figures))
 
 
+class Action(Enum):
+    """The changes to what is live."""
+
+    promote = PROMOTE
+    rollback = ROLL_BACK
+    challenge = CHALLENGE
+    end_challenge = END_CHALLENGE
+
+
 class GovernanceConfig(dg.Config):
-    """What to make live. By default: the newest version that passes the policy's gates.
+    """What to make live. By default: the newest version that passes the policy's gates."""
 
-    `action` is `promote` (the default if a version is given), `rollback`, `challenge` (with `share`, or in shadow without
-    one) or `end_challenge`; each requires a `reason`. `override` sets aside gates that a version failed.
-    """
-
-    action: str | None = None
-    version: str | None = None
-    share: float | None = None
-    reason: str | None = None
-    actor: str = "dagster"
-    override: bool = False
+    action: Action | None = Field(None, description="The change; `promote` if a version is given. Each requires a reason.")
+    version: str | None = Field(None, description="The version to promote, or the challenger, such as model_v002.")
+    share: float | None = Field(
+        None,
+        description="The share of accounts, between 0 and 1, for which a challenger decides; without it, the challenger runs in shadow.",
+    )
+    reason: str | None = Field(None, description="Why; stored with the binding.")
+    actor: str = Field("dagster", description="Who decides; stored with the binding.")
+    override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
 
 
 def champion(config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
@@ -100,9 +110,7 @@ def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
 
 
 def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
-    action = config.action or PROMOTE
-    if action not in ACTIONS:
-        raise ModelError(f"unknown action; use one of {', '.join(ACTIONS)}.")
+    action = config.action.value if config.action else PROMOTE
     if not config.reason or not config.reason.strip():
         raise ModelError(f"{action} requires a reason (reason: ...): it is stored with the binding.")
     if action == ROLL_BACK:
@@ -131,8 +139,8 @@ def _why_none(store: Store, mode: str) -> str:
 
 
 def _changes(figures: Impact) -> dict[str, Any]:
-    shown = {name: value for name in SHOWN_FIGURES if (value := getattr(figures, name)) is not None}
+    found = shown({name: value for name in SHOWN_FIGURES if (value := getattr(figures, name)) is not None})
     tables = {"by_category": dg.MetadataValue.md(category_table(figures, MIN_CELL_SIZE))}
     if figures.against:
         tables["bands"] = dg.MetadataValue.md(migration_table(figures))
-    return {"version": figures.candidate, "against": figures.against or "no live model", **shown, **tables}
+    return {"version": figures.candidate, "against": figures.against or "no live model", **found, **tables}

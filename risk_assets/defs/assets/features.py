@@ -18,7 +18,7 @@ def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehous
     require_usable(raw, contract)
     with translate_polars_errors(raw.path):
         repeated = repeated_ids(accounts, contract)
-    validated = validate(accounts, contract, repeated, padded=raw.facts_as(RawFacts).padded)
+    validated = validate(accounts, contract, repeated, padded=raw.facts_as(RawFacts).padded, date=date)
     made_from = lakehouse.made_from(context.run.run_id, date, "raw/accounts")
     return Table(validated, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
 

@@ -1,12 +1,14 @@
 """From labelled dates to a registered version."""
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
-from risk_assets.defs.metadata import MIN_CELL_SIZE
+from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.ingest.labels import labels
@@ -17,10 +19,18 @@ from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors
 
 
-class TrainingConfig(dg.Config):
-    """The estimator to train: `logistic`, `scorecard` or `both`; the policy's by default."""
+class Estimator(Enum):
+    """The estimators that a model can be trained with."""
 
-    estimator: str | None = None
+    logistic = "logistic"
+    scorecard = "scorecard"
+    both = "both"
+
+
+class TrainingConfig(dg.Config):
+    """How to train."""
+
+    estimator: Estimator | None = Field(None, description="The estimator to train; the policy's by default.")
 
 
 def model(
@@ -35,12 +45,12 @@ def model(
     from risk_assets.domain.training.train import train
 
     require_current(lakehouse, sorted(features))
-    contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator)
+    contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
     labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
     with translate_polars_errors(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)
     trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
-    return dg.Output(trained, metadata=_figures(trained))
+    return dg.Output(trained, metadata=shown(_figures(trained)))
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run_id: str) -> tuple[str, ...]:

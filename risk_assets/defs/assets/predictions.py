@@ -2,6 +2,7 @@
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from risk_assets.defs.releases import releases
 from risk_assets.defs.resources import Lakehouse
@@ -19,9 +20,9 @@ LIVE, AS_OF = "live", "as_of"
 
 
 class ScoringConfig(dg.Config):
-    """The model that scores: `live`, `as_of` (what was live when the date was due) or a version such as `model_v002`."""
+    """How to score."""
 
-    model: str = LIVE
+    model: str = Field(LIVE, description="`live`, `as_of` (what was live when the date was due) or a version such as `model_v002`.")
 
 
 def predictions(

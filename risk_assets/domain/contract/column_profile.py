@@ -1,36 +1,43 @@
 """Classify a text column by its values: numbers or levels, which values mean "missing", and whether to exclude it."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
 import polars as pl
 
+from risk_assets.domain.contract.missing_values import (
+    FEW_NUMBERS,
+    NUMBER_TOKENS,
+    TEXT_TOKENS,
+    known_values,
+    missing_codes,
+    own_tokens,
+)
+from risk_assets.domain.contract.notation import MONEY, PERCENT, Decimal, Notation
+from risk_assets.domain.contract.number_text import (
+    MAX_UNREADABLE_SHARE,
+    MIN_SUPPORT,
+    Choice,
+    Reading,
+    currencies,
+    read_numbers,
+)
 from risk_assets.domain.contract.schema import DEFAULT_MISSING
-
-Decimal = Literal[".", ","]
+from risk_assets.domain.contract.text_kinds import Kind, find_codes, find_dates, find_serial_dates, find_text_kind, fixed_width_note
 
 MAX_LEVELS = 100
-FEW_NUMBERS = 10  # up to this many distinct whole numbers may be codes of categories
-MIN_SUPPORT = 20  # rows that a rule about shares or ranges needs
-MAX_UNREADABLE_SHARE = 0.01
+MIN_MIXED_SHARE = 0.5  # of numbers in a column that is named after them although other values are text
 ID_DISTINCT_SHARE = 0.9
 ID_MIN_ROWS = 1000  # rows from which unique whole numbers are noted as a possible id
 ID_MAX_GAP = 10  # average gap up to which unique sorted whole numbers count as row numbers
 
-TEXT_TOKENS = ("?", "n/a", "na", "#n/a", "<na>", "null")
-NUMBER_TOKENS = (*TEXT_TOKENS, "none", "nil", "unknown", "missing", "not available", ".", "-", "--")
-LOW_CODES = frozenset({-1, -7, -8, -9, -77, -88, -98, -99, *(1 - 10**digits for digits in range(3, 11))})
-HIGH_CODES = frozenset({96, 97, 98, 99, 996, 997, 998, 9996, 9997, 9998, *(10**digits - 1 for digits in range(3, 11))})
-CODE_MIN_ROWS = 2
-HIGH_CODE_FACTOR = 4
-LOW_CODE_SPANS = 3
-
-_LEADING_ZERO = r"^[+-]?0\d+$"
-_GROUPED = {".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+$", ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+$"}
-_GROUPED_OR_PLAIN = r"^[+-]?(\d{1,3}([.,' \x{a0}]\d{3})+|\d+)([.,]\d+)?$"
 _ID_NAME = re.compile(r"(^|[\W_])(id|index|key|row|rownum|rowid|unnamed_\d+)$|[a-z]I[dD]$", re.IGNORECASE)
+_NUMBER_KINDS = {None: "numbers", PERCENT: "percentages", MONEY: "amounts of money"}
+_NOTATION_NOTES = {
+    PERCENT: ("Percentages, in percentage points: 12.5% is read as 12.5.",),
+    MONEY: ("Amounts of money: currency signs, thousands marks and negatives such as (5) or 5- are read.",),
+    None: (),
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,19 @@ class ColumnProfile:
         The column's own missing tokens, in addition to `DEFAULT_MISSING`.
     notes : tuple of str
         Comments for the person who reviews the contract.
+    choice : Choice
+        How the numbers are written.
     """
 
     values: pl.Series
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    choice: Choice = field(default_factory=lambda: Choice(None, None, None))
+
+    @property
+    def has_few_numbers(self) -> bool:
+        """Whether the column has a few distinct whole numbers, which may be codes of categories."""
+        return self.is_number and _are_few(self.values)
 
     @property
     def is_number(self) -> bool:
@@ -70,26 +85,32 @@ def profile_column(text: pl.Series, decimal: Decimal) -> ColumnProfile | Exclude
     Parameters
     ----------
     text : Series of String
-        The values, stripped of blanks. The series' name helps to recognize ids.
+        The values, stripped of blanks. The series' name helps to recognize ids, codes and dates.
     decimal : {".", ","}
-        The decimal mark of the file.
+        The decimal mark of most columns of the file.
     """
-    known = _known(text, TEXT_TOKENS).drop_nulls()
-    if known.is_empty():
-        return ExcludedColumn("all values are missing.")
-    if known.n_unique() == 1:
-        return ExcludedColumn("all known values are equal.")
-    if known.str.contains(_LEADING_ZERO).any():
-        return _category_profile(text, ("some values have leading zeros, so the column is text.",))
-    if _has_thousands_separators(known, decimal):
-        return ExcludedColumn("its numbers have thousands separators. Remove them at the source.")
-    values, unreadable = _parse(text, decimal)
-    return _number_profile(text, values, unreadable) if _is_numeric(values, unreadable) else _category_profile(text, ())
+    known = known_values(text, TEXT_TOKENS).drop_nulls()
+    if reason := _constant(known) or _dates(known_values(text, NUMBER_TOKENS).drop_nulls()):
+        return ExcludedColumn(reason)
+    if codes := find_codes(known):
+        return category_profile(text, codes)
+    reading = read_numbers(text, decimal)
+    if reading.is_numeric:
+        return _number_profile(text, reading, decimal)
+    return category_profile(text, find_text_kind(known) or _mixed_kind(reading))
 
 
-def decimal_mark(texts: Iterable[pl.Series]) -> Decimal:
-    """Return "," if any column has numbers that can only be parsed with a decimal comma, else "."."""
-    return "," if any(_has_decimal_comma(text) for text in texts) else "."
+def category_profile(text: pl.Series, kind: Kind | None) -> ColumnProfile | ExcludedColumn:
+    """Return a column as a category, or exclude it if it has too many levels; `kind` is what its levels are, if known."""
+    values = known_values(text, TEXT_TOKENS)
+    known = values.drop_nulls()
+    levels = known.n_unique()
+    if reason := _too_many_levels(known, levels, kind):
+        return ExcludedColumn(reason)
+    defaults = text.filter(text.is_in(DEFAULT_MISSING) & (text != "")).unique().sort().to_list()
+    taken = (f"Read as missing, as in every column: {' and '.join(defaults)}.",) if defaults else ()
+    named = (f"{kind.name[0].upper()}{kind.name[1:]}. {kind.note}".rstrip(),) if kind else ()
+    return ColumnProfile(values, own_tokens(text, TEXT_TOKENS), (f"{levels} levels seen.", *named, *taken))
 
 
 def bounds(values: pl.Series) -> tuple[float, float]:
@@ -98,95 +119,57 @@ def bounds(values: pl.Series) -> tuple[float, float]:
     return float(numbers.min()), float(numbers.max())
 
 
-def univariate_auc(values: pl.Series, bad: pl.Series) -> float:
-    """Return the AUC, from 0.5 to 1, with which one column alone separates bad from good.
-
-    It is the highest AUC of three scores: the number itself; the bad rate of each distinct value, if there are at most
-    `MAX_LEVELS`; and whether the value is missing. With fewer than `MIN_SUPPORT` bad or good rows it is 0.5. A value
-    with fewer than `MIN_SUPPORT` rows counts with the average bad rate.
-    """
-    rows = pl.DataFrame({"value": values, "bad": bad}).drop_nulls("bad")
-    scores = [rows["value"].is_not_null().cast(pl.Float64)]
-    if values.dtype == pl.Float64:
-        scores.append(rows["value"])
-    if values.n_unique() <= MAX_LEVELS:
-        rate = pl.when(pl.len().over("value") >= MIN_SUPPORT).then(pl.col("bad").mean().over("value"))
-        scores.append(rows.select(rate.fill_null(pl.col("bad").mean())).to_series())
-    return max(_auc(score, rows["bad"]) for score in scores)
+def _constant(known: pl.Series) -> str | None:
+    if known.is_empty():
+        return "all values are missing."
+    return "all known values are equal." if known.n_unique() == 1 else None
 
 
-def _auc(score: pl.Series, bad: pl.Series) -> float:
-    """Return the AUC by the Mann-Whitney statistic, mirrored so that it is at least 0.5."""
-    rows = pl.DataFrame({"score": score, "bad": bad}).drop_nulls()
-    bads = int(rows["bad"].sum())
-    goods = len(rows) - bads
-    if min(bads, goods) < MIN_SUPPORT:
-        return 0.5
-    ranks = float(rows["score"].rank("average").filter(rows["bad"]).sum())
-    area = (ranks - bads * (bads + 1) / 2) / (bads * goods)
-    return max(area, 1 - area)
+def _dates(known: pl.Series) -> str | None:
+    dates = find_dates(known)
+    return dates.reason if dates else find_serial_dates(known)
 
 
-def _known(text: pl.Series, tokens: tuple[str, ...]) -> pl.Series:
-    """Replace missing tokens by null."""
-    missing = text.is_in(DEFAULT_MISSING) | text.str.to_lowercase().is_in(tokens)
-    return text.set(missing, None)
-
-
-def _own_tokens(text: pl.Series, tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the missing tokens that occur in the column and are not in `DEFAULT_MISSING`."""
-    own = text.str.to_lowercase().is_in(tokens) & ~text.is_in(DEFAULT_MISSING)
-    return tuple(text.filter(own).unique().sort().to_list())
-
-
-def _parse(text: pl.Series, decimal: Decimal) -> tuple[pl.Series, int]:
-    """Return the finite numbers, else null, and the count of values that are neither numbers nor missing tokens."""
-    plain = text.str.replace(",", ".", literal=True) if decimal == "," else text
-    values = plain.cast(pl.Float64, strict=False)
-    values = values.set(~values.is_finite().fill_null(False), None)
-    unreadable = int((_known(text, NUMBER_TOKENS).is_not_null() & values.is_null()).sum())
-    return values, unreadable
-
-
-def _is_numeric(values: pl.Series, unreadable: int) -> bool:
-    readable = len(values) - values.null_count()
-    return unreadable <= MAX_UNREADABLE_SHARE * (readable + unreadable) and readable > 0
-
-
-def _has_decimal_comma(text: pl.Series) -> bool:
-    if not text.str.contains(r"^[+-]?\d*,\d").any():
-        return False
-    values, unreadable = _parse(text, ",")
-    commas = text.filter(text.str.contains(",", literal=True) & values.is_not_null())
-    better = unreadable < _parse(text, ".")[1] and _is_numeric(values, unreadable)
-    return better and not commas.str.contains(_GROUPED[","]).all()
-
-
-def _has_thousands_separators(known: pl.Series, decimal: Decimal) -> bool:
-    """Return whether numbers have thousands separators.
-
-    With a decimal comma, 1.234 means 1234. It would parse as 1.234, so one such column is enough evidence.
-    """
-    numeric = int(known.str.contains(_GROUPED_OR_PLAIN).sum())
-    if numeric < (1 - MAX_UNREADABLE_SHARE) * len(known):
-        return False
-    other: Decimal = "." if decimal == "," else ","
-    marked = known.filter(known.str.contains(other, literal=True))
-    all_grouped = len(marked) > 0 and bool(marked.str.contains(_GROUPED[other]).all())
-    return all_grouped or _parse(known, decimal)[1] > MAX_UNREADABLE_SHARE * len(known)
-
-
-def _number_profile(text: pl.Series, values: pl.Series, unreadable: int) -> ColumnProfile | ExcludedColumn:
-    if _is_row_number(values):
-        return ExcludedColumn("it looks like a row number or an id.")
-    codes = _missing_codes(values)
+def _number_profile(text: pl.Series, reading: Reading, decimal: Decimal) -> ColumnProfile | ExcludedColumn:
+    values = reading.values
+    if reason := _not_a_number(text, reading):
+        return ExcludedColumn(reason)
+    codes = missing_codes(values)
     known = values.set(values.is_in([float(code) for code in codes]), None)
     if known.drop_nulls().n_unique() <= 1:
         return ExcludedColumn("all known values are equal.")
-    return ColumnProfile(known, (*_own_tokens(text, NUMBER_TOKENS), *codes), _number_notes(known, codes, unreadable))
+    notes = (*_notation_notes(reading.choice, decimal), *_number_notes(text, known, codes, reading.unreadable))
+    return ColumnProfile(known, (*own_tokens(text, NUMBER_TOKENS), *codes), notes, reading.choice)
 
 
-def _number_notes(known: pl.Series, codes: tuple[str, ...], unreadable: int) -> tuple[str, ...]:
+def _not_a_number(text: pl.Series, reading: Reading) -> str | None:
+    """Return the reason to leave out a column whose values are digits but not quantities; None for quantities."""
+    if reading.choice.format == MONEY and len(found := currencies(text)) > 1:
+        return f"it has amounts of money in several currencies ({', '.join(found)}). Convert them to one at the source."
+    if reading.choice.format is None and _is_row_number(reading.values):
+        return "it looks like a row number or an id."
+    return None
+
+
+def _notation_notes(choice: Choice, decimal: Decimal) -> tuple[str, ...]:
+    notation = choice.notation(decimal)
+    if choice.format == MONEY and choice.thousands in (",", "."):
+        return _NOTATION_NOTES[MONEY]
+    if choice.thousands is None:
+        return (*_NOTATION_NOTES[choice.format], *_ambiguity_notes(choice, notation))
+    mark = choice.thousands
+    return (*_NOTATION_NOTES[choice.format], f"Thousands marks: 12{mark}345 is read as 12345.", *_ambiguity_notes(choice, notation))
+
+
+def _ambiguity_notes(choice: Choice, notation: Notation) -> tuple[str, ...]:
+    if not choice.is_ambiguous or (choice.decimal, choice.thousands) == (".", None):
+        return ()
+    if choice.thousands is None:
+        return (f"12{notation.decimal}345 is read as a number below 13. If the mark separates thousands, set thousands and decimal.",)
+    return (f'If the mark is a decimal mark, set decimal: "{choice.thousands}" and remove thousands.',)
+
+
+def _number_notes(text: pl.Series, known: pl.Series, codes: tuple[str, ...], unreadable: int) -> tuple[str, ...]:
     notes = []
     if codes:
         notes.append(f"Read as missing, as customary codes far from all other values: {' and '.join(codes)}.")
@@ -194,6 +177,8 @@ def _number_notes(known: pl.Series, codes: tuple[str, ...], unreadable: int) -> 
         notes.append('-1 is the only negative value. If it means missing, add missing: ["-1"].')
     if _may_be_category(known):
         notes.append("Few distinct whole numbers. If they are codes of categories, set type: category and remove min.")
+    if note := fixed_width_note(known_values(text, NUMBER_TOKENS)):
+        notes.append(note)
     if _may_be_id(known):
         notes.append("No two rows have the same number. Remove the column if it is an id.")
     if unreadable:
@@ -206,9 +191,13 @@ def _may_have_code(known: pl.Series) -> bool:
     return negative.to_list() == [-1.0] and known.drop_nulls().n_unique() > MIN_SUPPORT
 
 
-def _may_be_category(known: pl.Series) -> bool:
+def _are_few(known: pl.Series) -> bool:
     distinct = known.drop_nulls().unique()
-    return len(distinct) <= FEW_NUMBERS and _is_whole(distinct) and set(distinct.to_list()) != {0.0, 1.0}
+    return len(distinct) <= FEW_NUMBERS and _is_whole(distinct)
+
+
+def _may_be_category(known: pl.Series) -> bool:
+    return _are_few(known) and set(known.drop_nulls().unique().to_list()) != {0.0, 1.0}
 
 
 def _may_be_id(known: pl.Series) -> bool:
@@ -231,55 +220,24 @@ def _is_row_number(values: pl.Series) -> bool:
     return counted or _ID_NAME.search(values.name) is not None
 
 
-def _category_profile(text: pl.Series, notes: tuple[str, ...]) -> ColumnProfile | ExcludedColumn:
-    values = _known(text, TEXT_TOKENS)
-    known = values.drop_nulls()
-    levels = known.n_unique()
-    if len(known) >= MIN_SUPPORT and levels > ID_DISTINCT_SHARE * len(known):
-        return ExcludedColumn("it looks like an id: nearly every row has a different value.")
-    if levels > MAX_LEVELS:
-        return ExcludedColumn(f"it has {levels} levels, more than {MAX_LEVELS}.")
-    defaults = text.filter(text.is_in(DEFAULT_MISSING) & (text != "")).unique().sort().to_list()
-    taken = (f"Read as missing, as in every column: {' and '.join(defaults)}.",) if defaults else ()
-    return ColumnProfile(values, _own_tokens(text, TEXT_TOKENS), (f"{levels} levels seen.", *notes, *taken))
+def _mixed_kind(reading: Reading) -> Kind | None:
+    """Return the kind of a column that has numbers beside other values; None if most values are not numbers."""
+    share = reading.readable / max(reading.readable + reading.unreadable, 1)
+    if share < MIN_MIXED_SHARE:
+        return None
+    name = f"{_NUMBER_KINDS[reading.choice.format]} in {share:.1%} of the known values, and other text"
+    advice = "Fix the other values at the source, or list them under missing and set type: number"
+    return Kind(name, f"{advice} to use the numbers.", f"{advice}{_format_hint(reading.choice)}.")
 
 
-def _missing_codes(values: pl.Series) -> tuple[str, ...]:
-    """Return the numbers that look like codes for "missing", lowest first.
-
-    A code is a customary one (-9, 99, 9999 and the like), occurs at least `CODE_MIN_ROWS` times, is at the end of the
-    range, and is far from the other values:
-
-    - -7 and below, if all other values are 0 or more;
-    - -1, if all other values are 1 or more;
-    - -77 and below, if the gap is at least `LOW_CODE_SPANS` times the span of the other values;
-    - a high code, if it is at least `HIGH_CODE_FACTOR` times the largest other magnitude.
-
-    A contiguous scale such as -2 to 8 has no codes.
-    """
-    counts = values.drop_nulls().value_counts().sort(values.name)
-    rows = dict(zip(counts[values.name].to_list(), counts["count"].to_list(), strict=True))
-    low = _leading(list(rows), LOW_CODES)
-    high = _leading(list(reversed(rows)), HIGH_CODES)
-    rest = [value for value in rows if value not in low and value not in high]
-    if len(rest) <= 1:
-        return ()
-    codes = [code for code in low if _is_low_code(code, rest)] + [code for code in high if _is_high_code(code, rest)]
-    return tuple(f"{code:.0f}" for code in sorted(codes) if rows[code] >= CODE_MIN_ROWS)
+def _format_hint(choice: Choice) -> str:
+    return f" and format: {choice.format}" if choice.format else ""
 
 
-def _leading(values: list[float], codes: frozenset[int]) -> list[float]:
-    """Return the values before the first one that is not a code."""
-    end = next((position for position, value in enumerate(values) if value not in codes), len(values))
-    return values[:end]
-
-
-def _is_low_code(code: float, rest: list[float]) -> bool:
-    lowest, span = min(rest), max(rest) - min(rest)
-    if lowest < 0:
-        return code <= -77 and lowest - code >= LOW_CODE_SPANS * span
-    return code <= -7 or (lowest >= 1 and len(rest) > FEW_NUMBERS)
-
-
-def _is_high_code(code: float, rest: list[float]) -> bool:
-    return code >= HIGH_CODE_FACTOR * max(abs(value) for value in rest)
+def _too_many_levels(known: pl.Series, levels: int, kind: Kind | None) -> str | None:
+    is_unique = len(known) >= MIN_SUPPORT and levels > ID_DISTINCT_SHARE * len(known)
+    if kind and (is_unique or levels > MAX_LEVELS):
+        return f"it has {kind.name}: {levels} levels. {kind.advice}".rstrip()
+    if is_unique:
+        return "it looks like an id: nearly every row has a different value."
+    return f"it has {levels} levels, more than {MAX_LEVELS}." if levels > MAX_LEVELS else None

@@ -3,6 +3,7 @@
 import math
 from decimal import Decimal
 
+from risk_assets.domain.contract.notation import date_format
 from risk_assets.domain.contract.schema import Contract, Feature
 
 MISSING_ISSUE = "missing"
@@ -21,21 +22,24 @@ def above(bound: float) -> str:
 
 
 def id_tokens(contract: Contract) -> tuple[str, ...]:
-    """Return the tokens that mean "missing" in the id column."""
-    return ("", *contract.missing)
+    """Return the tokens that mean "missing" in the id column. Row numbers are never missing."""
+    return ("",) if contract.has_row_ids else ("", *contract.missing)
 
 
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
     """Return the tokens that mean "missing" in a feature's column."""
-    return (*id_tokens(contract), *feature.missing)
+    return ("", *contract.missing, *feature.missing)
 
 
 def missing_codes(feature: Feature, contract: Contract) -> list[float]:
     """Return the missing tokens of a feature that are finite numbers, as numbers.
 
-    A code matches by value: -9 also matches -9.0.
+    A code matches by value: -9 also matches -9.0, and -9% with `format: percent`. Dates have no codes.
     """
-    return [code for token in missing_tokens(feature, contract) if (code := _as_number(token, contract)) is not None]
+    if date_format(feature.format):
+        return []
+    decimal = feature.decimal or contract.decimal
+    return [code for token in missing_tokens(feature, contract) if (code := _as_number(token, decimal)) is not None]
 
 
 def plain(number: float) -> str:
@@ -44,9 +48,9 @@ def plain(number: float) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def _as_number(token: str, contract: Contract) -> float | None:
+def _as_number(token: str, mark: str) -> float | None:
     try:
-        value = float(token.replace(",", ".") if contract.decimal == "," else token)
+        value = float(token.replace(",", ".") if mark == "," else token)
     except ValueError:
         return None
     return value if math.isfinite(value) else None

@@ -1,53 +1,30 @@
 """Infer a draft contract from a CSV. Comments in the draft explain each guess."""
 
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
-import yaml
 
-from risk_assets.domain.contract.column_profile import (
-    ColumnProfile,
-    Decimal,
-    ExcludedColumn,
-    bounds,
-    decimal_mark,
-    profile_column,
-    univariate_auc,
-)
-from risk_assets.domain.contract.schema import DEFAULT_MISSING, RESERVED
+from risk_assets.domain.contract import leakage
+from risk_assets.domain.contract.column_profile import ColumnProfile, ExcludedColumn, category_profile, profile_column
+from risk_assets.domain.contract.draft import Column, Draft, Source, comment, feature_lines, id_line, write_draft
+from risk_assets.domain.contract.header_check import is_without_header, names_like_values
+from risk_assets.domain.contract.missing_values import NUMBER_TOKENS, known_values
+from risk_assets.domain.contract.notation import Decimal
+from risk_assets.domain.contract.number_text import decimal_mark
+from risk_assets.domain.contract.outcome_labels import read_outcome
+from risk_assets.domain.contract.prohibited_bases import prohibited_basis
+from risk_assets.domain.contract.schema import DEFAULT_MISSING, RESERVED, ROW_ID
 from risk_assets.errors import ContractError
 
 SAMPLE_ROWS = 200_000
-MAX_LABELS_SHOWN = 5
-LEAKAGE_AUC = 0.98  # a column that separates bad from good better than this alone is excluded
-MIN_ROWS_FOR_FLOOR = 100  # rows from which numbers without negative values get `min: 0`
+MAX_COLUMNS_SHOWN = 100
+MAX_ID_CANDIDATES = 5
 UNNAMED_ID = "unnamed_1"
-BAD_LABELS = {
-    frozenset({"0", "1"}): "1",
-    frozenset({"good", "bad"}): "bad",
-    frozenset({"y", "n"}): "y",
-    frozenset({"yes", "no"}): "yes",
-    frozenset({"true", "false"}): "true",
-}
-ONE_TWO = frozenset({"1", "2"})
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """The labels of the target, why `bad` was chosen, and whether each row is bad (null where unlabelled)."""
-
-    bad: str
-    good: str
-    why: str
-    is_bad: pl.Series
-
-
-def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str, target: str, bad: str | None, name: str) -> str:
-    """Return a draft contract as YAML with comments.
+def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: str, bad: str | None, name: str) -> Draft:
+    """Return a draft contract as YAML with comments, and its warnings.
 
     Reads the first `SAMPLE_ROWS` rows. Comments contain only these values of the data: the lowest and highest number of
     a column, the labels of the target and the tokens and codes for "missing".
@@ -58,8 +35,8 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str, target: str, bad
         All columns as text, with empty fields as empty strings.
     columns : sequence of str
         The columns of the file, in order.
-    id : str
-        The id column; "" means the first column, if that has no name.
+    id : str or None
+        The id column; "" means the first column, if that has no name; `ROW_ID` means that the row number names the account.
     target : str
         The outcome column. It must have two labels.
     bad : str or None
@@ -70,144 +47,100 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str, target: str, bad
     Raises
     ------
     ContractError
-        When `id` or `target` is not a column, the bad label cannot be derived, or no column can be a feature.
+        When the file has no header, `id` or `target` is not a column, `id` is None, the bad label is not clear, or no column
+        can be an input of a model. No message contains a row of the file.
     """
-    id_column = id or UNNAMED_ID
-    _check_columns(columns, id_column, target, name)
     texts = pl.col(*columns).fill_null("").str.strip_chars()
     sample = frame.select(texts).head(SAMPLE_ROWS + 1).collect(engine="streaming")
     rows = sample.head(SAMPLE_ROWS)
-    outcome = _outcome(rows[target], bad, name)
-    decimal, profiles = _profiles(rows.drop(id_column, target), outcome)
-    features = list(_features(profiles, len(rows)))
-    if all(isinstance(profile, ExcludedColumn) for profile in profiles.values()):
-        raise ContractError(f"{name} has no column that can be a feature:\n" + "\n".join(features))
-    header = _header(name, len(rows), cut=len(sample) > SAMPLE_ROWS)
-    return "\n".join([*header, *_id_and_target(rows[id_column], target, outcome, decimal), "features:", *features]) + "\n"
-
-
-def reason_text(column: str) -> str:
-    """Derive a reason text from a column name: "Limit bal" from `LIMIT_BAL`, "Debt ratio" from `DebtRatio`."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", column)
-    words = re.sub(r"[_.\s]+|(?<!\d)-|-(?!\d)", " ", words).strip().lower()
-    return words[:1].upper() + words[1:] or column.strip() or "A column without a name"
-
-
-def _check_columns(columns: Sequence[str], id_column: str, target: str, name: str) -> None:
-    for option, column in (("--id", id_column), ("--target", target)):
-        if column not in columns:
-            raise ContractError(f"{name} has no column {column}. It has: {', '.join(columns)}. Pass one of them as {option}.")
+    id_column = UNNAMED_ID if id == "" else id
+    _check_header(rows, [column for column in (id_column, target) if column not in (None, ROW_ID)], name)
+    id_column = id_column or _missing_id(rows.drop(target), name)
     if id_column == target:
         raise ContractError(f"{name}: {target} cannot be both the id and the target. Pass another column as --target.")
+    outcome = read_outcome(rows[target], bad, name)
+    texts_of_features = rows.drop(target, *([] if id_column == ROW_ID else [id_column]))
+    decimal = decimal_mark(texts_of_features.iter_columns())
+    found = [_column(text, decimal, outcome.is_bad) for text in texts_of_features.iter_columns()]
+    _require_input(found, len(rows), decimal, name)
+    first_line = id_line(id_column, 0 if id_column == ROW_ID else _repeats(rows[id_column]))
+    source = Source(name, len(rows), len(sample) > SAMPLE_ROWS)
+    text = write_draft(source, first_line, outcome, decimal, found)
+    return Draft(text, tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings))
 
 
-def _outcome(text: pl.Series, bad: str | None, name: str) -> Outcome:
-    labelled = text.set(text.is_in(DEFAULT_MISSING), None)
-    rows = dict(labelled.drop_nulls().value_counts().sort(text.name).iter_rows())
-    shown = f" ({', '.join(rows)})" if 0 < len(rows) <= MAX_LABELS_SHOWN else ""
-    if len(rows) != 2:
+def _check_header(rows: pl.DataFrame, required: Sequence[str], name: str) -> None:
+    """Verify that the file has a header with the required columns."""
+    suspicious = names_like_values(rows)
+    missing = [column for column in required if column not in rows.columns]
+    if is_without_header(rows.columns, suspicious) or (missing and 2 * len(suspicious) >= len(rows.columns)):
         raise ContractError(
-            f"{name}: the target {text.name} has {len(rows)} distinct values{shown}; it must have two, one for bad and one "
-            "for good. Pass another column as --target, or map its values at the source."
+            f"{name} seems to have no header: its first line looks like a row of data. Add a line with the column names at the "
+            "top of the file and run again."
         )
-    if bad is not None and bad not in rows:
-        raise ContractError(f"{name}: {bad} is not a value of the target {text.name}{shown}. Pass one of its values as --bad.")
-    chosen, why = (bad, "set by --bad") if bad is not None else _choose_bad(rows)
-    if chosen is None:
-        options = " or ".join(f"--bad {_quoted(label)}" for label in rows)
-        raise ContractError(f"{name}: cannot derive which value of the target {text.name} means bad. Pass {options}.")
-    (good,) = rows.keys() - {chosen}
-    return Outcome(chosen, good, why, labelled == chosen)
+    if missing:
+        raise ContractError(f"{name} has no column {' or '.join(missing)}. {_listing(rows.columns, suspicious)}")
 
 
-def _choose_bad(rows: Mapping[str, int]) -> tuple[str | None, str]:
-    """Return the label that means bad, or None if it is unclear, and why; `rows` counts the rows of each label."""
-    labels = {_canonical(label): label for label in rows}
-    if labels.keys() == ONE_TWO:
-        one, two = labels["1"], labels["2"]
-        if rows[one] == rows[two]:
-            return two, "a guess, because 1 and 2 are equally frequent: check it"
-        return (one if rows[one] < rows[two] else two), "a guess, because it is the rarer label: check it"
-    label = BAD_LABELS.get(frozenset(labels))
-    return (labels[label], "by convention") if label else (None, "")
+def _listing(columns: Sequence[str], suspicious: Sequence[str]) -> str:
+    """Return the columns to choose from; none if some look like a customer's values."""
+    advice = "Pass one of its columns as --id and as --target, or --row-id instead of --id if accounts have no id"
+    if suspicious:
+        return f"{advice}. The columns are not listed, because {len(suspicious)} of {len(columns)} look like values: check the header."
+    shown = ", ".join(columns[:MAX_COLUMNS_SHOWN]) + (", …" if len(columns) > MAX_COLUMNS_SHOWN else "")
+    return f"It has: {shown}. {advice}."
 
 
-def _canonical(label: str) -> str:
-    return re.sub(r"\.0+$", "", label.lower())
-
-
-def _profiles(features: pl.DataFrame, outcome: Outcome) -> tuple[Decimal, dict[str, ColumnProfile | ExcludedColumn]]:
-    decimal = decimal_mark(features.iter_columns())
-    return decimal, {text.name: _profile(text, decimal, outcome.is_bad) for text in features.iter_columns()}
-
-
-def _profile(text: pl.Series, decimal: Decimal, is_bad: pl.Series) -> ColumnProfile | ExcludedColumn:
-    if text.name in RESERVED:
-        return ExcludedColumn("the name is reserved. Rename it at the source to use it.")
-    profile = profile_column(text, decimal)
-    if isinstance(profile, ExcludedColumn):
-        return profile
-    auc = univariate_auc(profile.values, is_bad)
-    if auc <= LEAKAGE_AUC:
-        return profile
-    return ExcludedColumn(
-        f"it predicts the target almost perfectly (AUC {auc:.3f} alone), so it may be recorded after the outcome. "
-        "Add it as a feature if it is known on the snapshot date."
+def _missing_id(rows: pl.DataFrame, name: str) -> str:
+    """Raise an error with the columns that can be the id."""
+    candidates = [text.name for text in rows.iter_columns() if (text != "").all() and text.n_unique() == len(text)]
+    shown = [] if names_like_values(rows) else candidates[:MAX_ID_CANDIDATES]
+    found = f"Columns with a different value in every row: {', '.join(shown)}. " if shown else ""
+    raise ContractError(
+        f"{name}: no id column is given. {found}Pass the column that names the account as --id, or --row-id to name accounts by "
+        "their row number."
     )
 
 
-def _header(name: str, rows: int, *, cut: bool) -> Iterator[str]:
-    source = f"the first {rows:,} rows; later rows were not read" if cut else f"{rows:,} rows"
-    yield f"# Draft contract for {_comment(name)}, inferred from {source}."
-    yield "# Types, labels and missing codes are guesses. Someone who knows the data must review every line."
-    yield "# Each `reason` is derived from the column name. Edit it: it may be sent to customers."
-    yield "# `seen` is the range of the numbers in these rows, not a limit. Set min and max where limits exist."
+def _column(text: pl.Series, decimal: Decimal, is_bad: pl.Series) -> Column:
+    if text.name in RESERVED:
+        return Column(text.name, ExcludedColumn("the name is reserved. Rename it at the source to use it."))
+    profile, basis = profile_column(text, decimal), prohibited_basis(text.name)
+    if isinstance(profile, ExcludedColumn):
+        return _excluded(text, profile, is_bad)
+    if basis and basis.is_certain:
+        return Column(text.name, _noted(_grouped(text, profile), basis.note), sensitive=True)
+    if reason := leakage.exclusion(profile.values, is_bad):
+        return Column(text.name, ExcludedColumn(reason), (f"left out, because {reason}",))
+    noted = _noted(profile, basis.note) if basis else profile
+    return Column(text.name, noted, tuple(leakage.warnings(profile.values, is_bad)))
 
 
-def _id_and_target(ids: pl.Series, target: str, outcome: Outcome, decimal: Decimal) -> Iterator[str]:
-    repeats = len(ids) - ids.filter(ids != "").n_unique()
-    yield f"id: {_key(ids.name)}" + (f"  # {repeats} rows have no id or repeat one" if repeats else "")
-    yield "target:"
-    yield f"  column: {_key(target)}"
-    share = int(outcome.is_bad.sum()) / outcome.is_bad.count()
-    yield f"  bad: {_quoted(outcome.bad)}  # {outcome.why}; {share:.1%} of labelled rows"
-    yield f"  good: {_quoted(outcome.good)}"
-    if decimal == ",":
-        yield 'decimal: ","  # some numbers can only be parsed with a decimal comma'
+def _excluded(text: pl.Series, profile: ExcludedColumn, is_bad: pl.Series) -> Column:
+    """Return a column that is left out, with the notes for someone who adds it all the same."""
+    basis = prohibited_basis(text.name)
+    leak = leakage.filled_in_one_class(known_values(text, NUMBER_TOKENS).is_not_null(), is_bad)
+    notes = [profile.reason, *([basis.note] if basis else []), *([f"{leak[0].upper()}{leak[1:]}"] if leak else [])]
+    return Column(text.name, ExcludedColumn(" ".join(notes)), (f"left out. {notes[-1]}",) if leak else ())
 
 
-def _features(profiles: Mapping[str, ColumnProfile | ExcludedColumn], rows: int) -> Iterator[str]:
-    for column, profile in profiles.items():
-        if isinstance(profile, ExcludedColumn):
-            yield f"  # {_key(column)} is left out: {profile.reason}"
-        else:
-            yield from _feature(column, profile, rows)
+def _grouped(text: pl.Series, profile: ColumnProfile) -> ColumnProfile:
+    """Return a few distinct numbers as levels: fairness figures compare groups."""
+    groups = category_profile(text, None) if profile.has_few_numbers else profile
+    return groups if isinstance(groups, ColumnProfile) else profile
 
 
-def _feature(column: str, profile: ColumnProfile, rows: int) -> Iterator[str]:
-    yield f"  {_key(column)}:"
-    yield from (f"    # {_comment(note)}" for note in profile.notes)
-    if profile.is_number:
-        low, high = bounds(profile.values)
-        yield f"    type: number  # seen {low:.10g} to {high:.10g}"
-        if low >= 0 and rows >= MIN_ROWS_FOR_FLOOR:
-            yield "    min: 0"
-    else:
-        yield "    type: category"
-    if profile.missing:
-        yield f"    missing: [{', '.join(_quoted(token) for token in profile.missing)}]"
-    yield f"    reason: {_quoted(reason_text(column))}"
+def _noted(profile: ColumnProfile, note: str) -> ColumnProfile:
+    return replace(profile, notes=(*profile.notes, note))
 
 
-def _key(text: str) -> str:
-    return text if _PLAIN_KEY.fullmatch(text) and yaml.safe_load(text) == text else _quoted(text)
+def _require_input(columns: Sequence[Column], rows: int, decimal: Decimal, name: str) -> None:
+    if not any(column.is_input for column in columns):
+        lines = "\n".join(feature_lines(columns, rows, decimal))
+        raise ContractError(f"{name} has no column that can be a feature of a model:\n{lines}")
 
 
-def _quoted(text: str) -> str:
-    scalar: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)
-    return scalar.strip()
-
-
-def _comment(text: str) -> str:
-    """Return the text on one line, without control characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+def _repeats(ids: pl.Series) -> int:
+    """Return the number of rows that have no id or repeat one."""
+    known = ids.filter(~ids.is_in(DEFAULT_MISSING))
+    return len(ids) - known.n_unique()

@@ -1,11 +1,14 @@
-"""The contract: the columns of an account snapshot, with their types, ranges, missing tokens and reason texts."""
+"""The contract: the columns of an account snapshot, with their types, formats, ranges, missing tokens and reason texts."""
 
 import math
+from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.notation import MONEY, PERCENT, Decimal, Notation, Thousands, check_format
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
@@ -13,6 +16,7 @@ OUTCOME = "bad"
 # The product adds these two columns. The leading control character keeps them apart from any column of a file.
 SNAPSHOT = "\x1fsnapshot"  # the date of the row's snapshot
 RAGGED = "\x1fragged"  # the issue of a line with too few or too many fields, else null
+ROW_ID = "#row"  # as `id` of a contract: accounts are named by their row number
 ONLINE_ID = "id"  # the account id in a record of POST /predict
 RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME, ONLINE_ID})
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
@@ -25,7 +29,12 @@ def _text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _is_unset(value: object) -> bool:
+    return value is None or value is False
+
+
 Token = Annotated[str, BeforeValidator(_text)]
+Format = Annotated[str, AfterValidator(check_format)]
 
 
 class Target(Document):
@@ -61,12 +70,30 @@ def _same(one: str, other: str) -> bool:
 
 
 class Feature(Document):
-    """One input column of the model.
+    """One column of a snapshot.
 
     Attributes
     ----------
     type
         "number" or "category".
+    format
+        How the numbers are written in files; None means plain numbers such as 1234.5 or 1e3. The value is a number in each
+        case, and `min`, `max` and numeric `missing` tokens are in its unit. Requests to the service send numbers in the
+        same unit as JSON, so `format`, `decimal` and `thousands` do not apply to them.
+
+        - `percent`: 24.49% is 24.49. The unit is percentage points as written, not divided by 100. A value without a percent
+          sign is unreadable.
+        - `money`: a currency sign or code before or after the number is optional. (822), 822- and -822 are -822. Thousands
+          marks are accepted; without `thousands`, the mark is "," with a decimal point and "." with a decimal comma.
+        - `date(FORMAT)`: the number of days before the snapshot, positive in the past. FORMAT has the directives %Y (four
+          digits) or %y (two digits: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068), %m (number), %b (Jan) or %B
+          (January), and %d. Without %d, the date is the first of the month. %H, %M and %S are ignored. All other text must
+          occur literally.
+    decimal
+        The decimal mark of this column; None means the contract's.
+    thousands
+        The thousands mark of this column: ",", ".", " " (any space) or "'". Groups have three digits, or two and at last
+        three as in 12,34,567. None means that numbers have no thousands marks, except with `format: money`.
     min, max
         The valid range of a number, both ends included.
     required
@@ -75,22 +102,36 @@ class Feature(Document):
         Tokens that mean "missing" in this column only, in addition to the contract's.
     risk
         The direction in which a higher number moves the risk; None leaves the direction to the model.
+    sensitive
+        Whether the column is a basis on which decisions must not rest, such as sex or religion. A sensitive column is
+        validated and stored with the features for fairness figures, but it is not an input of models, and requests to the
+        service do not contain it. An invalid value gives the row an issue, as in any other column. In the United States see
+        Regulation B (ECOA), 12 CFR 1002.2(z) and 1002.6(b).
     reason
         The text of this feature as a reason code. It may be sent to customers.
     """
 
     type: Literal["number", "category"]
+    # Unset keys are not part of the digest: contracts that do not use them keep theirs.
+    format: Format | None = Field(default=None, exclude_if=_is_unset)
+    decimal: Decimal | None = Field(default=None, exclude_if=_is_unset)
+    thousands: Thousands | None = Field(default=None, exclude_if=_is_unset)
     min: float | None = None
     max: float | None = None
     required: bool = False
     missing: tuple[Token, ...] = ()
     risk: Literal["up", "down"] | None = None
+    sensitive: bool = Field(default=False, exclude_if=_is_unset)
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.type == "category" and (self.min, self.max, self.risk) != (None, None, None):
             raise ValueError("min, max and risk apply to numbers only; remove them or set type: number")
+        if self.type == "category" and (self.format, self.decimal, self.thousands) != (None, None, None):
+            raise ValueError("format, decimal and thousands apply to numbers only; remove them or set type: number")
+        if self.format not in (None, PERCENT, MONEY) and (self.decimal, self.thousands) != (None, None):
+            raise ValueError("decimal and thousands do not apply to dates; remove them")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min must not be above max")
         if any(bound is not None and not math.isfinite(bound) for bound in (self.min, self.max)):
@@ -104,13 +145,15 @@ class Contract(Document):
     Attributes
     ----------
     id
-        The column with the account id, in snapshots and in outcomes.
+        The column with the account id, in snapshots and in outcomes. "#row" means that files have no such column: the row
+        number names the account, "1" for the first row after the header. Outcomes must then have the same rows in the same
+        order as the snapshot of their date, and an account keeps its id only as long as it keeps its row.
     target
         The outcome.
     missing
         Tokens that mean "missing" in every column. An empty field is always missing.
     decimal
-        The decimal mark of numbers.
+        The decimal mark of numbers, unless a feature sets its own.
     features
         The features by column name. Their order is the order of the model's inputs and breaks ties between reasons.
     """
@@ -118,7 +161,7 @@ class Contract(Document):
     id: str
     target: Target
     missing: tuple[Token, ...] = DEFAULT_MISSING
-    decimal: Literal[".", ","] = "."
+    decimal: Decimal = "."
     features: dict[str, Feature] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -132,17 +175,64 @@ class Contract(Document):
             raise ValueError("id and target must be different columns")
         return self
 
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        for name, feature in self.features.items():
+            if feature.thousands == (feature.decimal or self.decimal):
+                raise ValueError(f"{name} has the same mark for thousands and decimals; set decimal or thousands of {name}")
+        if all(feature.sensitive for feature in self.features.values()):
+            raise ValueError("every feature is sensitive, so a model has no input; add a feature that is not")
+        return self
+
+    @property
+    def has_row_ids(self) -> bool:
+        """Whether accounts are named by their row number."""
+        return self.id == ROW_ID
+
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a snapshot must have: the id, then the features in contract order."""
-        return (self.id, *self.features)
+        """The columns that a snapshot must have: the id, if accounts have one, then the features in contract order."""
+        return (*self._id_columns(), *self.features)
+
+    @property
+    def outcome_columns(self) -> tuple[str, ...]:
+        """The columns that a file of outcomes must have: the id, if accounts have one, then the target."""
+        return (*self._id_columns(), self.target.column)
+
+    @property
+    def inputs(self) -> MappingProxyType[str, Feature]:
+        """The features that models use: those that are not sensitive, in contract order."""
+        return MappingProxyType({name: feature for name, feature in self.features.items() if not feature.sensitive})
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """The names of the numeric features, in contract order."""
-        return tuple(name for name, feature in self.features.items() if feature.type == "number")
+        """The names of the numeric inputs of models, in contract order."""
+        return tuple(name for name, feature in self.inputs.items() if feature.type == "number")
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The names of the categorical features, in contract order."""
+        """The names of the categorical inputs of models, in contract order."""
+        return tuple(name for name, feature in self.inputs.items() if feature.type == "category")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of all categorical features, sensitive ones included: results are compared between their levels."""
         return tuple(name for name, feature in self.features.items() if feature.type == "category")
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """The names of the features that are read as days before the snapshot."""
+        return tuple(name for name in self.features if self.notation(name).date_format)
+
+    def notation(self, name: str) -> Notation:
+        """Return how a feature's numbers are written."""
+        feature = self.features[name]
+        decimal = feature.decimal or self.decimal
+        default: Thousands | None = None
+        if feature.format == MONEY:
+            default = "," if decimal == "." else "."
+        return Notation(feature.format, decimal, feature.thousands or default)
+
+    def _id_columns(self) -> Iterator[str]:
+        if not self.has_row_ids:
+            yield self.id

@@ -4,6 +4,7 @@ import polars as pl
 
 from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, Contract
+from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.errors import ContractError
 
 
@@ -11,7 +12,8 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
     `bad` is 1 or 0, or null if the token is missing or unknown or the account has contradictory outcomes. Rows with a
-    missing id are dropped.
+    missing id are dropped. If the contract names accounts by row number, row n of the outcomes belongs to row n of the
+    snapshot.
 
     Parameters
     ----------
@@ -25,11 +27,10 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     ContractError
         When the id or target column is missing.
     """
-    target = contract.target
-    missing = [name for name in (contract.id, target.column) if name not in outcomes.collect_schema().names()]
+    missing = [name for name in contract.outcome_columns if name not in outcomes.collect_schema().names()]
     if missing:
         raise ContractError(f"the outcomes have no column {', '.join(missing)}. Fix the file, or id and target in the contract.")
-    known = outcomes.filter(~_is_missing(contract.id, contract))
+    known = with_ids(outcomes, contract).filter(~_is_missing(contract.id, contract))
     rows = known.select(pl.col(contract.id).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
     agreed = pl.when(pl.col(OUTCOME).n_unique() == 1).then(pl.col(OUTCOME).first())
     return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(agreed.alias(OUTCOME))
@@ -53,4 +54,5 @@ def _is(column: str, token: str) -> pl.Expr:
 
 
 def _is_missing(column: str, contract: Contract) -> pl.Expr:
-    return pl.col(column).str.strip_chars().is_in(list(id_tokens(contract)))
+    tokens = id_tokens(contract) if column == contract.id else ("", *contract.missing)
+    return pl.col(column).str.strip_chars().is_in(list(tokens))

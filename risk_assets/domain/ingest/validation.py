@@ -15,7 +15,11 @@ from risk_assets.domain.contract.field_rules import (
     missing_tokens,
     plain,
 )
+from risk_assets.domain.contract.notation import MONEY, PERCENT
+from risk_assets.domain.contract.parsing import parse_number
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
+from risk_assets.domain.ingest.row_ids import with_ids
+from risk_assets.errors import ContractError
 
 SEPARATOR = "; "
 
@@ -32,6 +36,8 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     contract : Contract
         Names the id column.
     """
+    if contract.has_row_ids:
+        return pl.Series(ACCOUNT_ID, [], dtype=pl.String)
     ids = snapshot.select(pl.col(contract.id).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
     hashes = ids.select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series().sort()
     twice = hashes.filter(hashes == hashes.shift()).unique()
@@ -42,7 +48,9 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True) -> pl.LazyFrame:
+def validate(
+    snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, padded: bool = True, date: str | None = None
+) -> pl.LazyFrame:
     """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
 
     `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
@@ -59,22 +67,44 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
     padded : bool
         Whether values may have blanks around them. Stripping costs more than all other rules, so pass False if the file
         has none.
+    date : str or None
+        The date of the snapshot, as YYYY-MM-DD. Features with `format: date(...)` need it.
+
+    Raises
+    ------
+    ContractError
+        When the contract has dates and the date of the snapshot is not known.
     """
-    text = {name: pl.col(name).str.strip_chars() if padded else pl.col(name) for name in contract.columns}
+    if contract.dates and date is None:
+        raise ContractError(
+            f"{', '.join(contract.dates)}: dates are read as days before the snapshot, and the date of this snapshot is not known. "
+            "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
+        )
+    text = {name: pl.col(name).str.strip_chars() if padded else pl.col(name) for name in (contract.id, *contract.features)}
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
     issues = [pl.col(RAGGED), _id_issue(text[contract.id], contract, repeated)]
     for name, feature in contract.features.items():
-        value, issue = _PARSERS[feature.type](name, text[name], feature, contract)
+        if feature.type == "number":
+            value, issue = _number(name, parse_number(text[name], contract.notation(name), date), text[name], contract)
+        else:
+            value, issue = _category(name, text[name], contract)
         values.append(value.alias(name))
         issues.extend(issue)
     joined = pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
-    return snapshot.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
+    return with_ids(snapshot, contract).select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a features table."""
-    own = {ACCOUNT_ID: f"account id, from the raw column {contract.id}", ISSUES: "why the row cannot be scored; null if it can"}
+    source = "number of the row" if contract.has_row_ids else f"account id, from the raw column {contract.id}"
+    own = {ACCOUNT_ID: source, ISSUES: "why the row cannot be scored; null if it can"}
     return own | {name: _description(feature) for name, feature in contract.features.items()}
+
+
+def raw_descriptions(contract: Contract) -> dict[str, str]:
+    """Return a description of each column of a raw file that the contract declares."""
+    described = {name: _description(feature) for name, feature in contract.features.items()}
+    return {contract.id: "the account", contract.target.column: "the outcome", **described}
 
 
 def feature_facts(contract: Contract) -> list[pl.Expr]:
@@ -100,8 +130,8 @@ def _id_issue(text: pl.Expr, contract: Contract, repeated: pl.Series) -> pl.Expr
     return _first_issue(ACCOUNT_ID, cases)
 
 
-def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
-    value = _decimal(text, contract).cast(pl.Float64, strict=False)
+def _number(name: str, value: pl.Expr, text: pl.Expr, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
+    feature = contract.features[name]
     missing = _is_token(text, missing_tokens(feature, contract))
     if codes := missing_codes(feature, contract):
         missing = missing | value.is_in(codes).fill_null(False)
@@ -113,12 +143,10 @@ def _number(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> t
     return pl.when(value.is_finite() & ~missing).then(value), [_first_issue(name, cases)]
 
 
-def _category(name: str, text: pl.Expr, feature: Feature, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
+def _category(name: str, text: pl.Expr, contract: Contract) -> tuple[pl.Expr, list[pl.Expr]]:
+    feature = contract.features[name]
     missing = _is_token(text, missing_tokens(feature, contract))
     return pl.when(~missing).then(text), [_first_issue(name, [(missing, MISSING_ISSUE)])] if feature.required else []
-
-
-_PARSERS = {"number": _number, "category": _category}
 
 
 def _first_issue(name: str, cases: Iterable[tuple[pl.Expr, str | None]]) -> pl.Expr:
@@ -130,18 +158,12 @@ def _first_issue(name: str, cases: Iterable[tuple[pl.Expr, str | None]]) -> pl.E
     return issue
 
 
-def _decimal(text: pl.Expr, contract: Contract) -> pl.Expr:
-    """Replace a decimal comma by a point. Values with a point become null: it may be a thousands separator."""
-    if contract.decimal == ".":
-        return text
-    grouped = text.str.contains(".", literal=True)
-    return pl.when(~grouped).then(text.str.replace(",", ".", literal=True))
-
-
 def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
     return text.is_in(list(dict.fromkeys(tokens)))
 
 
 def _description(feature: Feature) -> str:
     bounds = [f"{word} {plain(bound)}" for word, bound in (("from", feature.min), ("to", feature.max)) if bound is not None]
-    return " ".join([feature.type, *bounds, "(required)" if feature.required else "(may be missing)"])
+    unit = {PERCENT: ["in percentage points"], None: [], MONEY: []}.get(feature.format, ["of days before the snapshot"])
+    rules = ["(required)" if feature.required else "(may be missing)", *(["(sensitive: not an input of models)"] * feature.sensitive)]
+    return " ".join([feature.type, *unit, *bounds, *rules])

@@ -77,8 +77,14 @@ def require_fit(model: VersionedScorecard, contract: Contract) -> None:
     Raises
     ------
     ModelError
-        If a feature of the model is not in the contract, or has another type there.
+        If a feature of the model is not in the contract, has another type there, or is sensitive.
     """
+    sensitive = [name for name in model.scorecard.features if name in contract.features and contract.features[name].sensitive]
+    if sensitive:
+        raise ModelError(
+            f"{model.version} uses features that the contract marks as sensitive: {', '.join(sensitive)}. "
+            "Train a version without them: risk train DATE."
+        )
     types = {name: feature.type for name, feature in contract.features.items()}
     missing = [f"{name} ({kind})" for name, kind in model.scorecard.features.items() if types.get(name) != kind]
     if missing:

@@ -77,7 +77,7 @@ def compile_boosting(pipeline: Pipeline, contract: Contract) -> Scorecard:
     """
     thresholds = [*_thresholds(pipeline), math.inf, None]
     levels = {name: [*known, UNSEEN_LEVEL, None] for name, known in _levels(pipeline, contract).items()}
-    probes = {name: levels.get(name, thresholds) for name in contract.features}
+    probes = {name: levels.get(name, thresholds) for name in contract.inputs}
     log_odds = np.asarray(pipeline.decision_function(_one_at_a_time(probes, contract)), dtype=np.float64)
     base, ends = log_odds[0], np.cumsum([len(values) for values in probes.values()])
     parts = np.split(log_odds[1:] - base, ends[:-1])

@@ -66,10 +66,10 @@ def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
 
 
 def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
-    usable = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *contract.features)
+    usable = features.filter(pl.col(ISSUES).is_null()).select(ACCOUNT_ID, *contract.inputs)
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
     joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
-    return joined.select(*contract.features, OUTCOME, pl.lit(date).alias(SNAPSHOT))
+    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT))
 
 
 def _sampled(joined: Mapping[str, pl.LazyFrame], policy: Training) -> pl.LazyFrame:

@@ -16,8 +16,8 @@ DIGITS = 4  # medians are rounded: with an odd number of rows, the exact median 
 
 def example(model: FittedModel, frame: pd.DataFrame, contract: Contract) -> Example:
     """Return a record of rounded medians and most frequent levels, with the fitted pipeline's probability."""
-    record = {name: _typical(frame[name], feature, contract) for name, feature in contract.features.items()}
-    types = polars_schema({name: feature.type for name, feature in contract.features.items()})
+    record = {name: _typical(frame[name], feature, contract) for name, feature in contract.inputs.items()}
+    types = polars_schema({name: feature.type for name, feature in contract.inputs.items()})
     probability = model.probabilities(pl.DataFrame([record], schema=types).to_pandas())
     return Example(record, float(probability[0]))
 

@@ -34,7 +34,7 @@ def compile_logistic(pipeline: Pipeline, contract: Contract) -> Scorecard:
     """Return the fitted pipeline as a scorecard, without reference points."""
     model = pipeline.named_steps["model"]
     shapes = _shapes(pipeline.named_steps["columns"], model.coef_[0], contract)
-    terms = tuple(Term(name, shapes[name], 0.0, 0.0, feature.reason) for name, feature in contract.features.items())
+    terms = tuple(Term(name, shapes[name], 0.0, 0.0, feature.reason) for name, feature in contract.inputs.items())
     return Scorecard("logistic", float(model.intercept_[0]), terms)
 
 

@@ -14,7 +14,7 @@ def profile(features: pd.DataFrame, probability: Floats, contract: Contract) -> 
     """Return the profile of training rows: deciles of each number and of the probability, shares of each level."""
     bins = {
         name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _level_bins(features[name])
-        for name, f in contract.features.items()
+        for name, f in contract.inputs.items()
     }
     return Profile(rows=len(features), features=bins, score=number_bins(probability))
 

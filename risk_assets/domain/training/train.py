@@ -67,7 +67,7 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
     card = best.model.card
     metrics = _metrics(older, newest, best, auc, contract, policy, live)
     x = _inputs(card, older)
-    reference = profile(older[list(contract.features)], probability(card, contributions(card, x)), contract)
+    reference = profile(older[list(contract.inputs)], probability(card, contributions(card, x)), contract)
     return TrainedModel(
         scorecard=card,
         steps=steps(card, x, _labels(older), _ranges(reference)),
@@ -89,7 +89,7 @@ def choose(auc: Mapping[str, float], simpler_within: float) -> str:
 def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:
     """Return the numbers whose slope contradicts the direction that the contract declares."""
     slopes = {term.feature: getattr(term.shape, "slope", 0.0) for term in card.terms}
-    return tuple(name for name, f in contract.features.items() if f.risk and slopes.get(name, 0.0) * SIGNS[f.risk] < 0)
+    return tuple(name for name, f in contract.inputs.items() if f.risk and slopes.get(name, 0.0) * SIGNS[f.risk] < 0)
 
 
 def _labels(frame: pd.DataFrame) -> Integers:
@@ -105,14 +105,14 @@ def _probability(card: Scorecard, frame: pd.DataFrame) -> Floats:
 
 
 def _candidate(name: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> _Candidate:
-    model = fit(name, older[list(contract.features)], _labels(older), contract, policy.training)
+    model = fit(name, older[list(contract.inputs)], _labels(older), contract, policy.training)
     found = _probability(model.card, newest)
     return _Candidate(model, found, performance(_labels(newest), found, policy.threshold))
 
 
 def _compiled_difference(candidate: _Candidate, newest: pd.DataFrame, contract: Contract) -> float:
     """Return the largest |compiled - fitted| probability on the holdout; raises `ModelError` if it is too large."""
-    fitted = candidate.model.probabilities(newest[list(contract.features)])
+    fitted = candidate.model.probabilities(newest[list(contract.inputs)])
     difference = float(np.max(np.abs(candidate.probability - fitted)))
     if difference > MAX_DIFFERENCE:
         raise ModelError(
@@ -178,7 +178,7 @@ def _pickled(model: FittedModel) -> bytes:
 def _origin(estimator: str, date: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> Origin:
     return Origin(
         estimator=estimator,
-        features={name: f.type for name, f in contract.features.items()},
+        features={name: f.type for name, f in contract.inputs.items()},
         training_date=date,
         train_dates=tuple(sorted(older[SNAPSHOT].unique())),
         holdout_dates=tuple(sorted(newest[SNAPSHOT].unique())),

@@ -1,0 +1,22 @@
+"""The words of a column name."""
+
+import re
+
+_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+
+
+def words(column: str) -> frozenset[str]:
+    """Return the words of a column name in lower case: marital and status from `MARITAL_STATUS` or `maritalStatus`."""
+    return frozenset(word_list(column))
+
+
+def word_list(column: str) -> tuple[str, ...]:
+    """Return the words of a column name in lower case, in order."""
+    return tuple(word.lower() for word in re.findall(r"[^\W_]+", _BOUNDARY.sub(" ", column)))
+
+
+def reason_text(column: str) -> str:
+    """Derive a reason text from a column name: "Limit bal" from `LIMIT_BAL`, "Debt ratio" from `DebtRatio`."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", column)
+    spaced = re.sub(r"[_.\s]+|(?<!\d)-|-(?!\d)", " ", spaced).strip().lower()
+    return spaced[:1].upper() + spaced[1:] or column.strip() or "A column without a name"

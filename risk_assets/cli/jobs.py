@@ -28,7 +28,7 @@ class Estimator(StrEnum):
 
 def run(
     date: Day,
-    by: Annotated[str, typer.Option("--by", help="Person who releases.", default_factory=user, show_default="user")],
+    by: Annotated[str, typer.Option("--by", help="Person who releases a check.", default_factory=user, show_default="user")],
     until: Until = None,
     model: Annotated[
         str,

@@ -8,12 +8,12 @@ from tests.cli.conftest import Risk, run_here, run_process, sample
 
 def foreign_file(path: Path, rows: int) -> None:
     """Write a file with BOM, `;`, CRLF, quoted ids with leading zeros, odd names, a code for missing, Good/Bad."""
-    lines = ['"";"client id";"net.income";"age-band";"months late";"outcome"']
+    lines = ['"";"client id";"net.income";"home-type";"months late";"outcome"']
     for number in range(rows):
         late = 99 if number % 50 == 0 else number * 7 % 5
         bad = "Bad" if (number * 7 % 5) >= 3 and number % 3 else "Good"
-        band = ("18-30", "31-50", "51+")[number % 3]
-        lines.append(f'"{number}";"{number:06d}";{1000 + number * 13 % 900};{band};{late};{bad}')
+        home = ("owned", "rented", "with family")[number % 3]
+        lines.append(f'"{number}";"{number:06d}";{1000 + number * 13 % 900};{home};{late};{bad}')
     path.write_bytes(b"\xef\xbb\xbf" + ("\r\n".join(lines) + "\r\n").encode())
 
 

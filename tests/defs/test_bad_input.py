@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_assets.defs.checks import bad_rate
 from risk_assets.lake import layout, registry, replay
 from risk_assets.lake.tables import find_manifest
 from risk_assets.runner import Runner
@@ -145,6 +146,82 @@ def test_ragged_lines_keep_their_rows_with_an_issue(book: Book) -> None:
     assert lines[2].endswith("line: too many fields")
     assert lines[3].endswith(",")
     assert len(lines) == len(rows) + 4
+
+
+def _with_column(lines: list[bytes], name: bytes, values: dict[int, bytes], default: bytes = b"Smith") -> bytes:
+    """Return a file with one more column at its end; `values` are those of some rows, the others have the default."""
+    header, *rows = (line.rstrip(b"\n") for line in lines)
+    return b"\n".join([header + b"," + name, *(row + b"," + values.get(number, default) for number, row in enumerate(rows))]) + b"\n"
+
+
+UNCERTAIN = {
+    "a quote in two names": ({10: b'O"Brian', 40: b'O"Brian'}, b"Smith", [10, 40]),
+    "a quote at the end of a field": ({3: b'42"'}, b"Smith", [3]),
+    "a pair of quotes in a field": ({3: b'5"6"'}, b"Smith", []),
+    "a blank before a quote": ({0: b' "Lee"'}, b"Smith", [0]),
+    "a quoted comma after a blank": ({0: b' "Lee, Ann"', 299: b'  "Lee, Ann"'}, b"Smith", [0, 299]),
+    "text after a closing quote": ({7: b'"Lee" jr'}, b'"Smith"', [7]),
+    "a quote that is not doubled": ({7: b'"Lee "jr" Ann"'}, b"Smith", [7]),
+    "a blank after a closing quote": ({7: b'"Lee" '}, b'"Smith, John"', [7]),
+    "one stray quote among quoted names": ({200: b'O"Brian'}, b'"Smith, John"', [200]),
+    "a lone carriage return": ({5: b"Lee\rAnn"}, b"Smith", [5]),
+    "a NUL byte": ({5: b"Lee\0"}, b"Smith", [5]),
+    "a comma": ({5: b"Lee, Ann"}, b"Smith", [5]),
+    "an unnamed empty column": ({}, b"Smith,", []),
+}
+
+
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_uncertain_lines_in_an_unused_column_are_marked(book: Book, name: str) -> None:
+    values, default, marked = UNCERTAIN[name]
+    assert book.score().error is None
+    before = book.lake.get(layout.predictions(NEXT)).splitlines()
+    book.land(f"accounts_{NEXT}.csv", _with_column(_lines(book), b"last_name", values, default))
+    assert book.score().error is None
+    after = book.lake.get(layout.predictions(NEXT)).splitlines()
+    assert len(after) == len(before) == 301
+    changed = [number - 1 for number, line in enumerate(after) if line != before[number]]
+    assert changed == marked
+    assert all(b"line: " in after[number + 1] for number in marked)
+
+
+def test_a_quote_after_a_blank_in_every_row_blocks_the_date(book: Book) -> None:
+    book.land(f"accounts_{NEXT}.csv", _with_column(_lines(book), b"customer", {}, b' "Smith, John"'))
+    error = book.score().error
+    assert error is not None and "issue_share" in error
+    assert find_manifest(book.lake, layout.predictions(NEXT)) is None
+
+
+def test_a_folder_with_the_name_of_a_file_is_reported(book: Book) -> None:
+    content = b"".join(_lines(book))
+    _missing(book)
+    book.land(f"accounts_{NEXT}.csv/part-0.csv", content)
+    error = book.score().error
+    assert error is not None and "is a folder" in error and f"accounts_{NEXT}" in error
+
+
+def test_shifted_outcome_lines_warn_and_do_not_train(book: Book) -> None:
+    date = LABELLED[0]
+    header, *rows = book.landing.get(f"outcomes_{date}.csv").splitlines()
+    lines = [
+        b"account_id,comment,defaulted",
+        *(row.replace(b",", b",called, 1," if number < 18 else b",paid,") for number, row in enumerate(rows)),
+    ]
+    assert header == b"account_id,defaulted"
+    book.land(f"outcomes_{date}.csv", b"\n".join(lines) + b"\n")
+    assert book.runner.run("outcomes", date).error is None
+    assert book.lake.get(layout.outcomes(date)) == b"\n".join(lines) + b"\n"
+    result = bad_rate(book.lakehouse, date)
+    assert (result.passed, result.metadata["line_issues"].value, result.metadata["known"].value) == (False, 18, len(rows) - 18)
+    assert result.description is not None and "18 lines with issues" in result.description
+
+
+def test_repeated_outcome_columns_are_rejected(book: Book) -> None:
+    date = LABELLED[0]
+    rows = book.landing.get(f"outcomes_{date}.csv").splitlines()[1:]
+    book.land(f"outcomes_{date}.csv", b"account_id,defaulted,defaulted\n" + b"".join(row + b",1\n" for row in rows))
+    error = book.runner.run("outcomes", date).error
+    assert error is not None and "the column defaulted appears twice in the outcomes" in error
 
 
 @pytest.mark.parametrize("date", ["2025-12-31", "2999-01-01", "someday"])

@@ -13,8 +13,9 @@ from risk_assets.clock import date_range, shift
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.csv_dialect import sniff
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake.landing import Source, dates, find, land, land_outcomes, records
+from risk_assets.lake.landing import Source, dates, find, land, land_outcomes
 from risk_assets.lake.store import Store
+from risk_assets.settings import Settings
 
 DATE = "2026-01-01"
 LABELLED = b"id,age,city,defaulted\n001,30,north,0\n002,40,south,1\n003,50,north,0\n"
@@ -104,6 +105,12 @@ def test_a_folder_without_a_csv_is_an_error_with_its_files(landing: Store) -> No
         find(landing, "accounts", DATE, ("id",))
 
 
+def test_a_folder_with_the_name_of_a_file_is_an_error(landing: Store) -> None:
+    landing.put(f"accounts_{DATE}.csv/part-1.csv", b"id\n1\n")
+    with pytest.raises(LandingError, match=rf"accounts_{DATE}\.csv in .* is a folder. Rename it to accounts_{DATE} "):
+        find(landing, "accounts", DATE, ("id",))
+
+
 def test_dates_come_from_landed_files_and_folders_only(landing: Store) -> None:
     others = ("accounts_latest.csv", "accounts_2026-13-01.csv", "accounts_20260105.csv", "accounts_2026-01-06.csv.gz", "readme.txt")
     for name in ("accounts_2026-01-03.csv", "accounts_2026-01-01/part-1.csv", "outcomes_2026-01-02.csv", *others):
@@ -121,7 +128,7 @@ def test_an_empty_landing_folder_has_no_dates(landing: Store) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"id,age,city\n001,30,north\n", b"\xef\xbb\xbfid;age;city\r\n001;3,5;n\r\n002;1;x", b'id\tage\tcity\r1\t2\t"\r"\r', b"id,age,city\n"],
+    [b"id,age,city\n001,30,north\n", b"\xef\xbb\xbfid;age;city\r\n001;3,5;n\r\n002;1;x", b'id\tage\tcity\r1\t2\t"\r"\r'],
 )
 def test_a_file_without_target_lands_unchanged_and_alone(landing: Store, small: Contract, tmp_path: Path, content: bytes) -> None:
     written = land(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
@@ -132,16 +139,35 @@ def test_a_file_without_target_lands_unchanged_and_alone(landing: Store, small: 
 def test_a_file_with_target_lands_its_outcomes_too(landing: Store, small: Contract, tmp_path: Path) -> None:
     written = land(landing, source(tmp_path, LABELLED, small), small, (DATE,), replace=False)
     assert written == {"accounts": [f"accounts_{DATE}.csv"], "outcomes": [f"outcomes_{DATE}.csv"]}
-    assert landing.get(f"accounts_{DATE}.csv") == LABELLED
-    assert parsed(landing.get(f"outcomes_{DATE}.csv")) == [["id", "defaulted"], ["001", "0"], ["002", "1"], ["003", "0"]]
+    assert landed(landing) == {f"accounts_{DATE}.csv": LABELLED, f"outcomes_{DATE}.csv": LABELLED}
 
 
 def test_land_outcomes_lands_no_accounts(landing: Store, small: Contract, tmp_path: Path) -> None:
     content = b'defaulted;id\n1;"0;1"\n;002\n'
     written = land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
     assert written == {"outcomes": [f"outcomes_{DATE}.csv"]}
-    assert parsed(landing.get(f"outcomes_{DATE}.csv")) == [["id", "defaulted"], ["0;1", "1"], ["002", ""]]
-    assert list(landed(landing)) == [f"outcomes_{DATE}.csv"]
+    assert landed(landing) == {f"outcomes_{DATE}.csv": content}
+
+
+OUTCOMES = {
+    "a comment": b"id,comment,defaulted\n1,called,0\n",
+    "a comment that shifts lines": b"id,comment,defaulted\n1,called, 1,0\n2,paid,1\n",
+    "CRLF and BOM": b"\xef\xbb\xbfid;defaulted\r\n1;0\r\n",
+    "CR": b"id,defaulted\r1,0\r2,1\r",
+    "quoted": b'"id","defaulted"\n"0,1","1"\n',
+    "stray quotes": b'id,defaulted,name\n1,0,O"Brian\n',
+    "a blank last line": b"id,defaulted\n1,0\n\n",
+    "no last line end": b"id,defaulted\n1,0",
+    "NUL": b"id,defaulted\n1,0\n2,\0\n",
+    "a trailing comma": b"id,defaulted\n1,0,\n2,1,\n",
+    "a lone CR": b"id,defaulted\n1,0\r\n2,\r1\n",
+}
+
+
+@pytest.mark.parametrize("content", OUTCOMES.values(), ids=OUTCOMES)
+def test_outcomes_land_byte_for_byte(landing: Store, small: Contract, tmp_path: Path, content: bytes) -> None:
+    land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
+    assert landed(landing) == {f"outcomes_{DATE}.csv": content}
 
 
 @pytest.mark.parametrize("content", [b"id,age\n1,2\n", b"age,defaulted\n1,0\n"])
@@ -166,9 +192,7 @@ def test_a_file_is_split_into_days_each_row_once_in_order(landing: Store, small:
     found = [parsed(piece)[1:] for piece in pieces]
     assert [len(piece) for piece in found] == [4, 3, 3]
     assert [row[0] for piece in found for row in piece] == [f"{number:03d}" for number in range(10)]
-    labels = [parsed(landing.get(f"outcomes_{date}.csv")) for date in wanted]
-    assert [piece[0] for piece in labels] == [["id", "defaulted"]] * 3
-    assert [row for piece in labels for row in piece[1:]] == [[f"{number:03d}", str(number % 2)] for number in range(10)]
+    assert [landing.get(f"outcomes_{date}.csv") for date in wanted] == pieces
 
 
 def test_pieces_can_be_found_and_sniffed_like_any_file(landing: Store, small: Contract, tmp_path: Path) -> None:
@@ -180,9 +204,9 @@ def test_pieces_can_be_found_and_sniffed_like_any_file(landing: Store, small: Co
         replace=False,
     )
     for date in date_range(DATE, shift(DATE, 2)):
-        for kind, columns in (("accounts", ("id", "age", "city", "defaulted")), ("outcomes", ("id", "defaulted"))):
+        for kind in ("accounts", "outcomes"):
             part = find(landing, kind, date, small.columns).parts[0]
-            assert sniff(landing.get(part), part, small.columns).columns == columns
+            assert sniff(landing.get(part), part, small.columns).columns == ("id", "age", "city", "defaulted")
 
 
 def test_too_few_rows_for_the_days_are_rejected(landing: Store, small: Contract, tmp_path: Path) -> None:
@@ -241,18 +265,67 @@ def test_replace_leaves_the_shards_if_the_write_fails(
     assert list(landed(landing)) == [f"accounts_{DATE}/part-1.csv"]
 
 
-def test_malformed_labels_of_the_last_day_stop_all_days(landing: Store, small: Contract, tmp_path: Path) -> None:
-    landing.put(f"accounts_{DATE}/part-1.csv", b"earlier")
-    content = LABELLED + b'004,60,north,"1" x\n'
-    with pytest.raises(LakeError, match="malformed"):
-        land(landing, source(tmp_path, content, small), small, date_range(DATE, shift(DATE, 3)), replace=True)
-    assert landed(landing) == {f"accounts_{DATE}/part-1.csv": b"earlier"}
-
-
-def test_accounts_with_malformed_labels_do_not_land(landing: Store, small: Contract, tmp_path: Path) -> None:
-    with pytest.raises(LakeError, match="malformed"):
-        land(landing, source(tmp_path, LABELLED + b'004,60,north,"1" x\n', small), small, (DATE,), replace=False)
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"id,age,city\n", "a header and no rows"),
+        (b"id,age\n1,30\n", "no column city"),
+        (b"number,age,city\n1,30,north\n", "no column id"),
+        (b"id,age,city,age\n1,30,north,31\n", "age appears twice"),
+        (b"id,age,city,id\n1,30,north,2\n", "id appears twice"),
+        (b"id,age,city,defaulted,defaulted\n1,30,north,0,1\n", "defaulted appears twice"),
+    ],
+)
+def test_accounts_that_cannot_be_scored_do_not_land(landing: Store, small: Contract, tmp_path: Path, content: bytes, says: str) -> None:
+    with pytest.raises(LandingError, match=says):
+        land(landing, source(tmp_path, content, small), small, (DATE,), replace=True)
     assert landed(landing) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"id,defaulted\n", "a header and no rows"),
+        (b"id,defaulted,defaulted\n1,0,1\n", "defaulted appears twice"),
+        (b"id,id,defaulted\n1,2,1\n", "id appears twice"),
+        (b'id,defaulted\n1,"0\n', "open quote, in row 1"),
+    ],
+)
+def test_outcomes_that_cannot_be_read_do_not_land(landing: Store, small: Contract, tmp_path: Path, content: bytes, says: str) -> None:
+    with pytest.raises(LandingError, match=says):
+        land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=True)
+    assert landed(landing) == {}
+
+
+@pytest.mark.parametrize("content", [b"id,note,defaulted\n1,x,0\n", b"id,note,note,defaulted\n1,x,y,0\n"])
+def test_a_repeated_column_that_is_not_used_lands(landing: Store, small: Contract, tmp_path: Path, content: bytes) -> None:
+    land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
+    assert landed(landing) == {f"outcomes_{DATE}.csv": content}
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_folder_with_the_name_of_a_file_stops_landing(landing: Store, small: Contract, tmp_path: Path, replace: bool) -> None:
+    landing.put(f"accounts_{DATE}.csv/part-1.csv", b"earlier")
+    with pytest.raises(LandingError, match="is a folder"):
+        land(landing, source(tmp_path, LABELLED, small), small, (DATE,), replace=replace)
+    assert landed(landing) == {f"accounts_{DATE}.csv/part-1.csv": b"earlier"}
+
+
+def test_an_empty_folder_with_the_name_of_a_file_stops_landing(disk_settings: Settings, small: Contract, tmp_path: Path) -> None:
+    landing = disk_settings.open_landing()
+    assert landing.folder is not None
+    (landing.folder / f"outcomes_{DATE}.csv").mkdir(parents=True)
+    with pytest.raises(LandingError, match=rf"outcomes_{DATE}\.csv in .* is a folder"):
+        land(landing, source(tmp_path, LABELLED, small), small, (DATE,), replace=False)
+    assert landed(landing) == {}
+
+
+def test_lines_with_issues_land_and_are_counted(landing: Store, small: Contract, tmp_path: Path) -> None:
+    content = LABELLED + b'004,60,north,"1" x\n005,61\n006,62,north,O"Brian\n007,63,north,0,1\n'
+    found = source(tmp_path, content, small)
+    assert found.line_issues == {"line: ambiguous quotes": 2, "line: too few fields": 1, "line: too many fields": 1}
+    land(landing, found, small, (DATE,), replace=False)
+    assert landing.get(f"outcomes_{DATE}.csv") == content
 
 
 def test_a_file_that_is_not_a_csv_is_rejected(small: Contract, tmp_path: Path) -> None:
@@ -260,25 +333,61 @@ def test_a_file_that_is_not_a_csv_is_rejected(small: Contract, tmp_path: Path) -
         source(tmp_path, b"", small)
 
 
-# --- records -------------------------------------------------------------------------------------------------------------
+# --- scan and pieces -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (LABELLED, [("001", "30", "north", "0"), ("002", "40", "south", "1"), ("003", "50", "north", "0")]),
+        (b'id,age\n1,2\n2\n3, "4"\n5,6,7\n8,9\n', [("1", "2"), ("8", "9")]),
+        (b'id,name\n1,"Lee"\n2,O"Brian\n3,5"6"\n', [("1", "Lee"), ("3", '5"6"')]),
+        (b"id,age\n1,2,\n3,4,\n", [("1", "2"), ("3", "4")]),
+        (b"id,age\n", []),
+    ],
+)
+def test_a_source_is_scanned_without_uncertain_lines(small: Contract, tmp_path: Path, content: bytes, rows: list[tuple[str]]) -> None:
+    assert source(tmp_path, content, small).scan().collect().rows() == rows
+
+
+def test_a_source_of_uncertain_lines_only_is_rejected(small: Contract, tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match=r"every line of .* has an issue \(line: too many fields: 2\)"):
+        source(tmp_path, b"id,age\n1,2,3\n4,5,6\n", small).scan()
+
 
 FIELD = st.text(alphabet='ab",;\n\r é', max_size=6)
 
 
 @given(
-    rows=st.lists(st.lists(FIELD, min_size=2, max_size=3), min_size=1, max_size=12),
+    rows=st.lists(st.lists(FIELD, min_size=2, max_size=3), min_size=2, max_size=12),
     eol=st.sampled_from(["\n", "\r\n", "\r"]),
     last=st.booleans(),
-    size=st.integers(1, 9),
+    days=st.integers(1, 4),
 )
 @hypothesis_settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_records_keep_quoted_line_ends_and_every_byte(rows: list[list[str]], eol: str, last: bool, size: int) -> None:
+def test_pieces_keep_quoted_line_ends_and_every_byte(tmp_path: Path, rows: list[list[str]], eol: str, last: bool, days: int) -> None:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator=eol, quoting=csv.QUOTE_ALL).writerows(rows)
+    csv.writer(text, lineterminator=eol, quoting=csv.QUOTE_ALL).writerows([["id", "age"], *rows])
     content = text.getvalue().encode()
     if not last:
         content = content[: -len(eol)]
-    chunks = [content[start : start + size] for start in range(0, len(content), size)]
-    found = list(records(chunks, b"\r" if eol == "\r" else b"\n"))
-    assert b"".join(found) == content
-    assert [parsed(record)[0] for record in found] == rows
+    path = tmp_path / "source.csv"
+    path.write_bytes(content)
+    found = Source.read(path, ("id",))
+    sizes = found.sizes(min(days, len(rows)))
+    pieces = [b"".join(piece) for piece in found.pieces(sizes)]
+    header = f'"id","age"{eol}'.encode()
+    assert header + b"".join(piece.removeprefix(header) for piece in pieces) == content
+    assert [row for piece in pieces for row in parsed(piece)[1:]] == rows
+    assert [len(parsed(piece)) - 1 for piece in pieces] == sizes
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+def test_a_file_with_stray_quotes_is_split_by_lines(landing: Store, small: Contract, tmp_path: Path, bom: bytes) -> None:
+    lines = [f'{number:03d},{number},O"Brian,0\n' if number in (1, 5) else f"{number:03d},{number},x,0\n" for number in range(9)]
+    wanted = date_range(DATE, shift(DATE, 2))
+    content = bom + ("id,age,city,defaulted\n" + "".join(lines)).encode()
+    land(landing, source(tmp_path, content, small), small, wanted, replace=False)
+    found = [landing.get(f"accounts_{date}.csv") for date in wanted]
+    header = bom + b"id,age,city,defaulted\n"
+    assert found == [header + "".join(lines[start : start + 3]).encode() for start in (0, 3, 6)]

@@ -103,11 +103,6 @@ def test_a_line_with_an_empty_extra_field_is_marked(store: Store, landing: Store
     assert marks(store) == [None, "line: too many fields"]
 
 
-RAGGED_LINES = b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n4\n5,6,7\n"
-RAGGED_SHARD = b"id,age,city\n6,7,8,9\n7\n"
-RAGGED_MARKS = [None, "line: too few fields", "line: too many fields", "line: too few fields", None]
-
-
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that are read in chunks."""
@@ -120,6 +115,89 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Store, "chunks", recorded)
     return paths
+
+
+# --- quotes --------------------------------------------------------------------------------------------------------------
+
+AMBIGUOUS = "line: ambiguous quotes"
+QUOTES = {
+    "standard": ("standard", b'id,age\n"1","4,1"\n2,"4""2"\n', [("1", "4,1"), ("2", '4"2')], [None, None]),
+    "inches": ("none", b'id,age\n1,5"6"\n2,x\n', [("1", '5"6"'), ("2", "x")], [None, None]),
+    "one quote inside a field": ("none", b'id,age\n1,O"Brian\n2,x\n', [("1", 'O"Brian'), ("2", "x")], [AMBIGUOUS, None]),
+    "two lines with one quote": ("none", b'id,age\n1,O"B\n2,O"H\n', [("1", 'O"B'), ("2", 'O"H')], [AMBIGUOUS, AMBIGUOUS]),
+    "a blank before a quote": ("none", b'id,age\n1, "x"\n2,y\n', [("1", ' "x"'), ("2", "y")], [AMBIGUOUS, None]),
+    "a blank before a quoted separator": ("none", b'id,age\n1, "x, y"\n2,y\n', [("1", ' "x'), ("2", "y")], [AMBIGUOUS, None]),
+    "mixed": ("mixed", b'id,age\n"1",5"6"\n2,"a,b"\n3,O"B\n', [("1", '5"6"'), ("2", "a,b"), ("3", 'O"B')], [None, None, AMBIGUOUS]),
+    "text after a quote": ("mixed", b'id,age\n1,"x" y\n2,"z"\n', [("1", "x y"), ("2", "z")], [AMBIGUOUS, None]),
+    "a blank after a quote": ("mixed", b'id,age\n1,"x" \n2,z\n', [("1", "x "), ("2", "z")], [AMBIGUOUS, None]),
+    "a quote that is not doubled": ("mixed", b'id,age\n1,"x"y"\n2,z\n', [("1", 'xy"'), ("2", "z")], [AMBIGUOUS, None]),
+    "a quoted line end after a quote": ("mixed", b'id,age\n1"2",x\n"2\n","z\n"\n', [('1"2"', "x"), ("2\n", "z\n")], [None, None]),
+    "an unused column": ("none", b'id,age,name\n1,2, "x"\n2,3,y\n', [("1", "2", ' "x"'), ("2", "3", "y")], [AMBIGUOUS, None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUOTES)
+def test_quotes_are_read_by_one_grammar(store: Store, landing: Store, name: str) -> None:
+    quoting, content, expected, issues = QUOTES[name]
+    manifest = land_and_ingest(store, landing, content)
+    assert store.get(PATH) == content
+    assert (facts(manifest).quoting, manifest.rows, facts(manifest).ambiguous_lines) == (quoting, len(expected), issues.count(AMBIGUOUS))
+    assert rows(store) == expected
+    assert marks(store) == issues
+
+
+def test_shards_of_different_quoting_are_read_together(store: Store, landing: Store) -> None:
+    shards = {"a.csv": b'id,age\n"1","2,0"\n', "b.csv": b'id,age\n2,O"B\n3,4\n', "c.csv": b"id,age\n4,5\n"}
+    manifest = land_and_ingest(store, landing, shards)
+    assert (facts(manifest).quoting, facts(manifest).ragged) == ("mixed", RaggedRows(ambiguous=(1,)))
+    assert rows(store) == [("1", "2,0"), ("2", 'O"B'), ("3", "4"), ("4", "5")]
+    assert marks(store) == [None, AMBIGUOUS, None, None]
+
+
+def test_control_characters_are_marked(store: Store, landing: Store) -> None:
+    manifest = land_and_ingest(store, landing, b"id,age\r\n1,x\ry\r\n2,\0\r\n3,4\r\n")
+    assert facts(manifest).control_lines == 2
+    assert marks(store) == ["line: stray control character"] * 2 + [None]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_an_unnamed_empty_last_column_is_ignored(store: Store, landing: Store, end: bytes) -> None:
+    manifest = land_and_ingest(store, landing, b"id,age" + end + b"1,2," + end + b"3,4," + end)
+    assert (manifest.columns, facts(manifest).long_lines) == (("id", "age"), 0)
+    assert rows(store) == [("1", "2"), ("3", "4")]
+    assert marks(store) == [None, None]
+
+
+def test_a_quote_after_a_lone_carriage_return_is_rejected(store: Store, landing: Store) -> None:
+    with pytest.raises(LandingError, match=r"in row 2: readers differ on where that row ends"):
+        land_and_ingest(store, landing, b'id,age\n1,2\n2,x\r"y\n",3\n')
+    assert store.list("") == ()
+
+
+def test_a_header_over_64_kib_is_read(store: Store, landing: Store) -> None:
+    columns = ["id", "age", *(f"column_{number:06d}" for number in range(10_000))]
+    content = f"{','.join(columns)}\n{','.join(['7'] * len(columns))}\n".encode()
+    assert len(content) > 150_000
+    manifest = land_and_ingest(store, landing, content)
+    assert manifest.columns == tuple(columns)
+    assert raw.scan(store, PATH).select("id", columns[-1]).collect().rows() == [("7", "7")]
+
+
+def test_a_manifest_without_quoting_is_counted_on_scan(store: Store, landing: Store, reads: list[str]) -> None:
+    land_and_ingest(store, landing, b'id,age\n1,O"B\n2,3\n')
+    manifest = json.loads(store.get(layout.manifest(PATH)))
+    for name in ("quoting", "ambiguous_lines", "control_lines"):
+        del manifest["facts"][name]
+    manifest["facts"]["ragged"] = {"short": [], "long": []}
+    store.put(layout.manifest(PATH), json.dumps(manifest).encode())
+    reads.clear()
+    assert marks(store) == [AMBIGUOUS, None]
+    assert reads == [PATH]
+
+
+RAGGED_LINES = b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n4\n5,6,7\n"
+RAGGED_SHARD = b"id,age,city\n6,7,8,9\n7\n"
+RAGGED_MARKS = [None, "line: too few fields", "line: too many fields", "line: too few fields", None]
 
 
 def test_positions_of_ragged_lines_are_stored(store: Store, landing: Store, reads: list[str]) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.errors import LakeError
+from risk_assets.lake.csv_scan import scan_text
 from risk_assets.lake.facts import FeatureFacts
-from risk_assets.lake.raw import scan_text
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import (
     Manifest,

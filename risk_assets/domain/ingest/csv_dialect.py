@@ -154,11 +154,11 @@ def _names(record: str, separator: str) -> tuple[str, ...]:
 
 def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
     unique: dict[str, None] = {}
+    repeats: dict[str, int] = {}
     for name in names:
-        repeats = 2
         candidate = name
         while candidate in unique:
-            candidate = f"{name}#{repeats}"
-            repeats += 1
+            repeats[name] = repeats.get(name, 1) + 1
+            candidate = f"{name}#{repeats[name]}"
         unique[candidate] = None
     return tuple(unique)

@@ -153,7 +153,8 @@ class Block:
         if not blank[quotes - 1].any():
             return np.zeros(len(quotes), np.bool_)
         others = np.flatnonzero(~blank)
-        before = data[others[np.searchsorted(others, quotes) - 1]]
+        at = np.searchsorted(others, quotes) - 1
+        before = np.where(at < 0, self._signs.eol, data[others[at]])
         found: NDArray[np.bool_] = blank[quotes - 1] & ((before == self._signs.separator) | (before == self._signs.eol))
         return found
 

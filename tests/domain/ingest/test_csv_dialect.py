@@ -106,7 +106,7 @@ def test_a_header_of_any_size_up_to_4_mib_is_read(size: int, end: str) -> None:
 
 @pytest.mark.parametrize("size", [64 * 1024, 512 * 1024])
 def test_a_crlf_across_the_end_of_a_head_is_one_line_end(size: int) -> None:
-    content = b"id," + b"x" * (size % 100_000) + b"," * (size - 4 - size % 100_000) + b"\r\n1,2\r\n"
+    content = (b"id" + b",column" * size)[: size - 1] + b"\r\n1,2\r\n"
     assert content[:size].endswith(b"\r")
     assert read_dialect(lambda length: content[:length], "a.csv").eol == "\n"
 

@@ -1,14 +1,15 @@
 """Converting outcomes to labels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.contract.schema import RAGGED, Contract
+from risk_assets.domain.ingest.labels import OutcomeCounts, count_outcomes, labels
 from risk_assets.errors import ContractError
 
 
@@ -18,8 +19,10 @@ def contract(bad: object, good: object = None, missing: Sequence[str] = ("", "NA
     return Contract.model_validate({"id": "id", "target": target, "missing": missing, "features": features})
 
 
-def table(rows: Sequence[tuple[str | None, str | None]]) -> pl.LazyFrame:
-    return pl.LazyFrame(rows, schema={"id": pl.String, "outcome": pl.String}, orient="row")
+def table(rows: Sequence[tuple[str | None, str | None]], ragged: Sequence[int] = ()) -> pl.LazyFrame:
+    frame = pl.LazyFrame(rows, schema={"id": pl.String, "outcome": pl.String}, orient="row")
+    marks = ["line: too few fields" if row in ragged else None for row in range(len(rows))]
+    return frame.with_columns(pl.Series(RAGGED, marks, dtype=pl.String))
 
 
 def labelled(rows: Sequence[tuple[str | None, str | None]], how: Contract) -> list[tuple[str, int | None]]:
@@ -92,7 +95,7 @@ def test_tokens_are_compared_in_normal_form() -> None:
 
 
 def test_other_columns_are_ignored() -> None:
-    frame = pl.LazyFrame({"note": ["x"], "outcome": ["1"], "id": ["a"]})
+    frame = table([("a", "1")]).select(pl.lit("x").alias("note"), "outcome", "id", RAGGED)
     assert labels(frame, contract(1, 0)).collect().rows() == [("a", 1)]
 
 
@@ -104,7 +107,48 @@ def test_a_missing_column_is_reported(column: str) -> None:
 
 def test_all_missing_columns_are_reported() -> None:
     with pytest.raises(ContractError, match="id, outcome"):
-        labels(pl.LazyFrame({"other": ["1"]}), contract(1, 0))
+        labels(pl.LazyFrame({"other": ["1"], RAGGED: [None]}), contract(1, 0))
+
+
+@pytest.mark.parametrize("column", ["id", "outcome"])
+def test_a_repeated_column_is_rejected(column: str) -> None:
+    repeated = table([("a", "1")]).with_columns(pl.lit("0").alias(f"{column}#2"))
+    for read in (labels, count_outcomes):
+        with pytest.raises(ContractError, match=f"the column {column} appears twice in the outcomes"):
+            read(repeated, contract(1, 0))
+
+
+def test_lines_with_issues_give_no_label() -> None:
+    rows = [("a", "1"), ("b", "0"), ("c", "0"), ("a", "0")]
+    assert labels(table(rows, ragged=(1, 3)), contract(1, 0)).collect().rows() == [("a", 1), ("c", 0)]
+
+
+def counted(rows: Sequence[tuple[str | None, str | None]], ragged: Sequence[int] = ()) -> OutcomeCounts:
+    return count_outcomes(table(rows, ragged), contract(1, 0))
+
+
+NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, missing_ids=0, line_issues=0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "ragged", "counts"),
+    [
+        ([], (), {}),
+        ([("a", "1"), ("b", "0")], (), {"known": 2, "bad": 1}),
+        ([("a", "1"), ("b", "?"), ("c", "")], (), {"known": 1, "bad": 1, "unlabelled": 2}),
+        ([("a", "1"), ("a", "1.0")], (), {"known": 1, "bad": 1, "repeated": 1}),
+        ([("a", "1"), ("a", "0"), ("b", "0")], (), {"known": 1, "contradictory": 1, "repeated": 1}),
+        ([("a", "?"), ("a", "1")], (), {"contradictory": 1, "repeated": 1}),
+        ([("a", "?"), ("a", "!")], (), {"unlabelled": 1, "repeated": 1}),
+        ([("", "1"), (None, "0"), (" NA ", "0"), ("a", "0")], (), {"known": 1, "missing_ids": 3}),
+        ([("a", "1"), ("b", "0"), ("", "1")], (0, 2), {"known": 1, "line_issues": 2}),
+        ([("a", "1"), ("a", "0")], (1,), {"known": 1, "bad": 1, "line_issues": 1}),
+    ],
+)
+def test_outcomes_are_counted_by_reason(
+    rows: Sequence[tuple[str | None, str | None]], ragged: Sequence[int], counts: dict[str, int]
+) -> None:
+    assert counted(rows, ragged) == replace(NONE, **counts)
 
 
 def test_an_empty_table_gives_no_labels() -> None:

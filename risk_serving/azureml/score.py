@@ -115,7 +115,7 @@ def load(models: Path, code: Path, max_records: int) -> Deployment:
     policy = Policy.parse((code / "policy.yml").read_text(encoding="utf-8"), "policy.yml")
     versions = {path.parent.name: _read_version(path, digests) for path in models.rglob("scorecard.json")}
     arms = _arms(binding, versions)
-    decoder = RequestDecoder(contract, arms.models, max_records)
+    decoder = RequestDecoder(contract, arms, max_records)
     arm = None if arms.champion.version == binding.champion else CHALLENGER
     shadow = arms.shadow.version if arms.shadow else None
     return Deployment(binding.champion, arm, decoder, Scorer(arms, policy, contract), shadow, DataCollector())

@@ -17,7 +17,7 @@ class Field:
     Attributes
     ----------
     required
-        Whether a live model needs a known value. The contract may require features that no live model uses.
+        Whether a known value is needed: a live model uses the feature and the contract requires it, or the model does.
     low, high
         The range of a number, inclusive.
     codes, tokens
@@ -33,12 +33,12 @@ class Field:
     tokens: frozenset[str]
 
     @staticmethod
-    def of(name: str, feature: Feature, contract: Contract, used: bool) -> "Field":
-        """Return the field for a feature of the contract; `used` says whether a live model uses it."""
+    def of(name: str, feature: Feature, contract: Contract, required: bool) -> "Field":
+        """Return the field for a feature of the contract."""
         return Field(
             name,
             feature.type == "number",
-            feature.required and used,
+            required,
             -math.inf if feature.min is None else feature.min,
             math.inf if feature.max is None else feature.max,
             frozenset(missing_codes(feature, contract)),

@@ -59,7 +59,7 @@ def build_snapshot(binding: Binding, arms: Arms, contract: Contract, policy: Pol
     for model in arms.models:
         require_fit(model, contract)
     try:
-        decoder = RequestDecoder(contract, arms.models, max_records)
+        decoder = RequestDecoder(contract, arms, max_records)
     except ValueError as error:
         raise ModelError("a feature's name in the contract has a quote, a backslash or a control character: rename it.") from error
     return LiveSnapshot(binding, arms, policy, decoder, Scorer(arms, policy, contract))

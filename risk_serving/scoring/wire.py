@@ -13,7 +13,7 @@ from msgspec.structs import astuple
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.text import strip_cell
-from risk_assets.domain.scorecard.scorecard import VersionedScorecard
+from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.fields import Field
 from risk_serving.scoring.records import Categories, Columns, Records, Rows, Value
@@ -50,17 +50,18 @@ class RequestDecoder:
     ----------
     contract : Contract
         Names, types, ranges and missing values.
-    models : sequence of VersionedScorecard
-        The live models: a feature that the contract requires is optional if no live model uses it.
+    arms : Arms
+        The live models: a feature that the contract requires is optional if no live model uses it, and a feature that a
+        deciding model requires is never optional.
     max_records : int
         The most records in a request.
     """
 
-    def __init__(self, contract: Contract, models: Sequence[VersionedScorecard], max_records: int) -> None:
-        used = {name for model in models for name in model.scorecard.features}
+    def __init__(self, contract: Contract, arms: Arms, max_records: int) -> None:
+        required = _required(contract, arms)
         self.contract = contract
         self.max_records = max_records
-        self.fields = tuple(Field.of(name, feature, contract, name in used) for name, feature in contract.inputs.items())
+        self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.inputs.items())
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
@@ -163,6 +164,11 @@ def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
     """Return the JSON schema of an answer, and the component schemas that it refers to, by name."""
     (schema,), components = msgspec.json.schema_components([Answer], ref_template="#/components/schemas/{name}")
     return schema, components
+
+
+def _required(contract: Contract, arms: Arms) -> set[str]:
+    used = {name for model in arms.models for name in model.scorecard.features}
+    return {name for name, feature in contract.features.items() if feature.required and name in used} | set(arms.required)
 
 
 def _account(sent: str | None) -> str | None:

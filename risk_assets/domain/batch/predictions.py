@@ -1,13 +1,16 @@
 """Turns a table of features into a table of predictions with the same rows in the same order."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.contract.field_rules import MISSING_ISSUE
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
+from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
@@ -18,8 +21,8 @@ def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFr
     """Return one prediction for each row of features, in order, by the model that decides for the account.
 
     Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
-    challenger_probability, issues`. Rows with issues have no prediction. `challenger_probability` is the probability of a
-    challenger in shadow.
+    challenger_probability, issues`. Rows with issues have no prediction. A row without a value of a feature that a model
+    requires gets the issue `feature: missing`. `challenger_probability` is the probability of a challenger in shadow.
     """
     needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
     columns = features.select(ACCOUNT_ID, *needed, ISSUES)
@@ -81,6 +84,7 @@ def prediction_facts() -> list[pl.Expr]:
 
 def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     """Return a batch's predictions in order; with a share, each model scores only the accounts that it decides for."""
+    batch = _with_missing_issues(batch, arms.required)
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
     challenged = np.array(arms.challenged(batch[ACCOUNT_ID]), dtype=np.bool_)
@@ -90,6 +94,17 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
         _by_model(batch[theirs], arms.challenger, CHALLENGER, None, policy),
     ]
     return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
+
+
+def _with_missing_issues(batch: pl.DataFrame, required: Sequence[str]) -> pl.DataFrame:
+    """Return the batch with an issue for each required feature that is missing and has none."""
+    if not required:
+        return batch
+    earlier = pl.lit(SEPARATOR) + pl.col(ISSUES).fill_null("")
+    missing = [pl.col(name).is_null() & ~earlier.str.contains(f"{SEPARATOR}{name}: ", literal=True) for name in required]
+    found = [pl.when(rows).then(pl.lit(f"{name}: {MISSING_ISSUE}")) for name, rows in zip(required, missing, strict=True)]
+    joined = pl.concat_str(pl.col(ISSUES), *found, separator=SEPARATOR, ignore_nulls=True)
+    return batch.with_columns(pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def _by_model(batch: pl.DataFrame, model: VersionedScorecard, arm: str, shadow: VersionedScorecard | None, policy: Policy) -> pl.DataFrame:

@@ -85,6 +85,12 @@ class Training(Document):
         The minimum number of training rows, and of training rows of each class, without the holdout.
     max_rows
         The maximum number of rows in memory. A larger window is sampled, with the same share of each date.
+    unseen_missing
+        The treatment of a missing value in a feature that had none in the training rows. The model cannot learn its risk
+        from data, and an estimator would assume an average one, so that a lost column would lower the predicted risk.
+        "worst": the value contributes the highest log-odds of this feature in training, and the account is scored.
+        "issue": the account is not scored. Batch predictions have the issue `feature: missing`, and the service rejects
+        the request.
     """
 
     estimator: Literal["logistic", "scorecard", "both"] = "logistic"
@@ -97,6 +103,7 @@ class Training(Document):
     min_rows: Count = 500
     min_bad: Count = 30
     max_rows: Annotated[int, Field(ge=1000, strict=True)] = 2_000_000
+    unseen_missing: Literal["worst", "issue"] = "worst"
 
 
 class Promotion(Document):

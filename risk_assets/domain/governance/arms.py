@@ -33,6 +33,15 @@ class Arms:
         """All models that score, champion first."""
         return (self.champion, self.challenger) if self.challenger else (self.champion,)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The features without which no account is scored: those that a model that decides for accounts requires.
+
+        They do not depend on the account, so that the draw does not decide whether it is scored. A shadow requires none.
+        """
+        deciding = (self.champion,) if self.shadow else self.models
+        return tuple(dict.fromkeys(name for model in deciding for name in model.scorecard.required))
+
     def challenged(self, accounts: Iterable[str | None]) -> list[bool]:
         """Return for which accounts the challenger decides, in order; never for an account without an id."""
         if self.challenger is None or self.share is None:

@@ -67,3 +67,21 @@ def with_reference_points(card: Scorecard, x: Floats) -> Scorecard:
         msgspec.structs.replace(term, mean=float(part.mean()), best=float(part.min())) for term, part in zip(card.terms, parts, strict=True)
     )
     return Scorecard(card.estimator, card.intercept, tuple(terms))
+
+
+def never_missing(x: Floats) -> list[bool]:
+    """Return for each feature whether inputs of shape (rows, features) have a value in every row."""
+    return [not column.any() for column in np.isnan(x).T]
+
+
+def with_worst_missing(card: Scorecard, x: Floats) -> Scorecard:
+    """Return the card in which a missing value never improves the score of a feature without missing values in its inputs.
+
+    It contributes the highest log-odds of the feature over inputs of shape (rows, features).
+    """
+    parts = contributions(card, x)
+    terms = (
+        msgspec.structs.replace(term, shape=msgspec.structs.replace(term.shape, missing=float(part.max()))) if known else term
+        for term, part, known in zip(card.terms, parts, never_missing(x), strict=True)
+    )
+    return Scorecard(card.estimator, card.intercept, tuple(terms))

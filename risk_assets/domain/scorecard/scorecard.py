@@ -72,10 +72,11 @@ class Levels(msgspec.Struct, frozen=True, tag="levels"):
 Shape: TypeAlias = Line | Steps | Levels
 
 
-class Term(msgspec.Struct, frozen=True):
+class Term(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature of the model.
 
     `mean` and `best` are the mean and the lowest contribution in training, the reference points of reasons. `reason` is the text.
+    An account without a value of a `required` feature is not scored.
     """
 
     feature: str
@@ -83,6 +84,7 @@ class Term(msgspec.Struct, frozen=True):
     mean: float
     best: float
     reason: str
+    required: bool = False
 
 
 class Scorecard(msgspec.Struct, frozen=True):
@@ -96,6 +98,11 @@ class Scorecard(msgspec.Struct, frozen=True):
     def features(self) -> dict[str, str]:
         """Each feature and the contract type it was trained as."""
         return {term.feature: "category" if isinstance(term.shape, Levels) else "number" for term in self.terms}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The features without which an account is not scored."""
+        return tuple(term.feature for term in self.terms if term.required)
 
     def to_json(self) -> bytes:
         """Return the scorecard as JSON; floats round-trip exactly."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -17,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration, CalibrationBin
-from risk_assets.domain.scorecard.arrays import Floats, Integers, sigmoid, with_reference_points
+from risk_assets.domain.scorecard.arrays import Floats, Integers, never_missing, sigmoid, with_reference_points, with_worst_missing
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard, scaled
 from risk_assets.domain.training.boosting import boosting, compile_boosting
@@ -44,7 +45,11 @@ ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A fitted classifier (`predict_proba`), the same model as data, and its calibration."""
+    """A fitted classifier (`predict_proba`), the same model as data, and its calibration.
+
+    They differ in one case: a missing value of a feature without missing values in the training rows. The card scores it as
+    the policy's `unseen_missing` sets, and the classifier as an average value or level.
+    """
 
     classifier: Any
     card: Scorecard
@@ -97,7 +102,7 @@ def _fit(estimator: Estimator, features: pd.DataFrame, bad: Integers, contract: 
         recalibrated = calibration_error(_bins(bad, slope * log_odds + shift))
         if slope > 0 and recalibrated < error:
             card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
-            return FittedModel(classifier, _with_reference_points(card, features), Calibration(error, recalibrated, slope, shift))
+            return FittedModel(classifier, _finished(card, features, policy), Calibration(error, recalibrated, slope, shift))
     return _uncorrected(estimator, features, bad, contract, policy, error)
 
 
@@ -105,15 +110,23 @@ def _uncorrected(
     estimator: Estimator, features: pd.DataFrame, bad: Integers, contract: Contract, policy: Training, error: float | None
 ) -> FittedModel:
     pipeline = estimator.pipeline(contract, policy).fit(features, bad)
-    return FittedModel(pipeline, _with_reference_points(estimator.compile(pipeline, contract), features), Calibration(error))
+    return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, policy), Calibration(error))
 
 
 def _threads(features: pd.DataFrame) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"))
 
 
-def _with_reference_points(card: Scorecard, features: pd.DataFrame) -> Scorecard:
-    return with_reference_points(card, encode(pl.from_pandas(features, nan_to_null=True), card))
+def _finished(card: Scorecard, features: pd.DataFrame, policy: Training) -> Scorecard:
+    """Return the compiled card with what it needs of the training rows: reference points and the policy's `unseen_missing`."""
+    x = encode(pl.from_pandas(features, nan_to_null=True), card)
+    finished = with_worst_missing(with_reference_points(card, x), x)
+    return _requiring(finished, never_missing(x)) if policy.unseen_missing == "issue" else finished
+
+
+def _requiring(card: Scorecard, required: list[bool]) -> Scorecard:
+    terms = (msgspec.structs.replace(term, required=needed) for term, needed in zip(card.terms, required, strict=True))
+    return Scorecard(card.estimator, card.intercept, tuple(terms))
 
 
 def _folds(bad: Integers, policy: Training) -> StratifiedKFold | None:

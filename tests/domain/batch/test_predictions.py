@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -105,6 +106,32 @@ def test_row_with_issues_keeps_its_place_without_a_score() -> None:
     between = found.select("probability", "prediction", "points", "band", "reason_1", "reason_2")
     assert between[1:3].rows() == [(None,) * 6] * 2
     assert between.select("probability", "prediction", "points", "band").null_count().row(0) == (2, 2, 2, 2)
+
+
+def requiring(*names: str, intercept: float = 0.0) -> Scorecard:
+    terms = (*lines(0.0, 0.0).terms, Term("k", Levels(("u",), (1.0,), 0.0, 0.0), 0.0, 0.0, "why k"))
+    return Scorecard("logistic", intercept, tuple(msgspec.structs.replace(term, required=term.feature in names) for term in terms))
+
+
+def test_row_without_a_required_value_has_an_issue() -> None:
+    rows = [
+        {"f0": 1.0, "f1": None, "k": "u"},
+        {"f0": None, "f1": 1.0, "k": "v"},
+        {"f0": None, "f1": 1.0, "k": None},
+        {"f0": None, "f1": 1.0, "k": None, "issues": "f1: above 0; f0: unreadable"},
+    ]
+    found = predicted(rows, requiring("f0", "k"), policy())
+    assert found["issues"].to_list() == [None, "f0: missing", "f0: missing; k: missing", "f1: above 0; f0: unreadable; k: missing"]
+    assert found["probability"].is_not_null().to_list() == [True, False, False, False]
+    assert found["arm"].to_list() == ["champion"] * 4
+    assert predicted(rows, requiring(), policy())["issues"].to_list() == [None, None, None, "f1: above 0; f0: unreadable"]
+
+
+@pytest.mark.parametrize(("share", "issue"), [(0.5, "f0: missing"), (None, None)], ids=["share", "shadow"])
+def test_required_feature_of_a_deciding_challenger_holds_for_all(share: float | None, issue: str | None) -> None:
+    found = predicted([{"f0": None, "f1": 1.0, "k": "u"}] * 20, both(requiring(), requiring("f0"), share), policy())
+    assert set(found["issues"]) == {issue}
+    assert found["probability"].is_null().to_list() == [issue is not None] * 20
 
 
 def test_no_rows_give_no_predictions() -> None:

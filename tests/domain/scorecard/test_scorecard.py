@@ -225,3 +225,12 @@ def test_json_of_steps_has_the_documented_structure() -> None:
     read = json.loads(STEPPED.to_json())
     assert read["terms"][0]["shape"] == {"type": "steps", "edges": [10.0, 20.0], "weights": [-1.0, 0.5, 2.0], "missing": 0.25}
     assert (read["terms"][0]["mean"], read["terms"][0]["best"]) == (0.1, -1.0)
+
+
+def test_file_without_required_features_is_read_and_written_unchanged() -> None:
+    content = CARD.to_json()
+    assert b"required" not in content
+    assert msgspec.json.decode(content, type=Scorecard).to_json() == content
+    required = Scorecard("logistic", 0.0, (msgspec.structs.replace(AGE, required=True), REGION))
+    assert msgspec.json.decode(required.to_json(), type=Scorecard) == required
+    assert (CARD.required, required.required) == ((), ("age",))

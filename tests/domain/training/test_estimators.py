@@ -8,6 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -17,8 +19,9 @@ from threadpoolctl import threadpool_limits
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Calibration
+from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import contributions, probability
-from risk_assets.domain.scorecard.expressions import encode
+from risk_assets.domain.scorecard.expressions import encode, expression
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
@@ -161,10 +164,46 @@ def test_compiled_equals_fitted_recalibrated_or_not(name: str, rows: int, policy
         np.testing.assert_allclose(compiled(fitted, some), fitted.classifier.predict_proba(some)[:, 1], rtol=0, atol=1e-9)
         np.testing.assert_array_equal(fitted.probabilities(some), fitted.classifier.predict_proba(some)[:, 1])
     new = pl.DataFrame(
-        {"x": [None, 1e9, -1e9], "k": ["never seen", None, ""], "y": [None, -1e9, 1e9]},
+        {"x": [None, 1e9, -1e9], "k": ["never seen", None, ""], "y": [0.5, -1e9, 1e9]},
         schema={"x": pl.Float64, "k": pl.String, "y": pl.Float64},
     ).to_pandas()
     np.testing.assert_allclose(compiled(fitted, new), fitted.classifier.predict_proba(new)[:, 1], rtol=0, atol=1e-9)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(NAMES), st.sampled_from([0.0, 1.0]), st.integers(0, 50), st.sets(st.sampled_from("xky"), min_size=1))
+def test_missing_value_never_scores_better_than_any_in_training(name: str, above: float, seed: int, complete: set[str]) -> None:
+    features, bad = book(120, seed)
+    features = features.assign(**{feature: features[feature].fillna(features[feature].mode()[0]) for feature in complete})
+    policy = Training.model_validate({"scorecard": {"rounds": 10, "min_rows": 5}, "recalibrate_above": above})
+    card = fit(name, features, bad, CONTRACT, policy).card
+    parts = contributions(card, inputs(card, features))
+    blank = features.iloc[:1].assign(**{feature: pd.Series([None], dtype=features[feature].dtype) for feature in complete})
+    log_odds = contributions(card, inputs(card, blank))[:, 0]
+    single = single_row.contributions(card)([None if term.feature in complete else 0.0 for term in card.terms])
+    for at, term in enumerate(card.terms):
+        if term.feature in complete:
+            assert log_odds[at] == parts[at].max() == single[at]
+            assert term.mean == pytest.approx(parts[at].mean())
+    frame = pl.from_pandas(blank, nan_to_null=True)
+    np.testing.assert_allclose(frame.select(expression(card)).to_series(), probability(card, log_odds[:, None]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_values_seen_in_training_keep_their_fitted_weight(name: str) -> None:
+    features, bad = book(300)
+    fitted = fit(name, features, bad, CONTRACT, GENTLE)
+    gaps = features.assign(x=np.nan, k=pd.Series([None] * len(features), dtype=features["k"].dtype))
+    np.testing.assert_allclose(compiled(fitted, gaps), fitted.classifier.predict_proba(gaps)[:, 1], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_policy_makes_features_without_missing_values_required(name: str) -> None:
+    features, bad = book(300)
+    worst = fit(name, features, bad, CONTRACT, GENTLE).card
+    issue = fit(name, features, bad, CONTRACT, GENTLE.model_copy(update={"unseen_missing": "issue"})).card
+    assert (worst.required, issue.required) == ((), ("y",))
+    assert [term.shape for term in worst.terms] == [term.shape for term in issue.terms]
 
 
 def test_recalibrated_model_is_additive() -> None:
@@ -267,11 +306,11 @@ def test_reference_points_come_from_the_fitted_rows(name: str, policy: Training)
     fitted = fit(name, features, bad, CONTRACT, policy)
     log_odds = logit(fitted.probabilities(features))
     assert fitted.card.intercept + sum(term.mean for term in fitted.card.terms) == pytest.approx(log_odds.mean(), abs=1e-9)
+    usual = features.assign(**{name: pd.Series([features[name][1]] * len(features), dtype=features[name].dtype) for name in features})
     for position, term in enumerate(fitted.card.terms):
-        # log-odds with all other features missing, minus log-odds with all features missing
-        empty = features.assign(**{other: pd.Series([None] * len(features), dtype=features[other].dtype) for other in features.columns})
-        alone = logit(fitted.probabilities(empty.assign(**{term.feature: features[term.feature]}))) - logit(fitted.probabilities(empty))
-        added = alone + term.shape.missing
+        # log-odds with all other features as in one row, minus the log-odds of this row
+        alone = logit(fitted.probabilities(usual.assign(**{term.feature: features[term.feature]}))) - logit(fitted.probabilities(usual))
+        added = alone + contributions(fitted.card, inputs(fitted.card, usual))[position]
         assert (term.mean, term.best) == pytest.approx((added.mean(), added.min()), abs=1e-9)
         assert term.reason == [*CONTRACT.features.values()][position].reason
 

@@ -309,6 +309,20 @@ def test_the_fitted_pipeline_predicts_the_holdout_once(estimator: str, monkeypat
     assert sorted(predicted) == [1, 120]
 
 
+@pytest.mark.parametrize("estimator", ["logistic", "scorecard"])
+@pytest.mark.parametrize("missing", ["worst", "issue"])
+@pytest.mark.parametrize("rows", [3, 120])
+def test_missing_values_in_the_holdout_only_are_accepted(estimator: str, missing: str, rows: int) -> None:
+    frame = rows_of()
+    newest = frame.index[frame[SNAPSHOT] == DATES[-1]]
+    gaps = frame.assign(y=frame["y"].where(~frame.index.isin(newest[:rows])))
+    model = trained(gaps, contract=FREE, policy=policy_of(estimator, unseen_missing=missing))
+    assert model.metrics.compiled_difference <= 1e-9
+    assert model.scorecard.required == (("y",) if missing == "issue" else ())
+    assert model.scorecard.terms[1].shape.missing > 0
+    assert model.metrics.n_test == 120
+
+
 def test_single_date_trains_on_rows_outside_the_holdout() -> None:
     frame = rows_of(dates=DATES[:1], rows=500)
     model = trained(frame)
@@ -573,6 +587,9 @@ def test_steps_have_the_log_odds_of_the_pickled_model(name: str, above: float, m
     for feature, values in places.items():
         table = {step.step: step.log_odds for step in of_feature(model, feature)}
         assert table.keys() == values.keys()
+        if feature == "y":  # never missing in training: a missing value counts as the worst step
+            assert values.pop("(missing)") is None
+            assert table.pop("(missing)") == max(table.values())
         columns = {step: start.assign(**{feature: pd.Series([value], start.index, frame[feature].dtype)}) for step, value in values.items()}
         log_odds = {
             step: float(np.log(probability / (1 - probability))) for step, row in columns.items() for probability in fitted(model, row)

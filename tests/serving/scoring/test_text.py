@@ -40,7 +40,7 @@ def card(intercept: float) -> Scorecard:
 
 
 ARMS = Arms(VersionedScorecard("model_v001", card(0.0)), VersionedScorecard("model_v002", card(1.0)), 0.5, "salt")
-DECODER = RequestDecoder(CONTRACT, ARMS.models, 1000)
+DECODER = RequestDecoder(CONTRACT, ARMS, 1000)
 SCORER = Scorer(ARMS, POLICY, CONTRACT)
 
 # The encoder of JSON and the writer of CSV have no text for a lone surrogate.

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
@@ -207,9 +208,7 @@ def test_field_without_range_accepts_any_finite_number(count: int) -> None:
     contract = Contract.model_validate(
         {"id": "account", "target": {"column": "outcome", "bad": "1"}, "features": {"x": {"type": "number", "reason": "why"}}}
     )
-    decoder = RequestDecoder(
-        contract, [VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (Term("x", Line(1.0, 0.0, 0.0), 0.0, 0.0, "why"),)))], 100
-    )
+    decoder = RequestDecoder(contract, Arms(_model("x")), 100)
     assert len(decoder.decode(_numbers("1e308", count)).ids) == count
     assert len(decoder.decode(_numbers("1" + 300 * "0", count)).ids) == count
     for number in ("1e309", "-1e309", "1" + 400 * "0", "-1" + 400 * "0"):
@@ -218,6 +217,30 @@ def test_field_without_range_accepts_any_finite_number(count: int) -> None:
         assert [(error.record, error.field, error.rule) for error in caught.value.errors] == [
             (at, "x", "unreadable") for at in range(count)
         ]
+
+
+OPTIONAL = Contract.model_validate(
+    {"id": "account", "target": {"column": "outcome", "bad": "1"}, "features": {"x": {"type": "number", "missing": [-9], "reason": "why"}}}
+)
+
+
+@pytest.mark.parametrize("count", [1, 40], ids=["few", "many"])
+@pytest.mark.parametrize("value", ["null", "-9"])
+def test_feature_that_the_model_requires_must_be_known(value: str, count: int) -> None:
+    champion, challenger = _model("x"), _model("x", required=True)
+    for arms in (Arms(champion), Arms(champion, challenger)):
+        assert len(RequestDecoder(OPTIONAL, arms, 100).decode(_numbers(value, count)).ids) == count
+    for arms in (Arms(challenger), Arms(champion, challenger, 0.1, "salt")):
+        decoder = RequestDecoder(OPTIONAL, arms, 100)
+        assert decoder.fields[0].schema()["type"] == "number"
+        with pytest.raises(Problem) as caught:
+            decoder.decode(_numbers(value, count))
+        assert [(error.record, error.field, error.rule) for error in caught.value.errors] == [(at, "x", "missing") for at in range(count)]
+
+
+def _model(feature: str, required: bool = False) -> VersionedScorecard:
+    term = Term(feature, Line(1.0, 0.0, 0.0), 0.0, 0.0, "why", required)
+    return VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (term,)))
 
 
 def _numbers(number: str, count: int) -> bytes:

@@ -163,7 +163,7 @@ def test_the_service_does_not_load_a_lake_of_another_format(disk_settings: Setti
     files = {"contract": disk_settings.contract, "policy": disk_settings.policy}
     live = LiveModel(ServingSettings(lake=disk_settings.lake, **files, _env_file=None))
     live.refresh()
-    assert live.problem == "no model is live yet: train one on dates with outcomes (risk train DATE)."
+    assert live.problem == "no model is live yet. Train one on dates with outcomes: risk train DATE."
     live.store.put("format.json", b'{"format": 2}')
     live.refresh()
     assert live.current is None

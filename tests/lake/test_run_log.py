@@ -48,7 +48,7 @@ def test_a_run_has_a_record_and_a_row(store: Store) -> None:
     run_log.add(store, record("run-1", model_version="model_v002", seconds=1.5, input="raw/a.csv", output="curated/b.csv", **scores))
     assert store.get("logs/batch_runs_log.csv").decode().splitlines() == [
         HEADER,
-        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0.01,0.30000000000000004,1e-17,,,,,1.5,raw/a.csv,curated/b.csv,run-1,",
+        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0.01,0.30000000000000004,1e-17,,,,,1.5,raw/a.csv,curated/b.csv,run-1,,,",
     ]
     assert json.loads(store.get("logs/batch_runs/2026-01-01/run-1.json"))["mean_score"] == 0.1 + 0.2
 

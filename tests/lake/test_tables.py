@@ -78,6 +78,8 @@ def test_the_manifest_has_rows_bytes_columns_and_provenance(store: Store, path: 
         "model_version": "model_v002",
         "challenger": None,
         "binding": 7,
+        "contract_values": None,
+        "released": [],
     }
     assert content["sha256"] == {path: hashlib.sha256(store.get(path)).hexdigest()}
     assert content["made_at"].endswith("+00:00")

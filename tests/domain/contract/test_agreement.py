@@ -21,7 +21,7 @@ def unreadable(content: bytes, contract: Contract) -> dict[str, int]:
     """Return the rows with the issue `unreadable` by column."""
     frame = scanned(content).with_columns(pl.lit(None, pl.String).alias(RAGGED))
     found = validate(frame, contract, repeated_ids(frame, contract), date="2026-01-01").collect(engine="streaming")
-    kinds = found.select(feature_facts(contract))["kinds"][0]
+    kinds = found.select(feature_facts(contract))["issue_counts"][0]
     counts = count_issues({kind["issues"]: kind["count"] for kind in kinds})
     assert not any(issue.endswith((": missing", "below 0")) for issue in counts)
     return {issue.split(":")[0]: rows for issue, rows in counts.items() if issue.endswith(": unreadable")}

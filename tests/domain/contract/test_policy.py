@@ -171,9 +171,10 @@ def test_random_state_is_within_the_range_of_scikit_learn() -> None:
     assert "training.random_state" in error_of(f"{TEXT}training: {{random_state: {2**32}}}\n")
 
 
-def test_missing_keys_are_named() -> None:
-    assert "  threshold: Field required" in error_of("bands: {A: 1}\n")
-    assert "  bands: Field required" in error_of("threshold: 0.25\n")
+def test_missing_keys_have_their_defaults() -> None:
+    default = parse("")
+    assert parse("bands: {A: 1}\n").threshold == default.threshold
+    assert parse("threshold: 0.5\n").bands == default.bands
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ def test_row_numbers_name_accounts_without_an_id_column() -> None:
 
 
 def test_outcomes_without_an_id_column_match_by_row() -> None:
-    outcomes = pl.LazyFrame({"t": ["1", "0", "", "1"]})
+    outcomes = pl.LazyFrame({"t": ["1", "0", "", "1"]}).with_columns(pl.lit(None, pl.String).alias(RAGGED))
     assert labels(outcomes, ROWS).collect(engine="streaming").rows() == [("1", 1), ("2", 0), ("3", None), ("4", 1)]
 
 

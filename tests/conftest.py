@@ -1,11 +1,13 @@
 """Fixtures for all tests: settings of a lake on disk and on Azurite, and the sample book's contract and policy."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -13,33 +15,13 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
-from risk_serving.settings import ServingSettings
 from tests.azurite.server import Azurite
 from tests.azurite.shared import shared
+from tests.browser import open_page, require_chromium
 from tests.prepared import session_folder
 
 ROOT = Path(__file__).parents[1]
-VARIABLES = (
-    *(
-        f"RISK_{name}"
-        for name in (
-            "LAKE",
-            "LANDING",
-            "CONTRACT",
-            "POLICY",
-            "START_DATE",
-            "END_DATE",
-            "TIME_ZONE",
-            "SCORING_TIME",
-            "DEADLINE",
-            "BUSINESS_DAYS",
-            "KEY_VAULT",
-        )
-    ),
-    *(f"RISK_{name.upper()}" for name in ServingSettings.model_fields if name.startswith("serve_")),
-    *(f"AZURE_STORAGE_{name}" for name in ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN")),
-    "DAGSTER_HOME",
-)
+SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
 _numbers = itertools.count(1)
 
 
@@ -62,6 +44,19 @@ def azurite(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterato
         yield server
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser; without one, tests are skipped, and in CI they fail."""
+    return require_chromium()
+
+
+@pytest.fixture
+def page(chromium: str) -> Iterator[Page]:
+    """A page in a new browser."""
+    with open_page(chromium) as opened:
+        yield opened
+
+
 @pytest.fixture
 def contract() -> Contract:
     return Contract.parse((ROOT / "data/contract.yml").read_text(encoding="utf-8"), "data/contract.yml")
@@ -73,10 +68,10 @@ def policy() -> Policy:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the settings of this machine from the environment."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(params=["disk", "azurite"])

@@ -13,34 +13,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from risk_assets.lake import binding_log, layout, run_log
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, recorded, trained_book
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 START_SECONDS = 90
 RUN_SECONDS = 120
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-NO_CHROMIUM = "Chromium is not installed, so the UI is not tested: install it, for example with `apt-get install chromium`"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """The path of the browser. Without one, tests are skipped, but in CI they fail."""
-    if CHROMIUM is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(NO_CHROMIUM)
-    return CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +52,6 @@ def address(folder: Path) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=60)
-
-
-@pytest.fixture
-def page(chromium: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield browser.new_page(viewport={"width": 1500, "height": 1000})
-        browser.close()
 
 
 def test_a_date_is_materialized_in_the_ui(address: str, folder: Path, page: Page) -> None:

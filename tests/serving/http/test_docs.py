@@ -1,32 +1,22 @@
 """Tests of the OpenAPI document: current schema, working example, schemathesis run, offline page."""
 
 import re
-import shutil
 import subprocess
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 import jsonschema_rs
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Request, Route, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, Request, Route
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
 from tests.serving.conftest import LOGISTIC, Service, token_entry
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 ATTACK_SECONDS = 60
 SCORING = ("/predict", "/score")
 PATHS = ("/health/live", "/health/ready", "/metrics", "/model", "/models/{version}", *SCORING)
@@ -54,14 +44,10 @@ def fields(request_schema: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def offline_page(page: Page) -> Page:
     """A browser page that can reach only this machine."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        opened = browser.new_page(viewport={"width": 1300, "height": 1000})
-        opened.route(lambda url: urlparse(url).hostname != "127.0.0.1", _abort)
-        yield opened
-        browser.close()
+    page.route(lambda url: urlparse(url).hostname != "127.0.0.1", _abort)
+    return page
 
 
 def test_document_is_openapi_3_1_of_every_route(document: dict[str, Any]) -> None:
@@ -186,8 +172,7 @@ def test_schemathesis_finds_no_errors(serve: Callable[..., Service], lake: Store
     assert "ERROR" not in attacked.errors
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-def test_page_works_in_a_browser_without_internet(service: Service, page: Page) -> None:
+def test_page_works_in_a_browser_without_internet(service: Service, offline_page: Page) -> None:
     messages: list[str] = []
     urls: list[str] = []
 
@@ -197,11 +182,11 @@ def test_page_works_in_a_browser_without_internet(service: Service, page: Page) 
     def keep_url(request: Request) -> None:
         urls.append(request.url)
 
-    page.on("console", keep_message)
-    page.on("pageerror", lambda error: messages.append(str(error)))
-    page.on("request", keep_url)
-    page.goto(f"{service.url}/docs")
-    operation = page.locator("#operations-scoring-predict")
+    offline_page.on("console", keep_message)
+    offline_page.on("pageerror", lambda error: messages.append(str(error)))
+    offline_page.on("request", keep_url)
+    offline_page.goto(f"{service.url}/docs")
+    operation = offline_page.locator("#operations-scoring-predict")
     operation.wait_for()
     assert "POST" in operation.inner_text()
     assert "/predict" in operation.inner_text()

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.azurite.server import Azurite
 from tests.cli.conftest import Risk, run_here, run_process, sample
 
@@ -81,3 +83,63 @@ def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Pat
     refused = risk("land", wide, "--date", "2026-01-01", code=1)
     assert "--replace" in refused.stderr
     risk("land", wide, "--date", "2026-01-01", "--replace")
+
+
+def landed(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "data/landing").iterdir())
+
+
+HEADER, *ROWS = sample("accounts_2026-01-01.csv").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "says"),
+    [
+        ([HEADER], ("--date", "2026-01-01"), "has a header and no rows"),
+        ([HEADER.replace("region", "area"), *ROWS], ("--date", "2026-01-01"), "has no column region"),
+        ([f"{HEADER},region", *[f"{row},x" for row in ROWS]], ("--date", "2026-01-01"), "the column region appears twice"),
+        ([f"{HEADER},defaulted,defaulted", *[f"{row},0,1" for row in ROWS]], ("--date", "2026-01-01"), "defaulted appears twice"),
+        ([HEADER, *ROWS], ("--date", "2025-12-31"), "the first date is 2026-01-01 (RISK_START_DATE)"),
+        ([HEADER, *ROWS, 'AC000301,"1'], ("--date", "2026-01-01"), "ends inside an open quote, in row 301"),
+        (["account_id,other", "1,0"], ("--date", "2026-01-01", "--outcomes"), "no column defaulted"),
+        (["account_id,defaulted,defaulted", "1,0,1"], ("--date", "2026-01-01", "--outcomes"), "defaulted appears twice"),
+        (["account_id,defaulted"], ("--date", "2026-01-01", "--outcomes"), "has a header and no rows"),
+        (["account_id,defaulted", "1,0"], ("--from", "2025-12-31", "--days", "1", "--outcomes"), "RISK_START_DATE"),
+    ],
+)
+def test_a_file_that_cannot_be_run_does_not_land(risk: Risk, folder: Path, lines: list[str], arguments: tuple[str, ...], says: str) -> None:
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = risk("land", "own.csv", *arguments, code=1)
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert landed(folder) == []
+
+
+def test_landing_warns_about_lines_and_dates_that_cannot_be_run_yet(risk: Risk, folder: Path) -> None:
+    lines = [HEADER + ",name", f'{ROWS[0]},O"Brian', f'{ROWS[1]}, "Smith, John"', ROWS[2], *[f"{row},x" for row in ROWS[3:]]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = risk("land", "own.csv", "--date", "2999-01-01")
+    warnings = " ".join(done.stderr.split())
+    assert "2 of 300 lines have the issue 'line: ambiguous quotes'" in warnings
+    assert "1 of 300 lines have the issue 'line: too few fields'" in warnings
+    assert "2999-01-01 cannot be run yet" in warnings
+    assert landed(folder) == ["accounts_2999-01-01.csv"]
+
+
+def test_a_file_without_problems_lands_without_warnings(risk: Risk, folder: Path) -> None:
+    assert risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01").stderr == ""
+
+
+def test_a_folder_with_the_name_of_a_landed_file_is_reported(risk: Risk, folder: Path) -> None:
+    (folder / "data/landing/accounts_2026-01-01.csv").mkdir()
+    done = risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01", "--replace", code=1)
+    assert "accounts_2026-01-01.csv in data/landing is a folder" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_a_comma_after_every_row_is_read_by_infer_and_land(risk: Risk, folder: Path) -> None:
+    rows = [f"A{number},{number % 97},{number % 13},{int(number % 97 > 60)}," for number in range(400)]
+    (folder / "own.csv").write_text("\n".join(["id,a,b,y", *rows]) + "\n", encoding="utf-8")
+    risk("contract", "infer", "own.csv", "--id", "id", "--target", "y", "--out", "own.yml")
+    assert risk("land", "own.csv", "--date", "2026-01-01", RISK_CONTRACT="own.yml").stderr == ""
+    assert landed(folder) == ["accounts_2026-01-01.csv", "outcomes_2026-01-01.csv"]

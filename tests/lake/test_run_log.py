@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 PROCESSES, RECORDS = 4, 6
 HEADER = (
     "timestamp,date,job,status,model_version,rows_in,scored,with_issues,min_score,mean_score,max_score,"
-    "predicted_bad,challenger,challenger_scored,challenger_mean_score,seconds,input,output,run_id,error"
+    "predicted_bad,challenger,challenger_scored,challenger_mean_score,seconds,input,output,run_id,error,warnings,released"
 )
 WRITER = """
 import sys

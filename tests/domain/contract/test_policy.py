@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import ContractError
+from tests.conftest import ROOT
 
 FILE = "data/my-policy.yml"
 TEXT = "threshold: 0.25\nbands: {A: 0.1, B: 0.5, C: 1}\n"
@@ -172,7 +173,7 @@ def test_random_state_is_within_the_range_of_scikit_learn() -> None:
 
 
 def test_missing_keys_have_their_defaults() -> None:
-    default = parse("")
+    default = parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"))
     assert parse("bands: {A: 1}\n").threshold == default.threshold
     assert parse("threshold: 0.5\n").bands == default.bands
 

@@ -288,7 +288,7 @@ def test_challenger_has_the_same_share_in_every_service(serve: Callable[..., Ser
     assert [result["arm"] for result in results] == ["challenger" if challenged else "champion" for challenged in expected]
     assert [result["model_version"] for result in results] == [SCORECARD if challenged else LOGISTIC for challenged in expected]
     assert [services[1].scored([record])[0]["arm"] for record in accounts[:40]] == [result["arm"] for result in results[:40]]
-    assert services[0].metric("risk_serving_scores_total", arm="challenger", version=SCORECARD) == expected.sum()
+    assert services[0].metric("risk_serving_scores_total", arm="challenger", version=SCORECARD) == sum(expected)
     assert services[0].metric("risk_serving_scores_total", arm="champion", version=LOGISTIC) == (~expected).sum()
 
 

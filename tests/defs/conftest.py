@@ -19,6 +19,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from risk_assets.cli.jobs import REGISTERING
 from risk_assets.defs.resources import Lakehouse
@@ -147,6 +148,13 @@ def stored_versions(registered: Path, settings: Settings) -> Iterator[Book]:
 def trained_book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Return the folder of the trained book, which is built once for all workers."""
     return prepared("trained", tmp_path_factory, worker_id, _train)
+
+
+@pytest.fixture(autouse=True)
+def no_open_instance() -> Iterator[None]:
+    """Hide the Dagster instances of other fixtures: one that is closed can stay the current one of this process."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @contextmanager

@@ -39,7 +39,8 @@ def infer_contract(
         typer.echo(draft.text, nl=False)
         return
     _write_new(output, draft.text)
-    out().print(f"{output}: {len(contract.features)} features. Review its comments, edit the reasons, and set RISK_CONTRACT={output}.")
+    noun = "feature" if len(contract.features) == 1 else "features"
+    out().print(f"{output}: {len(contract.features)} {noun}. Review its comments, edit the reasons, and set RISK_CONTRACT={output}.")
 
 
 def land(

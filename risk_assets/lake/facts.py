@@ -26,8 +26,6 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     ----------
     quoting
         How to read quotes: as RFC 4180 ("standard"), as data ("none"), or "mixed". None in a manifest of an earlier release.
-    padded
-        Whether values can have whitespace around them.
     short_lines, long_lines, ambiguous_lines, control_lines
         The number of lines with too few or too many fields, with ambiguous quotes, and with a stray control character.
     ragged
@@ -38,7 +36,6 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     separator: str
     eol: str
     quoting: Literal["standard", "none", "mixed"] | None = None
-    padded: bool
     short_lines: int
     long_lines: int
     ambiguous_lines: int = 0

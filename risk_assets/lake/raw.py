@@ -132,7 +132,6 @@ def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> R
         separator=dialect.separator,
         eol=dialect.eol,
         quoting=_quoting(counters),
-        padded=any(counter.padded for counter in counters),
         short_lines=lines["short"],
         long_lines=lines["long"],
         ambiguous_lines=lines["ambiguous"],

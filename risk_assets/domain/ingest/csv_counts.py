@@ -1,6 +1,5 @@
 """Count the records of a CSV file and find the lines that cannot be read with certainty."""
 
-import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -18,9 +17,6 @@ LINE_ISSUES: Mapping[str, str] = MappingProxyType(
         "long": "line: too many fields",
     }
 )
-_ASCII_BLANKS = tuple(bytes([blank]) for blank in b" \t\x0b\x0c")
-_LEAD_BYTES = (b"\xc2", b"\xe1", b"\xe2", b"\xe3")
-_OTHER_BLANKS = re.compile(rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80")
 
 
 class FieldCounter:
@@ -40,8 +36,6 @@ class FieldCounter:
         Whether every record has exactly one more field than the header, and that field is empty. Such records are not too long.
     unclosed : bool
         Whether the file ends inside a quote.
-    padded : bool
-        Whether whitespace is at the edge of a field, so that values may need stripping.
 
     All attributes are final after `close`.
     """
@@ -52,13 +46,11 @@ class FieldCounter:
         self.quoting: Quoting | None = None
         self.trailing = True
         self.unclosed = False
-        self.padded = False
         self.issues: dict[str, Positions] = {}
         self._unclear: list[int] = []
         self._width = len(dialect.columns)
         self._splitter = RecordSplitter(dialect.grammar)
         self._separator = dialect.separator.encode()
-        self._is_edge = np.isin(np.arange(256), list(b'\r\n"' + self._separator))
         self._found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
 
     def feed(self, chunk: bytes) -> None:
@@ -96,7 +88,6 @@ class FieldCounter:
         self._record("short", np.flatnonzero(counts < self._width))
         self._record("long", np.flatnonzero(counts > self._width))
         self.trailing = self.trailing and self._is_trailing(block)
-        self.padded = self.padded or block.multiline or self._has_padding(block.text)
         self.unclosed = block.unclosed
         self._unclear.extend(block.unclear + self.rows + 1)
         self.rows += len(counts)
@@ -109,17 +100,6 @@ class FieldCounter:
     def _is_trailing(self, block: Block) -> bool:
         first = 1 if self.rows < 0 else 0
         return bool((block.fields[first:] == self._width + 1).all() and block.empty_at_end()[first:].all())
-
-    def _has_padding(self, text: bytes) -> bool:
-        if not text.isascii() and any(lead in text for lead in _LEAD_BYTES) and _OTHER_BLANKS.search(text):
-            return True
-        return any(self._is_at_edge(text, blank) for blank in _ASCII_BLANKS if blank in text and blank not in self._separator)
-
-    def _is_at_edge(self, text: bytes, blank: bytes) -> bool:
-        data = np.frombuffer(text, np.uint8)
-        found = np.flatnonzero(data == blank[0])
-        last = len(data) - 1
-        return found[-1] == last or bool((self._is_edge[data[found - 1]] | self._is_edge[data[found + 1]]).any())
 
 
 def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:

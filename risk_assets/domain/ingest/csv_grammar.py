@@ -116,14 +116,6 @@ class Block:
         """The records whose end is uncertain."""
         return np.flatnonzero([not record.clear for record in self.records])
 
-    @property
-    def multiline(self) -> bool:
-        """Whether a quoted field contains a line end."""
-        if self.quoting not in ("standard", "mixed"):
-            return False
-        is_ended = not self.unclosed and self._data[-1] == self._signs.eol
-        return int(np.count_nonzero(self._data == self._signs.eol)) > len(self.fields) - (not is_ended)
-
     def empty_at_end(self) -> NDArray[np.bool_]:
         """Return for each record of at least two fields whether the last one is empty; meaningless for other records."""
         data, signs = self._data, self._signs

@@ -241,28 +241,6 @@ def test_an_unnamed_empty_last_column_is_recognised(body: bytes, trailing: bool,
 
 
 @pytest.mark.parametrize(
-    ("body", "padded"),
-    [
-        ("1,2\n", False),
-        ("1,New York\n", False),
-        ("1, 2\n", True),
-        ("1 ,2\n", True),
-        ("1,2 ", True),
-        ('1," 2"\n', True),
-        ('1,"2\n"\n', True),
-        ("1,2\t\n", True),
-        ("1,Zürich\n", False),
-        ("1,€\n", False),
-        ("1,\u00a02\n", True),
-        ("1,2\u3000\n", True),
-        ("1,2\u2009\n", True),
-    ],
-)
-def test_whitespace_around_values_is_detected(body: str, padded: bool) -> None:
-    assert count(f"a,b\n{body}".encode(), TWO).padded == padded
-
-
-@pytest.mark.parametrize(
     ("quotings", "common"),
     [([], None), ([None], None), ([None, "none"], "none"), (["standard", "standard"], "standard"), (["standard", "none"], "mixed")],
 )

@@ -16,7 +16,7 @@ ISSUES = "issues"
 OUTCOME = "bad"
 # The product adds these two columns. The leading control character keeps them apart from any column of a file.
 SNAPSHOT = "\x1fsnapshot"  # the date of the row's snapshot
-RAGGED = "\x1fragged"  # the issue of a line with too few or too many fields, else null
+RAGGED = "\x1fragged"  # why a line cannot be read with certainty, else null
 ROW_ID = "#row"  # as `id` of a contract: accounts are named by their row number
 ONLINE_ID = "id"  # the account id in a record of POST /predict
 RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME, ONLINE_ID})

@@ -6,6 +6,7 @@ import typer
 
 from risk_assets.cli import context
 from risk_assets.cli.console import FAILED, Day, Until, dates_until, out
+from risk_assets.clock import parse_date
 
 
 def replay(date: Day, until: Until = None) -> None:
@@ -25,5 +26,5 @@ def explain(date: Day, account: Annotated[str, typer.Argument(metavar="ID", help
     from risk_assets.cli.report import audit as report
     from risk_assets.lake.replay import explain_account
 
-    for explanation in explain_account(context.lake(), date, account):
+    for explanation in explain_account(context.lake(), parse_date(date), account):
         report.explanation(out(), explanation)

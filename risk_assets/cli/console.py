@@ -52,12 +52,18 @@ def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") 
 
 def finish(results: "Sequence[Result]") -> None:
     """Print the warnings, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
+    from risk_assets.lake.run_log import BLOCKED
+
     for result in results:
         for warning in result.warnings:
             print_warning(f"{result.date} warning", warning)
     failed = [result for result in results if result.error]
     for result in failed:
         print_error(f"{result.date} {result.status}", result.error or "")
+    blocked = next((result for result in failed if result.status == BLOCKED), None)
+    if blocked:
+        again = f"risk run {blocked.date} --release CHECK --reason WHY --by WHO"
+        err().print(f"Next: fix the file and land it with --replace, or release the check by its name: {again}", highlight=False)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -72,7 +78,7 @@ def user() -> str:
 def dates_until(date: str, until: str | None) -> list[str]:
     """Return all dates from `date` to `until`, both included, or only `date`."""
     if until is None:
-        return [date]
+        return [parse_date(date)]
     first, last = parse_date(date), parse_date(until)
     if last < first:
         raise typer.BadParameter(f"--until {last} is before {first}")

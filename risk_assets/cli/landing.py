@@ -67,7 +67,8 @@ def land(
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
     for warning in _warnings(source, dates, settings.last_date):
         print_warning("warning", warning)
-    out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
+    if dates[-1] <= settings.last_date:
+        out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
 
 
 def _require_from(first: str, dates: Sequence[str]) -> None:
@@ -91,6 +92,8 @@ def _write_new(path: Path, text: str) -> None:
     try:
         with path.open("x", encoding="utf-8") as writer:
             writer.write(text)
+    except FileNotFoundError:
+        raise RiskError(f"{path.parent} does not exist. Create the folder, or choose another file with --out.") from None
     except FileExistsError:
         raise RiskError(f"{path} already exists and may contain your edits. Move it, or choose another file with --out.") from None
 

@@ -248,12 +248,14 @@ def open_store(url: str, credential: AzureCredential | None = None) -> Store:
     Raises
     ------
     LakeError
-        If the address is not valid, or is on Azure and no account is set.
+        If the address is not valid or is a file, or is on Azure and no account is set.
     """
     if not url.startswith("az://"):
         folder = _local_folder(url)
         if folder is None:
             raise LakeError(f"{url or 'an empty text'} is not a valid address: write a folder, file:///folder or az://container/prefix.")
+        if Path(folder).is_file():
+            raise LakeError(f"{url} is a file: set RISK_LAKE and RISK_LANDING to folders.")
         return Store(url, partial(LocalStore, folder, mkdir=True))
     if not urlparse(url).netloc:
         raise LakeError(f"{url} has no container: write az://container/prefix.")

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from risk_assets.cli.main import app
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.errors import ContractError
+from risk_assets.errors import ContractError, RiskError
 
 ROWS = 400
 
@@ -56,3 +56,11 @@ def test_an_error_writes_nothing(book: Path, options: list[str], message: str) -
 def test_id_and_row_id_exclude_each_other(book: Path) -> None:
     done = CliRunner().invoke(app, ["contract", "infer", str(book), "--id", "months", "--row-id", "--target", "defaulted"])
     assert done.exit_code == 2
+
+
+@pytest.mark.parametrize(("out", "says"), [("none/own.yml", "none does not exist. Create the folder"), (".", "already exists")])
+def test_a_file_that_cannot_be_written_is_reported(book: Path, out: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(book.parent)
+    done = CliRunner().invoke(app, ["contract", "infer", "book.csv", "--row-id", "--target", "defaulted", "--out", out])
+    assert isinstance(done.exception, RiskError)
+    assert says in str(done.exception)

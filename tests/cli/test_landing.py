@@ -123,6 +123,7 @@ def test_landing_warns_about_lines_and_dates_that_cannot_be_run_yet(risk: Risk, 
     assert "2 of 300 lines have the issue 'line: ambiguous quotes'" in warnings
     assert "1 of 300 lines have the issue 'line: too few fields'" in warnings
     assert "2999-01-01 cannot be run yet" in warnings
+    assert "Next:" not in done.stdout
     assert landed(folder) == ["accounts_2999-01-01.csv"]
 
 

@@ -80,6 +80,7 @@ def test_a_blocked_date_shows_its_cause_and_can_be_released(on_trained: Risk, tr
     blank_scores(trained, "2026-01-04")
     blocked = on_trained("run", "2026-01-04", code=1)
     assert "2026-01-04 blocked: missing_share of curated/features: missing: bureau_score 100.0%" in blocked.text
+    assert "risk run 2026-01-04 --release CHECK --reason WHY" in blocked.text
     released = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "the bureau is down", "--by", "ann")
     assert "2026-01-04 warning: missing_share of curated/features" in released.text
     assert "Released by ann: the bureau is down" in released.text

@@ -146,7 +146,7 @@ def _step(
         with reported_failures():
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
-                _refresh(node, context, lakehouse, partitions.window(date))
+                _refresh(node, context, lakehouse, partitions)
                 arguments = {"context": context, **given, **_inputs(node, date, partitions, managers)}
                 value = node.function(**{name: arguments[name] for name in parameters})
                 yield _output(value)
@@ -169,9 +169,11 @@ def _with_signature(step: Callable[..., Iterator[Any]], kept: dict[str, inspect.
     return step
 
 
-def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, window: Sequence[str]) -> None:
+def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, partitions: Partitions) -> None:
     """Store outcomes that have landed since, and report them as materializations of `raw/outcomes`."""
-    for date in node.refresh(lakehouse, window, context.run.run_id) if node.refresh else ():
+    if not node.refresh:
+        return
+    for date in node.refresh(lakehouse, partitions.window(context.partition_key), context.run.run_id):
         context.log_event(dg.AssetMaterialization(_key("raw/outcomes"), partition=date, description="landed since; stored by training"))
 
 

@@ -42,11 +42,6 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     control_lines: int = 0
     ragged: RaggedRows | None
 
-    @property
-    def issue_lines(self) -> int:
-        """The number of lines that cannot be read with certainty."""
-        return self.short_lines + self.long_lines + self.ambiguous_lines + self.control_lines
-
 
 class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="features", forbid_unknown_fields=True):
     """A features table: rows with issues, rows by issue text, and missing values by feature."""

@@ -11,7 +11,6 @@ import msgspec
 from risk_assets.clock import is_date
 from risk_assets.lake.store import Entry, Store
 
-KINDS = ("accounts", "outcomes")
 DONE = "_SUCCESS"
 _FILE = re.compile(r"(?P<kind>accounts|outcomes)_(?P<date>\d{4}-\d{2}-\d{2})(\.csv|/(?P<shard>.+))")
 

@@ -91,11 +91,6 @@ def training_folder(date: str) -> str:
     return f"{TRAINING}/model_{date}"
 
 
-def training_file(date: str, file: str) -> str:
-    """Return the path of a file of the model trained for a date."""
-    return artifact(training_folder(date), file)
-
-
 def version_name(number: int) -> str:
     """Return the name of a version, `model_vNNN`."""
     return f"model_v{number:03d}"

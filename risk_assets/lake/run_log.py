@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -50,6 +51,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 COLUMNS = RunRecord.__struct_fields__
+_SPECIAL = re.compile('[,"\r\n]')
 
 
 def add(store: Store, record: RunRecord) -> None:
@@ -104,4 +106,4 @@ def _csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
 def _field(value: Any) -> str:
     """Return a value as a CSV field; the csv module of Python 3.11 does not quote a lone carriage return."""
     text = "" if value is None else str(value)
-    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text

@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_run_does_not_land(risk: Risk, folder: Path, lines
     assert landed(folder) == []
 
 
-def test_landing_warns_about_lines_and_dates_that_cannot_be_run_yet(risk: Risk, folder: Path) -> None:
+def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Path) -> None:
     lines = [HEADER + ",name", f'{ROWS[0]},O"Brian', f'{ROWS[1]}, "Smith, John"', ROWS[2], *[f"{row},x" for row in ROWS[3:]]]
     (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = risk("land", "own.csv", "--date", "2999-01-01")

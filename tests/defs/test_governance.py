@@ -109,8 +109,8 @@ def test_a_shadow_writes_its_probability_and_decides_nothing(two_versions: Book)
     assert two_versions.runner.govern(action="challenge", version=SECOND, reason="a second look") is None
     assert two_versions.score().error is None
     after = predicted(two_versions)
-    told = ("account_id", "probability", "prediction", "points", "band", "reason_1", "arm", "model_version", "issues")
-    assert [[row[name] for name in told] for row in after] == [[row[name] for name in told] for row in before]
+    unchanged = ("account_id", "probability", "prediction", "points", "band", "reason_1", "arm", "model_version", "issues")
+    assert [[row[name] for name in unchanged] for row in after] == [[row[name] for name in unchanged] for row in before]
     assert {row["challenger_probability"] for row in before} == {""}
     assert all(bool(row["challenger_probability"]) == bool(row["probability"]) for row in after)
     logged = two_versions.log()[-1] if two_versions.log()[-1]["challenger"] else two_versions.log()[0]
@@ -289,10 +289,10 @@ def test_replay_names_a_file_with_one_changed_byte(scored_book: Book, path: str)
     content[at] ^= 1
     scored_book.lake.put(path, bytes(content))
     try:
-        told = " ".join(replay.replay(scored_book.lake, NEXT).changed)
+        message = " ".join(replay.replay(scored_book.lake, NEXT).changed)
     except RiskError as error:
-        told = str(error)
-    assert path in told
+        message = str(error)
+    assert path in message
 
 
 def test_replay_names_a_changed_policy(scored_book: Book) -> None:
@@ -325,6 +325,6 @@ def test_an_account_without_score_is_explained_by_its_issues(book: Book) -> None
 
 
 def test_an_unknown_account_is_reported_without_its_id(scored_book: Book) -> None:
-    with pytest.raises(LakeError, match="no account with this id") as told:
+    with pytest.raises(LakeError, match="no account with this id") as raised:
         replay.explain_account(scored_book.lake, NEXT, "NOBODY-17")
-    assert "NOBODY-17" not in str(told.value)
+    assert "NOBODY-17" not in str(raised.value)

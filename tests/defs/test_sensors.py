@@ -53,7 +53,7 @@ def test_dates_in_the_lake_start_no_run_when_switched_on(sensor: Sensor) -> None
     assert sensor.said == "13 landed, 0 may still change, 0 need no run"
 
 
-def test_a_corrected_file_starts_one_run_also_back_to_earlier_content(sensor: Sensor) -> None:
+def test_a_corrected_or_restored_file_starts_one_run(sensor: Sensor) -> None:
     sensor.tick(), sensor.tick(), sensor.run(), sensor.tick()
     name = f"accounts_{NEXT}.csv"
     first = sensor.book.landing.get(name)
@@ -129,7 +129,7 @@ def test_a_run_under_way_is_not_started_twice(sensor: Sensor) -> None:
     assert sensor.tick() == []
 
 
-def test_other_files_and_dates_outside_the_partitions_are_ignored(sensor: Sensor) -> None:
+def test_other_files_and_dates_without_a_partition_are_ignored(sensor: Sensor) -> None:
     for name in ("accounts_2999-01-01.csv", "accounts_backup.csv", "notes.txt", "accounts_2026-02-30.csv"):
         sensor.book.land(name, b"x\n1\n")
     sensor.tick()

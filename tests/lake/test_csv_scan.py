@@ -126,7 +126,7 @@ def test_what_readers_agree_on_is_read_and_the_rest_is_marked(text: str, width: 
 
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(text=TEXTS, width=st.integers(1, 3), chunk=st.integers(1, 9))
-def test_a_line_without_an_issue_is_read_as_csv_and_pandas_read_it(text: str, width: int, chunk: int) -> None:
+def test_a_line_without_an_issue_is_read_as_by_csv_and_pandas(text: str, width: int, chunk: int) -> None:
     found = read(text, width, chunk)
     by_others = by_csv(text), by_pandas(text, width) if text else []
     if found is None or by_others[1] is None or not len(found.rows) == len(by_others[0]) == len(by_others[1]):

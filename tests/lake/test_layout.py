@@ -21,7 +21,7 @@ def test_shards_and_superseded_files_are_below_raw() -> None:
 
 
 def test_files_of_models_are_below_their_folders() -> None:
-    assert layout.training_file("2026-01-31", layout.METRICS) == "training/model_2026-01-31/metrics.json"
+    assert layout.artifact(layout.training_folder("2026-01-31"), layout.METRICS) == "training/model_2026-01-31/metrics.json"
     assert layout.version_file("model_v001", layout.SCORECARD) == "registry/model_v001/scorecard.json"
 
 

@@ -15,6 +15,7 @@ from risk_assets.domain.contract.number_text import decimal_mark
 from risk_assets.domain.contract.outcome_labels import read_outcome
 from risk_assets.domain.contract.prohibited_bases import prohibited_basis
 from risk_assets.domain.contract.schema import DEFAULT_MISSING, RESERVED, ROW_ID
+from risk_assets.domain.contract.text import WHITESPACE
 from risk_assets.errors import ContractError
 
 SAMPLE_ROWS = 200_000
@@ -50,7 +51,7 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
         When the file has no header, `id` or `target` is not a column, `id` is None, the bad label is not clear, or no column
         can be an input of a model. No message contains a row of the file.
     """
-    texts = pl.col(*columns).fill_null("").str.strip_chars()
+    texts = pl.col(*columns).fill_null("").str.strip_chars(WHITESPACE)
     sample = frame.select(texts).head(SAMPLE_ROWS + 1).collect(engine="streaming")
     rows = sample.head(SAMPLE_ROWS)
     id_column = UNNAMED_ID if id == "" else id

@@ -8,7 +8,6 @@ import msgspec
 from risk_assets.errors import ModelError
 
 PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge", "end_challenge"
-ACTIONS = (PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE)
 CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 

@@ -78,7 +78,7 @@ def test_a_value_in_one_class_is_kept_with_a_warning(what: str) -> None:
     assert "agency" not in found.text
 
 
-def test_a_number_other_than_0_in_one_class_is_kept_with_a_warning() -> None:
+def test_a_nonzero_number_in_one_class_is_kept_with_a_warning() -> None:
     values = [f"{row * 31 % 997}.5" if is_bad and row % 8 else "0" for row, is_bad in enumerate(BAD)]
     assert any("other than 0 almost only in bad rows" in warning for warning in draft({"x": values}).warnings)
 

@@ -227,7 +227,7 @@ def test_json_of_steps_has_the_documented_structure() -> None:
     assert (read["terms"][0]["mean"], read["terms"][0]["best"]) == (0.1, -1.0)
 
 
-def test_file_without_required_features_is_read_and_written_unchanged() -> None:
+def test_a_file_without_required_features_keeps_its_bytes() -> None:
     content = CARD.to_json()
     assert b"required" not in content
     assert msgspec.json.decode(content, type=Scorecard).to_json() == content

@@ -190,7 +190,7 @@ def test_missing_value_never_scores_better_than_any_in_training(name: str, above
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_missing_values_seen_in_training_keep_their_fitted_weight(name: str) -> None:
+def test_a_missing_value_seen_in_training_keeps_its_weight(name: str) -> None:
     features, bad = book(300)
     fitted = fit(name, features, bad, CONTRACT, GENTLE)
     gaps = features.assign(x=np.nan, k=pd.Series([None] * len(features), dtype=features["k"].dtype))

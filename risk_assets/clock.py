@@ -71,6 +71,11 @@ def utc_now(timespec: str = "seconds") -> str:
     return datetime.now(UTC).isoformat(timespec=timespec)
 
 
+def seconds_between(earlier: str, later: str) -> float:
+    """Return the seconds from one instant to another; negative if the other is before it."""
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
+
+
 def parse_instant(text: str) -> str:
     """Return an instant in UTC; one without an offset is taken as UTC.
 

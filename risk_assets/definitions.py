@@ -6,7 +6,7 @@ from risk_assets.defs.graph import assets
 from risk_assets.defs.io_managers import io_managers
 from risk_assets.defs.jobs import JOBS
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.resources import Lakehouse, azure_blob
+from risk_assets.defs.resources import Lakehouse, azure_blob, run_resource
 from risk_assets.defs.schedules import schedules
 from risk_assets.defs.sensors import sensors
 from risk_assets.settings import Settings, load_settings
@@ -26,7 +26,7 @@ def build(settings: Settings) -> dg.Definitions:
         jobs=JOBS,
         schedules=schedules(settings.calendar),
         sensors=sensors(dates, settings.calendar),
-        resources={"lakehouse": lakehouse, **io_managers(lakehouse)},
+        resources={"lakehouse": run_resource(lakehouse), **io_managers(lakehouse)},
         executor=dg.in_process_executor,
     )
 

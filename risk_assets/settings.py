@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     scoring_time: Time = Time(2)
     deadline: Time = Time(6)
     business_days: str = "mon-sun"
+    lease_wait_seconds: float = Field(60, ge=0)
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from risk_assets.azure_ml.options import MAX_MIRROR_PERCENT, Options
 from risk_assets.domain.governance.bindings import SHADOW, Binding
 from risk_assets.lake import layout
-from risk_assets.lake.registry import MODEL_NAME
+from risk_assets.lake.model_files import MODEL_NAME
 
 BLUE, GREEN = "blue", "green"
 NOT_STICKY = (

@@ -1,4 +1,4 @@
-"""Commands that audit scores: replay a date, and explain an account."""
+"""Commands that audit the lake and its scores: verify files, replay a date, and explain an account."""
 
 from typing import Annotated
 
@@ -7,6 +7,23 @@ import typer
 from risk_assets.cli import context
 from risk_assets.cli.console import FAILED, Day, Until, dates_until, out
 from risk_assets.clock import parse_date
+
+
+def verify(
+    date: Annotated[str | None, typer.Argument(metavar="[DATE]", help="Snapshot date.")] = None,
+    all_dates: Annotated[bool, typer.Option("--all", help="Verify all dates, versions, bindings, policies and the run log.")] = False,
+) -> None:
+    """Compare every file with its hash, and every table with what it was made from, back to the raw files."""
+    from risk_assets.cli.report import audit as report
+    from risk_assets.lake.verify import verify_all, verify_date
+
+    if (date is None) != all_dates:
+        raise typer.BadParameter("give either DATE or --all")
+    lake = context.lake()
+    found = verify_all(lake) if date is None else [verify_date(lake, parse_date(date))]
+    report.verified(out(), found)
+    if any(each.problems for each in found):
+        raise typer.Exit(FAILED)
 
 
 def replay(date: Day, until: Until = None) -> None:

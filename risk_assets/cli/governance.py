@@ -1,16 +1,19 @@
 """Commands that change which version is live, and show what is and was live."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import FAILED, Version, out, print_error, user
+from risk_assets.cli.console import FAILED, Version, out, print_error, print_warning, user
 from risk_assets.cli.models import show_impact
 from risk_assets.clock import parse_instant
 from risk_assets.domain.governance.bindings import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
 from risk_assets.errors import ModelError, RiskError
+
+if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
 
 Reason = Annotated[str, typer.Option("--reason", help="Why. Recorded in the binding.")]
 By = Annotated[str, typer.Option("--by", help="Who decides. Recorded in the binding.", default_factory=user, show_default="user")]
@@ -66,6 +69,7 @@ def live(
     if binding is None:
         raise ModelError("no version was live at that time. See risk history." if at else "no model is live yet. Run risk train DATE.")
     report.binding(out(), binding, registry.read_version(lake, binding.champion))
+    _report_unfinished(lake)
 
 
 def history(
@@ -78,7 +82,16 @@ def history(
     if verify:
         _verify_history()
     else:
-        report.history(out(), binding_log.read(context.lake()))
+        lake = context.lake()
+        report.history(out(), binding_log.read(lake))
+        _report_unfinished(lake)
+
+
+def _report_unfinished(lake: "Store") -> None:
+    from risk_assets.lake import binding_log
+
+    for problem in binding_log.unfinished(lake):
+        print_warning("warning", problem)
 
 
 def _verify_history() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, user
+from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, print_warning, user
 from risk_assets.clock import shift
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def show_models(lake: "Store") -> None:
     from risk_assets.lake import binding_log, registry
 
     report.models(out(), registry.versions(lake), binding_log.live(lake))
+    for problem in registry.damaged(lake):
+        print_warning("damaged", problem)
 
 
 def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows to show.")] = 20) -> None:

@@ -53,6 +53,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     governance.challenge,
     governance.live,
     governance.history,
+    audit.verify,
     audit.replay,
     audit.explain,
     ui.ui,

@@ -20,7 +20,8 @@ from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
-from risk_assets.lake.tables import Manifest, find_manifest, read_table
+from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.tables import read_table
 
 SHOWN_ISSUES, TOLD_ISSUES = 8, 3  # in the metadata, and in the description
 NO_REFERENCE = "no reference: no model is live"

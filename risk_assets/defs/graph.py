@@ -15,6 +15,7 @@ from risk_assets.defs.io_managers import BlobIOManager, io_managers
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.releases import released
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.lake import layout
 from risk_assets.lake.dates import newest_date
 from risk_assets.lake.tables import translate_polars_errors
 
@@ -36,7 +37,7 @@ class Node:
     kinds: set[str]
     inputs: Mapping[str, str] = field(default_factory=dict)
     windowed: bool = False
-    refresh: Callable[[Lakehouse, Sequence[str], str], tuple[str, ...]] | None = None
+    refresh: Callable[[Lakehouse, Sequence[str], dg.DagsterRun], tuple[str, ...]] | None = None
     after: tuple[str, ...] = ()
     daily: bool = True
     version: str = "1"
@@ -146,6 +147,7 @@ def _step(
         with reported_failures():
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
+                _take_lease(node.key, date, context, lakehouse)
                 _refresh(node, context, lakehouse, partitions)
                 arguments = {"context": context, **given, **_inputs(node, date, partitions, managers)}
                 value = node.function(**{name: arguments[name] for name in parameters})
@@ -169,11 +171,18 @@ def _with_signature(step: Callable[..., Iterator[Any]], kept: dict[str, inspect.
     return step
 
 
+def _take_lease(key: str, date: str, context: dg.AssetExecutionContext, lakehouse: Lakehouse) -> None:
+    """Become the only writer of the asset's date until the run ends."""
+    path = layout.leased(key, date)
+    if path:
+        lakehouse.leases.take(path, context.run.root_run_id or context.run.run_id, context.run.run_id)
+
+
 def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, partitions: Partitions) -> None:
     """Store outcomes that have landed since, and report them as materializations of `raw/outcomes`."""
     if not node.refresh:
         return
-    for date in node.refresh(lakehouse, partitions.window(context.partition_key), context.run.run_id):
+    for date in node.refresh(lakehouse, partitions.window(context.partition_key), context.run):
         context.log_event(dg.AssetMaterialization(_key("raw/outcomes"), partition=date, description="landed since; stored by training"))
 
 

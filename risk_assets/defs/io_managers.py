@@ -17,11 +17,12 @@ from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
+from risk_assets.lake.manifests import Manifest, partitions, require_contract
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Table, partitions, read_table, require_contract, write_table
+from risk_assets.lake.tables import Table, read_table, write_table
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
@@ -68,7 +69,8 @@ class BlobTableIOManager(BlobIOManager[Table]):
     def write(self, context: dg.OutputContext, obj: Table) -> None:
         """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
-        _describe(context, self._store, write_table(self._store, path, obj), obj.descriptions)
+        fence = self._lakehouse.fence(context.asset_key.to_user_string(), context.partition_key)
+        _describe(context, self._store, write_table(self._store, path, obj, fence), obj.descriptions)
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's table; raises `LakeError` if it was made under another contract."""
@@ -105,12 +107,13 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
 
 
 class BlobTrainedModelIOManager(BlobIOManager[TrainedModel]):
-    """Stores a trained model in a folder by training date."""
+    """Stores a trained model in a folder by training date and run."""
 
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Write the artifacts, metadata last."""
-        registry.write_trained(self._store, context.partition_key, obj, _run_id(context))
-        context.add_output_metadata({"path": self._store.uri(layout.training_folder(context.partition_key))})
+        date, run_id = context.partition_key, _run_id(context)
+        registry.write_trained(self._store, date, obj, run_id, self._lakehouse.fence("training/model", date))
+        context.add_output_metadata({"path": self._store.uri(layout.training_run(date, run_id))})
 
     def read(self, key: str, date: str) -> TrainedModel:
         """Return the model after verifying its hashes."""
@@ -122,7 +125,7 @@ class BlobModelVersionIOManager(BlobIOManager[TrainedModel]):
 
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Register the model; its number becomes metadata."""
-        version = registry.register(self._store, obj, _run_id(context))
+        version = registry.register(self._store, obj, _run_id(context), _root_run_id(context))
         path = self._store.uri(layout.version_folder(version.name))
         context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
 
@@ -150,7 +153,7 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
     def write(self, context: dg.OutputContext, obj: Change | None) -> None:
         """Write the binding; None changes nothing."""
         if obj is not None:
-            registry.bind(self._store, obj)
+            registry.bind(self._store, obj, _root_run_id(context))
         history = binding_log.read(self._store)
         now = history[-1]
         fields = {
@@ -220,6 +223,12 @@ def _history(history: Sequence[Binding]) -> str:
 
 def _run_id(context: dg.OutputContext) -> str:
     return context.step_context.run_id
+
+
+def _root_run_id(context: dg.OutputContext) -> str:
+    """Return the first run of a run and its retries."""
+    run = context.step_context.dagster_run
+    return run.root_run_id or run.run_id
 
 
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:

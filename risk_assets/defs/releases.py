@@ -6,7 +6,7 @@ import dagster as dg
 
 from risk_assets.defs.checks import BLOCKING
 from risk_assets.errors import RiskError
-from risk_assets.lake.tables import Release
+from risk_assets.lake.manifests import Release
 
 CHECKS_TAG, BY_TAG, REASON_TAG = "risk/release", "risk/release_by", "risk/release_reason"
 

@@ -1,19 +1,25 @@
 """Dagster's resources over the lake and the settings."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
+
+import dagster as dg
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
 from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.format import open_lake
+from risk_assets.lake.leases import Leases
+from risk_assets.lake.manifests import Fence, Manifest, Provenance, digest, require_manifest
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import AzureCredential, Store, open_store
-from risk_assets.lake.tables import Manifest, Provenance, digest, require_manifest
+from risk_assets.lake.verification import remove_copies
 from risk_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,6 +63,24 @@ class Lakehouse:
         inputs_digests = {path: digest(self.store, path) for path in paths}
         return Provenance(run_id=run_id, inputs=inputs_digests, contract=self.contract.digest, contract_values=self.contract_values, **more)
 
+    @cached_property
+    def leases(self) -> Leases:
+        """The leases of the tables that this process writes."""
+        return Leases(lambda: self.store, self.settings.lease_wait_seconds)
+
+    @contextmanager
+    def opened(self) -> Iterator["Lakehouse"]:
+        """Yield the lakehouse for a run; at the end, release its leases and remove its copies of files on Azure."""
+        try:
+            yield self
+        finally:
+            self.leases.release()
+            remove_copies()
+
+    def fence(self, key: str, date: str) -> Fence:
+        """Return a function that raises `LakeError` if another writer has taken over an asset's date."""
+        return partial(self.leases.require, layout.leased(key, date) or "")
+
     def landed(self, kind: str, date: str) -> LandedFile:
         """Return the `accounts` or `outcomes` that landed for a date; raises `LandingError` if there are none."""
         return landing.find(self.landing, kind, date, self.expected_columns(kind))
@@ -65,7 +89,7 @@ class Lakehouse:
         """Store what landed for a date unchanged, and return its manifest."""
         found = landed or self.landed(kind, date)
         made_from = Provenance(run_id=run_id, inputs=landed_versions(found), contract=self.contract.digest)
-        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from)
+        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from, self.fence(f"raw/{kind}", date))
 
     def expected_columns(self, kind: str) -> tuple[str, ...]:
         """Return the columns that a file of `accounts` or `outcomes` should have."""
@@ -81,6 +105,17 @@ class Lakehouse:
         if not url.startswith("az://"):
             return None
         return credential_of(self.blob) if self.blob else self.settings.credential()
+
+
+def run_resource(lakehouse: Lakehouse) -> dg.ResourceDefinition:
+    """Return the lakehouse as Dagster's resource: at the end of a run its leases are released."""
+
+    @contextmanager
+    def opened(_: dg.InitResourceContext) -> Iterator[Lakehouse]:
+        with lakehouse.opened():
+            yield lakehouse
+
+    return dg.ResourceDefinition(resource_fn=opened, description="The lake, the landing folder, the contract and the policy.")
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

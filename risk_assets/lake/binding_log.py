@@ -1,8 +1,11 @@
-"""The log of bindings: numbered files, written once. Each holds the SHA-256 of the one before and a seal of its own."""
+"""The log of bindings: numbered files, written once. Each holds the SHA-256 of the one before and a seal of its own.
+
+An empty file is a write that did not complete. It does not count if the next binding holds the hash of the one before it.
+"""
 
 import msgspec
 
-from risk_assets.clock import utc_now
+from risk_assets.clock import seconds_between, utc_now
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout
@@ -11,15 +14,27 @@ from risk_assets.lake.store import Store
 
 _CONFLICT = "another binding was made at the same time. See what is live now (risk live) and try again."
 _RESTORE = "Restore it from a backup."
+MAX_SKEW_SECONDS = 24 * 60 * 60  # by which a binding can be ahead of this clock; a larger difference is a wrong clock
 
 
 def read(store: Store) -> tuple[Binding, ...]:
     """Return all bindings, oldest first; raises `LakeError` that names a missing or changed one."""
     paths = set(_paths(store))
+    bindings: list[Binding] = []
+    before, empty = b"", ""
     for path in _expected_paths(store):
         if path not in paths:
             raise LakeError(f"{path} is missing, so earlier bindings are not known. {_RESTORE}")
-    return tuple(_decode(store.get(path), path) for path in sorted(paths, key=_number))
+        content = store.get(path)
+        if not content:
+            empty = path
+            continue
+        binding = _decode(content, path)
+        if empty and binding.previous != _hash(before):
+            raise LakeError(f"{empty} was emptied since it was written. {_RESTORE}")
+        bindings.append(binding)
+        before, empty = content, ""
+    return tuple(bindings)
 
 
 def live(store: Store, at: str | None = None) -> Binding | None:
@@ -33,7 +48,7 @@ def live(store: Store, at: str | None = None) -> Binding | None:
 
 def newest(store: Store) -> str | None:
     """Return the path of the newest binding, or None before the first. Reads no binding, so it is cheap."""
-    return max(_paths(store), key=_number, default=None)
+    return _newest_of(_files(store))
 
 
 def find(store: Store, seq: int) -> Binding:
@@ -44,18 +59,19 @@ def find(store: Store, seq: int) -> Binding:
     return _decode(content, layout.binding(seq))
 
 
-def write(store: Store, change: Change) -> Binding:
-    """Write a change as the next binding, in force from now on, and return it.
+def write(store: Store, change: Change, run_id: str | None = None) -> Binding:
+    """Write a change that a run decided as the next binding, in force from now on, and return it.
 
     Raises
     ------
     ModelError
         If another binding was made after the history from which the change was decided.
     """
-    last = _last(store)
+    files = _files(store)
+    last = _last_of(store, files)
     if (last[0].seq if last else 0) != change.after:
         raise ModelError(_CONFLICT)
-    binding = _next(change, last)
+    binding = _next(change, last, _number(files[-1][0]) + 1 if files else 1, run_id)
     if not store.create(layout.binding(binding.seq), _content(binding)):
         raise ModelError(_CONFLICT)
     return binding
@@ -63,12 +79,21 @@ def write(store: Store, change: Change) -> Binding:
 
 def verify(store: Store) -> list[str]:
     """Return a message for each binding that is missing, was changed or does not follow the one before; none if all are valid."""
-    problems, before = [], None
+    problems: list[str] = []
+    before, empty = None, ""
     for seq, path in enumerate(_expected_paths(store), start=1):
         content = store.find(path)
-        problems += _problems(seq, path, content, before)
-        before = content
-    return problems
+        if content == b"":
+            empty = path
+            continue
+        problems += _problems(seq, path, content, before, empty)
+        before, empty = content, ""
+    return [*problems, *unfinished(store)]
+
+
+def unfinished(store: Store) -> list[str]:
+    """Return a message if the newest binding is empty."""
+    return [f"{path} is empty: its write did not complete, so it does not count" for path, size in _files(store)[-1:] if not size]
 
 
 def head(store: Store) -> str | None:
@@ -77,11 +102,16 @@ def head(store: Store) -> str | None:
     return sha256(last[1]) if last else None
 
 
-def _next(change: Change, last: tuple[Binding, bytes] | None) -> Binding:
-    """Return the binding of a change, linked to the last one and sealed."""
+def _next(change: Change, last: tuple[Binding, bytes] | None, seq: int, run_id: str | None) -> Binding:
+    """Return the binding of a change, linked to the last one and sealed.
+
+    Bindings are in force in the order of their numbers, also if clocks differ. A binding that a wrong clock
+    dated into the future does not date later ones there.
+    """
     now = utc_now()
+    wrong = last is not None and seconds_between(now, last[0].effective_from) > MAX_SKEW_SECONDS
     unsealed = Binding(
-        seq=change.after + 1,
+        seq=seq,
         action=change.action,
         champion=change.champion,
         challenger=change.challenger,
@@ -91,23 +121,24 @@ def _next(change: Change, last: tuple[Binding, bytes] | None) -> Binding:
         actor=change.actor,
         reason=change.reason,
         overrides=change.overrides,
-        effective_from=max(now, last[0].effective_from) if last else now,
+        effective_from=max(now, last[0].effective_from) if last and not wrong else now,
         recorded_at=now,
-        previous=sha256(last[1]) if last else None,
+        previous=_hash(last[1]) if last else None,
         seal="",
+        run_id=run_id,
     )
     return msgspec.structs.replace(unsealed, seal=_seal(unsealed))
 
 
-def _problems(seq: int, path: str, content: bytes | None, before: bytes | None) -> list[str]:
+def _problems(seq: int, path: str, content: bytes | None, before: bytes | None, empty: str) -> list[str]:
     if content is None:
         return [f"{path} is missing"]
     try:
         binding = _decode(content, path)
     except LakeError as error:
         return [str(error)]
-    if before is not None and binding.previous != sha256(before):
-        return [f"{path} does not follow {layout.binding(seq - 1)}: one of the two was changed"]
+    if (before is not None or empty) and binding.previous != _hash(before):
+        return [f"{path} does not follow {empty or layout.binding(seq - 1)}: one of the two was changed"]
     if seq == 1 and binding.previous is not None:
         return [f"{path} follows a binding that is missing"]
     return []
@@ -115,13 +146,22 @@ def _problems(seq: int, path: str, content: bytes | None, before: bytes | None) 
 
 def _expected_paths(store: Store) -> list[str]:
     """Return the paths of a complete chain up to the newest binding."""
-    newest_path = newest(store)
-    return [layout.binding(seq) for seq in range(1, _number(newest_path) + 1)] if newest_path else []
+    paths = _paths(store)
+    return [layout.binding(seq) for seq in range(1, _number(paths[-1]) + 1)] if paths else []
 
 
 def _paths(store: Store) -> list[str]:
     """Return the paths of the bindings, oldest first; other files are ignored."""
-    return sorted((path for path in store.list(f"{layout.BINDINGS}/") if layout.binding_number(path) is not None), key=_number)
+    return [path for path, _ in _files(store)]
+
+
+def _files(store: Store) -> list[tuple[str, int]]:
+    found = [(entry.path, entry.size) for entry in store.entries(f"{layout.BINDINGS}/") if layout.binding_number(entry.path) is not None]
+    return sorted(found, key=lambda file: _number(file[0]))
+
+
+def _hash(content: bytes | None) -> str | None:
+    return sha256(content) if content else None
 
 
 def _number(path: str) -> int:
@@ -132,11 +172,19 @@ def _number(path: str) -> int:
 
 def _last(store: Store) -> tuple[Binding, bytes] | None:
     """Return the newest binding and the content of its file, or None before the first."""
-    path = newest(store)
+    return _last_of(store, _files(store))
+
+
+def _last_of(store: Store, files: list[tuple[str, int]]) -> tuple[Binding, bytes] | None:
+    path = _newest_of(files)
     if path is None:
         return None
     content = store.get(path)
     return _decode(content, path), content
+
+
+def _newest_of(files: list[tuple[str, int]]) -> str | None:
+    return next((path for path, size in reversed(files) if size), None)
 
 
 def _seal(binding: Binding) -> str:

@@ -8,6 +8,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.impact import Impact, measure
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, registry, snapshots
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import translate_polars_errors
 
@@ -21,18 +22,36 @@ def compute(store: Store, version: str, contract: Contract, policy: Policy) -> t
 
 
 def write(store: Store, impact: Impact, accounts: pl.DataFrame) -> None:
-    """Write the accounts, then the figures; replaces an earlier impact of the version."""
-    store.put(layout.version_file(impact.candidate, layout.IMPACT_ACCOUNTS), accounts.write_csv().encode())
-    store.put(layout.version_file(impact.candidate, layout.IMPACT), msgspec.json.format(msgspec.json.encode(impact), indent=1))
+    """Write the accounts, the figures, then the hashes of both; replaces an earlier impact of the version."""
+    files = {
+        layout.IMPACT_ACCOUNTS: accounts.write_csv().encode(),
+        layout.IMPACT: msgspec.json.format(msgspec.json.encode(impact), indent=1),
+    }
+    for file, content in files.items():
+        store.put(layout.version_file(impact.candidate, file), content)
+    hashes = {file: sha256(content) for file, content in files.items()}
+    store.put(layout.version_file(impact.candidate, layout.IMPACT_HASHES), msgspec.json.encode(hashes))
 
 
 def read(store: Store, version: str) -> Impact:
-    """Return the stored impact of a version; raises `LakeError` if there is none or it cannot be read."""
+    """Return the stored impact of a version after comparing the hashes; raises `LakeError` if there is none or it was changed."""
     path = layout.version_file(version, layout.IMPACT)
-    content = store.find(path)
-    if content is None:
+    if store.size(path) is None:
         raise LakeError(f"{path} is not in the lake. Compute it: risk impact {version}.")
     try:
-        return msgspec.json.decode(content, type=Impact)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read: {error}. Compute it again: risk impact {version}.") from error
+        hashes = msgspec.json.decode(store.get(layout.version_file(version, layout.IMPACT_HASHES)), type=dict[str, str])
+        files = {file: store.get(layout.version_file(version, file)) for file in (layout.IMPACT, layout.IMPACT_ACCOUNTS)}
+        impact = msgspec.json.decode(files[layout.IMPACT], type=Impact)
+    except (msgspec.MsgspecError, UnicodeDecodeError, FileNotFoundError) as error:
+        raise LakeError(f"{path} or a file next to it is missing or cannot be read. Compute it again: risk impact {version}.") from error
+    changed = [layout.version_file(version, file) for file, content in files.items() if hashes.get(file) != sha256(content)]
+    if changed:
+        raise LakeError(f"{', '.join(changed)} was changed since it was written. Compute it again: risk impact {version}.")
+    return impact
+
+
+def versions(store: Store) -> list[str]:
+    """Return the versions that have an impact, or a part of one."""
+    files = (layout.IMPACT, layout.IMPACT_ACCOUNTS, layout.IMPACT_HASHES)
+    paths = [(name, layout.version_file(name, file)) for name in registry.names(store) for file in files]
+    return list(dict.fromkeys(name for name, path in paths if store.size(path) is not None))

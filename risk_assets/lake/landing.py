@@ -15,6 +15,7 @@ from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
+from risk_assets.lake.hashing import content_of_chunks
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store, open_store
 
@@ -162,7 +163,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
     Raises
     ------
     LandingError
-        If a date has already landed and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
+        If a date has already landed with other bytes and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
         contract is missing or repeated. Nothing is written.
     """
     labelled = source.is_labelled(contract)
@@ -182,8 +183,10 @@ def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Se
 
 
 def _land(landing: Store, source: Source, kinds: Sequence[str], wanted: Sequence[str], replace: bool) -> dict[str, list[str]]:
-    _require_free(landing, kinds, wanted, replace)
     sizes = source.sizes(len(wanted))
+    _require_files(landing, kinds, wanted)
+    if not replace:
+        _require_free(landing, source, kinds, dict(zip(wanted, sizes, strict=True)))
     return {kind: _put(landing, kind, wanted, source.pieces(sizes)) for kind in kinds}
 
 
@@ -203,15 +206,29 @@ def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
     return shards
 
 
-def _require_free(landing: Store, kinds: Sequence[str], wanted: Iterable[str], replace: bool) -> None:
+def _require_files(landing: Store, kinds: Sequence[str], wanted: Iterable[str]) -> None:
+    """Verify that no folder has the name of a file to land."""
     there = landing.names("")
     for kind, date in product(kinds, wanted):
         file = file_name(kind, date)
-        has_file = landing.size(file) is not None
-        if file in there and (landing.list(f"{file}/") or not has_file):
+        if file in there and (landing.list(f"{file}/") or landing.size(file) is None):
             raise _is_folder(landing, kind, date)
-        if not replace and (has_file or landing.list(f"{folder_name(kind, date)}/")):
-            raise LandingError(f"{kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+
+
+def _require_free(landing: Store, source: Source, kinds: Sequence[str], sizes: Mapping[str, int]) -> None:
+    """Verify that nothing else has landed for the dates. The same bytes may be there: a command that was killed is repeated."""
+    taken = [(kind, date) for kind, date in product(kinds, sizes) if _has_landed(landing, kind, date)]
+    if not taken:
+        return
+    contents = dict(zip(sizes, map(content_of_chunks, source.pieces(list(sizes.values()))), strict=True))
+    for kind, date in taken:
+        same = landing.size(file_name(kind, date)) == contents[date].bytes and landing.content(file_name(kind, date)) == contents[date]
+        if not same or landing.list(f"{folder_name(kind, date)}/"):
+            raise LandingError(f"other {kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+
+
+def _has_landed(landing: Store, kind: str, date: str) -> bool:
+    return landing.size(file_name(kind, date)) is not None or bool(landing.list(f"{folder_name(kind, date)}/"))
 
 
 def _is_folder(landing: Store, kind: str, date: str) -> LandingError:

@@ -8,6 +8,7 @@ CURATED = "curated"
 TRAINING = "training"
 REGISTRY = "registry"
 LOGS = "logs"
+LEASES = "leases"
 FORMAT = "format.json"
 FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
 
@@ -25,12 +26,18 @@ EXAMPLE = "example.json"
 PIPELINE = "model.joblib"
 METADATA = "metadata.json"
 CLAIM = "claim.json"
+CURRENT = "current.json"
 IMPACT = "impact.json"
 IMPACT_ACCOUNTS = "impact_accounts.csv"
+IMPACT_HASHES = "impact.sha256.json"
 
+SUPERSEDED_DIGITS = 12
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 _VERSION = re.compile(r"model_v([0-9]+)")
 _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
+_SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
+_POLICY = re.compile(rf"{POLICIES}/([0-9a-f]{{64}})\.json")
+_LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
 
@@ -54,10 +61,21 @@ def shard(path: str, name: str) -> str:
     return f"{shards(path)}/{name}"
 
 
+def superseded_folder(zone: str) -> str:
+    """Return the folder of a zone's superseded files."""
+    return f"{zone}/superseded/"
+
+
 def superseded(path: str, digest: str) -> str:
-    """Return the path at which a file of the raw or the curated zone is kept when other content replaces it."""
+    """Return the path at which a file of the raw or the curated zone is kept, by its content, when another replaces it."""
     zone, _, name = path.partition("/")
-    return f"{zone}/superseded/{digest[:12]}/{name}"
+    return f"{superseded_folder(zone)}{digest[:SUPERSEDED_DIGITS]}/{name}"
+
+
+def superseded_digest(path: str) -> str | None:
+    """Return the first digits of a superseded file's SHA-256 from its path, or None if the path is another file's."""
+    match = _SUPERSEDED.fullmatch(path)
+    return match[1] if match else None
 
 
 def features(date: str) -> str:
@@ -87,8 +105,18 @@ def manifest(path: str) -> str:
 
 
 def training_folder(date: str) -> str:
-    """Return the folder of the model trained for a date."""
+    """Return the folder of the models trained for a date."""
     return f"{TRAINING}/model_{date}"
+
+
+def training_run(date: str, run_id: str) -> str:
+    """Return the folder of the model that a run trained for a date."""
+    return f"{training_folder(date)}/{run_id}"
+
+
+def training_current(date: str) -> str:
+    """Return the path of the file that names the run whose model is the one of a date."""
+    return artifact(training_folder(date), CURRENT)
 
 
 def version_name(number: int) -> str:
@@ -128,9 +156,31 @@ def binding_number(path: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def leases(path: str) -> str:
+    """Return the folder of the leases of a table, or of the models trained for a date."""
+    return f"{LEASES}/{path}/"
+
+
+def lease(path: str, epoch: int) -> str:
+    """Return the path of one lease: epochs are numbered, and the highest one counts."""
+    return f"{leases(path)}{epoch:06d}.json"
+
+
+def lease_epoch(path: str) -> int | None:
+    """Return the epoch of a lease from its path, or None if the path is another file's."""
+    match = _LEASE.fullmatch(path)
+    return int(match[2]) if match else None
+
+
 def policy(digest: str) -> str:
     """Return the path of an archived policy."""
     return f"{POLICIES}/{digest}.json"
+
+
+def policy_digest(path: str) -> str | None:
+    """Return the digest of an archived policy from its path, or None if the path is another file's."""
+    match = _POLICY.fullmatch(path)
+    return match[1] if match else None
 
 
 def run_record(date: str, run_id: str) -> str:
@@ -159,6 +209,18 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
+
+
+def is_table(path: str) -> bool:
+    """Return whether a path is a table's in the lake; the landed files from which a raw file was made are not."""
+    return path.startswith((f"{RAW}/", f"{CURATED}/"))
+
+
+def leased(key: str, date: str) -> str | None:
+    """Return the path whose lease a writer of an asset's date holds; None if its writers do not exclude each other."""
+    if key == "training/model":
+        return training_folder(date)
+    return PATHS[key](date) if key in PATHS else None
 
 
 def commit(key: str, date: str) -> str:

@@ -10,8 +10,15 @@ from risk_assets.lake.store import Store
 
 
 def archive(store: Store, policy: Policy) -> None:
-    """Store a policy unless it is already stored."""
-    store.create(layout.policy(policy.digest), policy.canonical)
+    """Store a policy unless it is already stored; a stored copy that was changed is replaced."""
+    path = layout.policy(policy.digest)
+    if store.find(path) != policy.canonical:
+        store.put(path, policy.canonical)
+
+
+def digests(store: Store) -> list[str]:
+    """Return the digests of all archived policies."""
+    return [found for path in store.list(f"{layout.POLICIES}/") if (found := layout.policy_digest(path))]
 
 
 def read(store: Store, digest: str) -> Policy:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -12,12 +13,13 @@ from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, comm
 from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake import layout
+from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
-from risk_assets.lake.hashing import HashedChunks
-from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Provenance, commit, find_manifest, parts_of_other_size, polars_access, require_manifest
+from risk_assets.lake.hashing import Content, HashedChunks
+from risk_assets.lake.manifests import Fence, Manifest, Provenance, Written, commit, find_readable, no_fence, require_manifest
+from risk_assets.lake.store import CHUNK_BYTES, Store
+from risk_assets.lake.verification import remember, verified_files
 
 MAX_RAGGED_ROWS = 10_000  # positions in a manifest; beyond, each scan counts the fields again
 
@@ -39,16 +41,22 @@ class LandedFile:
 
 @dataclass(frozen=True)
 class PartStats:
-    """The SHA-256 of a part, and the counter of its records and fields."""
+    """The content of a part, and the counter of its records and fields."""
 
-    sha256: str
+    content: Content
     fields: FieldCounter
 
 
-def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance) -> Manifest:
+def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, fence: Fence = no_fence) -> Manifest:
     """Copy a landed file to `path` and return its manifest; shards go to the folder of that name without `.csv`.
 
-    The same bytes change nothing. Other bytes replace the earlier ones, which move to `raw/superseded/`.
+    The same bytes change nothing, unless the lake has lost or changed them: then they are restored. Other bytes replace the
+    earlier ones, which move to `raw/superseded/`.
+
+    Parameters
+    ----------
+    fence
+        Raises if another writer has taken over the path; called before each part is replaced and before the commit.
 
     Raises
     ------
@@ -57,34 +65,51 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance) ->
     """
     dialect = _dialect(landed)
     measured = [_measure(landed, part, dialect) for part in landed.parts]
-    parts = dict(zip(_targets(path, landed), (part.sha256 for part in measured), strict=True))
-    earlier = _find_earlier(lake, path)
-    if earlier is not None and earlier.sha256 == parts and not parts_of_other_size(lake, earlier):
+    parts = dict(zip(_targets(path, landed), (part.content for part in measured), strict=True))
+    earlier = find_readable(lake, path)
+    if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
         return earlier
-    _supersede(lake, path, earlier)
-    for part, (target, digest) in zip(landed.parts, parts.items(), strict=True):
-        lake.write(target, _require_unchanged(landed, part, digest))
+    fence()
+    _supersede(lake, path, _hashes(parts))
+    for part, (target, content) in zip(landed.parts, parts.items(), strict=True):
+        lake.write(target, _require_unchanged(landed, part, content, fence))
     counters = [part.fields for part in measured]
     rows = sum(counter.rows for counter in counters)
-    return commit(lake, path, parts, rows, list(dialect.columns), made_from, _facts(landed.source, dialect, counters))
+    written = Written(path, parts, rows, dialect.columns, made_from, _facts(landed.source, dialect, counters))
+    manifest = commit(lake, written, fence)
+    remember(lake, manifest)
+    return manifest
 
 
 def scan(lake: Store, path: str) -> pl.LazyFrame:
-    """Return the columns of a raw file as text, and `RAGGED`: null, or why the line cannot be read with certainty."""
+    """Return the columns of a raw file as text, and `RAGGED`: null, or why the line cannot be read with certainty.
+
+    Raises
+    ------
+    LakeError
+        If the file is missing or its content is not the one in its manifest.
+    """
     manifest = require_manifest(lake, path)
+    files = verified_files(lake, manifest)
     facts = manifest.facts_as(RawFacts)
     dialect = Dialect(facts.separator, facts.eol, manifest.columns)
     if facts.quoting is None or facts.ragged is None:
-        quoting, issues = _count_again(lake, manifest, dialect)
-        return mark_lines(_scan_parts(lake, manifest, dialect, quoting), issues)
+        quoting, issues = _count_again(files, manifest, dialect)
+        return mark_lines(_scan_files(files, dialect, quoting), issues)
     stored = {name: np.array(getattr(facts.ragged, name), np.int64) for name in LINE_ISSUES}
-    return mark_lines(_scan_parts(lake, manifest, dialect, facts.quoting), stored)
+    return mark_lines(_scan_files(files, dialect, facts.quoting), stored)
 
 
-def _scan_parts(lake: Store, manifest: Manifest, dialect: Dialect, quoting: Quoting) -> pl.LazyFrame:
+def _scan_files(files: Sequence[Path], dialect: Dialect, quoting: Quoting) -> pl.LazyFrame:
     if quoting == "mixed":
-        return scan_mixed((partial(lake.chunks, part) for part in manifest.parts), dialect)
-    return scan_text([lake.uri(part) for part in manifest.parts], dialect, quoting, **polars_access(lake))
+        return scan_mixed([partial(_chunks, file) for file in files], dialect)
+    return scan_text(files, dialect, quoting)
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK_BYTES):
+            yield chunk
 
 
 def _dialect(landed: LandedFile) -> Dialect:
@@ -112,15 +137,20 @@ def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
     counter = count_fields(dialect, chunks)
     if counter.problem:
         raise LandingError(f"{landed.store.uri(part)} {counter.problem}. Close it, or land the complete file, and run again.")
-    return PartStats(chunks.sha256, counter)
+    return PartStats(chunks.content, counter)
 
 
-def _require_unchanged(landed: LandedFile, part: str, digest: str) -> Iterator[bytes]:
+def _require_unchanged(landed: LandedFile, part: str, content: Content, fence: Fence) -> Iterator[bytes]:
     """Yield the bytes of a part; fail at the end, before the write completes, if they are not the measured ones."""
     chunks = HashedChunks(landed.store.chunks(part))
     yield from chunks
-    if chunks.sha256 != digest:
+    if chunks.content != content:
         raise LandingError(f"{landed.store.uri(part)} changed while it was copied. Run the date again when it has landed completely.")
+    fence()
+
+
+def _hashes(parts: Mapping[str, Content]) -> dict[str, str]:
+    return {part: content.sha256 for part, content in parts.items()}
 
 
 def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> RawFacts:
@@ -155,27 +185,24 @@ def _line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
     return {name: np.concatenate(rows) for name, rows in found.items()}
 
 
-def _count_again(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
-    counters = [count_fields(dialect, lake.chunks(part)) for part in manifest.parts]
+def _count_again(files: Sequence[Path], manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
+    counters = [count_fields(dialect, _chunks(file)) for file in files]
     if sum(counter.rows for counter in counters) != manifest.rows:
         raise LakeError(f"{manifest.path} does not match its manifest: materialize its raw partition again.")
     return _quoting(counters), _line_issues(counters)
 
 
-def _find_earlier(lake: Store, path: str) -> Manifest | None:
-    """Return the manifest of an earlier landing, or None if there is none or it cannot be read."""
-    try:
-        return find_manifest(lake, path)
-    except LakeError:
-        return None
+def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:
+    """Move the parts of an earlier landing away, named by their content, except those that stay as they are.
 
-
-def _supersede(lake: Store, path: str, earlier: Manifest | None) -> None:
-    """Move an earlier landing away. Its manifest is deleted first, so that a crash leaves no committed partition."""
+    The manifest is deleted first, so that a crash leaves no committed partition. After a crash, repeating it moves what is left.
+    """
     if lake.size(layout.manifest(path)) is not None:
         lake.delete(layout.manifest(path))
-    parts = [part for part in (path, *lake.list(layout.shard(path, ""))) if lake.size(part) is not None]
-    label = earlier.digest if earlier else "uncommitted"
-    for part in parts:
-        lake.copy(part, layout.superseded(part, label))
-        lake.delete(part)
+    for part in (path, *lake.list(layout.shard(path, ""))):
+        if lake.size(part) is None:
+            continue
+        digest = lake.content(part).sha256
+        if replacement.get(part) != digest:
+            lake.copy(part, layout.superseded(part, digest))
+            lake.delete(part)

@@ -8,40 +8,31 @@ import msgspec
 
 from risk_assets.clock import utc_now
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Gate, Metrics, Origin, Profile, TrainedModel
+from risk_assets.domain.governance.artifacts import Metrics, Profile, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
-from risk_assets.lake import binding_log, layout
+from risk_assets.lake import binding_log, layout, model_files
 from risk_assets.lake.hashing import sha256
+from risk_assets.lake.manifests import Fence, no_fence
+from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.store import Store
 
-MODEL_NAME = "credit_default"
-ARTIFACTS = (layout.SCORECARD, layout.STEPS, layout.METRICS, layout.PROFILE, layout.EXAMPLE, layout.PIPELINE)
 T = TypeVar("T")
 _LIST_VERSIONS = "List the versions: risk models."
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `metadata.json`. It is written last: a folder without it is not a version."""
+class Claim(msgspec.Struct, frozen=True):
+    """The content of `claim.json`: the run that took the number, or the first run of its retries, and when."""
 
-    model_name: str
-    version: str
-    registered_at: str
     run_id: str
-    sha256: dict[str, str]
-    origin: Origin
-    gates: tuple[Gate, ...]
+    claimed_at: str
 
-    @property
-    def name(self) -> str:
-        """The version, `model_vNNN`."""
-        return self.version
 
-    @property
-    def may_go_live(self) -> bool:
-        """Whether every gate is passed."""
-        return all(gate.passed for gate in self.gates)
+class Current(msgspec.Struct, frozen=True):
+    """The content of `current.json`: the run whose model is the one of a training date."""
+
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -70,56 +61,90 @@ class Champion:
         return self.binding.champion
 
 
-def write_trained(store: Store, date: str, model: TrainedModel, run_id: str) -> None:
-    """Write the model trained for a date, metadata last; replaces an earlier one."""
-    folder = layout.training_folder(date)
-    _write_artifacts(store, folder, model, folder.rpartition("/")[2], run_id)
+def write_trained(store: Store, date: str, model: TrainedModel, run_id: str, fence: Fence = no_fence) -> None:
+    """Write the model that a run trained for a date; it becomes the model of the date when it is complete.
+
+    Parameters
+    ----------
+    fence
+        Raises if another run has taken over the training of the date; called before the model becomes the one of the date.
+    """
+    model_files.write(store, layout.training_run(date, run_id), model, layout.training_folder(date).rpartition("/")[2], run_id)
+    fence()
+    store.put(layout.training_current(date), msgspec.json.encode(Current(run_id)))
 
 
 def read_trained(store: Store, date: str) -> TrainedModel:
     """Return the model trained for a date; raises `ModelError` if it is missing or incomplete."""
-    folder = layout.training_folder(date)
-    metadata = _metadata(store, folder, f"Materialize training/model for {date}.")
-    files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
-    return TrainedModel(
-        scorecard=_decode(files[layout.SCORECARD], Scorecard, folder),
-        steps=_decode(files[layout.STEPS], tuple[Step, ...], folder),
-        metrics=_decode(files[layout.METRICS], Metrics, folder),
-        profile=_decode(files[layout.PROFILE], Profile, folder),
-        example=_decode(files[layout.EXAMPLE], Example, folder),
-        origin=metadata.origin,
-        gates=metadata.gates,
-        pipeline=files[layout.PIPELINE],
-    )
+    next_step = f"Materialize training/model for {date}."
+    content = store.find(layout.training_current(date))
+    if content is None:
+        raise MissingModelError(f"{layout.training_folder(date)} is not in the lake or is incomplete. {next_step}")
+    current = model_files.decode(content, Current, layout.training_current(date))
+    return model_files.read(store, layout.training_run(date, current.run_id), next_step)
 
 
-def register(store: Store, model: TrainedModel, run_id: str) -> ModelVersion:
+def trained_folders(store: Store) -> list[str]:
+    """Return the folders of complete trained models."""
+    suffix = f"/{layout.METADATA}"
+    return [path.removesuffix(suffix) for path in store.list(f"{layout.TRAINING}/") if path.endswith(suffix)]
+
+
+def register(store: Store, model: TrainedModel, run_id: str, root_run_id: str | None = None) -> ModelVersion:
     """Register a model under the next free number and return the version.
 
-    A create-only write claims the number, so two concurrent trainings get two numbers. A crash leaves a gap.
+    A create-only write claims the number, so two concurrent trainings get two numbers. A run that repeats one that was killed
+    (its root run) completes that run's version, or returns it if it is complete with the same content.
     """
-    number = _last_number(store) + 1
-    while not _claim(store, layout.version_name(number), run_id):
-        number += 1
-    name = layout.version_name(number)
-    return ModelVersion(_write_artifacts(store, layout.version_folder(name), model, name, run_id), model.metrics)
+    root = root_run_id or run_id
+    claimed = _claimed_by(store, root)
+    if claimed and _is_same(store, claimed, model):
+        return read_version(store, claimed)
+    name = claimed if claimed and not _is_complete(store, claimed) else _claim_next(store, root)
+    return ModelVersion(model_files.write(store, layout.version_folder(name), model, name, run_id), model.metrics)
 
 
 def versions(store: Store) -> tuple[ModelVersion, ...]:
-    """Return all complete versions, oldest first; raises `ModelError` that names one with damaged metrics."""
-    return tuple(read_version(store, name) for name in reversed([*_newest_first(store)]))
+    """Return all complete versions that can be read, oldest first. `damaged` names the others."""
+    return tuple(found for name in reversed([*_newest_first(store)]) if (found := _find_readable(store, name)))
+
+
+def damaged(store: Store) -> list[str]:
+    """Return a message for each complete version whose metadata or metrics cannot be read."""
+    return [problem for name in reversed([*_newest_first(store)]) if not _find_readable(store, name) for problem in problems(store, name)]
+
+
+def names(store: Store) -> list[str]:
+    """Return the names whose numbers are taken, oldest first."""
+    return sorted((name for name in store.names(layout.REGISTRY) if layout.version_number(name) is not None), key=_number)
+
+
+def problems(store: Store, name: str) -> list[str]:
+    """Return a message for each file of a version that is missing or was changed; none for a number that has no version."""
+    claim = layout.version_file(name, layout.CLAIM)
+    content = store.find(claim)
+    try:
+        found = [f"{claim} is missing"] if content is None else []
+        if content is not None:
+            model_files.decode(content, Claim, claim)
+    except LakeError as error:
+        found = [str(error)]
+    if not _is_complete(store, name) and len(store.list(f"{layout.version_folder(name)}/")) <= 1:
+        return found
+    return [*found, *model_files.problems(store, layout.version_folder(name))]
 
 
 def read_version(store: Store, name: str) -> ModelVersion:
     """Return a version; raises `ModelError` if it is missing or incomplete."""
-    metadata, folder = _version_metadata(store, name), layout.version_folder(name)
-    return ModelVersion(metadata, _decode(_artifact(store, folder, layout.METRICS, metadata), Metrics, folder))
+    metadata = _version_metadata(store, name)
+    return ModelVersion(metadata, model_files.read_file(store, layout.version_folder(name), layout.METRICS, Metrics, metadata))
 
 
 def newest_of(store: Store, date: str) -> ModelVersion:
     """Return the newest version trained for a date; raises `ModelError` if there is none."""
     for name in _newest_first(store):
-        if _version_metadata(store, name).origin.training_date == date:
+        metadata = _find_metadata(store, name)
+        if metadata and metadata.origin.training_date == date:
             return read_version(store, name)
     raise ModelError(f"no version is trained for {date}. Train one: risk train {date}.")
 
@@ -139,8 +164,8 @@ def read_example(store: Store, name: str) -> Example:
     return _read(store, name, layout.EXAMPLE, Example)
 
 
-def bind(store: Store, change: Change) -> Binding:
-    """Write the binding of a change, in force from now on, and return it.
+def bind(store: Store, change: Change, run_id: str | None = None) -> Binding:
+    """Write the binding of a change that a run decided, in force from now on, and return it.
 
     Raises
     ------
@@ -150,7 +175,7 @@ def bind(store: Store, change: Change) -> Binding:
     for version in (change.champion, change.challenger):
         if version is not None:
             _require_complete(store, version)
-    return binding_log.write(store, change)
+    return binding_log.write(store, change, run_id)
 
 
 def champion(store: Store, at: str | None = None) -> Champion:
@@ -185,54 +210,60 @@ def candidate(store: Store) -> Metadata | None:
     """Return the newest version that passed its gates and is newer than every version that was bound, or None."""
     bound = {name for found in binding_log.read(store) for name in (found.champion, found.challenger) if name}
     last = max(map(_number, bound), default=0)
-    found = (_version_metadata(store, name) for name in _newest_first(store) if _number(name) > last)
-    return next((metadata for metadata in found if metadata.may_go_live), None)
+    found = (_find_metadata(store, name) for name in _newest_first(store) if _number(name) > last)
+    return next((metadata for metadata in found if metadata and metadata.may_go_live), None)
 
 
-def _claim(store: Store, name: str, run_id: str) -> bool:
-    return store.create(layout.version_file(name, layout.CLAIM), msgspec.json.encode({"run_id": run_id, "claimed_at": utc_now()}))
+def _claimed_by(store: Store, run_id: str) -> str | None:
+    """Return the version whose number a run took, or None."""
+    for name in reversed(names(store)):
+        content = store.find(layout.version_file(name, layout.CLAIM))
+        try:
+            if content and msgspec.json.decode(content, type=Claim).run_id == run_id:
+                return name
+        except msgspec.MsgspecError:  # `problems` reports it
+            continue
+    return None
 
 
-def _write_artifacts(store: Store, folder: str, model: TrainedModel, name: str, run_id: str) -> Metadata:
-    files = {
-        layout.SCORECARD: model.scorecard.to_json(),
-        layout.STEPS: _json(model.steps),
-        layout.METRICS: _json(model.metrics),
-        layout.PROFILE: _json(model.profile),
-        layout.EXAMPLE: _json(model.example),
-        layout.PIPELINE: model.pipeline,
-    }
-    for file, content in files.items():
-        store.put(layout.artifact(folder, file), content)
-    metadata = Metadata(
-        model_name=MODEL_NAME,
-        version=name,
-        registered_at=utc_now(),
-        run_id=run_id,
-        sha256={file: sha256(content) for file, content in files.items()},
-        origin=model.origin,
-        gates=model.gates,
-    )
-    store.put(layout.artifact(folder, layout.METADATA), _json(metadata))
-    return metadata
+def _claim_next(store: Store, run_id: str) -> str:
+    number = max(map(_number, names(store)), default=0) + 1
+    claim = msgspec.json.encode(Claim(run_id, utc_now()))
+    while not store.create(layout.version_file(layout.version_name(number), layout.CLAIM), claim):
+        number += 1
+    return layout.version_name(number)
 
 
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1)
+def _is_complete(store: Store, name: str) -> bool:
+    return store.size(layout.version_file(name, layout.METADATA)) is not None
 
 
-def _names(store: Store) -> list[str]:
-    """Return the names whose numbers are taken, oldest first."""
-    return sorted((name for name in store.names(layout.REGISTRY) if layout.version_number(name) is not None), key=_number)
+def _is_same(store: Store, name: str, model: TrainedModel) -> bool:
+    """Return whether a version is complete with the content of a model; the pickled classifier is not compared."""
+    metadata = _find_metadata(store, name)
+    files = model_files.contents(model).items()
+    return metadata is not None and all(sha256(content) == metadata.sha256.get(file) for file, content in files if file != layout.PIPELINE)
+
+
+def _find_readable(store: Store, name: str) -> ModelVersion | None:
+    """Return a version, or None if its metadata or metrics are missing or damaged."""
+    try:
+        return read_version(store, name)
+    except (LakeError, ModelError):
+        return None
+
+
+def _find_metadata(store: Store, name: str) -> Metadata | None:
+    """Return the metadata of a version, or None if it is missing or damaged: `damaged` reports it."""
+    try:
+        return _version_metadata(store, name)
+    except (LakeError, ModelError):
+        return None
 
 
 def _newest_first(store: Store) -> Iterator[str]:
     """Yield the names of complete versions."""
-    return (name for name in reversed(_names(store)) if store.size(layout.version_file(name, layout.METADATA)) is not None)
-
-
-def _last_number(store: Store) -> int:
-    return max(map(_number, _names(store)), default=0)
+    return (name for name in reversed(names(store)) if _is_complete(store, name))
 
 
 def _number(name: str) -> int:
@@ -245,40 +276,15 @@ def _number(name: str) -> int:
 def _require_complete(store: Store, name: str) -> None:
     """Compare every file of a version with its hash."""
     metadata = _version_metadata(store, name)
-    for file in dict.fromkeys((*ARTIFACTS, *metadata.sha256)):
-        _artifact(store, layout.version_folder(name), file, metadata)
+    for file in dict.fromkeys((*model_files.ARTIFACTS, *metadata.sha256)):
+        model_files.read_bytes(store, layout.version_folder(name), file, metadata)
 
 
 def _read(store: Store, name: str, file: str, kind: type[T]) -> T:
     """Return a file of a version after comparing its hash."""
-    folder = layout.version_folder(name)
-    return _decode(_artifact(store, folder, file, _version_metadata(store, name)), kind, folder)
+    return model_files.read_file(store, layout.version_folder(name), file, kind, _version_metadata(store, name))
 
 
 def _version_metadata(store: Store, name: str) -> Metadata:
     _number(name)
-    return _metadata(store, layout.version_folder(name), _LIST_VERSIONS)
-
-
-def _metadata(store: Store, folder: str, next_step: str) -> Metadata:
-    content = store.find(layout.artifact(folder, layout.METADATA))
-    if content is None:
-        raise MissingModelError(f"{folder} is not in the lake or is incomplete. {next_step}")
-    return _decode(content, Metadata, folder)
-
-
-def _artifact(store: Store, folder: str, file: str, metadata: Metadata) -> bytes:
-    """Return a file of a model after comparing its hash."""
-    path = layout.artifact(folder, file)
-    content = store.find(path)
-    if content is None or sha256(content) != metadata.sha256.get(file):
-        state = "is missing" if content is None else "is not the file that was registered"
-        raise ModelError(f"{path} {state}. Restore it from a backup, or promote another version: risk promote VERSION --reason WHY.")
-    return content
-
-
-def _decode(content: bytes, kind: type[T], folder: str) -> T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{folder} has a file that cannot be read as {kind.__name__}: {error}. Restore it, or train again.") from error
+    return model_files.read_metadata(store, layout.version_folder(name), _LIST_VERSIONS)

@@ -14,8 +14,10 @@ from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, policy_archive, registry
+from risk_assets.lake.manifests import Manifest, require_manifest
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, digest, parts_of_other_content, read_table, require_manifest, translate_polars_errors
+from risk_assets.lake.tables import read_changed, read_table, translate_polars_errors
+from risk_assets.lake.verify import lineage, table_problems
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class _Scoring:
 def replay(store: Store, date: str) -> Replay:
     """Score a date again with the stored features, versions, binding and policy, and compare every row.
 
+    The files from the predictions back to the raw file are verified first.
+
     Raises
     ------
     LakeError, ModelError
@@ -64,10 +68,10 @@ def replay(store: Store, date: str) -> Replay:
     """
     scoring = _read_scoring(store, date)
     path, features = scoring.manifest.path, layout.features(date)
-    changed = _changed_files(store, date, scoring.manifest)
+    changed = tuple(dict.fromkeys(problem for table in lineage(store, path) for problem in table_problems(store, table)))
     with translate_polars_errors(f"{path} or {features}"):
         replayed = predictions(read_table(store, features), scoring.arms, scoring.policy)
-        columns, first = count_differences(read_table(store, path), replayed, scoring.policy)
+        columns, first = count_differences(read_changed(store, path), replayed, scoring.policy)
     return Replay(date, scoring.manifest.rows, scoring.arms.champion.version, changed, columns, first)
 
 
@@ -102,16 +106,6 @@ def _read_scoring(store: Store, date: str) -> _Scoring:
     if made_from.binding is None:
         return _Scoring(manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy)
     return _Scoring(manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy)
-
-
-def _changed_files(store: Store, date: str, manifest: Manifest) -> tuple[str, ...]:
-    """Return a message for each file that was changed since the date was scored."""
-    path = layout.features(date)
-    parts = parts_of_other_content(store, manifest) + parts_of_other_content(store, require_manifest(store, path))
-    found = [f"{part} was changed since it was written" for part in parts]
-    if digest(store, path) != manifest.made_from.inputs.get(path):
-        found.append(f"{path} or its manifest was written again since the date was scored")
-    return tuple(found)
 
 
 def _rows_of(table: pl.LazyFrame, account: str) -> pl.DataFrame:

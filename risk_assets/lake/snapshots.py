@@ -7,8 +7,9 @@ from risk_assets.domain.contract.column_types import polars_schema
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, SNAPSHOT
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.lake import layout
+from risk_assets.lake.manifests import partitions
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import partitions, read_table
+from risk_assets.lake.tables import read_table
 
 
 def newest(store: Store, kinds: dict[str, str], count: int) -> dict[str, pl.LazyFrame]:

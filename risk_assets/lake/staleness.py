@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from risk_assets.errors import LandingError
-from risk_assets.lake import landing, layout
-from risk_assets.lake.hashing import sha256_of_chunks
+from risk_assets.lake import landing, layout, verification
+from risk_assets.lake.manifests import digest, find_readable
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store
-from risk_assets.lake.tables import digest, find_manifest
 
 
 def landed_versions(landed: LandedFile) -> dict[str, str]:
@@ -16,22 +15,22 @@ def landed_versions(landed: LandedFile) -> dict[str, str]:
 
 
 def is_stored(lake: Store, landing: Store, parts: Sequence[Entry], path: str) -> bool:
-    """Return whether landed parts are those in the lake.
+    """Return whether landed parts are those in the lake, by the lake's manifest.
 
-    Versions are compared first, then sizes; bytes are read only if both leave it open.
+    Versions are compared first, then sizes; landed bytes are read only if both leave it open.
     """
-    manifest = find_manifest(lake, path)
+    manifest = find_readable(lake, path)
     if manifest is None or len(manifest.parts) != len(parts):
         return False
     if {entry.path: entry.version for entry in parts} == manifest.made_from.inputs:
         return True
     if [entry.size for entry in parts] != list(manifest.parts.values()):
         return False
-    return [sha256_of_chunks(landing.chunks(entry.path)) for entry in parts] == list(manifest.sha256.values())
+    return [landing.content(entry.path).sha256 for entry in parts] == list(manifest.sha256.values())
 
 
 def changed_dates(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], dates: Iterable[str]) -> tuple[str, ...]:
-    """Return those dates whose landed `accounts` or `outcomes` are not the ones in the lake."""
+    """Return those dates whose landed `accounts` or `outcomes` are not the ones in the lake, or were changed there."""
     return tuple(date for date in dates if _changed(lake, landed, kind, expected, date))
 
 
@@ -45,7 +44,9 @@ def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], d
         found = landing.find(landed, kind, date, expected)
     except LandingError:
         return False
-    return not is_stored(lake, landed, _entries(found), layout.PATHS[f"raw/{kind}"](date))
+    path = layout.PATHS[f"raw/{kind}"](date)
+    manifest = find_readable(lake, path)
+    return manifest is None or not is_stored(lake, landed, _entries(found), path) or bool(verification.problems(lake, manifest))
 
 
 def _entries(landed: LandedFile) -> list[Entry]:
@@ -53,7 +54,7 @@ def _entries(landed: LandedFile) -> list[Entry]:
 
 
 def _features_current(lake: Store, contract_values: str, date: str) -> bool:
-    raw, features = find_manifest(lake, layout.accounts(date)), find_manifest(lake, layout.features(date))
+    raw, features = find_readable(lake, layout.accounts(date)), find_readable(lake, layout.features(date))
     if raw is None or features is None:
         return False
     from_raw = features.made_from.inputs.get(raw.path) == digest(lake, raw.path)

@@ -15,7 +15,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, LocalStore, MemoryStore
 
 from risk_assets.errors import LakeError
-from risk_assets.lake.hashing import HashedWriter, sha256_of_file
+from risk_assets.lake.hashing import Content, HashedWriter, content_of_chunks, content_of_file
 
 CHUNK_BYTES = 8 * 1024 * 1024
 RETRIES = 2
@@ -53,10 +53,10 @@ class AzureCredential:
 
 @dataclass
 class TableTarget:
-    """The file that a table is written to. `sha256` is set when the table is complete."""
+    """The file that a table is written to. `content` is set when the table is complete."""
 
     file: Any
-    sha256: str = ""
+    content: Content = field(default_factory=lambda: Content(()))
 
 
 def _no_action() -> None:
@@ -148,6 +148,11 @@ class Store:
             for chunk in obstore.get(self._readable, path).stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
 
+    def content(self, path: str) -> Content:
+        """Return the lengths and hashes of an object's content; reads all of it."""
+        with self._translate_errors(path):
+            return content_of_file(self.folder / path) if self.folder else content_of_chunks(self.chunks(path))
+
     def put(self, path: str, content: bytes) -> None:
         """Write an object atomically; replaces an existing one."""
         with self._translate_errors(path):
@@ -201,7 +206,7 @@ class Store:
 
         polars can continue to write for a moment after a sink has failed, so it never writes to `path` directly: on disk
         the file has a temporary name in the same folder, on Azure its blocks are committed at the end. After the block,
-        `sha256` of the target is set. On disk it is computed from the complete file: polars writes and Python reads it
+        `content` of the target is set. On disk it is computed from the complete file: polars writes and Python reads it
         faster than Python forwards each chunk.
         """
         with self._translate_errors(path):
@@ -280,7 +285,7 @@ def _azure_target(objects: Objects, path: str) -> Iterator[TableTarget]:
         writer = HashedWriter(file)
         target = TableTarget(writer)
         yield target
-    target.sha256 = writer.sha256
+    target.content = writer.content
 
 
 @contextmanager
@@ -291,7 +296,7 @@ def _disk_target(path: Path) -> Iterator[TableTarget]:
         with partial_file.open("wb") as file:
             target = TableTarget(file)
             yield target
-        target.sha256 = sha256_of_file(partial_file)
+        target.content = content_of_file(partial_file)
         partial_file.replace(path)
     finally:
         partial_file.unlink(missing_ok=True)

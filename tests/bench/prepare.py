@@ -19,9 +19,10 @@ from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake.manifests import require_manifest
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
-from risk_assets.lake.tables import Table, read_table, require_manifest, write_table
+from risk_assets.lake.tables import Table, read_table, write_table
 from tests.bench.product import open_lakehouse
 from tests.bench.workspace import ID, TARGET, TRAINING, Workspace, snapshot_name
 

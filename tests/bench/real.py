@@ -23,9 +23,9 @@ from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, fit
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landing import Source
+from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
-from risk_assets.lake.tables import Provenance
 from tests.bench.measure import table
 
 FOLDS = 5

@@ -7,7 +7,7 @@ import pytest
 from risk_assets.defs.releases import release_tags
 from risk_assets.errors import RiskError
 from risk_assets.lake import layout
-from risk_assets.lake.tables import find_manifest
+from risk_assets.lake.manifests import find_manifest
 from tests.defs.conftest import NEXT, Book
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from risk_assets.defs.checks import bad_rate
 from risk_assets.lake import layout, registry, replay
-from risk_assets.lake.tables import find_manifest
+from risk_assets.lake.manifests import find_manifest
 from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.conftest import ROOT

@@ -9,7 +9,8 @@ import pytest
 from risk_assets.definitions import build
 from risk_assets.defs import checks
 from risk_assets.lake import layout, registry
-from risk_assets.lake.tables import find_manifest
+from risk_assets.lake.hashing import sha256
+from risk_assets.lake.manifests import find_manifest
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -99,9 +100,8 @@ def test_issue_share_stops_a_date_with_too_many_issues(book: Book) -> None:
     assert find_manifest(book.lake, layout.predictions(NEXT)) is None
 
 
-def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float) -> None:
-    """Change a scored date's predictions and adapt their manifest."""
-    path = layout.predictions(NEXT)
+def _tamper(book: Book, path: str, change: dict[bytes, bytes], **facts: float) -> None:
+    """Change a table and adapt its manifest."""
     content = book.lake.get(path)
     for old, new in change.items():
         assert old in content
@@ -109,8 +109,15 @@ def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float
     book.lake.put(path, content)
     manifest = find_manifest(book.lake, path)
     assert manifest is not None
-    fitting = msgspec.structs.replace(manifest, parts={path: len(content)}, facts=msgspec.structs.replace(manifest.facts, **facts))
+    fitting = msgspec.structs.replace(
+        manifest, parts={path: len(content)}, sha256={path: sha256(content)}, facts=msgspec.structs.replace(manifest.facts, **facts)
+    )
     book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
+
+
+def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float) -> None:
+    """Change a scored date's predictions and adapt their manifest."""
+    _tamper(book, layout.predictions(NEXT), change, **facts)
 
 
 def test_one_per_row_fails_on_predictions_out_of_order(scored_book: Book) -> None:
@@ -151,8 +158,8 @@ def test_chain_names_a_changed_binding(book: Book) -> None:
 def test_riskiest_first_fails_on_another_order(scored_book: Book) -> None:
     assert checks.riskiest_first(scored_book.lakehouse, NEXT).passed
     path = layout.review(NEXT)
-    header, first, second, *rest = scored_book.lake.get(path).splitlines(keepends=True)
-    scored_book.lake.put(path, b"".join([header, second, first, *rest]))
+    _, first, second, *_ = scored_book.lake.get(path).splitlines(keepends=True)
+    _tamper(scored_book, path, {first + second: second + first})
     assert not checks.riskiest_first(scored_book.lakehouse, NEXT).passed
 
 

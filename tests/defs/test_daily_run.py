@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from risk_assets.lake import binding_log, layout, registry
-from risk_assets.lake.tables import find_manifest, read_table
+from risk_assets.lake.manifests import find_manifest
+from risk_assets.lake.tables import read_table
 from tests.defs.conftest import LABELLED, NEXT, Book
 
 
@@ -36,8 +37,8 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(recorded_empty_book:
     assert list(predicted[0]) == ["account_id", *scored, *reasons, "arm", "model_version", "challenger_probability", "issues"]
     assert {row["model_version"] for row in predicted} == {"model_v001"}
     assert {name.rpartition("/")[2] for name in lake.list("registry/model_v001/")} == {
-        "claim.json", "example.json", "impact.json", "impact_accounts.csv", "metadata.json", "metrics.json", "model.joblib", "profile.json",
-        "scorecard.json", "steps.json",
+        "claim.json", "example.json", "impact.json", "impact.sha256.json", "impact_accounts.csv", "metadata.json", "metrics.json",
+        "model.joblib", "profile.json", "scorecard.json", "steps.json",
     }  # fmt: skip
 
     (logged,) = recorded_empty_book.log()

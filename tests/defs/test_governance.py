@@ -14,7 +14,8 @@ import yaml
 from risk_assets.definitions import build
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, layout, policy_archive, registry, replay
-from risk_assets.lake.tables import find_manifest, read_table
+from risk_assets.lake.manifests import find_manifest
+from risk_assets.lake.tables import read_table
 from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -179,6 +180,7 @@ def test_a_failed_gate_needs_an_override_that_is_recorded(two_versions: Book) ->
     path = f"registry/{SECOND}/{layout.METADATA}"
     metadata = json.loads(two_versions.lake.get(path))
     metadata["gates"][0]["passed"] = False
+    metadata["seal"] = None
     two_versions.lake.put(path, json.dumps(metadata).encode())
     error = two_versions.runner.govern(version=SECOND, reason="we need it")
     assert error is not None and "auc_floor" in error and "override" in error
@@ -276,7 +278,9 @@ def test_replay_names_a_changed_prediction(scored_book: Book) -> None:
 def test_replay_names_features_that_were_written_again(scored_book: Book) -> None:
     assert scored_book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     found = replay.replay(scored_book.lake, NEXT)
-    assert found.changed == (f"{layout.features(NEXT)} or its manifest was written again since the date was scored",)
+    assert found.changed == (
+        f"{layout.features(NEXT)} or its manifest was written again since {layout.predictions(NEXT)} was made from it",
+    )
     assert found.columns == {}
 
 

@@ -7,7 +7,7 @@ from risk_assets.cli.jobs import refresh
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
 from risk_assets.lake import layout, registry
-from risk_assets.lake.tables import find_manifest
+from risk_assets.lake.manifests import find_manifest
 from risk_assets.runner import Runner
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, Book

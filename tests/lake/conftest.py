@@ -10,7 +10,8 @@ from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
 from risk_assets.lake.facts import ReviewFacts
-from risk_assets.lake.tables import Provenance, Table
+from risk_assets.lake.manifests import Provenance
+from risk_assets.lake.tables import Table
 from tests.conftest import ROOT
 
 SMALL_CONTRACT = """

@@ -46,9 +46,9 @@ except ModelError as error:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Set the bindings' clock."""
-    return lambda time: monkeypatch.setattr(binding_log, "utc_now", lambda: f"2026-03-01T{time}+00:00")
+    return lambda time, day="2026-03-01": monkeypatch.setattr(binding_log, "utc_now", lambda: f"{day}T{time}+00:00")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def named(problems: list[str], number: int) -> bool:
 # --- the chain -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Callable[[str], None]) -> None:
+def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Callable[..., None]) -> None:
     clock("10:00:00")
     found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",)))
     written = json.loads(store.get(path(1)))
@@ -181,7 +181,7 @@ def test_a_lake_without_bindings_is_valid_and_has_no_live_model(store: Store) ->
 # --- live bindings -------------------------------------------------------------------------------------------------------
 
 
-def test_the_live_binding_is_known_for_every_instant(store: Store, clock: Callable[[str], None]) -> None:
+def test_the_live_binding_is_known_for_every_instant(store: Store, clock: Callable[..., None]) -> None:
     for time, number in (("10:00:00", 1), ("11:00:00", 2), ("12:00:00", 1)):
         clock(time)
         promotions(store, number)
@@ -199,13 +199,26 @@ def test_the_live_binding_is_known_for_every_instant(store: Store, clock: Callab
     assert now.seq == 3
 
 
-def test_the_later_of_two_bindings_in_one_second_is_live(store: Store, clock: Callable[[str], None]) -> None:
+def test_the_later_of_two_bindings_in_one_second_is_live(store: Store, clock: Callable[..., None]) -> None:
     clock("10:00:00")
     _, later = promotions(store, 2, 1)
     assert binding_log.live(store, "2026-03-01T10:00:00+00:00") == later
 
 
-def test_a_clock_that_goes_back_does_not_hide_a_binding(store: Store, clock: Callable[[str], None]) -> None:
+def test_a_binding_from_a_wrong_clock_does_not_date_later_ones(store: Store, clock: Callable[..., None]) -> None:
+    clock("10:00:00")
+    promotions(store, 1)
+    clock("10:00:00", day="2026-03-31")
+    promotions(store, 2)
+    clock("10:00:05")
+    (right,) = promotions(store, 3)
+    assert right.effective_from == "2026-03-01T10:00:05+00:00"
+    for at in ("2026-03-01T10:00:05+00:00", "2026-03-30T00:00:00+00:00", "2026-04-01T00:00:00+00:00"):
+        assert binding_log.live(store, at) == right
+    assert binding_log.verify(store) == []
+
+
+def test_a_clock_that_goes_back_does_not_hide_a_binding(store: Store, clock: Callable[..., None]) -> None:
     clock("10:00:00")
     promotions(store, 1)
     clock("09:00:00")
@@ -230,7 +243,7 @@ def test_one_of_two_concurrent_writers_gets_an_error(store: Store, monkeypatch: 
     promotions(store, 1)
     history = binding_log.read(store)
     found = together(
-        monkeypatch, "list", lambda number: binding_log.write(store, promote(history, f"model_v00{number + 1}", "ada", "because"))
+        monkeypatch, "entries", lambda number: binding_log.write(store, promote(history, f"model_v00{number + 1}", "ada", "because"))
     )
     (winner,) = (binding for binding in found if isinstance(binding, Binding))
     (loser,) = (error for error in found if isinstance(error, ModelError))
@@ -241,7 +254,7 @@ def test_one_of_two_concurrent_writers_gets_an_error(store: Store, monkeypatch: 
 
 
 def test_one_of_two_concurrent_first_writers_gets_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = together(monkeypatch, "list", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because")))
+    found = together(monkeypatch, "entries", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because")))
     assert sorted(isinstance(outcome, Binding) for outcome in found) == [False, True]
     assert [binding for binding in found if isinstance(binding, Binding)] == list(binding_log.read(store))
 
@@ -372,7 +385,7 @@ def test_any_change_of_the_newest_binding_is_found(store: Store, old: bytes, new
     assert named(binding_log.verify(store), 3)
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"seq": 2}', b"PK\x03\x04"])
+@pytest.mark.parametrize("damage", [b"{", b"[]", b"null", b'{"seq": 2}', b"PK\x03\x04"])
 def test_a_file_that_is_not_a_binding_is_named(store: Store, damage: bytes) -> None:
     promotions(store, 1, 2, 3)
     for number in (2, 3):
@@ -382,6 +395,34 @@ def test_a_file_that_is_not_a_binding_is_named(store: Store, damage: bytes) -> N
         with pytest.raises(LakeError, match=path(number)):
             binding_log.read(store)
         store.put(path(number), content)
+
+
+def test_an_empty_newest_binding_does_not_count(store: Store) -> None:
+    first, second = promotions(store, 1, 2)
+    store.put(path(3), b"")
+    assert (binding_log.read(store), binding_log.live(store), binding_log.newest(store)) == ((first, second), second, path(2))
+    assert named(binding_log.verify(store), 3)
+    (third,) = promotions(store, 4)
+    assert (third.seq, binding_log.live(store)) == (4, third)
+    assert binding_log.read(store) == (first, second, third)
+    assert binding_log.verify(store) == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_older_binding_that_was_emptied_is_named(store: Store, number: int) -> None:
+    promotions(store, 1, 2, 3)
+    store.put(path(number), b"")
+    assert named(binding_log.verify(store), number)
+    with pytest.raises(LakeError, match=path(number)):
+        binding_log.read(store)
+
+
+def test_only_an_empty_binding_is_no_binding(store: Store) -> None:
+    store.put(path(1), b"")
+    assert (binding_log.read(store), binding_log.live(store)) == ((), None)
+    (first,) = promotions(store, 1)
+    assert (first.seq, binding_log.read(store)) == (2, (first,))
+    assert binding_log.verify(store) == []
 
 
 def test_a_binding_that_is_not_utf_8_is_named(disk_store: Store) -> None:

@@ -10,9 +10,10 @@ from risk_assets.defs.resources import Lakehouse, azure_blob
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, impact_files, policy_archive, registry, run_log, snapshots
 from risk_assets.lake.format import FORMAT, require_format
+from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.raw import scan
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import find_manifest, write_table
+from risk_assets.lake.tables import write_table
 from risk_assets.settings import Settings
 from risk_serving.scoring.live_model import LiveModel
 from risk_serving.settings import ServingSettings

@@ -4,7 +4,10 @@ import hashlib
 import io
 from pathlib import Path
 
-from risk_assets.lake.hashing import HashedChunks, HashedWriter, sha256, sha256_of_chunks, sha256_of_file
+import pytest
+
+from risk_assets.lake import hashing
+from risk_assets.lake.hashing import Content, HashedChunks, HashedWriter, Segment, content_of_chunks, content_of_file, sha256
 
 PARTS = [b"first", b"", b"\x00second"]
 CONTENT = b"".join(PARTS)
@@ -14,13 +17,33 @@ EXPECTED = hashlib.sha256(CONTENT).hexdigest()
 def test_bytes_chunks_and_files_have_the_same_hash(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(CONTENT)
-    assert [sha256(CONTENT), sha256_of_chunks(iter(PARTS)), sha256_of_file(path)] == [EXPECTED] * 3
+    assert [sha256(CONTENT), content_of_chunks(iter(PARTS)).sha256, content_of_file(path).sha256] == [EXPECTED] * 3
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 5, 8, 11, 12])
+def test_streams_and_files_have_the_same_segments(length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "SEGMENT_BYTES", 4)
+    content = CONTENT[:length]
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    pieces = [content[at : at + 4] for at in range(0, length, 4)] or [b""]
+    expected = Content(tuple(Segment(len(piece), hashlib.sha256(piece).hexdigest()) for piece in pieces))
+    writer = HashedWriter(io.BytesIO())
+    for at in range(0, length, 3):
+        writer.write(content[at : at + 3])
+    assert [content_of_file(path), writer.content, content_of_chunks([content])] == [expected] * 3
+    assert expected.bytes == length
+
+
+def test_several_segments_have_the_hash_of_their_joined_hashes() -> None:
+    content = Content((Segment(4, "aa"), Segment(1, "bb")))
+    assert content.sha256 == hashlib.sha256(b"aabb").hexdigest()
 
 
 def test_hashed_chunks_pass_unchanged() -> None:
     chunks = HashedChunks(iter(PARTS))
     assert list(chunks) == PARTS
-    assert chunks.sha256 == EXPECTED
+    assert chunks.content == Content((Segment(len(CONTENT), EXPECTED),))
 
 
 def test_a_hashed_writer_writes_what_it_hashes() -> None:
@@ -28,4 +51,4 @@ def test_a_hashed_writer_writes_what_it_hashes() -> None:
     writer = HashedWriter(file)
     assert [writer.write(part) for part in PARTS] == [5, 0, 7]
     writer.flush()
-    assert (file.getvalue(), writer.sha256) == (CONTENT, EXPECTED)
+    assert (file.getvalue(), writer.content.sha256) == (CONTENT, EXPECTED)

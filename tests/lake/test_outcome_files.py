@@ -10,8 +10,8 @@ from risk_assets.domain.ingest.labels import OutcomeCounts, count_outcomes, labe
 from risk_assets.errors import ContractError, LandingError
 from risk_assets.lake import raw
 from risk_assets.lake.landing import find
+from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Provenance
 
 DATE = "2026-01-01"
 PATH = f"raw/outcomes_{DATE}.csv"

@@ -92,10 +92,11 @@ def test_equal_policies_are_stored_once(store: Store) -> None:
     assert len(store.list("registry/policies/")) == 2
 
 
-def test_a_stored_policy_is_not_overwritten(store: Store, policy: Policy) -> None:
-    store.put(path(policy), b"what is there")
-    policy_archive.archive(store, policy)
-    assert store.get(path(policy)) == b"what is there"
+def test_a_stored_policy_that_was_changed_is_repaired(store: Store, policy: Policy) -> None:
+    for damage in (b"", policy.canonical[:-1] + b"]"):
+        store.put(path(policy), damage)
+        policy_archive.archive(store, policy)
+        assert policy_archive.read(store, policy.digest) == policy
 
 
 def test_a_policy_with_one_changed_byte_is_rejected(disk_store: Store, policy: Policy) -> None:

@@ -4,18 +4,21 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 
+import msgspec
 import pytest
 
+from risk_assets.domain.ingest.csv_counts import FieldCounter
+from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, raw
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.landing import find
+from risk_assets.lake.manifests import Manifest, Provenance, find_manifest, require_manifest
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, Provenance, find_manifest, require_manifest
 
 DATE = "2026-01-01"
 FILE, FOLDER = f"accounts_{DATE}.csv", f"accounts_{DATE}"
@@ -104,17 +107,17 @@ def test_a_line_with_an_empty_extra_field_is_marked(store: Store, landing: Store
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that are read in chunks."""
-    paths: list[str] = []
-    chunks = Store.chunks
+def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The separators of the files whose fields are counted, one entry for each time."""
+    counted: list[str] = []
+    count_fields = raw.count_fields
 
-    def recorded(store: Store, path: str) -> Iterator[bytes]:
-        paths.append(path)
-        return chunks(store, path)
+    def recorded(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
+        counted.append(dialect.separator)
+        return count_fields(dialect, chunks)
 
-    monkeypatch.setattr(Store, "chunks", recorded)
-    return paths
+    monkeypatch.setattr(raw, "count_fields", recorded)
+    return counted
 
 
 # --- quotes --------------------------------------------------------------------------------------------------------------
@@ -183,16 +186,16 @@ def test_a_header_over_64_kib_is_read(store: Store, landing: Store) -> None:
     assert raw.scan(store, PATH).select("id", columns[-1]).collect().rows() == [("7", "7")]
 
 
-def test_a_manifest_without_quoting_is_counted_on_scan(store: Store, landing: Store, reads: list[str]) -> None:
+def test_a_manifest_without_quoting_is_counted_on_scan(store: Store, landing: Store, counts: list[str]) -> None:
     land_and_ingest(store, landing, b'id,age\n1,O"B\n2,3\n')
     manifest = json.loads(store.get(layout.manifest(PATH)))
     for name in ("quoting", "ambiguous_lines", "control_lines"):
         del manifest["facts"][name]
     manifest["facts"]["ragged"] = {"short": [], "long": []}
     store.put(layout.manifest(PATH), json.dumps(manifest).encode())
-    reads.clear()
+    counts.clear()
     assert marks(store) == [AMBIGUOUS, None]
-    assert reads == [PATH]
+    assert counts == [","]
 
 
 RAGGED_LINES = b"id,age,city\n1,2,3\n2,3\n3,4,5,6\n4\n5,6,7\n"
@@ -200,12 +203,12 @@ RAGGED_SHARD = b"id,age,city\n6,7,8,9\n7\n"
 RAGGED_MARKS = [None, "line: too few fields", "line: too many fields", "line: too few fields", None]
 
 
-def test_positions_of_ragged_lines_are_stored(store: Store, landing: Store, reads: list[str]) -> None:
+def test_positions_of_ragged_lines_are_stored(store: Store, landing: Store, counts: list[str]) -> None:
     manifest = land_and_ingest(store, landing, RAGGED_LINES)
     assert facts(manifest).ragged == RaggedRows(short=(1, 3), long=(2,))
-    assert reads == [FILE, FILE]  # measured, then copied
+    assert counts == [","]
     assert marks(store) == RAGGED_MARKS
-    assert reads == [FILE, FILE]
+    assert counts == [","]
 
 
 def test_positions_are_numbered_over_all_shards(store: Store, landing: Store) -> None:
@@ -220,15 +223,15 @@ def test_a_file_without_ragged_lines_stores_no_position(store: Store, landing: S
 
 @pytest.mark.parametrize(("limit", "stored"), [(4, False), (5, True)])
 def test_positions_beyond_the_limit_are_counted_on_scan(
-    store: Store, landing: Store, reads: list[str], monkeypatch: pytest.MonkeyPatch, limit: int, stored: bool
+    store: Store, landing: Store, counts: list[str], monkeypatch: pytest.MonkeyPatch, limit: int, stored: bool
 ) -> None:
     monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", limit)
     manifest = land_and_ingest(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
     assert (facts(manifest).short_lines, facts(manifest).long_lines) == (3, 2)
     assert (facts(manifest).ragged is not None) == stored
-    reads.clear()
+    counts.clear()
     assert marks(store) == [*RAGGED_MARKS, "line: too many fields", "line: too few fields"]
-    assert reads == ([] if stored else [f"raw/{FOLDER}/a.csv", f"raw/{FOLDER}/b.csv"])
+    assert counts == ([] if stored else [",", ","])
 
 
 def test_ten_thousand_positions_are_stored_and_one_more_is_not(store: Store, landing: Store) -> None:
@@ -242,10 +245,51 @@ def test_ten_thousand_positions_are_stored_and_one_more_is_not(store: Store, lan
 
 def test_a_scan_that_counts_other_rows_is_rejected(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", 0)
-    land_and_ingest(store, landing, b"id,age\n1,2\n3\n")
-    store.put(PATH, b"id,age\n1,2\n\n\n")
+    manifest = land_and_ingest(store, landing, b"id,age\n1,2\n3\n")
+    store.put(layout.manifest(PATH), msgspec.json.encode(msgspec.structs.replace(manifest, rows=3)))
     with pytest.raises(LakeError, match="does not match its manifest"):
         raw.scan(store, PATH)
+
+
+def test_a_changed_byte_is_found_and_repaired_by_landing_again(store: Store, landing: Store) -> None:
+    content = b"id,age\n1,2\n2,3\n"
+    first = land_and_ingest(store, landing, content)
+    store.put(PATH, b"id,age\n1,2\n2,9\n")
+    with pytest.raises(LakeError, match=r"raw/accounts_2026-01-01\.csv was changed since it was written"):
+        raw.scan(store, PATH)
+    again = land_and_ingest(store, landing, content)
+    assert again.sha256 == first.sha256
+    assert rows(store) == [("1", "2"), ("2", "3")]
+    assert [store.get(path) for path in store.list("raw/superseded/")] == [b"id,age\n1,2\n2,9\n"]
+
+
+def test_a_file_is_not_lost_by_two_crashes_while_it_is_superseded(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = [b"id,age\n1,%d\n" % number for number in range(3)]
+    land_and_ingest(store, landing, contents[0])
+
+    def crash(*_arguments: object) -> None:
+        raise LakeError("killed")
+
+    for content in contents[1:]:
+        with monkeypatch.context() as patched:
+            patched.setattr(raw, "commit", crash)
+            with pytest.raises(LakeError, match="killed"):
+                land_and_ingest(store, landing, content)
+    land_and_ingest(store, landing, contents[2])
+    assert sorted(store.get(path) for path in store.list("raw/superseded/")) == contents[:2]
+    assert store.get(PATH) == contents[2]
+
+
+def test_an_overtaken_writer_replaces_nothing(store: Store, landing: Store) -> None:
+    manifest = land_and_ingest(store, landing, b"id,age\n1,2\n")
+    landing.put(FILE, b"id,age\n9,9\n")
+
+    def overtaken() -> None:
+        raise LakeError("taken over")
+
+    with pytest.raises(LakeError, match="taken over"):
+        raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id="run-2"), overtaken)
+    assert (require_manifest(store, PATH), rows(store)) == (manifest, [("1", "2")])
 
 
 def test_landing_the_same_bytes_again_changes_nothing(store: Store, landing: Store) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import threading
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store
 
+_runs = itertools.count(1)
 ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json", "model.joblib"]
 
 
@@ -36,7 +38,8 @@ def failing(model: TrainedModel) -> TrainedModel:
 
 
 def register(store: Store, *models: TrainedModel) -> list[str]:
-    return [registry.register(store, model, f"run-{number}").name for number, model in enumerate(models, start=1)]
+    """Register models, each by a run of its own."""
+    return [registry.register(store, model, f"run-{next(_runs)}").name for model in models]
 
 
 def other(model: TrainedModel, intercept: float) -> TrainedModel:
@@ -97,7 +100,7 @@ def test_metadata_has_the_hashes_and_the_origin(store: Store, model: TrainedMode
     metadata = json.loads(store.get("registry/model_v001/metadata.json"))
     assert metadata["model_name"] == "credit_default"
     assert metadata["version"] == "model_v001"
-    assert metadata["run_id"] == "run-1"
+    assert metadata["run_id"].startswith("run-")
     assert metadata["registered_at"].endswith("+00:00")
     assert metadata["origin"]["training_date"] == "2026-01-01"
     assert metadata["origin"]["features"] == {"age": "number", "city": "category"}
@@ -152,6 +155,25 @@ def test_a_failed_registration_leaves_a_gap_and_no_version(store: Store, model: 
     monkeypatch.undo()
     assert registry.versions(store) == ()
     assert register(store, model) == ["model_v002"]
+
+
+def test_a_repeated_run_completes_its_version(store: Store, model: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    put = Store.put
+
+    def killed_at_the_metadata(self: Store, path: str, content: bytes) -> None:
+        if path.endswith("metadata.json"):
+            raise LakeError("killed")
+        put(self, path, content)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "put", killed_at_the_metadata)
+        with pytest.raises(LakeError):
+            registry.register(store, model, "run-a", "run-a")
+    assert register(store, model) == ["model_v002"]
+    assert registry.register(store, model, "run-b", "run-a").name == "model_v001"
+    assert registry.register(store, model, "run-c", "run-a").name == "model_v001"
+    assert registry.register(store, other(model, 0.5), "run-d", "run-a").name == "model_v003"
+    assert registry.read_version(store, "model_v001").metadata.run_id == "run-b"
 
 
 def test_a_lake_without_a_registry_has_no_versions(store: Store) -> None:
@@ -213,9 +235,27 @@ def test_a_changed_or_missing_example_is_rejected_and_named(store: Store, model:
 def test_changed_metrics_are_rejected_and_named(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
-    for read in (lambda: registry.read_version(store, "model_v001"), lambda: registry.versions(store)):
-        with pytest.raises(ModelError, match=r"registry/model_v001/metrics\.json is not the file that was registered"):
-            read()
+    with pytest.raises(ModelError, match=r"registry/model_v001/metrics\.json is not the file that was registered"):
+        registry.read_version(store, "model_v001")
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "metadata.json"])
+def test_a_damaged_version_does_not_hide_the_others(store: Store, model: TrainedModel, file: str) -> None:
+    register(store, model, model, model)
+    flip(store, f"registry/model_v002/{file}")
+    assert [version.name for version in registry.versions(store)] == ["model_v001", "model_v003"]
+    (problem,) = registry.damaged(store)
+    assert f"registry/model_v002/{file}" in problem
+    assert register(store, model) == ["model_v004"]
+
+
+def test_a_flipped_gate_in_metadata_is_found(store: Store, model: TrainedModel) -> None:
+    register(store, failing(model))
+    content = store.get("registry/model_v001/metadata.json")
+    store.put("registry/model_v001/metadata.json", content.replace(b'"passed": false', b'"passed": true', 1))
+    assert store.get("registry/model_v001/metadata.json") != content
+    with pytest.raises(LakeError, match=r"registry/model_v001/metadata\.json was changed since it was written"):
+        registry.read_version(store, "model_v001")
 
 
 @pytest.mark.parametrize("name", ARTIFACTS)
@@ -232,6 +272,7 @@ def test_an_incomplete_version_is_not_bound(store: Store, model: TrainedModel, n
 def test_a_version_without_a_listed_file_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model)
     metadata = json.loads(store.get("registry/model_v001/metadata.json"))
+    metadata["seal"] = None  # as in a version of an earlier release
     metadata["sha256"]["notes.md"] = hashlib.sha256(b"notes").hexdigest()
     store.put("registry/model_v001/metadata.json", json.dumps(metadata).encode())
     with pytest.raises(ModelError, match=r"notes\.md is missing"):
@@ -253,8 +294,8 @@ def test_a_name_that_is_not_a_version_is_rejected(store: Store, model: TrainedMo
 @pytest.mark.parametrize("name", ARTIFACTS)
 def test_a_changed_file_of_a_trained_model_is_named(store: Store, model: TrainedModel, name: str) -> None:
     registry.write_trained(store, "2026-01-01", model, "run-1")
-    flip(store, f"training/model_2026-01-01/{name}")
-    with pytest.raises(ModelError, match=rf"training/model_2026-01-01/{name} is not the file".replace(".", r"\.")):
+    flip(store, f"training/model_2026-01-01/run-1/{name}")
+    with pytest.raises(ModelError, match=rf"training/model_2026-01-01/run-1/{name} is not the file".replace(".", r"\.")):
         registry.read_trained(store, "2026-01-01")
 
 

@@ -15,9 +15,10 @@ from risk_assets.domain.governance.bindings import promote
 from risk_assets.lake import layout, policy_archive, registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.hashing import sha256
+from risk_assets.lake.manifests import Provenance, digest, require_manifest
 from risk_assets.lake.replay import Replay, replay
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Provenance, Table, digest, read_table, require_manifest, write_table
+from risk_assets.lake.tables import Table, read_table, write_table
 from tests.lake.conftest import table
 
 DATE = "2026-01-07"
@@ -88,5 +89,5 @@ def test_replay_names_features_that_were_written_again(scored: Store) -> None:
     features = read_table(scored, layout.features(DATE)).collect()
     write_table(scored, layout.features(DATE), replace(table(features.lazy()), made_from=Provenance(run_id="run-3")))
     found = replay(scored, DATE)
-    assert found.changed == (f"{layout.features(DATE)} or its manifest was written again since the date was scored",)
+    assert found.changed == (f"{layout.features(DATE)} or its manifest was written again since {PATH} was made from it",)
     assert (found.columns, found.agrees) == ({}, False)

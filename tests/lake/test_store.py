@@ -177,7 +177,7 @@ def test_a_sink_that_fails_leaves_the_earlier_table(store: Store) -> None:
 def test_a_finished_sink_leaves_one_complete_file(store: Store) -> None:
     with store.table_target("folder/table.csv") as target:
         pl.LazyFrame({"n": [1, 2]}).sink_csv(target.file)
-    assert target.sha256 == hashlib.sha256(b"n\n1\n2\n").hexdigest()
+    assert target.content.sha256 == hashlib.sha256(b"n\n1\n2\n").hexdigest()
     assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n2\n", ["folder/table.csv"])
 
 

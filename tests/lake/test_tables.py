@@ -13,22 +13,12 @@ import pytest
 
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.errors import LakeError
+from risk_assets.lake import verification
 from risk_assets.lake.csv_scan import scan_text
 from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake.manifests import Manifest, Provenance, digest, find_manifest, partitions, require_manifest
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import (
-    Manifest,
-    Provenance,
-    Table,
-    digest,
-    find_manifest,
-    partitions,
-    parts_of_other_content,
-    parts_of_other_size,
-    read_table,
-    require_manifest,
-    write_table,
-)
+from risk_assets.lake.tables import Table, read_table, write_table
 from tests.lake.conftest import FACTS, people, table
 
 MADE_FROM = Provenance(
@@ -222,14 +212,17 @@ def test_a_malformed_source_leaves_the_earlier_table_readable(store: Store) -> N
 @pytest.mark.parametrize("path", ["t.csv", "t.parquet"])
 def test_a_changed_byte_in_a_part_is_found(store: Store, path: str) -> None:
     manifest = write(store, path)
-    assert parts_of_other_content(store, manifest) == []
+    assert verification.problems(store, manifest) == []
     content = bytearray(store.get(path))
     content[len(content) // 2] ^= 1
     store.put(path, bytes(content))
-    assert parts_of_other_size(store, manifest) == []
-    assert parts_of_other_content(store, manifest) == [path]
+    assert require_manifest(store, path) == manifest
+    assert verification.problems(store, manifest) == [f"{path} was changed since it was written"]
+    verification.remove_copies()  # of an equal table
+    with pytest.raises(LakeError, match="was changed since it was written"):
+        read_table(store, path)
     store.delete(path)
-    assert parts_of_other_content(store, manifest) == [path]
+    assert verification.problems(store, manifest) == [f"{path} is missing"]
 
 
 def test_a_quoted_table_quotes_every_text_and_round_trips(store: Store) -> None:

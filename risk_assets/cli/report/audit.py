@@ -1,14 +1,28 @@
-"""Reports of audits: replayed dates, and the explanation of an account."""
+"""Reports of audits: verified files, replayed dates, and the explanation of an account."""
 
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 
 from risk_assets.cli.report.tables import new_table, text
 from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
 from risk_assets.lake.replay import Replay
+from risk_assets.lake.verify import Verified
 
 FEATURE_COLUMNS = ("feature", "value", "log-odds", "excess over reference", "points", "reason")
+
+
+def verified(console: Console, found: Sequence[Verified]) -> None:
+    """Print how many files of each date, and of each other part of the lake, were verified; then every difference."""
+    table = new_table("Verified", "what", "files", "differences")
+    for each in found:
+        table.add_row(each.what, str(each.files), str(len(each.problems)), style="red" if each.problems else None)
+    console.print(table)
+    for problem in dict.fromkeys(problem for each in found for problem in each.problems):
+        console.print(f"[bold red]different:[/] {escape(problem)}", soft_wrap=True, highlight=False)
+    if not any(each.problems for each in found):
+        console.print("Every file is as it was written.")
 
 
 def replays(console: Console, replays: Sequence[Replay]) -> None:

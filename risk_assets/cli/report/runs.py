@@ -9,8 +9,9 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.lake import layout
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Manifest, find_manifest, read_table
+from risk_assets.lake.tables import read_table
 
 RISKIEST = 10
 

@@ -77,16 +77,23 @@ class GovernanceConfig(dg.Config):
     override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
 
 
-def champion(config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
+def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
     """The version that is live, and its challenger; `risk serve` follows within two seconds.
 
     To roll back, materialize with `{action: rollback, reason: ...}`.
     """
+    if is_decided(binding_log.read(lakehouse.store), context.run.root_run_id):
+        return None
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
         for version in filter(None, (change.champion, change.challenger)):
             require_fit(registry.read_scorecard(lakehouse.store, version), lakehouse.contract)
     return change
+
+
+def is_decided(history: Sequence[Binding], root_run_id: str | None) -> bool:
+    """Return whether the newest binding was made by the run that this one repeats: that run was killed after its decision."""
+    return bool(history) and root_run_id is not None and history[-1].run_id == root_run_id
 
 
 def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:

@@ -8,7 +8,8 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
 from risk_assets.errors import ContractError
 from risk_assets.lake.facts import FeatureFacts
-from risk_assets.lake.tables import Manifest, Table, translate_polars_errors
+from risk_assets.lake.manifests import Manifest
+from risk_assets.lake.tables import Table, translate_polars_errors
 
 
 def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehouse: dg.ResourceParam[Lakehouse]) -> Table:

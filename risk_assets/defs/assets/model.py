@@ -14,7 +14,7 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.errors import LakeError
-from risk_assets.lake import registry
+from risk_assets.lake import layout, registry
 from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors
 
@@ -53,11 +53,13 @@ def model(
     return dg.Output(trained, metadata=shown(_figures(trained)))
 
 
-def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run_id: str) -> tuple[str, ...]:
+def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[str, ...]:
     """Store the outcomes of those dates that have landed since, and return these dates."""
     changed = changed_dates(lakehouse.store, lakehouse.landing, "outcomes", lakehouse.expected_columns("outcomes"), dates)
     for date in changed:
-        lakehouse.store_raw("outcomes", date, run_id)
+        lakehouse.leases.take(layout.outcomes(date), run.root_run_id or run.run_id, run.run_id)
+        lakehouse.store_raw("outcomes", date, run.run_id)
+        lakehouse.leases.release(layout.outcomes(date))
     return changed
 
 

@@ -5,8 +5,8 @@ import dagster as dg
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout
+from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.raw import LandedFile
-from risk_assets.lake.tables import find_manifest
 
 
 def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:

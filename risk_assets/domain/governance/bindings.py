@@ -11,11 +11,12 @@ PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge
 CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 
-class Binding(msgspec.Struct, frozen=True, kw_only=True):
+class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The live version and its challenger from an instant on, with who decided it and why.
 
     `mode` is `champion` (no challenger), `ab` (the challenger decides for `challenger_share` of the accounts, drawn with
     `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the failed gates that were overridden.
+    `run_id` is the run that made it, or the first run of its retries; None in bindings of an earlier release.
     `previous` is the SHA-256 of the previous binding's file, `seal` that of this binding as compact JSON with an empty seal.
     """
 
@@ -33,6 +34,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: str
     previous: str | None
     seal: str
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)

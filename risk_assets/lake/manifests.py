@@ -1,0 +1,197 @@
+"""Manifests: the commit of each table, with the hashes of its parts, its provenance and its facts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TypeAlias
+
+import msgspec
+
+from risk_assets.clock import utc_now
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.facts import F, Facts
+from risk_assets.lake.hashing import Content, Segment, joined, sha256
+from risk_assets.lake.store import Entry, Store
+
+Fence: TypeAlias = Callable[[], None]
+
+
+def no_fence() -> None:
+    """Accept the write: the caller is the only writer."""
+
+
+class Release(msgspec.Struct, frozen=True):
+    """A blocking check that somebody released for a run: by whom and why."""
+
+    check: str
+    by: str
+    reason: str
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """The origin of a table: the run, the manifests of its inputs, the hashes of contract and policy, versions and binding.
+
+    `contract_values` is the hash of those parts of the contract that decide values; `released` are the checks released.
+    """
+
+    run_id: str
+    inputs: dict[str, str] = {}
+    contract: str | None = None
+    policy: str | None = None
+    model_version: str | None = None
+    challenger: str | None = None
+    binding: int | None = None
+    contract_values: str | None = None
+    released: tuple[Release, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The commit of a table: size and SHA-256 of each part, rows, columns, provenance and facts.
+
+    `segments` are the lengths and hashes of the pieces of each part that has several; the hash of such a part is the SHA-256
+    of its segments' joined hashes.
+    """
+
+    path: str
+    parts: dict[str, int]
+    sha256: dict[str, str]
+    rows: int
+    columns: tuple[str, ...]
+    made_at: str
+    code_version: str
+    made_from: Provenance
+    facts: Facts
+    segments: dict[str, tuple[Segment, ...]] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Size of all parts in bytes."""
+        return sum(self.parts.values())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table: of its only part, or of the joined hashes of all parts."""
+        return joined(list(self.sha256.values()))
+
+    @property
+    def numbers(self) -> dict[str, int | float]:
+        """The facts that are numbers, by name."""
+        return {name: fact for name, fact in msgspec.structs.asdict(self.facts).items() if isinstance(fact, int | float)}
+
+    def facts_as(self, kind: type[F]) -> F:
+        """Return the facts of a table of this kind; raises `LakeError` if the table is of another kind."""
+        if not isinstance(self.facts, kind):
+            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table: {next_step(self.path)}")
+        return self.facts
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table whose parts have been written: their contents as the writer computed them, and what the manifest says of them."""
+
+    path: str
+    parts: Mapping[str, Content]
+    rows: int
+    columns: tuple[str, ...]
+    made_from: Provenance
+    facts: Facts
+
+
+def commit(store: Store, written: Written, fence: Fence = no_fence) -> Manifest:
+    """Write and return the manifest of a table.
+
+    Parameters
+    ----------
+    fence
+        Raises if another writer has taken over the table; then nothing is committed.
+    """
+    parts = written.parts.items()
+    manifest = Manifest(
+        path=written.path,
+        parts={part: content.bytes for part, content in parts},
+        sha256={part: content.sha256 for part, content in parts},
+        rows=written.rows,
+        columns=written.columns,
+        made_at=utc_now(),
+        code_version=version("risk-lakehouse"),
+        made_from=written.made_from,
+        facts=written.facts,
+        segments={part: content.segments for part, content in parts if len(content.segments) > 1},
+    )
+    fence()
+    store.put(layout.manifest(written.path), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return manifest
+
+
+def find_manifest(store: Store, path: str) -> Manifest | None:
+    """Return the manifest of a table, or None if the table is not committed."""
+    content = store.find(layout.manifest(path))
+    if content is None:
+        return None
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise LakeError(f"{layout.manifest(path)} cannot be read: {next_step(path)}") from error
+
+
+def find_readable(store: Store, path: str) -> Manifest | None:
+    """Return the manifest of a table, or None if there is none or it cannot be read."""
+    try:
+        return find_manifest(store, path)
+    except LakeError:
+        return None
+
+
+def require_manifest(store: Store, path: str) -> Manifest:
+    """Return the manifest of a table after comparing the sizes of the parts with it.
+
+    Raises
+    ------
+    LakeError
+        If the table is not committed, or a part is missing or has another size.
+    """
+    manifest = find_manifest(store, path)
+    if manifest is None:
+        raise LakeError(f"{path} is not in the lake at {store.url}: {next_step(path)}")
+    found = entries(store, manifest)
+    changed = [part for part, size in manifest.parts.items() if part not in found or found[part].size != size]
+    if changed:
+        raise LakeError(f"{', '.join(changed)} does not match its manifest: {next_step(path)}")
+    return manifest
+
+
+def require_contract(manifest: Manifest, contract_values: str, date: str) -> None:
+    """Verify that a table was made under a contract with the same values.
+
+    Raises
+    ------
+    LakeError
+        If it was made under another contract, so that its columns may mean something else.
+    """
+    if manifest.made_from.contract_values != contract_values:
+        raise LakeError(f"{manifest.path} was made under another contract. Run the date again: risk run {date}.")
+
+
+def entries(store: Store, manifest: Manifest) -> dict[str, Entry]:
+    """Return those parts of a table that exist; the parts of a folder cost one listing, whatever their number."""
+    if len(manifest.parts) == 1:
+        (part,) = manifest.parts
+        entry = store.entry(part)
+        return {part: entry} if entry else {}
+    return {entry.path: entry for entry in store.entries(layout.shard(manifest.path, "")) if entry.path in manifest.parts}
+
+
+def digest(store: Store, path: str) -> str:
+    """Return the SHA-256 of a table's manifest; it identifies the table as an input of another."""
+    return sha256(store.get(layout.manifest(path)))
+
+
+def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the dates and paths whose tables are committed."""
+    return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
+
+
+def next_step(path: str) -> str:
+    """Return what to do about a table that cannot be read."""
+    return f"materialize the partition of {path}, then the partitions that depend on it."

@@ -1,0 +1,141 @@
+"""Verified reads: nothing is read from the lake before its content is compared with the hashes in its manifest.
+
+A content is hashed once for each version of a file (its ETag; on disk its inode, size and modification time) in a process.
+On Azure a file is copied to this machine while it is hashed, pinned to its ETag, and read from there.
+"""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from risk_assets.errors import LakeError
+from risk_assets.lake.hashing import HashedChunks
+from risk_assets.lake.manifests import Manifest, entries, next_step
+from risk_assets.lake.store import Entry, Store
+
+MAX_REMEMBERED = 100_000
+
+_known: dict[tuple[str, str], tuple[str, str]] = {}  # address and part: version and SHA-256
+
+
+def problems(store: Store, manifest: Manifest) -> list[str]:
+    """Return a message for each part that is missing or whose content is not the one in the manifest."""
+    found = entries(store, manifest)
+    missing = [f"{part} is missing" for part in manifest.parts if part not in found]
+    return [*missing, *(_changed(part) for part, entry in found.items() if not _is_intact(store, manifest, entry))]
+
+
+def require_intact(store: Store, manifest: Manifest) -> None:
+    """Verify the content of a table.
+
+    Raises
+    ------
+    LakeError
+        With the parts that are missing or were changed since they were written.
+    """
+    _raise(problems(store, manifest), manifest)
+
+
+def verified_files(store: Store, manifest: Manifest) -> list[Path]:
+    """Return files on this machine with the verified content of each part; raises `LakeError` as `require_intact`.
+
+    On Azure these are copies, kept until `remove_copies`.
+    """
+    if store.folder is None:
+        _copy_all(store, manifest)
+        return [_copy(manifest, part) for part in manifest.parts]
+    require_intact(store, manifest)
+    return [store.folder / part for part in manifest.parts]
+
+
+def remember(store: Store, manifest: Manifest) -> None:
+    """Remember that the parts of a table have just been written with the content in the manifest."""
+    for part, entry in entries(store, manifest).items():
+        if entry.size == manifest.parts[part]:
+            _remember(store, entry, manifest.sha256[part])
+
+
+def remove_copies() -> None:
+    """Remove the copies of files on Azure, at the end of a run."""
+    if _copies.cache_info().currsize:
+        for path in Path(_copies().name).iterdir():
+            path.unlink()
+
+
+def _changed(part: str) -> str:
+    return f"{part} was changed since it was written"
+
+
+def _raise(found: list[str], manifest: Manifest) -> None:
+    if found:
+        raise LakeError(f"{', '.join(found)}: {next_step(manifest.path)}")
+
+
+def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:
+    expected = manifest.sha256[entry.path]
+    if entry.size != manifest.parts[entry.path]:
+        return False
+    if _known.get((store.url, entry.path)) == (entry.version, expected):
+        return True
+    if store.content(entry.path).sha256 != expected or store.entry(entry.path) != entry:
+        return False
+    _remember(store, entry, expected)
+    return True
+
+
+def _remember(store: Store, entry: Entry, digest: str) -> None:
+    if len(_known) >= MAX_REMEMBERED:
+        _known.clear()
+    _known[store.url, entry.path] = entry.version, digest
+
+
+def _copy_all(store: Store, manifest: Manifest) -> None:
+    wanted = [part for part in manifest.parts if not _copy(manifest, part).exists()]
+    _raise([_changed(part) for part in wanted if not _copy_part(store, manifest, part)], manifest)
+
+
+def _copy_part(store: Store, manifest: Manifest, part: str) -> bool:
+    """Copy a part to this machine; return whether it has the content in the manifest."""
+    target = _copy(manifest, part)
+    unfinished = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+    chunks = HashedChunks(store.chunks(part))
+    try:
+        with _writable(unfinished) as file:
+            file.writelines(chunks)
+        if chunks.content.sha256 == manifest.sha256[part]:
+            unfinished.rename(target)
+    except FileNotFoundError:
+        return False
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target.exists()
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[BinaryIO]:
+    """Yield a new file; raises `LakeError` if the disk of this machine does not accept it."""
+    try:
+        with path.open("wb") as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise LakeError(
+            f"a copy of a file of the lake cannot be written to {path.parent} ({error.strerror}). "
+            "Free some space there, or set TMPDIR to a larger disk, and run again."
+        ) from error
+
+
+def _copy(manifest: Manifest, part: str) -> Path:
+    """Return the path of the copy of a part: copies are named by content, so one is never outdated."""
+    return Path(_copies().name) / f"{manifest.sha256[part]}{Path(part).suffix}"
+
+
+@cache
+def _copies() -> "tempfile.TemporaryDirectory[str]":
+    """Return the folder of the copies; it is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="risk-")

@@ -1,0 +1,116 @@
+"""Verify the lake: every file against its hashes, and every table against what it was made from."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from risk_assets.errors import LakeError, RiskError
+from risk_assets.lake import binding_log, impact_files, layout, model_files, policy_archive, registry, run_log, verification
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.format import require_format
+from risk_assets.lake.manifests import Manifest, digest, find_manifest
+from risk_assets.lake.store import Store
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was verified, how many files, and a message for each difference."""
+
+    what: str
+    files: int
+    problems: tuple[str, ...]
+
+
+def verify_date(store: Store, date: str) -> Verified:
+    """Verify a date from its review list and predictions back to its raw files, with the model and policy that scored it.
+
+    Raises
+    ------
+    LakeError
+        If the lake has nothing of the date.
+    """
+    paths = [path_of(date) for path_of in layout.PATHS.values()]
+    stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
+    if not stored:
+        raise LakeError(f"{date} is not in the lake at {store.url}. Run the date: risk run {date}.")
+    return _verified(date, [(path, table_problems(store, path)) for path in stored])
+
+
+def verify_all(store: Store) -> list[Verified]:
+    """Verify each date, then versions, bindings, policies, superseded files and the run log."""
+    require_format(store)
+    dates = sorted({date for key in layout.PATHS for date in committed_dates(store, key)})
+    return [
+        *(verify_date(store, date) for date in dates),
+        _verified("versions", [(name, registry.problems(store, name)) for name in registry.names(store)]),
+        _verified("impacts", [(name, _errors(partial(impact_files.read, store, name))) for name in impact_files.versions(store)]),
+        _verified("trained models", [(folder, model_files.problems(store, folder)) for folder in registry.trained_folders(store)]),
+        _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
+        _verified("policies", [(found, _errors(partial(policy_archive.read, store, found))) for found in policy_archive.digests(store)]),
+        _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
+        _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
+    ]
+
+
+def table_problems(store: Store, path: str) -> list[str]:
+    """Return a message for each part of a table that was changed, and each input that is not the one it was made from."""
+    try:
+        manifest = find_manifest(store, path)
+    except LakeError as error:
+        return [str(error)]
+    if manifest is None:
+        return [f"{path} has no manifest: it was not committed"]
+    return [*verification.problems(store, manifest), *_input_problems(store, manifest), *_scoring_problems(store, manifest)]
+
+
+def lineage(store: Store, path: str) -> list[str]:
+    """Return the paths of a table and of the tables it was made from, back to the raw files."""
+    manifest = find_manifest(store, path)
+    inputs = manifest.made_from.inputs if manifest else {}
+    return [path, *(other for source in inputs if layout.is_table(source) for other in lineage(store, source))]
+
+
+def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:
+    for path, expected in manifest.made_from.inputs.items():
+        if not layout.is_table(path):
+            continue
+        if store.size(layout.manifest(path)) is None:
+            yield f"{layout.manifest(path)}, from which {manifest.path} was made, is missing"
+        elif digest(store, path) != expected:
+            yield f"{path} or its manifest was written again since {manifest.path} was made from it"
+
+
+def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
+    made_from = manifest.made_from
+    if made_from.policy is not None:
+        yield from _errors(partial(policy_archive.read, store, made_from.policy))
+    if made_from.binding is not None:
+        yield from _errors(partial(binding_log.find, store, made_from.binding))
+    for version in filter(None, (made_from.model_version, made_from.challenger)):
+        yield from registry.problems(store, version)
+
+
+def _superseded(store: Store) -> list[str]:
+    listed = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(layout.superseded_folder(zone)))
+    return [path for path in listed if layout.superseded_digest(path)]
+
+
+def _superseded_problems(store: Store, path: str) -> list[str]:
+    if path.endswith(layout.manifest("")):
+        return _errors(lambda: find_manifest(store, path.removesuffix(layout.manifest(""))))
+    expected = layout.superseded_digest(path) or ""
+    return [] if store.content(path).sha256.startswith(expected) else [f"{path} was changed since it was kept"]
+
+
+def _errors(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except RiskError as error:
+        return [str(error)]
+    return []
+
+
+def _verified(what: str, found: Iterable[tuple[str, Iterable[str]]]) -> Verified:
+    listed = [(name, tuple(problems)) for name, problems in found]
+    unique = dict.fromkeys(problem for _, problems in listed for problem in problems)
+    return Verified(what, len(listed), tuple(unique))

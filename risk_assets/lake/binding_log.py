@@ -10,6 +10,7 @@ from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout
 from risk_assets.lake.hashing import sha256
+from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 _CONFLICT = "another binding was made at the same time. See what is live now (risk live) and try again."
@@ -127,7 +128,7 @@ def _next(change: Change, last: tuple[Binding, bytes] | None, seq: int, run_id: 
         seal="",
         run_id=run_id,
     )
-    return msgspec.structs.replace(unsealed, seal=_seal(unsealed))
+    return sealed(unsealed)
 
 
 def _problems(seq: int, path: str, content: bytes | None, before: bytes | None, empty: str) -> list[str]:
@@ -187,10 +188,6 @@ def _newest_of(files: list[tuple[str, int]]) -> str | None:
     return next((path for path, size in reversed(files) if size), None)
 
 
-def _seal(binding: Binding) -> str:
-    return sha256(msgspec.json.encode(msgspec.structs.replace(binding, seal="")))
-
-
 def _content(binding: Binding) -> bytes:
     return msgspec.json.format(msgspec.json.encode(binding), indent=1)
 
@@ -200,6 +197,6 @@ def _decode(content: bytes, path: str) -> Binding:
         binding = msgspec.json.decode(content, type=Binding)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LakeError(f"{path} cannot be read as a binding: {error}. {_RESTORE}") from error
-    if binding.seal != _seal(binding) or content != _content(binding) or binding.seq != _number(path):
+    if not has_seal(binding) or content != _content(binding) or binding.seq != _number(path):
         raise LakeError(f"{path} was changed since it was written. {_RESTORE}")
     return binding

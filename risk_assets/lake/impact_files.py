@@ -43,10 +43,12 @@ def read(store: Store, version: str) -> Impact:
         files = {file: store.get(layout.version_file(version, file)) for file in (layout.IMPACT, layout.IMPACT_ACCOUNTS)}
         impact = msgspec.json.decode(files[layout.IMPACT], type=Impact)
     except (msgspec.MsgspecError, UnicodeDecodeError, FileNotFoundError) as error:
-        raise LakeError(f"{path} or a file next to it is missing or cannot be read. Compute it again: risk impact {version}.") from error
+        others = " or ".join(layout.version_file(version, file) for file in (layout.IMPACT_ACCOUNTS, layout.IMPACT_HASHES))
+        raise LakeError(f"{path}, {others} is missing or cannot be read. Compute them again: risk impact {version}.") from error
     changed = [layout.version_file(version, file) for file, content in files.items() if hashes.get(file) != sha256(content)]
     if changed:
-        raise LakeError(f"{', '.join(changed)} was changed since it was written. Compute it again: risk impact {version}.")
+        hashes_path = layout.version_file(version, layout.IMPACT_HASHES)
+        raise LakeError(f"{', '.join(changed)} does not have the hash in {hashes_path}. Compute both again: risk impact {version}.")
     return impact
 
 

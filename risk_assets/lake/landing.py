@@ -163,7 +163,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
     Raises
     ------
     LandingError
-        If a date has already landed with other bytes and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
+        If other bytes have landed for a date and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
         contract is missing or repeated. Nothing is written.
     """
     labelled = source.is_labelled(contract)

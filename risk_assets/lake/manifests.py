@@ -12,6 +12,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.facts import F, Facts
 from risk_assets.lake.hashing import Content, Segment, joined, sha256
+from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Entry, Store
 
 Fence: TypeAlias = Callable[[], None]
@@ -47,7 +48,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The commit of a table: size and SHA-256 of each part, rows, columns, provenance and facts.
+    """The commit of a table: size and SHA-256 of each part, rows, columns, provenance and facts; with its seal.
 
     `segments` are the lengths and hashes of the pieces of each part that has several; the hash of such a part is the SHA-256
     of its segments' joined hashes.
@@ -63,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     made_from: Provenance
     facts: Facts
     segments: dict[str, tuple[Segment, ...]] = {}
+    seal: str | None = None
 
     @property
     def bytes(self) -> int:
@@ -120,8 +122,14 @@ def commit(store: Store, written: Written, fence: Fence = no_fence) -> Manifest:
         segments={part: content.segments for part, content in parts if len(content.segments) > 1},
     )
     fence()
-    store.put(layout.manifest(written.path), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-    return manifest
+    return write_manifest(store, manifest)
+
+
+def write_manifest(store: Store, manifest: Manifest) -> Manifest:
+    """Write a manifest with its seal, and return it."""
+    written = sealed(manifest)
+    store.put(layout.manifest(manifest.path), msgspec.json.format(msgspec.json.encode(written), indent=1))
+    return written
 
 
 def find_manifest(store: Store, path: str) -> Manifest | None:
@@ -130,9 +138,12 @@ def find_manifest(store: Store, path: str) -> Manifest | None:
     if content is None:
         return None
     try:
-        return msgspec.json.decode(content, type=Manifest)
+        manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
         raise LakeError(f"{layout.manifest(path)} cannot be read: {next_step(path)}") from error
+    if not has_seal(manifest):
+        raise LakeError(f"{layout.manifest(path)} was changed since it was written: {next_step(path)}")
+    return manifest
 
 
 def find_readable(store: Store, path: str) -> Manifest | None:

@@ -10,6 +10,7 @@ from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import layout
 from risk_assets.lake.hashing import sha256
+from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 MODEL_NAME = "credit_default"
@@ -18,10 +19,7 @@ T = TypeVar("T")
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `metadata.json`. It is written last: a folder without it is not a version.
-
-    `seal` is the SHA-256 of the metadata as compact JSON with an empty seal; None in versions of an earlier release.
-    """
+    """The content of `metadata.json`, with its seal. It is written last: a folder without it is not a version."""
 
     model_name: str
     version: str
@@ -41,11 +39,6 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     def may_go_live(self) -> bool:
         """Whether every gate is passed."""
         return all(gate.passed for gate in self.gates)
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether the metadata has its seal."""
-        return self.seal is None or self.seal == _seal(self)
 
 
 def contents(model: TrainedModel) -> dict[str, bytes]:
@@ -74,7 +67,7 @@ def write(store: Store, folder: str, model: TrainedModel, name: str, run_id: str
         origin=model.origin,
         gates=model.gates,
     )
-    metadata = msgspec.structs.replace(unsealed, seal=_seal(unsealed))
+    metadata = sealed(unsealed)
     store.put(layout.artifact(folder, layout.METADATA), to_json(metadata))
     return metadata
 
@@ -109,7 +102,7 @@ def read_metadata(store: Store, folder: str, next_step: str) -> Metadata:
     if content is None:
         raise MissingModelError(f"{folder} is not in the lake or is incomplete. {next_step}")
     metadata = decode(content, Metadata, path)
-    if not metadata.is_unchanged:
+    if not has_seal(metadata):
         raise LakeError(f"{path} was changed since it was written. Restore it from a backup, or train again.")
     return metadata
 
@@ -131,9 +124,12 @@ def read_file(store: Store, folder: str, file: str, kind: type[T], metadata: Met
 
 def problems(store: Store, folder: str) -> list[str]:
     """Return a message for each file of a model that is missing or was changed."""
+    path = layout.artifact(folder, layout.METADATA)
+    if store.size(path) is None:
+        return [f"{path} is missing"]
     try:
         metadata = read_metadata(store, folder, "Restore it from a backup, or train again.")
-    except (LakeError, ModelError) as error:
+    except LakeError as error:
         return [str(error)]
     found = []
     for file in dict.fromkeys((*ARTIFACTS, *metadata.sha256)):
@@ -155,7 +151,3 @@ def decode(content: bytes, kind: type[T], path: str) -> T:
 def to_json(value: object) -> bytes:
     """Return a value as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=1)
-
-
-def _seal(metadata: Metadata) -> str:
-    return sha256(msgspec.json.encode(msgspec.structs.replace(metadata, seal="")))

@@ -16,6 +16,7 @@ from risk_assets.lake import binding_log, layout, model_files
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import Fence, no_fence
 from risk_assets.lake.model_files import Metadata
+from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 T = TypeVar("T")
@@ -23,10 +24,11 @@ _LIST_VERSIONS = "List the versions: risk models."
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The content of `claim.json`: the run that took the number, or the first run of its retries, and when."""
+    """The content of `claim.json`: the run that took the number, or the first run of its retries, and when; with its seal."""
 
     run_id: str
     claimed_at: str
+    seal: str | None = None
 
 
 class Current(msgspec.Struct, frozen=True):
@@ -125,8 +127,8 @@ def problems(store: Store, name: str) -> list[str]:
     content = store.find(claim)
     try:
         found = [f"{claim} is missing"] if content is None else []
-        if content is not None:
-            model_files.decode(content, Claim, claim)
+        if content is not None and not has_seal(model_files.decode(content, Claim, claim)):
+            found = [f"{claim} was changed since it was written"]
     except LakeError as error:
         found = [str(error)]
     if not _is_complete(store, name) and len(store.list(f"{layout.version_folder(name)}/")) <= 1:
@@ -228,7 +230,7 @@ def _claimed_by(store: Store, run_id: str) -> str | None:
 
 def _claim_next(store: Store, run_id: str) -> str:
     number = max(map(_number, names(store)), default=0) + 1
-    claim = msgspec.json.encode(Claim(run_id, utc_now()))
+    claim = msgspec.json.encode(sealed(Claim(run_id, utc_now())))
     while not store.create(layout.version_file(layout.version_name(number), layout.CLAIM), claim):
         number += 1
     return layout.version_name(number)

@@ -10,7 +10,7 @@ from risk_assets.definitions import build
 from risk_assets.defs import checks
 from risk_assets.lake import layout, registry
 from risk_assets.lake.hashing import sha256
-from risk_assets.lake.manifests import find_manifest
+from risk_assets.lake.manifests import find_manifest, write_manifest
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -112,7 +112,7 @@ def _tamper(book: Book, path: str, change: dict[bytes, bytes], **facts: float) -
     fitting = msgspec.structs.replace(
         manifest, parts={path: len(content)}, sha256={path: sha256(content)}, facts=msgspec.structs.replace(manifest.facts, **facts)
     )
-    book.lake.put(layout.manifest(path), msgspec.json.encode(fitting))
+    write_manifest(book.lake, fitting)
 
 
 def _tampered_predictions(book: Book, change: dict[bytes, bytes], **facts: float) -> None:
@@ -131,7 +131,7 @@ def test_probabilities_fails_above_one_and_on_a_missing_one(scored_book: Book) -
     assert good is not None
     _tampered_predictions(scored_book, {}, max_score=1.5)
     assert not checks.probabilities(scored_book.lakehouse, NEXT).passed
-    scored_book.lake.put(layout.manifest(layout.predictions(NEXT)), msgspec.json.encode(good))
+    write_manifest(scored_book.lake, good)
     assert checks.probabilities(scored_book.lakehouse, NEXT).passed
     _tampered_predictions(scored_book, {}, scored=299)
     assert not checks.probabilities(scored_book.lakehouse, NEXT).passed

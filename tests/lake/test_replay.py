@@ -15,7 +15,7 @@ from risk_assets.domain.governance.bindings import promote
 from risk_assets.lake import layout, policy_archive, registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.hashing import sha256
-from risk_assets.lake.manifests import Provenance, digest, require_manifest
+from risk_assets.lake.manifests import Provenance, digest, require_manifest, write_manifest
 from risk_assets.lake.replay import Replay, replay
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
@@ -58,7 +58,7 @@ def add_to_probability(store: Store, account: str, difference: float) -> None:
     assert changed != store.get(PATH)
     manifest = msgspec.structs.replace(require_manifest(store, PATH), parts={PATH: len(changed)}, sha256={PATH: sha256(changed)})
     store.put(PATH, changed)
-    store.put(layout.manifest(PATH), msgspec.json.encode(manifest))
+    write_manifest(store, manifest)
 
 
 def test_replay_of_an_unchanged_date_agrees(scored: Store) -> None:

@@ -1,0 +1,33 @@
+"""Seals: a record that holds the SHA-256 of its own content, so that a change of any value is found."""
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from risk_assets.lake.hashing import sha256
+
+
+class Sealed(Protocol):
+    """A struct with a seal: the SHA-256 of itself as compact JSON with an empty seal; None if an earlier release wrote it."""
+
+    @property
+    def seal(self) -> str | None:
+        """The seal."""
+
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def sealed(value: S) -> S:
+    """Return a struct with its seal."""
+    return msgspec.structs.replace(value, seal=_seal(value))
+
+
+def has_seal(value: Sealed) -> bool:
+    """Return whether a struct is unchanged since it was sealed, or was never sealed."""
+    assert isinstance(value, msgspec.Struct)
+    return value.seal is None or value.seal == _seal(value)
+
+
+def _seal(value: msgspec.Struct) -> str:
+    return sha256(msgspec.json.encode(msgspec.structs.replace(value, seal="")))

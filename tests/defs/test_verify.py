@@ -1,0 +1,113 @@
+"""`risk verify` finds every file that was changed, truncated, emptied or deleted, and names it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout, verification
+from risk_assets.lake.store import Store
+from risk_assets.lake.verify import verify_all, verify_date
+from tests.defs.conftest import LABELLED, NEXT, Book, copied
+
+TABLES = [layout.accounts(NEXT), layout.features(NEXT), layout.predictions(NEXT), layout.review(NEXT)]
+FILES = [
+    *TABLES,
+    *map(layout.manifest, TABLES),
+    layout.outcomes(LABELLED[0]),
+    layout.manifest(layout.outcomes(LABELLED[0])),
+    *(f"registry/model_v001/{name}" for name in ("scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json")),
+    *(f"registry/model_v001/{name}" for name in ("model.joblib", "metadata.json", "claim.json")),
+    *(f"registry/model_v001/{name}" for name in ("impact.json", "impact_accounts.csv", "impact.sha256.json")),
+    layout.binding(1),
+]
+
+
+def change(content: bytes) -> bytes:
+    """Return the content with another digit, or another byte in its middle."""
+    at = next((at for at in range(len(content) // 2, len(content)) if content[at : at + 1].isdigit()), len(content) // 2)
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+DAMAGE: dict[str, Callable[[Store, str], None]] = {
+    "changed": lambda store, path: store.put(path, change(store.get(path))),
+    "truncated": lambda store, path: store.put(path, store.get(path)[:-2]),
+    "emptied": lambda store, path: store.put(path, b""),
+    "deleted": lambda store, path: store.delete(path),
+}
+
+
+@pytest.fixture(scope="module")
+def shared(scored: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Book]:
+    """A scored book that the tests of this module share; each repairs what it damages."""
+    with copied(scored, tmp_path_factory.mktemp("verify") / "book") as copy:
+        yield copy
+
+
+def problems(store: Store) -> list[str]:
+    return [problem for found in verify_all(store) for problem in found.problems]
+
+
+def test_an_untouched_lake_has_no_differences(shared: Book) -> None:
+    found = verify_all(shared.lake)
+    assert [each.problems for each in found if each.problems] == []
+    assert {each.what for each in found} >= {*LABELLED, NEXT, "versions", "bindings", "policies", "run log"}
+    assert verify_date(shared.lake, NEXT).files == 4
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("path", FILES)
+def test_every_damaged_file_is_named(shared: Book, path: str, damage: str) -> None:
+    store = shared.lake
+    content = store.get(path)
+    DAMAGE[damage](store, path)
+    try:
+        found = problems(store)
+    finally:
+        store.put(path, content)
+    assert any(path in problem or path.removesuffix(".manifest.json") in problem for problem in found), found
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_verifying_a_date_follows_what_it_was_made_from(shared: Book, path: str) -> None:
+    store = shared.lake
+    content = store.get(path)
+    store.put(path, change(content))
+    try:
+        assert f"{path} was changed since it was written" in verify_date(store, NEXT).problems
+    finally:
+        store.put(path, content)
+
+
+def test_a_date_that_is_not_in_the_lake_is_an_error(shared: Book) -> None:
+    with pytest.raises(LakeError, match=r"2031-01-01 is not in the lake.*risk run 2031-01-01"):
+        verify_date(shared.lake, "2031-01-01")
+
+
+def test_a_changed_raw_file_is_not_scored_and_landing_it_again_restores_it(scored_book: Book) -> None:
+    path = layout.accounts(NEXT)
+    content = scored_book.lake.get(path)
+    scored_book.lake.put(path, change(content))
+    verification.remove_copies()
+    failed = scored_book.runner.run("daily_scoring", NEXT, "curated/features")
+    assert failed.error is not None and f"{path} was changed since it was written" in failed.error
+    assert scored_book.score().error is None
+    assert scored_book.lake.get(path) == content
+    assert verify_date(scored_book.lake, NEXT).problems == ()
+
+
+def test_a_changed_outcome_does_not_train_and_is_restored(book: Book) -> None:
+    path = layout.outcomes(LABELLED[2])
+    content = book.lake.get(path)
+    book.lake.put(path, change(content))
+    assert book.runner.run("training", LABELLED[-1]).error is None
+    assert book.lake.get(path) == content
+
+
+def test_a_changed_outcome_that_landed_nowhere_stops_training(book: Book) -> None:
+    path = layout.outcomes(LABELLED[2])
+    book.lake.put(path, change(book.lake.get(path)))
+    book.landing.delete(f"outcomes_{LABELLED[2]}.csv")
+    error = book.runner.run("training", LABELLED[-1]).error
+    assert error is not None and f"{path} was changed since it was written" in error

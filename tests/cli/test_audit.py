@@ -1,4 +1,4 @@
-"""`risk replay` and `risk explain`: scores are recomputed and compared."""
+"""`risk verify`, `risk replay` and `risk explain`: files are compared with their hashes, scores are recomputed."""
 
 from pathlib import Path
 
@@ -7,6 +7,28 @@ from tests.cli.conftest import Risk
 
 def test_replay_agrees_with_every_row(on_scored: Risk) -> None:
     assert on_scored("replay", "2026-01-04", "--until", "2026-01-05").stdout.count("every row") == 2
+
+
+def test_verify_names_every_changed_file(on_scored: Risk, scored: Path) -> None:
+    assert "Every file is as it was written." in on_scored("verify", "--all").stdout
+    assert "Every file is as it was written." in on_scored("verify", "2026-01-04").stdout
+    raw, features = "raw/accounts_2026-01-04.csv", "curated/accounts_2026-01-05_features.parquet"
+    for name in (raw, features):
+        path = scored / "lakehouse" / name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    done = on_scored("verify", "--all", code=1).stdout
+    assert f"different: {raw} was changed since it was written" in done
+    assert f"different: {features} was changed since it was written" in done
+    assert raw in on_scored("verify", "2026-01-04", code=1).stdout
+    assert raw in on_scored("replay", "2026-01-04", code=1).stdout
+
+
+def test_verify_requires_a_date_or_all(on_scored: Risk) -> None:
+    assert "give either DATE or --all" in on_scored("verify", code=2).text
+    assert "give either DATE or --all" in on_scored("verify", "2026-01-04", "--all", code=2).text
+    assert "risk run 2026-01-20" in on_scored("verify", "2026-01-20", code=1).text
 
 
 def test_replay_names_changed_rows_and_files(on_scored: Risk, scored: Path) -> None:

@@ -28,7 +28,9 @@ def imported(folder: Path, *arguments: str) -> set[str]:
     return set(done.stderr.rpartition("modules: ")[2].split())
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("models",), ("live",), ("log",), ("explain", "2026-01-05", "AC000001")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("models",), ("live",), ("log",), ("explain", "2026-01-05", "AC000001"), ("verify", "--all")]
+)
 def test_fast_commands_import_no_slow_package(scored: Path, arguments: tuple[str, ...]) -> None:
     modules = imported(scored, *arguments)
     assert "typer" in modules

@@ -80,8 +80,10 @@ def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Pat
     assert "accounts: accounts_2026-01-01.csv landed in" in landed
     assert (folder / "data/landing/accounts_2026-01-01.csv").read_bytes() == wide.read_bytes()
     assert (folder / "data/landing/outcomes_2026-01-01.csv").read_bytes() == wide.read_bytes()
+    risk("land", wide, "--date", "2026-01-01")  # the same bytes: the command is repeated
+    wide.write_bytes(wide.read_bytes() + b"AC999999")
     refused = risk("land", wide, "--date", "2026-01-01", code=1)
-    assert "--replace" in refused.stderr
+    assert "other accounts for 2026-01-01 have already landed" in refused.text and "--replace" in refused.stderr
     risk("land", wide, "--date", "2026-01-01", "--replace")
 
 

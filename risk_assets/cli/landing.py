@@ -86,6 +86,11 @@ def _warnings(source: "Source", dates: Sequence[str], last: str) -> Iterator[str
         yield f"{dates[-1]} cannot be run yet: the last date is {last} (RISK_END_DATE, or the last day that has ended)."
     for issue, lines in source.line_issues.items():
         yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."
+    if source.counts.enclosed_rows:
+        yield (
+            f"{source.counts.enclosed_rows} lines inside quotes look like rows and are lost: two stray quotes enclose whole lines. "
+            "Remove the quotes, or double them, and land the file with --replace."
+        )
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -13,13 +13,14 @@ from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, labels
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
 from risk_assets.lake.tables import Manifest, find_manifest, read_table
 
 SHOWN_ISSUES, TOLD_ISSUES = 8, 3  # in the metadata, and in the description
@@ -52,6 +53,19 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(change <= limits.max_row_count_change, text, warn=True, rows=rows, usual=usual, change=change)
 
 
+def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The fields of every line are certain; a line with an issue keeps its row and is not scored."""
+    manifest = lakehouse.manifest("raw/accounts", date)
+    facts = manifest.facts_as(RawFacts)
+    lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
+    found = [f"'{issue}' in {number} rows" for issue, number in lines.items() if number]
+    if facts.enclosed_rows:
+        found.append(f"{facts.enclosed_rows} lines inside quotes look like rows and are lost: look for stray quotes")
+    text = "; ".join(found) or f"all {manifest.rows} rows"
+    figures = {name: getattr(facts, f"{name}_lines") for name in LINE_ISSUES}
+    return _result(not found, text, warn=True, rows=manifest.rows, **figures, enclosed_rows=facts.enclosed_rows)
+
+
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
@@ -59,6 +73,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         "lines with issues": found.line_issues,
+        "lines inside quotes that look like rows": lakehouse.manifest("raw/outcomes", date).facts_as(RawFacts).enclosed_rows,
         "lines without id": found.missing_ids,
         "accounts without label": found.unlabelled,
         "repeated accounts": found.repeated,
@@ -187,7 +202,7 @@ def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 # The checks of each asset, and those whose failure blocks the assets downstream.
 CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
-        "raw/accounts": (required_columns, row_count),
+        "raw/accounts": (required_columns, row_count, certain_lines),
         "raw/outcomes": (bad_rate, known_accounts),
         "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities),

@@ -136,6 +136,8 @@ def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> R
         long_lines=lines["long"],
         ambiguous_lines=lines["ambiguous"],
         control_lines=lines["control"],
+        enclosed_lines=lines["enclosed"],
+        enclosed_rows=sum(counter.enclosed_rows for counter in counters),
         ragged=msgspec.convert({name: rows.tolist() for name, rows in issues.items()}, RaggedRows) if stored else None,
     )
 

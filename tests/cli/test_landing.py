@@ -127,6 +127,21 @@ def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Pa
     assert landed(folder) == ["accounts_2999-01-01.csv"]
 
 
+def test_landing_warns_about_rows_inside_quotes(risk: Risk, folder: Path) -> None:
+    first, *rest = [f"{row},a" for row in ROWS]
+    lines = [HEADER + ",name", first.removesuffix("a") + '"a', *rest[:4], rest[4] + '"', *rest[5:]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    warnings = " ".join(risk("land", "own.csv", "--date", "2026-01-01").stderr.split())
+    assert "1 of 295 lines have the issue 'line: rows inside quotes'" in warnings
+    assert "5 lines inside quotes look like rows and are lost" in warnings
+
+
+def test_landing_does_not_warn_about_notes_of_several_lines(risk: Risk, folder: Path) -> None:
+    lines = [HEADER + ",note", *[f'{row},"first line\nsecond, third line"' for row in ROWS]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert risk("land", "own.csv", "--date", "2026-01-01").stderr == ""
+
+
 def test_a_file_without_problems_lands_without_warnings(risk: Risk, folder: Path) -> None:
     assert risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01").stderr == ""
 

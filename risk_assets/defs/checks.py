@@ -75,6 +75,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         "lines with issues": found.line_issues,
         "lines inside quotes that look like rows": lakehouse.manifest("raw/outcomes", date).facts_as(RawFacts).enclosed_rows,
         "lines without id": found.missing_ids,
+        "lines with an unknown label": found.unknown_labels,
         "accounts without label": found.unlabelled,
         "repeated accounts": found.repeated,
     }
@@ -90,6 +91,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         without_label=found.unlabelled + found.contradictory,
         contradictory=found.contradictory,
         repeated=found.repeated,
+        unknown_labels=found.unknown_labels,
         missing_ids=found.missing_ids,
         line_issues=found.line_issues,
     )
@@ -99,7 +101,7 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every outcome belongs to an account of the date's snapshot; others are left out of training."""
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
-        return _result(False, "the date has no features in the lake: materialize curated/features first", warn=True)
+        return _result(False, f"the date has no features in the lake. {layout.how_to_make(path)}", warn=True)
     ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
     unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     text = f"{unknown} accounts with an outcome are not in the snapshot"

@@ -31,6 +31,7 @@ IMPACT_ACCOUNTS = "impact_accounts.csv"
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 _VERSION = re.compile(r"model_v([0-9]+)")
 _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
+_DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
 
@@ -89,6 +90,14 @@ def manifest(path: str) -> str:
 def training_folder(date: str) -> str:
     """Return the folder of the model trained for a date."""
     return f"{TRAINING}/model_{date}"
+
+
+def how_to_make(path: str) -> str:
+    """Return how to make a table of the raw or the curated zone, as the next step of a message."""
+    found = _DATE.search(path)
+    date = found[1] if found else "DATE"
+    command = "outcomes" if path.startswith(f"{RAW}/outcomes_") else "run"
+    return f"Run the date: risk {command} {date}, or materialize its partition in the UI."
 
 
 def version_name(number: int) -> str:

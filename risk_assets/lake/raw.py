@@ -160,7 +160,7 @@ def _line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
 def _count_again(lake: Store, manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
     counters = [count_fields(dialect, lake.chunks(part)) for part in manifest.parts]
     if sum(counter.rows for counter in counters) != manifest.rows:
-        raise LakeError(f"{manifest.path} does not match its manifest: materialize its raw partition again.")
+        raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
     return _quoting(counters), _line_issues(counters)
 
 

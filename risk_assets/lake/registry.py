@@ -79,7 +79,7 @@ def write_trained(store: Store, date: str, model: TrainedModel, run_id: str) -> 
 def read_trained(store: Store, date: str) -> TrainedModel:
     """Return the model trained for a date; raises `ModelError` if it is missing or incomplete."""
     folder = layout.training_folder(date)
-    metadata = _metadata(store, folder, f"Materialize training/model for {date}.")
+    metadata = _metadata(store, folder, f"Train it: risk train {date}, or materialize its partition in the UI.")
     files = {name: _artifact(store, folder, name, metadata) for name in ARTIFACTS}
     return TrainedModel(
         scorecard=_decode(files[layout.SCORECARD], Scorecard, folder),

@@ -83,7 +83,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def facts_as(self, kind: type[F]) -> F:
         """Return the facts of a table of this kind; raises `LakeError` if the table is of another kind."""
         if not isinstance(self.facts, kind):
-            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table: {_next_step(self.path)}")
+            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table. {layout.how_to_make(self.path)}")
         return self.facts
 
 
@@ -209,7 +209,7 @@ def find_manifest(store: Store, path: str) -> Manifest | None:
     try:
         return msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise LakeError(f"{layout.manifest(path)} cannot be read: {_next_step(path)}") from error
+        raise LakeError(f"{layout.manifest(path)} cannot be read. {layout.how_to_make(path)}") from error
 
 
 def require_manifest(store: Store, path: str) -> Manifest:
@@ -222,10 +222,10 @@ def require_manifest(store: Store, path: str) -> Manifest:
     """
     manifest = find_manifest(store, path)
     if manifest is None:
-        raise LakeError(f"{path} is not in the lake at {store.url}: {_next_step(path)}")
+        raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}")
     changed = parts_of_other_size(store, manifest)
     if changed:
-        raise LakeError(f"{', '.join(changed)} does not match its manifest: {_next_step(path)}")
+        raise LakeError(f"{', '.join(changed)} does not match its manifest. {layout.how_to_make(path)}")
     return manifest
 
 
@@ -259,10 +259,6 @@ def digest(store: Store, path: str) -> str:
 def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
     """Return the dates and paths whose tables are committed."""
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
-
-
-def _next_step(path: str) -> str:
-    return f"materialize the partition of {path}, then the partitions that depend on it."
 
 
 def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:

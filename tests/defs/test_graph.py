@@ -117,7 +117,11 @@ def test_schedules_follow_the_calendar(disk_settings: Settings) -> None:
 def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
     dates = partitions(disk_settings.model_copy(update={"end_date": date(2026, 1, 28)}))
     assert dates.daily.get_last_partition_key() == "2026-01-28"
-    assert "to 2026-01-28 (RISK_END_DATE" in str(dates.why_missing("2026-01-29"))
+    assert dates.why_missing("2026-01-28") is None
+    assert "the last date is 2026-01-28 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-29 or later" in str(dates.why_missing("2026-01-29"))
+    assert "the first date is 2026-01-01 (RISK_START_DATE)" in str(dates.why_missing("2025-12-31"))
+    assert "the day has not ended" in str(partitions(disk_settings).why_missing("2999-01-01"))
+    assert "is not a date" in str(dates.why_missing("2026-1-1"))
 
 
 def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:

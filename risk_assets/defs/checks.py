@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,8 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
-from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.batch.predictions import with_missing_issues
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, labels
 from risk_assets.domain.ingest.row_ids import with_ids
@@ -118,11 +120,12 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The share of rows with issues is within the policy's limit."""
-    manifest = lakehouse.manifest("curated/features", date)
-    share, limit = manifest.facts_as(FeatureFacts).with_issues / manifest.rows, lakehouse.policy.checks.max_issue_share
-    commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
-    text = f"{share:.1%} of {manifest.rows} rows have issues (limit {limit:.1%})" + "".join(
+    """The share of rows with issues is within the policy's limit; a missing value that the live models require is an issue."""
+    rows = lakehouse.manifest("curated/features", date).rows
+    found, counts = _issues_with_required(lakehouse, date)
+    share, limit = found / rows, lakehouse.policy.checks.max_issue_share
+    commonest = dict(list(counts.items())[:SHOWN_ISSUES])
+    text = f"{share:.1%} of {rows} rows have issues (limit {limit:.1%})" + "".join(
         f"; {issue} in {rows} rows" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
     )
     return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
@@ -236,6 +239,20 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
     return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
+
+
+def _issues_with_required(lakehouse: Lakehouse, date: str) -> tuple[int, dict[str, int]]:
+    """Return the rows with issues and the rows of each issue, most frequent first, as the live models score the date."""
+    manifest = lakehouse.manifest("curated/features", date)
+    live = registry.live_arms(lakehouse.store)
+    required = [name for name in live.required if name in manifest.columns] if live else []
+    if not required:
+        return manifest.facts_as(FeatureFacts).with_issues, _issues(lakehouse, date)
+    table = read_table(lakehouse.store, manifest.path).select(ISSUES, *required)
+    marked = table.map_batches(partial(with_missing_issues, required=required), streamable=True)
+    counted = marked.filter(pl.col(ISSUES).is_not_null()).group_by(ISSUES).len().collect(engine="streaming")
+    kinds = dict(counted.iter_rows())
+    return sum(kinds.values()), count_issues(kinds)
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Manifest]:

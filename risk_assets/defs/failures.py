@@ -54,12 +54,16 @@ class Ending:
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[FailedCheck, ...]:
     """Return the checks that failed in a run, in order."""
     found: list[FailedCheck] = []
-    for record in instance.all_logs(run_id, of_type=CHECK):
-        result: Any = record.dagster_event and record.dagster_event.event_specific_data
-        if result and not result.passed:
+    for result in _evaluations(instance, run_id):
+        if not result.passed:
             warns = result.severity == dg.AssetCheckSeverity.WARN
             found.append(FailedCheck(result.asset_key.to_user_string(), result.check_name, result.description or "failed", warns))
     return tuple(found)
+
+
+def passed_checks(instance: dg.DagsterInstance, run_id: str) -> frozenset[str]:
+    """Return the names of the checks that passed in a run so far."""
+    return frozenset(result.check_name for result in _evaluations(instance, run_id) if result.passed)
 
 
 def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
@@ -109,6 +113,12 @@ def record_refusal(store: Store, date: str, job: str, run_id: str, error: str, s
 def job_name(name: str) -> str:
     """Return a job's name for people: Dagster names a run of selected assets `__ASSET_JOB`."""
     return "materialize" if name.startswith(AD_HOC_JOB) else name
+
+
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
+    """Return the evaluations of checks in a run, in order."""
+    events = (record.dagster_event for record in instance.all_logs(run_id, of_type=CHECK))
+    return [event.event_specific_data for event in events if event and event.event_specific_data]
 
 
 def _root_type(error: Any) -> str:

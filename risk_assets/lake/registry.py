@@ -175,6 +175,12 @@ def find_live(store: Store) -> VersionedScorecard | None:
     return read_scorecard(store, binding.champion) if binding else None
 
 
+def live_arms(store: Store) -> Arms | None:
+    """Return the models that score now, or None if no version is live."""
+    binding = binding_log.live(store)
+    return arms(store, binding) if binding else None
+
+
 def live_profile(store: Store) -> Profile | None:
     """Return the reference profile of the live version, or None if no version is live."""
     binding = binding_log.live(store)

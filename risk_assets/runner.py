@@ -14,7 +14,8 @@ import dagster as dg
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
-from risk_assets.defs.failures import ending, failed_checks, passed_checks, record_failure, record_refusal
+from risk_assets.defs.failures import ending, failed_checks, passed_checks, record_failure, record_refusal, record_warnings
+from risk_assets.defs.jobs import OUTCOMES
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import unused_releases
 from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
@@ -132,6 +133,8 @@ class Runner:
         notes = unused_releases(tags, passed_checks(self.instance, ran.run_id))
         warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
         if ran.success:
+            if job == OUTCOMES.name:  # a scored date logs its own row
+                record_warnings(self.settings.open_lake(), self.instance, ran.run_id)
             return Result(date or "", None, WARNING if warnings else SUCCESS, warnings, notes)
         record_failure(self.settings.open_lake(), self.instance, ran.run_id)
         how = ending(self.instance, ran.run_id)

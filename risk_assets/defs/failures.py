@@ -10,7 +10,7 @@ import dagster as dg
 from risk_assets.clock import utc_now
 from risk_assets.errors import RiskError
 from risk_assets.lake import run_log
-from risk_assets.lake.run_log import BLOCKED, FAILED, RunRecord
+from risk_assets.lake.run_log import BLOCKED, FAILED, WARNING, RunRecord
 from risk_assets.lake.store import Store
 
 PARTITION_TAG = "dagster/partition"
@@ -45,10 +45,10 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run failed: `blocked` or `failed`, and why."""
+    """How a run ended: `blocked` or `failed` and why, or `warning`."""
 
     status: str
-    error: str
+    error: str | None
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[FailedCheck, ...]:
@@ -86,11 +86,20 @@ def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
 
 def record_failure(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
     """Add a failed run to the run log; a row that the run already has is kept."""
+    _record(store, instance, run_id, ending(instance, run_id))
+
+
+def record_warnings(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
+    """Add a run that succeeded and whose checks warned to the run log; a row that the run already has is kept."""
+    if failed_checks(instance, run_id):
+        _record(store, instance, run_id, Ending(WARNING, None))
+
+
+def _record(store: Store, instance: dg.DagsterInstance, run_id: str, how: Ending) -> None:
     found = instance.get_run_record_by_id(run_id)
     if found is None:
         return
     run, started, ended = found.dagster_run, found.start_time, found.update_timestamp.timestamp()
-    how = ending(instance, run_id)
     warnings = [str(check) for check in failed_checks(instance, run_id) if check.warns]
     record = RunRecord(
         timestamp=utc_now("milliseconds"),

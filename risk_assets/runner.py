@@ -14,8 +14,10 @@ import dagster as dg
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
-from risk_assets.defs.failures import ending, failed_checks, record_failure, record_refusal
+from risk_assets.defs.failures import ending, failed_checks, passed_checks, record_failure, record_refusal, record_warnings
+from risk_assets.defs.jobs import OUTCOMES
 from risk_assets.defs.partitions import Partitions, partitions
+from risk_assets.defs.releases import unused_releases
 from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
 from risk_assets.settings import Settings, current_user
 
@@ -42,12 +44,13 @@ load_from:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a date: its status, the checks that warned, and the error if it was blocked or failed."""
+    """The result of a date: its status, the checks that warned, the error if it was blocked or failed, and releases without effect."""
 
     date: str
     error: str | None = None
     status: str = SUCCESS
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -127,9 +130,12 @@ class Runner:
                 asset_selection=selection,
                 tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **tags},
             )
+        notes = unused_releases(tags, passed_checks(self.instance, ran.run_id))
         warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
         if ran.success:
-            return Result(date or "", None, WARNING if warnings else SUCCESS, warnings)
+            if job == OUTCOMES.name:  # a scored date logs its own row
+                record_warnings(self.settings.open_lake(), self.instance, ran.run_id)
+            return Result(date or "", None, WARNING if warnings else SUCCESS, warnings, notes)
         record_failure(self.settings.open_lake(), self.instance, ran.run_id)
         how = ending(self.instance, ran.run_id)
-        return Result(date or "", how.error, how.status, warnings)
+        return Result(date or "", how.error, how.status, warnings, notes)

@@ -113,6 +113,18 @@ class Settings(BaseSettings):
         yesterday = shift(datetime.now(ZoneInfo(self.time_zone)).date().isoformat(), -1)
         return min(yesterday, self.end_date.isoformat()) if self.end_date else yesterday
 
+    def why_not_run(self, date: str) -> str | None:
+        """Return why a date cannot be run, and what to do; None if it can."""
+        first, last = self.start_date.isoformat(), self.last_date
+        if date < first:
+            return f"{date} cannot be run: the first date is {first} (RISK_START_DATE). Set RISK_START_DATE to {date} or earlier."
+        if date <= last:
+            return None
+        if self.end_date and date > self.end_date.isoformat():
+            end = self.end_date.isoformat()
+            return f"{date} cannot be run: the last date is {end} (RISK_END_DATE). Set RISK_END_DATE to {date} or later, or unset it."
+        return f"{date} cannot be run yet: the day has not ended, and the last date is {last}. Run it when the day has ended."
+
     @property
     def on_azure(self) -> bool:
         """Whether the lake or the landing folder is on Azure or Azurite."""

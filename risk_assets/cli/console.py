@@ -51,12 +51,14 @@ def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") 
 
 
 def finish(results: "Sequence[Result]") -> None:
-    """Print the warnings, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
+    """Print the warnings and notes, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
     from risk_assets.lake.run_log import BLOCKED
 
     for result in results:
         for warning in result.warnings:
             print_warning(f"{result.date} warning", warning)
+        for note in result.notes:
+            print_warning(f"{result.date} note", note)
     failed = [result for result in results if result.error]
     for result in failed:
         print_error(f"{result.date} {result.status}", result.error or "")

@@ -12,7 +12,9 @@ from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
+    from risk_assets.domain.contract.schema import Contract
     from risk_assets.lake.landing import Source
+    from risk_assets.settings import Settings
 
 
 def infer_contract(
@@ -59,33 +61,42 @@ def land(
         raise typer.BadParameter("give either --date, or --from with --days")
     start = parse_date(date or first or "")
     dates = date_range(start, shift(start, days - 1 if first else 0))
-    _require_from(settings.start_date.isoformat(), dates)
+    if dates[0] < settings.start_date.isoformat():
+        raise RiskError(f"{settings.why_not_run(dates[0])} Or land the file for a later date.")
     contract, landing = settings.read_contract(), settings.open_landing()
     source = landed.Source.read(file, contract.columns)
     written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
     for kind, names in written.items():
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
-    for warning in _warnings(source, dates, settings.last_date):
+    for warning in _warnings(source, contract, dates, settings):
         print_warning("warning", warning)
     if dates[-1] <= settings.last_date:
         out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
 
 
-def _require_from(first: str, dates: Sequence[str]) -> None:
-    """Verify that no date is before the first partition."""
-    if dates[0] < first:
-        raise RiskError(
-            f"{dates[0]} cannot be run: the first date is {first} (RISK_START_DATE). Land the file for a later date, "
-            "or set RISK_START_DATE to an earlier one."
+def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:
+    """Yield what has landed but cannot be used as it is, or not yet."""
+    if refusal := settings.why_not_run(dates[-1]):
+        yield refusal
+    yield from _label_warnings(source, contract)
+    for issue, lines in source.line_issues.items():
+        yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."
+    if source.counts.enclosed_rows:
+        yield (
+            f"{source.counts.enclosed_rows} lines inside quotes look like rows and are lost: two stray quotes enclose whole lines. "
+            "Remove the quotes, or double them, and land the file with --replace."
         )
 
 
-def _warnings(source: "Source", dates: Sequence[str], last: str) -> Iterator[str]:
-    """Yield what has landed but cannot be used as it is, or not yet."""
-    if dates[-1] > last:
-        yield f"{dates[-1]} cannot be run yet: the last date is {last} (RISK_END_DATE, or the last day that has ended)."
-    for issue, lines in source.line_issues.items():
-        yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."
+def _label_warnings(source: "Source", contract: "Contract") -> Iterator[str]:
+    from risk_assets.domain.ingest.labels import count_unknown_labels
+
+    unknown = count_unknown_labels(source.scan_marked(), contract) if source.is_labelled(contract) else 0
+    if unknown:
+        yield (
+            f"{unknown} of {source.counts.rows} lines have a value of {contract.target.column} that is neither target.bad nor "
+            "target.good of the contract. Their accounts have no label: fix the file, or map these values at the source."
+        )
 
 
 def _write_new(path: Path, text: str) -> None:

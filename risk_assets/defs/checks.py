@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,14 +13,16 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
-from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.batch.predictions import with_missing_issues
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, labels
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.tables import read_table
 
@@ -53,6 +56,19 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(change <= limits.max_row_count_change, text, warn=True, rows=rows, usual=usual, change=change)
 
 
+def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The fields of every line are certain; a line with an issue keeps its row and is not scored."""
+    manifest = lakehouse.manifest("raw/accounts", date)
+    facts = manifest.facts_as(RawFacts)
+    lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
+    found = [f"'{issue}' in {number} rows" for issue, number in lines.items() if number]
+    if facts.enclosed_rows:
+        found.append(f"{facts.enclosed_rows} lines inside quotes look like rows and are lost: look for stray quotes")
+    text = "; ".join(found) or f"all {manifest.rows} rows"
+    figures = {name: getattr(facts, f"{name}_lines") for name in LINE_ISSUES}
+    return _result(not found, text, warn=True, rows=manifest.rows, **figures, enclosed_rows=facts.enclosed_rows)
+
+
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
@@ -60,7 +76,9 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         "lines with issues": found.line_issues,
+        "lines inside quotes that look like rows": lakehouse.manifest("raw/outcomes", date).facts_as(RawFacts).enclosed_rows,
         "lines without id": found.missing_ids,
+        "lines with an unknown label": found.unknown_labels,
         "accounts without label": found.unlabelled,
         "repeated accounts": found.repeated,
     }
@@ -76,6 +94,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         without_label=found.unlabelled + found.contradictory,
         contradictory=found.contradictory,
         repeated=found.repeated,
+        unknown_labels=found.unknown_labels,
         missing_ids=found.missing_ids,
         line_issues=found.line_issues,
     )
@@ -85,7 +104,7 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Every outcome belongs to an account of the date's snapshot; others are left out of training."""
     path = layout.features(date)
     if find_manifest(lakehouse.store, path) is None:
-        return _result(False, "the date has no features in the lake: materialize curated/features first", warn=True)
+        return _result(False, f"the date has no features in the lake. {layout.how_to_make(path)}", warn=True)
     ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
     unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     text = f"{unknown} accounts with an outcome are not in the snapshot"
@@ -102,11 +121,12 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The share of rows with issues is within the policy's limit."""
-    manifest = lakehouse.manifest("curated/features", date)
-    share, limit = manifest.facts_as(FeatureFacts).with_issues / manifest.rows, lakehouse.policy.checks.max_issue_share
-    commonest = dict(list(_issues(lakehouse, date).items())[:SHOWN_ISSUES])
-    text = f"{share:.1%} of {manifest.rows} rows have issues (limit {limit:.1%})" + "".join(
+    """The share of rows with issues is within the policy's limit; a missing value that the live models require is an issue."""
+    rows = lakehouse.manifest("curated/features", date).rows
+    found, counts = _issues_with_required(lakehouse, date)
+    share, limit = found / rows, lakehouse.policy.checks.max_issue_share
+    commonest = dict(list(counts.items())[:SHOWN_ISSUES])
+    text = f"{share:.1%} of {rows} rows have issues (limit {limit:.1%})" + "".join(
         f"; {issue} in {rows} rows" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
     )
     return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
@@ -188,7 +208,7 @@ def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 # The checks of each asset, and those whose failure blocks the assets downstream.
 CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
-        "raw/accounts": (required_columns, row_count),
+        "raw/accounts": (required_columns, row_count, certain_lines),
         "raw/outcomes": (bad_rate, known_accounts),
         "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities),
@@ -220,6 +240,20 @@ def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
     return count_issues(lakehouse.manifest("curated/features", date).facts_as(FeatureFacts).issue_counts)
+
+
+def _issues_with_required(lakehouse: Lakehouse, date: str) -> tuple[int, dict[str, int]]:
+    """Return the rows with issues and the rows of each issue, most frequent first, as the live models score the date."""
+    manifest = lakehouse.manifest("curated/features", date)
+    live = registry.live_arms(lakehouse.store)
+    required = [name for name in live.required if name in manifest.columns] if live else []
+    if not required:
+        return manifest.facts_as(FeatureFacts).with_issues, _issues(lakehouse, date)
+    table = read_table(lakehouse.store, manifest.path).select(ISSUES, *required)
+    marked = table.map_batches(partial(with_missing_issues, required=required), streamable=True)
+    counted = marked.filter(pl.col(ISSUES).is_not_null()).group_by(ISSUES).len().collect(engine="streaming")
+    kinds = dict(counted.iter_rows())
+    return sum(kinds.values()), count_issues(kinds)
 
 
 def _days_before(lakehouse: Lakehouse, date: str, days: int) -> list[Manifest]:

@@ -10,7 +10,7 @@ import dagster as dg
 from risk_assets.clock import utc_now
 from risk_assets.errors import RiskError
 from risk_assets.lake import run_log
-from risk_assets.lake.run_log import BLOCKED, FAILED, RunRecord
+from risk_assets.lake.run_log import BLOCKED, FAILED, WARNING, RunRecord
 from risk_assets.lake.store import Store
 
 PARTITION_TAG = "dagster/partition"
@@ -45,21 +45,25 @@ class FailedCheck:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run failed: `blocked` or `failed`, and why."""
+    """How a run ended: `blocked` or `failed` and why, or `warning`."""
 
     status: str
-    error: str
+    error: str | None
 
 
 def failed_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[FailedCheck, ...]:
     """Return the checks that failed in a run, in order."""
     found: list[FailedCheck] = []
-    for record in instance.all_logs(run_id, of_type=CHECK):
-        result: Any = record.dagster_event and record.dagster_event.event_specific_data
-        if result and not result.passed:
+    for result in _evaluations(instance, run_id):
+        if not result.passed:
             warns = result.severity == dg.AssetCheckSeverity.WARN
             found.append(FailedCheck(result.asset_key.to_user_string(), result.check_name, result.description or "failed", warns))
     return tuple(found)
+
+
+def passed_checks(instance: dg.DagsterInstance, run_id: str) -> frozenset[str]:
+    """Return the names of the checks that passed in a run so far."""
+    return frozenset(result.check_name for result in _evaluations(instance, run_id) if result.passed)
 
 
 def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
@@ -82,11 +86,20 @@ def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
 
 def record_failure(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
     """Add a failed run to the run log; a row that the run already has is kept."""
+    _record(store, instance, run_id, ending(instance, run_id))
+
+
+def record_warnings(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
+    """Add a run that succeeded and whose checks warned to the run log; a row that the run already has is kept."""
+    if failed_checks(instance, run_id):
+        _record(store, instance, run_id, Ending(WARNING, None))
+
+
+def _record(store: Store, instance: dg.DagsterInstance, run_id: str, how: Ending) -> None:
     found = instance.get_run_record_by_id(run_id)
     if found is None:
         return
     run, started, ended = found.dagster_run, found.start_time, found.update_timestamp.timestamp()
-    how = ending(instance, run_id)
     warnings = [str(check) for check in failed_checks(instance, run_id) if check.warns]
     record = RunRecord(
         timestamp=utc_now("milliseconds"),
@@ -109,6 +122,12 @@ def record_refusal(store: Store, date: str, job: str, run_id: str, error: str, s
 def job_name(name: str) -> str:
     """Return a job's name for people: Dagster names a run of selected assets `__ASSET_JOB`."""
     return "materialize" if name.startswith(AD_HOC_JOB) else name
+
+
+def _evaluations(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
+    """Return the evaluations of checks in a run, in order."""
+    events = (record.dagster_event for record in instance.all_logs(run_id, of_type=CHECK))
+    return [event.event_specific_data for event in events if event and event.event_specific_data]
 
 
 def _root_type(error: Any) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from risk_assets.clock import date_range, shift
+from risk_assets.clock import date_range, is_date, shift
 from risk_assets.settings import Settings
 
 
@@ -16,6 +16,7 @@ class Partitions:
     daily: dg.DailyPartitionsDefinition
     training_window: dg.TimeWindowPartitionMapping
     window_days: int
+    settings: Settings
 
     def window(self, date: str) -> tuple[str, ...]:
         """Return the dates that train a model for a date; none for an asset without partitions."""
@@ -27,11 +28,9 @@ class Partitions:
         """Return why a date is not a partition, or None if it is one."""
         if self.daily.has_partition_key(date):
             return None
-        first, last = self.daily.get_first_partition_key(), self.daily.get_last_partition_key()
-        return (
-            f"{date} is not a date that can be run: dates are written YYYY-MM-DD, from {first} (RISK_START_DATE) to {last} "
-            "(RISK_END_DATE, or the last day that has ended)."
-        )
+        if not is_date(date):
+            return f"{date} is not a date: dates are written YYYY-MM-DD."
+        return self.settings.why_not_run(date) or f"{date} cannot be run. List the dates in the UI."
 
 
 def partitions(settings: Settings) -> Partitions:
@@ -48,4 +47,4 @@ def partitions(settings: Settings) -> Partitions:
         end_date=shift(settings.end_date.isoformat(), 1) if settings.end_date else None,  # Dagster leaves the end out
         timezone=settings.time_zone,
     )
-    return Partitions(daily, window, days)
+    return Partitions(daily, window, days, settings)

@@ -4,7 +4,7 @@ import dagster as dg
 import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
-from risk_assets.defs.failures import STEP_FAILURE, record_failure, record_refusal
+from risk_assets.defs.failures import STEP_FAILURE, record_failure, record_refusal, record_warnings
 from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
@@ -37,13 +37,24 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         late = report_late(lakehouse, partitions, calendar)
         return dg.SkipReason(f"late: {', '.join(late)}" if late else "no file is late")
 
-    return [landing_sensor, late_files, log_failed_runs]
+    return [landing_sensor, late_files, log_failed_runs, log_outcomes]
 
 
 @dg.run_failure_sensor(name="log_failed_runs", default_status=dg.DefaultSensorStatus.RUNNING)
 def log_failed_runs(context: dg.RunFailureSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
     """Adds each failed run to the run log, including runs that were killed."""
     record_failure(lakehouse.store, context.instance, context.dagster_run.run_id)
+
+
+@dg.run_status_sensor(
+    name="log_outcomes",
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[OUTCOMES],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def log_outcomes(context: dg.RunStatusSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
+    """Adds outcomes whose checks warned to the run log, with the figures of the checks."""
+    record_warnings(lakehouse.store, context.instance, context.dagster_run.run_id)
 
 
 def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:

@@ -20,5 +20,7 @@ def newest_date(store: Store, key: str) -> str:
     """Return the newest date of an asset in the lake; raises `LakeError` if there is none."""
     dates = committed_dates(store, key)
     if not dates:
-        raise LakeError(f"{key} is not in the lake at {store.url} for any date. Materialize a date first.")
+        raise LakeError(
+            f"{key} is not in the lake at {store.url} for any date. Run a date first: risk run DATE, or materialize a partition in the UI."
+        )
     return dates[-1]

@@ -17,6 +17,7 @@ class RaggedRows(msgspec.Struct, frozen=True):
     long: tuple[int, ...] = ()
     ambiguous: tuple[int, ...] = ()
     control: tuple[int, ...] = ()
+    enclosed: tuple[int, ...] = ()
 
 
 class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="raw", forbid_unknown_fields=True):
@@ -28,6 +29,8 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
         How to read quotes: as RFC 4180 ("standard"), as data ("none"), or "mixed". None in a manifest of an earlier release.
     short_lines, long_lines, ambiguous_lines, control_lines
         The number of lines with too few or too many fields, with ambiguous quotes, and with a stray control character.
+    enclosed_lines, enclosed_rows
+        The number of records with lines inside quotes that look like rows, and of those lines.
     ragged
         The positions of these lines; None if there are too many to store.
     """
@@ -40,6 +43,8 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     long_lines: int
     ambiguous_lines: int = 0
     control_lines: int = 0
+    enclosed_lines: int = 0
+    enclosed_rows: int = 0
     ragged: RaggedRows | None
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from risk_assets.clock import is_date
 from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_utf8
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
@@ -47,6 +47,8 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     if landing.list(f"{file}/"):
         raise _is_folder(landing, kind, date)
     has_file = landing.size(file) is not None
+    if not has_file and file in landing.names(""):
+        raise _is_folder(landing, kind, date)
     if has_file and shards:
         raise LandingError(
             f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take one away."
@@ -83,9 +85,9 @@ class Source:
     @cached_property
     def counts(self) -> FieldCounter:
         """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows."""
-        counter = count_fields(self.dialect, self.chunks())
+        counter = count_fields(self.dialect, require_utf8(self.chunks(), str(self.path)))
         if counter.problem:
-            raise LandingError(f"{self.path} {counter.problem}. Fix it and land the file again.")
+            raise LandingError(f"{self.path} {counter.problem}. Fix it and run again.")
         return counter
 
     @property
@@ -108,9 +110,13 @@ class Source:
         """
         if self.counts.rows and sum(self.line_issues.values()) == self.counts.rows:
             raise LandingError(f"every line of {self.path} has an issue ({_listed(self.line_issues)}). Compare its header with its lines.")
+        return self.scan_marked().filter(pl.col(RAGGED).is_null()).drop(RAGGED)
+
+    def scan_marked(self) -> pl.LazyFrame:
+        """Return the columns as text, and `RAGGED`: the issue of the line, or null."""
         quoting = self.counts.quoting or "standard"
         frame = scan_mixed([self.chunks], self.dialect) if quoting == "mixed" else scan_text([str(self.path)], self.dialect, quoting)
-        return mark_lines(frame, self.counts.issues).filter(pl.col(RAGGED).is_null()).drop(RAGGED)
+        return mark_lines(frame, self.counts.issues)
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes."""
@@ -251,5 +257,8 @@ def _put(landing: Store, kind: str, wanted: Iterable[str], contents: Iterable[It
 
 def _similar(landing: Store, kind: str, date: str) -> str:
     """Return a hint that names files of the date with another ending, or an empty text."""
-    names = [name for name in landing.names("") if name.startswith(folder_name(kind, date))]
+    folder = folder_name(kind, date)
+    names = [name for name in landing.names("") if name.startswith(folder)]
+    if names == [folder]:
+        return f" and the folder {folder} has no file that ends with .csv"
     return f" (found {', '.join(names)}: unpack or rename it)" if names else ""

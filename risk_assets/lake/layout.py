@@ -38,6 +38,7 @@ _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
 _SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
 _POLICY = re.compile(rf"{POLICIES}/([0-9a-f]{{64}})\.json")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
+_DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
 
@@ -117,6 +118,14 @@ def training_run(date: str, run_id: str) -> str:
 def training_current(date: str) -> str:
     """Return the path of the file that names the run whose model is the one of a date."""
     return artifact(training_folder(date), CURRENT)
+
+
+def how_to_make(path: str) -> str:
+    """Return how to make a table of the raw or the curated zone, as the next step of a message."""
+    found = _DATE.search(path)
+    date = found[1] if found else "DATE"
+    command = "outcomes" if path.startswith(f"{RAW}/outcomes_") else "run"
+    return f"Run the date: risk {command} {date}, or materialize its partition in the UI."
 
 
 def version_name(number: int) -> str:

@@ -84,7 +84,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def facts_as(self, kind: type[F]) -> F:
         """Return the facts of a table of this kind; raises `LakeError` if the table is of another kind."""
         if not isinstance(self.facts, kind):
-            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table: {next_step(self.path)}")
+            raise LakeError(f"{layout.manifest(self.path)} has the facts of another kind of table. {layout.how_to_make(self.path)}")
         return self.facts
 
 
@@ -140,9 +140,9 @@ def find_manifest(store: Store, path: str) -> Manifest | None:
     try:
         manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
-        raise LakeError(f"{layout.manifest(path)} cannot be read: {next_step(path)}") from error
+        raise LakeError(f"{layout.manifest(path)} cannot be read. {layout.how_to_make(path)}") from error
     if not has_seal(manifest):
-        raise LakeError(f"{layout.manifest(path)} was changed since it was written: {next_step(path)}")
+        raise LakeError(f"{layout.manifest(path)} was changed since it was written. {layout.how_to_make(path)}")
     return manifest
 
 
@@ -164,11 +164,11 @@ def require_manifest(store: Store, path: str) -> Manifest:
     """
     manifest = find_manifest(store, path)
     if manifest is None:
-        raise LakeError(f"{path} is not in the lake at {store.url}: {next_step(path)}")
+        raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}")
     found = entries(store, manifest)
     changed = [part for part, size in manifest.parts.items() if part not in found or found[part].size != size]
     if changed:
-        raise LakeError(f"{', '.join(changed)} does not match its manifest: {next_step(path)}")
+        raise LakeError(f"{', '.join(changed)} does not match its manifest. {layout.how_to_make(path)}")
     return manifest
 
 
@@ -201,8 +201,3 @@ def digest(store: Store, path: str) -> str:
 def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
     """Return the dates and paths whose tables are committed."""
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
-
-
-def next_step(path: str) -> str:
-    """Return what to do about a table that cannot be read."""
-    return f"materialize the partition of {path}, then the partitions that depend on it."

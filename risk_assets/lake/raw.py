@@ -166,6 +166,8 @@ def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> R
         long_lines=lines["long"],
         ambiguous_lines=lines["ambiguous"],
         control_lines=lines["control"],
+        enclosed_lines=lines["enclosed"],
+        enclosed_rows=sum(counter.enclosed_rows for counter in counters),
         ragged=msgspec.convert({name: rows.tolist() for name, rows in issues.items()}, RaggedRows) if stored else None,
     )
 
@@ -188,7 +190,7 @@ def _line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
 def _count_again(files: Sequence[Path], manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
     counters = [count_fields(dialect, _chunks(file)) for file in files]
     if sum(counter.rows for counter in counters) != manifest.rows:
-        raise LakeError(f"{manifest.path} does not match its manifest: materialize its raw partition again.")
+        raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
     return _quoting(counters), _line_issues(counters)
 
 

@@ -78,7 +78,7 @@ def write_trained(store: Store, date: str, model: TrainedModel, run_id: str, fen
 
 def read_trained(store: Store, date: str) -> TrainedModel:
     """Return the model trained for a date; raises `ModelError` if it is missing or incomplete."""
-    next_step = f"Materialize training/model for {date}."
+    next_step = f"Train it: risk train {date}, or materialize its partition in the UI."
     content = store.find(layout.training_current(date))
     if content is None:
         raise MissingModelError(f"{layout.training_folder(date)} is not in the lake or is incomplete. {next_step}")
@@ -200,6 +200,12 @@ def find_live(store: Store) -> VersionedScorecard | None:
     """Return the scorecard of the live version, or None if no version is live."""
     binding = binding_log.live(store)
     return read_scorecard(store, binding.champion) if binding else None
+
+
+def live_arms(store: Store) -> Arms | None:
+    """Return the models that score now, or None if no version is live."""
+    binding = binding_log.live(store)
+    return arms(store, binding) if binding else None
 
 
 def live_profile(store: Store) -> Profile | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from risk_assets.errors import LakeError
+from risk_assets.lake import layout
 from risk_assets.lake.hashing import HashedChunks
-from risk_assets.lake.manifests import Manifest, entries, next_step
+from risk_assets.lake.manifests import Manifest, entries
 from risk_assets.lake.store import Entry, Store
 
 MAX_REMEMBERED = 100_000
@@ -72,7 +73,7 @@ def _changed(part: str) -> str:
 
 def _raise(found: list[str], manifest: Manifest) -> None:
     if found:
-        raise LakeError(f"{', '.join(found)}: {next_step(manifest.path)}")
+        raise LakeError(f"{', '.join(found)}. {layout.how_to_make(manifest.path)}")
 
 
 def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:

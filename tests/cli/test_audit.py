@@ -44,5 +44,10 @@ def test_explain_shows_stored_and_recomputed_scores(on_scored: Risk, scored: Pat
     assert "recomputed" in explained and "excess over reference" in explained and "utilisation" in explained
 
 
+def test_explain_of_a_date_that_is_not_scored_names_the_command(on_trained: Risk) -> None:
+    assert "Run the date: risk run 2026-01-04, or" in on_trained("explain", "2026-01-04", "AC000001", code=1).text
+    assert "Run the date: risk run 2026-01-04, or" in on_trained("replay", "2026-01-04", code=1).text
+
+
 def test_explain_reports_an_unknown_account(on_scored: Risk) -> None:
     assert "no account with this id" in on_scored("explain", "2026-01-05", "nobody", code=1).text

@@ -53,6 +53,39 @@ def test_an_error_writes_nothing(book: Path, options: list[str], message: str) -
     assert not out.exists()
 
 
+def test_a_file_with_a_header_only_is_an_error(book: Path) -> None:
+    book.write_text("months,recoveries,defaulted\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
+    assert "book.csv has a header and no rows. Pass a file that has rows" in str(done.exception)
+
+
+@pytest.mark.parametrize("rows", [400, 400_000])
+def test_a_file_that_is_not_utf_8_is_an_error(book: Path, rows: int) -> None:
+    lines = ["months,name,defaulted", *[f"{row * 37 % 60},Miller,{row % 2}" for row in range(rows)], "1,M\xfcller,0"]
+    book.write_text("\n".join(lines) + "\n", encoding="latin-1")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
+    assert isinstance(done.exception, RiskError)
+    assert "is not UTF-8 text: cannot decode byte" in str(done.exception)
+    assert "Save it as UTF-8 and run again." in str(done.exception)
+
+
+def test_a_repeated_column_is_left_out_under_its_own_name(book: Path) -> None:
+    lines = ["months,score,score,defaulted,score", *[f"{row * 37 % 60},{row},{row % 7},{int(row % 4 == 0)},1" for row in range(ROWS)]]
+    book.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
+    assert "  # score is left out: the header has this name 3 times. Rename or remove the others at the source" in done.stdout
+    assert "warning: score: left out, because the header has this name 3 times" in " ".join(done.stderr.split())
+    assert "score#2" not in done.output
+    assert Contract.parse(done.stdout, "own.yml").columns == ("months",)
+
+
+@pytest.mark.parametrize(("header", "column"), [("id,defaulted,id", "id"), ("id,defaulted,defaulted", "defaulted")])
+def test_a_repeated_id_or_target_is_an_error(book: Path, header: str, column: str) -> None:
+    book.write_text("\n".join([header, *[f"{row},{row % 2},{row % 3}" for row in range(ROWS)]]) + "\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--id", "id", "--target", "defaulted"])
+    assert f"book.csv has the column {column} more than once. Pass a file that has it once." in str(done.exception)
+
+
 def test_id_and_row_id_exclude_each_other(book: Path) -> None:
     done = CliRunner().invoke(app, ["contract", "infer", str(book), "--id", "months", "--row-id", "--target", "defaulted"])
     assert done.exit_code == 2

@@ -129,6 +129,71 @@ def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Pa
     assert landed(folder) == ["accounts_2999-01-01.csv"]
 
 
+def test_landing_warns_about_rows_inside_quotes(risk: Risk, folder: Path) -> None:
+    first, *rest = [f"{row},a" for row in ROWS]
+    lines = [HEADER + ",name", first.removesuffix("a") + '"a', *rest[:4], rest[4] + '"', *rest[5:]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    warnings = " ".join(risk("land", "own.csv", "--date", "2026-01-01").stderr.split())
+    assert "1 of 295 lines have the issue 'line: rows inside quotes'" in warnings
+    assert "5 lines inside quotes look like rows and are lost" in warnings
+
+
+def test_landing_counts_labels_that_the_contract_does_not_name(risk: Risk, folder: Path) -> None:
+    header, *rows = sample("outcomes_2026-01-01.csv").read_text(encoding="utf-8").splitlines()
+    lines = [header, *[row[:-1] + "SECRET" for row in rows[:7]], rows[7][:-1], *rows[8:]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    done = risk("land", "own.csv", "--outcomes", "--date", "2026-01-01")
+    assert "7 of 300 lines have a value of defaulted that is neither target.bad nor target.good of the contract" in done.text
+    assert "SECRET" not in done.text
+
+
+@pytest.mark.parametrize("outcomes", [True, False])
+def test_text_that_is_not_utf_8_does_not_land(risk: Risk, folder: Path, outcomes: bool) -> None:
+    head = "\n".join([HEADER + ",defaulted", *[f"{row},0" for row in ROWS * 400]]).encode()
+    assert len(head) > 5_000_000
+    (folder / "own.csv").write_bytes(head + b"\nM\xfcller" + b"," * 21 + b"0\n")
+    done = risk("land", "own.csv", "--date", "2026-01-01", *["--outcomes"] * outcomes, code=1)
+    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}. Save it as UTF-8 and run again." in done.text
+    assert landed(folder) == []
+
+
+def test_landing_after_the_end_date_says_what_to_set(risk: Risk, folder: Path) -> None:
+    ended = {"RISK_END_DATE": "2026-01-05"}
+    says = "2026-01-07 cannot be run: the last date is 2026-01-05 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-07 or later"
+    assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2026-01-07", **ended).text
+    assert says in risk("run", "2026-01-07", code=1, **ended).text
+    assert landed(folder) == ["accounts_2026-01-07.csv"]
+
+
+def test_a_date_before_the_start_does_not_land(risk: Risk, folder: Path) -> None:
+    says = "2025-01-07 cannot be run: the first date is 2026-01-01 (RISK_START_DATE). Set RISK_START_DATE to 2025-01-07 or earlier"
+    assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2025-01-07", code=1).text
+    assert says in risk("run", "2025-01-07", code=1).text
+    assert landed(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("accounts_2026-01-01.csv", "accounts_2026-01-01.csv in data/landing is a folder. Rename it to accounts_2026-01-01"),
+        ("accounts_2026-01-01", "the folder accounts_2026-01-01 has no file that ends with .csv"),
+    ],
+)
+@pytest.mark.parametrize("file", [None, "part.csv"])
+def test_running_a_folder_in_place_of_a_file_is_an_error(risk: Risk, folder: Path, name: str, says: str, file: str | None) -> None:
+    (folder / "data/landing" / name).mkdir()
+    if file:
+        file = file if name.endswith(".csv") else "_SUCCESS"
+        (folder / "data/landing" / name / file).write_text("")
+    assert says in risk("run", "2026-01-01", code=1).text
+
+
+def test_landing_does_not_warn_about_notes_of_several_lines(risk: Risk, folder: Path) -> None:
+    lines = [HEADER + ",note", *[f'{row},"first line\nsecond, third line"' for row in ROWS]]
+    (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert risk("land", "own.csv", "--date", "2026-01-01").stderr == ""
+
+
 def test_a_file_without_problems_lands_without_warnings(risk: Risk, folder: Path) -> None:
     assert risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01").stderr == ""
 

@@ -35,3 +35,14 @@ def test_training_both_estimators_reports_both_aucs(on_trained: Risk) -> None:
     (line,) = [line for line in trained.splitlines() if "was chosen by AUC on the holdout" in line]
     assert line.startswith("model_v003") and "logistic 0." in line and "scorecard 0." in line
     assert "Chosen by AUC on the holdout: logistic 0." in on_trained("models", "show", "model_v003").stdout
+
+
+def test_the_features_that_a_version_requires_are_shown(on_trained: Risk, trained: Path) -> None:
+    assert "Required features" not in on_trained("models", "show", "model_v001").stdout
+    policy = trained / "data/policy.yml"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"), encoding="utf-8")
+    on_trained("train", "2026-01-03", "--register-only")
+    shown = " ".join(on_trained("models", "show", "model_v003").stdout.split())
+    assert "Required features (accounts without a value are not scored): " in shown
+    assert "payment_ratio" in shown.partition("passed")[0]
+    assert "not scored: a required feature is missing" in on_trained("impact", "model_v003").stdout

@@ -88,6 +88,11 @@ def test_a_blocked_date_shows_its_cause_and_can_be_released(on_trained: Risk, tr
     assert "blocked" in log and "warning" in log
 
 
+def test_a_release_that_released_nothing_is_noted(on_trained: Risk) -> None:
+    done = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "the bureau is down", "--by", "ann")
+    assert "2026-01-04 note: missing_share: the check passed: nothing was released" in done.text
+
+
 def test_a_release_requires_a_reason_and_a_blocking_check(on_trained: Risk) -> None:
     assert "requires a reason" in on_trained("run", "2026-01-04", "--release", "missing_share", code=1).text
     assert "not a blocking check" in on_trained("run", "2026-01-04", "--release", "row_count", "--reason", "x", code=1).text

@@ -1,14 +1,19 @@
 """Nights with abnormal input: what stops, what warns, and how a person releases a check."""
 
+from pathlib import Path
+
 import dagster as dg
 import polars as pl
 import pytest
 
+from risk_assets.defs.checks import issue_share
 from risk_assets.defs.releases import release_tags
 from risk_assets.errors import RiskError
-from risk_assets.lake import layout
+from risk_assets.lake import impact_files, layout, registry
 from risk_assets.lake.manifests import find_manifest
-from tests.defs.conftest import NEXT, Book
+from risk_assets.runner import Runner
+from tests.conftest import ROOT
+from tests.defs.conftest import LABELLED, NEXT, Book
 
 
 def blank(book: Book, column: str, share: float = 1.0) -> None:
@@ -39,6 +44,41 @@ def test_a_renamed_level_blocks_the_date(book: Book) -> None:
     assert result.error is not None and "unseen_levels of curated/features: with unseen levels: region" in result.error
 
 
+@pytest.fixture
+def strict_book(book: Book, tmp_path: Path) -> Book:
+    """The book with a live version that was trained with `unseen_missing: issue`."""
+    policy = tmp_path / "policy.yml"
+    policy.write_text((ROOT / "data/policy.yml").read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"))
+    settings = book.settings.model_copy(update={"policy": policy})
+    strict = Book(settings, Runner(settings, book.runner.instance))
+    assert strict.runner.run("training", LABELLED[-1]).error is None
+    return strict
+
+
+def test_issue_share_counts_missing_values_that_the_model_requires(strict_book: Book) -> None:
+    card = registry.read_scorecard(strict_book.lake, "model_v002").scorecard
+    assert "payment_ratio" in card.required
+    blank(strict_book, "payment_ratio", share=0.05)
+    assert strict_book.score().status == "success"
+    row = strict_book.log()[-1]
+    result = issue_share(strict_book.lakehouse, NEXT)
+    assert result.description is not None
+    assert "payment_ratio: missing in 15 rows" in result.description
+    assert result.metadata["share"].value == pytest.approx(int(row["with_issues"]) / 300)
+
+    blank(strict_book, "payment_ratio", share=0.2)
+    result = strict_book.score()
+    assert result.status == "blocked"
+    assert result.error is not None and "issue_share of curated/features" in result.error
+
+
+def test_the_impact_does_not_score_rows_without_a_required_feature(strict_book: Book) -> None:
+    blank(strict_book, "payment_ratio", share=0.05)
+    assert strict_book.score().status == "success"
+    impact, _ = impact_files.compute(strict_book.lake, "model_v002", strict_book.lakehouse.contract, strict_book.lakehouse.policy)
+    assert impact.unscored == impact.live_unscored == 15
+
+
 def test_a_released_check_lets_the_date_run_and_is_recorded(book: Book) -> None:
     blank(book, "bureau_score")
     result = book.runner.run("daily_scoring", NEXT, tags=release_tags(["missing_share"], "ann", "the bureau is down"))
@@ -51,6 +91,29 @@ def test_a_released_check_lets_the_date_run_and_is_recorded(book: Book) -> None:
     assert row["status"] == "warning"
     assert row["released"] == "missing_share by ann: the bureau is down"
     assert "Released by ann: the bureau is down" in row["warnings"]
+
+
+def test_a_release_of_a_check_that_passed_is_noted(book: Book) -> None:
+    blank(book, "bureau_score")
+    result = book.runner.run("daily_scoring", NEXT, tags=release_tags(["issue_share", "missing_share"], "ann", "the bureau is down"))
+    assert result.notes == ("issue_share: the check passed: nothing was released",)
+    manifest = find_manifest(book.lake, layout.predictions(NEXT))
+    assert manifest is not None
+    assert [release.check for release in manifest.made_from.released] == ["missing_share"]
+    assert book.log()[-1]["released"] == (
+        "issue_share by ann: the bureau is down (the check passed: nothing was released); missing_share by ann: the bureau is down"
+    )
+
+
+def test_a_release_without_effect_is_a_success_and_described(book: Book) -> None:
+    result = book.runner.run("daily_scoring", NEXT, tags=release_tags(["missing_share"], "ann", "x"))
+    assert result.status == "success"
+    assert book.log()[-1]["released"] == "missing_share by ann: x (the check passed: nothing was released)"
+    run = book.runner.instance.get_run_records(limit=1)[0].dagster_run.run_id
+    events = book.runner.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    (found,) = (e.dagster_event.event_specific_data for e in events if e.dagster_event.event_specific_data.check_name == "missing_share")
+    assert found.description.endswith("The check passed: nothing was released.")
+    assert "missing:" in found.description
 
 
 def test_a_release_covers_only_the_named_check(book: Book) -> None:
@@ -92,7 +155,7 @@ def test_every_check_describes_its_figures(book: Book) -> None:
     run = book.runner.instance.get_run_records(limit=1)[0].dagster_run.run_id
     events = book.runner.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     descriptions = {e.dagster_event.event_specific_data.check_name: e.dagster_event.event_specific_data.description for e in events}
-    assert len(descriptions) == 9
+    assert len(descriptions) == 10
     assert all(text and any(letter.isdigit() for letter in text) for name, text in descriptions.items() if name != "required_columns")
 
 
@@ -128,4 +191,4 @@ def test_checks_of_an_empty_lake_say_what_to_do(empty_book: Book) -> None:
     data = failure.step_failure_data.user_failure_data
     assert data is not None and data.description is not None
     assert data.description.startswith("raw/accounts is not in the lake")
-    assert data.metadata["next_step"].value == "Materialize a date first."
+    assert data.metadata["next_step"].value == "Run a date first: risk run DATE, or materialize a partition in the UI."

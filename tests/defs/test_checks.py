@@ -49,6 +49,7 @@ def test_a_good_date_passes_all_checks_of_daily_scoring(book: Book) -> None:
     assert set(found) == {
         "required_columns",
         "row_count",
+        "certain_lines",
         "unique_ids",
         "issue_share",
         "missing_share",
@@ -78,6 +79,29 @@ def test_row_count_warns_about_a_tenth_of_the_usual_rows(book: Book) -> None:
     assert found["row_count"].severity == dg.AssetCheckSeverity.WARN
     assert evidence(found["row_count"]) == {"rows": 30, "usual": 300.0, "change": pytest.approx(0.9)}
     assert found["probabilities"].passed
+
+
+def test_certain_lines_warns_about_rows_inside_quotes(book: Book) -> None:
+    header, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    opened, closed = b',"'.join(rows[10].rsplit(b",", 1)), rows[19].replace(b"\n", b'"\n')
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, *rows[:10], opened, *rows[11:19], closed, *rows[20:]]))
+    found = results(book, "daily_scoring", NEXT)["certain_lines"]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert found.description == (
+        "'line: rows inside quotes' in 1 rows; 9 lines inside quotes look like rows and are lost: look for stray quotes"
+    )
+    (row,) = book.log()
+    assert (row["status"], row["rows_in"], row["with_issues"]) == ("warning", "291", "1")
+    assert "9 lines inside quotes look like rows" in row["warnings"]
+
+
+def test_bad_rate_counts_rows_inside_quotes(book: Book) -> None:
+    header, *rows = book.landing.get(f"outcomes_{LABELLED[0]}.csv").splitlines(keepends=True)
+    opened = rows[1].replace(b",", b',"')
+    book.land(f"outcomes_{LABELLED[0]}.csv", b"".join([header, rows[0], opened, rows[2], rows[3].replace(b"\n", b'"\n'), *rows[4:]]))
+    found = results(book, "outcomes", LABELLED[0])["bad_rate"]
+    assert not found.passed
+    assert "1 lines with issues, 2 lines inside quotes that look like rows" in str(found.description)
 
 
 def test_unique_ids_warns_with_the_number_of_repeated_ids(book: Book) -> None:

@@ -11,12 +11,12 @@ import yaml
 from risk_assets.definitions import build
 from risk_assets.defs.failures import KILLED, PARTITION_TAG
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.sensors import log_failed_runs
+from risk_assets.defs.sensors import log_failed_runs, log_outcomes
 from risk_assets.lake import layout
 from risk_assets.runner import WORKSPACE_YAML
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
-from tests.defs.conftest import NEXT, Book
+from tests.defs.conftest import LABELLED, NEXT, Book
 
 GRAPH = {
     "raw/accounts": ("raw", True, set()),
@@ -117,13 +117,17 @@ def test_schedules_follow_the_calendar(disk_settings: Settings) -> None:
 def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
     dates = partitions(disk_settings.model_copy(update={"end_date": date(2026, 1, 28)}))
     assert dates.daily.get_last_partition_key() == "2026-01-28"
-    assert "to 2026-01-28 (RISK_END_DATE" in str(dates.why_missing("2026-01-29"))
+    assert dates.why_missing("2026-01-28") is None
+    assert "the last date is 2026-01-28 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-29 or later" in str(dates.why_missing("2026-01-29"))
+    assert "the first date is 2026-01-01 (RISK_START_DATE)" in str(dates.why_missing("2025-12-31"))
+    assert "the day has not ended" in str(partitions(disk_settings).why_missing("2999-01-01"))
+    assert "is not a date" in str(dates.why_missing("2026-1-1"))
 
 
 def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
-    assert states == {"landing": off, "late_files": on, "log_failed_runs": on}
+    assert states == {"landing": off, "late_files": on, "log_failed_runs": on, "log_outcomes": on}
 
 
 def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
@@ -146,6 +150,39 @@ def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
         log_failed_runs(context)
     (row,) = book.log()
     assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failed", run.run_id, KILLED)
+
+
+def test_outcomes_with_warnings_have_a_row_in_the_run_log(book: Book) -> None:
+    date = LABELLED[0]
+    assert book.runner.run("outcomes", date).status == "success"
+    assert book.log() == []
+    header, *rows = book.landing.get(f"outcomes_{date}.csv").splitlines(keepends=True)
+    book.land(f"outcomes_{date}.csv", b"".join([header, rows[0][:-2] + b"?\n", *rows[1:]]))
+    assert book.runner.run("outcomes", date).status == "warning"
+    (row,) = book.log()
+    assert (row["date"], row["job"], row["status"], row["error"]) == (date, "outcomes", "warning", "")
+    assert "bad_rate of raw/outcomes: bad rate" in row["warnings"] and "1 lines with an unknown label" in row["warnings"]
+
+
+def test_the_sensor_logs_outcomes_with_warnings_once(book: Book) -> None:
+    instance, date = book.runner.instance, LABELLED[0]
+    header, *rows = book.landing.get(f"outcomes_{date}.csv").splitlines(keepends=True)
+    book.land(f"outcomes_{date}.csv", b"".join([header, rows[0][:-2] + b"?\n", *rows[1:]]))
+    assert build(book.settings).resolve_job_def("outcomes").execute_in_process(instance=instance, partition_key=date).success
+    assert book.log() == []
+    run = instance.get_run_records(limit=1)[0].dagster_run
+    event = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)[0].dagster_event
+    assert event is not None
+    context = dg.build_run_status_sensor_context(
+        sensor_name="log_outcomes",
+        dagster_instance=instance,
+        dagster_run=run,
+        dagster_event=event,
+        resources={"lakehouse": book.lakehouse},
+    )
+    for _ in range(2):
+        log_outcomes(context)
+    assert [(row["date"], row["job"], row["status"]) for row in book.log()] == [(date, "outcomes", "warning")]
 
 
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:

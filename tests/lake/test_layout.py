@@ -54,3 +54,17 @@ def test_the_date_of_a_features_manifest_round_trips() -> None:
     path = layout.manifest(layout.features("2026-01-31"))
     assert layout.features_date(path.rpartition("/")[2]) == "2026-01-31"
     assert layout.features_date("accounts_2026-01-31_features.parquet") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        (layout.accounts("2026-01-31"), "risk run 2026-01-31,"),
+        (layout.shard(layout.accounts("2026-01-31"), "part-1.csv"), "risk run 2026-01-31,"),
+        (layout.features("2026-01-31"), "risk run 2026-01-31,"),
+        (layout.predictions("2026-01-31"), "risk run 2026-01-31,"),
+        (layout.outcomes("2026-01-31"), "risk outcomes 2026-01-31,"),
+    ],
+)
+def test_the_command_that_makes_a_table_has_its_date(path: str, command: str) -> None:
+    assert command in layout.how_to_make(path)

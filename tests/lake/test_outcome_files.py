@@ -15,7 +15,7 @@ from risk_assets.lake.store import Store
 
 DATE = "2026-01-01"
 PATH = f"raw/outcomes_{DATE}.csv"
-NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, missing_ids=0, line_issues=0)
+NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, unknown_labels=0, missing_ids=0, line_issues=0)
 
 
 def outcomes(store: Store, landing: Store, content: bytes, contract: Contract) -> pl.LazyFrame:
@@ -40,7 +40,7 @@ FILES = {
     "a trailing comma": (b"id,defaulted\n1,0,\n2,1,\n", {"known": 2, "bad": 1}, [("1", 0), ("2", 1)]),
     "missing ids": (b"id,defaulted\n,0\nNA,1\n3,1\n", {"known": 1, "bad": 1, "missing_ids": 2}, [("3", 1)]),
     "repeated ids": (b"id,defaulted\n1,0\n1,0\n2,1\n2,0\n", {"known": 1, "contradictory": 1, "repeated": 2}, [("1", 0), ("2", None)]),
-    "unknown tokens": (b"id,defaulted\n1,yes\n2,\n3,1\n", {"known": 1, "bad": 1, "unlabelled": 2}, [("1", None), ("2", None), ("3", 1)]),
+    "unknown tokens": (b"id,defaulted\n1,yes\n2,\n", {"unlabelled": 2, "unknown_labels": 1}, [("1", None), ("2", None)]),
 }  # fmt: skip
 
 

@@ -327,7 +327,7 @@ def test_a_trained_model_round_trips_and_is_replaced(store: Store, model: Traine
 
 
 def test_a_missing_trained_model_names_the_asset(store: Store) -> None:
-    with pytest.raises(ModelError, match="Materialize training/model for 2026-01-01"):
+    with pytest.raises(ModelError, match="Train it: risk train 2026-01-01"):
         registry.read_trained(store, "2026-01-01")
 
 

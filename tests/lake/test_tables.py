@@ -167,7 +167,7 @@ def test_a_table_that_does_not_match_its_manifest_is_rejected(store: Store, dama
     damage(store)
     with pytest.raises(LakeError, match=r"curated/t\.csv") as caught:
         read_table(store, "curated/t.csv")
-    assert "materialize the partition" in str(caught.value)
+    assert "Run the date: risk run DATE" in str(caught.value)
 
 
 def test_a_damaged_table_can_be_written_again(store: Store) -> None:

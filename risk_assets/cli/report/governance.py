@@ -46,6 +46,8 @@ def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", step
     console.print(f"AUC {metrics.roc_auc:.3f}, calibration error {metrics.holdout.calibration_error:.4f}, on {metrics.n_test} held out")
     if len(metrics.considered) > 1:
         console.print(f"Chosen by AUC on the holdout: {_considered(metrics.considered)}")
+    if card.required:
+        console.print(f"Required features (accounts without a value are not scored): {', '.join(card.required)}", soft_wrap=True)
     for gate in version.metadata.gates:
         result = "passed" if gate.passed else "[red]NOT passed[/]"
         console.print(f"  {result} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True)
@@ -112,6 +114,7 @@ def _gates(gates: "Sequence[Gate]") -> str:
 def _flags(impact: "Impact") -> Table:
     table = new_table(None, "", impact.candidate, impact.against or "")
     table.add_row("predicted bad rate", percent(impact.predicted_bad_rate), percent(impact.live_predicted_bad_rate))
+    table.add_row("not scored: a required feature is missing", text(impact.unscored), text(impact.live_unscored))
     table.add_row("flagged", text(impact.flagged), text(impact.live_flagged))
     table.add_row("newly flagged", f"{text(impact.newly_flagged)} ({text(impact.newly_flagged_accounts)} accounts)", "")
     table.add_row("no longer flagged", f"{text(impact.no_longer_flagged)} ({text(impact.no_longer_flagged_accounts)} accounts)", "")

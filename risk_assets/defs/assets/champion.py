@@ -36,6 +36,8 @@ SALT_BYTES = 8
 SHOWN_FIGURES = (
     "rows",
     "accounts",
+    "unscored",
+    "live_unscored",
     "predicted_bad_rate",
     "live_predicted_bad_rate",
     "flagged",

@@ -4,7 +4,8 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from risk_assets.defs.releases import releases
+from risk_assets.defs.failures import passed_checks
+from risk_assets.defs.releases import releases_in_effect
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.predictions import predictions as predict
@@ -46,7 +47,7 @@ def predictions(
         model_version=arms.champion.version,
         challenger=arms.challenger.version if arms.challenger else None,
         binding=binding,
-        released=releases(context.run.tags),
+        released=releases_in_effect(context.run.tags, passed_checks(context.instance, context.run.run_id)),
     )
     scored = predict(features, arms, lakehouse.policy)
     return Table(

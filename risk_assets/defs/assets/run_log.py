@@ -5,9 +5,9 @@ import time
 import dagster as dg
 
 from risk_assets.clock import utc_now
-from risk_assets.defs.failures import failed_checks, job_name
+from risk_assets.defs.failures import failed_checks, job_name, passed_checks
 from risk_assets.defs.histogram import histogram
-from risk_assets.defs.releases import releases
+from risk_assets.defs.releases import releases_text
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.run_log import SUCCESS, WARNING, RunRecord
@@ -40,7 +40,7 @@ def batch_runs(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[La
         output=lakehouse.store.uri(scored.path),
         run_id=context.run.run_id,
         warnings=warnings or None,
-        released="; ".join(f"{release.check} by {release.by}: {release.reason}" for release in releases(context.run.tags)) or None,
+        released=releases_text(context.run.tags, passed_checks(context.instance, context.run.run_id)),
     )
     plot = histogram(list(facts.histogram.values()))
     return dg.Output(

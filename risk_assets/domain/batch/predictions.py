@@ -84,7 +84,7 @@ def prediction_facts() -> list[pl.Expr]:
 
 def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     """Return a batch's predictions in order; with a share, each model scores only the accounts that it decides for."""
-    batch = _with_missing_issues(batch, arms.required)
+    batch = with_missing_issues(batch, arms.required)
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
     challenged = np.array(arms.challenged(batch[ACCOUNT_ID]), dtype=np.bool_)
@@ -96,7 +96,7 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
 
 
-def _with_missing_issues(batch: pl.DataFrame, required: Sequence[str]) -> pl.DataFrame:
+def with_missing_issues(batch: pl.DataFrame, required: Sequence[str]) -> pl.DataFrame:
     """Return the batch with an issue for each required feature that is missing and has none."""
     if not required:
         return batch

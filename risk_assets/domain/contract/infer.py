@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import polars as pl
 
@@ -48,21 +49,29 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     Raises
     ------
     ContractError
-        When the file has no header, `id` or `target` is not a column, `id` is None, the bad label is not clear, or no column
-        can be an input of a model. No message contains a row of the file.
+        When the file has no header or no rows, `id` or `target` is not a column or is repeated, `id` is None, the bad label is
+        not clear, or no column can be an input of a model. No message contains a row of the file.
     """
     texts = pl.col(*columns).fill_null("").str.strip_chars(WHITESPACE)
     sample = frame.select(texts).head(SAMPLE_ROWS + 1).collect(engine="streaming")
     rows = sample.head(SAMPLE_ROWS)
+    if rows.is_empty():
+        raise ContractError(f"{name} has a header and no rows. Pass a file that has rows of accounts with their outcomes.")
     id_column = UNNAMED_ID if id == "" else id
     _check_header(rows, [column for column in (id_column, target) if column not in (None, ROW_ID)], name)
     id_column = id_column or _missing_id(rows.drop(target), name)
     if id_column == target:
         raise ContractError(f"{name}: {target} cannot be both the id and the target. Pass another column as --target.")
+    repeats = _repeated(rows.columns)
+    if twice := [column for column in (id_column, target) if column in repeats]:
+        raise ContractError(f"{name} has the column {' and '.join(twice)} more than once. Pass a file that has it once.")
     outcome = read_outcome(rows[target], bad, name)
-    texts_of_features = rows.drop(target, *([] if id_column == ROW_ID else [id_column]))
+    texts_of_features = rows.drop(target, *([] if id_column == ROW_ID else [id_column]), *chain.from_iterable(repeats.values()))
     decimal = decimal_mark(texts_of_features.iter_columns())
-    found = [_column(text, decimal, outcome.is_bad) for text in texts_of_features.iter_columns()]
+    found = [
+        _repeated_column(text.name, len(repeats[text.name])) if text.name in repeats else _column(text, decimal, outcome.is_bad)
+        for text in texts_of_features.iter_columns()
+    ]
     _require_input(found, len(rows), decimal, name)
     first_line = id_line(id_column, 0 if id_column == ROW_ID else _repeats(rows[id_column]))
     source = Source(name, len(rows), len(sample) > SAMPLE_ROWS)
@@ -81,6 +90,21 @@ def _check_header(rows: pl.DataFrame, required: Sequence[str], name: str) -> Non
         )
     if missing:
         raise ContractError(f"{name} has no column {' or '.join(missing)}. {_listing(rows.columns, suspicious)}")
+
+
+def _repeated(columns: Sequence[str]) -> dict[str, list[str]]:
+    """Return the later columns of each repeated name. The dialect writes the second `score` of a header as `score#2`."""
+    repeats: dict[str, list[str]] = {}
+    for column in columns:
+        name, _, number = column.rpartition("#")
+        if name in columns and number.isdecimal():
+            repeats.setdefault(name, []).append(column)
+    return repeats
+
+
+def _repeated_column(name: str, repeats: int) -> Column:
+    reason = f"the header has this name {repeats + 1} times. Rename or remove the others at the source and run again"
+    return Column(name, ExcludedColumn(f"{reason}."), (f"left out, because {reason}",))
 
 
 def _listing(columns: Sequence[str], suspicious: Sequence[str]) -> str:

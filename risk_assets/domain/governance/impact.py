@@ -16,7 +16,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.markdown import markdown_table
-from risk_assets.domain.scorecard.expressions import probabilities
+from risk_assets.domain.scorecard.expressions import lacks_required, probabilities
 from risk_assets.domain.scorecard.points_table import MISSING_LABEL
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.errors import ModelError
@@ -55,8 +55,9 @@ class CategoryImpact(msgspec.Struct, frozen=True):
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate changes on the rows of some dates that can be scored.
+    """What a candidate changes on the rows of some dates that both models score.
 
+    `unscored` and `live_unscored` are the other rows without issues: a value of a feature is missing that the model requires.
     `against` is the live version. It is None if there is none or the snapshots lack its features; then all figures of the live
     model are None and `migration` is empty. `policy` is the policy's hash. `accounts` and the figures that end in `_accounts`
     count each account once, also if it is newly flagged on one date and no longer flagged on another. `migration` maps the
@@ -79,6 +80,8 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     no_longer_flagged_accounts: int | None
     migration: dict[str, dict[str, int]]
     categories: tuple[CategoryImpact, ...]
+    unscored: int = 0
+    live_unscored: int | None = None
 
 
 def measure(
@@ -95,7 +98,8 @@ def measure(
     Parameters
     ----------
     snapshots : Mapping[str, pl.LazyFrame]
-        The validated features of each date: `account_id`, features, `issues`. Rows with issues do not count.
+        The validated features of each date: `account_id`, features, `issues`. Rows with issues do not count, nor rows without
+        a value of a feature that one of the models requires.
     contract : Contract
         Declares the categories. A category that is missing from a snapshot is left out.
 
@@ -116,7 +120,10 @@ def measure(
     # Without a live model the candidate is compared with itself, and `_without_live` removes the figures of that comparison.
     models = (candidate, comparable or candidate)
     categories = _categories_of_all(schemas, contract)
-    tables = {date: _scored(snapshots[date], models, policy, categories) for date in dates}
+    checked = {date: snapshots[date].filter(pl.col(ISSUES).is_null()) for date in dates}
+    unscored, live_unscored = _count_unscored(checked.values(), models)
+    both = {date: rows.filter(*(~lacks_required(model.scorecard) for model in models)) for date, rows in checked.items()}
+    tables = {date: _scored(both[date], models, policy, categories) for date in dates}
     bands = _band_counts(tables, policy)
     changes = _collected(_changes(table, date, policy) for date, table in tables.items())
     impact = Impact(
@@ -124,9 +131,11 @@ def measure(
         against=models[1].version,
         dates=dates,
         policy=policy.digest,
-        accounts=_count_accounts(snapshots[date] for date in dates),
+        accounts=_count_accounts(both.values()),
         migration=_migration(bands, list(policy.bands)),
         categories=_category_impacts(tables.values(), categories),
+        unscored=unscored,
+        live_unscored=live_unscored,
         **_figures(bands, changes),
     )
     return impact if comparable else _without_live(impact), changes
@@ -177,10 +186,19 @@ def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tupl
     return tuple(name for name in contract.groups if all(schema.get(name) == pl.String for schema in schemas))
 
 
+def _count_unscored(snapshots: Iterable[pl.LazyFrame], models: Sequence[VersionedScorecard]) -> tuple[int, int]:
+    """Return the rows that each model does not score because a required feature is missing."""
+    if not any(model.scorecard.required for model in models):
+        return 0, 0
+    counts = [lacks_required(model.scorecard).sum().cast(pl.Int64).alias(str(at)) for at, model in enumerate(models)]
+    ours, live = _collected(rows.select(counts) for rows in snapshots).sum().row(0)
+    return ours, live
+
+
 def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
     """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
     needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
-    rows = features.filter(pl.col(ISSUES).is_null()).select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
+    rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
     score = partial(_score, models=models, bounds=list(policy.bands.values()), categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
@@ -198,7 +216,8 @@ def _band_counts(tables: Mapping[str, pl.LazyFrame], policy: Policy) -> pl.DataF
     bands = _collected(table.group_by("live_band", "band", *_flags(policy)).agg(_SUMS) for table in tables.values())
     if bands.is_empty():
         raise ModelError(
-            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` in the features for the causes, and land fixed files."
+            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` in the features for the causes, and the features that the "
+            "models require (risk models show VERSION), and land fixed files."
         )
     return bands
 
@@ -224,7 +243,7 @@ def _count_accounts(snapshots: Iterable[pl.LazyFrame]) -> int:
     """Count distinct accounts by their 64-bit hashes; the probability that two of n collide is below n**2 / 2**65."""
     seen = pl.Series(dtype=pl.UInt64)
     for features in snapshots:
-        ids = features.filter(pl.col(ISSUES).is_null()).select(strip_cells(pl.col(ACCOUNT_ID)).hash())
+        ids = features.select(strip_cells(pl.col(ACCOUNT_ID)).hash())
         hashes = ids.collect(engine="streaming").to_series()
         ordered = pl.concat([seen, hashes]).sort()
         seen = ordered.filter(ordered.ne_missing(ordered.shift()))

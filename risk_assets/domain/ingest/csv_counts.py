@@ -9,8 +9,10 @@ from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Block, Positions, Quoting
 from risk_assets.domain.ingest.csv_records import MAX_RECORD_BYTES, RecordSplitter
 
+# in order of precedence: a record has one issue
 LINE_ISSUES: Mapping[str, str] = MappingProxyType(
     {
+        "enclosed": "line: rows inside quotes",
         "ambiguous": "line: ambiguous quotes",
         "control": "line: stray control character",
         "short": "line: too few fields",
@@ -36,6 +38,9 @@ class FieldCounter:
         Whether every record has exactly one more field than the header, and that field is empty. Such records are not too long.
     unclosed : bool
         Whether the file ends inside a quote.
+    enclosed_rows : int
+        The lines inside quotes that look like rows, besides the records that have them. A record has such lines if at least two
+        of its lines have the separators of a row: two stray quotes enclose whole lines.
 
     All attributes are final after `close`.
     """
@@ -46,12 +51,14 @@ class FieldCounter:
         self.quoting: Quoting | None = None
         self.trailing = True
         self.unclosed = False
+        self.enclosed_rows = 0
         self.issues: dict[str, Positions] = {}
         self._unclear: list[int] = []
         self._width = len(dialect.columns)
         self._splitter = RecordSplitter(dialect.grammar)
         self._separator = dialect.separator.encode()
         self._found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
+        self._enclosed = (_EnclosedRows(self._width - 1), _EnclosedRows(self._width))  # the second if rows end in a separator
 
     def feed(self, chunk: bytes) -> None:
         """Count the next chunk of the file. Chunks may end anywhere, also inside a character or a quoted field."""
@@ -66,6 +73,9 @@ class FieldCounter:
         self.trailing = self.trailing and self.rows > 0
         if self.trailing:
             del self._found["long"][1:]
+        enclosed = self._enclosed[self.trailing]
+        self.enclosed_rows = enclosed.lines
+        self._found["enclosed"].extend(enclosed.records)
         seen = np.empty(0, np.int64)
         for name, found in self._found.items():
             self.issues[name] = np.setdiff1d(np.concatenate(found), seen)
@@ -85,6 +95,8 @@ class FieldCounter:
         self.quoting = common_quoting([self.quoting, block.quoting])
         self._record("ambiguous", block.ambiguous)
         self._record("control", block.control)
+        for enclosed in self._enclosed:
+            enclosed.add(block, self.rows)
         self._record("short", np.flatnonzero(counts < self._width))
         self._record("long", np.flatnonzero(counts > self._width))
         self.trailing = self.trailing and self._is_trailing(block)
@@ -100,6 +112,24 @@ class FieldCounter:
     def _is_trailing(self, block: Block) -> bool:
         first = 1 if self.rows < 0 else 0
         return bool((block.fields[first:] == self._width + 1).all() and block.empty_at_end()[first:].all())
+
+
+class _EnclosedRows:
+    """Collect the records of which at least two lines have as many separators as a row."""
+
+    def __init__(self, separators: int) -> None:
+        self.lines = 0
+        self.records: list[Positions] = []
+        self._separators = separators
+
+    def add(self, block: Block, start: int) -> None:
+        """Add the records of a block; `start` is the position of its first one."""
+        if not self._separators or not len(block.inner_lines.records):
+            return
+        records, lines = block.inner_lines.rows(self._separators)
+        is_row = records + start >= 0
+        self.records.append(records[is_row] + start)
+        self.lines += int((lines[is_row] - 1).sum())
 
 
 def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:

@@ -3,9 +3,10 @@
 import codecs
 import csv
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from risk_assets.domain.ingest.csv_grammar import Grammar
 from risk_assets.errors import LandingError
@@ -60,6 +61,23 @@ def read_dialect(head: Callable[[int], bytes], name: str, expected: Collection[s
     return _detect(content, name, expected, is_whole=len(content) < size)
 
 
+def require_utf8(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    """Yield the chunks of a file; raises `LandingError` if they are not UTF-8 text."""
+    decoder, start = codecs.getincrementaldecoder("utf-8")(), 0
+    for chunk in chain(chunks, [b""]):
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(name, start - held + error.start) from error
+        start += len(chunk)
+        yield chunk
+
+
+def _not_utf8(name: str, position: int) -> LandingError:
+    return LandingError(f"{name} is not UTF-8 text: cannot decode byte {position + 1}. Save it as UTF-8 and run again.")
+
+
 def sniff(head: bytes, name: str, expected: Collection[str] = ()) -> Dialect:
     """Detect the dialect from the first bytes of a CSV file.
 
@@ -95,9 +113,7 @@ def _detect(head: bytes, name: str, expected: Collection[str], *, is_whole: bool
     separator = max(SEPARATORS, key=fit)
     dialect = Dialect(separator, eol, _unique(names[separator]))
     if not names[separator] or not _has_fields(record, dialect):
-        raise LandingError(
-            f"{name} has a quote in the middle of a column name, or after a blank before it. Remove it and land the file again."
-        )
+        raise LandingError(f"{name} has a quote in the middle of a column name, or after a blank before it. Remove it and run again.")
     return dialect
 
 
@@ -115,9 +131,7 @@ def _decode(head: bytes, name: str, *, is_whole: bool) -> str:
         # a head that is not the whole file may end inside a character
         return decoder.decode(head, final=is_whole).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise LandingError(
-            f"{name} is not UTF-8 text: cannot decode byte {error.start + 1}. Save it as UTF-8 and land it again."
-        ) from error
+        raise _not_utf8(name, error.start) from error
 
 
 def _header(text: str, name: str, *, is_whole: bool) -> tuple[str, str]:
@@ -129,10 +143,10 @@ def _header(text: str, name: str, *, is_whole: bool) -> tuple[str, str]:
     if not record.strip(" "):
         raise LandingError(f"{name} starts with a blank line. Its first line must be a header with the column names.")
     if record.count('"') % 2:
-        raise LandingError(f"{name} has an unclosed quote in its header. Close it and land the file again.")
+        raise LandingError(f"{name} has an unclosed quote in its header. Close it and run again.")
     if end is None and not is_whole:
         raise LandingError(
-            f"{name} has no line end in its first {HEAD_BYTES // 1024**2} MiB. Export it as CSV with a header and land it again."
+            f"{name} has no line end in its first {HEAD_BYTES // 1024**2} MiB. Export it as CSV with a header and run again."
         )
     return record, "\r" if end and end[0] == "\r" else "\n"
 

@@ -8,7 +8,7 @@ a quote. Other text is split field by field.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -42,6 +42,8 @@ class Record:
     clear
         Whether its end is certain. A quote after a line end of another kind makes it uncertain: for some readers that quote
         opens a field, in which line ends are text.
+    lines
+        The number of separators in each of its lines, as of `InnerLines`, if a quoted field has line ends; else empty.
     """
 
     fields: list[bytes]
@@ -50,6 +52,24 @@ class Record:
     control: bool
     closed: bool = True
     clear: bool = True
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class InnerLines:
+    """The lines of those records of a block that have several: the position of the record, and the number of separators.
+
+    Separators that a blank follows do not count: text has them, as in sentences and addresses, and rows seldom do.
+    """
+
+    records: Positions
+    separators: Positions
+
+    def rows(self, separators: int) -> tuple[Positions, Positions]:
+        """Return the records of which at least two lines have this many separators, and how many of their lines do."""
+        lines = np.bincount(self.records[self.separators == separators])
+        found = np.flatnonzero(lines >= 2)
+        return found, lines[found]
 
 
 @dataclass(frozen=True)
@@ -68,6 +88,8 @@ class Block:
         Whether the file ends inside a quoted field.
     records
         The records, if `quoting` is "mixed".
+    inner_lines
+        The lines of the records with line ends inside quotes.
     """
 
     quoting: Quoting | None
@@ -75,6 +97,7 @@ class Block:
     size: int
     unclosed: bool
     records: tuple[Record, ...] = ()
+    inner_lines: InnerLines = field(default_factory=lambda: InnerLines(_nothing(), _nothing()), repr=False)
     _window: bytes = field(default=b"", repr=False)
     _grammar: "Grammar | None" = field(default=None, repr=False)
     _quotes: Positions = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
@@ -215,7 +238,7 @@ class Grammar:
         records = tuple(self.records(text, final=final))
         fields = np.array([len(record.fields) for record in records], np.int64)
         size = records[-1].end if records else 0
-        return Block("mixed", fields, size, bool(records) and not records[-1].closed, records, text, self)
+        return Block("mixed", fields, size, bool(records) and not records[-1].closed, records, _lines_of(records), text, self)
 
     def records(self, text: bytes, *, final: bool) -> Iterator[Record]:
         """Yield the whole records of a text; parameters as of `split`."""
@@ -262,7 +285,16 @@ class Grammar:
                 fields.append(quoted.replace(b'""', b'"') + rest)
         # readers that pair quotes find other line ends after a stray quote
         ambiguous = ambiguous or stray % 2 == 1 or (stray > 0 and multiline)
-        return Record(fields, position, ambiguous, control, closed, clear)
+        lines = self._separators_of_lines(text[start:position]) if multiline else ()
+        return Record(fields, position, ambiguous, control, closed, clear, lines)
+
+    def _separators_of_lines(self, record: bytes) -> tuple[int, ...]:
+        lines = self._without_prose(record).removesuffix(self._eol).split(self._eol)
+        return tuple(line.count(self._separator) for line in lines)
+
+    def _without_prose(self, text: bytes) -> bytes:
+        """Return the text without the separators that a blank follows, as in sentences and addresses."""
+        return text.replace(self._separator + b" ", b"")
 
     def _trim(self, text: bytes) -> bytes:
         return text.removesuffix(b"\r") if self.trimmed == _CR else text
@@ -309,16 +341,37 @@ class Grammar:
         # translate removes all text at memory speed; what is left to process is small: separators, line ends and quotes
         marks = np.frombuffer(text[:cut].translate(None, self._text), np.uint8)
         unclosed = len(quotes) % 2 == 1 and quoting == "standard"
+        lines = InnerLines(_nothing(), _nothing())
         if quoting == "standard":
             is_quote = (marks == _QUOTE).view(np.uint8)
             inside = np.cumsum(is_quote, dtype=np.uint8) & 1  # overflow keeps the parity
+            if ((marks == self.eol) & inside).any():
+                lines = self._inner_lines(text[:cut])
             marks = marks[(inside | is_quote) == 0]
         elif quoting == "none":
             marks = marks[marks != _QUOTE]
         ends = np.flatnonzero(marks == self.eol)
         if cut and (unclosed or text[cut - 1] != self.eol):
             ends = np.append(ends, len(marks))
-        return Block(quoting, np.diff(ends, prepend=-1), cut, unclosed, (), text, self, quotes)
+        return Block(quoting, np.diff(ends, prepend=-1), cut, unclosed, (), lines, text, self, quotes)
+
+    def _inner_lines(self, text: bytes) -> InnerLines:
+        """Return the lines of the records with line ends inside quotes."""
+        marks = np.frombuffer(self._without_prose(text).translate(None, self._text), np.uint8)
+        ends = np.flatnonzero(marks == self.eol)
+        is_inner = np.cumsum(marks == _QUOTE, dtype=np.uint8)[ends] % 2 == 1
+        ends, is_inner = np.append(ends, len(marks)), np.append(is_inner, False)  # the last record may have no line end
+        before = np.concatenate([[0], np.cumsum(marks == self.separator)])
+        separators = np.diff(before[ends], prepend=0)
+        records = np.cumsum(~is_inner) - ~is_inner
+        several = is_inner | np.concatenate([[False], is_inner[:-1]])
+        return InnerLines(records[several], separators[several])
+
+
+def _lines_of(records: Sequence[Record]) -> InnerLines:
+    positions = [position for position, record in enumerate(records) for _ in record.lines]
+    separators = [number for record in records for number in record.lines]
+    return InnerLines(np.array(positions, np.int64), np.array(separators, np.int64))
 
 
 def _table(*members: int) -> NDArray[np.bool_]:

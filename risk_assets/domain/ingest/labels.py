@@ -28,6 +28,8 @@ class OutcomeCounts:
         Accounts with different outcomes. They have no label.
     repeated
         Accounts in more than one line, contradictory or not.
+    unknown_labels
+        Lines with an id whose token is not missing, and is neither bad nor good.
     missing_ids
         Lines without an id. They are left out.
     line_issues
@@ -39,6 +41,7 @@ class OutcomeCounts:
     unlabelled: int
     contradictory: int
     repeated: int
+    unknown_labels: int
     missing_ids: int
     line_issues: int
 
@@ -79,11 +82,25 @@ def count_outcomes(outcomes: pl.LazyFrame, contract: Contract) -> OutcomeCounts:
         (pl.col(_LINES) > 1).sum().alias("repeated"),
     )
     of_lines = with_ids(outcomes, contract).select(
+        _is_unknown(contract).sum().alias("unknown_labels"),
         (certain & _is_missing(contract.id, contract).fill_null(True)).sum().alias("missing_ids"),
         (~certain).sum().alias("line_issues"),
     )
     counts = pl.concat(pl.collect_all([of_accounts, of_lines], engine="streaming"), how="horizontal")
     return OutcomeCounts(**counts.row(0, named=True))
+
+
+def count_unknown_labels(outcomes: pl.LazyFrame, contract: Contract) -> int:
+    """Return the lines whose label is neither missing, bad nor good; parameters as of `labels`. Streams the file."""
+    counted = with_ids(outcomes, contract).select(_is_unknown(contract).sum().alias("lines"))
+    return int(counted.collect(engine="streaming").item())
+
+
+def _is_unknown(contract: Contract) -> pl.Expr:
+    """Return whether a line with an id has a token that is neither missing, bad nor good."""
+    has_id = pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract).fill_null(True)
+    has_token = ~_is_missing(contract.target.column, contract).fill_null(True)
+    return has_id & has_token & _label(contract).is_null()
 
 
 def _accounts(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:

@@ -53,7 +53,8 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
     """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
 
     `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
-    contains a value. Surrounding whitespace of every cell is ignored, and levels are in normal form C: see `contract.text`.
+    contains a value. A row whose line has an issue has no other. Surrounding whitespace of every cell is ignored, and levels
+    are in normal form C: see `contract.text`.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
             "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
         )
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
-    issues = [pl.col(RAGGED), _id_issue(contract, repeated)]
+    issues = [_id_issue(contract, repeated)]
     for name, feature in contract.features.items():
         text = pl.col(name)
         if feature.type == "number":
@@ -86,7 +87,8 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
             value, issue = _category(name, text, contract)
         values.append(value.alias(name))
         issues.extend(issue)
-    joined = pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
+    # the values of a line with an issue are not certain, so it has no other issue
+    joined = pl.coalesce(RAGGED, pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True))
     # The cells are a step of their own: polars would strip a column again for each expression that uses it.
     cells = with_ids(snapshot, contract).select(RAGGED, *_cells(contract))
     return cells.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))

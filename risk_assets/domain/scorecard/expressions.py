@@ -29,6 +29,11 @@ def expression(card: Scorecard) -> pl.Expr:
     return (1 / (1 + (-total).exp())).alias("probability")
 
 
+def lacks_required(card: Scorecard) -> pl.Expr:
+    """Return whether a value of a feature is missing without which the card does not score an account."""
+    return pl.any_horizontal(pl.lit(False), *(pl.col(name).is_null() for name in card.required))
+
+
 def _input(term: Term) -> pl.Expr:
     """Return a term's input; null stays null."""
     column = pl.col(term.feature)

@@ -116,6 +116,7 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         categories=tuple(
             CategoryImpact("k", "(missing)" if level is None else level, len(levels[level]), *means[level]) for level in order
         ),
+        live_unscored=0,
     )
     return impact, changes
 
@@ -275,9 +276,47 @@ def test_category_may_have_any_name(name: str) -> None:
     assert impact.predicted_bad_rate == pytest.approx(1 / (1 + math.exp(-2)))
 
 
+def requiring(version: VersionedScorecard, *names: str) -> VersionedScorecard:
+    terms = (msgspec.structs.replace(term, required=term.feature in names) for term in version.scorecard.terms)
+    return VersionedScorecard(version.version, msgspec.structs.replace(version.scorecard, terms=tuple(terms)))
+
+
+MISSING: dict[str, Rows] = {
+    DAY: [{"x": 1.0, "y": 1.0}, {"x": None, "y": 1.0}, {"x": 1.0, "y": None}, {"issues": "line: too few fields"}],
+    NEXT: [{"x": None, "y": None}, {"x": -1.0, "y": -1.0}],
+}
+
+
+def test_rows_without_a_required_feature_are_not_scored() -> None:
+    candidate, live = requiring(model("model_v002", x=X, y=X), "x"), requiring(model("model_v001", x=X, y=X), "y")
+    impact, changes = measured(MISSING, candidate, live)
+    assert (impact.unscored, impact.live_unscored) == (2, 2)
+    assert (impact.rows, impact.accounts, impact.flagged, impact.live_flagged) == (2, 2, 1, 1)
+    assert changes == []
+    assert sum(part.rows for part in impact.categories) == 2
+
+
+def test_rows_without_a_feature_that_only_the_candidate_requires_are_counted() -> None:
+    impact, _ = measured(MISSING, requiring(model("model_v002", 1.0, x=X, y=X), "x"), model("model_v001", x=X, y=X))
+    assert (impact.unscored, impact.live_unscored, impact.rows) == (2, 0, 3)
+    alone, _ = measured(MISSING, requiring(model("model_v002", 1.0, x=X, y=X), "x", "y"), None)
+    assert (alone.unscored, alone.live_unscored, alone.rows) == (3, None, 2)
+
+
+def test_a_stored_impact_without_unscored_rows_is_read() -> None:
+    impact, _ = measured(MISSING, STRICTER, LIVE)
+    stored = {name: value for name, value in msgspec.to_builtins(impact).items() if "unscored" not in name}
+    assert msgspec.convert(stored, Impact).unscored == 0
+
+
+def test_rows_that_no_model_scores_are_an_error() -> None:
+    with pytest.raises(ModelError, match=r"risk models show VERSION"):
+        measured({DAY: [{"x": None}]}, requiring(STRICTER, "x"), None)
+
+
 def assert_alone(impact: Impact, changes: list[dict[str, Any]]) -> None:
     of_live = ("against", *(name for name in Impact.__struct_fields__ if name.startswith(("live_", "newly_", "no_longer_"))))
-    assert len(of_live) == 7
+    assert len(of_live) == 8
     assert {getattr(impact, name) for name in of_live} == {None}
     assert (impact.migration, changes) == ({}, [])
     assert {one.live_predicted_bad_rate for one in impact.categories} == {None}

@@ -131,8 +131,10 @@ def test_any_written_table_is_counted_as_polars_reads_it(
     assert counter.rows == len(rows) == polars_rows(content, dialect)
     trailing = bool(rows) and all(len(fields) == width + 1 and not fields[-1] for fields in rows)
     assert counter.trailing == trailing
-    assert counter.issues["short"].tolist() == [row for row, fields in enumerate(rows) if len(fields) < width]
-    assert counter.issues["long"].tolist() == [row for row, fields in enumerate(rows) if len(fields) > width and not trailing]
+    enclosing = counter.issues["enclosed"].tolist()
+    certain = [(row, len(fields)) for row, fields in enumerate(rows) if row not in enclosing]
+    assert counter.issues["short"].tolist() == [row for row, fields in certain if fields < width]
+    assert counter.issues["long"].tolist() == [row for row, fields in certain if fields > width and not trailing]
     assert not len(counter.issues["ambiguous"])
 
 
@@ -246,3 +248,60 @@ def test_an_unnamed_empty_last_column_is_recognised(body: bytes, trailing: bool,
 )
 def test_the_quoting_of_several_files_is_combined(quotings: list[Quoting | None], common: Quoting | None) -> None:
     assert common_quoting(quotings) == common
+
+
+FOUR = Dialect(",", "\n", ("id", "income", "region", "note"))
+HEADER = b"id,income,region,note\n"
+ROWS = b"1,10,east,a\n2,20,west,b\n3,30,east,c\n4,40,west,d\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "enclosing", "enclosed"),
+    [
+        (ROWS.replace(b",a", b',"a').replace(b",c", b',c"'), 2, [0], 2),  # the last column of the first row to that of the third
+        (ROWS.replace(b"1,10", b'1,"10').replace(b"30,", b'30",'), 2, [0], 2),
+        (ROWS.replace(b"2,20", b'2,"20').replace(b"30,", b'30",'), 3, [1], 1),
+        (b'"' + ROWS.replace(b"4,", b'4",'), 1, [0], 3),
+        (ROWS.replace(b"\n", b",\n").replace(b",a", b',"a').replace(b",c", b',c"'), 2, [0], 2),  # a separator after every row
+        (ROWS.replace(b"\n", b"\r\n").replace(b",a", b',"a').replace(b",c", b',c"'), 2, [0], 2),
+    ],
+)
+@pytest.mark.parametrize("other", [b"", b'9,90,e"ast,"x"\n'])  # the second is split field by field
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+def test_rows_inside_quotes_are_an_issue(
+    *, content: bytes, rows: int, enclosing: list[int], enclosed: int, other: bytes, chunk: int
+) -> None:
+    if content.endswith(b",\n"):
+        other = other.replace(b"\n", b",\n")
+    counter = count(HEADER + content + other, FOUR, chunk)
+    assert (counter.rows, counter.enclosed_rows) == (rows + bool(other), enclosed)
+    assert counter.issues["enclosed"].tolist() == enclosing
+    assert counter.issues["short"].tolist() == counter.issues["long"].tolist() == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b'1,10,east,"first line\nsecond line"\n',
+        b'1,10,east,"first line\n\nthird, fourth\n"\n',
+        b'1,10,"12 Main Street\nSpringfield, IL, 62701, USA",b\n',
+        b'"1\n2",10,"ea\nst",b\n',
+        b'1,10,east,"call back, please\nyes, tomorrow, at noon, if possible"\n',
+    ],
+)
+@pytest.mark.parametrize("other", [b"", b'9,90,e"ast,"x"\n'])
+def test_text_of_several_lines_is_not_an_issue(row: bytes, other: bytes) -> None:
+    counter = count(HEADER + ROWS + row + other, FOUR)
+    assert {name: rows.tolist() for name, rows in counter.issues.items() if name != "ambiguous" and len(rows)} == {}
+    assert (counter.rows, counter.enclosed_rows) == (5 + bool(other), 0)
+
+
+def test_a_header_of_several_lines_is_not_an_issue() -> None:
+    counter = count(b'"id","in,come\nin, euro,x,","region",note\n' + ROWS, Dialect(",", "\n", ("id", "income", "region", "note")))
+    assert (counter.rows, counter.enclosed_rows, counter.issues["enclosed"].tolist()) == (4, 0, [])
+
+
+def test_enclosed_rows_are_found_in_any_block() -> None:
+    content = HEADER + ROWS * 100_000 + ROWS.replace(b",a", b',"a').replace(b",d", b',d"') + ROWS * 10
+    counter = count(content, FOUR)
+    assert (counter.rows, counter.enclosed_rows, counter.issues["enclosed"].tolist()) == (400_041, 3, [400_000])

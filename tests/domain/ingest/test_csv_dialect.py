@@ -2,7 +2,7 @@
 
 import pytest
 
-from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, SEPARATORS, Dialect, read_dialect, sniff
+from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, SEPARATORS, Dialect, read_dialect, require_utf8, sniff
 from risk_assets.errors import LandingError
 
 
@@ -126,3 +126,15 @@ def test_only_a_long_header_is_read_further() -> None:
 
     read_dialect(head, "a.csv")
     assert asked == [64 * 1024]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_the_byte_that_is_not_utf_8_is_named(size: int) -> None:
+    text = "é€".encode()
+    chunks = [text[start : start + size] for start in range(0, len(text), size)]
+    assert b"".join(require_utf8(chunks, "a.csv")) == text
+    spoilt = text + b"x\xff"
+    with pytest.raises(LandingError, match=r"a\.csv is not UTF-8 text: cannot decode byte 7"):
+        list(require_utf8([spoilt[start : start + size] for start in range(0, len(spoilt), size)], "a.csv"))
+    with pytest.raises(LandingError, match="cannot decode byte 6"):
+        list(require_utf8([text, b"\xe2\x82"], "a.csv"))

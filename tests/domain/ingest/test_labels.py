@@ -127,7 +127,7 @@ def counted(rows: Sequence[tuple[str | None, str | None]], ragged: Sequence[int]
     return count_outcomes(table(rows, ragged), contract(1, 0))
 
 
-NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, missing_ids=0, line_issues=0)
+NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, unknown_labels=0, missing_ids=0, line_issues=0)
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,14 @@ NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, 
     [
         ([], (), {}),
         ([("a", "1"), ("b", "0")], (), {"known": 2, "bad": 1}),
-        ([("a", "1"), ("b", "?"), ("c", "")], (), {"known": 1, "bad": 1, "unlabelled": 2}),
+        ([("a", "1"), ("b", "?"), ("c", "")], (), {"known": 1, "bad": 1, "unlabelled": 2, "unknown_labels": 1}),
         ([("a", "1"), ("a", "1.0")], (), {"known": 1, "bad": 1, "repeated": 1}),
         ([("a", "1"), ("a", "0"), ("b", "0")], (), {"known": 1, "contradictory": 1, "repeated": 1}),
-        ([("a", "?"), ("a", "1")], (), {"contradictory": 1, "repeated": 1}),
-        ([("a", "?"), ("a", "!")], (), {"unlabelled": 1, "repeated": 1}),
+        ([("a", "?"), ("a", "1")], (), {"unknown_labels": 1, "contradictory": 1, "repeated": 1}),
+        ([("a", "?"), ("a", "!")], (), {"unknown_labels": 2, "unlabelled": 1, "repeated": 1}),
         ([("", "1"), (None, "0"), (" NA ", "0"), ("a", "0")], (), {"known": 1, "missing_ids": 3}),
         ([("a", "1"), ("b", "0"), ("", "1")], (0, 2), {"known": 1, "line_issues": 2}),
+        ([("a", "?"), ("", "?"), ("b", "NA"), ("c", None)], (0,), {"unlabelled": 2, "missing_ids": 1, "line_issues": 1}),
         ([("a", "1"), ("a", "0")], (1,), {"known": 1, "bad": 1, "line_issues": 1}),
     ],
 )

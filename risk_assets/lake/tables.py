@@ -13,9 +13,11 @@ import polars as pl
 from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.azure_blobs import polars_retries
 from risk_assets.lake.facts import F, Facts, facts_from_row
 from risk_assets.lake.hashing import sha256, sha256_of_chunks
-from risk_assets.lake.store import RETRIES, Store
+from risk_assets.lake.storage_errors import explain
+from risk_assets.lake.store import Store
 
 NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {
@@ -151,17 +153,43 @@ def _keep(store: Store, path: str) -> Manifest | None:
     return manifest
 
 
+# How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.
+_MALFORMED_CSV = (
+    "could not parse",
+    "invalid utf-8",
+    "found more fields",
+    "empty csv",
+    "csv malformed",
+    "the file has bytes that are not utf-8",
+)
+_DAMAGED_PARQUET = "parquet: "
+
+
 @contextmanager
 def translate_polars_errors(what: str) -> Iterator[None]:
-    """Turn errors of polars, which quote rows, into a `LakeError` that does not."""
+    """Turn errors of polars, which quote rows, into a `LakeError` that does not.
+
+    It reports a storage error, a malformed file, or another error; `FileNotFoundError` passes.
+    """
     try:
         yield
-    except pl.exceptions.PolarsError as error:
-        kind = type(error).__name__
-        raise LakeError(
+    except FileNotFoundError:
+        raise
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise LakeError(_explain(error, what)) from None
+
+
+def _explain(error: Exception, what: str) -> str:
+    kind, text = type(error).__name__, str(error)
+    if text.lower().startswith(_MALFORMED_CSV):
+        return (
             f"{what} cannot be computed: one of its source files is malformed ({kind}). Look for stray quotes, an open quote "
             "or bytes that are not UTF-8, fix the file, land it with --replace and run the date again."
-        ) from None
+        )
+    storage = explain(error, what) if isinstance(error, OSError | pl.exceptions.ComputeError) else None
+    if storage is None and text.startswith(_DAMAGED_PARQUET):
+        return f"{what} cannot be computed: a Parquet file of the lake is damaged ({kind}). Run its date again: risk run DATE."
+    return storage or f"{what} cannot be computed ({kind}): run again. If it fails again, keep the files and open an issue."
 
 
 def commit(
@@ -187,7 +215,7 @@ def read_table(store: Store, path: str) -> pl.LazyFrame:
     """Return a committed table; raises `LakeError` if it is missing or does not match its manifest."""
     require_manifest(store, path)
     scan = pl.scan_parquet if path.endswith(".parquet") else _scan_csv
-    return scan(store.uri(path), **polars_access(store))
+    return scan(store.uri(path), glob=False, **polars_access(store))
 
 
 def polars_access(store: Store) -> dict[str, Any]:
@@ -197,7 +225,7 @@ def polars_access(store: Store) -> dict[str, Any]:
         return {}
     http: dict[str, Any] = {"allow_http": "true"} if credential.plain_http else {}
     provider = credential.provider and pl.CredentialProviderAzure(credential=credential.provider)
-    options = {**credential.options(), **http, "max_retries": RETRIES}
+    options = {**credential.options(), **http, **polars_retries(store.retry_seconds)}
     return {"storage_options": options, "credential_provider": provider}
 
 

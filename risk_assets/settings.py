@@ -32,6 +32,7 @@ VAULT_SECONDS = 10
 MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
 S = TypeVar("S", bound="Settings")
+RetrySeconds = Annotated[float, Field(ge=0, le=MAX_RETRY_SECONDS, allow_inf_nan=False)]
 
 
 def _default_lake() -> str:
@@ -57,7 +58,7 @@ class Settings(BaseSettings):
     scoring_time: Time = Time(2)
     deadline: Time = Time(6)
     business_days: str = "mon-sun"
-    storage_retry_seconds: Annotated[float, Field(ge=0, le=MAX_RETRY_SECONDS, allow_inf_nan=False)] = RETRY_SECONDS
+    storage_retry_seconds: RetrySeconds = RETRY_SECONDS
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")

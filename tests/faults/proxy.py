@@ -18,7 +18,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,7 +31,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 UPSTREAM_SECONDS = 120
 CODES = {429: "TooManyRequests", 500: "InternalError", 503: "ServerBusy"}
 
-Kind = Literal["status", "reset", "stall", "truncate", "lose", "down"]
+Kind = Literal["status", "reset", "stall", "truncate", "lose", "down", "call"]
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Fault:
     body: bytes | None = None
     seconds: float = 0.0
     after: int | None = None
+    action: Callable[[], object] | None = None
 
     def applies(self, method: str, path: str) -> bool:
         """Return whether a request meets this fault, and count it."""
@@ -111,6 +112,10 @@ class Proxy:
         """Forward, then reset instead of answering."""
         self._add(Fault("lose", **matching))
 
+    def before(self, action: Callable[[], object], **matching: Any) -> None:
+        """Call a function, then forward: something else happens between two requests of a client."""
+        self._add(Fault("call", action=action, **matching))
+
     def go_down(self, seconds: float, **matching: Any) -> None:
         """Refuse all connections for some time, from the next matching request on."""
         self._add(Fault("down", seconds=seconds, **matching))
@@ -154,7 +159,9 @@ class Proxy:
             self.requests.append((handler.command, handler.path))
             fault = next((rule for rule in self._rules if rule.applies(handler.command, handler.path)), None)
             self.faults += fault is not None
-        if fault is None:
+        if fault is not None and fault.action is not None:
+            fault.action()
+        if fault is None or fault.kind == "call":
             handler.answer(*self._ask(handler, content))
         elif fault.kind == "status":
             handler.answer(fault.status, {"Content-Type": "application/xml", **fault.headers}, _error_body(fault))

@@ -142,6 +142,12 @@ _PROBLEMS = (
         "change the owner or the permissions of the folder (chown, chmod), or set RISK_LAKE to another folder",
         (errno.EACCES, errno.EPERM),
     ),
+    _Problem(
+        (),
+        "a folder of the lake is on another file system than the lake",
+        "move the complete lake to one file system, or set RISK_LAKE to a folder on that one",
+        (errno.EXDEV,),
+    ),
     _Problem((), "too many files are open", f"raise the limit (ulimit -n), {_RUN_AGAIN}", (errno.EMFILE, errno.ENFILE)),
     _Problem((), "the disk has a hardware or network error", f"see dmesg, check the disk, {_RUN_AGAIN}", (errno.EIO, errno.ESTALE)),
     _Problem(

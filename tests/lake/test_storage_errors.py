@@ -4,7 +4,7 @@ import errno
 import os
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import polars as pl
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,6 +88,22 @@ def test_an_expired_sas_is_recognised_without_azures_words(azurite: Azurite) -> 
         assert "SECRET123" not in shown
     valid = f"sv=2026-02-06&se={(datetime.now(UTC) + timedelta(hours=1)).isoformat()[:19]}Z&sp=rl&sig=SECRET123"
     assert "expired or" not in message(open_store(URL, AzureCredential(azurite.account, azurite.endpoint, sas=valid), 0))
+
+
+class NoIdentity:
+    """A token provider as azure-identity's, on a machine where nobody has signed in."""
+
+    def get_token(self, *_: object, **__: object) -> None:
+        raise ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token. SECRET123")
+
+
+@pytest.mark.parametrize(
+    "action", [lambda store: store.get("a"), lambda store: store.create("a", b"x"), lambda store: store.write("a", [b"x"])]
+)
+def test_a_failed_sign_in_is_reported(action: Callable[[Store], object]) -> None:
+    with pytest.raises(LakeError, match=r"sign-in to Azure failed .*az login") as caught:
+        action(open_store(URL, AzureCredential("account", "http://127.0.0.1:9/account", provider=NoIdentity())))
+    assert "SECRET123" not in str(caught.value)
 
 
 def test_an_unknown_host_is_reported() -> None:
@@ -171,7 +188,8 @@ def test_https_to_a_server_without_tls_is_reported(azurite: Azurite) -> None:
         (errno.EACCES, "lacks a permission for /lake/raw", "chown"),
         (errno.EMFILE, "too many files are open", "ulimit -n"),
         (errno.EIO, "hardware or network error", "dmesg"),
-        (errno.EXDEV, f"storage failed with {os.strerror(errno.EXDEV)}", "run again"),
+        (errno.EXDEV, "on another file system", "one file system"),
+        (errno.EDOM, f"storage failed with {os.strerror(errno.EDOM)}", "run again"),
     ],
 )
 def test_an_error_of_the_disk_is_reported(number: int, problem: str, step: str) -> None:

@@ -7,7 +7,7 @@ from datetime import date as Date
 from datetime import datetime
 from datetime import time as Time
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Annotated, Any, TypeVar, overload
 from urllib.parse import urlparse
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,6 +18,8 @@ from risk_assets.clock import Calendar, shift, weekdays
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
+from risk_assets.lake.addresses import is_azure
+from risk_assets.lake.azure_blobs import RETRY_SECONDS
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import AzureCredential, Store, open_store
 
@@ -27,8 +29,14 @@ AZURITE = (
 )
 VAULT_RETRIES = 2
 VAULT_SECONDS = 10
+MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
 S = TypeVar("S", bound="Settings")
+RetrySeconds = Annotated[float, Field(ge=0, le=MAX_RETRY_SECONDS, allow_inf_nan=False)]
+
+
+def _default_lake() -> str:
+    return (Path.cwd() / "lakehouse").as_uri()
 
 
 class Settings(BaseSettings):
@@ -40,7 +48,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RISK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
 
-    lake: str = Field(default_factory=lambda: f"file://{Path.cwd() / 'lakehouse'}")
+    lake: str = Field(default_factory=_default_lake)
     landing: str = "data/landing"
     contract: Path = Path("data/contract.yml")
     policy: Path = Path("data/policy.yml")
@@ -51,6 +59,7 @@ class Settings(BaseSettings):
     deadline: Time = Time(6)
     business_days: str = "mon-sun"
     lease_wait_seconds: float = Field(60, ge=0)
+    storage_retry_seconds: RetrySeconds = RETRY_SECONDS
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")
@@ -128,7 +137,7 @@ class Settings(BaseSettings):
     @property
     def on_azure(self) -> bool:
         """Whether the lake or the landing folder is on Azure or Azurite."""
-        return any(url.startswith("az://") for url in (self.lake, self.landing))
+        return is_azure(self.lake) or is_azure(self.landing)
 
     def credential(self) -> AzureCredential | None:
         """Return the credential of the storage account, or None if no account is set."""
@@ -150,18 +159,18 @@ class Settings(BaseSettings):
         LakeError
             If its address or account is not valid, storage cannot be reached, or another release wrote the lake.
         """
-        return open_lake(self.lake, self._credential_for(self.lake))
+        return open_lake(self.lake, self._credential_for(self.lake), self.storage_retry_seconds)
 
     def connect_lake(self) -> Store:
         """Return the lake without a request; compare its format (`lake.format.require_format`) before reading it.
 
         For a service that starts while storage cannot be reached.
         """
-        return open_store(self.lake, self._credential_for(self.lake))
+        return open_store(self.lake, self._credential_for(self.lake), self.storage_retry_seconds)
 
     def open_landing(self) -> Store:
         """Return the landing folder; raises `LakeError` if its address or account is not valid."""
-        return open_store(self.landing, self._credential_for(self.landing))
+        return open_store(self.landing, self._credential_for(self.landing), self.storage_retry_seconds)
 
     def read_contract(self) -> Contract:
         """Return the contract; raises `ContractError` if it is missing or not valid."""
@@ -180,7 +189,7 @@ class Settings(BaseSettings):
         return Policy.parse(_text(self.policy, "RISK_POLICY"), str(self.policy))
 
     def _credential_for(self, url: str) -> AzureCredential | None:
-        return self.credential() if url.startswith("az://") else None
+        return self.credential() if is_azure(url) else None
 
 
 class _KeyVault(AzureKeyVaultSettingsSource):

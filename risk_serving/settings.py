@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from risk_assets.settings import Settings
+from risk_assets.settings import RetrySeconds, Settings
 
 SCORE, OPERATE = "score", "operate"
 ROLES = (SCORE, OPERATE)
@@ -45,6 +45,8 @@ class ServingSettings(Settings):
 
     Attributes
     ----------
+    storage_retry_seconds
+        As for the lakehouse, with a shorter default: the service looks for another version and writes its log again anyway.
     serve_tokens
         Bearer tokens as `name:role[+role]:sha256`, separated by commas. Several tokens may have the same name, to rotate them.
     serve_entra_tenant, serve_entra_audience
@@ -67,6 +69,7 @@ class ServingSettings(Settings):
         The destination of spans and OpenTelemetry metrics: `off`, `otlp` or `azure-monitor`.
     """
 
+    storage_retry_seconds: RetrySeconds = 10.0
     serve_tokens: SecretStr | None = None
     serve_entra_tenant: str | None = None
     serve_entra_audience: str | None = Field(None, validate_default=True)

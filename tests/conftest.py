@@ -31,6 +31,14 @@ def do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous=OFF")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_fsync() -> Iterator[None]:
+    """Let the lake skip fsync too. `lake/test_disk.py` tests what is flushed, and in which order."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the browser's tests first: they wait most, and the other workers run the rest meanwhile."""
     items.sort(key=lambda item: item.path.name != "test_ui.py")

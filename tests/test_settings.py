@@ -16,7 +16,6 @@ from risk_assets.defs.resources import Lakehouse, azure_blob, credential_of
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake.store import AzureCredential
-from risk_assets.lake.tables import polars_access
 from risk_assets.settings import Settings, load_settings
 from tests.azurite.server import Azurite
 from tests.conftest import ROOT
@@ -248,9 +247,29 @@ def test_an_account_alone_takes_the_default_credential(loaded: Set) -> None:
     found = credential(settings)
     assert isinstance(found.provider, DefaultAzureCredential)
     assert "skip_signature" not in found.options()
-    reach = polars_access(settings.connect_lake())
-    assert reach["credential_provider"] is not None
-    assert reach["storage_options"] == {"account_name": "team", "max_retries": 2}
+
+
+def test_every_store_gets_the_retry_budget(loaded: Set, azurite: Azurite) -> None:
+    settings = loaded(
+        RISK_LAKE="az://lake/budget",
+        RISK_LANDING="az://lake/budget-landing",
+        RISK_STORAGE_RETRY_SECONDS="7.5",
+        AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string,
+    )
+    lakehouse = Lakehouse(settings)
+    stores = (settings.open_lake(), settings.connect_lake(), settings.open_landing(), lakehouse.store, lakehouse.landing)
+    assert [store.retry_seconds for store in stores] == [7.5] * 5
+
+
+def test_the_retry_budget_is_thirty_seconds_and_can_be_zero(loaded: Set) -> None:
+    assert loaded().storage_retry_seconds == 30.0
+    assert loaded(RISK_STORAGE_RETRY_SECONDS="0").storage_retry_seconds == 0.0
+
+
+@pytest.mark.parametrize("value", ["-1", "301", "inf", "nan", "soon"])
+def test_an_invalid_retry_budget_is_named(loaded: Set, value: str) -> None:
+    with pytest.raises(ContractError, match="RISK_STORAGE_RETRY_SECONDS"):
+        loaded(RISK_STORAGE_RETRY_SECONDS=value)
 
 
 def test_a_lake_on_azure_without_an_account_names_the_setting(loaded: Set) -> None:

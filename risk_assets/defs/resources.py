@@ -13,6 +13,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
 from risk_assets.lake import landing, layout, raw
+from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
 from risk_assets.lake.manifests import Fence, Manifest, Provenance, digest, require_manifest
@@ -36,12 +37,12 @@ class Lakehouse:
     @cached_property
     def store(self) -> Store:
         """The lake."""
-        return open_lake(self.settings.lake, self._credential_for(self.settings.lake))
+        return open_lake(self.settings.lake, self._credential_for(self.settings.lake), self.settings.storage_retry_seconds)
 
     @cached_property
     def landing(self) -> Store:
         """The landing folder."""
-        return open_store(self.settings.landing, self._credential_for(self.settings.landing))
+        return open_store(self.settings.landing, self._credential_for(self.settings.landing), self.settings.storage_retry_seconds)
 
     @cached_property
     def contract(self) -> Contract:
@@ -102,7 +103,7 @@ class Lakehouse:
         return values_digest(self.contract)
 
     def _credential_for(self, url: str) -> AzureCredential | None:
-        if not url.startswith("az://"):
+        if not is_azure(url):
             return None
         return credential_of(self.blob) if self.blob else self.settings.credential()
 

@@ -6,6 +6,7 @@ import msgspec
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.azure_blobs import RETRY_SECONDS
 from risk_assets.lake.store import AzureCredential, Store, open_store
 
 FORMAT = 1
@@ -17,7 +18,7 @@ class LakeFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
 
 
-def open_lake(url: str, credential: AzureCredential | None = None) -> Store:
+def open_lake(url: str, credential: AzureCredential | None = None, retry_seconds: float = RETRY_SECONDS) -> Store:
     """Return the lake at `url`, as `open_store`, after comparing its format.
 
     An empty or missing lake stays as it is until the first write, which begins with `format.json`.
@@ -27,7 +28,7 @@ def open_lake(url: str, credential: AzureCredential | None = None) -> Store:
     LakeError
         If the lake has another format, or storage cannot be reached.
     """
-    store = open_store(url, credential)
+    store = open_store(url, credential, retry_seconds)
     if require_format(store) is None:
         return store.before_first_write(lambda: _write_format(store))
     return store

@@ -18,7 +18,8 @@ from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
 from risk_assets.lake.manifests import Fence, Manifest, Provenance, Written, commit, find_readable, no_fence, require_manifest
-from risk_assets.lake.store import CHUNK_BYTES, Store
+from risk_assets.lake.objects import CHUNK_BYTES
+from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
 
 MAX_RAGGED_ROWS = 10_000  # positions in a manifest; beyond, each scan counts the fields again

@@ -13,6 +13,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.facts import Facts, facts_from_row
 from risk_assets.lake.manifests import Fence, Manifest, Provenance, Written, commit, find_readable, no_fence, require_manifest
+from risk_assets.lake.storage_errors import explain
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
 
@@ -101,17 +102,43 @@ def _keep(store: Store, path: str) -> Manifest | None:
     return manifest
 
 
+# How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.
+_MALFORMED_CSV = (
+    "could not parse",
+    "invalid utf-8",
+    "found more fields",
+    "empty csv",
+    "csv malformed",
+    "the file has bytes that are not utf-8",
+)
+_DAMAGED_PARQUET = "parquet: "
+
+
 @contextmanager
 def translate_polars_errors(what: str) -> Iterator[None]:
-    """Turn errors of polars, which quote rows, into a `LakeError` that does not."""
+    """Turn errors of polars, which quote rows, into a `LakeError` that does not.
+
+    It reports a storage error, a malformed file, or another error; `FileNotFoundError` passes.
+    """
     try:
         yield
-    except pl.exceptions.PolarsError as error:
-        kind = type(error).__name__
-        raise LakeError(
+    except FileNotFoundError:
+        raise
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise LakeError(_explain(error, what)) from None
+
+
+def _explain(error: Exception, what: str) -> str:
+    kind, text = type(error).__name__, str(error)
+    if text.lower().startswith(_MALFORMED_CSV):
+        return (
             f"{what} cannot be computed: one of its source files is malformed ({kind}). Look for stray quotes, an open quote "
             "or bytes that are not UTF-8, fix the file, land it with --replace and run the date again."
-        ) from None
+        )
+    storage = explain(error, what) if isinstance(error, OSError | pl.exceptions.ComputeError) else None
+    if storage is None and text.startswith(_DAMAGED_PARQUET):
+        return f"{what} cannot be computed: a Parquet file of the lake is damaged ({kind}). Run its date again: risk run DATE."
+    return storage or f"{what} cannot be computed ({kind}): run again. If it fails again, keep the files and open an issue."
 
 
 def read_table(store: Store, path: str) -> pl.LazyFrame:

@@ -16,7 +16,6 @@ from itertools import chain, groupby
 from typing import TypeAlias
 
 import msgspec
-from obstore.exceptions import BaseError
 
 from risk_assets.domain.governance.arms import BUCKET_BYTES, bucket
 from risk_assets.errors import LakeError, RiskError
@@ -165,13 +164,7 @@ class PredictionLog:
         if folder is not None and not folder.is_dir():
             # The store would create the folder, which then blocks the lake from being moved or mounted there again.
             raise LakeError(f"{path} cannot be written: {self._store.url} does not exist. Restore it; pending entries are written then.")
-        try:
-            self._store.create(path, content)
-        except BaseError as error:
-            # The store's own message may contain an address with its signature.
-            raise LakeError(
-                f"{path} cannot be written to {self._store.url} ({type(error).__name__}): check that the lake exists and is writable."
-            ) from error
+        self._store.create(path, content)
 
 
 def _event_start(source: str, collection: str) -> bytes:

@@ -87,7 +87,7 @@ def test_wrong_settings_name_the_next_step(risk: Risk, settings: dict[str, str],
 
 def test_an_unreachable_storage_account_is_reported(risk: Risk) -> None:
     unreachable = "AccountName=devstoreaccount1;AccountKey=AAAA;BlobEndpoint=http://127.0.0.1:9/devstoreaccount1"
-    done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=unreachable)
+    done = risk("models", code=1, RISK_LAKE="az://lake/book", AZURE_STORAGE_CONNECTION_STRING=unreachable, RISK_STORAGE_RETRY_SECONDS="0")
     assert "storage cannot be reached" in done.text
 
 

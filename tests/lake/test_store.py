@@ -301,7 +301,7 @@ def test_a_missing_container_names_the_command_to_create_it(azurite: Azurite, ac
 def test_an_unreachable_server_is_reported_within_seconds(azurite: Azurite, action: str) -> None:
     unreachable = replace(credential(azurite), endpoint=f"http://127.0.0.1:{_free_port()}/{azurite.account}")
     start = time.monotonic()
-    error = error_of((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", unreachable))
+    error = error_of((ACTIONS | HEAD_ACTIONS)[action], open_store("az://lake/failures", unreachable, 0))
     assert time.monotonic() - start < 5
     assert "cannot be reached" in str(error)
     assert azurite.key not in "".join(traceback.format_exception(error))

@@ -59,6 +59,7 @@ def test_defaults_without_any_variable(loaded: Set) -> None:
     assert (settings.serve_max_in_flight, settings.serve_refresh_seconds, settings.serve_docs) == (256, 1.0, True)
     assert (settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds) == (1.0, 5000, 5.0)
     assert settings.serve_telemetry == "off"
+    assert settings.storage_retry_seconds == 10.0
 
 
 def test_batch_settings_are_included(loaded: Set) -> None:

@@ -1,0 +1,238 @@
+"""Objects on disk. A write is complete and durable when it returns, and leaves nothing if it fails or the power does."""
+
+import errno
+import os
+import stat
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+from risk_assets.errors import LakeError
+from risk_assets.lake.hashing import content_of_file
+from risk_assets.lake.objects import CHUNK_BYTES, Entry, TableTarget
+
+TEMPORARY = ".tmp"
+_CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
+
+
+class DiskObjects:
+    """Objects below a folder, which the first write creates.
+
+    A write goes to a new file in `.tmp/`, which is on the same file system and in no listing. The file is flushed to the
+    disk, then renamed or linked to its path, then the folder is flushed. A file at a path is never changed in place.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._temporary_folder = folder / TEMPORARY
+
+    def get(self, path: str) -> bytes:
+        """Return the content of an object."""
+        with self._open(path) as file:
+            return file.read()
+
+    def head(self, path: str, length: int) -> bytes:
+        """Return the first bytes of an object, at most `length`."""
+        with self._open(path) as file:
+            return file.read(length)
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the content of an object in chunks of 8 MiB; a write that replaces it meanwhile is not seen."""
+        with self._open(path) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def entry(self, path: str) -> Entry:
+        """Return the size and the version of an object."""
+        with _no_folder(path):
+            return _entry(path, self._file(path))
+
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """Yield all objects below a folder."""
+        for folder, folders, files in os.walk(self._below(prefix), followlinks=True, onerror=_raise_unless_missing):
+            if Path(folder) == self._folder and TEMPORARY in folders:
+                folders.remove(TEMPORARY)
+            for name in files:
+                file = Path(folder, name)
+                with suppress(FileNotFoundError):  # deleted meanwhile, or a link to nothing
+                    yield _entry(file.relative_to(self._folder).as_posix(), file)
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the objects and folders directly in a folder."""
+        try:
+            found = [file.name for file in self._below(folder).iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return found if folder else [name for name in found if name != TEMPORARY]
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write an object atomically; replaces an existing one."""
+        self.write(path, (content,))
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write an object unless it exists; return whether it has this content."""
+        target = self._file(path)
+        with self._temporary_file() as temporary:
+            _write_synced(temporary, (content,))
+            _make_folder(target.parent)
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                created = self.get(path) == content
+            except OSError as error:
+                if error.errno in _NO_HARD_LINKS:
+                    raise LakeError(
+                        f"{self._folder} is on a file system without hard links, which create-only writes need (at {path}). "
+                        "Use a folder on a local disk or on NFS, or Azure."
+                    ) from error
+                raise
+            else:
+                created = True
+            _sync_folder(target.parent)
+            return created
+
+    def write(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Write an object from chunks; writes nothing if reading them fails."""
+        target = self._file(path)
+        with self._temporary_file() as temporary:
+            _write_synced(temporary, chunks)
+            _replace(temporary, target)
+
+    @contextmanager
+    def table_target(self, path: str) -> Iterator[TableTarget]:
+        """Yield a file for a table, which exists at `path` only if the block succeeds.
+
+        The hash is computed from the complete file: polars writes and Python reads it faster than Python forwards each chunk.
+        """
+        destination = self._file(path)
+        with self._temporary_file() as temporary:
+            with temporary.open("xb") as file:
+                target = TableTarget(file)
+                yield target
+                _sync(file)
+            target.content = content_of_file(temporary)
+            _replace(temporary, destination)
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object, by a hard link if the file system has them; replaces an existing one."""
+        with self._temporary_file() as temporary:
+            try:
+                with _no_folder(source):
+                    os.link(self._file(source), temporary)
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINKS:
+                    raise
+                _write_synced(temporary, self.chunks(source))
+            _replace(temporary, self._file(target))
+
+    def delete(self, path: str) -> None:
+        """Delete an object."""
+        file = self._file(path)
+        with _no_folder(path):
+            file.unlink()
+        _sync_folder(file.parent)
+
+    def remove_old_temporary_files(self, older_than: timedelta) -> int:
+        """Remove the temporary files whose last write is older; return their number."""
+        limit = time.time() - older_than.total_seconds()
+        removed = 0
+        for file in self._temporary_folder.glob("*"):
+            with suppress(FileNotFoundError):  # removed meanwhile by another process
+                if file.stat().st_mtime < limit:
+                    file.unlink()
+                    removed += 1
+        return removed
+
+    def _file(self, path: str) -> Path:
+        """Return the file of an object; raises `OSError` if the path leads elsewhere."""
+        parts = path.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts) or parts[0] == TEMPORARY or "\0" in path:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+        return self._folder.joinpath(*parts)
+
+    def _below(self, prefix: str) -> Path:
+        """Return a folder; an empty prefix is the root."""
+        return self._file(prefix.rstrip("/")) if prefix else self._folder
+
+    @contextmanager
+    def _open(self, path: str) -> Iterator[BinaryIO]:
+        with _no_folder(path), self._file(path).open("rb", buffering=0) as file:
+            yield file
+
+    @contextmanager
+    def _temporary_file(self) -> Iterator[Path]:
+        """Yield a path in `.tmp/` where nothing exists yet; what exists there after the block is removed."""
+        _make_folder(self._temporary_folder)
+        file = self._temporary_folder / f"{os.getpid()}-{uuid.uuid4()}"
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _entry(path: str, file: Path) -> Entry:
+    found = file.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    return Entry(path, found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+@contextmanager
+def _no_folder(path: str) -> Iterator[None]:
+    """Turn the errors of a folder at a path, or of a file where a folder is expected, into `FileNotFoundError`."""
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+
+
+def _write_synced(file: Path, chunks: Iterable[bytes]) -> None:
+    with file.open("xb") as opened:
+        for chunk in chunks:
+            opened.write(chunk)
+        _sync(opened)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Rename a file that is on disk; the new name is on disk too when this returns."""
+    _make_folder(target.parent)
+    temporary.replace(target)
+    _sync_folder(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and its missing parents, durably."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder: only then do new names and deletions in it survive a loss of power."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC_FOLDERS:  # some network file systems cannot, and need not
+            raise
+    finally:
+        os.close(opened)

@@ -1,0 +1,74 @@
+"""What a store is made of: objects by path, on disk (`disk`) or on Azure (`azure_blobs`)."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+from risk_assets.lake.hashing import Content
+
+CHUNK_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object: its path, its size in bytes, and a version that changes with each write.
+
+    The version is the ETag on Azure; on disk it is made of inode, time of modification (ns) and size.
+    """
+
+    path: str
+    size: int
+    version: str
+
+
+@dataclass
+class TableTarget:
+    """The file that a table is written to. `content` is set when the table is complete."""
+
+    file: Any
+    content: Content = field(default_factory=lambda: Content(()))
+
+
+class Objects(Protocol):
+    """Objects by path. A missing object raises `FileNotFoundError`; other errors are those of the library behind it."""
+
+    def get(self, path: str) -> bytes:
+        """Return the content of an object."""
+
+    def head(self, path: str, length: int) -> bytes:
+        """Return the first bytes of an object, at most `length`."""
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the content of an object in chunks of about 8 MiB; all of them are of one version."""
+
+    def entry(self, path: str) -> Entry:
+        """Return the size and the version of an object."""
+
+    def entries(self, prefix: str) -> Iterable[Entry]:
+        """Return all objects below a folder, in any order."""
+
+    def names(self, folder: str) -> Iterable[str]:
+        """Return the names of the objects and folders directly in a folder, in any order."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write an object atomically; replaces an existing one."""
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Write an object unless it exists; return whether it has this content."""
+
+    def write(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Write an object from chunks; writes nothing if reading them fails."""
+
+    def table_target(self, path: str) -> AbstractContextManager[TableTarget]:
+        """Yield a file for a table, which exists at `path` only if the block succeeds."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy an object; replaces an existing one."""
+
+    def delete(self, path: str) -> None:
+        """Delete an object."""
+
+    def remove_old_temporary_files(self, older_than: timedelta) -> int:
+        """Remove what interrupted writes left; return the number of files."""

@@ -12,6 +12,7 @@ from risk_assets.defs.assets import champion, features, model, predictions, raw,
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
+from risk_assets.defs.liveness import mark_alive
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.releases import released
 from risk_assets.defs.resources import Lakehouse
@@ -144,6 +145,7 @@ def _step(
     def step(context: dg.AssetExecutionContext, **given: Any) -> Iterator[Any]:
         lakehouse: Lakehouse = given["lakehouse"]
         with reported_failures():
+            mark_alive(context)
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
                 _refresh(node, context, lakehouse, partitions)

@@ -174,12 +174,13 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
         return registry.champion(self._store)
 
 
-class BlobRunLogIOManager(BlobIOManager[RunRecord]):
-    """Stores a run's record and adds it to the CSV of all runs."""
+class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
+    """Adds the records of runs to the run log."""
 
-    def write(self, context: dg.OutputContext, obj: RunRecord) -> None:
-        """Add the record to the log."""
-        run_log.add(self._store, obj)
+    def write(self, context: dg.OutputContext, obj: tuple[RunRecord, ...]) -> None:
+        """Add the records."""
+        for record in obj:
+            run_log.add(self._store, record)
         context.add_output_metadata({"path": self._store.uri(layout.RUN_LOG)})
 
     def read(self, key: str, date: str) -> None:

@@ -303,8 +303,9 @@ class _AzureFile(AppendFile):
         try:
             yield
         except AzureError as error:
+            reason = _code(error) or type(error).__name__
             raise LakeError(
-                f"storage cannot be read or written ({_code(error) or type(error).__name__}, at {self.address}). Check that it can be reached, and the "
+                f"storage cannot be read or written ({reason}, at {self.address}). Check that it can be reached, and the "
                 "AZURE_STORAGE_ settings, then run again."
             ) from error
 

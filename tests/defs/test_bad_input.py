@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_assets.clock import DateError
 from risk_assets.defs.checks import bad_rate
 from risk_assets.lake import layout, registry, replay
 from risk_assets.lake.tables import find_manifest
@@ -225,10 +226,10 @@ def test_repeated_outcome_columns_are_rejected(book: Book) -> None:
 
 
 @pytest.mark.parametrize("date", ["2025-12-31", "2999-01-01", "someday"])
-def test_a_date_outside_the_partitions_is_rejected_and_logged(book: Book, date: str) -> None:
-    error = book.score(date).error
-    assert error is not None and "RISK_START_DATE" in error
-    assert [(row["date"], row["status"]) for row in book.log()] == [(date, "failed")]
+def test_a_date_outside_the_partitions_is_an_error_without_a_row(book: Book, date: str) -> None:
+    with pytest.raises(DateError, match="RISK_START_DATE"):
+        book.score(date)
+    assert book.log() == []
 
 
 def test_without_a_live_model_features_are_kept(empty_book: Book) -> None:

@@ -9,14 +9,12 @@ import pytest
 import yaml
 
 from risk_assets.definitions import build
-from risk_assets.defs.failures import KILLED, PARTITION_TAG
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.sensors import log_failed_runs
 from risk_assets.lake import layout
 from risk_assets.runner import WORKSPACE_YAML
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
-from tests.defs.conftest import NEXT, Book
+from tests.defs.conftest import Book
 
 GRAPH = {
     "raw/accounts": ("raw", True, set()),
@@ -31,7 +29,7 @@ GRAPH = {
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
-    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list", "logs/batch_runs"},
+    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"},
     "outcomes": {"raw/outcomes"},
     "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
     "governance": {"registry/champion"},
@@ -123,29 +121,8 @@ def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
 def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
-    assert states == {"landing": off, "late_files": on, "log_failed_runs": on}
-
-
-def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
-    instance = book.runner.instance
-    job = build(book.settings).resolve_job_def("daily_scoring")
-    run = instance.create_run_for_job(job, tags={PARTITION_TAG: NEXT})
-    instance.report_run_failed(run, message="the process is gone")
-    event = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)[0].dagster_event
-    assert event is not None
-    failed = instance.get_run_by_id(run.run_id)
-    assert failed is not None
-    context = dg.build_run_status_sensor_context(
-        sensor_name="log_failed_runs",
-        dagster_instance=instance,
-        dagster_run=failed,
-        dagster_event=event,
-        resources={"lakehouse": book.lakehouse},
-    ).for_run_failure()
-    for _ in range(2):
-        log_failed_runs(context)
-    (row,) = book.log()
-    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failed", run.run_id, KILLED)
+    logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
+    assert states == {"landing": off, "late_files": on, "killed_runs": on, **logs}
 
 
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:

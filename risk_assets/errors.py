@@ -42,3 +42,7 @@ class ModelError(RiskError):
 
 class MissingModelError(ModelError):
     """A model is not in the lake."""
+
+
+class HistoryError(RiskError):
+    """Dagster's run history cannot be read or written."""

@@ -1,26 +1,34 @@
 """Runs jobs by date in this process, on the run history that the UI shows."""
 
+import logging
 import os
+import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
-from risk_assets.defs.failures import ending, failed_checks, passed_checks, record_failure, record_refusal, record_warnings
-from risk_assets.defs.jobs import OUTCOMES
+from risk_assets.defs.failures import ending, failed_checks, passed_checks
+from risk_assets.defs.liveness import lineage_tags, process_tags, sweep_killed
+from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import unused_releases
-from risk_assets.lake.run_log import FAILED, SUCCESS, WARNING
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.errors import HistoryError
+from risk_assets.lake.run_log import SUCCESS, WARNING
+from risk_assets.processes import RUNNING, abandoned, under_way
 from risk_assets.settings import Settings, current_user
 
+log = logging.getLogger(__name__)
 STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DAGSTER_YAML = """\
@@ -54,22 +62,37 @@ class Result:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Create the run history's folder, point Dagster to it, and return it."""
+    """Create the run history's folder, point Dagster to it, and return it; raises `HistoryError` if it cannot be written."""
     home = settings.dagster_home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    for name, content in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
-        if not (home / name).exists():
-            (home / name).write_text(content, encoding="utf-8")
+    with _translate_history_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        for name, content in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
+            if not (home / name).exists():
+                (home / name).write_text(content, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
 
 @contextmanager
-def open_runner(settings: Settings) -> Iterator["Runner"]:
-    """Yield a runner on the run history, which is closed afterwards."""
-    prepare_home(settings)
-    with dg.DagsterInstance.get() as instance:
-        yield Runner(settings, instance)
+def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning) -> Iterator["Runner"]:
+    """Yield a runner on the run history, which is closed afterwards. Runs that were killed are settled first.
+
+    Parameters
+    ----------
+    notify : callable
+        Called with each message about the run log, such as a run that was killed or a row that waits for the lake.
+
+    Raises
+    ------
+    HistoryError
+        If the run history cannot be read or written.
+    """
+    home = prepare_home(settings)
+    with ExitStack() as stack:
+        with _translate_history_errors(home):
+            runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
+            runner.settle()
+        yield runner
 
 
 @dataclass(frozen=True)
@@ -78,6 +101,7 @@ class Runner:
 
     settings: Settings
     instance: dg.DagsterInstance
+    notify: Callable[[str], None] = log.warning
 
     @cached_property
     def definitions(self) -> dg.Definitions:
@@ -89,6 +113,26 @@ class Runner:
         """The dates that can be run."""
         return partitions(self.settings)
 
+    @cached_property
+    def lakehouse(self) -> Lakehouse:
+        """The lake of the settings."""
+        return Lakehouse(self.settings)
+
+    @property
+    def _running(self) -> Path:
+        """The folder with a file for each run under way; a killed process leaves its file."""
+        return self.settings.dagster_home.absolute() / RUNNING
+
+    def settle(self) -> None:
+        """Report runs that were killed as failed, and add the rows that waited on this disk to the run log."""
+        self.lakehouse.store.remove_old_temporary_files()
+        messages = [*sweep_killed(self.lakehouse, self.instance), *upload_spooled(self.lakehouse, self.instance)]
+        for left in abandoned(self._running):  # a command that was killed between the end of its run and the row
+            messages += record_outcome(self.lakehouse, self.instance, left.stem)
+            left.unlink(missing_ok=True)
+        for message in messages:
+            self.notify(message)
+
     def run(self, job: str, date: str, *only: str, tags: Mapping[str, str] | None = None, **config: Mapping[str, Any]) -> Result:
         """Run a job, or only some of its assets, for a date; a failure is logged and returned, not raised.
 
@@ -98,11 +142,15 @@ class Runner:
             More run tags, such as those of a release.
         config : mapping of str to mapping
             The configuration of an asset, such as `training__model`.
+
+        Raises
+        ------
+        DateError
+            If the date is not a partition.
+        HistoryError
+            If the run history cannot be written.
         """
-        refusal = self.partitions.why_missing(date)
-        if refusal:
-            record_refusal(self.settings.open_lake(), date, job, f"refused-{uuid.uuid4()}", refusal)
-            return Result(date, refusal, FAILED)
+        self.require_dates(date)
         return self._execute(job, date, only, config, tags or {})
 
     def govern(self, **config: Any) -> str | None:
@@ -121,21 +169,61 @@ class Runner:
     ) -> Result:
         selection = [dg.AssetKey.from_user_string(key) for key in only] or None
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
-        with located_runs(self.instance, job):
+        run_id = str(uuid.uuid4())
+        tags = {**tags, **lineage_tags(self.instance, job, date, ops.get("ops", {}))}
+        with self._logged(run_id, job, date), located_runs(self.instance, job), under_way(self._running, run_id):
             ran = self.definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
                 partition_key=date,
                 raise_on_error=False,
                 run_config=QUIET | ops,
                 asset_selection=selection,
-                tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **tags},
+                run_id=run_id,
+                tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id), **tags},
             )
-        notes = unused_releases(tags, passed_checks(self.instance, ran.run_id))
-        warnings = tuple(str(check) for check in failed_checks(self.instance, ran.run_id) if check.warns or ran.success)
-        if ran.success:
-            if job == OUTCOMES.name:  # a scored date logs its own row
-                record_warnings(self.settings.open_lake(), self.instance, ran.run_id)
-            return Result(date or "", None, WARNING if warnings else SUCCESS, warnings, notes)
-        record_failure(self.settings.open_lake(), self.instance, ran.run_id)
-        how = ending(self.instance, ran.run_id)
-        return Result(date or "", how.error, how.status, warnings, notes)
+        return self._result(ran.dagster_run.run_id, date or "", ran.success)
+
+    def _result(self, run_id: str, date: str, success: bool) -> Result:
+        run = self.instance.get_run_by_id(run_id)
+        warnings = tuple(str(check) for check in failed_checks(self.instance, run_id) if check.warns or success)
+        notes = unused_releases(run.tags if run else {}, passed_checks(self.instance, run_id))
+        if success or run is None:
+            return Result(date, None, WARNING if warnings else SUCCESS, warnings, notes)
+        how = ending(self.instance, run)
+        return Result(date, how.error, how.status, warnings, notes)
+
+    @contextmanager
+    def _logged(self, run_id: str, job: str, date: str | None) -> Iterator[None]:
+        """Add the row of the run of the block to the run log when its outcome is known; failed if the history cannot be written."""
+        try:
+            with _translate_history_errors(self.settings.dagster_home.absolute()):
+                yield
+                warnings = record_outcome(self.lakehouse, self.instance, run_id)
+        except HistoryError as error:
+            for warning in record_error(self.lakehouse, self.instance, run_id, date, job, str(error)):
+                self.notify(warning)
+            raise
+        except KeyboardInterrupt:
+            record_outcome(self.lakehouse, self.instance, run_id)
+            raise
+        for warning in warnings:
+            self.notify(warning)
+
+
+@contextmanager
+def _translate_history_errors(home: Path) -> Iterator[None]:
+    """Turn errors of the run history's files and database into a `HistoryError` with a next step."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise HistoryError(
+            f"the run history in {home} cannot be read or written ({_reason(error)}). Set DAGSTER_HOME to a folder that can be "
+            "written and has space, then run again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system or the database says, without statements and their values."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

@@ -23,8 +23,9 @@ def lake() -> "Store":
 
 
 def runner(settings: "Settings") -> "AbstractContextManager[Runner]":
-    """Return the job runner as a context. Jobs run long, so garbage collection resumes."""
+    """Return the job runner as a context, which prints messages about the run log. Jobs run long, so garbage collection resumes."""
+    from risk_assets.cli.console import print_warning
     from risk_assets.runner import open_runner
 
     gc.enable()
-    return open_runner(settings)
+    return open_runner(settings, lambda message: print_warning("run log", message))

@@ -54,7 +54,9 @@ def run(
 
     tags = release_tags(release or (), by, reason)
     results = _run_dates("daily_scoring", date, until, tags, curated__predictions={"model": model})
-    report.snapshots(out(), context.lake(), (result.date for result in results if result.error is None))
+    scored = [result.date for result in results if result.error is None]
+    if scored:
+        report.snapshots(out(), context.lake(), scored)
     finish(results)
 
 
@@ -95,11 +97,20 @@ def show_models(lake: "Store") -> None:
 
 
 def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows to show.")] = 20) -> None:
-    """Show the newest rows of the run log."""
+    """Show the newest rows of the run log, after adding rows of runs that were killed and repairing damaged files."""
     from risk_assets.cli.report import run_log as report
-    from risk_assets.lake.run_log import read
+    from risk_assets.lake.run_log import read, repair
+    from risk_assets.lake.spool import open_spool
+    from risk_assets.processes import RUNNING, abandoned
 
-    rows = list(read(context.lake()).values())
+    settings = context.settings()
+    home, lake = settings.dagster_home, settings.open_lake()
+    if abandoned(home / RUNNING) or open_spool(home).paths():
+        with context.runner(settings):  # settles them; its import costs a second
+            pass
+    for note in repair(lake):
+        print_warning("run log", note)
+    rows = list(read(lake).values())
     report.newest(out(), rows[-last:])
 
 
@@ -127,4 +138,6 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
 
 def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], **config: Mapping[str, str]) -> "list[Result]":
     with context.runner(context.settings()) as runner:
-        return each(dates_until(date, until), job, lambda day: runner.run(job, day, tags=tags, **config))
+        dates = dates_until(date, until)
+        runner.require_dates(*dates)
+        return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

@@ -1,4 +1,4 @@
-"""How runs that fail, warn or are blocked are reported: in the UI, and as a row of the run log."""
+"""How runs that fail, warn or are blocked are reported: in the UI, and in their row of the run log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from risk_assets.clock import utc_now
 from risk_assets.errors import RiskError
-from risk_assets.lake import run_log
-from risk_assets.lake.run_log import BLOCKED, FAILED, WARNING, RunRecord
-from risk_assets.lake.store import Store
+from risk_assets.lake.run_log import BLOCKED, FAILED
 
 PARTITION_TAG = "dagster/partition"
 AD_HOC_JOB = "__ASSET_JOB"
 KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run the date again."
+CANCELED = "the run was canceled by a person. Run the date again."
 STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
@@ -66,57 +64,24 @@ def passed_checks(instance: dg.DagsterInstance, run_id: str) -> frozenset[str]:
     return frozenset(result.check_name for result in _evaluations(instance, run_id) if result.passed)
 
 
-def ending(instance: dg.DagsterInstance, run_id: str) -> Ending:
+def ending(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Ending:
     """Return how a run failed.
 
     The error is the message of the product's own error, or the blocking check that failed. Of any other error only the type
     is given, because its text might contain a customer's values.
     """
-    failures = instance.all_logs(run_id, of_type=STEP_FAILURE)
+    failures = instance.all_logs(run.run_id, of_type=STEP_FAILURE)
+    if run.status == dg.DagsterRunStatus.CANCELED:
+        return Ending(FAILED, CANCELED)
     if not failures:
         return Ending(FAILED, KILLED)
     (failure, *_) = (event.dagster_event.step_failure_data for event in failures if event.dagster_event)
     if failure.user_failure_data and failure.user_failure_data.description:
         return Ending(FAILED, failure.user_failure_data.description)
-    blocking = [str(check) for check in failed_checks(instance, run_id) if not check.warns]
+    blocking = [str(check) for check in failed_checks(instance, run.run_id) if not check.warns]
     if blocking:
         return Ending(BLOCKED, "; ".join(blocking))
     return Ending(FAILED, f"unexpected {_root_type(failure.error)}: open the run in the UI for its trace")
-
-
-def record_failure(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
-    """Add a failed run to the run log; a row that the run already has is kept."""
-    _record(store, instance, run_id, ending(instance, run_id))
-
-
-def record_warnings(store: Store, instance: dg.DagsterInstance, run_id: str) -> None:
-    """Add a run that succeeded and whose checks warned to the run log; a row that the run already has is kept."""
-    if failed_checks(instance, run_id):
-        _record(store, instance, run_id, Ending(WARNING, None))
-
-
-def _record(store: Store, instance: dg.DagsterInstance, run_id: str, how: Ending) -> None:
-    found = instance.get_run_record_by_id(run_id)
-    if found is None:
-        return
-    run, started, ended = found.dagster_run, found.start_time, found.update_timestamp.timestamp()
-    warnings = [str(check) for check in failed_checks(instance, run_id) if check.warns]
-    record = RunRecord(
-        timestamp=utc_now("milliseconds"),
-        date=run.tags.get(PARTITION_TAG, "none"),
-        job=job_name(run.job_name),
-        status=how.status,
-        run_id=run_id,
-        seconds=round(max(ended - started, 0), 3) if started else None,
-        error=how.error,
-        warnings="; ".join(warnings) or None,
-    )
-    run_log.add(store, record)
-
-
-def record_refusal(store: Store, date: str, job: str, run_id: str, error: str, status: str = FAILED) -> None:
-    """Add a date that was not run to the run log."""
-    run_log.add(store, RunRecord(timestamp=utc_now("milliseconds"), date=date, job=job, status=status, run_id=run_id, error=error))
 
 
 def job_name(name: str) -> str:

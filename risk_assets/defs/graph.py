@@ -12,6 +12,7 @@ from risk_assets.defs.assets import champion, features, model, predictions, raw,
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
+from risk_assets.defs.liveness import mark_alive, root_run_id
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.releases import released
 from risk_assets.defs.resources import Lakehouse
@@ -145,6 +146,7 @@ def _step(
     def step(context: dg.AssetExecutionContext, **given: Any) -> Iterator[Any]:
         lakehouse: Lakehouse = given["lakehouse"]
         with reported_failures():
+            mark_alive(context)
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
                 _take_lease(node.key, date, context, lakehouse)
@@ -175,7 +177,7 @@ def _take_lease(key: str, date: str, context: dg.AssetExecutionContext, lakehous
     """Become the only writer of the asset's date until the run ends."""
     path = layout.leased(key, date)
     if path:
-        lakehouse.leases.take(path, context.run.root_run_id or context.run.run_id, context.run.run_id)
+        lakehouse.leases.take(path, root_run_id(context.run), context.run.run_id)
 
 
 def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, partitions: Partitions) -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 
 from risk_assets.defs.failures import reported_failures
+from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
@@ -177,12 +178,13 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
         return registry.champion(self._store)
 
 
-class BlobRunLogIOManager(BlobIOManager[RunRecord]):
-    """Stores a run's record and adds it to the CSV of all runs."""
+class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
+    """Adds the records of runs to the run log."""
 
-    def write(self, context: dg.OutputContext, obj: RunRecord) -> None:
-        """Add the record to the log."""
-        run_log.add(self._store, obj)
+    def write(self, context: dg.OutputContext, obj: tuple[RunRecord, ...]) -> None:
+        """Add the records."""
+        for record in obj:
+            run_log.add(self._store, record)
         context.add_output_metadata({"path": self._store.uri(layout.RUN_LOG)})
 
     def read(self, key: str, date: str) -> None:
@@ -227,8 +229,7 @@ def _run_id(context: dg.OutputContext) -> str:
 
 def _root_run_id(context: dg.OutputContext) -> str:
     """Return the first run of a run and its retries."""
-    run = context.step_context.dagster_run
-    return run.root_run_id or run.run_id
+    return root_run_id(context.step_context.dagster_run)
 
 
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:

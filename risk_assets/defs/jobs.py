@@ -5,9 +5,10 @@ import dagster as dg
 DAILY_SCORING = dg.define_asset_job(
     "daily_scoring",
     selection=dg.AssetSelection.assets(
-        ["raw", "accounts"], ["curated", "features"], ["curated", "predictions"], ["curated", "review_list"], ["logs", "batch_runs"]
+        ["raw", "accounts"], ["curated", "features"], ["curated", "predictions"], ["curated", "review_list"]
     ),
-    description="Stores a date's accounts, validates and scores them with the live model, lists the riskiest, and logs the run.",
+    description="Stores a date's accounts, validates and scores them with the live model, and lists the riskiest. "
+    "The run's row in the run log is added when the run has ended.",
 )
 OUTCOMES = dg.define_asset_job(
     "outcomes", selection=dg.AssetSelection.assets(["raw", "outcomes"]), description="Stores the outcomes that have landed for a date."

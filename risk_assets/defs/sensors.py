@@ -1,20 +1,24 @@
-"""The sensors: files that land start runs, late files are reported, and failed runs get their row in the run log."""
+"""The sensors: files that land start runs, late files are reported, and runs get their rows in the run log."""
 
 import dagster as dg
 import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
-from risk_assets.defs.failures import STEP_FAILURE, record_failure, record_refusal, record_warnings
+from risk_assets.defs.failures import STEP_FAILURE
 from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES
+from risk_assets.defs.liveness import sweep_killed
+from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.lake import layout
+from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
-from risk_assets.lake.run_log import LATE
+from risk_assets.lake.run_log import LATE, RunRecord
 from risk_assets.lake.staleness import is_stored
 
 INTERVAL_SECONDS = 60
+SWEEP_SECONDS, LOG_SECONDS = 30, 10
+RUNNING = dg.DefaultSensorStatus.RUNNING
 LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
 ARRIVAL_TAG = "risk/arrival"
@@ -29,32 +33,40 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Scores a date when its accounts land, and stores its outcomes when they land; again when other files land."""
         return watch_landing(context, lakehouse, partitions)
 
-    @dg.sensor(
-        name="late_files", job=DAILY_SCORING, minimum_interval_seconds=INTERVAL_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING
-    )
+    @dg.sensor(name="late_files", job=DAILY_SCORING, minimum_interval_seconds=INTERVAL_SECONDS, default_status=RUNNING)
     def late_files(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SkipReason:
         """Adds a row of status `late` to the run log for each date whose accounts did not arrive before the deadline."""
         late = report_late(lakehouse, partitions, calendar)
         return dg.SkipReason(f"late: {', '.join(late)}" if late else "no file is late")
 
-    return [landing_sensor, late_files, log_failed_runs, log_outcomes]
+    return [landing_sensor, late_files, killed_runs, *LOG_SENSORS]
 
 
-@dg.run_failure_sensor(name="log_failed_runs", default_status=dg.DefaultSensorStatus.RUNNING)
-def log_failed_runs(context: dg.RunFailureSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
-    """Adds each failed run to the run log, including runs that were killed."""
-    record_failure(lakehouse.store, context.instance, context.dagster_run.run_id)
+@dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
+def killed_runs(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SkipReason:
+    """Reports runs whose process is gone as failed, and adds rows of the run log that waited on this disk for the lake."""
+    notes = (*sweep_killed(lakehouse, context.instance), *upload_spooled(lakehouse, context.instance))
+    return dg.SkipReason(" ".join(notes) or "no run was killed, and no row waits")
 
 
-@dg.run_status_sensor(
-    name="log_outcomes",
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[OUTCOMES],
-    default_status=dg.DefaultSensorStatus.RUNNING,
+def _log_sensor(name: str, status: dg.DagsterRunStatus, description: str) -> dg.SensorDefinition:
+    """Return a sensor that adds the rows of runs that have ended with a status."""
+
+    @dg.run_status_sensor(
+        run_status=status, name=name, minimum_interval_seconds=LOG_SECONDS, default_status=RUNNING, description=description
+    )
+    def log_runs(context: dg.RunStatusSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
+        for warning in record_outcome(lakehouse, context.instance, context.dagster_run.run_id):
+            context.log.warning(warning)
+
+    return log_runs
+
+
+LOG_SENSORS = (
+    _log_sensor("log_scored_runs", dg.DagsterRunStatus.SUCCESS, "Adds runs that scored to the run log, and outcomes whose checks warned."),
+    _log_sensor("log_failed_runs", dg.DagsterRunStatus.FAILURE, "Adds each failed run to the run log, including runs that were killed."),
+    _log_sensor("log_canceled_runs", dg.DagsterRunStatus.CANCELED, "Adds each canceled run to the run log."),
 )
-def log_outcomes(context: dg.RunStatusSensorContext, lakehouse: dg.ResourceParam[Lakehouse]) -> None:
-    """Adds outcomes whose checks warned to the run log, with the figures of the checks."""
-    record_warnings(lakehouse.store, context.instance, context.dagster_run.run_id)
 
 
 def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
@@ -90,7 +102,8 @@ def report_late(lakehouse: Lakehouse, partitions: Partitions, calendar: Calendar
         if lakehouse.store.size(layout.run_record(date, f"late-{date}")) is None:
             deadline = calendar.local(calendar.late_from(date))
             error = f"no accounts landed in {lakehouse.landing.url} by {deadline}. Land them: risk land FILE --date {date}."
-            record_refusal(lakehouse.store, date, "landing", f"late-{date}", error, status=LATE)
+            record = RunRecord(timestamp=now, date=date, job="landing", status=LATE, run_id=f"late-{date}", error=error)
+            run_log.add(lakehouse.store, record)
     return late
 
 

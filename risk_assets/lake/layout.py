@@ -10,12 +10,14 @@ REGISTRY = "registry"
 LOGS = "logs"
 LEASES = "leases"
 FORMAT = "format.json"
+TEMPORARY = ".tmp"
 FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
 
 BINDINGS = f"{REGISTRY}/bindings"
 POLICIES = f"{REGISTRY}/policies"
 RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
+PENDING_RECORDS = f"{LOGS}/pending"
 ONLINE_LOG = f"{LOGS}/online"
 
 SCORECARD = "scorecard.json"
@@ -201,6 +203,11 @@ def run_record_key(path: str) -> tuple[str, str] | None:
     """Return the date and the run id of a record from its path, or None if the path is another file's."""
     match = _RUN_RECORD.fullmatch(path)
     return (match[1], match[2]) if match else None
+
+
+def pending_record(run_id: str) -> str:
+    """Return the path of the record of a run whose row is being added."""
+    return f"{PENDING_RECORDS}/{run_id}.json"
 
 
 def online_log(date: str, collection: str, hour: str, writer: str, number: int) -> str:

@@ -5,20 +5,18 @@ renews its file; a file that stays the same for `TTL_SECONDS`, as measured by th
 died. It is then overtaken by the next epoch, and the overtaken writer commits nothing, because it verifies its epoch first.
 """
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
-import psutil
 
 from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
+from risk_assets.processes import Process, is_gone, this_process
 
 TTL_SECONDS = 30.0
 RENEW_SECONDS = 10.0
@@ -35,25 +33,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
         The first run of a run and its retries: a retry takes over at once.
     run_id
         The run that writes.
-    host, process, started
-        The process that writes, and the time at which it was started (seconds since 1970).
+    process
+        The process that writes.
     renewed
         How often the lease was renewed.
     """
 
     owner: str
     run_id: str
-    host: str
-    process: int
-    started: float
+    process: Process
     taken_at: str
     renewed: int = 0
     released: bool = False
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether the holder ran on this machine and has ended."""
-        return self.host == socket.gethostname() and not is_alive(self.process, self.started)
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ class Leases:
         """
         if path in self._held:
             return
-        mine = Lease(owner=owner, run_id=run_id, host=socket.gethostname(), process=os.getpid(), started=_started(), taken_at=utc_now())
+        mine = Lease(owner=owner, run_id=run_id, process=this_process(), taken_at=utc_now())
         epoch = _take(self._store(), path, mine, self.wait_seconds)
         with self._lock:
             self._held[path] = epoch, mine
@@ -134,15 +125,6 @@ class Leases:
             self._held[path] = epoch, renewed
 
 
-def is_alive(process: int, started: float) -> bool:
-    """Return whether a process of this machine that started at a time (seconds since 1970) still runs."""
-    try:
-        found = psutil.Process(process)
-        return bool(abs(found.create_time() - started) < 1 and found.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _take(store: Store, path: str, mine: Lease, wait_seconds: float) -> int:
     """Return the epoch of a new lease as soon as the newest one is released, abandoned, or its holder does not renew it."""
     begun = watched_since = time.monotonic()
@@ -163,11 +145,13 @@ def _take(store: Store, path: str, mine: Lease, wait_seconds: float) -> int:
 
 
 def _may_follow(lease: Lease | None, mine: Lease) -> bool:
-    return lease is not None and (lease.released or lease.owner == mine.owner or lease.is_abandoned)
+    return lease is not None and (lease.released or lease.owner == mine.owner or bool(is_gone(lease.process)))
 
 
 def _busy(path: str, lease: Lease | None) -> str:
-    holder = f"the run {lease.run_id} (process {lease.process} on {lease.host}, since {lease.taken_at})" if lease else "another run"
+    holder = (
+        f"the run {lease.run_id} (process {lease.process.pid} on {lease.process.host}, since {lease.taken_at})" if lease else "another run"
+    )
     return f"{path} is being written by {holder}. Wait until it has ended, or stop it, and run again."
 
 
@@ -175,7 +159,7 @@ def _find_newest(store: Store, path: str) -> _Newest:
     """Return the newest lease; before the first one, a released lease of epoch 0."""
     epoch = _newest_epoch(store, path)
     if epoch == 0:
-        return _Newest(0, _RELEASED, "")
+        return _Newest(0, Lease(owner="", run_id="", process=this_process(), taken_at="", released=True), "")
     content = store.find(layout.lease(path, epoch))
     try:
         lease = msgspec.json.decode(content or b"", type=Lease)
@@ -196,10 +180,3 @@ def _delete_before(store: Store, path: str, epoch: int) -> None:
 
 def _write(store: Store, path: str, epoch: int, lease: Lease) -> None:
     store.put(layout.lease(path, epoch), msgspec.json.encode(lease))
-
-
-def _started() -> float:
-    return float(psutil.Process().create_time())
-
-
-_RELEASED = Lease(owner="", run_id="", host="", process=0, started=0.0, taken_at="", released=True)

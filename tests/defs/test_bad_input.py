@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_assets.clock import DateError
 from risk_assets.defs.checks import bad_rate
 from risk_assets.lake import layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
@@ -227,10 +228,10 @@ def test_repeated_outcome_columns_are_rejected(book: Book) -> None:
 @pytest.mark.parametrize(
     ("date", "says"), [("2025-12-31", "Set RISK_START_DATE"), ("2999-01-01", "the day has not ended"), ("someday", "is not a date")]
 )
-def test_a_date_outside_the_partitions_is_rejected_and_logged(book: Book, date: str, says: str) -> None:
-    error = book.score(date).error
-    assert error is not None and says in error
-    assert [(row["date"], row["status"]) for row in book.log()] == [(date, "failed")]
+def test_a_date_outside_the_partitions_is_an_error_without_a_row(book: Book, date: str, says: str) -> None:
+    with pytest.raises(DateError, match=says):
+        book.score(date)
+    assert book.log() == []
 
 
 def test_without_a_live_model_features_are_kept(empty_book: Book) -> None:

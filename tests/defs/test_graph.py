@@ -9,14 +9,12 @@ import pytest
 import yaml
 
 from risk_assets.definitions import build
-from risk_assets.defs.failures import KILLED, PARTITION_TAG
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.sensors import log_failed_runs, log_outcomes
 from risk_assets.lake import layout
 from risk_assets.runner import WORKSPACE_YAML
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
-from tests.defs.conftest import LABELLED, NEXT, Book
+from tests.defs.conftest import Book
 
 GRAPH = {
     "raw/accounts": ("raw", True, set()),
@@ -31,7 +29,7 @@ GRAPH = {
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
-    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list", "logs/batch_runs"},
+    "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"},
     "outcomes": {"raw/outcomes"},
     "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
     "governance": {"registry/champion"},
@@ -127,62 +125,8 @@ def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
 def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
-    assert states == {"landing": off, "late_files": on, "log_failed_runs": on, "log_outcomes": on}
-
-
-def test_a_killed_run_has_a_row_in_the_run_log(book: Book) -> None:
-    instance = book.runner.instance
-    job = build(book.settings).resolve_job_def("daily_scoring")
-    run = instance.create_run_for_job(job, tags={PARTITION_TAG: NEXT})
-    instance.report_run_failed(run, message="the process is gone")
-    event = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)[0].dagster_event
-    assert event is not None
-    failed = instance.get_run_by_id(run.run_id)
-    assert failed is not None
-    context = dg.build_run_status_sensor_context(
-        sensor_name="log_failed_runs",
-        dagster_instance=instance,
-        dagster_run=failed,
-        dagster_event=event,
-        resources={"lakehouse": book.lakehouse},
-    ).for_run_failure()
-    for _ in range(2):
-        log_failed_runs(context)
-    (row,) = book.log()
-    assert (row["date"], row["status"], row["run_id"], row["error"]) == (NEXT, "failed", run.run_id, KILLED)
-
-
-def test_outcomes_with_warnings_have_a_row_in_the_run_log(book: Book) -> None:
-    date = LABELLED[0]
-    assert book.runner.run("outcomes", date).status == "success"
-    assert book.log() == []
-    header, *rows = book.landing.get(f"outcomes_{date}.csv").splitlines(keepends=True)
-    book.land(f"outcomes_{date}.csv", b"".join([header, rows[0][:-2] + b"?\n", *rows[1:]]))
-    assert book.runner.run("outcomes", date).status == "warning"
-    (row,) = book.log()
-    assert (row["date"], row["job"], row["status"], row["error"]) == (date, "outcomes", "warning", "")
-    assert "bad_rate of raw/outcomes: bad rate" in row["warnings"] and "1 lines with an unknown label" in row["warnings"]
-
-
-def test_the_sensor_logs_outcomes_with_warnings_once(book: Book) -> None:
-    instance, date = book.runner.instance, LABELLED[0]
-    header, *rows = book.landing.get(f"outcomes_{date}.csv").splitlines(keepends=True)
-    book.land(f"outcomes_{date}.csv", b"".join([header, rows[0][:-2] + b"?\n", *rows[1:]]))
-    assert build(book.settings).resolve_job_def("outcomes").execute_in_process(instance=instance, partition_key=date).success
-    assert book.log() == []
-    run = instance.get_run_records(limit=1)[0].dagster_run
-    event = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_SUCCESS)[0].dagster_event
-    assert event is not None
-    context = dg.build_run_status_sensor_context(
-        sensor_name="log_outcomes",
-        dagster_instance=instance,
-        dagster_run=run,
-        dagster_event=event,
-        resources={"lakehouse": book.lakehouse},
-    )
-    for _ in range(2):
-        log_outcomes(context)
-    assert [(row["date"], row["job"], row["status"]) for row in book.log()] == [(date, "outcomes", "warning")]
+    logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
+    assert states == {"landing": off, "late_files": on, "killed_runs": on, **logs}
 
 
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:

@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import (
@@ -84,7 +85,7 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
 
     To roll back, materialize with `{action: rollback, reason: ...}`.
     """
-    if is_decided(binding_log.read(lakehouse.store), context.run.root_run_id):
+    if is_decided(binding_log.read(lakehouse.store), root_run_id(context.run)):
         return None
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
@@ -93,9 +94,9 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
     return change
 
 
-def is_decided(history: Sequence[Binding], root_run_id: str | None) -> bool:
+def is_decided(history: Sequence[Binding], root: str) -> bool:
     """Return whether the newest binding was made by the run that this one repeats: that run was killed after its decision."""
-    return bool(history) and root_run_id is not None and history[-1].run_id == root_run_id
+    return bool(history) and history[-1].run_id == root
 
 
 def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:

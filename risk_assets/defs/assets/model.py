@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
@@ -57,7 +58,7 @@ def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.Dagster
     """Store the outcomes of those dates that have landed since, and return these dates."""
     changed = changed_dates(lakehouse.store, lakehouse.landing, "outcomes", lakehouse.expected_columns("outcomes"), dates)
     for date in changed:
-        lakehouse.leases.take(layout.outcomes(date), run.root_run_id or run.run_id, run.run_id)
+        lakehouse.leases.take(layout.outcomes(date), root_run_id(run), run.run_id)
         lakehouse.store_raw("outcomes", date, run.run_id)
         lakehouse.leases.release(layout.outcomes(date))
     return changed

@@ -1,0 +1,97 @@
+"""Runs whose process was killed: Dagster leaves them as started, and their dates could not run again."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import msgspec
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
+
+from risk_assets.defs.code_location import LOCATION
+from risk_assets.defs.failures import KILLED, PARTITION_TAG, STEP_FAILURE
+from risk_assets.defs.outcomes import NO_DATE, record_outcome
+from risk_assets.defs.resources import Lakehouse
+from risk_assets.processes import Process, is_gone, this_process
+
+PROCESS_TAG = "risk/process"
+UNMARKED_SECONDS = 600  # from when a run that no process has marked counts as dead
+Status = dg.DagsterRunStatus
+UNFINISHED = [Status.NOT_STARTED, Status.STARTING, Status.STARTED, Status.CANCELING]
+
+
+class RunProcess(msgspec.Struct, frozen=True):
+    """The process of a run. A run that is executed again has the tags of the first one, with another run id."""
+
+    run_id: str
+    process: Process
+
+
+def process_tags(run_id: str) -> dict[str, str]:
+    """Return the tag that marks a run as executed by this process."""
+    return {PROCESS_TAG: msgspec.json.encode(RunProcess(run_id, this_process())).decode()}
+
+
+def mark_alive(context: dg.AssetExecutionContext) -> None:
+    """Mark the run of a step as executed by this process, unless it is marked. Every step calls it first."""
+    run, tags = context.run, process_tags(context.run.run_id)
+    if tags.items() <= run.tags.items():
+        return
+    stored = context.instance.get_run_by_id(run.run_id)
+    if stored is not None and not tags.items() <= stored.tags.items():
+        context.instance.add_run_tags(run.run_id, tags)
+
+
+def is_dead(record: dg.RunRecord) -> bool | None:
+    """Return whether the process of a run has ended; None if that is not known, as on another host."""
+    run = record.dagster_run
+    marked = _process_of(run)
+    if marked is not None:
+        return is_gone(marked)
+    origin = run.remote_job_origin
+    if run.status == Status.NOT_STARTED or origin is None or origin.location_name != LOCATION:
+        return None
+    since = record.start_time or record.update_timestamp.timestamp()
+    return True if time.time() - since > UNMARKED_SECONDS else None
+
+
+def sweep_killed(lakehouse: Lakehouse, instance: dg.DagsterInstance) -> tuple[str, ...]:
+    """Report runs whose process is gone as failed, and add their rows to the run log; return what happened, for people."""
+    notes: list[str] = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
+        if not is_dead(record):
+            continue
+        run = instance.get_run_by_id(record.dagster_run.run_id)  # it may have ended between the query and its process's end
+        if run is None or run.is_finished:
+            continue
+        instance.report_run_failed(run, message=KILLED)
+        notes.append(f"the run {run.run_id} of {run.tags.get(PARTITION_TAG, NO_DATE)} is now reported as failed: {KILLED}")
+        notes.extend(record_outcome(lakehouse, instance, run.run_id))
+    return tuple(notes)
+
+
+def lineage_tags(instance: dg.DagsterInstance, job: str, date: str | None, ops: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that make a new run a retry of the last run of a job and date, if that was killed; none otherwise.
+
+    A retry follows the leases of the killed run at once, completes the version that it had begun, and does not repeat a change
+    of what is live that it had made. Only a run with the same configuration is a retry.
+    """
+    filters = dg.RunsFilter(job_name=job, tags={PARTITION_TAG: date} if date else {})
+    for last in instance.get_runs(filters, limit=1):
+        same = last.run_config.get("ops", {}) == ops
+        if same and last.status == Status.FAILURE and not instance.all_logs(last.run_id, of_type=STEP_FAILURE):
+            return {PARENT_RUN_ID_TAG: last.run_id, ROOT_RUN_ID_TAG: root_run_id(last)}
+    return {}
+
+
+def root_run_id(run: dg.DagsterRun) -> str:
+    """Return the first run of a run and its retries."""
+    return run.tags.get(ROOT_RUN_ID_TAG, run.run_id)
+
+
+def _process_of(run: dg.DagsterRun) -> Process | None:
+    try:
+        marked = msgspec.json.decode(run.tags.get(PROCESS_TAG, ""), type=RunProcess)
+    except msgspec.MsgspecError:
+        return None
+    return marked.process if marked.run_id == run.run_id else None

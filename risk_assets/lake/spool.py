@@ -1,0 +1,86 @@
+"""Run records on local disk, for the time in which the lake cannot be reached."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from risk_assets.lake.run_log import RunRecord
+
+DAMAGED = ".damaged"
+
+
+@dataclass(frozen=True)
+class Spool:
+    """A folder of run records, one file each, which are uploaded and deleted when the lake can be reached again."""
+
+    folder: Path
+
+    def put(self, record: RunRecord) -> Path:
+        """Store a record atomically and durably, and return its path; raises `OSError`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{record.run_id}.json"
+        unfinished = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(msgspec.json.encode(record))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        _sync(self.folder)
+        return path
+
+    def paths(self) -> tuple[Path, ...]:
+        """Return the files that wait to be uploaded, by name."""
+        return tuple(sorted(self.folder.glob("*.json")))
+
+    def upload(self, add: Callable[[RunRecord], object]) -> tuple[str, ...]:
+        """Add each record and delete its file; return what happened, for people.
+
+        A damaged file is kept under another name. An error of `add` ends the upload, and the files that are left stay.
+        """
+        notes = []
+        for path in self.paths():
+            content = _content(path)
+            record = _decode(content)
+            if record is not None:
+                add(record)
+                path.unlink(missing_ok=True)
+                notes.append(f"the row of the run {record.run_id} ({record.date}), which waited in {self.folder}, is in the run log now.")
+            elif content is not None:
+                aside = path.with_name(path.name + DAMAGED)
+                path.replace(aside)
+                notes.append(f"{path} is damaged: kept as {aside.name}. Materialize logs/batch_runs for its date to add the row.")
+        return tuple(notes)
+
+
+def open_spool(home: Path) -> Spool:
+    """Return the spool in the folder of the run history."""
+    return Spool(home.absolute() / "spool")
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the content of a file, or None if another process has uploaded it."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _decode(content: bytes | None) -> RunRecord | None:
+    try:
+        return msgspec.json.decode(content or b"", type=RunRecord)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _sync(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

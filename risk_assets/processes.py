@@ -1,0 +1,94 @@
+"""The identity of a process, and whether it still exists on this host."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+RUNNING = "running"  # the folder, in that of the run history, with a file for each run that a process of this host executes
+_PROC = Path("/proc")
+_ENDED = ("Z", "X")  # zombie and dead, in /proc/PID/stat
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process: its host, the boot of the host, its namespace of process ids, its id and its start.
+
+    A host that starts again, a container and a process with a reused id differ in one of them.
+    """
+
+    host: str
+    boot: str
+    namespace: str
+    pid: int
+    started: str
+
+
+def this_process() -> Process:
+    """Return the identity of this process."""
+    pid = os.getpid()
+    return Process(socket.gethostname(), _boot(), _namespace(), pid, _start_of(pid) or "")
+
+
+def is_gone(process: Process) -> bool | None:
+    """Return whether a process has ended, or None if it runs on another host or in another container."""
+    here = this_process()
+    if process.host != here.host:
+        return None
+    if process.boot != here.boot:
+        return True
+    return _start_of(process.pid) != process.started if process.namespace == here.namespace else None
+
+
+@contextmanager
+def under_way(folder: Path, name: str) -> Iterator[None]:
+    """Keep a file with the identity of this process in a folder while the block runs; a killed process leaves it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_bytes(msgspec.json.encode(this_process()))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def abandoned(folder: Path) -> tuple[Path, ...]:
+    """Return the files of `under_way` whose processes have ended, and those that cannot be read."""
+    return tuple(path for path in sorted(folder.glob("*.json")) if _is_abandoned(path))
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        return bool(is_gone(msgspec.json.decode(path.read_bytes(), type=Process)))
+    except FileNotFoundError:
+        return False
+    except msgspec.MsgspecError:
+        return True
+
+
+def _boot() -> str:
+    """Return an id of the host's boot; empty on systems without `/proc`."""
+    path = _PROC / "sys/kernel/random/boot_id"
+    return path.read_text(encoding="ascii").strip() if path.exists() else ""
+
+
+def _namespace() -> str:
+    try:
+        return str((_PROC / "self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str | None:
+    """Return when a process started, as the system counts it, or None if there is no such process."""
+    if not (_PROC / "self/stat").exists():
+        shown = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603
+        return shown.stdout.strip() or None
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in _ENDED else fields[19]

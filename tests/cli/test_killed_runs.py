@@ -1,0 +1,164 @@
+"""Killed commands: the next one reports the run as failed, and the date can run again at once."""
+
+import csv
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from risk_assets.defs.failures import KILLED
+from risk_assets.runner import open_runner
+from risk_assets.settings import Settings
+from tests.cli.conftest import RISK, Risk, run_here, run_process, without_settings
+
+DATE = "2026-01-04"
+COPIES, WAIT_SECONDS = 1000, 120
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of the run log, in the order in which they were added."""
+    with (folder / "lakehouse/logs/batch_runs_log.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def statuses(folder: Path) -> list[str]:
+    """Return the status of each run in the run history, newest first."""
+    files = {"contract": folder / "data/contract.yml", "policy": folder / "data/policy.yml", "DAGSTER_HOME": folder / ".dagster"}
+    lake = Settings(lake=str(folder / "lakehouse"), landing=str(folder / "data/landing"), _env_file=None, **files)
+    with open_runner(lake) as runner:
+        return [run.status.value for run in runner.instance.get_runs()]
+
+
+@contextmanager
+def large_date(folder: Path) -> Iterator[None]:
+    """Make the snapshot so large that a run of it takes seconds."""
+    path = folder / f"data/landing/accounts_{DATE}.csv"
+    small = path.read_bytes()
+    header, *lines = small.splitlines(keepends=True)
+    path.write_bytes(header + b"".join(b"%d" % copy + line for copy in range(COPIES) for line in lines))
+    try:
+        yield
+    finally:
+        path.write_bytes(small)
+
+
+def kill_while_scoring(folder: Path) -> None:
+    """Start a run of the date, and kill its process when the first asset is stored."""
+    with large_date(folder):
+        process = subprocess.Popen(
+            [RISK, "run", DATE], cwd=folder, env=without_settings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        stored = folder / f"lakehouse/raw/accounts_{DATE}.csv"
+        end = time.monotonic() + WAIT_SECONDS
+        while not stored.exists() and time.monotonic() < end:
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture
+def killed(trained: Path) -> Path:
+    """The trained folder after a run of the date was killed."""
+    before = len(rows(trained)) if (trained / "lakehouse/logs/batch_runs_log.csv").exists() else 0
+    kill_while_scoring(trained)
+    assert len(rows(trained) if before else []) == before
+    return trained
+
+
+def test_log_adds_the_row_of_a_killed_run(killed: Path) -> None:
+    assert KILLED[:40] in run_process(killed, "log").text
+    row = rows(killed)[-1]
+    assert (row["date"], row["status"], row["error"]) == (DATE, "failed", KILLED)
+    assert statuses(killed)[0] == "FAILURE"
+    assert KILLED[:40] not in run_process(killed, "log").stderr
+
+
+def test_the_date_of_a_killed_run_runs_again_at_once(killed: Path) -> None:
+    done = run_process(killed, "run", DATE)
+    assert "is now reported as failed" in done.text
+    assert [(row["date"], row["status"]) for row in rows(killed)[-2:]] == [(DATE, "failed"), (DATE, "success")]
+    assert statuses(killed)[:2] == ["SUCCESS", "FAILURE"]
+
+
+def test_a_command_killed_before_it_added_the_row_is_finished(on_scored: Risk, scored: Path) -> None:
+    last = rows(scored)[-1]
+    (scored / f"lakehouse/logs/batch_runs/{last['date']}/{last['run_id']}.json").unlink()
+    log = scored / "lakehouse/logs/batch_runs_log.csv"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    ended = subprocess.run([RISK.with_name("python"), "-c", PRINT_PROCESS], capture_output=True, check=True).stdout
+    (scored / ".dagster/running").mkdir(exist_ok=True)
+    (scored / f".dagster/running/{last['run_id']}.json").write_bytes(ended)
+    assert last["date"] in on_scored("log").stdout
+    assert rows(scored)[-1] == last
+    assert list((scored / ".dagster/running").iterdir()) == []
+
+
+PRINT_PROCESS = "import msgspec, risk_assets.processes as p; print(msgspec.json.encode(p.this_process()).decode())"
+
+
+def test_a_row_waits_for_the_lake_and_the_log_adds_it(on_trained: Risk, trained: Path) -> None:
+    lake, away = trained / "lakehouse", trained / "away"
+    lake.rename(away)
+    lake.write_bytes(b"")
+    failed = on_trained("run", DATE, code=1)
+    assert f"{DATE} failed: " in failed.text and "is a file: set RISK_LAKE" in failed.text
+    assert "until the next command can add it" in failed.text
+    lake.unlink()
+    away.rename(lake)
+    assert "is in the run log now" in on_trained("log").text
+    assert (rows(trained)[-1]["date"], rows(trained)[-1]["status"]) == (DATE, "failed")
+
+
+def test_log_reports_what_it_rebuilt(on_scored: Risk, scored: Path) -> None:
+    log = scored / "lakehouse/logs/batch_runs_log.csv"
+    whole = log.read_bytes()
+    log.write_bytes(whole[:-20])
+    assert "has 1 rows that cannot be read: rebuilt" in on_scored("log").stderr
+    assert log.read_bytes() == whole
+    assert "rebuilt" not in on_scored("log").stderr
+
+
+@pytest.mark.parametrize("command", [("run", DATE), ("train", "2026-01-03"), ("outcomes", "2026-01-03"), ("ui",)])
+def test_a_run_history_that_cannot_be_written_is_an_error(trained: Path, command: tuple[str, ...]) -> None:
+    (trained / "file").write_bytes(b"")
+    home = str(trained / "file/history")
+    done = run_here(trained, *command, code=1, DAGSTER_HOME=home)
+    assert f"the run history in {home} cannot be read or written (Not a directory). Set DAGSTER_HOME" in done.text
+
+
+def test_a_damaged_run_history_is_an_error(on_trained: Risk, trained: Path) -> None:
+    for database in (trained / ".dagster").rglob("*.db"):
+        database.write_bytes(b"not a database" * 1000)
+    done = on_trained("run", DATE, code=1)
+    assert "the run history in" in done.text and "(file is not a database)" in done.text
+
+
+def test_a_full_disk_of_the_history_is_not_logged_as_success(trained: Path) -> None:
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def limit(connection: object, _record: object) -> None:
+        """Let the database be as full as a disk without space."""
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        pages = cursor.execute("PRAGMA page_count").fetchone()[0]
+        cursor.execute(f"PRAGMA max_page_count={max(pages, 80)}")
+
+    event.listen(Engine, "connect", limit)
+    try:
+        done = run_here(trained, "run", DATE, code=1)
+    finally:
+        event.remove(Engine, "connect", limit)
+    assert "the run history in" in done.text and "database or disk is full" in done.text
+    assert [(row["date"], row["status"]) for row in rows(trained)[-1:]] == [(DATE, "failed")]
+
+
+def test_a_landing_folder_that_cannot_be_read_is_an_error(trained: Path) -> None:
+    for command in (("run", DATE), ("train", "2026-01-03"), ("outcomes", "2026-01-03"), ("demo",)):
+        done = run_here(trained, *command, code=1, RISK_LANDING=str(trained / "data/contract.yml/landing"))
+        assert "Traceback" not in done.text and str(trained / "data/contract.yml") in done.text

@@ -5,13 +5,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from risk_assets.definitions import build
 from risk_assets.defs.failures import CANCELED, KILLED, PARTITION_TAG
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.defs.sensors import LOG_SENSORS
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.spool import open_spool
-from tests.defs.conftest import NEXT, Book
+from tests.defs.conftest import LABELLED, NEXT, Book
 
 LOG = dg.AssetKey(["logs", "batch_runs"])
 SENSORS = {sensor.name: sensor for sensor in LOG_SENSORS}

@@ -83,7 +83,7 @@ class DiskObjects:
             try:
                 os.link(temporary, target)
             except FileExistsError:
-                created = self.get(path) == content
+                created = self._find(path) == content
             except OSError as error:
                 if error.errno in _NO_HARD_LINKS:
                     raise LakeError(
@@ -147,6 +147,12 @@ class DiskObjects:
                     file.unlink()
                     removed += 1
         return removed
+
+    def _find(self, path: str) -> bytes | None:
+        try:
+            return self.get(path)
+        except FileNotFoundError:
+            return None
 
     def _file(self, path: str) -> Path:
         """Return the file of an object; raises `OSError` if the path leads elsewhere."""

@@ -105,6 +105,7 @@ def _keep(store: Store, path: str) -> Manifest | None:
 # How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.
 _MALFORMED_CSV = (
     "could not parse",
+    "conversion from `str`",
     "invalid utf-8",
     "found more fields",
     "empty csv",

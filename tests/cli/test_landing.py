@@ -88,7 +88,7 @@ def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Pat
 
 
 def landed(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "data/landing").iterdir())
+    return sorted(path.name for path in (folder / "data/landing").iterdir() if path.is_file())
 
 
 HEADER, *ROWS = sample("accounts_2026-01-01.csv").read_text(encoding="utf-8").splitlines()

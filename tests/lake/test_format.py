@@ -60,11 +60,15 @@ def test_the_first_write_writes_the_format(settings: Settings, store: Store, wri
     assert require_format(store) == FORMAT == 1
 
 
+class SourceFailedError(Exception):
+    """A source that fails while it is read."""
+
+
 def test_the_format_is_written_before_the_first_object(settings: Settings, store: Store) -> None:
     def nothing() -> bytes:
-        raise InterruptedError
+        raise SourceFailedError
 
-    with pytest.raises(InterruptedError):
+    with pytest.raises(SourceFailedError):
         settings.open_lake().write("logs/a", (nothing() for _ in range(1)))
     assert store.list("") == ("format.json",)
 

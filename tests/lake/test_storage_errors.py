@@ -214,6 +214,7 @@ def test_an_error_of_the_disk_is_reported(number: int, problem: str, step: str) 
         (OSError("object-store error: Server returned non-2xx status code: 503 Service Unavailable"), "storage is busy"),
         (pl.exceptions.ComputeError("could not parse `Permission denied (os error 13)` as dtype `i64`"), "malformed"),
         (pl.exceptions.ComputeError("invalid utf-8 sequence"), "malformed"),
+        (pl.exceptions.InvalidOperationError('conversion from `str` to `i64` failed for 1 value: ["403 Forbidden"]'), "malformed"),
         (pl.exceptions.NoDataError("empty CSV"), "malformed"),
         (
             pl.exceptions.ComputeError("parquet: File out of specification: The file must end with PAR1"),

@@ -19,8 +19,7 @@ def started(book: Book, run_id: str = "11111111-0000-0000-0000-000000000001", **
     """Return a run of the date that has started, without a process of its own."""
     instance, job = book.runner.instance, book.runner.definitions.resolve_job_def("daily_scoring")
     with located_runs(instance, "daily_scoring"):
-        run = instance.create_run_for_job(job, run_id=run_id, status=STARTED, tags={PARTITION_TAG: NEXT, **tags})
-    return run
+        return instance.create_run_for_job(job, run_id=run_id, status=STARTED, tags={PARTITION_TAG: NEXT, **tags})
 
 
 def of_process(run_id: str, **change: object) -> dict[str, str]:

@@ -203,9 +203,9 @@ class Runner:
             for warning in record_error(self.lakehouse, self.instance, run_id, date, job, str(error)):
                 self.notify(warning)
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             record_outcome(self.lakehouse, self.instance, run_id)
-            raise
+            raise KeyboardInterrupt from None
         for warning in warnings:
             self.notify(warning)
 

@@ -13,6 +13,7 @@ from risk_assets.clock import shift
 if TYPE_CHECKING:
     from risk_assets.lake.store import Store
     from risk_assets.runner import Result, Runner
+    from risk_assets.settings import Settings
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
 FEATURES = ("raw/accounts", "curated/features")
@@ -100,18 +101,31 @@ def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows 
     """Show the newest rows of the run log, after adding rows of runs that were killed and repairing damaged files."""
     from risk_assets.cli.report import run_log as report
     from risk_assets.lake.run_log import read, repair
-    from risk_assets.lake.spool import open_spool
-    from risk_assets.processes import RUNNING, abandoned
 
     settings = context.settings()
-    home, lake = settings.dagster_home, settings.open_lake()
-    if abandoned(home / RUNNING) or open_spool(home).paths():
-        with context.runner(settings):  # settles them; its import costs a second
-            pass
+    lake = settings.open_lake()
+    _settle(settings)
     for note in repair(lake):
         print_warning("run log", note)
     rows = list(read(lake).values())
     report.newest(out(), rows[-last:])
+
+
+def _settle(settings: "Settings") -> None:
+    """Add the rows of killed runs, and those that wait on this disk. Without any, Dagster is not imported: it costs a second."""
+    from risk_assets.errors import HistoryError
+    from risk_assets.lake.spool import open_spool
+    from risk_assets.processes import RUNNING, abandoned
+
+    home = settings.dagster_home
+    try:
+        if abandoned(home / RUNNING) or open_spool(home).paths():
+            with context.runner(settings):
+                pass
+    except HistoryError as error:
+        print_warning("run log", f"rows of killed runs may be missing: {error}")
+    except OSError as error:
+        print_warning("run log", f"rows of killed runs may be missing: {home} cannot be read ({error.strerror}). Correct its permissions.")
 
 
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":

@@ -14,6 +14,7 @@ PARTITION_TAG = "dagster/partition"
 AD_HOC_JOB = "__ASSET_JOB"
 KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run the date again."
 CANCELED = "the run was canceled by a person. Run the date again."
+INTERRUPTED = "the run was interrupted (Ctrl-C, or SIGTERM of the system). Run the date again."
 STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
@@ -81,7 +82,10 @@ def ending(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Ending:
     blocking = [str(check) for check in failed_checks(instance, run.run_id) if not check.warns]
     if blocking:
         return Ending(BLOCKED, "; ".join(blocking))
-    return Ending(FAILED, f"unexpected {_root_type(failure.error)}: open the run in the UI for its trace")
+    error = _root_type(failure.error)
+    if error == dg.DagsterExecutionInterruptedError.__name__:
+        return Ending(FAILED, INTERRUPTED)
+    return Ending(FAILED, f"unexpected {error}: open the run in the UI for its trace")
 
 
 def job_name(name: str) -> str:

@@ -9,11 +9,8 @@ from datetime import date as Date
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
-
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.format import open_lake
-from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
 from risk_assets.simulation.book import Book
 from tests.bench.dates import ACCOUNTS, DATES, REAL, Home, day
@@ -46,9 +43,7 @@ def copy_dates(home: Home, number: int) -> None:
             _copy(lake, path, source, date)
         for kind in ("accounts", "outcomes"):
             shutil.copyfile(home.landing / f"{kind}_{source}.csv", home.landing / f"{kind}_{date}.csv")
-    # Adding one record brings the others into the log too.
-    newest = next(path for path in lake.list(f"{layout.RUN_RECORDS}/") if f"/{wanted[0]}/" in path)
-    run_log.add(lake, msgspec.json.decode(lake.get(newest), type=RunRecord))
+    run_log.repair(lake)  # adds the rows of the copied records
 
 
 def _files_of(lake: Store, date: str) -> Iterator[str]:

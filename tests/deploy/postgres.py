@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+
+from tests.deploy.processes import ending_with_parent, free_port
 
 INSTALLED = Path("/usr/lib/postgresql")
 ACCOUNT = "postgres"  # Postgres does not run as root
@@ -73,7 +74,7 @@ def running(programs: Path) -> Iterator[Database]:
     with tempfile.TemporaryDirectory(prefix="risk-postgres-") as temporary:
         folder = Path(temporary)
         _create(programs, folder)
-        port = _free_port()
+        port = free_port()
         options = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "ssl=on", *NOT_DURABLE]
         command = [programs / "postgres", "-D", folder / "data", *(part for option in options for part in ("-c", option))]
         with (folder / "log").open("wb") as log:
@@ -107,20 +108,14 @@ def _own(*paths: Path) -> None:
 
 def _as_account(command: list[str | Path]) -> list[str | Path]:
     if os.getuid() != 0:
-        return command
-    return ["setpriv", f"--reuid={ACCOUNT}", f"--regid={pwd.getpwnam(ACCOUNT).pw_gid}", "--init-groups", "--pdeathsig=TERM", *command]
+        return ending_with_parent(command)
+    return ending_with_parent(command, f"--reuid={ACCOUNT}", f"--regid={pwd.getpwnam(ACCOUNT).pw_gid}", "--init-groups")
 
 
 def _run(command: list[str | Path], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     if done.returncode != 0:
         pytest.fail(f"{command[0]} failed: {done.stderr[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _wait_for(database: Database, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,6 +1,6 @@
 # One image for code server, webserver, daemon, runs, jobs and the scoring service: the command selects. See .deploy/README.md.
 #
-# The base image is a required argument, with its digest: a Debian image with Python 3.11, such as python:3.11-slim@sha256:...
+# The base image is a required argument, with its digest: a Debian image with Python, such as python:3.11-slim@sha256:...
 ARG BASE_IMAGE
 
 FROM ${BASE_IMAGE} AS build

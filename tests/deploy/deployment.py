@@ -85,6 +85,11 @@ class Deployment:
         os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 
+    def is_healthy(self, name: str) -> bool:
+        """Return what the image's health check says about a process."""
+        command = [sys.executable, ROOT / ".deploy/health.py", str(self.processes[name].pid)]
+        return subprocess.run(command, env=self.environment, check=False).returncode == 0
+
     def stop(self) -> None:
         """Stop all processes and their children."""
         for process in self.processes.values():
@@ -152,8 +157,11 @@ class Deployment:
     def worker(self, run_id: str) -> int:
         """Wait until a run executes, and return the id of its process."""
         self.wait(lambda: self.run(run_id).status == "STARTED", f"run {run_id} did not start", RUN_SECONDS)
-        messages = [event["message"] for event in self.query(EVENTS, id=run_id)["events"]]
-        return int(next(found[1] for message in messages if (found := re.search(r"\(pid: (\d+)\)", message))))
+        return int(re.findall(r"\(pid: (\d+)\)", self.messages(run_id))[0])
+
+    def messages(self, run_id: str) -> str:
+        """Return the messages of a run's events."""
+        return "\n".join(event["message"] for event in self.query(EVENTS, id=run_id)["events"])
 
     def ended(self, date: str) -> list[Run]:
         """Wait until the runs of a date have ended and the last one will not be retried; return them, the oldest first."""

@@ -17,6 +17,7 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from dagster_azure.blob import AzureBlobComputeLogManager
 from dagster_azure.container_apps import AcaRunLauncher
 from dagster_k8s import K8sRunLauncher
+from dagster_k8s.job import construct_dagster_k8s_job
 from dagster_postgres.auth import AzureWifTokenProvider
 from kubernetes.config import incluster_config
 from sqlalchemy import text
@@ -68,8 +69,8 @@ def instance(kind: str, instances: dict[str, dg.DagsterInstance]) -> dg.DagsterI
 
 
 def test_the_history_is_stored_in_postgres(instance: dg.DagsterInstance, databases: dict[str, Database], kind: str) -> None:
-    run = instance.create_run_for_job(dg.JobDefinition(name="empty", graph_def=dg.GraphDefinition(name="empty")))
-    assert [record.run_id for record in instance.get_runs()] == [run.run_id]
+    run = instance.create_run_for_job(_empty_job())
+    assert run.run_id in {record.run_id for record in instance.get_runs()}
     with instance.run_storage.connect() as connection:  # type: ignore[attr-defined]
         assert connection.execute(text("SELECT current_database()")).scalar() == databases[kind].name
         encrypted = connection.execute(text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"))
@@ -120,13 +121,20 @@ def test_one_machine_also_works_on_sqlite(tmp_path: Path) -> None:
         assert list(instance.get_runs()) == []
 
 
-def test_kubernetes_runs_get_settings_and_secrets(instances: dict[str, dg.DagsterInstance]) -> None:
+def test_a_kubernetes_run_is_a_job_without_privileges(instances: dict[str, dg.DagsterInstance]) -> None:
     launcher = instances["kubernetes"].run_launcher
     assert isinstance(launcher, K8sRunLauncher)
     assert launcher.supports_check_run_worker_health
-    assert launcher.job_namespace == "risk"
-    assert (launcher.env_config_maps, launcher.env_secrets) == (["risk-settings"], ["risk-secrets"])
-    assert launcher.dagster_home == image_variables()["DAGSTER_HOME"]
+    context = launcher.get_container_context_for_run(instances["kubernetes"].create_run_for_job(_empty_job()))
+    config = context.get_k8s_job_config("risk:0.1.0", launcher)
+    spec = construct_dagster_k8s_job(config, ["dagster"], "run", user_defined_k8s_config=context.run_k8s_config).to_dict()["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    environment = [(source["config_map_ref"] or source["secret_ref"])["name"] for source in container["env_from"]]
+    assert environment == ["risk-settings", "risk-secrets"]
+    assert container["security_context"]["run_as_non_root"] is True
+    assert {"DAGSTER_HOME": image_variables()["DAGSTER_HOME"]}.items() <= {each["name"]: each["value"] for each in container["env"]}.items()
+    assert spec["ttl_seconds_after_finished"] == 24 * 3600
+    assert (context.namespace, spec["template"]["spec"]["service_account_name"]) == ("risk", "risk-run")
 
 
 @pytest.mark.parametrize("on_azure", ["kubernetes", "container-apps"])
@@ -153,6 +161,10 @@ def test_the_workspace_names_the_code_server(monkeypatch: pytest.MonkeyPatch) ->
 
 def _config(kind: str) -> Any:
     return yaml.safe_load((DEPLOY / kind / "dagster.yaml").read_text(encoding="utf-8"))
+
+
+def _empty_job() -> dg.JobDefinition:
+    return dg.JobDefinition(name="empty", graph_def=dg.GraphDefinition(name="empty"))
 
 
 def _variables(value: Any) -> Iterator[str]:

@@ -155,8 +155,8 @@ class Deployment:
         return Run.parse(found)
 
     def worker(self, run_id: str) -> int:
-        """Wait until a run executes, and return the id of its process."""
-        self.wait(lambda: self.run(run_id).status == "STARTED", f"run {run_id} did not start", RUN_SECONDS)
+        """Wait until a run has finished its first step, and return the id of its process."""
+        self.wait(lambda: "Finished execution of step" in self.messages(run_id), f"run {run_id} did not start", RUN_SECONDS, 0.05)
         return int(re.findall(r"\(pid: (\d+)\)", self.messages(run_id))[0])
 
     def messages(self, run_id: str) -> str:
@@ -178,13 +178,13 @@ class Deployment:
         """Return the rows of the run log by run id."""
         return {row["run_id"]: row for row in run_log.read(self.lake).values()}
 
-    def wait(self, condition: Callable[[], bool], message: str, seconds: float) -> None:
+    def wait(self, condition: Callable[[], bool], message: str, seconds: float, interval: float = POLL_SECONDS) -> None:
         """Wait until a condition is true; fail with a message and the ends of the logs if it is not in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if condition():
                 return
-            time.sleep(POLL_SECONDS)
+            time.sleep(interval)
         pytest.fail(f"{message} in {seconds:.0f} s\n{self._logs()}")
 
     def is_loaded(self) -> bool:

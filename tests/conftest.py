@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ _numbers = itertools.count(1)
 @event.listens_for(Engine, "connect")
 def do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
     """Let SQLite skip fsync. Tests do not need a run history that survives a power failure, and fsync is half their time."""
-    connection.execute("PRAGMA synchronous=OFF")
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,7 +16,10 @@ from tests.faults.places import Place
 
 IGNORED = ("leases/", ".tmp/")
 VOLATILE = frozenset(
-    "run_id made_at registered_at claimed_at recorded_at effective_from timestamp seconds previous seal salt epoch output".split()
+    (
+        *("run_id", "made_at", "registered_at", "claimed_at", "recorded_at", "effective_from", "timestamp"),
+        *("seconds", "previous", "seal", "salt", "epoch", "output"),
+    )
 )
 METADATA = f"/{layout.METADATA}"
 MANIFEST = ".manifest.json"

@@ -13,7 +13,8 @@ from tests.azurite.server import Azurite
 from tests.faults.warm import Done, Started, Warm
 from tests.faults.writes import Fault
 
-LAKE, LANDING, HOME = "lakehouse", "data/landing", ".dagster"
+LAKE, LANDING = "lakehouse", "data/landing"
+NO_FAULT = Fault()
 _numbers = itertools.count(1)
 
 
@@ -46,14 +47,14 @@ class Place:
         found = (path for path in root.rglob("*") if path.is_file()) if root.exists() else ()
         return {str(path.relative_to(root)): path.read_bytes() for path in found}
 
-    def start(self, *arguments: str, fault: Fault = Fault()) -> Started:
+    def start(self, *arguments: str, fault: Fault = NO_FAULT) -> Started:
         """Start `risk` with arguments; the fault's notes and the output are below the folder."""
         notes = self.folder / "notes" / str(next(_numbers))
         notes.mkdir(parents=True)
         named = Fault(fault.at, fault.path, fault.when, fault.action, str(notes), fault.clock_days)
         return self.warm.start(self.folder, arguments, self.settings, named, notes / "output")
 
-    def run(self, *arguments: str, fault: Fault = Fault()) -> Done:
+    def run(self, *arguments: str, fault: Fault = NO_FAULT) -> Done:
         """Run `risk` with arguments to its end."""
         return self.warm.wait(self.start(*arguments, fault=fault))
 

@@ -110,22 +110,27 @@ def _storage(name: str, folder: Path) -> Iterator[Azurite | None]:
         yield server
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: list[str]) -> None:
     """Try points by hand; the folder is kept."""
     storage = "azurite" if "azurite" in arguments else "disk"
     name, *chosen = [argument for argument in arguments if argument != "azurite"] or [""]
     folder = Path(tempfile.mkdtemp(prefix="risk-points-"))
-    print(f"folder: {folder}")
+    _say(f"folder: {folder}")
     with states(folder / "states") as state, _storage(storage, folder) as azurite:
         for each in [name] if name else CASES:
             case = CASES[each]
             surveyed = survey(state(case.state), case, folder / each, azurite)
             points = [point for point in surveyed.points if not chosen or [str(point.write.number), point.when] == chosen]
-            print(f"{each} in the state {case.state}: risk {' '.join(case.arguments)}: {len(points)} points")
+            _say(f"{each} in the state {case.state}: risk {' '.join(case.arguments)}: {len(points)} points")
             for point in points if name else ():
                 target = folder / each / f"{point.write.number}-{point.when}"
                 problems = outcome(state(case.state), case, point, surveyed.content, target, azurite)
-                print("\n    ".join([f"{'FAILED' if problems else 'ok'}: {point}", *problems]))
+                _say("\n    ".join([f"{'FAILED' if problems else 'ok'}: {point}", *problems]))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.faults.places import LANDING, Place
 
 LABELLED = ("2026-01-01", "2026-01-02", "2026-01-03")
-TRAINED, FIRST, SECOND = LABELLED[-1], "2026-01-04", "2026-01-05"
+TRAINED, FIRST, SECOND, NEXT = LABELLED[-1], "2026-01-04", "2026-01-05", "2026-01-06"
 WHY = ("--reason", "a test", "--by", "ann")
 
 
@@ -86,9 +86,10 @@ def _relanded(place: Place) -> None:
 
 
 def _complete(place: Place) -> None:
-    """Make a lake with every kind of file."""
+    """Make a lake with every kind of file, and land another date."""
     place.require("run", FIRST, "--until", SECOND)
     place.require("impact", "model_v002")
+    shutil.copy(ROOT / LANDING / f"accounts_{NEXT}.csv", place.folder / LANDING)
 
 
 STATES = {

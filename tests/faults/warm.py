@@ -71,6 +71,10 @@ class Warm:
         """Wait until a command has ended."""
         return Done(self._ask({"wait": started.pid}), started.output.read_text(encoding="utf-8", errors="replace"))
 
+    def has_ended(self, started: Started) -> bool:
+        """Return whether a command has ended."""
+        return bool(self._ask({"ended": started.pid}))
+
     def _ask(self, request: dict[str, Any]) -> int:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -100,17 +104,29 @@ def warm_process() -> Iterator[Warm]:
 
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more; a child returns from here to run its command."""
+    codes: dict[int, int] = {}
     for line in requests:
-        request = json.loads(line)
-        if "start" in request:
-            pid = os.fork()
-            if pid == 0:
-                _run(request["start"])
-            answer = pid
+        ((kind, given),) = json.loads(line).items()
+        if kind == "start":
+            answer = os.fork()
+            if answer == 0:
+                _run(given)
+        elif kind == "ended":
+            answer = int(_has_ended(given, codes, os.WNOHANG))
         else:
-            answer = os.waitstatus_to_exitcode(os.waitpid(request["wait"], 0)[1])
+            _has_ended(given, codes, 0)
+            answer = codes.pop(given)
         answers.write(f"{answer}\n")
         answers.flush()
+
+
+def _has_ended(pid: int, codes: dict[int, int], options: int) -> bool:
+    """Return whether a child has ended, and note its exit code."""
+    if pid not in codes:
+        ended, status = os.waitpid(pid, options)
+        if ended:
+            codes[pid] = os.waitstatus_to_exitcode(status)
+    return pid in codes
 
 
 def _run(request: dict[str, Any]) -> None:
@@ -122,7 +138,7 @@ def _run(request: dict[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False, encoding="utf-8")  # noqa: SIM115
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])

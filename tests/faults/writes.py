@@ -28,7 +28,7 @@ APPEND_MODULE = "risk_assets.lake.append"
 LEASES = "leases/"
 
 BEFORE, MIDDLE, AFTER = "before", "middle", "after"
-KILL, PAUSE = "kill", "pause"
+KILL, PAUSE, STOP = "kill", "pause", "stop"
 PAUSED, RESUME = "paused", "resume"
 MAX_PAUSE_SECONDS = 120
 
@@ -46,7 +46,8 @@ class Fault:
     when
         `before` or `after` the write, or in the `middle` of its bytes.
     action
-        `kill`: SIGKILL to this process. `pause`: create the file `paused` in `folder` and wait for the file `resume`.
+        `kill`: SIGKILL to this process. `pause`: create the file `paused` in `folder` and wait for the file `resume`; other
+        threads, such as the heartbeat of a lease, continue. `stop`: create `paused`, then SIGSTOP: nothing continues.
     folder
         The folder of `writes.jsonl`, in which each write is noted before it begins, and of `paused` and `resume`.
     clock_days
@@ -127,11 +128,14 @@ class _Writes:
         self._done = True
         if self._fault.action == KILL:
             os.kill(os.getpid(), signal.SIGKILL)
-        _pause(Path(self._fault.folder))
+        _pause(Path(self._fault.folder), self._fault.action)
 
 
-def _pause(folder: Path) -> None:
+def _pause(folder: Path, action: str) -> None:
     (folder / PAUSED).touch()
+    if action == STOP:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
     until = time.monotonic() + MAX_PAUSE_SECONDS
     while not (folder / RESUME).exists():
         if time.monotonic() > until:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -17,8 +18,8 @@ from tests.faults.places import Place
 from tests.faults.warm import Done, Started
 from tests.faults.writes import PAUSED, RESUME, STOP, Fault
 
-POLL_SECONDS, MAX_SECONDS = 0.02, 90.0
-PATIENCE_SECONDS = 15.0  # a second writer that has not ended by then waits for the first one
+POLL_SECONDS, MAX_SECONDS = 0.05, 180.0
+IDLE_SECONDS, IDLE_CPU_SECONDS = 5.0, 0.1  # a command that uses less in this time waits for the other one
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,14 @@ class Both:
 def interleave(place: Place, first: tuple[str, ...], fault: Fault, change: Callable[[], None], other: tuple[str, ...]) -> Both:
     """Pause the first command by a fault, make a change, run the other command, then continue the first.
 
-    If the other command waits for the first one, both continue.
+    If the other command waits for the first one, both continue. A first command that is stopped continues when the other one
+    has ended: its lease expires meanwhile.
     """
     with paused(place, first, fault) as started:
         change()
         second = place.start(*other)
-        patience = MAX_SECONDS * 2 if fault.action == STOP else PATIENCE_SECONDS
-        _wait(lambda: place.warm.has_ended(second), patience)
+        waits = _Idle(second.pid) if fault.action != STOP else lambda: False
+        _wait(lambda: place.warm.has_ended(second) or waits(), MAX_SECONDS)
     return Both(place.warm.wait(started), place.warm.wait(second))
 
 
@@ -96,6 +98,20 @@ def estimators(place: Place) -> dict[str, tuple[str, bytes]]:
             metadata = msgspec.json.decode(content)
             found[metadata["version"]] = (metadata["origin"]["estimator"], files[layout.artifact(folder, layout.SCORECARD)])
     return found
+
+
+class _Idle:
+    """Whether a process has used hardly any CPU for a while."""
+
+    def __init__(self, pid: int) -> None:
+        self._stat, self._since, self._used = Path(f"/proc/{pid}/stat"), time.monotonic(), 0.0
+
+    def __call__(self) -> bool:
+        fields = self._stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        if fields[0] != "S" or used - self._used > IDLE_CPU_SECONDS:
+            self._since, self._used = time.monotonic(), used
+        return time.monotonic() - self._since > IDLE_SECONDS
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

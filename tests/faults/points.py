@@ -9,7 +9,7 @@ python -m tests.faults.points run-new 3 before azurite
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.faults.content import Content, differences, read
 from tests.faults.places import Place
 from tests.faults.states import CASES, STATES, Case, make_state
 from tests.faults.warm import KILLED, warm_process
-from tests.faults.writes import Fault, Write, read_writes
+from tests.faults.writes import AFTER, Fault, Write, read_writes
 
 OUTPUT_SHOWN = 300
 
@@ -64,10 +64,18 @@ def outcome(state: Place, case: Case, point: Point, expected: Content, folder: P
     return problems + differences(expected, read(place), completed=completed)
 
 
+def distinct(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Return the points that leave different lakes: after a write is the same as before the next one, but for the last."""
+    return tuple(point for point in points if point.when != AFTER or point == points[-1])
+
+
 def failures(state: Place, case: Case, folder: Path, azurite: Azurite | None, step: int) -> tuple[int, dict[str, list[str]]]:
-    """Try every `step`-th point of a case; return the number of points tried, and the problems by point."""
+    """Try all points of a case, or if `step` is not 0 every `step`-th of its distinct ones.
+
+    Returns the number of points tried, and the problems by point.
+    """
     surveyed = survey(state, case, folder, azurite)
-    chosen = surveyed.points[::step]
+    chosen = distinct(surveyed.points)[::-step][::-1] if step else surveyed.points
     found = {}
     for number, point in enumerate(chosen):
         place = folder / str(number)

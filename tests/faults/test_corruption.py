@@ -90,6 +90,7 @@ KINDS = {
     "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv", exempt=("deleted",)),
     "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
 }
+OTHERS = ("next", "replay", "explain", "models", "live", "history", "log")  # also tried with an emptied file that they may not need
 SHORT = (("raw accounts", "flipped"), ("run record", "emptied"), ("metadata of the challenger", "truncated"))
 PAIRS = [
     pytest.param(kind, damage, marks=() if (kind, damage) in SHORT else pytest.mark.long, id=f"{kind}, {damage}")
@@ -115,7 +116,8 @@ def normals(state: StateOf, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def test_damage_is_never_used_silently(name: str, damage: str, state: StateOf, normals: Callable[[str], Normal], tmp_path: Path) -> None:
     kind, complete = KINDS[name], state("complete")
     path = find(complete, kind.pattern)
-    tried = tuple(COMMANDS) if damage == "emptied" else dict.fromkeys((*kind.needs, *kind.restores, *kind.tolerates))
+    others = OTHERS if damage == "emptied" else ()
+    tried = dict.fromkeys((*kind.needs, *kind.restores, *kind.tolerates, *others))
     outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in tried}
     wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each)]
     assert not wrong, f"{path}, {damage}: {'; '.join(wrong)}"

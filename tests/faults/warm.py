@@ -4,11 +4,15 @@ The parent imports and uses nothing: the pools of polars, obstore and OpenBLAS s
 child is a process of its own, so it can be killed for real, and it ends as a command does.
 """
 
+import atexit
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +24,7 @@ from tests.faults.writes import Fault
 MAX_COMMAND_SECONDS = 300
 KILLED = -signal.SIGKILL
 IMPORTS = (
+    "dagster_azure.blob",
     "risk_assets.cli.main",
     "risk_assets.cli.report.audit",
     "risk_assets.cli.report.governance",
@@ -142,8 +147,26 @@ def _run(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
-    run(["risk", *request["arguments"]], Fault(**request["fault"]))
-    sys.exit(0)
+    try:
+        run(["risk", *request["arguments"]], Fault(**request["fault"]))
+        code: object = 0
+    except SystemExit as stop:
+        code = stop.code or 0
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        code = 1
+    _exit(code if isinstance(code, int) else 1)
+
+
+def _exit(code: int) -> None:
+    """End a child as the interpreter does, but leave the imported modules: to free them costs more than most commands."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _import_everything() -> None:
@@ -164,4 +187,5 @@ def _import_everything() -> None:
 
 if __name__ == "__main__":
     _import_everything()
+    gc.freeze()
     serve(sys.stdin, sys.stdout)

@@ -11,12 +11,13 @@ from tests.faults.places import LAKE, Place
 from tests.faults.states import FIRST, NEXT, TRAINED
 from tests.faults.warm import Done
 
+ACCOUNT = "AC000003"
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "run": ("run", FIRST),
     "next": ("run", NEXT),
     "train": ("train", TRAINED, "--register-only"),
     "replay": ("replay", FIRST),
-    "explain": ("explain", FIRST, "AC000003"),
+    "explain": ("explain", FIRST, ACCOUNT),
     "models": ("models",),
     "live": ("live",),
     "history": ("history", "--verify"),
@@ -41,11 +42,19 @@ class Normal:
 
 
 def flip(content: bytes) -> bytes:
-    """Return the content with another digit, the middle one; with another byte if it is not text."""
-    digits = [at for at, byte in enumerate(content) if chr(byte) in "0123456789"] if _is_text(content) else []
-    at = digits[len(digits) // 2] if digits else len(content) // 2
-    changed = (content[at] - 48 + 5) % 10 + 48 if digits else content[at] ^ 1
-    return content[:at] + bytes([changed]) + content[at + 1 :]
+    """Return the content with another digit, or with another byte if it is not text.
+
+    The digit is the middle one of the explained account's line if there is one, else that of the file.
+    """
+    if not _is_text(content):
+        at = len(content) // 2
+        return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    found = content.find(ACCOUNT.encode())
+    start = found + len(ACCOUNT) if found >= 0 else 0
+    end = content.find(b"\n", start) if found >= 0 else len(content)
+    digits = [at for at in range(start, end) if chr(content[at]) in "0123456789"]
+    at = digits[len(digits) // 2]
+    return content[:at] + str((content[at] - ord("0") + 5) % 10).encode() + content[at + 1 :]
 
 
 DAMAGES: Mapping[str, Callable[[bytes], bytes] | None] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_assets.lake import layout
 from tests.faults.corruption import (
     COMMANDS,
     DAMAGES,
@@ -26,6 +27,9 @@ from tests.faults.states import FIRST, LABELLED, TRAINED
 
 StateOf = Callable[[str], Place]
 LIVE, CHALLENGER = "registry/model_v001", "registry/model_v002"
+ACCOUNTS, OUTCOMES = layout.accounts(FIRST), layout.outcomes(LABELLED[1])
+FEATURES, OLDER = layout.features(FIRST), layout.features(LABELLED[1])
+PREDICTIONS, REVIEW = layout.predictions(FIRST), layout.review(FIRST)
 SCORING = ("run", "next", "replay", "explain")
 
 
@@ -38,7 +42,9 @@ class Kind:
     pattern
         The file that is damaged.
     needs
-        The commands that read it: they may stop or report it, with its name.
+        The commands that use it: they stop or report it with its name, or restore it.
+    may
+        The commands that may read it, or read a part of it that no hash covers: they may also stop.
     restores
         The commands after which it has its content again, but for ids and instants.
     tolerates
@@ -49,44 +55,43 @@ class Kind:
 
     pattern: str
     needs: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
     restores: tuple[str, ...] = ()
     tolerates: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
 
 
 KINDS = {
-    "raw accounts": Kind(f"raw/accounts_{FIRST}.csv", ("replay",), restores=("run",)),
-    "raw accounts manifest": Kind(f"raw/accounts_{FIRST}.csv.manifest.json", ("replay", "next"), restores=("run",)),
-    "raw outcomes": Kind(f"raw/outcomes_{LABELLED[1]}.csv", ("train",)),
-    "raw outcomes manifest": Kind(f"raw/outcomes_{LABELLED[1]}.csv.manifest.json", ("train",)),
-    "features": Kind(f"curated/accounts_{FIRST}_features.parquet", ("next", "replay", "explain", "train"), restores=("run",)),
-    "features manifest": Kind(
-        f"curated/accounts_{FIRST}_features.parquet.manifest.json", ("next", "replay", "explain", "train"), restores=("run",)
-    ),
-    "training features": Kind(f"curated/accounts_{LABELLED[1]}_features.parquet", ("run", "next", "train")),
-    "training features manifest": Kind(f"curated/accounts_{LABELLED[1]}_features.parquet.manifest.json", ("run", "next", "train")),
-    "predictions": Kind(f"curated/accounts_{FIRST}_predictions.csv", ("replay", "explain"), restores=("run",)),
-    "predictions manifest": Kind(f"curated/accounts_{FIRST}_predictions.csv.manifest.json", ("replay", "explain"), restores=("run",)),
-    "review list": Kind(f"curated/accounts_{FIRST}_review.csv", restores=("run",)),
-    "review list manifest": Kind(f"curated/accounts_{FIRST}_review.csv.manifest.json", restores=("run",)),
+    "raw accounts": Kind(ACCOUNTS, ("replay",), restores=("run",)),
+    "raw accounts manifest": Kind(layout.manifest(ACCOUNTS), ("replay",), ("next",), restores=("run",)),
+    "raw outcomes": Kind(OUTCOMES, ("train",)),
+    "raw outcomes manifest": Kind(layout.manifest(OUTCOMES), may=("train",)),
+    "features": Kind(FEATURES, ("replay", "explain", "train"), ("next",), restores=("run",)),
+    "features manifest": Kind(layout.manifest(FEATURES), ("replay",), ("next", "explain", "train"), restores=("run",)),
+    "training features": Kind(OLDER, ("train",), ("run", "next")),
+    "training features manifest": Kind(layout.manifest(OLDER), may=("run", "next", "train")),
+    "predictions": Kind(PREDICTIONS, ("replay", "explain"), restores=("run",)),
+    "predictions manifest": Kind(layout.manifest(PREDICTIONS), may=("replay", "explain"), restores=("run",)),
+    "review list": Kind(REVIEW, restores=("run",)),
+    "review list manifest": Kind(layout.manifest(REVIEW), restores=("run",)),
     "scorecard": Kind(f"{LIVE}/scorecard.json", (*SCORING, "train")),
     "steps": Kind(f"{LIVE}/steps.json"),
     "metrics": Kind(f"{LIVE}/metrics.json", ("live",), tolerates=("models",)),
     "profile": Kind(f"{LIVE}/profile.json", ("run", "next")),
     "example": Kind(f"{LIVE}/example.json"),
     "pickle": Kind(f"{LIVE}/model.joblib"),
-    "metadata": Kind(f"{LIVE}/metadata.json", (*SCORING, "train", "live"), tolerates=("models",)),
+    "metadata": Kind(f"{LIVE}/metadata.json", may=(*SCORING, "train", "live"), tolerates=("models",)),
     "claim": Kind(f"{LIVE}/claim.json"),
-    "metadata of the challenger": Kind(f"{CHALLENGER}/metadata.json", SCORING, tolerates=("models",)),
-    "newest binding": Kind("registry/bindings/000002.json", (*SCORING, "train", "live", "history", "models")),
-    "older binding": Kind("registry/bindings/000001.json", ("history",)),
-    "policy": Kind("registry/policies/*.json", ("replay", "explain"), restores=("run", "next")),
-    "run record": Kind(f"logs/batch_runs/{FIRST}/*.json", tolerates=("run", "next", "log")),
-    "run log": Kind("logs/batch_runs_log.csv", tolerates=("run", "next", "log")),
-    "format": Kind("format.json", tuple(COMMANDS)),
+    "metadata of the challenger": Kind(f"{CHALLENGER}/metadata.json", may=SCORING, tolerates=("models",)),
+    "newest binding": Kind(layout.binding(2), (*SCORING, "train", "live", "history"), ("models",)),
+    "older binding": Kind(layout.binding(1), ("history",)),
+    "policy": Kind(layout.policy("*"), ("replay", "explain"), restores=("run", "next")),
+    "run record": Kind(layout.run_record(FIRST, "*"), tolerates=("run", "next", "log")),
+    "run log": Kind(layout.RUN_LOG, tolerates=("run", "next", "log")),
+    "format": Kind(layout.FORMAT, tuple(COMMANDS)),
     "impact": Kind(f"{CHALLENGER}/impact.json"),
     "impact accounts": Kind(f"{CHALLENGER}/impact_accounts.csv"),
-    "trained model": Kind(f"training/model_{TRAINED}/*scorecard.json"),
+    "trained model": Kind(f"{layout.training_folder(TRAINED)}/*scorecard.json"),
     "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv", exempt=("deleted",)),
     "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
 }
@@ -117,7 +122,7 @@ def test_damage_is_never_used_silently(name: str, damage: str, state: StateOf, n
     kind, complete = KINDS[name], state("complete")
     path = find(complete, kind.pattern)
     others = OTHERS if damage == "emptied" else ()
-    tried = dict.fromkeys((*kind.needs, *kind.restores, *kind.tolerates, *others))
+    tried = dict.fromkeys((*kind.needs, *kind.may, *kind.restores, *kind.tolerates, *others))
     outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in tried}
     wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each)]
     assert not wrong, f"{path}, {damage}: {'; '.join(wrong)}"
@@ -136,10 +141,13 @@ def accepted(kind: Kind, command: str) -> tuple[str, ...]:
     if command in kind.restores:
         return (RESTORED,)
     if command in kind.needs:
+        return (RESTORED, REPORTED, STOPPED)
+    if command in kind.may:
         return (WORKS, RESTORED, REPORTED, STOPPED)
     return (WORKS, RESTORED, REPORTED) if command in kind.tolerates else (WORKS, RESTORED)
 
 
 def test_a_flip_changes_one_digit() -> None:
     assert flip(b'{"a": 12}') == b'{"a": 17}'
+    assert flip(b"account_id\nAC000002,1\nAC000003,1\n") == b"account_id\nAC000002,1\nAC000003,6\n"
     assert flip(b"\xff\x00\x01") == b"\xff\x01\x01"

@@ -11,10 +11,9 @@ from tests.faults.states import FIRST, NEXT
 
 
 def test_a_copied_lake_is_complete_and_scores_a_date(state: Callable[[str], Place], tmp_path: Path, storage: Azurite | None) -> None:
-    original = state("complete")
-    copied = original.copy(tmp_path / "restored", storage)
+    copied = state("complete").copy(tmp_path / "restored", storage)
     shutil.rmtree(copied.folder / ".dagster")
-    assert read(copied) == read(original)
+    assert not read(copied).problems
     copied.require("replay", FIRST)
     copied.require("run", NEXT)
     copied.require("verify", "--all")

@@ -57,10 +57,10 @@ def require_one_table(place: Place, key: str, action: str) -> None:
     ]
     if not both.succeeded:
         problems.append("both failed")
-    assert not problems
+    assert not problems, problems
     place.require("replay", FIRST)
     place.require(*RUN)
-    assert not inconsistencies(place, FIRST)
+    assert inconsistencies(place, FIRST) == []
 
 
 def test_concurrent_trainings_register_their_own_models(state: StateOf, tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""Every damaged file is found by `risk verify --all`, is never used silently, and stops no command that does not need it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from risk_assets.lake import layout
+from tests.faults.corruption import (
+    COMMANDS,
+    DAMAGES,
+    REPORTED,
+    RESTORED,
+    STOPPED,
+    UNDETECTED,
+    WORKS,
+    Normal,
+    find,
+    flip,
+    normal,
+    result,
+    verified,
+)
+from tests.faults.places import Place
+from tests.faults.states import FIRST, LABELLED, TRAINED
+
+StateOf = Callable[[str], Place]
+LIVE, CHALLENGER = "registry/model_v001", "registry/model_v002"
+ACCOUNTS, OUTCOMES = layout.accounts(FIRST), layout.outcomes(LABELLED[1])
+FEATURES, OLDER = layout.features(FIRST), layout.features(LABELLED[1])
+PREDICTIONS, REVIEW = layout.predictions(FIRST), layout.review(FIRST)
+SCORING = ("run", "next", "replay", "explain")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file.
+
+    Attributes
+    ----------
+    pattern
+        The file that is damaged.
+    needs
+        The commands that use it: they stop or report it with its name, or restore it.
+    may
+        The commands that may read it, or read a part of it that no hash covers: they may also stop.
+    restores
+        The commands after which it has its content again, but for ids and instants.
+    tolerates
+        The commands that read it and must not stop.
+    exempt
+        The damages that `risk verify` cannot know, because nothing refers to the file.
+    """
+
+    pattern: str
+    needs: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    restores: tuple[str, ...] = ()
+    tolerates: tuple[str, ...] = ()
+    exempt: tuple[str, ...] = ()
+
+
+KINDS = {
+    "raw accounts": Kind(ACCOUNTS, ("replay",), restores=("run",)),
+    "raw accounts manifest": Kind(layout.manifest(ACCOUNTS), ("replay",), ("next",), restores=("run",)),
+    "raw outcomes": Kind(OUTCOMES, ("train",)),
+    "raw outcomes manifest": Kind(layout.manifest(OUTCOMES), may=("train",)),
+    "features": Kind(FEATURES, ("replay", "explain", "train"), ("next",), restores=("run",)),
+    "features manifest": Kind(layout.manifest(FEATURES), ("replay",), ("next", "explain", "train"), restores=("run",)),
+    "training features": Kind(OLDER, ("train",), ("run", "next")),
+    "training features manifest": Kind(layout.manifest(OLDER), may=("run", "next", "train")),
+    "predictions": Kind(PREDICTIONS, ("replay", "explain"), restores=("run",)),
+    "predictions manifest": Kind(layout.manifest(PREDICTIONS), may=("replay", "explain"), restores=("run",)),
+    "review list": Kind(REVIEW, restores=("run",)),
+    "review list manifest": Kind(layout.manifest(REVIEW), restores=("run",)),
+    "scorecard": Kind(f"{LIVE}/scorecard.json", (*SCORING, "train")),
+    "steps": Kind(f"{LIVE}/steps.json"),
+    "metrics": Kind(f"{LIVE}/metrics.json", ("live",), tolerates=("models",)),
+    "profile": Kind(f"{LIVE}/profile.json", ("run", "next")),
+    "example": Kind(f"{LIVE}/example.json"),
+    "pickle": Kind(f"{LIVE}/model.joblib"),
+    "metadata": Kind(f"{LIVE}/metadata.json", may=(*SCORING, "train", "live"), tolerates=("models",)),
+    "claim": Kind(f"{LIVE}/claim.json"),
+    "metadata of the challenger": Kind(f"{CHALLENGER}/metadata.json", may=SCORING, tolerates=("models",)),
+    "newest binding": Kind(layout.binding(2), (*SCORING, "train", "live", "history"), ("models",)),
+    "older binding": Kind(layout.binding(1), ("history",)),
+    "policy": Kind(layout.policy("*"), ("replay", "explain"), restores=("run", "next")),
+    "run record": Kind(layout.run_record(FIRST, "*"), tolerates=("run", "next", "log")),
+    "run log": Kind(layout.RUN_LOG, tolerates=("run", "next", "log")),
+    "format": Kind(layout.FORMAT, tuple(COMMANDS)),
+    "impact": Kind(f"{CHALLENGER}/impact.json"),
+    "impact accounts": Kind(f"{CHALLENGER}/impact_accounts.csv"),
+    "trained model": Kind(f"{layout.training_folder(TRAINED)}/*scorecard.json"),
+    "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv", exempt=("deleted",)),
+    "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
+}
+OTHERS = ("next", "replay", "explain", "models", "live", "history", "log")  # also tried with an emptied file that they may not need
+SHORT = (("raw accounts", "flipped"), ("run record", "emptied"), ("metadata of the challenger", "truncated"))
+PAIRS = [
+    pytest.param(kind, damage, marks=() if (kind, damage) in SHORT else pytest.mark.long, id=f"{kind}, {damage}")
+    for kind in KINDS
+    for damage in DAMAGES
+]
+
+
+@pytest.fixture(scope="session")
+def normals(state: StateOf, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Normal]:
+    """Return a function that returns what a command does on the lake without damage."""
+    folder, known = tmp_path_factory.mktemp("normal"), dict[str, Normal]()
+
+    def find_normal(name: str) -> Normal:
+        if name not in known:
+            known[name] = normal(state("complete"), name, folder / name)
+        return known[name]
+
+    return find_normal
+
+
+@pytest.mark.parametrize(("name", "damage"), PAIRS)
+def test_damage_is_never_used_silently(name: str, damage: str, state: StateOf, normals: Callable[[str], Normal], tmp_path: Path) -> None:
+    kind, complete = KINDS[name], state("complete")
+    path = find(complete, kind.pattern)
+    others = OTHERS if damage == "emptied" else ()
+    tried = dict.fromkeys((*kind.needs, *kind.may, *kind.restores, *kind.tolerates, *others))
+    outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in tried}
+    wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each)]
+    assert not wrong, f"{path}, {damage}: {'; '.join(wrong)}"
+
+
+@pytest.mark.parametrize(("name", "damage"), PAIRS)
+def test_verify_names_the_damaged_file(name: str, damage: str, state: StateOf, tmp_path: Path) -> None:
+    kind, complete = KINDS[name], state("complete")
+    path = find(complete, kind.pattern)
+    expected = (STOPPED, UNDETECTED) if damage in kind.exempt else (STOPPED,)
+    assert verified(complete, path, damage, tmp_path / "place") in expected, path
+
+
+def accepted(kind: Kind, command: str) -> tuple[str, ...]:
+    """Return what a command may make of a damaged file of a kind."""
+    if command in kind.restores:
+        return (RESTORED,)
+    if command in kind.needs:
+        return (RESTORED, REPORTED, STOPPED)
+    if command in kind.may:
+        return (WORKS, RESTORED, REPORTED, STOPPED)
+    return (WORKS, RESTORED, REPORTED) if command in kind.tolerates else (WORKS, RESTORED)
+
+
+def test_a_flip_changes_one_digit() -> None:
+    assert flip(b'{"a": 12}') == b'{"a": 17}'
+    assert flip(b"account_id\nAC000002,1\nAC000003,1\n") == b"account_id\nAC000002,1\nAC000003,6\n"
+    assert flip(b"\xff\x00\x01") == b"\xff\x01\x01"

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from risk_assets.lake import layout
-from risk_assets.lake.tables import digest, find_manifest
+from risk_assets.lake.manifests import digest, find_manifest
 from tests.faults.content import read
 from tests.faults.places import Place
 from tests.faults.warm import Done, Started

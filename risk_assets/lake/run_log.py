@@ -135,11 +135,12 @@ def repair(store: Store) -> tuple[str, ...]:
 
 def _sound_end(store: Store, log: AppendFile) -> End:
     """Return the end of the CSV; rebuild it first if it is missing or was not written by this release."""
-    end = log.end()
-    while not end.sound:
-        _rebuild(store, log)
+    for _ in range(MAX_TRIES):
         end = log.end()
-    return end
+        if end.sound:
+            return end
+        _rebuild(store, log)
+    raise LakeError(f"{layout.RUN_LOG} was damaged by another program during each of {MAX_TRIES} attempts to rebuild it. Run again.")
 
 
 def _append(store: Store, log: AppendFile, record: RunRecord, end: End) -> None:
@@ -229,11 +230,9 @@ def _merge(store: Store, content: bytes) -> _Merged:
     if found.problem:
         notes.append(f"{layout.RUN_LOG} {found.problem}: rebuilt from the records and its readable rows.")
     recorded = set()
-    for path in store.list(f"{layout.RUN_RECORDS}/"):
-        key = layout.run_record_key(path)
-        record = _decode(store.find(path)) if key else None
-        if key is None:
-            continue
+    paths = {path: key for path in store.list(f"{layout.RUN_RECORDS}/") if (key := layout.run_record_key(path))}
+    for path, key in paths.items():
+        record = _decode(store.find(path))
         if record is not None:
             recorded.add(key)
             rows[key] = _as_row(record)

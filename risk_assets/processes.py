@@ -34,13 +34,16 @@ def this_process() -> Process:
 
 
 def is_gone(process: Process) -> bool | None:
-    """Return whether a process has ended, or None if it runs on another host or in another container."""
+    """Return whether a process has ended; None if it is not known, as on another host, in another container, or if it is hidden."""
     here = this_process()
     if process.host != here.host:
         return None
     if process.boot != here.boot:
         return True
-    return _start_of(process.pid) != process.started if process.namespace == here.namespace else None
+    if process.namespace != here.namespace:
+        return None
+    started = _start_of(process.pid)
+    return None if started is None and _is_hidden(process.pid) else started != process.started
 
 
 @contextmanager
@@ -82,8 +85,19 @@ def _namespace() -> str:
         return ""
 
 
+def _is_hidden(pid: int) -> bool:
+    """Return whether a process exists that the system shows only to its own user."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _start_of(pid: int) -> str | None:
-    """Return when a process started, as the system counts it, or None if there is no such process."""
+    """Return when a process started, as the system counts it; "" if it has ended and waits for its parent, None if none is found."""
     if not (_PROC / "self/stat").exists():
         shown = subprocess.run(["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603
         return shown.stdout.strip() or None
@@ -91,4 +105,4 @@ def _start_of(pid: int) -> str | None:
         fields = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in _ENDED else fields[19]
+    return "" if fields[0] in _ENDED else fields[19]

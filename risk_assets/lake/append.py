@@ -10,7 +10,7 @@ import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.store import AzureCredential, Store
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient
+    from azure.storage.blob import BlobClient, ContainerClient
 
 BLOCK_BYTES = 128 * 1024
 MERGED_BYTES = 4 * 1024 * 1024
@@ -81,6 +81,10 @@ class AppendFile(ABC):
         """Return the content of the file, and its end."""
 
     @abstractmethod
+    def discard(self, path: str) -> None:
+        """Delete another object of the store, unless another process was faster."""
+
+    @abstractmethod
     def replace(self, content: bytes, end: End) -> bool:
         """Write the file again, atomically, if it still ends at `end`; return whether it was written."""
 
@@ -101,17 +105,18 @@ def open_append(
         On Azure, the number of blocks that an append merges.
     """
     if store.folder is not None:
-        yield _DiskFile(store.folder / path, store.folder / layout.TEMPORARY, header)
+        yield _DiskFile(store, store.folder / path, store.folder / layout.TEMPORARY, header)
         return
     assert store.credential is not None
-    with _blob_client(store.uri(path), store.credential) as blob:
-        yield _AzureFile(blob, f"{store.url}, {path}", header, block_bytes, max_blocks)
+    with _container(store.url, store.credential) as container:
+        yield _AzureFile(store, container, container.get_blob_client(_blob_name(store, path)), header, block_bytes, max_blocks)
 
 
 @dataclass(frozen=True)
 class _DiskFile(AppendFile):
     """Writers hold an exclusive lock on the file for the time of a write, readers a shared one."""
 
+    store: Store
     path: Path
     temporary: Path
     header: bytes
@@ -158,6 +163,10 @@ class _DiskFile(AppendFile):
             _sync_folder(self.path.parent)
             return True
 
+    def discard(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self.store.delete(path)
+
     @contextmanager
     def _locked(self, lock: int, flags: int) -> Iterator[int | None]:
         """Yield the open file under a lock, or None if it does not exist."""
@@ -203,8 +212,9 @@ class _DiskFile(AppendFile):
 class _AzureFile(AppendFile):
     """The ETag decides between concurrent writers. An append whose response was lost looks like one that was overtaken."""
 
+    store: Store
+    container: "ContainerClient"
     blob: "BlobClient"
-    address: str
     header: bytes
     block_bytes: int
     max_blocks: int
@@ -244,6 +254,20 @@ class _AzureFile(AppendFile):
     def replace(self, content: bytes, end: End) -> bool:
         with self._translate_errors():
             return self._commit((), _pieces(content), end)
+
+    def discard(self, path: str) -> None:
+        """Delete an object in a request of its own: Azurite does not accept obstore's bulk requests under a SAS.
+
+        Without the permission to delete, the object stays.
+        """
+        from azure.core.exceptions import HttpResponseError
+
+        with self._translate_errors():
+            try:
+                self.container.delete_blob(_blob_name(self.store, path))
+            except HttpResponseError as error:
+                if _code(error) not in ("BlobNotFound", "AuthorizationPermissionMismatch"):
+                    raise
 
     def _end(self) -> End:
         from azure.core.exceptions import ResourceNotFoundError
@@ -304,26 +328,30 @@ class _AzureFile(AppendFile):
             yield
         except AzureError as error:
             reason = _code(error) or type(error).__name__
+            place = f"{self.store.url}, {self.blob.blob_name}"
             raise LakeError(
-                f"storage cannot be read or written ({reason}, at {self.address}). Check that it can be reached, and the "
-                "AZURE_STORAGE_ settings, then run again."
+                f"storage cannot be read or written ({reason}, at {place}). Check that it can be reached, and the AZURE_STORAGE_ "
+                "settings, then run again."
             ) from error
 
 
-def _blob_client(uri: str, credential: AzureCredential) -> "BlobClient":
+def _container(url: str, credential: AzureCredential) -> "ContainerClient":
     from azure.core.credentials import AzureSasCredential
-    from azure.storage.blob import BlobClient, ExponentialRetry
+    from azure.storage.blob import ContainerClient, ExponentialRetry
 
     how: Any = credential.provider
     if credential.key:
         how = {"account_name": credential.account, "account_key": credential.key}
     elif credential.sas:
-        how = AzureSasCredential(credential.sas)
-    container, _, name = uri.removeprefix("az://").partition("/")
+        how = AzureSasCredential(credential.sas.lstrip("?"))
     account = credential.endpoint or f"https://{credential.account}.blob.core.windows.net"
     retries = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=RETRIES)
     limits: dict[str, Any] = {"retry_policy": retries, "connection_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
-    return BlobClient(account, container, name, credential=how, **limits)
+    return ContainerClient(account, url.removeprefix("az://").partition("/")[0], credential=how, **limits)
+
+
+def _blob_name(store: Store, path: str) -> str:
+    return store.uri(path).removeprefix("az://").partition("/")[2]
 
 
 def _pieces(content: bytes) -> list[bytes]:

@@ -17,7 +17,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -104,7 +103,7 @@ def _try_to_add(store: Store, log: AppendFile, record: RunRecord, end: End) -> b
         return None
     if size is None:
         _append(store, log, record, end)
-        _commit(store, record)
+        _commit(store, log, record)
     else:  # a power failure left an empty record: the CSV may have the row
         _finish_pending(store, log, {pending})
     return True
@@ -136,11 +135,12 @@ def repair(store: Store) -> tuple[str, ...]:
 
 def _sound_end(store: Store, log: AppendFile) -> End:
     """Return the end of the CSV; rebuild it first if it is missing or was not written by this release."""
-    end = log.end()
-    while not end.sound:
-        _rebuild(store, log)
+    for _ in range(MAX_TRIES):
         end = log.end()
-    return end
+        if end.sound:
+            return end
+        _rebuild(store, log)
+    raise LakeError(f"{layout.RUN_LOG} was damaged by another program during each of {MAX_TRIES} attempts to rebuild it. Run again.")
 
 
 def _append(store: Store, log: AppendFile, record: RunRecord, end: End) -> None:
@@ -158,12 +158,12 @@ def _append(store: Store, log: AppendFile, record: RunRecord, end: End) -> None:
     raise LakeError(f"{layout.RUN_LOG} changed during each of {MAX_TRIES} attempts to add a row. Run again: the record is kept.")
 
 
-def _commit(store: Store, record: RunRecord) -> None:
+def _commit(store: Store, log: AppendFile, record: RunRecord) -> None:
     """Store the record of a run whose row is in the CSV, and delete the pending one."""
     path, content = layout.run_record(record.date, record.run_id), msgspec.json.encode(record)
     if not store.create(path, content) and _decode(store.find(path)) is None:
         store.put(path, content)
-    _discard(store, layout.pending_record(record.run_id))
+    log.discard(layout.pending_record(record.run_id))
 
 
 def _pending(store: Store) -> tuple[str, ...]:
@@ -173,20 +173,21 @@ def _pending(store: Store) -> tuple[str, ...]:
 def _finish_pending(store: Store, log: AppendFile, paths: Iterable[str]) -> tuple[str, ...]:
     """Add the rows of writers that were killed while they added them; return what was skipped.
 
-    Reads the whole CSV if such a record exists. A writer that is alive finds its row.
+    Reads the whole CSV if such a record exists and is not stored yet. A writer that is alive finds its row.
     """
     notes = []
     for path in sorted(paths):
         content = store.find(path)
         record = _decode(content)
         if record is not None:
-            rows, end = _complete(store, log)
-            if (record.date, record.run_id) not in rows:
-                _append(store, log, record, end)
-            _commit(store, record)
+            if not store.size(layout.run_record(record.date, record.run_id)):
+                rows, end = _complete(store, log)
+                if (record.date, record.run_id) not in rows:
+                    _append(store, log, record, end)
+            _commit(store, log, record)
         elif content is not None:
             notes.append(f"{path} cannot be read: deleted. If its run has no row, materialize logs/batch_runs for its date.")
-            _discard(store, path)
+            log.discard(path)
     return tuple(notes)
 
 
@@ -199,12 +200,6 @@ def _complete(store: Store, log: AppendFile) -> tuple[Rows, End]:
             return rows, end
         _rebuild(store, log)
     raise LakeError(f"{layout.RUN_LOG} was damaged by another program during each of {MAX_TRIES} attempts to rebuild it. Run again.")
-
-
-def _discard(store: Store, path: str) -> None:
-    """Delete an object, unless another process was faster."""
-    with suppress(FileNotFoundError):
-        store.delete(path)
 
 
 def _rebuild(store: Store, log: AppendFile) -> tuple[str, ...]:
@@ -235,11 +230,9 @@ def _merge(store: Store, content: bytes) -> _Merged:
     if found.problem:
         notes.append(f"{layout.RUN_LOG} {found.problem}: rebuilt from the records and its readable rows.")
     recorded = set()
-    for path in store.list(f"{layout.RUN_RECORDS}/"):
-        key = layout.run_record_key(path)
-        record = _decode(store.find(path)) if key else None
-        if key is None:
-            continue
+    paths = {path: key for path in store.list(f"{layout.RUN_RECORDS}/") if (key := layout.run_record_key(path))}
+    for path, key in paths.items():
+        record = _decode(store.find(path))
         if record is not None:
             recorded.add(key)
             rows[key] = _as_row(record)

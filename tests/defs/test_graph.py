@@ -129,6 +129,12 @@ def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
     assert states == {"landing": off, "late_files": on, "killed_runs": on, **logs}
 
 
+def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) -> None:
+    readme = (ROOT / "risk_assets/README.md").read_text(encoding="utf-8")
+    for automation in (*(definitions.sensors or ()), *(definitions.schedules or ())):
+        assert f"`{automation.name}`" in readme, automation.name
+
+
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:
     tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions", "curated/review_list"}
     assert set(layout.PATHS) == tables

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 
 MONTH = [f"2026-02-{day:02d}" for day in range(1, 29)]
 SCORED = {"success", "warning"}
-TICK_SECONDS = 240
+TICK_SECONDS = 300
 
 
 def test_a_date_launched_in_the_ui_is_scored(machine: Deployment) -> None:

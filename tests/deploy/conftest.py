@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.defs.conftest import on_disk, trained_book
 from tests.deploy.deployment import Deployment, deployed
 from tests.deploy.postgres import Database, require_postgres, running
 
-SCHEDULE_MINUTES = 3  # until the nightly schedule ticks; the deployment must have started by then
+SCHEDULE_MINUTES = 4  # until the nightly schedule ticks; the deployment must have started by then
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +33,18 @@ def previous_day(tick: datetime) -> str:
 
 
 @pytest.fixture(scope="session")
-def machine(postgres: Database, tick: datetime, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Deployment]:
-    """One machine over a book with a live model; the nightly schedule is on."""
+def machine_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder with a book that has a live model."""
     folder = tmp_path_factory.mktemp("machine")
     shutil.copytree(trained_book(tmp_path_factory, worker_id), folder / "book")
-    with deployed(folder, on_disk(folder / "book"), postgres.create("machine"), RISK_SCORING_TIME=f"{tick:%H:%M}") as deployment:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def machine(postgres: Database, machine_folder: Path, tick: datetime) -> Iterator[Deployment]:
+    """One machine over the book; the nightly schedule is on."""
+    book = on_disk(machine_folder / "book")
+    with deployed(machine_folder, book, postgres.create("machine"), RISK_SCORING_TIME=f"{tick:%H:%M}") as deployment:
         deployment.land(previous_day(tick))
         deployment.start_schedule("nightly")
         yield deployment

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 
 MONTH = [f"2026-02-{day:02d}" for day in range(1, 29)]
 SCORED = {"success", "warning"}
-TICK_SECONDS = 240
+TICK_SECONDS = 300
 
 
 def test_a_date_launched_in_the_ui_is_scored(machine: Deployment) -> None:
@@ -79,7 +79,9 @@ def test_runs_survive_a_killed_code_server(machine: Deployment) -> None:
 
 
 def test_the_schedule_scores_the_previous_day(machine: Deployment, tick: datetime) -> None:
-    date = previous_day(tick)
-    machine.wait(lambda: bool(machine.runs(date)), "the schedule started no run", TICK_SECONDS)
-    (status,) = machine.statuses(date)
-    assert status in SCORED
+    date = previous_day(tick)  # the landing sensor may have scored it too
+    scheduled = {"dagster/schedule_name": "nightly"}
+    machine.wait(
+        lambda: any(scheduled.items() <= run.tags.items() for run in machine.runs(date)), "the schedule started no run", TICK_SECONDS
+    )
+    assert set(machine.statuses(date)) <= SCORED

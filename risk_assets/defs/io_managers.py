@@ -70,8 +70,8 @@ class BlobTableIOManager(BlobIOManager[Table]):
     def write(self, context: dg.OutputContext, obj: Table) -> None:
         """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
-        fence = self._lakehouse.fence(context.asset_key.to_user_string(), context.partition_key)
-        _describe(context, self._store, write_table(self._store, path, obj, fence), obj.descriptions)
+        guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
+        _describe(context, self._store, write_table(self._store, path, obj, guard), obj.descriptions)
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's table; raises `LakeError` if it was made under another contract."""
@@ -113,7 +113,7 @@ class BlobTrainedModelIOManager(BlobIOManager[TrainedModel]):
     def write(self, context: dg.OutputContext, obj: TrainedModel) -> None:
         """Write the artifacts, metadata last."""
         date, run_id = context.partition_key, _run_id(context)
-        registry.write_trained(self._store, date, obj, run_id, self._lakehouse.fence("training/model", date))
+        registry.write_trained(self._store, date, obj, run_id, self._lakehouse.guard("training/model", date))
         context.add_output_metadata({"path": self._store.uri(layout.training_run(date, run_id))})
 
     def read(self, key: str, date: str) -> TrainedModel:

@@ -16,7 +16,8 @@ from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
-from risk_assets.lake.manifests import Fence, Manifest, Provenance, digest, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, digest, require_manifest
+from risk_assets.lake.objects import Guard
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import AzureCredential, Store, open_store
@@ -78,9 +79,9 @@ class Lakehouse:
             self.leases.release()
             remove_copies()
 
-    def fence(self, key: str, date: str) -> Fence:
-        """Return a function that raises `LakeError` if another writer has taken over an asset's date."""
-        return partial(self.leases.require, layout.leased(key, date) or "")
+    def guard(self, key: str, date: str) -> Guard:
+        """Return the guard of an asset's date: it keeps other writers out, and raises `LakeError` if one has taken over."""
+        return partial(self.leases.guard, layout.leased(key, date) or "")
 
     def landed(self, kind: str, date: str) -> LandedFile:
         """Return the `accounts` or `outcomes` that landed for a date; raises `LandingError` if there are none."""
@@ -90,7 +91,7 @@ class Lakehouse:
         """Store what landed for a date unchanged, and return its manifest."""
         found = landed or self.landed(kind, date)
         made_from = Provenance(run_id=run_id, inputs=landed_versions(found), contract=self.contract.digest)
-        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from, self.fence(f"raw/{kind}", date))
+        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from, self.guard(f"raw/{kind}", date))
 
     def expected_columns(self, kind: str) -> tuple[str, ...]:
         """Return the columns that a file of `accounts` or `outcomes` should have."""

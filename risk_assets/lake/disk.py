@@ -1,6 +1,7 @@
 """Objects on disk. A write is complete and durable when it returns, and leaves nothing if it fails or the power does."""
 
 import errno
+import fcntl
 import os
 import stat
 import time
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 from risk_assets.errors import LakeError
 from risk_assets.lake.hashing import content_of_file
-from risk_assets.lake.objects import CHUNK_BYTES, Entry, TableTarget
+from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
 
 TEMPORARY = ".tmp"
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
@@ -70,9 +71,9 @@ class DiskObjects:
             return []
         return found if folder else [name for name in found if name != TEMPORARY]
 
-    def put(self, path: str, content: bytes) -> None:
+    def put(self, path: str, content: bytes, guard: Guard = no_guard) -> None:
         """Write an object atomically; replaces an existing one."""
-        self.write(path, (content,))
+        self.write(path, (content,), guard)
 
     def create(self, path: str, content: bytes) -> bool:
         """Write an object unless it exists; return whether it has this content."""
@@ -96,15 +97,16 @@ class DiskObjects:
             _sync_folder(target.parent)
             return created
 
-    def write(self, path: str, chunks: Iterable[bytes]) -> None:
+    def write(self, path: str, chunks: Iterable[bytes], guard: Guard = no_guard) -> None:
         """Write an object from chunks; writes nothing if reading them fails."""
         target = self._file(path)
         with self._temporary_file() as temporary:
             _write_synced(temporary, chunks)
-            _replace(temporary, target)
+            with guard():
+                _replace(temporary, target)
 
     @contextmanager
-    def table_target(self, path: str) -> Iterator[TableTarget]:
+    def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a table, which exists at `path` only if the block succeeds.
 
         The hash is computed from the complete file: polars writes and Python reads it faster than Python forwards each chunk.
@@ -116,7 +118,8 @@ class DiskObjects:
                 yield target
                 _sync(file)
             target.content = content_of_file(temporary)
-            _replace(temporary, destination)
+            with guard():
+                _replace(temporary, destination)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object, by a hard link if the file system has them; replaces an existing one."""
@@ -136,6 +139,22 @@ class DiskObjects:
         with _no_folder(path):
             file.unlink()
         _sync_folder(file.parent)
+
+    @contextmanager
+    def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes out of a block of this name; yields False if one is in it and `wait` is false.
+
+        The system ends the exclusion when the process ends. A process that is stopped inside keeps the others out.
+        """
+        _make_folder(self._temporary_folder)
+        with (self._temporary_folder / f"{name}.lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                os.utime(file.fileno())  # not an old temporary file
+                yield True
 
     def remove_old_temporary_files(self, older_than: timedelta) -> int:
         """Remove the temporary files whose last write is older; return their number."""

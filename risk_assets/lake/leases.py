@@ -7,7 +7,8 @@ died. It is then overtaken by the next epoch, and the overtaken writer commits n
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 from risk_assets.processes import Process, is_gone, this_process
 
@@ -84,18 +86,23 @@ class Leases:
                 self._stop = threading.Event()
                 threading.Thread(target=self._renew, args=(self._stop,), name="leases", daemon=True).start()
 
-    def require(self, path: str) -> None:
-        """Verify that this process still holds a path.
+    @contextmanager
+    def guard(self, path: str) -> Iterator[None]:
+        """Verify that this process holds a path, and keep others on this machine from taking it over during the block.
 
         Raises
         ------
         LakeError
             If another writer has taken it over. Nothing may be committed then.
         """
-        held = self._held.get(path)
-        newest = _newest_epoch(self._store(), path)
-        if held is None or newest != held[0]:
-            raise LakeError(f"{path} was taken over by another run, because this one did not respond. This run committed nothing to it.")
+        with self._store().exclusive(_name(path), wait=True):
+            held = self._held.get(path)
+            newest = _newest_epoch(self._store(), path)
+            if held is None or newest != held[0]:
+                raise LakeError(
+                    f"{path} was taken over by another run, because this one did not respond. This run committed nothing to it."
+                )
+            yield
 
     def release(self, *paths: str) -> None:
         """Release paths; without any, all that are held."""
@@ -135,13 +142,22 @@ def _take(store: Store, path: str, mine: Lease, wait_seconds: float) -> int:
             watched, watched_since = newest.version, now
         if _may_follow(newest.lease, mine) or now - watched_since >= TTL_SECONDS:
             epoch = newest.epoch + 1
-            if store.create(layout.lease(path, epoch), msgspec.json.encode(mine)) and _newest_epoch(store, path) == epoch:
+            if _create(store, path, epoch, mine):
                 _delete_before(store, path, epoch)
                 return epoch
-        elif now - begun >= wait_seconds:
+        if now - begun >= wait_seconds:
             raise LakeError(_busy(path, newest.lease))
-        else:
-            time.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
+
+
+def _create(store: Store, path: str, epoch: int, mine: Lease) -> bool:
+    """Return whether an epoch was created, and is the newest one. It is not while the holder is in a guarded block."""
+    with store.exclusive(_name(path), wait=False) as entered:
+        return entered and store.create(layout.lease(path, epoch), msgspec.json.encode(mine)) and _newest_epoch(store, path) == epoch
+
+
+def _name(path: str) -> str:
+    return sha256(path.encode())
 
 
 def _may_follow(lease: Lease | None, mine: Lease) -> bool:

@@ -1,9 +1,8 @@
 """Manifests: the commit of each table, with the hashes of its parts, its provenance and its facts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TypeAlias
 
 import msgspec
 
@@ -12,14 +11,9 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.facts import F, Facts
 from risk_assets.lake.hashing import Content, Segment, joined, sha256
+from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Entry, Store
-
-Fence: TypeAlias = Callable[[], None]
-
-
-def no_fence() -> None:
-    """Accept the write: the caller is the only writer."""
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -100,13 +94,13 @@ class Written:
     facts: Facts
 
 
-def commit(store: Store, written: Written, fence: Fence = no_fence) -> Manifest:
+def commit(store: Store, written: Written, guard: Guard = no_guard) -> Manifest:
     """Write and return the manifest of a table.
 
     Parameters
     ----------
-    fence
-        Raises if another writer has taken over the table; then nothing is committed.
+    guard
+        Keeps other writers out while the manifest is written; raises if one has taken over the table.
     """
     parts = written.parts.items()
     manifest = Manifest(
@@ -121,14 +115,13 @@ def commit(store: Store, written: Written, fence: Fence = no_fence) -> Manifest:
         facts=written.facts,
         segments={part: content.segments for part, content in parts if len(content.segments) > 1},
     )
-    fence()
-    return write_manifest(store, manifest)
+    return write_manifest(store, manifest, guard)
 
 
-def write_manifest(store: Store, manifest: Manifest) -> Manifest:
+def write_manifest(store: Store, manifest: Manifest, guard: Guard = no_guard) -> Manifest:
     """Write a manifest with its seal, and return it."""
     written = sealed(manifest)
-    store.put(layout.manifest(manifest.path), msgspec.json.format(msgspec.json.encode(written), indent=1))
+    store.put(layout.manifest(manifest.path), msgspec.json.format(msgspec.json.encode(written), indent=1), guard)
     return written
 
 

@@ -1,12 +1,16 @@
 """What a store is made of: objects by path, on disk (`disk`) or on Azure (`azure_blobs`)."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from risk_assets.lake.hashing import Content
+
+# Entered when a complete object is about to appear at its path; raises if it must not.
+Guard: TypeAlias = Callable[[], AbstractContextManager[None]]
+no_guard: Guard = nullcontext
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
@@ -52,16 +56,16 @@ class Objects(Protocol):
     def names(self, folder: str) -> Iterable[str]:
         """Return the names of the objects and folders directly in a folder, in any order."""
 
-    def put(self, path: str, content: bytes) -> None:
+    def put(self, path: str, content: bytes, guard: Guard = no_guard) -> None:
         """Write an object atomically; replaces an existing one."""
 
     def create(self, path: str, content: bytes) -> bool:
         """Write an object unless it exists; return whether it has this content."""
 
-    def write(self, path: str, chunks: Iterable[bytes]) -> None:
+    def write(self, path: str, chunks: Iterable[bytes], guard: Guard = no_guard) -> None:
         """Write an object from chunks; writes nothing if reading them fails."""
 
-    def table_target(self, path: str) -> AbstractContextManager[TableTarget]:
+    def table_target(self, path: str, guard: Guard = no_guard) -> AbstractContextManager[TableTarget]:
         """Yield a file for a table, which exists at `path` only if the block succeeds."""
 
     def copy(self, source: str, target: str) -> None:
@@ -69,6 +73,9 @@ class Objects(Protocol):
 
     def delete(self, path: str) -> None:
         """Delete an object."""
+
+    def exclusive(self, name: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Keep other processes of this machine out of a block of this name; yields False if one is in it and `wait` is false."""
 
     def remove_old_temporary_files(self, older_than: timedelta) -> int:
         """Remove what interrupted writes left; return the number of files."""

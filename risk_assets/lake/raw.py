@@ -17,8 +17,8 @@ from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
-from risk_assets.lake.manifests import Fence, Manifest, Provenance, Written, commit, find_readable, no_fence, require_manifest
-from risk_assets.lake.objects import CHUNK_BYTES
+from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_readable, require_manifest
+from risk_assets.lake.objects import CHUNK_BYTES, Guard, no_guard
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
 
@@ -48,7 +48,7 @@ class PartStats:
     fields: FieldCounter
 
 
-def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, fence: Fence = no_fence) -> Manifest:
+def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, guard: Guard = no_guard) -> Manifest:
     """Copy a landed file to `path` and return its manifest; shards go to the folder of that name without `.csv`.
 
     The same bytes change nothing, unless the lake has lost or changed them: then they are restored. Other bytes replace the
@@ -56,8 +56,8 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, fe
 
     Parameters
     ----------
-    fence
-        Raises if another writer has taken over the path; called before each part is replaced and before the commit.
+    guard
+        Keeps other writers out while a part is replaced and while the file is committed; raises if one has taken over the path.
 
     Raises
     ------
@@ -70,14 +70,14 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, fe
     earlier = find_readable(lake, path)
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
         return earlier
-    fence()
-    _supersede(lake, path, _hashes(parts))
+    with guard():
+        _supersede(lake, path, _hashes(parts))
     for part, (target, content) in zip(landed.parts, parts.items(), strict=True):
-        lake.write(target, _require_unchanged(landed, part, content, fence))
+        lake.write(target, _require_unchanged(landed, part, content), guard)
     counters = [part.fields for part in measured]
     rows = sum(counter.rows for counter in counters)
     written = Written(path, parts, rows, dialect.columns, made_from, _facts(landed.source, dialect, counters))
-    manifest = commit(lake, written, fence)
+    manifest = commit(lake, written, guard)
     remember(lake, manifest)
     return manifest
 
@@ -141,13 +141,12 @@ def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
     return PartStats(chunks.content, counter)
 
 
-def _require_unchanged(landed: LandedFile, part: str, content: Content, fence: Fence) -> Iterator[bytes]:
+def _require_unchanged(landed: LandedFile, part: str, content: Content) -> Iterator[bytes]:
     """Yield the bytes of a part; fail at the end, before the write completes, if they are not the measured ones."""
     chunks = HashedChunks(landed.store.chunks(part))
     yield from chunks
     if chunks.content != content:
         raise LandingError(f"{landed.store.uri(part)} changed while it was copied. Run the date again when it has landed completely.")
-    fence()
 
 
 def _hashes(parts: Mapping[str, Content]) -> dict[str, str]:

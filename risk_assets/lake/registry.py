@@ -14,8 +14,8 @@ from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, Ver
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import binding_log, layout, model_files
 from risk_assets.lake.hashing import sha256
-from risk_assets.lake.manifests import Fence, no_fence
 from risk_assets.lake.model_files import Metadata
+from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
@@ -63,17 +63,16 @@ class Champion:
         return self.binding.champion
 
 
-def write_trained(store: Store, date: str, model: TrainedModel, run_id: str, fence: Fence = no_fence) -> None:
+def write_trained(store: Store, date: str, model: TrainedModel, run_id: str, guard: Guard = no_guard) -> None:
     """Write the model that a run trained for a date; it becomes the model of the date when it is complete.
 
     Parameters
     ----------
-    fence
-        Raises if another run has taken over the training of the date; called before the model becomes the one of the date.
+    guard
+        Keeps other runs out while the model becomes the one of the date; raises if one has taken over the training.
     """
     model_files.write(store, layout.training_run(date, run_id), model, layout.training_folder(date).rpartition("/")[2], run_id)
-    fence()
-    store.put(layout.training_current(date), msgspec.json.encode(Current(run_id)))
+    store.put(layout.training_current(date), msgspec.json.encode(Current(run_id)), guard)
 
 
 def read_trained(store: Store, date: str) -> TrainedModel:

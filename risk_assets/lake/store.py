@@ -14,7 +14,7 @@ from risk_assets.lake.addresses import Blobs, parse_address
 from risk_assets.lake.azure_blobs import RETRY_SECONDS, AzureCredential, AzureObjects
 from risk_assets.lake.disk import DiskObjects
 from risk_assets.lake.hashing import Content, content_of_chunks, content_of_file
-from risk_assets.lake.objects import Entry, Objects, TableTarget
+from risk_assets.lake.objects import Entry, Guard, Objects, TableTarget, no_guard
 from risk_assets.lake.storage_errors import is_missing_container, storage_error
 
 __all__ = ["AzureCredential", "Entry", "Store", "TableTarget", "open_store"]
@@ -105,10 +105,13 @@ class Store:
         with self._translate_errors(path):
             return content_of_file(self.folder / path) if self.folder else content_of_chunks(self.chunks(path))
 
-    def put(self, path: str, content: bytes) -> None:
-        """Write an object atomically; replaces an existing one."""
+    def put(self, path: str, content: bytes, guard: Guard = no_guard) -> None:
+        """Write an object atomically; replaces an existing one.
+
+        With a guard, on Azure one that was written meanwhile is not replaced: `LakeError` is raised.
+        """
         with self._translate_errors(path):
-            self._writable.put(path, content)
+            self._writable.put(path, content, guard)
 
     def create(self, path: str, content: bytes) -> bool:
         """Write an object unless it exists; return whether the object has exactly this content.
@@ -118,10 +121,10 @@ class Store:
         with self._translate_errors(path):
             return self._writable.create(path, content)
 
-    def write(self, path: str, chunks: Iterable[bytes]) -> None:
+    def write(self, path: str, chunks: Iterable[bytes], guard: Guard = no_guard) -> None:
         """Write an object from chunks; writes nothing if reading them fails."""
         with self._translate_errors(path):
-            self._writable.write(path, chunks)
+            self._writable.write(path, chunks, guard)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object within the store."""
@@ -147,15 +150,24 @@ class Store:
         return str(self.folder / path) if self.folder else f"{self.url.rstrip('/')}/{path}"
 
     @contextmanager
-    def table_target(self, path: str) -> Iterator[TableTarget]:
+    def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a polars sink; the table exists at `path` only if the block succeeds.
 
         polars can continue to write for a moment after a sink has failed, so it never writes to `path` directly: on disk
         it writes a temporary file, on Azure blocks that are committed at the end. After the block, `content` of the target
         is set.
         """
-        with self._translate_errors(path), self._writable.table_target(path) as target:
+        with self._translate_errors(path), self._writable.table_target(path, guard) as target:
             yield target
+
+    @contextmanager
+    def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes of this machine out of a block; yields False if one is in it and `wait` is false.
+
+        On Azure it keeps nobody out.
+        """
+        with self._translate_errors(name), self._writable.exclusive(name, wait=wait) as entered:
+            yield entered
 
     def remove_old_temporary_files(self, older_than: timedelta = timedelta(days=1)) -> int:
         """Remove the temporary files that interrupted writes left, if their last write is older; return their number.

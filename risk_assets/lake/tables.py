@@ -12,7 +12,8 @@ import polars as pl
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.facts import Facts, facts_from_row
-from risk_assets.lake.manifests import Fence, Manifest, Provenance, Written, commit, find_readable, no_fence, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_readable, require_manifest
+from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.storage_errors import explain
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
@@ -57,26 +58,25 @@ class Table:
     keep_replaced: bool = False
 
 
-def write_table(store: Store, path: str, table: Table, fence: Fence = no_fence) -> Manifest:
+def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:
     """Write a table (`.parquet` or `.csv`), then its manifest; return the manifest.
 
     The table is streamed: memory does not grow with it. If it fails, nothing is written.
 
     Parameters
     ----------
-    fence
-        Raises if another writer has taken over the table; called before the table is replaced and before it is committed.
+    guard
+        Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
     replaced = _keep(store, path) if table.keep_replaced else None
-    with translate_polars_errors(path), store.table_target(path) as target:
+    with translate_polars_errors(path), store.table_target(path, guard) as target:
         sink = _sink(table, target.file, path)
         summary = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
-        fence()
     row = summary.row(0, named=True)
     rows = row.pop("rows")
     columns = tuple(table.frame.collect_schema().names())
     written = Written(path, {path: target.content}, rows, columns, table.made_from, facts_from_row(row, table.kind))
-    manifest = commit(store, written, fence)
+    manifest = commit(store, written, guard)
     remember(store, manifest)
     if replaced and replaced.sha256 == manifest.sha256:
         store.delete(layout.manifest(layout.superseded(path, replaced.digest)))

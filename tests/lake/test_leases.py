@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 import pytest
@@ -48,6 +49,11 @@ def writer(store: Store) -> Iterator[Callable[..., Leases]]:
         each.release()
 
 
+def require(holder: Leases) -> None:
+    with holder.guard(PATH):
+        pass
+
+
 def read_lease(store: Store, epoch: int) -> Lease:
     return msgspec.json.decode(store.get(layout.lease(PATH, epoch)), type=Lease)
 
@@ -69,7 +75,7 @@ def test_a_second_writer_waits_for_the_first(store: Store, writer: Callable[...,
         assert not waiting.done()
         first.release()
         waiting.result(timeout=30)
-    second.require(PATH)
+    require(second)
     assert store.list(layout.leases(PATH)) == (layout.lease(PATH, 2),)
 
 
@@ -87,16 +93,16 @@ def test_a_run_takes_a_path_once_and_releases_it(store: Store, writer: Callable[
     mine.release(PATH)
     assert read_lease(store, 1).released
     with pytest.raises(LakeError, match="taken over"):
-        mine.require(PATH)
+        require(mine)
 
 
 def test_a_retry_inherits_the_lease_at_once(store: Store, writer: Callable[..., Leases]) -> None:
     first, retry = writer(), writer()
     first.take(PATH, "run-1", "run-1")
     retry.take(PATH, "run-1", "run-2")
-    retry.require(PATH)
+    require(retry)
     with pytest.raises(LakeError, match=f"{PATH} was taken over by another run.*committed nothing"):
-        first.require(PATH)
+        require(first)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]"])
@@ -119,7 +125,7 @@ def test_a_lease_that_is_renewed_is_not_followed(store: Store, writer: Callable[
     first.take(PATH, "run-1", "run-1")
     with pytest.raises(LakeError, match="is being written by the run run-1"):
         writer(wait_seconds=2.5).take(PATH, "run-2", "run-2")
-    first.require(PATH)
+    require(first)
     assert read_lease(store, 1).renewed > 0
 
 
@@ -170,21 +176,51 @@ def test_of_two_followers_one_holds_the_path(store: Store, writer: Callable[...,
     with ThreadPoolExecutor(4) as threads:
         held = list(threads.map(follow, range(4)))
     assert held.count(True) == 1
-    followers[held.index(True)].require(PATH)
+    require(followers[held.index(True)])
 
 
-def test_a_paused_writer_that_was_overtaken_commits_nothing(store: Store, writer: Callable[..., Leases]) -> None:
+def test_a_writer_that_was_paused_and_overtaken_commits_nothing(store: Store, writer: Callable[..., Leases]) -> None:
     paused, other = writer(), writer()
     paused.take(PATH, "run-1", "run-1")
-    write_table(store, PATH, table(people()), lambda: paused.require(PATH))
+    write_table(store, PATH, table(people()), lambda: paused.guard(PATH))
 
-    def overtaken() -> None:
-        if len(store.list(layout.leases(PATH))) == 1 and store.list(layout.leases(PATH)) == (layout.lease(PATH, 1),):
+    def overtaken() -> AbstractContextManager[None]:
+        if store.list(layout.leases(PATH)) == (layout.lease(PATH, 1),):
             other.take(PATH, "run-1", "run-2")  # a retry: it follows at once
-            write_table(store, PATH, table(people().head(1)), lambda: other.require(PATH))
-        paused.require(PATH)
+            write_table(store, PATH, table(people().head(1)), lambda: other.guard(PATH))
+        return paused.guard(PATH)
 
     with pytest.raises(LakeError, match="taken over"):
         write_table(store, PATH, table(people().head(2)), overtaken)
     assert read_table(store, PATH).collect().height == 1
     assert require_manifest(store, PATH).sha256 == {PATH: sha256(store.get(PATH))}
+
+
+def test_nobody_on_this_machine_overtakes_a_writer_while_it_commits(disk_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = disk_settings.connect_lake()
+    first, second = Leases(lambda: store, 0), Leases(lambda: store, 0)
+    first.take(PATH, "run-1", "run-1")
+    with first.guard(PATH), pytest.raises(LakeError, match="is being written by the run run-1"):
+        second.take(PATH, "run-1", "run-2")
+    second.take(PATH, "run-1", "run-2")
+    second.release()
+    first.release()
+
+
+def test_on_azure_a_manifest_that_another_run_wrote_meanwhile_is_not_replaced(settings: Settings) -> None:
+    store = settings.connect_lake()
+
+    @contextmanager
+    def late() -> Iterator[None]:
+        if store.credential:
+            store.put("a.json", b"other")
+        yield
+
+    store.put("a.json", b"earlier")
+    if store.credential is None:
+        store.put("a.json", b"new", late)
+        assert store.get("a.json") == b"new"
+        return
+    with pytest.raises(LakeError, match="written by another run at the same time"):
+        store.put("a.json", b"new", late)
+    assert store.get("a.json") == b"other"

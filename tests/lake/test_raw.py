@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 import msgspec
 import pytest
@@ -285,7 +286,7 @@ def test_an_overtaken_writer_replaces_nothing(store: Store, landing: Store) -> N
     manifest = land_and_ingest(store, landing, b"id,age\n1,2\n")
     landing.put(FILE, b"id,age\n9,9\n")
 
-    def overtaken() -> None:
+    def overtaken() -> AbstractContextManager[None]:
         raise LakeError("taken over")
 
     with pytest.raises(LakeError, match="taken over"):

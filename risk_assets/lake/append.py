@@ -12,12 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.azure_blobs import CONNECT_SECONDS, stall_seconds
 from risk_assets.lake.store import AzureCredential, Store
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ BLOCK_BYTES = 128 * 1024
 MERGED_BYTES = 4 * 1024 * 1024
 MAX_BLOCKS = 1000
 TAIL_BYTES = 512
-CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 60, 4
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def open_append(
         yield _DiskFile(store, store.folder / path, store.folder / layout.TEMPORARY, header)
         return
     assert store.credential is not None
-    with _container(store.url, store.credential) as container:
+    with _container(store.url, store.credential, store.retry_seconds) as container:
         yield _AzureFile(store, container, container.get_blob_client(_blob_name(store, path)), header, block_bytes, max_blocks)
 
 
@@ -335,7 +336,12 @@ class _AzureFile(AppendFile):
             ) from error
 
 
-def _container(url: str, credential: AzureCredential) -> "ContainerClient":
+def _retries(seconds: float) -> int:
+    """Return how many retries, after pauses of 1, 2, 4 s and so on, fit into a budget."""
+    return int(log2(seconds + 1))
+
+
+def _container(url: str, credential: AzureCredential, retry_seconds: float) -> "ContainerClient":
     from azure.core.credentials import AzureSasCredential
     from azure.storage.blob import ContainerClient, ExponentialRetry
 
@@ -345,8 +351,9 @@ def _container(url: str, credential: AzureCredential) -> "ContainerClient":
     elif credential.sas:
         how = AzureSasCredential(credential.sas.lstrip("?"))
     account = credential.endpoint or f"https://{credential.account}.blob.core.windows.net"
-    retries = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=RETRIES)
-    limits: dict[str, Any] = {"retry_policy": retries, "connection_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
+    retries = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=_retries(retry_seconds))
+    stall = stall_seconds(retry_seconds)
+    limits: dict[str, Any] = {"retry_policy": retries, "connection_timeout": min(stall, CONNECT_SECONDS), "read_timeout": stall}
     return ContainerClient(account, url.removeprefix("az://").partition("/")[0], credential=how, **limits)
 
 

@@ -16,7 +16,7 @@ BEFORE = 1000
 REAL = 10
 DATES = 60
 ACCOUNTS = 300
-CHAIN = "five trivial assets, seven checks"
+CHAIN = "four trivial assets, ten checks"
 
 
 class Home(Workspace):

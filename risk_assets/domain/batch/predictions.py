@@ -16,6 +16,8 @@ from risk_assets.domain.scorecard.expressions import encode, probabilities
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 
+pl.Series(np.zeros(1))  # polars imports numpy at the first use of an array, which fails if two threads do so at the same time
+
 
 def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
     """Return one prediction for each row of features, in order, by the model that decides for the account.

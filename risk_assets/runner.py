@@ -5,7 +5,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from risk_assets.defs.outcomes import record_error, record_outcome, upload_spool
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import unused_releases
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.errors import HistoryError
+from risk_assets.errors import HistoryError, LakeError
 from risk_assets.lake.run_log import SUCCESS, WARNING
 from risk_assets.processes import RUNNING, abandoned, under_way
 from risk_assets.settings import Settings, current_user
@@ -125,7 +125,8 @@ class Runner:
 
     def settle(self) -> None:
         """Report runs that were killed as failed, and add the rows that waited on this disk to the run log."""
-        self.lakehouse.store.remove_old_temporary_files()
+        with suppress(LakeError):  # the run reports it
+            self.lakehouse.store.remove_old_temporary_files()
         messages = [*sweep_killed(self.lakehouse, self.instance), *upload_spooled(self.lakehouse, self.instance)]
         for left in abandoned(self._running):  # a command that was killed between the end of its run and the row
             messages += record_outcome(self.lakehouse, self.instance, left.stem)

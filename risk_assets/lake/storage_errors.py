@@ -81,7 +81,7 @@ _PROBLEMS = (
     _Problem(
         ("LeaseIdMissing", "BlobImmutableDueToPolicy", "UnauthorizedBlobOverwrite"),
         "the object is protected by a lease, a retention policy or the permissions of the SAS",
-        "remove the protection, or set RISK_LAKE to another container",
+        "remove the protection, or set RISK_LAKE or RISK_LANDING to another container",
     ),
     _Problem(
         ("InvalidCertificate", "UnknownIssuer", "invalid peer certificate", "certificate verify failed", "InvalidContentType"),
@@ -133,13 +133,13 @@ _PROBLEMS = (
     _Problem(
         (),
         "the file system is read-only",
-        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE to another folder",
+        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE or RISK_LANDING to another folder",
         (errno.EROFS,),
     ),
     _Problem(
         (),
         "access denied: user {user} lacks a permission for {folder}",
-        "change the owner or the permissions of the folder (chown, chmod), or set RISK_LAKE to another folder",
+        "change the owner or the permissions of the folder (chown, chmod), or set RISK_LAKE or RISK_LANDING to another folder",
         (errno.EACCES, errno.EPERM),
     ),
     _Problem(
@@ -151,7 +151,10 @@ _PROBLEMS = (
     _Problem((), "too many files are open", f"raise the limit (ulimit -n), {_RUN_AGAIN}", (errno.EMFILE, errno.ENFILE)),
     _Problem((), "the disk has a hardware or network error", f"see dmesg, check the disk, {_RUN_AGAIN}", (errno.EIO, errno.ESTALE)),
     _Problem(
-        (), "a file is where a folder is expected", "move the file away, or set RISK_LAKE to another folder", (errno.EEXIST, errno.ENOTDIR)
+        (),
+        "a file is where a folder is expected",
+        "move the file away, or set RISK_LAKE or RISK_LANDING to another folder",
+        (errno.EEXIST, errno.ENOTDIR),
     ),
     _Problem((), "the path is too long or not valid", "use a shorter path for RISK_LAKE", (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP)),
 )

@@ -29,7 +29,7 @@ def test_help_lists_every_command(risk: Risk) -> None:
     [
         (("run", "2026-01-01"), 1, "no accounts for 2026-01-01"),
         (("run", "2025-01-01"), 2, "RISK_START_DATE"),
-        (("run", "2026-01-01", "--until", "2999-01-01"), 2, "is not a date that can be run"),
+        (("run", "2026-01-01", "--until", "2999-01-01"), 2, "the day has not ended"),
         (("run", "2026-01-01", "--release", "nonsense", "--reason", "x"), 1, "nonsense is not a blocking check"),
         (("run", "2026-01-01", "--release", "missing_share"), 1, "a release requires a reason"),
         (("run", "2026-01-05", "--until", "2026-01-01"), 2, "is before"),

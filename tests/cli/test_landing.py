@@ -161,14 +161,14 @@ def test_landing_after_the_end_date_says_what_to_set(risk: Risk, folder: Path) -
     ended = {"RISK_END_DATE": "2026-01-05"}
     says = "2026-01-07 cannot be run: the last date is 2026-01-05 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-07 or later"
     assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2026-01-07", **ended).text
-    assert says in risk("run", "2026-01-07", code=1, **ended).text
+    assert says in risk("run", "2026-01-07", code=2, **ended).text
     assert landed(folder) == ["accounts_2026-01-07.csv"]
 
 
 def test_a_date_before_the_start_does_not_land(risk: Risk, folder: Path) -> None:
     says = "2025-01-07 cannot be run: the first date is 2026-01-01 (RISK_START_DATE). Set RISK_START_DATE to 2025-01-07 or earlier"
     assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2025-01-07", code=1).text
-    assert says in risk("run", "2025-01-07", code=1).text
+    assert says in risk("run", "2025-01-07", code=2).text
     assert landed(folder) == []
 
 

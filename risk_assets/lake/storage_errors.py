@@ -133,7 +133,7 @@ _PROBLEMS = (
     _Problem(
         (),
         "the file system is read-only",
-        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE or RISK_LANDING to another folder",
+        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE to another folder",
         (errno.EROFS,),
     ),
     _Problem(

@@ -166,10 +166,10 @@ def _path(name: str, arguments: tuple[Any, ...]) -> str:
 
 def _target(original: Callable[..., Any], writes: _Writes) -> Callable[..., Any]:
     @contextmanager
-    def patched(store: Any, path: str) -> Iterator[Any]:
+    def patched(store: Any, path: str, *guard: Any) -> Iterator[Any]:
         write = writes.begin("table_target", path)
         writes.reach(write, BEFORE)
-        with original(store, path) as target:
+        with original(store, path, *guard) as target:
             yield target
             if writes.is_at(write, MIDDLE):
                 _truncate(target.file)

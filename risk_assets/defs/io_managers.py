@@ -17,8 +17,8 @@ from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log
-from risk_assets.lake.manifests import Manifest, partitions, require_contract
+from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log, verification
+from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
@@ -94,7 +94,14 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
     def write(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
         """Copy the landed file; None leaves the file in the lake unchanged."""
         if obj is not None:
-            self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
+            path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
+            earlier = find_readable(self._store, path)
+            damaged = verification.problems(self._store, earlier) if earlier else []
+            stored = self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
+            if damaged and earlier and stored.sha256 == earlier.sha256:
+                restored = f"{', '.join(damaged)}: restored from the landing folder; a changed file is kept in {layout.RAW}/superseded/"
+                context.log.warning(restored)
+                context.add_output_metadata({"restored": restored})
         _describe(
             context,
             self._store,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from risk_assets.errors import LakeError
@@ -95,6 +96,9 @@ def test_a_changed_raw_file_is_not_scored_and_landing_it_again_restores_it(score
     assert scored_book.score().error is None
     assert scored_book.lake.get(path) == content
     assert verify_date(scored_book.lake, NEXT).problems == ()
+    (event,) = scored_book.runner.instance.fetch_materializations(dg.AssetKey(["raw", "accounts"]), limit=1).records
+    assert event.asset_materialization is not None
+    assert f"{path} was changed since it was written: restored" in str(event.asset_materialization.metadata["restored"].value)
 
 
 def test_a_changed_outcome_does_not_train_and_is_restored(book: Book) -> None:

@@ -134,7 +134,8 @@ def _is_about(problem: str, path: str) -> bool:
     chain = "registry/bindings/"
     model = f"{path.rpartition('/')[0]}/" if "/model_" in path else table
     log = path.startswith("logs/") and ("run log" in problem or "logs/" in problem)
-    return table in problem or model in problem or log or (path.startswith(chain) and chain in problem)
+    kept = "/superseded/" in problem and table.rpartition("/")[2] in problem  # the damaged file, when another one replaced it
+    return kept or table in problem or model in problem or log or (path.startswith(chain) and chain in problem)
 
 
 def _plain(text: str, place: Place) -> str:

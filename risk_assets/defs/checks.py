@@ -191,6 +191,22 @@ def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResu
     return _result(difference <= MAX_DIFFERENCE, text, difference=difference, allowed=MAX_DIFFERENCE)
 
 
+def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The bad rate of the rows that trained is within the policy's bounds, which blocks; and so are the outcomes of each date."""
+    trained, limits = registry.read_trained(lakehouse.store, date), lakehouse.policy.checks
+    metrics, dates = trained.metrics, sorted({*trained.origin.train_dates, *trained.origin.holdout_dates})
+    rows = metrics.n_train + metrics.n_test
+    rate = (metrics.n_train * metrics.bad_rate_train + metrics.n_test * metrics.bad_rate_test) / rows
+    text = f"bad rate {rate:.1%} of {rows} rows (limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%})"
+    figures: dict[str, Any] = {"bad_rate": rate, "rows": rows, "dates": len(dates)}
+    if not limits.min_bad_rate <= rate <= limits.max_bad_rate:
+        return _result(False, f"{text}. Compare the outcomes with the target's bad and good labels in the contract.", **figures)
+    results = {day: bad_rate(lakehouse, day) for day in dates}
+    abnormal = [f"{day}: {result.description}" for day, result in results.items() if not result.passed]
+    more = f"; and {len(abnormal) - TOLD_ISSUES} more dates" if len(abnormal) > TOLD_ISSUES else ""
+    return _result(not abnormal, "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more, warn=True, **figures, abnormal_dates=len(abnormal))
+
+
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The AUC on the holdout is above the policy's floor; below it, the version is registered but does not go live."""
     auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
@@ -213,12 +229,21 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities),
         "curated/review_list": (riskiest_first,),
-        "training/model": (compiled_equals_fitted, auc_floor),
+        "training/model": (training_outcomes, compiled_equals_fitted, auc_floor),
         "registry/champion": (chain,),
     }
 )
 BLOCKING = frozenset(
-    {"required_columns", "issue_share", "missing_share", "unseen_levels", "one_per_row", "probabilities", "compiled_equals_fitted"}
+    {
+        "required_columns",
+        "issue_share",
+        "missing_share",
+        "unseen_levels",
+        "one_per_row",
+        "probabilities",
+        "training_outcomes",
+        "compiled_equals_fitted",
+    }
 )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.defs.failures import PARTITION_TAG, ending, failed_checks, job_name, passed_checks
 from risk_assets.defs.histogram import histogram
-from risk_assets.defs.jobs import OUTCOMES
+from risk_assets.defs.jobs import OUTCOMES, TRAINING
 from risk_assets.defs.releases import releases_text
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LakeError, RiskError
@@ -28,8 +28,8 @@ NO_DATE = "none"
 def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
     """Add the row of a run that has ended, unless it has one; return warnings.
 
-    Runs that scored, failed or were canceled have a row, and outcomes whose checks warned. While the lake cannot be reached, the
-    row is stored on local disk, and the next command or sensor adds it.
+    Runs that scored, failed or were canceled have a row, and outcomes and trainings whose checks warned. While the lake cannot be
+    reached, the row is stored on local disk, and the next command or sensor adds it.
     """
     found = instance.get_run_record_by_id(run_id)
     record = outcome(instance, found) if found else None
@@ -66,11 +66,11 @@ def missing_rows(store: Store, instance: dg.DagsterInstance, date: str) -> tuple
 def outcome(instance: dg.DagsterInstance, found: dg.RunRecord) -> RunRecord | None:
     """Return the record of a run from its events, without figures; None if it has not ended, or succeeded without scoring.
 
-    Outcomes whose checks warned have a record too.
+    Outcomes and trainings whose checks warned have a record too.
     """
     run = found.dagster_run
     warnings = [str(check) for check in failed_checks(instance, run.run_id) if check.warns or run.is_success]
-    warned = run.job_name == OUTCOMES.name and warnings
+    warned = run.job_name in (OUTCOMES.name, TRAINING.name) and warnings
     if not run.is_finished or (run.is_success and not warned and not _has_scored(instance, run.run_id)):
         return None
     how = None if run.is_success else ending(instance, run)

@@ -63,7 +63,7 @@ def _log_sensor(name: str, status: dg.DagsterRunStatus, description: str) -> dg.
 
 
 LOG_SENSORS = (
-    _log_sensor("log_scored_runs", dg.DagsterRunStatus.SUCCESS, "Adds runs that scored to the run log, and outcomes whose checks warned."),
+    _log_sensor("log_scored_runs", dg.DagsterRunStatus.SUCCESS, "Adds runs that scored, and outcomes and trainings with warnings."),
     _log_sensor("log_failed_runs", dg.DagsterRunStatus.FAILURE, "Adds each failed run to the run log, including runs that were killed."),
     _log_sensor("log_canceled_runs", dg.DagsterRunStatus.CANCELED, "Adds each canceled run to the run log."),
 )
@@ -75,16 +75,19 @@ def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, par
     found = [arrival for arrival in arrivals(lakehouse.landing) if partitions.daily.has_partition_key(arrival.date)]
     ready, waiting = stable(found, watch)
     requests, settled = [], []
+    if not context.cursor:  # switched on: what the lake holds already has been dealt with
+        settled = [arrival for arrival in found if _is_stored(lakehouse, arrival)]
+        ready, waiting = [], [arrival for arrival in found if arrival not in settled]
     for arrival in ready:
         attempts = _attempts(context.instance, arrival)
-        if not attempts and is_stored(lakehouse.store, lakehouse.landing, arrival.parts, layout.PATHS[f"raw/{arrival.kind}"](arrival.date)):
+        if not attempts and _is_stored(lakehouse, arrival) and (arrival.kind != "accounts" or _was_run(lakehouse, arrival.date)):
             settled.append(arrival)
         elif all(attempts) and len(attempts) < MAX_ATTEMPTS:
             requests.append(_request(arrival, len(attempts) + 1))
         elif all(attempt is not None for attempt in attempts):
             settled.append(arrival)
     cursor = msgspec.json.encode(remember(found, settled, watch)).decode()
-    said = f"{len(found)} landed, {len(waiting)} may still change, {len(ready) - len(requests)} need no run"
+    said = f"{len(found)} landed, {len(waiting)} may still change, {len(found) - len(waiting) - len(requests)} need no run"
     return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
 
 
@@ -105,6 +108,16 @@ def report_late(lakehouse: Lakehouse, partitions: Partitions, calendar: Calendar
             record = RunRecord(timestamp=now, date=date, job="landing", status=LATE, run_id=f"late-{date}", error=error)
             run_log.add(lakehouse.store, record)
     return late
+
+
+def _is_stored(lakehouse: Lakehouse, arrival: Arrival) -> bool:
+    return is_stored(lakehouse.store, lakehouse.landing, arrival.parts, layout.PATHS[f"raw/{arrival.kind}"](arrival.date))
+
+
+def _was_run(lakehouse: Lakehouse, date: str) -> bool:
+    """Return whether a run of a date is in the run log; training stores accounts and features without scoring them."""
+    records = lakehouse.store.list(f"{layout.RUN_RECORDS}/{date}/")
+    return any(path != layout.run_record(date, f"late-{date}") for path in records)
 
 
 def _attempts(instance: dg.DagsterInstance, arrival: Arrival) -> list[bool | None]:

@@ -14,7 +14,16 @@ from risk_assets.lake.manifests import find_manifest, write_manifest
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
-BLOCKING = {"required_columns", "issue_share", "missing_share", "unseen_levels", "one_per_row", "probabilities", "compiled_equals_fitted"}
+BLOCKING = {
+    "required_columns",
+    "issue_share",
+    "missing_share",
+    "unseen_levels",
+    "one_per_row",
+    "probabilities",
+    "compiled_equals_fitted",
+    "training_outcomes",
+}
 
 
 def specs(settings: Settings) -> list[dg.AssetCheckSpec]:
@@ -164,6 +173,7 @@ def test_probabilities_fails_above_one_and_on_a_missing_one(scored_book: Book) -
 def test_a_good_training_passes_its_checks(book: Book) -> None:
     found = results(book, "training", LABELLED[-1])
     assert {name: evaluation.passed for name, evaluation in found.items()} == {
+        "training_outcomes": True,
         "compiled_equals_fitted": True,
         "auc_floor": True,
         "chain": True,

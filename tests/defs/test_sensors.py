@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 
+from risk_assets.cli.jobs import FEATURES
 from risk_assets.clock import Calendar
 from risk_assets.defs import sensors
 from risk_assets.defs.failures import PARTITION_TAG
@@ -46,11 +47,22 @@ def sensor(book: Book) -> Sensor:
 
 def test_dates_in_the_lake_start_no_run_when_switched_on(sensor: Sensor) -> None:
     assert sensor.tick() == []
-    assert sensor.said == "13 landed, 13 may still change, 0 need no run"
+    assert sensor.said == "13 landed, 1 may still change, 12 need no run"
     assert sensor.tick() == [NEXT]  # the only date that is not in the lake
     sensor.run()
     assert sensor.tick() == sensor.tick() == []
-    assert sensor.said == "13 landed, 0 may still change, 0 need no run"
+    assert sensor.said == "13 landed, 0 may still change, 13 need no run"
+
+
+def test_a_new_date_that_training_stored_is_scored(sensor: Sensor) -> None:
+    sensor.tick(), sensor.tick(), sensor.run(), sensor.tick()
+    later = "2026-01-08"
+    sensor.book.land_sample(f"accounts_{later}.csv")
+    assert sensor.book.runner.run("daily_scoring", later, *FEATURES).error is None
+    assert sensor.tick() == []
+    assert sensor.tick() == [later]
+    sensor.run()
+    assert sensor.tick() == sensor.tick() == []
 
 
 def test_a_corrected_or_restored_file_starts_one_run(sensor: Sensor) -> None:
@@ -117,7 +129,7 @@ def test_a_run_that_failed_by_itself_is_not_started_again(sensor: Sensor) -> Non
     assert sensor.tick() == [NEXT]
     sensor.run()
     assert sensor.tick() == sensor.tick() == []
-    assert sensor.said == "13 landed, 0 may still change, 0 need no run"
+    assert sensor.said == "13 landed, 0 may still change, 13 need no run"
 
 
 def test_a_run_under_way_is_not_started_twice(sensor: Sensor) -> None:

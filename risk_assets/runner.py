@@ -25,6 +25,7 @@ from risk_assets.defs.releases import unused_releases
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import HistoryError, LakeError
 from risk_assets.lake.run_log import SUCCESS, WARNING
+from risk_assets.lake.spool import lake_name
 from risk_assets.processes import RUNNING, abandoned, under_way
 from risk_assets.settings import Settings, current_user
 
@@ -64,6 +65,12 @@ class Result:
 def prepare_home(settings: Settings) -> Path:
     """Create the run history's folder, point Dagster to it, and return it; raises `HistoryError` if it cannot be written."""
     home = settings.dagster_home.absolute()
+    unusable = [mark for mark in ("?", "%") if mark in str(home)]
+    if unusable:
+        raise HistoryError(
+            f"the run history cannot be in {home}: its database cannot have {' or '.join(unusable)} in its path. Set DAGSTER_HOME to "
+            "another folder, then run again."
+        )
     with _translate_history_errors(home):
         home.mkdir(parents=True, exist_ok=True)
         for name, content in (("dagster.yaml", DAGSTER_YAML), ("workspace.yaml", WORKSPACE_YAML)):
@@ -121,7 +128,7 @@ class Runner:
     @property
     def _running(self) -> Path:
         """The folder with a file for each run under way; a killed process leaves its file."""
-        return self.settings.dagster_home.absolute() / RUNNING
+        return self.settings.dagster_home.absolute() / RUNNING / lake_name(self.settings.lake)
 
     def settle(self) -> None:
         """Report runs that were killed as failed, and add the rows that waited on this disk to the run log."""
@@ -171,7 +178,7 @@ class Runner:
         selection = [dg.AssetKey.from_user_string(key) for key in only] or None
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
         run_id = str(uuid.uuid4())
-        tags = {**tags, **lineage_tags(self.instance, job, date, ops.get("ops", {}))}
+        tags = {**tags, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}))}
         with self._logged(run_id, job, date), located_runs(self.instance, job), under_way(self._running, run_id):
             ran = self.definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
@@ -180,7 +187,7 @@ class Runner:
                 run_config=QUIET | ops,
                 asset_selection=selection,
                 run_id=run_id,
-                tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id), **tags},
+                tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id, self.settings.lake), **tags},
             )
         return self._result(ran.dagster_run.run_id, date or "", ran.success)
 

@@ -114,12 +114,12 @@ def log(last: Annotated[int, typer.Option("--last", min=1, help="Number of rows 
 def _settle(settings: "Settings") -> None:
     """Add the rows of killed runs, and those that wait on this disk. Without any, Dagster is not imported: it costs a second."""
     from risk_assets.errors import HistoryError
-    from risk_assets.lake.spool import open_spool
+    from risk_assets.lake.spool import lake_name, open_spool
     from risk_assets.processes import RUNNING, abandoned
 
     home = settings.dagster_home
     try:
-        if abandoned(home / RUNNING) or open_spool(home).paths():
+        if abandoned(home / RUNNING / lake_name(settings.lake)) or open_spool(home, settings.lake).paths():
             with context.runner(settings):
                 pass
     except HistoryError as error:

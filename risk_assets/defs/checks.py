@@ -174,6 +174,12 @@ def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(inside and scored + issues == rows, text, scored=scored, with_issues=issues, rows=rows)
 
 
+def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
+    """The newest binding is complete, so the date was scored by what was decided last."""
+    problems = binding_log.unfinished(lakehouse.store)
+    return _result(not problems, "; ".join(problems) or "the newest binding is complete", warn=True)
+
+
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The review list has the accounts with the highest probabilities, riskiest first, as many as the policy sets."""
     predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
@@ -227,7 +233,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "raw/accounts": (required_columns, row_count, certain_lines),
         "raw/outcomes": (bad_rate, known_accounts),
         "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
-        "curated/predictions": (one_per_row, probabilities),
+        "curated/predictions": (one_per_row, probabilities, live_binding),
         "curated/review_list": (riskiest_first,),
         "training/model": (training_outcomes, compiled_equals_fitted, auc_floor),
         "registry/champion": (chain,),

@@ -12,7 +12,7 @@ from risk_assets.lake.run_log import BLOCKED, FAILED
 
 PARTITION_TAG = "dagster/partition"
 AD_HOC_JOB = "__ASSET_JOB"
-KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run the date again."
+KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run it again."
 CANCELED = "the run was canceled by a person. Run the date again."
 INTERRUPTED = "the run was interrupted (Ctrl-C, or SIGTERM of the system). Run the date again."
 STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION

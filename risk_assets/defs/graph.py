@@ -146,7 +146,7 @@ def _step(
     def step(context: dg.AssetExecutionContext, **given: Any) -> Iterator[Any]:
         lakehouse: Lakehouse = given["lakehouse"]
         with reported_failures():
-            mark_alive(context)
+            mark_alive(context, lakehouse.settings.lake)
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
                 _take_lease(node.key, date, context, lakehouse)

@@ -9,8 +9,8 @@ import msgspec
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
 from risk_assets.defs.code_location import LOCATION
-from risk_assets.defs.failures import KILLED, PARTITION_TAG, STEP_FAILURE
-from risk_assets.defs.outcomes import NO_DATE, record_outcome
+from risk_assets.defs.failures import KILLED, PARTITION_TAG, STEP_FAILURE, job_name
+from risk_assets.defs.outcomes import LAKE_TAG, is_of_lake, record_outcome
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.processes import Process, is_gone, this_process
 
@@ -27,14 +27,14 @@ class RunProcess(msgspec.Struct, frozen=True):
     process: Process
 
 
-def process_tags(run_id: str) -> dict[str, str]:
-    """Return the tag that marks a run as executed by this process."""
-    return {PROCESS_TAG: msgspec.json.encode(RunProcess(run_id, this_process())).decode()}
+def process_tags(run_id: str, lake: str) -> dict[str, str]:
+    """Return the tags that mark a run as executed by this process, on the lake at an address."""
+    return {PROCESS_TAG: msgspec.json.encode(RunProcess(run_id, this_process())).decode(), LAKE_TAG: lake}
 
 
-def mark_alive(context: dg.AssetExecutionContext) -> None:
+def mark_alive(context: dg.AssetExecutionContext, lake: str) -> None:
     """Mark the run of a step as executed by this process, unless it is marked. Every step calls it first."""
-    run, tags = context.run, process_tags(context.run.run_id)
+    run, tags = context.run, process_tags(context.run.run_id, lake)
     if tags.items() <= run.tags.items():
         return
     stored = context.instance.get_run_by_id(run.run_id)
@@ -59,24 +59,25 @@ def sweep_killed(lakehouse: Lakehouse, instance: dg.DagsterInstance) -> tuple[st
     """Report runs whose process is gone as failed, and add their rows to the run log; return what happened, for people."""
     notes: list[str] = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
-        if not is_dead(record):
+        if not is_of_lake(record.dagster_run, lakehouse) or not is_dead(record):
             continue
         run = instance.get_run_by_id(record.dagster_run.run_id)  # it may have ended between the query and its process's end
         if run is None or run.is_finished:
             continue
         instance.report_run_failed(run, message=KILLED)
-        notes.append(f"the run {run.run_id} of {run.tags.get(PARTITION_TAG, NO_DATE)} is now reported as failed: {KILLED}")
+        what = run.tags.get(PARTITION_TAG) or job_name(run.job_name)
+        notes.append(f"the run {run.run_id} of {what} is now reported as failed: {KILLED}")
         notes.extend(record_outcome(lakehouse, instance, run.run_id))
     return tuple(notes)
 
 
-def lineage_tags(instance: dg.DagsterInstance, job: str, date: str | None, ops: Mapping[str, Any]) -> dict[str, str]:
-    """Return the tags that make a new run a retry of the last run of a job and date, if that was killed; none otherwise.
+def lineage_tags(instance: dg.DagsterInstance, lake: str, job: str, date: str | None, ops: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags that make a new run a retry of the last run of a job and date, on a lake, if that was killed; none otherwise.
 
     A retry follows the leases of the killed run at once, completes the version that it had begun, and does not repeat a change
     of what is live that it had made. Only a run with the same configuration is a retry.
     """
-    filters = dg.RunsFilter(job_name=job, tags={PARTITION_TAG: date} if date else {})
+    filters = dg.RunsFilter(job_name=job, tags={LAKE_TAG: lake, **({PARTITION_TAG: date} if date else {})})
     for last in instance.get_runs(filters, limit=1):
         same = last.run_config.get("ops", {}) == ops
         if same and last.status == Status.FAILURE and not instance.all_logs(last.run_id, of_type=STEP_FAILURE):

@@ -23,6 +23,7 @@ from risk_assets.lake.store import Store
 PREDICTIONS = dg.AssetKey(["curated", "predictions"])
 RUN_LOG = dg.AssetKey(["logs", "batch_runs"])
 NO_DATE = "none"
+LAKE_TAG = "risk/lake"
 
 
 def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
@@ -32,7 +33,7 @@ def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: s
     reached, the row is stored on local disk, and the next command or sensor adds it.
     """
     found = instance.get_run_record_by_id(run_id)
-    record = outcome(instance, found) if found else None
+    record = outcome(instance, found) if found and is_of_lake(found.dagster_run, lakehouse) else None
     return () if record is None else _add_or_spool(lakehouse, instance, record)
 
 
@@ -56,9 +57,19 @@ def upload_spooled(lakehouse: Lakehouse, instance: dg.DagsterInstance) -> tuple[
         return (f"rows of the run log wait in {spool.folder}: {error}",)
 
 
-def missing_rows(store: Store, instance: dg.DagsterInstance, date: str) -> tuple[RunRecord, ...]:
+def is_of_lake(run: dg.DagsterRun, lakehouse: Lakehouse) -> bool:
+    """Return whether a run wrote this lake: several lakes can share a run history. A run before its first step is not marked."""
+    return run.tags.get(LAKE_TAG, lakehouse.settings.lake) == lakehouse.settings.lake
+
+
+def missing_rows(lakehouse: Lakehouse, instance: dg.DagsterInstance, date: str) -> tuple[RunRecord, ...]:
     """Return the records of a date's runs that have ended and have no row, oldest first."""
-    runs = instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: date}), ascending=True)
+    store = lakehouse.store
+    runs = [
+        run
+        for run in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: date}), ascending=True)
+        if is_of_lake(run.dagster_run, lakehouse)
+    ]
     found = (outcome(instance, run) for run in runs if not store.size(layout.run_record(date, run.dagster_run.run_id)))
     return tuple(_with_figures(store, record) for record in found if record is not None)
 
@@ -130,7 +141,7 @@ def _to_spool(spool: Spool, record: RunRecord, error: Exception) -> str:
 
 
 def _spool(lakehouse: Lakehouse) -> Spool:
-    return open_spool(lakehouse.settings.dagster_home)
+    return open_spool(lakehouse.settings.dagster_home, lakehouse.settings.lake)
 
 
 def _has_scored(instance: dg.DagsterInstance, run_id: str) -> bool:

@@ -1,7 +1,7 @@
 """Dagster's resources over the lake and the settings."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ import dagster as dg
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
+from risk_assets.errors import LakeError
 from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.format import open_lake
@@ -76,7 +77,8 @@ class Lakehouse:
         try:
             yield self
         finally:
-            self.leases.release()
+            with suppress(LakeError):  # storage is down: the leases expire
+                self.leases.release()
             remove_copies()
 
     def guard(self, key: str, date: str) -> Guard:

@@ -89,12 +89,13 @@ def verify(store: Store) -> list[str]:
             continue
         problems += _problems(seq, path, content, before, empty)
         before, empty = content, ""
-    return [*problems, *unfinished(store)]
+    return [*problems, *(f"{path} is empty, so it does not count: {_RESTORE}" for path, size in _files(store) if not size)]
 
 
 def unfinished(store: Store) -> list[str]:
     """Return a message if the newest binding is empty."""
-    return [f"{path} is empty: its write did not complete, so it does not count" for path, size in _files(store)[-1:] if not size]
+    step = "so the binding before it is in force: restore it from a backup, or decide again"
+    return [f"{path} is empty, {step}" for path, size in _files(store)[-1:] if not size]
 
 
 def head(store: Store) -> str | None:

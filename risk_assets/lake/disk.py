@@ -17,6 +17,7 @@ from risk_assets.lake.hashing import content_of_file
 from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
 
 TEMPORARY = ".tmp"
+LOCK, PIN = ".lock", "pin-"
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
@@ -147,13 +148,12 @@ class DiskObjects:
         The system ends the exclusion when the process ends. A process that is stopped inside keeps the others out.
         """
         _make_folder(self._temporary_folder)
-        with (self._temporary_folder / f"{name}.lock").open("wb") as file:
+        with (self._temporary_folder / f"{name}{LOCK}").open("wb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
             else:
-                os.utime(file.fileno())  # not an old temporary file
                 yield True
 
     def remove_old_temporary_files(self, older_than: timedelta) -> int:
@@ -161,11 +161,30 @@ class DiskObjects:
         limit = time.time() - older_than.total_seconds()
         removed = 0
         for file in self._temporary_folder.glob("*"):
+            if file.suffix == LOCK or _is_in_use(file):
+                continue
             with suppress(FileNotFoundError):  # removed meanwhile by another process
-                if file.stat().st_mtime < limit:
+                found = file.stat()
+                if (found.st_ctime if file.name.startswith(PIN) else found.st_mtime) < limit:
                     file.unlink()
                     removed += 1
         return removed
+
+    def pin(self, path: str) -> Path:
+        """Return another name of an object's file: it keeps this content when the object is replaced. The caller deletes it.
+
+        Without hard links, or on a disk that is read-only, it is the object's own file.
+        """
+        pinned = self._temporary_folder / f"{PIN}{os.getpid()}-{uuid.uuid4()}{Path(path).suffix}"
+        try:
+            _make_folder(self._temporary_folder)
+            with _no_folder(path):
+                os.link(self._file(path), pinned)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS | {errno.EROFS, errno.EACCES}:
+                raise
+            return self._file(path)
+        return pinned
 
     def _find(self, path: str) -> bytes | None:
         try:
@@ -200,11 +219,26 @@ class DiskObjects:
             file.unlink(missing_ok=True)
 
 
+def _is_in_use(temporary: Path) -> bool:
+    """Return whether the process that made a temporary file still runs, or another one with its number."""
+    number = temporary.name.removeprefix(PIN).partition("-")[0]
+    return number.isdigit() and Path("/proc", number).exists()
+
+
+def version_of(file: Path) -> str:
+    """Return the version of a file: inode, time of modification and size; the same for each of its names."""
+    return _version(file.stat())
+
+
+def _version(found: os.stat_result) -> str:
+    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
 def _entry(path: str, file: Path) -> Entry:
     found = file.stat()
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    return Entry(path, found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}")
+    return Entry(path, found.st_size, _version(found))
 
 
 def _raise_unless_missing(error: OSError) -> None:

@@ -122,11 +122,18 @@ def training_current(date: str) -> str:
     return artifact(training_folder(date), CURRENT)
 
 
+def date_of(path: str) -> str | None:
+    """Return the date of a file of the raw or the curated zone from its path, or None if it has none."""
+    found = _DATE.search(path)
+    return found[1] if found else None
+
+
 def how_to_make(path: str) -> str:
     """Return how to make a table of the raw or the curated zone, as the next step of a message."""
-    found = _DATE.search(path)
-    date = found[1] if found else "DATE"
+    date = date_of(path) or "DATE"
     command = "outcomes" if path.startswith(f"{RAW}/outcomes_") else "run"
+    if path.startswith(f"{RAW}/"):
+        return f"Land its file again unless it is in the landing folder, then run the date: risk {command} {date}."
     return f"Run the date: risk {command} {date}, or materialize its partition in the UI."
 
 

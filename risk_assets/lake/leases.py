@@ -24,6 +24,7 @@ TTL_SECONDS = 30.0
 RENEW_SECONDS = 10.0
 POLL_SECONDS = 0.5
 WAIT_SECONDS = 60.0
+LOCKS = 64
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,7 @@ class Leases:
     _store: Callable[[], Store]
     wait_seconds: float = WAIT_SECONDS
     _held: dict[str, tuple[int, Lease]] = field(default_factory=dict)
+    _dead: set[str] = field(default_factory=set)  # runs whose leases were not renewed
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -79,7 +81,7 @@ class Leases:
         if path in self._held:
             return
         mine = Lease(owner=owner, run_id=run_id, process=this_process(), taken_at=utc_now())
-        epoch = _take(self._store(), path, mine, self.wait_seconds)
+        epoch = self._wait(path, mine)
         with self._lock:
             self._held[path] = epoch, mine
             if len(self._held) == 1:
@@ -93,16 +95,36 @@ class Leases:
         Raises
         ------
         LakeError
-            If another writer has taken it over. Nothing may be committed then.
+            If another writer has taken it over, or another path that this process holds. Nothing may be committed then.
         """
         with self._store().exclusive(_name(path), wait=True):
-            held = self._held.get(path)
-            newest = _newest_epoch(self._store(), path)
-            if held is None or newest != held[0]:
-                raise LakeError(
-                    f"{path} was taken over by another run, because this one did not respond. This run committed nothing to it."
-                )
+            for held in dict.fromkeys((path, *self._held)):
+                epoch, _ = self._held.get(held, (0, None))
+                if _newest_epoch(self._store(), held) != epoch or not epoch:
+                    raise LakeError(
+                        f"{held} was taken over by another run, because this one did not respond. This run commits nothing to {path}."
+                    )
             yield
+
+    def _wait(self, path: str, mine: Lease) -> int:
+        """Return the epoch of a new lease as soon as the newest one is released, abandoned, or its holder does not renew it."""
+        store = self._store()
+        begun = watched_since = time.monotonic()
+        watched = ""
+        while True:
+            newest, now = _find_newest(store, path), time.monotonic()
+            if newest.version != watched:
+                watched, watched_since = newest.version, now
+            if now - watched_since >= TTL_SECONDS and newest.lease is not None:
+                self._dead.add(newest.lease.run_id)
+            expired = now - watched_since >= TTL_SECONDS or (newest.lease is not None and newest.lease.run_id in self._dead)
+            epoch = newest.epoch + 1
+            if (expired or _may_follow(newest.lease, mine)) and _create(store, path, epoch, mine):
+                _delete_before(store, path, epoch)
+                return epoch
+            if now - begun >= self.wait_seconds:
+                raise LakeError(_busy(path, newest.lease))
+            time.sleep(POLL_SECONDS)
 
     def release(self, *paths: str) -> None:
         """Release paths; without any, all that are held."""
@@ -132,24 +154,6 @@ class Leases:
             self._held[path] = epoch, renewed
 
 
-def _take(store: Store, path: str, mine: Lease, wait_seconds: float) -> int:
-    """Return the epoch of a new lease as soon as the newest one is released, abandoned, or its holder does not renew it."""
-    begun = watched_since = time.monotonic()
-    watched = ""
-    while True:
-        newest, now = _find_newest(store, path), time.monotonic()
-        if newest.version != watched:
-            watched, watched_since = newest.version, now
-        if _may_follow(newest.lease, mine) or now - watched_since >= TTL_SECONDS:
-            epoch = newest.epoch + 1
-            if _create(store, path, epoch, mine):
-                _delete_before(store, path, epoch)
-                return epoch
-        if now - begun >= wait_seconds:
-            raise LakeError(_busy(path, newest.lease))
-        time.sleep(POLL_SECONDS)
-
-
 def _create(store: Store, path: str, epoch: int, mine: Lease) -> bool:
     """Return whether an epoch was created, and is the newest one. It is not while the holder is in a guarded block."""
     with store.exclusive(_name(path), wait=False) as entered:
@@ -157,7 +161,8 @@ def _create(store: Store, path: str, epoch: int, mine: Lease) -> bool:
 
 
 def _name(path: str) -> str:
-    return sha256(path.encode())
+    """Return the name of the lock of a path: a few locks are enough, because each is held for a moment."""
+    return f"lease-{int(sha256(path.encode())[:8], 16) % LOCKS:02d}"
 
 
 def _may_follow(lease: Lease | None, mine: Lease) -> bool:

@@ -113,7 +113,8 @@ def read_bytes(store: Store, folder: str, file: str, metadata: Metadata) -> byte
     content = store.find(path)
     if content is None or sha256(content) != metadata.sha256.get(file):
         state = "is missing" if content is None else "is not the file that was registered"
-        raise ModelError(f"{path} {state}. Restore it from a backup, or promote another version: risk promote VERSION --reason WHY.")
+        step = "promote another version: risk promote VERSION --reason WHY" if folder.startswith(layout.REGISTRY) else "train again"
+        raise ModelError(f"{path} {state}. Restore it from a backup, or {step}.")
     return content
 
 

@@ -342,4 +342,6 @@ def _difference(path: str, record: RunRecord | None, rows: Rows) -> str | None:
     row = rows.get((record.date, record.run_id))
     if row is None:
         return f"{path} is not in {layout.RUN_LOG}. Add it: risk log"
-    return None if row == _as_row(record) else f"{path} differs from its row in {layout.RUN_LOG}"
+    if row == _as_row(record):
+        return None
+    return f"{path} differs from its row in {layout.RUN_LOG}. Restore one from a backup; risk log writes the CSV again if it is deleted"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.run_log import RunRecord
 
 DAMAGED = ".damaged"
@@ -58,9 +59,14 @@ class Spool:
         return tuple(notes)
 
 
-def open_spool(home: Path) -> Spool:
-    """Return the spool in the folder of the run history."""
-    return Spool(home.absolute() / "spool")
+def open_spool(home: Path, lake: str) -> Spool:
+    """Return the spool of a lake, by its address, in the folder of the run history."""
+    return Spool(home.absolute() / "spool" / lake_name(lake))
+
+
+def lake_name(lake: str) -> str:
+    """Return the name of a lake's folder on local disk, from its address."""
+    return sha256(lake.encode())[:12]
 
 
 def _content(path: Path) -> bytes | None:

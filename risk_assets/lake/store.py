@@ -169,6 +169,12 @@ class Store:
         with self._translate_errors(name), self._writable.exclusive(name, wait=wait) as entered:
             yield entered
 
+    def pin(self, path: str) -> Path:
+        """Return a file on this disk that keeps the present content of an object when it is replaced. The caller deletes it."""
+        with self._translate_errors(path):
+            assert isinstance(self._objects, DiskObjects)
+            return self._objects.pin(path)
+
     def remove_old_temporary_files(self, older_than: timedelta = timedelta(days=1)) -> int:
         """Remove the temporary files that interrupted writes left, if their last write is older; return their number.
 

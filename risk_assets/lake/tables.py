@@ -1,7 +1,7 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -68,7 +68,7 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
     guard
         Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
-    replaced = _keep(store, path) if table.keep_replaced else None
+    kept = _keep(store, path) if table.keep_replaced else None
     with translate_polars_errors(path), store.table_target(path, guard) as target:
         sink = _sink(table, target.file, path)
         summary = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
@@ -78,28 +78,33 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
     written = Written(path, {path: target.content}, rows, columns, table.made_from, facts_from_row(row, table.kind))
     manifest = commit(store, written, guard)
     remember(store, manifest)
-    if replaced and replaced.sha256 == manifest.sha256:
-        store.delete(layout.manifest(layout.superseded(path, replaced.digest)))
-        store.delete(layout.superseded(path, replaced.digest))
+    if kept == manifest.digest:
+        _discard(store, layout.manifest(layout.superseded(path, kept)))
+        _discard(store, layout.superseded(path, kept))
     return manifest
 
 
-def _keep(store: Store, path: str) -> Manifest | None:
-    """Copy a committed table below `superseded/` and return its manifest; None if there is none.
+def _keep(store: Store, path: str) -> str | None:
+    """Copy a table below `superseded/`, with its manifest if it matches; return the SHA-256 of its content, or None without one.
 
     A crash can have left the copy and a table that no longer matches its manifest.
     """
     manifest = find_readable(store, path)
-    if manifest is None:
+    if manifest and store.find(layout.manifest(layout.superseded(path, manifest.digest))) == store.find(layout.manifest(path)):
+        return manifest.digest
+    if store.size(path) is None:
         return None
-    kept = layout.superseded(path, manifest.digest)
-    if store.find(layout.manifest(kept)) == store.get(layout.manifest(path)):
-        return manifest
-    if verification.problems(store, manifest):
-        return None
-    store.copy(path, kept)
-    store.copy(layout.manifest(path), layout.manifest(kept))
-    return manifest
+    intact = manifest is not None and not verification.problems(store, manifest)
+    digest = manifest.digest if manifest and intact else store.content(path).sha256
+    store.copy(path, layout.superseded(path, digest))
+    if intact:
+        store.copy(layout.manifest(path), layout.manifest(layout.superseded(path, digest)))
+    return digest
+
+
+def _discard(store: Store, path: str) -> None:
+    with suppress(FileNotFoundError):
+        store.delete(path)
 
 
 # How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.

@@ -1,9 +1,11 @@
 """Verified reads: nothing is read from the lake before its content is compared with the hashes in its manifest.
 
 A content is hashed once for each version of a file (its ETag; on disk its inode, size and modification time) in a process.
-On Azure a file is copied to this machine while it is hashed, pinned to its ETag, and read from there.
+On Azure a file is copied to this machine while it is hashed, pinned to its ETag, and read from there. On disk a further name pins
+it: files are never changed in place, only replaced.
 """
 
+import atexit
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -14,11 +16,14 @@ from typing import BinaryIO
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.disk import version_of
 from risk_assets.lake.hashing import HashedChunks
 from risk_assets.lake.manifests import Manifest, entries
 from risk_assets.lake.store import Entry, Store
 
 MAX_REMEMBERED = 100_000
+
+_pins: list[Path] = []  # further names of verified files on disk
 
 _known: dict[tuple[str, str], tuple[str, str]] = {}  # address and part: version and SHA-256
 
@@ -44,13 +49,14 @@ def require_intact(store: Store, manifest: Manifest) -> None:
 def verified_files(store: Store, manifest: Manifest) -> list[Path]:
     """Return files on this machine with the verified content of each part; raises `LakeError` as `require_intact`.
 
-    On Azure these are copies, kept until `remove_copies`.
+    They stay as they are when a part is replaced: on disk they are further names of its file, on Azure copies. They are kept
+    until `remove_copies`.
     """
     if store.folder is None:
         _copy_all(store, manifest)
         return [_copy(manifest, part) for part in manifest.parts]
     require_intact(store, manifest)
-    return [store.folder / part for part in manifest.parts]
+    return [_pinned(store, manifest, part) for part in manifest.parts]
 
 
 def remember(store: Store, manifest: Manifest) -> None:
@@ -61,10 +67,22 @@ def remember(store: Store, manifest: Manifest) -> None:
 
 
 def remove_copies() -> None:
-    """Remove the copies of files on Azure, at the end of a run."""
+    """Remove the copies of files on Azure and the further names of files on disk, at the end of a run."""
+    while _pins:
+        _pins.pop().unlink(missing_ok=True)
     if _copies.cache_info().currsize:
         for path in Path(_copies().name).iterdir():
             path.unlink()
+
+
+def _pinned(store: Store, manifest: Manifest, part: str) -> Path:
+    """Return a further name of the file that was verified."""
+    file = store.pin(part)
+    if store.folder is None or file != store.folder / part:
+        _pins.append(file)
+    if _known.get((store.url, part), ("", ""))[0] != version_of(file):
+        raise LakeError(f"{part} was written again while it was read. Run again.")
+    return file
 
 
 def _changed(part: str) -> str:
@@ -140,3 +158,6 @@ def _copy(manifest: Manifest, part: str) -> Path:
 def _copies() -> "tempfile.TemporaryDirectory[str]":
     """Return the folder of the copies; it is removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="risk-")
+
+
+atexit.register(remove_copies)

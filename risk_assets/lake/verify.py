@@ -11,6 +11,8 @@ from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, digest, find_manifest
 from risk_assets.lake.store import Store
 
+TRAINED = "training/model"
+
 
 @dataclass(frozen=True)
 class Verified:
@@ -39,12 +41,16 @@ def verify_date(store: Store, date: str) -> Verified:
 def verify_all(store: Store) -> list[Verified]:
     """Verify each date, then versions, bindings, policies, superseded files and the run log."""
     require_format(store)
-    dates = sorted({date for key in layout.PATHS for date in committed_dates(store, key)})
+    paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
+    dates = sorted({date for path in paths if (date := layout.date_of(path))})
     return [
         *(verify_date(store, date) for date in dates),
         _verified("versions", [(name, registry.problems(store, name)) for name in registry.names(store)]),
         _verified("impacts", [(name, _errors(partial(impact_files.read, store, name))) for name in impact_files.versions(store)]),
         _verified("trained models", [(folder, model_files.problems(store, folder)) for folder in registry.trained_folders(store)]),
+        _verified(
+            "training dates", [(date, _errors(partial(registry.read_trained, store, date))) for date in committed_dates(store, TRAINED)]
+        ),
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
         _verified("policies", [(found, _errors(partial(policy_archive.read, store, found))) for found in policy_archive.digests(store)]),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),

@@ -202,3 +202,25 @@ def test_a_read_only_run_history_is_an_error_and_log_still_works(scored: Path) -
         subprocess.run(["chmod", "-R", "u+rwx", home], check=True)
     assert "cannot be read or written (Permission denied). Set DAGSTER_HOME" in shown and "Traceback" not in shown
     assert "rows of killed runs may be missing" in log and "2026-01-05" in log
+
+
+def test_lakes_that_share_a_run_history_keep_their_own_rows(on_trained: Risk, trained: Path) -> None:
+    lake, away = trained / "lakehouse", trained / "away"
+    shutil.copytree(lake, trained / "other")
+    lake.rename(away)
+    lake.write_bytes(b"")
+    on_trained("run", DATE, code=1)  # its row waits on this disk
+    other = {"RISK_LAKE": str(trained / "other")}
+    assert DATE not in on_trained("log", **other).text
+    assert on_trained("run", DATE, **other).code == 0
+    lake.unlink()
+    away.rename(lake)
+    assert "is in the run log now" in on_trained("log").text
+    assert [(row["date"], row["status"]) for row in rows(trained)[-1:]] == [(DATE, "failed")]
+
+
+@pytest.mark.parametrize("name", ["what?", "100%41"])
+def test_a_run_history_in_an_impossible_folder_is_an_error(on_trained: Risk, trained: Path, name: str) -> None:
+    failed = on_trained("run", DATE, code=1, DAGSTER_HOME=str(trained / name))
+    assert "its database cannot have" in failed.text and "Set DAGSTER_HOME" in failed.text
+    assert not (trained / name).exists()

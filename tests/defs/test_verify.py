@@ -115,3 +115,33 @@ def test_a_changed_outcome_that_landed_nowhere_stops_training(book: Book) -> Non
     book.landing.delete(f"outcomes_{LABELLED[2]}.csv")
     error = book.runner.run("training", LABELLED[-1]).error
     assert error is not None and f"{path} was changed since it was written" in error
+
+
+def test_a_date_without_manifests_is_found(shared: Book) -> None:
+    store, paths = shared.lake, [*map(layout.manifest, TABLES)]
+    contents = {path: store.get(path) for path in paths}
+    for path in paths:
+        store.delete(path)
+    try:
+        found = problems(store)
+    finally:
+        for path, content in contents.items():
+            store.put(path, content)
+    assert {f"{path} has no manifest: it was not committed" for path in TABLES} <= set(found)
+
+
+def test_a_dangling_training_is_found(shared: Book) -> None:
+    path = layout.training_current(LABELLED[-1])
+    content = shared.lake.get(path)
+    shared.lake.put(path, b'{"run_id":"another"}')
+    try:
+        assert any("training/model_2026-01-06/another" in problem for problem in problems(shared.lake))
+    finally:
+        shared.lake.put(path, content)
+
+
+def test_a_run_warns_about_an_empty_newest_binding(scored_book: Book) -> None:
+    scored_book.lake.put(layout.binding(2), b"")
+    scored = scored_book.score()
+    assert scored.status == "warning"
+    assert any("live_binding" in warning and layout.binding(2) in warning for warning in scored.warnings)

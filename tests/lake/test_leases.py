@@ -101,7 +101,7 @@ def test_a_retry_inherits_the_lease_at_once(store: Store, writer: Callable[..., 
     first.take(PATH, "run-1", "run-1")
     retry.take(PATH, "run-1", "run-2")
     require(retry)
-    with pytest.raises(LakeError, match=f"{PATH} was taken over by another run.*committed nothing"):
+    with pytest.raises(LakeError, match=f"{PATH} was taken over by another run.*commits nothing"):
         require(first)
 
 
@@ -224,3 +224,26 @@ def test_on_azure_a_manifest_that_another_run_wrote_meanwhile_is_not_replaced(se
     with pytest.raises(LakeError, match="written by another run at the same time"):
         store.put("a.json", b"new", late)
     assert store.get("a.json") == b"other"
+
+
+def test_a_dead_run_costs_one_wait_whatever_the_number_of_its_leases(
+    store: Store, writer: Callable[..., Leases], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "TTL_SECONDS", 0.3)
+    monkeypatch.setattr(leases, "POLL_SECONDS", 0.02)
+    stopped, second = writer(), writer(wait_seconds=30)
+    for path in (PATH, "curated/u.csv"):
+        stopped.take(path, "run-1", "run-1")
+    second.take(PATH, "run-2", "run-2")
+    monkeypatch.setattr(leases, "TTL_SECONDS", 60.0)
+    second.take("curated/u.csv", "run-2", "run-2")
+
+
+def test_a_writer_that_lost_one_table_commits_no_other(store: Store, writer: Callable[..., Leases]) -> None:
+    paused, other = writer(), writer()
+    for path in (PATH, "curated/u.csv"):
+        paused.take(path, "run-1", "run-1")
+    other.take(PATH, "run-1", "run-2")
+    with pytest.raises(LakeError, match=f"{PATH} was taken over.*commits nothing to curated/u.csv"):
+        write_table(store, "curated/u.csv", table(people()), lambda: paused.guard("curated/u.csv"))
+    assert store.size("curated/u.csv") is None

@@ -230,3 +230,24 @@ def test_a_quoted_table_quotes_every_text_and_round_trips(store: Store) -> None:
     write_table(store, "t.csv", table(frame, quoted=True))
     assert store.get("t.csv").decode() == '"account_id","points","band"\n"x;\'=1+1",-3,\n"b",,"A"\n'
     assert read_table(store, "t.csv").collect().rows() == frame.collect().rows()
+
+
+def test_a_table_that_is_replaced_while_it_is_read_is_read_as_it_was(store: Store) -> None:
+    write(store, "t.parquet")
+    frame = read_table(store, "t.parquet")
+    write(store, "t.parquet", people().head(1))
+    assert frame.collect().height == 3
+    assert read_table(store, "t.parquet").collect().height == 1
+    verification.remove_copies()
+
+
+def test_a_table_whose_manifest_is_damaged_is_kept_when_it_is_replaced(store: Store) -> None:
+    first = write_table(store, "curated/t.csv", table(people(), keep_replaced=True))
+    content = store.get("curated/t.csv")
+    _half_a_manifest(store)
+    write_table(store, "curated/t.csv", table(people().head(1), keep_replaced=True))
+    (kept,) = (path for path in store.list("curated/superseded/"))
+    assert store.get(kept) == content
+    assert first.digest.startswith(kept.split("/")[2])
+    write_table(store, "curated/t.csv", table(people().head(1), keep_replaced=True))
+    assert store.list("curated/superseded/") == (kept,)

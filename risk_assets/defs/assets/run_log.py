@@ -12,6 +12,6 @@ def batch_runs(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[La
 
     Materializing a date adds the rows of its runs that have ended and have none.
     """
-    missing = missing_rows(lakehouse.store, context.instance, context.partition_key)
+    missing = missing_rows(lakehouse, context.instance, context.partition_key)
     newest = row_metadata(lakehouse.store, missing[-1]) if missing else {}
     return dg.Output(missing, metadata={**newest, "added": len(missing)})

@@ -176,8 +176,8 @@ def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """The newest binding is complete, so the date was scored by what was decided last."""
-    problems = binding_log.unfinished(lakehouse.store)
-    return _result(not problems, "; ".join(problems) or "the newest binding is complete", warn=True)
+    problems, live = binding_log.unfinished(lakehouse.store), binding_log.live(lakehouse.store)
+    return _result(not problems, "; ".join(problems) or f"binding {live.seq if live else 0} is the newest one, and complete", warn=True)
 
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:

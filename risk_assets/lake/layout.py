@@ -133,7 +133,7 @@ def how_to_make(path: str) -> str:
     date = date_of(path) or "DATE"
     command = "outcomes" if path.startswith(f"{RAW}/outcomes_") else "run"
     if path.startswith(f"{RAW}/"):
-        return f"Land its file again unless it is in the landing folder, then run the date: risk {command} {date}."
+        return f"Run the date: risk {command} {date}, or materialize its partition in the UI. Its file must be in the landing folder."
     return f"Run the date: risk {command} {date}, or materialize its partition in the UI."
 
 

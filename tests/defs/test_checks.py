@@ -65,6 +65,7 @@ def test_a_good_date_passes_all_checks_of_daily_scoring(book: Book) -> None:
         "unseen_levels",
         "one_per_row",
         "probabilities",
+        "live_binding",
         "riskiest_first",
     }
     assert all(evaluation.passed for evaluation in found.values())

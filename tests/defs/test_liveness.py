@@ -85,4 +85,4 @@ def test_runs_of_the_runner_and_of_others_are_marked(book: Book) -> None:
     stale = of_process("11111111-0000-0000-0000-000000000001", started="1")
     assert definition.execute_in_process(instance=instance, partition_key=NEXT, tags=stale).success
     for run in instance.get_runs():
-        assert run.tags[PROCESS_TAG] == process_tags(run.run_id)[PROCESS_TAG]
+        assert run.tags[PROCESS_TAG] == process_tags(run.run_id, book.settings.lake)[PROCESS_TAG]

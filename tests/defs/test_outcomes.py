@@ -147,7 +147,7 @@ def test_a_row_waits_on_disk_while_the_lake_cannot_be_reached(book: Book) -> Non
     (row,) = book.log()
     assert (row["run_id"], row["status"]) == (run_id, "success")
     assert row["mean_score"], "the figures are read when the lake can be reached again"
-    assert open_spool(book.settings.dagster_home).paths() == ()
+    assert open_spool(book.settings.dagster_home, book.settings.lake).paths() == ()
     assert len(materializations(book)) == 1
 
 

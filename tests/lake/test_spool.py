@@ -14,7 +14,7 @@ def record(run_id: str) -> RunRecord:
 
 
 def test_records_are_uploaded_once_and_deleted(tmp_path: Path) -> None:
-    spool, added = open_spool(tmp_path), []
+    spool, added = open_spool(tmp_path, "lake"), []
     for run_id in ("b", "a", "a"):
         spool.put(record(run_id))
     assert len(spool.upload(added.append)) == 2
@@ -24,7 +24,7 @@ def test_records_are_uploaded_once_and_deleted(tmp_path: Path) -> None:
 
 
 def test_records_stay_while_the_lake_cannot_be_reached(tmp_path: Path) -> None:
-    spool = open_spool(tmp_path)
+    spool = open_spool(tmp_path, "lake")
     spool.put(record("a"))
 
     def fail(_: RunRecord) -> None:
@@ -37,7 +37,7 @@ def test_records_stay_while_the_lake_cannot_be_reached(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b'{"timestamp": ', b"\xff"], ids=["empty", "cut off", "no UTF-8"])
 def test_a_damaged_record_is_kept_aside_and_reported(tmp_path: Path, content: bytes) -> None:
-    spool, added = open_spool(tmp_path), []
+    spool, added = open_spool(tmp_path, "lake"), []
     for run_id in ("a", "b"):
         spool.put(record(run_id))
     (spool.folder / "a.json").write_bytes(content)

@@ -14,6 +14,7 @@ from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.batch.predictions import with_missing_issues
+from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, labels
@@ -112,12 +113,14 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """No account id is missing or repeated; such rows keep their place and are not scored."""
+    """No account id is missing, repeated or has a line end; such rows keep their place and are not scored."""
     issues = _issues(lakehouse, date)
-    repeated, missing = issues.get(f"{ACCOUNT_ID}: repeated", 0), issues.get(f"{ACCOUNT_ID}: missing", 0)
-    return _result(
-        not repeated and not missing, f"{repeated} rows repeat an id, {missing} have none", warn=True, repeated=repeated, missing=missing
-    )
+    rules = {"repeated": REPEATED_ISSUE, "missing": MISSING_ISSUE, "with_line_ends": LINE_END_ISSUE}
+    rows = {name: issues.get(f"{ACCOUNT_ID}: {rule}", 0) for name, rule in rules.items()}
+    text = f"{rows['repeated']} rows repeat an id, {rows['missing']} have none"
+    if rows["with_line_ends"]:
+        text += f", {rows['with_line_ends']} have an id with line ends: stray quotes may enclose other rows, which are lost"
+    return _result(not any(rows.values()), text, warn=True, **rows)
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:

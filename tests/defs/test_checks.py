@@ -109,8 +109,18 @@ def test_unique_ids_warns_with_the_number_of_repeated_ids(book: Book) -> None:
     book.land(f"accounts_{NEXT}.csv", b"".join([header, first, first, *rows]))
     found = results(book, "daily_scoring", NEXT)
     assert not found["unique_ids"].passed
-    assert evidence(found["unique_ids"]) == {"repeated": 2, "missing": 0}
+    assert evidence(found["unique_ids"]) == {"repeated": 2, "missing": 0, "with_line_ends": 0}
     assert found["one_per_row"].passed
+
+
+def test_unique_ids_warns_about_an_id_with_line_ends(book: Book) -> None:
+    header, first, second, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    middle = b"a line without separators\n"
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, b'"', middle, first.replace(b",", b'",', 1), second, *rows]))
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["unique_ids"].passed
+    assert evidence(found["unique_ids"]) == {"repeated": 0, "missing": 0, "with_line_ends": 1}
+    assert "1 have an id with line ends: stray quotes" in str(found["unique_ids"].description)
 
 
 def test_issue_share_stops_a_date_with_too_many_issues(book: Book) -> None:

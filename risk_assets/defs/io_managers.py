@@ -240,12 +240,13 @@ def _root_run_id(context: dg.OutputContext) -> str:
 
 
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
-    types = _types(store, manifest).items()
-    schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
+    """Add metadata about a table. Of a raw file's columns, only those with a description: other names are text of the source."""
+    types = _types(store, manifest, descriptions).items()
+    columns = [dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types]
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,
-            "dagster/column_schema": schema,
+            "dagster/column_schema": dg.TableSchema(columns),
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
             **shown(manifest.numbers),
@@ -253,7 +254,7 @@ def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descr
     )
 
 
-def _types(store: Store, manifest: Manifest) -> dict[str, str]:
+def _types(store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> dict[str, str]:
     if manifest.path.startswith(f"{layout.RAW}/"):
-        return dict.fromkeys(manifest.columns, "text")
+        return dict.fromkeys((name for name in manifest.columns if name in descriptions), "text")
     return {name: str(kind) for name, kind in read_table(store, manifest.path).collect_schema().items()}

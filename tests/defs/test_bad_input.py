@@ -99,6 +99,30 @@ def test_a_bad_date_is_reported_logged_and_not_scored(book: Book, spoil: Callabl
     assert SECRET.decode() not in error
 
 
+@pytest.mark.parametrize("above", [b"", SECRET + b" Bank;;;\n", SECRET + b" accounts, printed\n", SECRET + b"\n\n"])
+@pytest.mark.parametrize(("job", "kind"), [("daily_scoring", "accounts"), ("outcomes", "outcomes")])
+def test_a_file_without_a_header_is_not_stored(recorded_book: Book, above: bytes, job: str, kind: str) -> None:
+    name = f"{kind}_{LABELLED[0]}.csv"
+    header, first, *rows = recorded_book.landing.get(name).splitlines(keepends=True)
+    stored = recorded_book.lake.get(f"raw/{name}")
+    lines = [above, header, first] if above else [SECRET, first[first.index(b",") :]]
+    recorded_book.land(name, b"".join([*lines, *rows]))
+    error = recorded_book.runner.run(job, LABELLED[0]).error
+    assert error is not None and name in error and "seems to have no header" in error
+    assert SECRET.decode() not in error
+    assert not recorded_book.history_contains(SECRET)
+    assert recorded_book.lake.get(f"raw/{name}") == stored
+    assert not any(SECRET in recorded_book.lake.get(path) for path in recorded_book.lake.list(""))
+
+
+def test_run_history_names_only_columns_of_the_contract(recorded_book: Book) -> None:
+    header, *rows = _lines(recorded_book)
+    recorded_book.land(f"accounts_{NEXT}.csv", b"".join([header[:-1] + b"," + SECRET + b"\n", *(row[:-1] + b",x\n" for row in rows)]))
+    assert recorded_book.score().error is None
+    assert recorded_book.history_contains(b"utilisation")
+    assert not recorded_book.history_contains(SECRET)
+
+
 def test_run_history_contains_no_value_of_a_row(recorded_book: Book) -> None:
     for spoil in (_late_garbage, _mostly_unreadable):
         spoil(recorded_book)

@@ -17,7 +17,7 @@ from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import count_outcomes, labels
+from risk_assets.domain.ingest.labels import count_outcomes, labels, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
@@ -73,11 +73,13 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
-    found = count_outcomes(raw.scan(lakehouse.store, layout.outcomes(date)), lakehouse.contract)
+    manifest = lakehouse.manifest("raw/outcomes", date)
+    require_outcome_columns(manifest.columns, lakehouse.contract, manifest.path)
+    found = count_outcomes(raw.scan(lakehouse.store, manifest.path), lakehouse.contract)
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         "lines with issues": found.line_issues,
-        "lines inside quotes that look like rows": lakehouse.manifest("raw/outcomes", date).facts_as(RawFacts).enclosed_rows,
+        "lines inside quotes that look like rows": manifest.facts_as(RawFacts).enclosed_rows,
         "lines without id": found.missing_ids,
         "lines with an unknown label": found.unknown_labels,
         "accounts without label": found.unlabelled,

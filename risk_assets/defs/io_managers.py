@@ -14,6 +14,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
+from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
@@ -110,7 +111,10 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
         )
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
-        """Return a date's columns as text."""
+        """Return a date's columns as text; raises `ContractError` with the path of outcomes that lack or repeat a column."""
+        if key == "raw/outcomes":
+            manifest = self._lakehouse.manifest(key, date)
+            require_outcome_columns(manifest.columns, self._lakehouse.contract, manifest.path)
         return raw.scan(self._store, layout.PATHS[key](date))
 
 

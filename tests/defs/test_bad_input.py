@@ -246,7 +246,18 @@ def test_repeated_outcome_columns_are_rejected(book: Book) -> None:
     rows = book.landing.get(f"outcomes_{date}.csv").splitlines()[1:]
     book.land(f"outcomes_{date}.csv", b"account_id,defaulted,defaulted\n" + b"".join(row + b",1\n" for row in rows))
     error = book.runner.run("outcomes", date).error
-    assert error is not None and "the column defaulted appears twice in the outcomes" in error
+    assert error is not None and f"the column defaulted appears twice in raw/outcomes_{date}.csv" in error
+
+
+@pytest.mark.parametrize(
+    ("header", "says"), [(b"account_id,defaulted,defaulted", "appears twice in"), (b"account_id,other,more", "no column defaulted in")]
+)
+def test_training_names_the_outcomes_that_it_cannot_read(book: Book, header: bytes, says: str) -> None:
+    date = LABELLED[1]
+    rows = book.landing.get(f"outcomes_{date}.csv").splitlines()[1:]
+    book.land(f"outcomes_{date}.csv", header + b"\n" + b"".join(row + b",1\n" for row in rows))
+    error = book.runner.run("training", LABELLED[-1]).error
+    assert error is not None and f"{says} raw/outcomes_{date}.csv" in error
 
 
 @pytest.mark.parametrize(

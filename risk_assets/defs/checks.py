@@ -62,7 +62,7 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("raw/accounts", date)
     facts = manifest.facts_as(RawFacts)
     lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
-    found = [f"'{issue}' in {number} rows" for issue, number in lines.items() if number]
+    found = [f"'{issue}' in {_rows(number)}" for issue, number in lines.items() if number]
     if facts.enclosed_rows:
         found.append(f"{facts.enclosed_rows} lines inside quotes look like rows and are lost: look for stray quotes")
     text = "; ".join(found) or f"all {manifest.rows} rows"
@@ -132,7 +132,7 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     share, limit = found / rows, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(counts.items())[:SHOWN_ISSUES])
     text = f"{share:.1%} of {rows} rows have issues (limit {limit:.1%})" + "".join(
-        f"; {issue} in {rows} rows" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
+        f"; {issue} in {_rows(rows)}" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
     )
     return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
 
@@ -230,6 +230,10 @@ BLOCKING = frozenset(
 def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
     return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
 
 
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:

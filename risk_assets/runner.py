@@ -21,7 +21,7 @@ from risk_assets.defs.failures import ending, failed_checks, passed_checks
 from risk_assets.defs.liveness import lineage_tags, process_tags, sweep_killed
 from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
-from risk_assets.defs.releases import unused_releases
+from risk_assets.defs.releases import RELEASABLE, unused_releases
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import HistoryError, LakeError
 from risk_assets.lake.run_log import SUCCESS, WARNING
@@ -53,13 +53,17 @@ load_from:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a date: its status, the checks that warned, the error if it was blocked or failed, and releases without effect."""
+    """The result of a date: its status, the checks that warned, the error if it was blocked or failed, and releases without effect.
+
+    `can_release`: whether every check that blocked the date can be released.
+    """
 
     date: str
     error: str | None = None
     status: str = SUCCESS
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    can_release: bool = False
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -193,12 +197,14 @@ class Runner:
 
     def _result(self, run_id: str, date: str, success: bool) -> Result:
         run = self.instance.get_run_by_id(run_id)
-        warnings = tuple(str(check) for check in failed_checks(self.instance, run_id) if check.warns or success)
+        failed = failed_checks(self.instance, run_id)
+        warnings = tuple(str(check) for check in failed if check.warns or success)
         notes = unused_releases(run.tags if run else {}, passed_checks(self.instance, run_id))
         if success or run is None:
             return Result(date, None, WARNING if warnings else SUCCESS, warnings, notes)
         how = ending(self.instance, run)
-        return Result(date, how.error, how.status, warnings, notes)
+        can_release = all(check.check in RELEASABLE for check in failed if not check.warns)
+        return Result(date, how.error, how.status, warnings, notes, can_release)
 
     @contextmanager
     def _logged(self, run_id: str, job: str, date: str | None) -> Iterator[None]:

@@ -62,10 +62,11 @@ def finish(results: "Sequence[Result]") -> None:
     failed = [result for result in results if result.error]
     for result in failed:
         print_error(f"{result.date} {result.status}", result.error or "")
-    blocked = next((result for result in failed if result.status == BLOCKED), None)
+    blocked = [result for result in failed if result.status == BLOCKED]
     if blocked:
-        again = f"risk run {blocked.date} --release CHECK --reason WHY --by WHO"
-        err().print(f"Next: fix the file and land it with --replace, or release the check by its name: {again}", highlight=False)
+        releasable = next((result.date for result in blocked if result.can_release), None)
+        release = f", or release the check by its name: risk run {releasable} --release CHECK --reason WHY --by WHO" if releasable else ""
+        err().print(f"Next: fix the file and land it with --replace{release}", highlight=False)
     if failed:
         raise typer.Exit(FAILED)
 

@@ -35,6 +35,8 @@ def infer_contract(
     source = Source.read(file, (id, target) if id else (target,))
     draft = infer(source.scan(), source.dialect.columns, ROW_ID if row_id else id, target, bad, str(file))
     contract = Contract.parse(draft.text, "the inferred contract")
+    for issue, lines in source.line_issues.items():
+        print_warning("warning", f"{lines} of {source.counts.rows} lines were left out: they have the issue '{issue}'. Fix them.")
     for warning in draft.warnings:
         print_warning("warning", warning)
     if output is None:

@@ -14,9 +14,10 @@ from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.batch.predictions import with_missing_issues
+from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import count_outcomes, labels
+from risk_assets.domain.ingest.labels import count_outcomes, labels, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
@@ -61,7 +62,7 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("raw/accounts", date)
     facts = manifest.facts_as(RawFacts)
     lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
-    found = [f"'{issue}' in {number} rows" for issue, number in lines.items() if number]
+    found = [f"'{issue}' in {_rows(number)}" for issue, number in lines.items() if number]
     if facts.enclosed_rows:
         found.append(f"{facts.enclosed_rows} lines inside quotes look like rows and are lost: look for stray quotes")
     text = "; ".join(found) or f"all {manifest.rows} rows"
@@ -72,11 +73,13 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
-    found = count_outcomes(raw.scan(lakehouse.store, layout.outcomes(date)), lakehouse.contract)
+    manifest = lakehouse.manifest("raw/outcomes", date)
+    require_outcome_columns(manifest.columns, lakehouse.contract, manifest.path)
+    found = count_outcomes(raw.scan(lakehouse.store, manifest.path), lakehouse.contract)
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         "lines with issues": found.line_issues,
-        "lines inside quotes that look like rows": lakehouse.manifest("raw/outcomes", date).facts_as(RawFacts).enclosed_rows,
+        "lines inside quotes that look like rows": manifest.facts_as(RawFacts).enclosed_rows,
         "lines without id": found.missing_ids,
         "lines with an unknown label": found.unknown_labels,
         "accounts without label": found.unlabelled,
@@ -112,12 +115,14 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """No account id is missing or repeated; such rows keep their place and are not scored."""
+    """No account id is missing, repeated or has a line end; such rows keep their place and are not scored."""
     issues = _issues(lakehouse, date)
-    repeated, missing = issues.get(f"{ACCOUNT_ID}: repeated", 0), issues.get(f"{ACCOUNT_ID}: missing", 0)
-    return _result(
-        not repeated and not missing, f"{repeated} rows repeat an id, {missing} have none", warn=True, repeated=repeated, missing=missing
-    )
+    rules = {"repeated": REPEATED_ISSUE, "missing": MISSING_ISSUE, "with_line_ends": LINE_END_ISSUE}
+    rows = {name: issues.get(f"{ACCOUNT_ID}: {rule}", 0) for name, rule in rules.items()}
+    text = f"{rows['repeated']} rows repeat an id, {rows['missing']} have none"
+    if rows["with_line_ends"]:
+        text += f", {rows['with_line_ends']} have an id with line ends: stray quotes may enclose other rows, which are lost"
+    return _result(not any(rows.values()), text, warn=True, **rows)
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -127,7 +132,7 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     share, limit = found / rows, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(counts.items())[:SHOWN_ISSUES])
     text = f"{share:.1%} of {rows} rows have issues (limit {limit:.1%})" + "".join(
-        f"; {issue} in {rows} rows" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
+        f"; {issue} in {_rows(rows)}" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
     )
     return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
 
@@ -256,6 +261,10 @@ BLOCKING = frozenset(
 def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
     return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number} rows"
 
 
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:

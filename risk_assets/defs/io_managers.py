@@ -14,6 +14,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
 from risk_assets.domain.governance.impact import Impact
+from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
@@ -110,7 +111,10 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
         )
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
-        """Return a date's columns as text."""
+        """Return a date's columns as text; raises `ContractError` with the path of outcomes that lack or repeat a column."""
+        if key == "raw/outcomes":
+            manifest = self._lakehouse.manifest(key, date)
+            require_outcome_columns(manifest.columns, self._lakehouse.contract, manifest.path)
         return raw.scan(self._store, layout.PATHS[key](date))
 
 
@@ -240,12 +244,13 @@ def _root_run_id(context: dg.OutputContext) -> str:
 
 
 def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> None:
-    types = _types(store, manifest).items()
-    schema = dg.TableSchema([dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types])
+    """Add metadata about a table. Of a raw file's columns, only those with a description: other names are text of the source."""
+    types = _types(store, manifest, descriptions).items()
+    columns = [dg.TableColumn(name, kind, descriptions.get(name)) for name, kind in types]
     context.add_output_metadata(
         {
             "dagster/row_count": manifest.rows,
-            "dagster/column_schema": schema,
+            "dagster/column_schema": dg.TableSchema(columns),
             "path": dg.MetadataValue.path(store.uri(manifest.path)),
             "megabytes": round(manifest.bytes / 1e6, 3),
             **shown(manifest.numbers),
@@ -253,7 +258,7 @@ def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descr
     )
 
 
-def _types(store: Store, manifest: Manifest) -> dict[str, str]:
+def _types(store: Store, manifest: Manifest, descriptions: Mapping[str, str]) -> dict[str, str]:
     if manifest.path.startswith(f"{layout.RAW}/"):
-        return dict.fromkeys(manifest.columns, "text")
+        return dict.fromkeys((name for name in manifest.columns if name in descriptions), "text")
     return {name: str(kind) for name, kind in read_table(store, manifest.path).collect_schema().items()}

@@ -62,7 +62,7 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     Raises
     ------
     LandingError
-        If the file is empty or not a CSV, or its shards have different columns. Nothing is written then.
+        If the file is empty, not a CSV or has no header, or its shards have different columns. Nothing is written then.
     """
     dialect = _dialect(landed)
     measured = [_measure(landed, part, dialect) for part in landed.parts]
@@ -118,12 +118,23 @@ def _dialect(landed: LandedFile) -> Dialect:
     heads = {part: read_dialect(partial(landed.store.head, part), landed.store.uri(part), landed.expected) for part in landed.parts}
     first = heads[landed.parts[0]]
     for part, dialect in heads.items():
+        _require_header(landed, part, dialect)
         if dialect != first:
             raise LandingError(
                 f"{landed.store.uri(part)} has another header, separator or line end than {landed.parts[0]}: the shards of a date "
                 "must agree. Fix the shard and land it again."
             )
     return first
+
+
+def _require_header(landed: LandedFile, part: str, dialect: Dialect) -> None:
+    """Verify that a header has an expected column; otherwise its names may be a customer's values, which must not be published."""
+    if landed.expected and not set(landed.expected).intersection(dialect.columns):
+        raise LandingError(
+            f"{landed.store.uri(part)} seems to have no header: its first line has none of the columns of the contract. Make the "
+            "line with the column names its first line, land it again and run again. If it has that line, set RISK_CONTRACT to the "
+            "contract of this file."
+        )
 
 
 def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:

@@ -97,3 +97,13 @@ def test_a_file_that_cannot_be_written_is_reported(book: Path, out: str, says: s
     done = CliRunner().invoke(app, ["contract", "infer", "book.csv", "--row-id", "--target", "defaulted", "--out", out])
     assert isinstance(done.exception, RiskError)
     assert says in str(done.exception)
+
+
+def test_lines_that_are_left_out_are_reported(book: Path) -> None:
+    header, *lines = book.read_text(encoding="utf-8").splitlines()
+    book.write_text(
+        "\n".join([header, *(f"{line},x" if row % 5 == 0 else line for row, line in enumerate(lines))]) + "\n", encoding="utf-8"
+    )
+    done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
+    assert "warning: 80 of 400 lines were left out: they have the issue 'line: too many fields'" in " ".join(done.stderr.split())
+    assert "warning:" not in done.stdout

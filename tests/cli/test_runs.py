@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
+import typer
 
+from risk_assets.cli.console import finish
+from risk_assets.runner import Result
 from tests.cli.conftest import Risk, copy_sample, sample
 
 
@@ -91,6 +95,21 @@ def test_a_blocked_date_shows_its_cause_and_can_be_released(on_trained: Risk, tr
 def test_a_release_that_released_nothing_is_noted(on_trained: Risk) -> None:
     done = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "the bureau is down", "--by", "ann")
     assert "2026-01-04 note: missing_share: the check passed: nothing was released" in done.text
+
+
+def test_a_release_requires_a_person(on_trained: Risk) -> None:
+    for by in ("", " "):
+        rejected = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "x", "--by", by, code=1)
+        assert "requires the person" in rejected.text
+
+
+@pytest.mark.parametrize("can_release", [True, False])
+def test_a_release_is_offered_only_if_it_is_possible(can_release: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        finish([Result("2026-01-04", "a check failed", "blocked", can_release=can_release)])
+    shown = capsys.readouterr().err
+    assert "Next: fix the file and land it with --replace" in shown
+    assert ("risk run 2026-01-04 --release CHECK" in shown) == can_release
 
 
 def test_a_release_requires_a_reason_and_a_blocking_check(on_trained: Risk) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from risk_assets.defs.checks import issue_share
-from risk_assets.defs.releases import release_tags
+from risk_assets.defs.releases import BY_TAG, CHECKS_TAG, REASON_TAG, release_tags
 from risk_assets.errors import RiskError
 from risk_assets.lake import impact_files, layout, registry
 from risk_assets.lake.manifests import find_manifest
@@ -90,7 +90,7 @@ def test_a_released_check_lets_the_date_run_and_is_recorded(book: Book) -> None:
     row = book.log()[-1]
     assert row["status"] == "warning"
     assert row["released"] == "missing_share by ann: the bureau is down"
-    assert "Released by ann: the bureau is down" in row["warnings"]
+    assert ". Released by ann: the bureau is down" in row["warnings"]
 
 
 def test_a_release_of_a_check_that_passed_is_noted(book: Book) -> None:
@@ -122,11 +122,50 @@ def test_a_release_covers_only_the_named_check(book: Book) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checks", "reason", "says"), [(["row_count"], "x", "not a blocking check"), (["issue_share"], " ", "requires a reason")]
+    ("checks", "by", "reason", "says"),
+    [
+        (["row_count"], "ann", "x", "row_count is not a blocking check"),
+        (["bogus", "issue_share"], "ann", "x", "bogus is not a blocking check"),
+        ([" "], "ann", "x", "an empty name is not a blocking check"),
+        (["required_columns"], "ann", "x", "required_columns cannot be released: no feature"),
+        (["issue_share"], "ann", " ", "requires a reason"),
+        (["issue_share"], "ann", None, "requires a reason"),
+        (["issue_share"], "", "x", "requires the person"),
+        (["issue_share"], " \t", "x", "requires the person"),
+    ],
 )
-def test_a_release_that_is_not_possible_is_rejected(checks: list[str], reason: str, says: str) -> None:
+def test_a_release_that_is_not_possible_is_rejected(checks: list[str], by: str, reason: str | None, says: str) -> None:
     with pytest.raises(RiskError, match=says):
-        release_tags(checks, "ann", reason)
+        release_tags(checks, by, reason)
+
+
+@pytest.mark.parametrize(
+    ("tags", "says"),
+    [
+        ({CHECKS_TAG: "missing_share"}, "requires the person"),
+        ({CHECKS_TAG: "missing_share", BY_TAG: " ", REASON_TAG: "x"}, "requires the person"),
+        ({CHECKS_TAG: "missing_share", BY_TAG: "ann"}, "requires a reason"),
+        ({CHECKS_TAG: "missing_share,bogus", BY_TAG: "ann", REASON_TAG: "x"}, "bogus is not a blocking check"),
+        ({CHECKS_TAG: "", BY_TAG: "ann", REASON_TAG: "x"}, "an empty name is not a blocking check"),
+        ({CHECKS_TAG: "required_columns", BY_TAG: "ann", REASON_TAG: "x"}, "required_columns cannot be released"),
+    ],
+)
+def test_tags_of_an_incomplete_release_fail_the_run(book: Book, tags: dict[str, str], says: str) -> None:
+    blank(book, "bureau_score")
+    result = book.runner.run("daily_scoring", NEXT, tags=tags)
+    assert result.status == "failed"
+    assert result.error is not None and says in result.error
+    assert find_manifest(book.lake, layout.predictions(NEXT)) is None
+    assert (book.log()[-1]["released"], book.log()[-1]["error"]) == ("", result.error)
+
+
+def test_only_a_check_that_can_be_released_is_offered(book: Book) -> None:
+    blank(book, "bureau_score")
+    assert book.score().can_release
+    content = book.landing.get(f"accounts_{NEXT}.csv").replace(b"bureau_score", b"other", 1)
+    book.land(f"accounts_{NEXT}.csv", content)
+    result = book.score()
+    assert (result.status, result.can_release) == ("blocked", False)
 
 
 def test_a_third_of_the_usual_rows_is_a_warning(book: Book) -> None:

@@ -99,6 +99,30 @@ def test_a_bad_date_is_reported_logged_and_not_scored(book: Book, spoil: Callabl
     assert SECRET.decode() not in error
 
 
+@pytest.mark.parametrize("above", [b"", SECRET + b" Bank;;;\n", SECRET + b" accounts, printed\n", SECRET + b"\n\n"])
+@pytest.mark.parametrize(("job", "kind"), [("daily_scoring", "accounts"), ("outcomes", "outcomes")])
+def test_a_file_without_a_header_is_not_stored(recorded_book: Book, above: bytes, job: str, kind: str) -> None:
+    name = f"{kind}_{LABELLED[0]}.csv"
+    header, first, *rows = recorded_book.landing.get(name).splitlines(keepends=True)
+    stored = recorded_book.lake.get(f"raw/{name}")
+    lines = [above, header, first] if above else [SECRET, first[first.index(b",") :]]
+    recorded_book.land(name, b"".join([*lines, *rows]))
+    error = recorded_book.runner.run(job, LABELLED[0]).error
+    assert error is not None and name in error and "seems to have no header" in error
+    assert SECRET.decode() not in error
+    assert not recorded_book.history_contains(SECRET)
+    assert recorded_book.lake.get(f"raw/{name}") == stored
+    assert not any(SECRET in recorded_book.lake.get(path) for path in recorded_book.lake.list(""))
+
+
+def test_run_history_names_only_columns_of_the_contract(recorded_book: Book) -> None:
+    header, *rows = _lines(recorded_book)
+    recorded_book.land(f"accounts_{NEXT}.csv", b"".join([header[:-1] + b"," + SECRET + b"\n", *(row[:-1] + b",x\n" for row in rows)]))
+    assert recorded_book.score().error is None
+    assert recorded_book.history_contains(b"utilisation")
+    assert not recorded_book.history_contains(SECRET)
+
+
 def test_run_history_contains_no_value_of_a_row(recorded_book: Book) -> None:
     for spoil in (_late_garbage, _mostly_unreadable):
         spoil(recorded_book)
@@ -222,7 +246,18 @@ def test_repeated_outcome_columns_are_rejected(book: Book) -> None:
     rows = book.landing.get(f"outcomes_{date}.csv").splitlines()[1:]
     book.land(f"outcomes_{date}.csv", b"account_id,defaulted,defaulted\n" + b"".join(row + b",1\n" for row in rows))
     error = book.runner.run("outcomes", date).error
-    assert error is not None and "the column defaulted appears twice in the outcomes" in error
+    assert error is not None and f"the column defaulted appears twice in raw/outcomes_{date}.csv" in error
+
+
+@pytest.mark.parametrize(
+    ("header", "says"), [(b"account_id,defaulted,defaulted", "appears twice in"), (b"account_id,other,more", "no column defaulted in")]
+)
+def test_training_names_the_outcomes_that_it_cannot_read(book: Book, header: bytes, says: str) -> None:
+    date = LABELLED[1]
+    rows = book.landing.get(f"outcomes_{date}.csv").splitlines()[1:]
+    book.land(f"outcomes_{date}.csv", header + b"\n" + b"".join(row + b",1\n" for row in rows))
+    error = book.runner.run("training", LABELLED[-1]).error
+    assert error is not None and f"{says} raw/outcomes_{date}.csv" in error
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_certain_lines_warns_about_rows_inside_quotes(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)["certain_lines"]
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.description == (
-        "'line: rows inside quotes' in 1 rows; 9 lines inside quotes look like rows and are lost: look for stray quotes"
+        "'line: rows inside quotes' in 1 row; 9 lines inside quotes look like rows and are lost: look for stray quotes"
     )
     (row,) = book.log()
     assert (row["status"], row["rows_in"], row["with_issues"]) == ("warning", "291", "1")
@@ -119,8 +119,18 @@ def test_unique_ids_warns_with_the_number_of_repeated_ids(book: Book) -> None:
     book.land(f"accounts_{NEXT}.csv", b"".join([header, first, first, *rows]))
     found = results(book, "daily_scoring", NEXT)
     assert not found["unique_ids"].passed
-    assert evidence(found["unique_ids"]) == {"repeated": 2, "missing": 0}
+    assert evidence(found["unique_ids"]) == {"repeated": 2, "missing": 0, "with_line_ends": 0}
     assert found["one_per_row"].passed
+
+
+def test_unique_ids_warns_about_an_id_with_line_ends(book: Book) -> None:
+    header, first, second, *rows = book.landing.get(f"accounts_{NEXT}.csv").splitlines(keepends=True)
+    middle = b"a line without separators\n"
+    book.land(f"accounts_{NEXT}.csv", b"".join([header, b'"', middle, first.replace(b",", b'",', 1), second, *rows]))
+    found = results(book, "daily_scoring", NEXT)
+    assert not found["unique_ids"].passed
+    assert evidence(found["unique_ids"]) == {"repeated": 0, "missing": 0, "with_line_ends": 1}
+    assert "1 have an id with line ends: stray quotes" in str(found["unique_ids"].description)
 
 
 def test_issue_share_stops_a_date_with_too_many_issues(book: Book) -> None:

@@ -23,7 +23,15 @@ from risk_assets.domain.contract.number_text import (
     read_numbers,
 )
 from risk_assets.domain.contract.schema import DEFAULT_MISSING
-from risk_assets.domain.contract.text_kinds import Kind, find_codes, find_dates, find_serial_dates, find_text_kind, fixed_width_note
+from risk_assets.domain.contract.text_kinds import (
+    Kind,
+    find_accounting,
+    find_codes,
+    find_dates,
+    find_serial_dates,
+    find_text_kind,
+    fixed_width_note,
+)
 
 MAX_LEVELS = 100
 MIN_MIXED_SHARE = 0.5  # of numbers in a column that is named after them although other values are text
@@ -90,7 +98,7 @@ def profile_column(text: pl.Series, decimal: Decimal) -> ColumnProfile | Exclude
         The decimal mark of most columns of the file.
     """
     known = known_values(text, TEXT_TOKENS).drop_nulls()
-    if reason := _constant(known) or _dates(known_values(text, NUMBER_TOKENS).drop_nulls()):
+    if reason := _constant(known) or find_accounting(known) or _dates(known_values(text, NUMBER_TOKENS).drop_nulls()):
         return ExcludedColumn(reason)
     if codes := find_codes(known):
         return category_profile(text, codes)

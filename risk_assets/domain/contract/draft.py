@@ -68,10 +68,10 @@ def write_draft(source: Source, ids: str, outcome: Outcome, decimal: Decimal, co
 
 
 def id_line(column: str, repeats: int) -> str:
-    """Return the line with the id column, or with `#row`; `repeats` rows have no id or repeat one."""
+    """Return the line with the id column, or with `#row`; `repeats` rows have no id or share one."""
     if column == ROW_ID:
         return f'id: "{ROW_ID}"  # the row number names the account: outcomes must have the same rows in the same order'
-    return f"id: {key(column)}" + (f"  # {repeats} rows have no id or repeat one" if repeats else "")
+    return f"id: {key(column)}" + (f"  # {repeats} rows have no id or share one: they would not be scored" if repeats else "")
 
 
 def feature_lines(columns: Sequence[Column], rows: int, decimal: Decimal) -> list[str]:

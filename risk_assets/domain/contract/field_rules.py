@@ -10,6 +10,7 @@ from risk_assets.domain.contract.text import normalize_level
 MISSING_ISSUE = "missing"
 UNREADABLE_ISSUE = "unreadable"
 REPEATED_ISSUE = "repeated"
+LINE_END_ISSUE = "has a line end"
 
 
 def below(bound: float) -> str:

@@ -145,7 +145,7 @@ def _excluded(text: pl.Series, profile: ExcludedColumn, is_bad: pl.Series) -> Co
     """Return a column that is left out, with the notes for someone who adds it all the same."""
     basis = prohibited_basis(text.name)
     leak = leakage.filled_in_one_class(known_values(text, NUMBER_TOKENS).is_not_null(), is_bad)
-    notes = [profile.reason, *([basis.note] if basis else []), *([f"{leak[0].upper()}{leak[1:]}"] if leak else [])]
+    notes = [profile.reason, *([basis.note_if_left_out] if basis else []), *([f"{leak[0].upper()}{leak[1:]}"] if leak else [])]
     return Column(text.name, ExcludedColumn(" ".join(notes)), (f"left out. {notes[-1]}",) if leak else ())
 
 
@@ -166,6 +166,6 @@ def _require_input(columns: Sequence[Column], rows: int, decimal: Decimal, name:
 
 
 def _repeats(ids: pl.Series) -> int:
-    """Return the number of rows that have no id or repeat one."""
-    known = ids.filter(~ids.is_in(DEFAULT_MISSING))
-    return len(ids) - known.n_unique()
+    """Return the number of rows that have no id or share one."""
+    missing = ids.is_in(DEFAULT_MISSING)
+    return int((missing | ids.is_duplicated()).sum())

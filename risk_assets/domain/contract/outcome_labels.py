@@ -10,7 +10,7 @@ from risk_assets.domain.contract.column_names import words
 from risk_assets.domain.contract.schema import DEFAULT_MISSING
 from risk_assets.errors import ContractError
 
-MAX_LABELS_SHOWN = 5
+MAX_COUNTS_SHOWN = 5
 MAX_BAD_SHARE = 0.5  # above it, the label is not assumed without --bad
 BAD_LABELS = {
     frozenset({"0", "1"}): "1",
@@ -64,14 +64,13 @@ def read_outcome(text: pl.Series, bad: str | None, name: str) -> Outcome:
     """
     labelled = text.set(text.is_in(DEFAULT_MISSING), None)
     rows = dict(labelled.drop_nulls().value_counts().sort(text.name).iter_rows())
-    shown = f" ({', '.join(rows)})" if 0 < len(rows) <= MAX_LABELS_SHOWN else ""
     if len(rows) != 2:
         raise ContractError(
-            f"{name}: the target {text.name} has {len(rows)} distinct values{shown}; it must have two, one for bad and one "
+            f"{name}: the target {text.name} has {len(rows)} distinct values{_counts(rows)}; it must have two, one for bad and one "
             "for good. Pass another column as --target, or map its values at the source."
         )
     if bad is not None and bad not in rows:
-        raise ContractError(f"{name}: {bad} is not a value of the target {text.name}{shown}. Pass one of its values as --bad.")
+        raise ContractError(f"{name}: {bad} is not a value of the target {text.name} ({', '.join(rows)}). Pass one of its values as --bad.")
     chosen, why = (bad, "set by --bad") if bad is not None else _choose_bad(rows, text.name, name)
     (good,) = rows.keys() - {chosen}
     return Outcome(chosen, good, why, labelled == chosen)
@@ -82,6 +81,13 @@ def means_good(column: str) -> bool:
     found = words(column)
     is_negated = bool(found & _NOT_WORDS)
     return bool(found & _BAD_WORDS) if is_negated else bool(found & _GOOD_WORDS)
+
+
+def _counts(rows: Mapping[str, int]) -> str:
+    """Return the rows of each value, most first, without the values, which may be a customer's; nothing for one or many values."""
+    if not 1 < len(rows) <= MAX_COUNTS_SHOWN:
+        return ""
+    return f", in {', '.join(str(count) for count in sorted(rows.values(), reverse=True))} rows"
 
 
 def _choose_bad(rows: Mapping[str, int], column: str, name: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 Source: Equal Credit Opportunity Act, Regulation B: 12 CFR 1002.2(z) defines prohibited bases, 1002.6(b) limits their use.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from risk_assets.domain.contract.column_names import word_list
@@ -31,7 +32,6 @@ _NAMES = {
     AGE: ("birth date", "date of birth", "birthdate", "birthday", "dob", "birth year", "year of birth", "days birth", "birth"),
 }
 _POSSIBLE = {
-    "color": ("color", "colour"),
     "national origin": ("citizenship", "citizen", "foreign worker", "immigrant", "language"),
 }
 # "age" beside other words may be the age of an account or a vehicle
@@ -39,6 +39,9 @@ _PERSON_AGE = frozenset(
     {"age", "alter", "years", "yrs", "year", "group", "band", "range", "bucket", "cat", "category", "class", "bin", "in", "of", "at", "the"}
     | {"applicant", "borrower", "customer", "client", "person", "cust", "application", "app", "current", "num", "int"}
 )
+# "color" beside other words may be the color of a vehicle or a card
+_COLOR = frozenset({"color", "colour"})
+_PERSON_COLOR = _COLOR | {"applicant", "borrower", "customer", "client", "person", "cust", "code", "cd", "of", "the"}
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,20 @@ class Basis:
         exception = f" {_AGE_EXCEPTION}" if self.name == AGE else ""
         return f"Prohibited basis ({self.name}): {RULE}. It stays out of models and is kept for fairness figures.{exception}"
 
+    @property
+    def note_if_left_out(self) -> str:
+        """The comment for a column that is left out, for someone who adds it all the same."""
+        return f"Prohibited basis ({self.name}): {RULE}. If you add it, set sensitive: true." if self.is_certain else self.note
+
 
 def prohibited_basis(column: str) -> Basis | None:
     """Return the prohibited basis that a column's name suggests, or None."""
     words = word_list(column)
-    return _named(words, _NAMES, certain=True) or _age(frozenset(words)) or _named(words, _POSSIBLE, certain=False)
+    found = _named(words, _NAMES, certain=True) or _age(frozenset(words)) or _color(frozenset(words))
+    return found or _named(words, _POSSIBLE, certain=False)
 
 
-def _named(words: tuple[str, ...], names: dict[str, tuple[str, ...]], *, certain: bool) -> Basis | None:
+def _named(words: tuple[str, ...], names: Mapping[str, tuple[str, ...]], *, certain: bool) -> Basis | None:
     text = f" {' '.join(words)} "
     return next((Basis(basis, certain) for basis, found in names.items() if any(f" {name} " in text for name in found)), None)
 
@@ -72,6 +81,10 @@ def _age(words: frozenset[str]) -> Basis | None:
     if not words & {"age", "alter"}:
         return None
     return Basis(AGE, words - _numbers(words) <= _PERSON_AGE)
+
+
+def _color(words: frozenset[str]) -> Basis | None:
+    return Basis("color", words - _numbers(words) <= _PERSON_COLOR) if words & _COLOR else None
 
 
 def _numbers(words: frozenset[str]) -> frozenset[str]:

@@ -7,8 +7,8 @@ import polars as pl
 
 from risk_assets.domain.contract.column_names import words
 from risk_assets.domain.contract.notation import readable_date
-from risk_assets.domain.contract.number_text import MIN_SUPPORT, SAMPLE_VALUES
-from risk_assets.domain.contract.parsing import parse_date
+from risk_assets.domain.contract.number_text import MAX_UNREADABLE_SHARE, MIN_SUPPORT, SAMPLE_VALUES
+from risk_assets.domain.contract.parsing import CURRENCY, parse_date
 
 MIN_DATE_SHARE = 0.8  # of the distinct values; a column with more other values is not named dates
 MIN_DIGITS_DATE_SHARE = 0.99  # of dates without separators, which numbers can resemble
@@ -44,6 +44,8 @@ _POSTAL_PATTERNS = (
 _UNIT = "(?i:days?|d|weeks?|wks?|w|months?|mths?|mons?|mos?|m|years?|yrs?|y|tage?n?|wochen?|monate?n?|jahre?n?)"
 _DURATION = rf"^(?:[<>~\u2264\u2265]=? ?)?[0-9]+(?:[.,][0-9]+)? ?\+? ?{_UNIT}\.?(?:,? ?[0-9]+ ?{_UNIT}\.?)?$"
 _FLAGS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}, {"on", "off"}, {"ja", "nein"}, {"j", "n"})
+_SIGNLESS = rf"^[(+-]?(?:{CURRENCY})?\s*[0-9][0-9.,' \u00a0\u202f]*(?:{CURRENCY})?"
+_CREDIT_OR_DEBIT = rf"{_SIGNLESS}\s*(?i:CR|DR)\.?$"
 _GROUP = "Group them at the source to use them as a category."
 _LEADING_ZERO = r"^[+-]?0\d+$"
 _DIGITS = r"^[0-9]+$"
@@ -114,6 +116,16 @@ def find_codes(known: pl.Series) -> Kind | None:
     if is_whole and _fixed_width(known) >= WIDE_CODE and known.n_unique() >= MIN_KIND_SHARE * len(known) and len(known) >= MIN_SUPPORT:
         return Kind("codes of equal width, such as account or telephone numbers", "", _GROUP)
     return None
+
+
+def find_accounting(known: pl.Series) -> str | None:
+    """Return the reason to leave out amounts that are marked as credit or debit, such as 5.00CR and 7 DR; None for others."""
+    if not _share(known, _CREDIT_OR_DEBIT) > MAX_UNREADABLE_SHARE or _share(known, _CREDIT_OR_DEBIT, f"{_SIGNLESS}$") < MIN_KIND_SHARE:
+        return None
+    return (
+        "it has amounts in accounting notation, with CR for credit and DR for debit. Which of them is negative depends on the "
+        "account: convert them to signed numbers at the source."
+    )
 
 
 def find_text_kind(known: pl.Series) -> Kind | None:

@@ -40,7 +40,7 @@ class FieldCounter:
         Whether the file ends inside a quote.
     enclosed_rows : int
         The lines inside quotes that look like rows, besides the records that have them. A record has such lines if at least two
-        of its lines have the separators of a row: two stray quotes enclose whole lines.
+        of its lines look like rows, as of `InnerLines.rows`: two stray quotes enclose whole lines.
 
     All attributes are final after `close`.
     """
@@ -115,7 +115,7 @@ class FieldCounter:
 
 
 class _EnclosedRows:
-    """Collect the records of which at least two lines have as many separators as a row."""
+    """Collect the records of which at least two lines look like rows."""
 
     def __init__(self, separators: int) -> None:
         self.lines = 0

@@ -20,7 +20,7 @@ Quoting: TypeAlias = Literal["standard", "none", "mixed"]
 Positions: TypeAlias = NDArray[np.int64]
 
 _BLANKS = b" \t"
-_CR, _LF, _QUOTE = b'\r\n"'
+_CR, _LF, _QUOTE, _BLANK = b'\r\n" '
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Record:
     clear
         Whether its end is certain. A quote after a line end of another kind makes it uncertain: for some readers that quote
         opens a field, in which line ends are text.
-    lines
-        The number of separators in each of its lines, as of `InnerLines`, if a quoted field has line ends; else empty.
+    inner_lines
+        Its lines, if a quoted field has line ends; else None.
     """
 
     fields: list[bytes]
@@ -52,22 +52,55 @@ class Record:
     control: bool
     closed: bool = True
     clear: bool = True
-    lines: tuple[int, ...] = ()
+    inner_lines: "InnerLines | None" = None
 
 
 @dataclass(frozen=True)
 class InnerLines:
-    """The lines of those records of a block that have several: the position of the record, and the number of separators.
+    """The lines of those records of a block that have several.
 
-    Separators that a blank follows do not count: text has them, as in sentences and addresses, and rows seldom do.
+    Text is told from rows by the blank after a separator. Sentences and addresses have exactly one after each; rows have none, or
+    several where a column is padded.
+
+    Attributes
+    ----------
+    records
+        The position of the record of each line.
+    separators
+        The number of separators of each line.
+    certain
+        The number of those that text seldom has: outside quotes, or not followed by exactly one blank.
+    in_first
+        Whether the first field of the record has line ends.
     """
 
     records: Positions
     separators: Positions
+    certain: Positions
+    in_first: NDArray[np.bool_]
+
+    @staticmethod
+    def none() -> "InnerLines":
+        """Return no lines."""
+        return InnerLines(_nothing(), _nothing(), _nothing(), np.empty(0, np.bool_))
 
     def rows(self, separators: int) -> tuple[Positions, Positions]:
-        """Return the records of which at least two lines have this many separators, and how many of their lines do."""
-        lines = np.bincount(self.records[self.separators == separators])
+        """Return the records of which at least two lines look like rows with this many separators, and how many of their lines do.
+
+        A line looks like a row if it has as many certain separators, or in a table of more than three columns at least four fifths
+        of them: rows can be padded, or have too few or too many fields. If it has exactly the separators of a row, more than half
+        of them is enough. None need be certain in a record whose first field has line ends: that is seldom text, and in a file
+        with a blank after each separator no quote but one at the start of a line encloses rows.
+
+        Text of which each separator is followed by one blank has no two such lines, except in the first field: the certain
+        separators of its lines are those outside quotes, and all lines together have as many as one row.
+        """
+        is_row = self.certain == separators
+        if separators > 2:
+            is_row |= self.certain >= separators - separators // 5
+        is_exact = self.separators == separators
+        is_row |= is_exact & ((2 * self.certain > separators) | (self.in_first & (separators > 1)))
+        lines = np.bincount(self.records[is_row])
         found = np.flatnonzero(lines >= 2)
         return found, lines[found]
 
@@ -97,7 +130,7 @@ class Block:
     size: int
     unclosed: bool
     records: tuple[Record, ...] = ()
-    inner_lines: InnerLines = field(default_factory=lambda: InnerLines(_nothing(), _nothing()), repr=False)
+    inner_lines: InnerLines = field(default_factory=InnerLines.none, repr=False)
     _window: bytes = field(default=b"", repr=False)
     _grammar: "Grammar | None" = field(default=None, repr=False)
     _quotes: Positions = field(default_factory=lambda: np.empty(0, np.int64), repr=False)
@@ -262,6 +295,7 @@ class Grammar:
     def _record(self, text: bytes, start: int) -> Record:
         fields: list[bytes] = []
         stray = 0
+        edges: list[int] = []
         ambiguous, control, multiline, closed, clear = False, False, False, True, True
         end = self._separator
         position = start
@@ -282,19 +316,12 @@ class Grammar:
                 ambiguous = ambiguous or bool(rest)
                 control = control or b"\0" in quoted
                 multiline = multiline or self._eol in quoted
+                edges.extend(match.span(1))
                 fields.append(quoted.replace(b'""', b'"') + rest)
         # readers that pair quotes find other line ends after a stray quote
         ambiguous = ambiguous or stray % 2 == 1 or (stray > 0 and multiline)
-        lines = self._separators_of_lines(text[start:position]) if multiline else ()
+        lines = self._inner_lines(text[start:position], np.array(edges, np.int64) - start) if multiline else None
         return Record(fields, position, ambiguous, control, closed, clear, lines)
-
-    def _separators_of_lines(self, record: bytes) -> tuple[int, ...]:
-        lines = self._without_prose(record).removesuffix(self._eol).split(self._eol)
-        return tuple(line.count(self._separator) for line in lines)
-
-    def _without_prose(self, text: bytes) -> bytes:
-        """Return the text without the separators that a blank follows, as in sentences and addresses."""
-        return text.replace(self._separator + b" ", b"")
 
     def _trim(self, text: bytes) -> bytes:
         return text.removesuffix(b"\r") if self.trimmed == _CR else text
@@ -341,12 +368,12 @@ class Grammar:
         # translate removes all text at memory speed; what is left to process is small: separators, line ends and quotes
         marks = np.frombuffer(text[:cut].translate(None, self._text), np.uint8)
         unclosed = len(quotes) % 2 == 1 and quoting == "standard"
-        lines = InnerLines(_nothing(), _nothing())
+        lines = InnerLines.none()
         if quoting == "standard":
             is_quote = (marks == _QUOTE).view(np.uint8)
             inside = np.cumsum(is_quote, dtype=np.uint8) & 1  # overflow keeps the parity
             if ((marks == self.eol) & inside).any():
-                lines = self._inner_lines(text[:cut])
+                lines = self._inner_lines(text[:cut], quotes)
             marks = marks[(inside | is_quote) == 0]
         elif quoting == "none":
             marks = marks[marks != _QUOTE]
@@ -355,23 +382,43 @@ class Grammar:
             ends = np.append(ends, len(marks))
         return Block(quoting, np.diff(ends, prepend=-1), cut, unclosed, (), lines, text, self, quotes)
 
-    def _inner_lines(self, text: bytes) -> InnerLines:
-        """Return the lines of the records with line ends inside quotes."""
-        marks = np.frombuffer(self._without_prose(text).translate(None, self._text), np.uint8)
-        ends = np.flatnonzero(marks == self.eol)
-        is_inner = np.cumsum(marks == _QUOTE, dtype=np.uint8)[ends] % 2 == 1
-        ends, is_inner = np.append(ends, len(marks)), np.append(is_inner, False)  # the last record may have no line end
-        before = np.concatenate([[0], np.cumsum(marks == self.separator)])
-        separators = np.diff(before[ends], prepend=0)
-        records = np.cumsum(~is_inner) - ~is_inner
-        several = is_inner | np.concatenate([[False], is_inner[:-1]])
-        return InnerLines(records[several], separators[several])
+    def _inner_lines(self, text: bytes, edges: Positions) -> InnerLines:
+        """Return the lines of the records with line ends inside quotes; `edges` are the starts and ends of the quoted text, in turn."""
+        data = np.frombuffer(text + b"  ", np.uint8)
+        marks = np.flatnonzero((data == self.separator) | (data == self.eol))
+        is_end = data[marks] == self.eol
+        inside = np.searchsorted(edges, marks, side="right") % 2 == 1
+        is_prose = inside & (data[marks + 1] == _BLANK) & (data[marks + 2] != _BLANK)
+        ends = np.append(np.flatnonzero(is_end), len(marks))  # the last record may have no line end
+        goes_on = np.append(inside[is_end], False)
+        is_later = np.concatenate([[False], goes_on[:-1]])
+        several = goes_on | is_later
+        records = np.cumsum(~goes_on) - ~goes_on
+        outside = _count_between(~is_end & ~inside, ends)
+        in_first = np.bincount(records, (goes_on & ~is_later) & (outside == 0)) > 0
+        return InnerLines(
+            records[several],
+            _count_between(~is_end, ends)[several],
+            _count_between(~is_end & ~is_prose, ends)[several],
+            in_first[records[several]],
+        )
+
+
+def _count_between(flags: NDArray[np.bool_], ends: Positions) -> Positions:
+    """Return how many flags are set before each end and after the previous one."""
+    return np.diff(np.concatenate([[0], np.cumsum(flags)])[ends], prepend=0)
 
 
 def _lines_of(records: Sequence[Record]) -> InnerLines:
-    positions = [position for position, record in enumerate(records) for _ in record.lines]
-    separators = [number for record in records for number in record.lines]
-    return InnerLines(np.array(positions, np.int64), np.array(separators, np.int64))
+    found = [(position, record.inner_lines) for position, record in enumerate(records) if record.inner_lines]
+    if not found:
+        return InnerLines.none()
+    return InnerLines(
+        np.concatenate([lines.records + position for position, lines in found]),
+        np.concatenate([lines.separators for _, lines in found]),
+        np.concatenate([lines.certain for _, lines in found]),
+        np.concatenate([lines.in_first for _, lines in found]),
+    )
 
 
 def _table(*members: int) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Convert outcomes to labels: whether each account of a snapshot went bad."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -105,21 +106,22 @@ def _is_unknown(contract: Contract) -> pl.Expr:
 
 def _accounts(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return each account with the first label, the number of distinct labels and the number of lines."""
-    _require_columns(outcomes.collect_schema().names(), contract)
+    require_outcome_columns(outcomes.collect_schema().names(), contract, "the outcomes")
     known = with_ids(outcomes, contract).filter(pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract))
     rows = known.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
     label = pl.col(OUTCOME)
     return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(label.first(), label.n_unique().alias(_LABELS), pl.len().alias(_LINES))
 
 
-def _require_columns(names: list[str], contract: Contract) -> None:
+def require_outcome_columns(names: Sequence[str], contract: Contract, where: str) -> None:
+    """Verify that outcomes have the id and the target once; raises `ContractError` that names the file, `where`."""
     columns = contract.outcome_columns
     missing = [name for name in columns if name not in names]
     if missing:
-        raise ContractError(f"the outcomes have no column {', '.join(missing)}. Fix the file, or id and target in the contract.")
+        raise ContractError(f"no column {', '.join(missing)} in {where}. Fix the file, or id and target in the contract.")
     repeated = [name for name in columns if f"{name}#2" in names]
     if repeated:
-        raise ContractError(f"the column {', '.join(repeated)} appears twice in the outcomes. Land a file that has it once.")
+        raise ContractError(f"the column {', '.join(repeated)} appears twice in {where}. Land a file that has it once with --replace.")
 
 
 def _label(contract: Contract) -> pl.Expr:

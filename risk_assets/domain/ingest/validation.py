@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import polars as pl
 
 from risk_assets.domain.contract.field_rules import (
+    LINE_END_ISSUE,
     MISSING_ISSUE,
     REPEATED_ISSUE,
     UNREADABLE_ISSUE,
@@ -133,7 +134,7 @@ def _cells(contract: Contract) -> list[pl.Expr]:
 
 def _id_issue(contract: Contract, repeated: pl.Series) -> pl.Expr:
     account = pl.col(contract.id)
-    cases = [(_is_token(normalize_levels(account), id_tokens(contract)), MISSING_ISSUE)]
+    cases = [(_is_token(normalize_levels(account), id_tokens(contract)), MISSING_ISSUE), (account.str.contains(r"[\r\n]"), LINE_END_ISSUE)]
     if len(repeated):
         cases.append((account.is_in(repeated.implode()), REPEATED_ISSUE))
     return _first_issue(ACCOUNT_ID, cases)

@@ -318,3 +318,24 @@ def test_the_columns_of_a_dressed_file_are_all_named() -> None:
     }
     assert contract.features["income"].thousands == ","
     assert "an id" not in text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{row * 37 % 997}.56CR" for row in range(ROWS)],
+        [f"{row % 90} {('CR', 'DR')[row % 2]}" for row in range(ROWS)],
+        [f"{row * 37 % 997}.{row % 90:02d}{('CR', 'dr.')[row % 2]}" for row in range(ROWS)],
+        [f"{row * 37 % 9997:,}.00{' CR' if row % 5 == 0 else ''}" for row in range(ROWS)],
+        [f"${row * 37 % 9997:,} {('Cr', 'Dr')[row % 2]}" for row in range(ROWS)],
+        [f"{row * 37 % 9997} EUR CR" for row in range(ROWS)],
+        [f"{row * 37 % 997},56 CR" for row in range(ROWS)],
+    ],
+)
+def test_credit_and_debit_amounts_are_left_out(values: list[str]) -> None:
+    assert "it has amounts in accounting notation, with CR for credit and DR for debit." in exclusion(values)
+
+
+@pytest.mark.parametrize("values", [["CR", "DR"], ["A1 CR", "B2 DR"], ["1", "2"], ["cr 1", "dr 2"]])
+def test_other_text_is_not_accounting_notation(values: list[str]) -> None:
+    assert "accounting notation" not in contract_text({"x": drawn(*values)})

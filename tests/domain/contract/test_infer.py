@@ -229,7 +229,7 @@ def test_a_file_without_features_lists_why() -> None:
 
 def test_rows_that_share_an_id_are_counted() -> None:
     content = written({"id": ["A1", "", *IDS[2:-1], "A5"], "months": MONTHS, "outcome": TARGET})
-    assert "id: id  # 2 rows have no id or repeat one" in infer_bytes(content, "id", "outcome")
+    assert "id: id  # 3 rows have no id or share one: they would not be scored" in infer_bytes(content, "id", "outcome")
 
 
 NAMES = [

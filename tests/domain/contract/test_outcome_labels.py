@@ -70,18 +70,19 @@ def test_the_bad_option_must_be_a_label_of_the_target() -> None:
 
 
 def test_a_target_must_have_two_labels() -> None:
-    with pytest.raises(ContractError, match=r"3 distinct values \(0, 1, 2\)"):
+    with pytest.raises(ContractError, match=r"3 distinct values, in [0-9]+, [0-9]+, [0-9]+ rows; it must have two"):
         target_of(drawn(0, 1, 2))
-    with pytest.raises(ContractError, match="1 distinct values"):
+    with pytest.raises(ContractError, match="1 distinct values;"):
         target_of(["0"] * ROWS)
     with pytest.raises(ContractError, match="0 distinct values;"):
         target_of([""] * ROWS)
 
 
-def test_errors_do_not_show_many_target_values() -> None:
+@pytest.mark.parametrize("values", [3, 6])
+def test_errors_do_not_show_target_values(values: int) -> None:
     with pytest.raises(ContractError) as raised:
-        target_of([f"secret{row % 6}" for row in range(ROWS)])
-    assert "6 distinct values" in str(raised.value)
+        target_of([f"secret{row % values}" for row in range(ROWS)])
+    assert f"{values} distinct values" in str(raised.value)
     assert "secret" not in str(raised.value)
 
 

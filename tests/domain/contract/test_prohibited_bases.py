@@ -25,10 +25,19 @@ CERTAIN = {
     "sex": ["sex", "SEX", "gender", "CODE_GENDER", "applicant_sex", "isFemale", "Gender1", "male", "is_male", "customerGender"],
     "marital status": ["marital_status", "MARRIAGE", "maritalStatus", "married", "NAME_FAMILY_STATUS", "civil_status", "personal_status"],
     "age": ["age", "AGE", "Age", "age_years", "customer_age", "AgeGroup", "age_band", "DAYS_BIRTH", "birth_date", "DateOfBirth", "dob"],
-    "color": ["skin_color", "SkinColour"],
+    "color": ["skin_color", "SkinColour", "color", "Colour", "COLOR", "applicant_color", "colour_code"],
     "public assistance": ["public_assistance", "welfare"],
 }
-POSSIBLE = ["color", "citizenship", "foreign_worker", "account_age", "vehicle_age", "age_of_oldest_account", "language"]
+POSSIBLE = [
+    "vehicle_color",
+    "card colour",
+    "citizenship",
+    "foreign_worker",
+    "account_age",
+    "vehicle_age",
+    "age_of_oldest_account",
+    "language",
+]
 OTHER = ["income", "sexes", "average", "mortgage", "usage", "stage", "trace", "bureau_score", "region", "embrace", "wage", "page", "months"]
 
 
@@ -77,7 +86,13 @@ def test_few_sensitive_numbers_are_groups() -> None:
 def test_dates_of_birth_are_excluded_with_the_rule() -> None:
     text = contract_text({"dob": [f"{1950 + row % 50}-0{1 + row % 9}-1{row % 9}" for row in range(len(IDS))]})
     assert "# dob is left out: it has dates written as yyyy-mm-dd" in text
-    assert "Prohibited basis (age)" in text
+    assert "Prohibited basis (age): ECOA, Regulation B, 12 CFR 1002.2(z) and 1002.6(b). If you add it, set sensitive: true." in text
+    assert "remove sensitive" not in text
+
+
+@pytest.mark.parametrize("name", ["color", "colour"])
+def test_a_color_is_sensitive(name: str) -> None:
+    assert feature(drawn("a", "b", "c"), name).sensitive
 
 
 def test_a_file_with_only_prohibited_bases_is_rejected() -> None:

@@ -296,6 +296,78 @@ def test_text_of_several_lines_is_not_an_issue(row: bytes, other: bytes) -> None
     assert (counter.rows, counter.enclosed_rows) == (5 + bool(other), 0)
 
 
+WIDE = Dialect(",", "\n", tuple("abcdefghijkl"))
+SEMICOLON = Dialect(";", "\n", FOUR.columns)
+
+
+def enclosed(lines: list[str], dialect: Dialect, column: int = 0) -> bytes:
+    """Return a file with a quote at the start of a column of the first line, and one at the end of that column of the last line."""
+    names = dialect.separator.join(dialect.columns)
+    first, last = (lines[at].split(dialect.separator) for at in (0, -1))
+    first[column], last[column] = f'"{first[column]}', f'{last[column]}"'
+    changed = [dialect.separator.join(first), *lines[1:-1], dialect.separator.join(last)]
+    return "\n".join([names, *changed, dialect.separator.join(map(str, range(len(dialect.columns))))]).encode() + b"\n"
+
+
+def padded(number: int, width: int = 6) -> str:
+    """Return a row of four fields, the second right-justified."""
+    return f"{number},{number * 10:>{width}},east,a"
+
+
+def wide(number: int, fields: int = 12) -> str:
+    return ",".join(str(number + column) for column in range(fields))
+
+
+@pytest.mark.parametrize(
+    ("lines", "dialect", "columns"),
+    [
+        ([padded(1), padded(2), padded(3)], FOUR, (0, 2, 3)),
+        ([padded(1), padded(2)], FOUR, (0, 2, 3)),
+        ([padded(1, 3), padded(2, 3)], FOUR, (0, 2)),
+        ([padded(1), "2,20,west,b"], FOUR, (0, 1, 2, 3)),
+        (["1,10,east,a", padded(2)], FOUR, (0, 2, 3)),
+        (["1, 10, east, a", "2, 20, west, b"], FOUR, (0,)),
+        (["1, 10, east, a", "2, 20, west, b", "3, 30, west, c"], FOUR, (0,)),
+        (["1, 10, east, a", "2,20,west,b"], FOUR, (0,)),
+        (["1,10,east,a", "2, 20, west, b"], FOUR, (0,)),
+        (["1; 10; east; a", "2; 20; west; b"], SEMICOLON, (0,)),
+        (["1,10,east,a,x", "2,20,west,b,x"], FOUR, (0, 2, 3)),
+        ([wide(1, 13), wide(2, 13), wide(3, 13)], WIDE, (0, 5, 11)),
+        ([wide(1), wide(2, 11), wide(3)], WIDE, (0, 5, 11)),
+        ([wide(1).replace(",", ",  "), wide(2).replace(",", ",  ")], WIDE, (0,)),
+    ],
+)
+@pytest.mark.parametrize("other", [b"", b'9,90,e"ast,"x"\n'])  # the second is split field by field
+@pytest.mark.parametrize("chunk", [1, 1 << 20])
+def test_padded_and_ragged_rows_inside_quotes_are_an_issue(
+    *, lines: list[str], dialect: Dialect, columns: tuple[int, ...], other: bytes, chunk: int
+) -> None:
+    for column in columns:
+        counter = count(enclosed(lines, dialect, column) + other, dialect, chunk)
+        assert counter.issues["enclosed"].tolist() == [0]
+        assert (counter.rows, counter.enclosed_rows) == (2 + bool(other), len(lines) - 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        (b'1,"Main St 5, Berlin\nGermany"\n', ("id", "address")),
+        (b'1,"Main St 5\nBerlin, Germany"\n', ("id", "address")),
+        (b'1,"Main St 5, Berlin\nGermany",0\n', ("id", "address", "defaulted")),
+        (b'1,"Main St 5, 3rd\nBerlin, Germany",0\n', ("id", "address", "defaulted")),
+        (b'1,0,"called\nno answer, wrote, no answer"\n', ("id", "defaulted", "note")),
+        (b'1,10,"Main St 5, 3rd\nBerlin, Germany, Europe",b\n', ("id", "income", "address", "note")),
+        (b'1,    10,east,"called\nyes, tomorrow, at noon, or later"\n', ("id", "income", "region", "note")),
+        (b'"Main St 5\nBerlin, Germany",10,b\n', ("address", "income", "note")),
+    ],
+)
+@pytest.mark.parametrize("other", [b"", b'9,"x"y\n'])
+def test_addresses_of_several_lines_are_not_an_issue(row: bytes, columns: tuple[str, ...], other: bytes) -> None:
+    counter = count(",".join(columns).encode() + b"\n" + row * 3 + other, Dialect(",", "\n", columns))
+    assert counter.enclosed_rows == 0
+    assert not len(counter.issues["enclosed"])
+
+
 def test_a_header_of_several_lines_is_not_an_issue() -> None:
     counter = count(b'"id","in,come\nin, euro,x,","region",note\n' + ROWS, Dialect(",", "\n", ("id", "income", "region", "note")))
     assert (counter.rows, counter.enclosed_rows, counter.issues["enclosed"].tolist()) == (4, 0, [])

@@ -211,6 +211,11 @@ def test_rows_with_a_repeated_id_are_kept_with_an_issue() -> None:
     assert ids(["a", "b", "a", "c", "a"]) == [repeated, ("b", None), repeated, ("c", None), repeated]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_id_with_a_line_end_is_an_issue(end: str) -> None:
+    assert [issue for _, issue in ids([f"a{end}b", f"c{end}", "d"])] == ["account_id: has a line end", None, None]
+
+
 def test_rows_with_a_missing_id_are_kept_and_not_repeated() -> None:
     found = ids(["", "a", " ", "NA", "", "NA"])
     assert [issue for _, issue in found] == ["account_id: missing", None, *["account_id: missing"] * 4]

@@ -93,7 +93,7 @@ def show_models(lake: "Store") -> None:
     from risk_assets.lake import binding_log, registry
 
     report.models(out(), registry.versions(lake), binding_log.live(lake))
-    for problem in registry.damaged(lake):
+    for problem in (*registry.damaged(lake), *binding_log.unfinished(lake)):
         print_warning("damaged", problem)
 
 

@@ -111,8 +111,8 @@ def versions(store: Store) -> tuple[ModelVersion, ...]:
 
 
 def damaged(store: Store) -> list[str]:
-    """Return a message for each complete version whose metadata or metrics cannot be read."""
-    return [problem for name in reversed([*_newest_first(store)]) if not _find_readable(store, name) for problem in problems(store, name)]
+    """Return a message for each version whose metadata or metrics are missing or cannot be read."""
+    return [problem for name in names(store) if not _find_readable(store, name) for problem in problems(store, name)]
 
 
 def names(store: Store) -> list[str]:
@@ -246,10 +246,10 @@ def _is_complete(store: Store, name: str) -> bool:
 
 
 def _is_same(store: Store, name: str, model: TrainedModel) -> bool:
-    """Return whether a version is complete with the content of a model; the pickled classifier is not compared."""
-    metadata = _find_metadata(store, name)
-    files = model_files.contents(model).items()
-    return metadata is not None and all(sha256(content) == metadata.sha256.get(file) for file, content in files if file != layout.PIPELINE)
+    """Return whether a version is complete and scores as a model; metrics may differ, they compare it with the live version."""
+    metadata, contents = _find_metadata(store, name), model_files.contents(model)
+    same = (layout.SCORECARD, layout.STEPS, layout.EXAMPLE)
+    return metadata is not None and all(sha256(contents[file]) == metadata.sha256.get(file) for file in same)
 
 
 def _find_readable(store: Store, name: str) -> ModelVersion | None:

@@ -71,7 +71,7 @@ def remove_copies() -> None:
     while _pins:
         _pins.pop().unlink(missing_ok=True)
     if _copies.cache_info().currsize:
-        for path in Path(_copies().name).iterdir():
+        for path in Path(_copies().name).glob("*"):  # the folder is gone if the interpreter has removed it already
             path.unlink()
 
 

@@ -103,7 +103,9 @@ def _superseded(store: Store) -> list[str]:
 
 def _superseded_problems(store: Store, path: str) -> list[str]:
     if path.endswith(layout.manifest("")):
-        return _errors(lambda: find_manifest(store, path.removesuffix(layout.manifest(""))))
+        table = path.removesuffix(layout.manifest(""))
+        missing = [f"{table} is missing"] if store.size(table) is None else []
+        return [*missing, *_errors(lambda: find_manifest(store, table))]
     expected = layout.superseded_digest(path) or ""
     return [] if store.content(path).sha256.startswith(expected) else [f"{path} was changed since it was kept"]
 

@@ -124,7 +124,7 @@ def test_damage_is_never_used_silently(name: str, damage: str, state: StateOf, n
     others = OTHERS if damage == "emptied" else ()
     tried = dict.fromkeys((*kind.needs, *kind.may, *kind.restores, *kind.tolerates, *others))
     outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in tried}
-    wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each)]
+    wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each, damage)]
     assert not wrong, f"{path}, {damage}: {'; '.join(wrong)}"
 
 
@@ -136,10 +136,19 @@ def test_verify_names_the_damaged_file(name: str, damage: str, state: StateOf, t
     assert verified(complete, path, damage, tmp_path / "place") in expected, path
 
 
-def accepted(kind: Kind, command: str) -> tuple[str, ...]:
-    """Return what a command may make of a damaged file of a kind."""
+def accepted(kind: Kind, command: str, damage: str) -> tuple[str, ...]:
+    """Return what a command may make of a damaged file of a kind.
+
+    A table whose manifest is deleted, and the newest binding, were never written as far as a command can see, and a record of
+    the run log is not read while its row is sound: `risk verify --all` finds these. `replay` verifies all files of a version.
+    """
+    unseen = damage == "deleted" and kind.pattern in (*map(layout.manifest, (FEATURES, OLDER)), layout.binding(2))
+    if unseen or (kind.pattern == layout.RUN_LOG and command == "log"):
+        return (WORKS, RESTORED, REPORTED, STOPPED, UNDETECTED)
+    if command == "replay" or (kind.pattern == layout.binding(2) and damage == "emptied"):
+        return (WORKS, RESTORED, REPORTED, STOPPED)
     if command in kind.restores:
-        return (RESTORED,)
+        return (RESTORED, WORKS)
     if command in kind.needs:
         return (RESTORED, REPORTED, STOPPED)
     if command in kind.may:

@@ -149,8 +149,8 @@ def _method(name: str, original: Callable[..., Any], writes: _Writes) -> Callabl
         write = writes.begin(name, _path(name, arguments))
         writes.reach(write, BEFORE)
         if name == "write" and writes.is_at(write, MIDDLE):
-            *others, chunks = arguments
-            arguments = (*others, _half(chunks, partial(writes.reach, write, MIDDLE)))
+            store, path, chunks, *guard = arguments
+            arguments = (store, path, _half(chunks, partial(writes.reach, write, MIDDLE)), *guard)
         result = original(*arguments, **named)
         writes.reach(write, AFTER)
         return result

@@ -20,6 +20,7 @@ from zlib import crc32
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.azure_blobs import CONNECT_SECONDS, stall_seconds
+from risk_assets.lake.disk import sync_folder
 from risk_assets.lake.store import AzureCredential, Store
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class _DiskFile(AppendFile):
                 replacement.replace(self.path)
             finally:
                 replacement.unlink(missing_ok=True)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
             return True
 
     def discard(self, path: str) -> None:
@@ -401,11 +402,3 @@ def _is_at(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -95,7 +95,7 @@ class DiskObjects:
                 raise
             else:
                 created = True
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             return created
 
     def write(self, path: str, chunks: Iterable[bytes], guard: Guard = no_guard) -> None:
@@ -139,7 +139,7 @@ class DiskObjects:
         file = self._file(path)
         with _no_folder(path):
             file.unlink()
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
 
     @contextmanager
     def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
@@ -266,7 +266,7 @@ def _replace(temporary: Path, target: Path) -> None:
     """Rename a file that is on disk; the new name is on disk too when this returns."""
     _make_folder(target.parent)
     temporary.replace(target)
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _make_folder(folder: Path) -> None:
@@ -275,7 +275,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _sync(file: BinaryIO) -> None:
@@ -283,7 +283,7 @@ def _sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Flush a folder: only then do new names and deletions in it survive a loss of power."""
     if os.name == "nt":
         return

@@ -115,9 +115,10 @@ class Leases:
             newest, now = _find_newest(store, path), time.monotonic()
             if newest.version != watched:
                 watched, watched_since = newest.version, now
-            if now - watched_since >= TTL_SECONDS and newest.lease is not None:
-                self._dead.add(newest.lease.run_id)
-            expired = now - watched_since >= TTL_SECONDS or (newest.lease is not None and newest.lease.run_id in self._dead)
+            expired = now - watched_since >= TTL_SECONDS
+            if newest.lease is not None:
+                expired = expired or newest.lease.run_id in self._dead
+                self._dead |= {newest.lease.run_id} if expired else set()
             epoch = newest.epoch + 1
             if (expired or _may_follow(newest.lease, mine)) and _create(store, path, epoch, mine):
                 _delete_before(store, path, epoch)
@@ -149,7 +150,7 @@ class Leases:
             renewed = msgspec.structs.replace(lease, renewed=lease.renewed + 1)
             try:
                 _write(self._store(), path, epoch, renewed)
-            except LakeError:  # storage is down: `require` decides before the commit
+            except LakeError:  # storage is down: `guard` decides at the commit
                 return
             self._held[path] = epoch, renewed
 

@@ -1,12 +1,12 @@
 """Run records on local disk, for the time in which the lake cannot be reached."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from risk_assets.lake.disk import DiskObjects
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.run_log import RunRecord
 
@@ -21,19 +21,9 @@ class Spool:
 
     def put(self, record: RunRecord) -> Path:
         """Store a record atomically and durably, and return its path; raises `OSError`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{record.run_id}.json"
-        unfinished = path.with_suffix(f".{os.getpid()}.partial")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(msgspec.json.encode(record))
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync(self.folder)
-        return path
+        name = f"{record.run_id}.json"
+        DiskObjects(self.folder).put(name, msgspec.json.encode(record))
+        return self.folder / name
 
     def paths(self) -> tuple[Path, ...]:
         """Return the files that wait to be uploaded, by name."""
@@ -82,11 +72,3 @@ def _decode(content: bytes | None) -> RunRecord | None:
         return msgspec.json.decode(content or b"", type=RunRecord)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-
-
-def _sync(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

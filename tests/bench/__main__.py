@@ -84,7 +84,7 @@ def _rounds(text: str) -> int:
 
 def _file(text: str) -> Path:
     if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"{text} is no file")
+        raise argparse.ArgumentTypeError(f"{text} is not a file")
     return Path(text)
 
 

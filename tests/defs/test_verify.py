@@ -86,7 +86,7 @@ def test_a_date_that_is_not_in_the_lake_is_an_error(shared: Book) -> None:
         verify_date(shared.lake, "2031-01-01")
 
 
-def test_a_changed_raw_file_is_not_scored_and_landing_it_again_restores_it(scored_book: Book) -> None:
+def test_a_changed_raw_file_is_not_scored_and_can_be_restored(scored_book: Book) -> None:
     path = layout.accounts(NEXT)
     content = scored_book.lake.get(path)
     scored_book.lake.put(path, change(content))

@@ -143,12 +143,12 @@ def accepted(kind: Kind, command: str, damage: str) -> tuple[str, ...]:
     the run log is not read while its row is sound: `risk verify --all` finds these. `replay` verifies all files of a version.
     """
     unseen = damage == "deleted" and kind.pattern in (*map(layout.manifest, (FEATURES, OLDER)), layout.binding(2))
-    if unseen or (kind.pattern == layout.RUN_LOG and command == "log"):
+    if unseen or (kind.pattern == layout.RUN_LOG and command == "log" and damage == "flipped"):
         return (WORKS, RESTORED, REPORTED, STOPPED, UNDETECTED)
-    if command == "replay" or (kind.pattern == layout.binding(2) and damage == "emptied"):
+    if command == "replay" or (kind.pattern == layout.binding(2) and damage == "emptied" and command == "train"):
         return (WORKS, RESTORED, REPORTED, STOPPED)
     if command in kind.restores:
-        return (RESTORED, WORKS)
+        return (RESTORED, WORKS) if kind.pattern == layout.manifest(ACCOUNTS) else (RESTORED,)
     if command in kind.needs:
         return (RESTORED, REPORTED, STOPPED)
     if command in kind.may:

@@ -132,7 +132,7 @@ def test_a_create_that_finds_its_own_content_flushes_the_folder(lake: Store, ste
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_write_that_fails_at_its_last_step_leaves_the_earlier_object(lake: Store, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
+def test_a_write_that_fails_at_the_end_keeps_the_earlier_object(lake: Store, monkeypatch: pytest.MonkeyPatch, write: str) -> None:
     lake.put("folder/a", b"earlier")
     before = files(lake)
 
@@ -168,7 +168,7 @@ def test_a_copy_does_not_change_when_its_source_is_replaced(lake: Store) -> None
     assert (lake.get("kept"), lake.get("source")) == (b"new", b"other")
 
 
-def test_without_hard_links_a_copy_reads_and_a_create_names_the_reason(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links_only_creating_is_an_error(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_links(source: str, target: str, **_: object) -> None:
         raise PermissionError(1, os.strerror(1), str(source), None, str(target))
 

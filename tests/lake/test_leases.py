@@ -207,7 +207,7 @@ def test_nobody_on_this_machine_overtakes_a_writer_while_it_commits(disk_setting
     first.release()
 
 
-def test_on_azure_a_manifest_that_another_run_wrote_meanwhile_is_not_replaced(settings: Settings) -> None:
+def test_a_guarded_put_does_not_replace_a_newer_blob(settings: Settings) -> None:
     store = settings.connect_lake()
 
     @contextmanager

@@ -173,7 +173,7 @@ def test_an_error_that_stays_is_not_retried(place: Place, operation: str, status
 # --- ambiguous requests ------------------------------------------------------------------------------------------------
 
 
-def test_a_create_with_other_content_is_not_ours_after_a_lost_response(place: Place) -> None:
+def test_a_lost_response_does_not_claim_other_content(place: Place) -> None:
     place.direct.create("new", b"theirs")
     place.proxy.lose_response(times=1)
     assert place.through(BUDGET).create("new", b"ours") is False

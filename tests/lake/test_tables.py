@@ -241,7 +241,7 @@ def test_a_table_that_is_replaced_while_it_is_read_is_read_as_it_was(store: Stor
     verification.remove_copies()
 
 
-def test_a_table_whose_manifest_is_damaged_is_kept_when_it_is_replaced(store: Store) -> None:
+def test_a_replaced_table_is_kept_if_its_manifest_is_damaged(store: Store) -> None:
     first = write_table(store, "curated/t.csv", table(people(), keep_replaced=True))
     content = store.get("curated/t.csv")
     _half_a_manifest(store)

@@ -1,4 +1,4 @@
-"""The run log: a row for every run."""
+"""The run log: a row for each run that scored, failed or warned."""
 
 import dagster as dg
 

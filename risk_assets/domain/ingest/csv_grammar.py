@@ -59,7 +59,7 @@ class Record:
 class InnerLines:
     """The lines of those records of a block that have several.
 
-    Text is told from rows by the blank after a separator. Sentences and addresses have exactly one after each; rows have none, or
+    Text differs from rows in the blank after a separator. Sentences and addresses have exactly one after each; rows have none, or
     several where a column is padded.
 
     Attributes

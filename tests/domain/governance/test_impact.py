@@ -296,7 +296,7 @@ def test_rows_without_a_required_feature_are_not_scored() -> None:
     assert sum(part.rows for part in impact.categories) == 2
 
 
-def test_rows_without_a_feature_that_only_the_candidate_requires_are_counted() -> None:
+def test_rows_without_a_newly_required_feature_are_counted() -> None:
     impact, _ = measured(MISSING, requiring(model("model_v002", 1.0, x=X, y=X), "x"), model("model_v001", x=X, y=X))
     assert (impact.unscored, impact.live_unscored, impact.rows) == (2, 0, 3)
     alone, _ = measured(MISSING, requiring(model("model_v002", 1.0, x=X, y=X), "x", "y"), None)

@@ -74,8 +74,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
     manifest = lakehouse.manifest("raw/outcomes", date)
-    require_outcome_columns(manifest.columns, lakehouse.contract, manifest.path)
-    found = count_outcomes(raw.scan(lakehouse.store, manifest.path), lakehouse.contract)
+    found = count_outcomes(_outcomes(lakehouse, manifest), lakehouse.contract)
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         "lines with issues": found.line_issues,
@@ -109,7 +108,8 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     if find_manifest(lakehouse.store, path) is None:
         return _result(False, f"the date has no features in the lake. {layout.how_to_make(path)}", warn=True)
     ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
-    unknown = _outcomes(lakehouse, date).join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
+    labelled = labels(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
+    unknown = labelled.join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     text = f"{unknown} accounts with an outcome are not in the snapshot"
     return _result(not unknown, text, warn=True, unknown_accounts=unknown)
 
@@ -274,8 +274,10 @@ def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:
     return _result(not abnormal, text, abnormal=len(abnormal), features=len(shifts))
 
 
-def _outcomes(lakehouse: Lakehouse, date: str) -> pl.LazyFrame:
-    return labels(raw.scan(lakehouse.store, layout.outcomes(date)), lakehouse.contract)
+def _outcomes(lakehouse: Lakehouse, manifest: Manifest) -> pl.LazyFrame:
+    """Return the rows of an outcomes file, which has the id and the target once."""
+    require_outcome_columns(manifest.columns, lakehouse.contract, manifest.path)
+    return raw.scan(lakehouse.store, manifest.path)
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:

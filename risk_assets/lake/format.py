@@ -37,6 +37,8 @@ def open_lake(url: str, credential: AzureCredential | None = None, retry_seconds
 def require_format(store: Store) -> int | None:
     """Return the format of a lake, or None if the lake is empty. Costs one request; two if the lake is empty.
 
+    `format.json` is looked for again before it is called missing: another process may have begun the lake meanwhile.
+
     Raises
     ------
     LakeError
@@ -46,6 +48,8 @@ def require_format(store: Store) -> int | None:
     if content is None:
         if set(layout.FOLDERS).isdisjoint(store.names("")):
             return None
+        content = store.find(layout.FORMAT)
+    if content is None:
         raise LakeError(f"the lake at {store.url} has no {layout.FORMAT}: an earlier release wrote it. {_next_step()}")
     found = _decode(content, store)
     if found.format != FORMAT:

@@ -59,6 +59,7 @@ def end_while_scoring(folder: Path, how: signal.Signals) -> None:
         while not begun.exists() and time.monotonic() < end:
             assert process.poll() is None, "the run ended before it could be killed"
             time.sleep(0.01)
+        time.sleep(0.2)  # the asset is being computed
         os.kill(process.pid, how)
         process.wait()
 

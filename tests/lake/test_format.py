@@ -95,6 +95,18 @@ def test_two_first_writers_agree(settings: Settings) -> None:
     assert settings.open_lake().list("") == ("format.json", "logs/a", "logs/b")
 
 
+def test_a_lake_that_begins_while_it_is_opened_opens(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    early = settings.open_lake()
+    names = Store.names
+
+    def begun_meanwhile(lake: Store, folder: str) -> tuple[str, ...]:
+        early.put("logs/a", b"1")
+        return names(lake, folder)
+
+    monkeypatch.setattr(Store, "names", begun_meanwhile)
+    assert settings.open_lake().get("logs/a") == b"1"
+
+
 def test_a_first_write_after_another_release_is_rejected(settings: Settings, store: Store) -> None:
     lake = settings.open_lake()
     store.put("format.json", b'{"format": 2}')

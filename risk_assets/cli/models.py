@@ -3,7 +3,7 @@
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import Version, out
+from risk_assets.cli.console import FAILED, Version, out
 from risk_assets.cli.jobs import show_models
 
 
@@ -23,6 +23,17 @@ def show(version: Version) -> None:
     card = registry.read_scorecard(lake, version).scorecard
     scale = settings.read_policy().points
     report.scorecard(out(), registry.read_version(lake, version), card, registry.read_steps(lake, version), scale)
+
+
+def reproduce(version: Version) -> None:
+    """Train a version again from its stored tables, contract, policy and seed, and compare the scorecard bit by bit."""
+    from risk_assets.cli.report import governance as report
+    from risk_assets.reproduction import reproduce as train_again
+
+    found = train_again(context.lake(), version)
+    report.reproduction(out(), found)
+    if not found.identical:
+        raise typer.Exit(FAILED)
 
 
 def impact(version: Version) -> None:

@@ -15,6 +15,7 @@ FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
 
 BINDINGS = f"{REGISTRY}/bindings"
 POLICIES = f"{REGISTRY}/policies"
+CONTRACTS = f"{REGISTRY}/contracts"
 RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
 PENDING_RECORDS = f"{LOGS}/pending"
@@ -38,7 +39,7 @@ _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifes
 _VERSION = re.compile(r"model_v([0-9]+)")
 _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
 _SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
-_POLICY = re.compile(rf"{POLICIES}/([0-9a-f]{{64}})\.json")
+_DOCUMENT = re.compile(rf"(?:{POLICIES}|{CONTRACTS})/([0-9a-f]{{64}})\.json")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
@@ -195,9 +196,14 @@ def policy(digest: str) -> str:
     return f"{POLICIES}/{digest}.json"
 
 
-def policy_digest(path: str) -> str | None:
-    """Return the digest of an archived policy from its path, or None if the path is another file's."""
-    match = _POLICY.fullmatch(path)
+def contract(digest: str) -> str:
+    """Return the path of an archived contract."""
+    return f"{CONTRACTS}/{digest}.json"
+
+
+def document_digest(path: str) -> str | None:
+    """Return the digest of an archived policy or contract from its path, or None if the path is another file's."""
+    match = _DOCUMENT.fullmatch(path)
     return match[1] if match else None
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from risk_assets.clock import utc_now
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.governance.artifacts import Metrics, Profile, TrainedModel
+from risk_assets.domain.governance.artifacts import Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
@@ -139,6 +139,12 @@ def read_version(store: Store, name: str) -> ModelVersion:
     """Return a version; raises `ModelError` if it is missing or incomplete."""
     metadata = _version_metadata(store, name)
     return ModelVersion(metadata, model_files.read_file(store, layout.version_folder(name), layout.METRICS, Metrics, metadata))
+
+
+def find_origin(store: Store, name: str) -> Origin | None:
+    """Return what a version was trained from, or None if its metadata is missing or damaged."""
+    metadata = _find_metadata(store, name)
+    return metadata.origin if metadata else None
 
 
 def newest_of(store: Store, date: str) -> ModelVersion:

@@ -13,7 +13,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, layout, policy_archive, registry
+from risk_assets.lake import binding_log, document_archive, layout, registry
 from risk_assets.lake.manifests import Manifest, require_manifest
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_changed, read_table, translate_polars_errors
@@ -102,7 +102,7 @@ def _read_scoring(store: Store, date: str) -> _Scoring:
     made_from = manifest.made_from
     if made_from.policy is None or made_from.model_version is None:
         raise LakeError(f"{layout.manifest(manifest.path)} has no version or no policy. Run the date again: risk run {date}.")
-    policy = policy_archive.read(store, made_from.policy)
+    policy = document_archive.read(store, Policy, made_from.policy)
     if made_from.binding is None:
         return _Scoring(manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy)
     return _Scoring(manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy)

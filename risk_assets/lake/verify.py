@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, impact_files, layout, model_files, policy_archive, registry, run_log, verification
+from risk_assets.lake import binding_log, document_archive, impact_files, layout, model_files, registry, run_log, verification
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, digest, find_manifest
@@ -39,20 +42,20 @@ def verify_date(store: Store, date: str) -> Verified:
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, superseded files and the run log."""
+    """Verify each date, then versions, bindings, policies, contracts, superseded files and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
     dates = sorted({date for path in paths if (date := layout.date_of(path))})
     return [
         *(verify_date(store, date) for date in dates),
-        _verified("versions", [(name, registry.problems(store, name)) for name in registry.names(store)]),
+        _verified("versions", [(name, _version_problems(store, name)) for name in registry.names(store)]),
         _verified("impacts", [(name, _errors(partial(impact_files.read, store, name))) for name in impact_files.versions(store)]),
         _verified("trained models", [(folder, model_files.problems(store, folder)) for folder in registry.trained_folders(store)]),
         _verified(
             "training dates", [(date, _errors(partial(registry.read_trained, store, date))) for date in committed_dates(store, TRAINED)]
         ),
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
-        _verified("policies", [(found, _errors(partial(policy_archive.read, store, found))) for found in policy_archive.digests(store)]),
+        *(_documents(store, kind, what) for kind, what in ((Policy, "policies"), (Contract, "contracts"))),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
@@ -89,11 +92,26 @@ def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:
 def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
     made_from = manifest.made_from
     if made_from.policy is not None:
-        yield from _errors(partial(policy_archive.read, store, made_from.policy))
+        yield from _errors(partial(document_archive.read, store, Policy, made_from.policy))
     if made_from.binding is not None:
         yield from _errors(partial(binding_log.find, store, made_from.binding))
     for version in filter(None, (made_from.model_version, made_from.challenger)):
         yield from registry.problems(store, version)
+
+
+def _version_problems(store: Store, name: str) -> Iterator[str]:
+    """Yield a message for each file of a version, and each document that trained it, that is missing or was changed."""
+    yield from registry.problems(store, name)
+    origin = registry.find_origin(store, name)
+    if origin:
+        yield from _errors(partial(document_archive.read, store, Policy, origin.policy))
+        yield from _errors(partial(document_archive.read, store, Contract, origin.contract))
+
+
+def _documents(store: Store, kind: type[Document], what: str) -> Verified:
+    return _verified(
+        what, [(found, _errors(partial(document_archive.read, store, kind, found))) for found in document_archive.digests(store, kind)]
+    )
 
 
 def _superseded(store: Store) -> list[str]:

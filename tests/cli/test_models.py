@@ -3,6 +3,12 @@
 import json
 from pathlib import Path
 
+import msgspec
+import pytest
+
+from risk_assets.lake.hashing import sha256
+from risk_assets.lake.model_files import Metadata
+from risk_assets.lake.seals import sealed
 from tests.cli.conftest import Risk
 
 
@@ -20,6 +26,34 @@ def test_a_version_is_shown_as_a_table_of_points(on_trained: Risk) -> None:
     table = on_trained("models", "show", "model_v002").stdout
     assert "days_past_due" in table and "(missing)" in table and "bad rate" in table
     assert "Base points: " in table
+
+
+@pytest.mark.parametrize("version", ["model_v001", "model_v002"])
+def test_a_version_is_reproduced_to_the_bit_under_its_own_documents(on_trained: Risk, trained: Path, version: str) -> None:
+    policy = trained / "data/policy.yml"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("random_state: 42", "random_state: 7"), encoding="utf-8")
+    assert f"{version} is reproduced: the scorecard is the same to the bit." in on_trained("models", "reproduce", version).stdout
+
+
+def test_a_scorecard_that_differs_is_not_reproduced(on_trained: Risk, trained: Path) -> None:
+    folder = trained / "lakehouse/registry/model_v001"
+    metadata = msgspec.json.decode((folder / "metadata.json").read_bytes(), type=Metadata)
+    card = (folder / "scorecard.json").read_bytes().replace(b'"intercept": -', b'"intercept": -1')
+    origin = msgspec.structs.replace(metadata.origin, libraries={**metadata.origin.libraries, "numpy": "1.0"})
+    changed = msgspec.structs.replace(metadata, sha256={**metadata.sha256, "scorecard.json": sha256(card)}, origin=origin)
+    (folder / "scorecard.json").write_bytes(card)
+    (folder / "metadata.json").write_bytes(msgspec.json.encode(sealed(changed)))
+    result = on_trained("models", "reproduce", "model_v001", code=1)
+    assert "model_v001 is NOT reproduced: intercept differ" in result.stdout
+    assert "Changed since the training: numpy 1.0 -> " in result.stdout
+
+
+def test_a_version_whose_table_was_written_again_is_not_reproduced(on_trained: Risk, trained: Path) -> None:
+    landed = trained / "data/landing/accounts_2026-01-02.csv"
+    landed.write_bytes(landed.read_bytes().rpartition(b"\nAC")[0] + b"\n")
+    on_trained("run", "2026-01-02")
+    problem = on_trained("models", "reproduce", "model_v001", code=1).stderr
+    assert "curated/accounts_2026-01-02_features.parquet" in problem and "risk train 2026-01-03 --register-only" in problem
 
 
 def test_impact_is_shown_and_saved(on_scored: Risk, scored: Path) -> None:

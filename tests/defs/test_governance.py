@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from risk_assets.definitions import build
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, layout, policy_archive, registry, replay
+from risk_assets.lake import binding_log, document_archive, layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.tables import read_table
 from risk_assets.runner import Runner
@@ -301,7 +302,7 @@ def test_replay_names_a_file_with_one_changed_byte(scored_book: Book, path: str)
 
 def test_replay_names_a_changed_policy(scored_book: Book) -> None:
     path = layout.policy(scored_book.lakehouse.policy.digest)
-    assert policy_archive.read(scored_book.lake, scored_book.lakehouse.policy.digest) == scored_book.lakehouse.policy
+    assert document_archive.read(scored_book.lake, Policy, scored_book.lakehouse.policy.digest) == scored_book.lakehouse.policy
     flip(scored_book, path, b'"threshold":0.25', b'"threshold":0.35')
     with pytest.raises(LakeError, match=scored_book.lakehouse.policy.digest):
         replay.replay(scored_book.lake, NEXT)

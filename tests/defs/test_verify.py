@@ -53,7 +53,7 @@ def problems(store: Store) -> list[str]:
 def test_an_untouched_lake_has_no_differences(shared: Book) -> None:
     found = verify_all(shared.lake)
     assert [each.problems for each in found if each.problems] == []
-    assert {each.what for each in found} >= {*LABELLED, NEXT, "versions", "bindings", "policies", "run log"}
+    assert {each.what for each in found} >= {*LABELLED, NEXT, "versions", "bindings", "policies", "contracts", "run log"}
     assert verify_date(shared.lake, NEXT).files == 4
 
 

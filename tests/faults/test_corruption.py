@@ -86,6 +86,7 @@ KINDS = {
     "newest binding": Kind(layout.binding(2), (*SCORING, "train", "live", "history"), ("models",)),
     "older binding": Kind(layout.binding(1), ("history",)),
     "policy": Kind(layout.policy("*"), ("replay", "explain"), restores=("run", "next")),
+    "contract": Kind(layout.contract("*"), restores=("train",)),
     "run record": Kind(layout.run_record(FIRST, "*"), tolerates=("run", "next", "log")),
     "run log": Kind(layout.RUN_LOG, tolerates=("run", "next", "log")),
     "format": Kind(layout.FORMAT, tuple(COMMANDS)),

@@ -7,8 +7,9 @@ from importlib.metadata import version
 import pytest
 
 from risk_assets.defs.resources import Lakehouse, azure_blob
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, impact_files, policy_archive, registry, run_log, snapshots
+from risk_assets.lake import binding_log, document_archive, impact_files, registry, run_log, snapshots
 from risk_assets.lake.format import FORMAT, require_format
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.raw import scan
@@ -38,7 +39,7 @@ READS: dict[str, Callable[[Store], object]] = {
     "bindings": binding_log.read,
     "verify": binding_log.verify,
     "run log": run_log.read,
-    "policy": lambda lake: policy_archive.read(lake, "0" * 64),
+    "policy": lambda lake: document_archive.read(lake, Policy, "0" * 64),
     "impact": lambda lake: impact_files.read(lake, "model_v001"),
     "features": lambda lake: snapshots.newest(lake, {}, 3),
     "manifest": lambda lake: find_manifest(lake, "raw/accounts_2026-01-01.csv"),

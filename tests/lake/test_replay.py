@@ -12,7 +12,7 @@ from risk_assets.domain.batch.predictions import prediction_facts, predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import promote
-from risk_assets.lake import layout, policy_archive, registry
+from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import Provenance, digest, require_manifest, write_manifest
@@ -37,7 +37,7 @@ def scored(store: Store, model: TrainedModel, policy: Policy) -> Store:
     write_table(store, layout.features(DATE), table(pl.LazyFrame(features)))
     registry.register(store, model, "run-1")
     binding = registry.bind(store, promote((), "model_v001", "ann", "a test"))
-    policy_archive.archive(store, policy)
+    document_archive.archive(store, policy)
     made_from = Provenance(
         run_id="run-2",
         inputs={layout.features(DATE): digest(store, layout.features(DATE))},

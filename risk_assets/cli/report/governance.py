@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from risk_assets.domain.governance.impact import Impact
     from risk_assets.domain.scorecard.scorecard import Scorecard, Step
     from risk_assets.lake.registry import ModelVersion
+    from risk_assets.reproduction import Reproduction
 
 
 def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
@@ -35,6 +36,17 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
     console.print(table)
     for version in (version for version in reversed(versions) if len(version.metrics.considered) > 1):
         console.print(f"{version.name} was chosen by AUC on the holdout: {_considered(version.metrics.considered)}", soft_wrap=True)
+
+
+def reproduction(console: Console, found: "Reproduction") -> None:
+    """Print whether a version trained again is the same to the bit; if not, in which parts it differs, and what else has changed."""
+    if found.identical:
+        console.print(f"{found.version} is reproduced: the scorecard is the same to the bit.")
+    else:
+        differences = ", ".join(found.differences)
+        console.print(f"[bold red]{found.version} is NOT reproduced:[/] {differences} differ", soft_wrap=True, highlight=False)
+    if found.changed:
+        console.print(f"Changed since the training: {'; '.join(found.changed)}", soft_wrap=True, highlight=False)
 
 
 def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:

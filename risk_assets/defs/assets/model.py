@@ -1,21 +1,24 @@
 """From labelled dates to a registered version."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from msgspec import structs
 from pydantic import Field
 
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.domain.governance.artifacts import TrainedModel
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.governance.artifacts import Origin, TrainedModel
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, registry
+from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors
 
@@ -51,6 +54,8 @@ def model(
     with translate_polars_errors(f"training/model of {context.partition_key}"):
         rows = labelled(features, labelled_outcomes, contract, policy.training)
     trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
+    document_archive.archive(lakehouse.store, contract, lakehouse.policy)
+    trained = replace(trained, origin=_with_sources(trained.origin, lakehouse, policy))
     return dg.Output(trained, metadata=shown(_figures(trained)))
 
 
@@ -82,6 +87,14 @@ def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -
     gates = {gate.name: f"{'passed' if gate.passed else 'FAILED'}: {gate.evidence}" for gate in model.gates}
     table = steps_table(model.steps, lakehouse.policy.points, MIN_CELL_SIZE)
     return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
+
+
+def _with_sources(origin: Origin, lakehouse: Lakehouse, policy: Policy) -> Origin:
+    """Return the origin of a model with the SHA-256 of each table that was read, and of the policy without the run's estimator."""
+    keys = [(key, date) for date in (*origin.train_dates, *origin.holdout_dates) for key in ("curated/features", "raw/outcomes")]
+    manifests = (lakehouse.manifest(key, date) for key, date in sorted(set(keys)))
+    inputs = {manifest.path: manifest.digest for manifest in manifests}
+    return structs.replace(origin, policy=lakehouse.policy.digest, requested=policy.training.estimator, inputs=inputs)
 
 
 def _figures(trained: TrainedModel) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from risk_assets.domain.batch.predictions import prediction_descriptions, predic
 from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.lake import policy_archive, registry
+from risk_assets.lake import document_archive, registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store
@@ -38,7 +38,7 @@ def predictions(
     arms, binding = choose(config.model, champion, lakehouse.store, due)
     for model in arms.models:
         require_fit(model, lakehouse.contract)
-    policy_archive.archive(lakehouse.store, lakehouse.policy)
+    document_archive.archive(lakehouse.store, lakehouse.policy)
     made_from = lakehouse.made_from(
         context.run.run_id,
         context.partition_key,

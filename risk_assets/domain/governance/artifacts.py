@@ -110,7 +110,11 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a model was trained from: estimator, types of features, dates, hashes of contract and policy, library versions."""
+    """What a model was trained from: estimator, types of features, dates, seed, hashes of contract and policy, versions.
+
+    `requested` is the estimator of the run, by the policy or its configuration; "both" selects one. `inputs` has the SHA-256 of
+    the content of every table that was read, by path. `code` is the release and a hash of its code.
+    """
 
     estimator: str
     features: dict[str, str]
@@ -120,6 +124,10 @@ class Origin(msgspec.Struct, frozen=True):
     contract: str
     policy: str
     libraries: dict[str, str]
+    seed: int
+    code: str
+    requested: str = ""
+    inputs: dict[str, str] = {}
 
 
 @dataclass(frozen=True)

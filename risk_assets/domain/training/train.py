@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from risk_assets.code_version import code_version
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
@@ -194,4 +195,6 @@ def _origin(estimator: str, date: str, older: pd.DataFrame, newest: pd.DataFrame
         contract=contract.digest,
         policy=policy.digest,
         libraries={"python": platform.python_version()} | {name: library_version(name) for name in LIBRARIES},
+        seed=policy.training.random_state,
+        code=code_version(),
     )

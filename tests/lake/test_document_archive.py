@@ -7,7 +7,7 @@ import pytest
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, policy_archive
+from risk_assets.lake import document_archive, layout
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 
@@ -26,8 +26,8 @@ def parse(text: str) -> Policy:
 
 def archived(store: Store, policy: Policy) -> Policy:
     """Archive a policy and return it as it is read back."""
-    policy_archive.archive(store, policy)
-    return policy_archive.read(store, policy.digest)
+    document_archive.archive(store, policy)
+    return document_archive.read(store, Policy, policy.digest)
 
 
 def path(policy: Policy) -> str:
@@ -35,7 +35,7 @@ def path(policy: Policy) -> str:
 
 
 def test_a_policy_is_stored_under_the_hash_of_its_file(store: Store, policy: Policy) -> None:
-    policy_archive.archive(store, policy)
+    document_archive.archive(store, policy)
     (only,) = store.list("registry/policies/")
     assert only == path(policy)
     assert hashlib.sha256(store.get(only)).hexdigest() == policy.digest
@@ -78,48 +78,48 @@ def test_policies_that_differ_in_band_names_are_stored_apart(store: Store) -> No
     texts = [f"threshold: 0.25\nbands: {{{bands}}}\n" for bands in ("A: 0.5, B: 1", "B: 0.5, A: 1", "A: 0.5, C: 1")]
     written = [parse(text) for text in texts]
     for policy in written:
-        policy_archive.archive(store, policy)
+        document_archive.archive(store, policy)
     assert len(store.list("registry/policies/")) == 3
-    assert [list(policy_archive.read(store, policy.digest).bands) for policy in written] == [["A", "B"], ["B", "A"], ["A", "C"]]
+    assert [list(document_archive.read(store, Policy, policy.digest).bands) for policy in written] == [["A", "B"], ["B", "A"], ["A", "C"]]
 
 
 def test_equal_policies_are_stored_once(store: Store) -> None:
-    policy_archive.archive(store, parse(TEXT))
-    policy_archive.archive(store, parse(TEXT))
-    policy_archive.archive(store, parse("# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}\nreasons: 4\nthreshold: 0.25\npoints: {base: 600}\n"))
+    document_archive.archive(store, parse(TEXT))
+    document_archive.archive(store, parse(TEXT))
+    document_archive.archive(store, parse("# ours\nbands: {A: 0.10, B: 0.5, C: 1.0}\nreasons: 4\nthreshold: 0.25\npoints: {base: 600}\n"))
     assert len(store.list("registry/policies/")) == 1
-    policy_archive.archive(store, parse(f"{TEXT}reasons: 3\n"))
+    document_archive.archive(store, parse(f"{TEXT}reasons: 3\n"))
     assert len(store.list("registry/policies/")) == 2
 
 
 def test_a_stored_policy_that_was_changed_is_repaired(store: Store, policy: Policy) -> None:
     for damage in (b"", policy.canonical[:-1] + b"]"):
         store.put(path(policy), damage)
-        policy_archive.archive(store, policy)
-        assert policy_archive.read(store, policy.digest) == policy
+        document_archive.archive(store, policy)
+        assert document_archive.read(store, Policy, policy.digest) == policy
 
 
 def test_a_policy_with_one_changed_byte_is_rejected(disk_store: Store, policy: Policy) -> None:
-    policy_archive.archive(disk_store, policy)
+    document_archive.archive(disk_store, policy)
     content = disk_store.get(path(policy))
     for at in range(len(content)):
         disk_store.put(path(policy), content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         with pytest.raises(LakeError, match=rf"{path(policy)} was changed.*backup"):
-            policy_archive.read(disk_store, policy.digest)
+            document_archive.read(disk_store, Policy, policy.digest)
 
 
 @pytest.mark.parametrize("damage", [b"", b" ", b"\xff"])
 def test_an_emptied_or_extended_policy_is_rejected(store: Store, policy: Policy, damage: bytes) -> None:
-    policy_archive.archive(store, policy)
+    document_archive.archive(store, policy)
     store.put(path(policy), store.get(path(policy)) + damage if damage else damage)
     with pytest.raises(LakeError, match=rf"{path(policy)} was changed"):
-        policy_archive.read(store, policy.digest)
+        document_archive.read(store, Policy, policy.digest)
 
 
 def test_a_missing_policy_is_named(store: Store, policy: Policy) -> None:
-    policy_archive.archive(store, parse(TEXT))
+    document_archive.archive(store, parse(TEXT))
     with pytest.raises(LakeError, match=rf"{path(policy)} is not in the lake.*backup"):
-        policy_archive.read(store, policy.digest)
+        document_archive.read(store, Policy, policy.digest)
 
 
 def test_a_policy_of_another_release_is_rejected(disk_store: Store) -> None:
@@ -127,4 +127,4 @@ def test_a_policy_of_another_release_is_rejected(disk_store: Store) -> None:
     digest = hashlib.sha256(content).hexdigest()
     disk_store.put(layout.policy(digest), content)
     with pytest.raises(LakeError, match="another release"):
-        policy_archive.read(disk_store, digest)
+        document_archive.read(disk_store, Policy, digest)

@@ -15,7 +15,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, labels, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
@@ -126,15 +126,20 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The share of rows with issues is within the policy's limit; a missing value that the live models require is an issue."""
-    rows = lakehouse.manifest("curated/features", date).rows
+    """The share of eligible rows with issues is within the limit; a missing value that the live models require is an issue."""
+    manifest = lakehouse.manifest("curated/features", date)
+    rows, excluded = _eligible_rows(manifest), manifest.facts_as(FeatureFacts).excluded_counts
     found, counts = _issues_with_required(lakehouse, date)
-    share, limit = found / rows, lakehouse.policy.checks.max_issue_share
+    share, limit = found / rows if rows else 0.0, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(counts.items())[:SHOWN_ISSUES])
-    text = f"{share:.1%} of {rows} rows have issues (limit {limit:.1%})" + "".join(
-        f"; {issue} in {_rows(rows)}" for issue, rows in list(commonest.items())[:TOLD_ISSUES]
-    )
-    return _result(share <= limit, text, share=share, limit=limit, commonest=dg.MetadataValue.json(commonest))
+    what = "eligible rows" if excluded else "rows"
+    text = f"{share:.1%} of {rows} {what} have issues (limit {limit:.1%}){_counted(commonest)}"
+    if excluded:
+        text += f". {_rows(manifest.rows - rows)} not eligible{_counted(excluded)}"
+    figures: dict[str, Any] = {"share": share, "limit": limit, "commonest": dg.MetadataValue.json(commonest)}
+    if excluded:
+        figures["excluded"] = dg.MetadataValue.json(excluded)
+    return _result(share <= limit, text, **figures)
 
 
 def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -143,7 +148,8 @@ def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     if profile is None:
         return _result(True, NO_REFERENCE)
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_missing_increase
-    return _shifts(missing_shifts(manifest.facts_as(FeatureFacts).missing, manifest.rows, profile, limit), "missing")
+    shifts = missing_shifts(manifest.facts_as(FeatureFacts).missing, _eligible_rows(manifest), profile, limit)
+    return _shifts(shifts, "missing")
 
 
 def unseen_levels(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -152,7 +158,8 @@ def unseen_levels(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     if profile is None:
         return _result(True, NO_REFERENCE)
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_unseen_share
-    return _shifts(unseen_shifts(read_table(lakehouse.store, manifest.path), manifest.rows, profile, limit), "with unseen levels")
+    shifts = unseen_shifts(read_table(lakehouse.store, manifest.path), _eligible_rows(manifest), profile, limit)
+    return _shifts(shifts, "with unseen levels")
 
 
 def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -170,13 +177,15 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """Every row without issues has a probability in [0, 1], and no other row has one."""
+    """Every eligible row without issues has a probability in [0, 1], and no other row has one."""
     facts = lakehouse.manifest("curated/predictions", date).facts_as(PredictionFacts)
     rows = lakehouse.manifest("curated/predictions", date).rows
-    scored, issues = facts.scored, facts.with_issues
+    scored, issues, excluded = facts.scored, facts.with_issues, facts.not_eligible
     inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
-    text = f"{scored} scored and {issues} with issues of {rows} rows, probabilities {'inside' if inside else 'OUTSIDE'} [0, 1]"
-    return _result(inside and scored + issues == rows, text, scored=scored, with_issues=issues, rows=rows)
+    counted = f"{scored} scored, {issues} with issues and {excluded} not eligible of {rows} rows"
+    text = f"{counted}, probabilities {'inside' if inside else 'OUTSIDE'} [0, 1]"
+    complete = scored + issues + excluded == rows
+    return _result(inside and complete, text, scored=scored, with_issues=issues, not_eligible=excluded, rows=rows)
 
 
 def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
@@ -267,6 +276,16 @@ def _rows(number: int) -> str:
     return "1 row" if number == 1 else f"{number} rows"
 
 
+def _counted(rows: Mapping[str, int]) -> str:
+    """Return the most frequent texts, each with its rows."""
+    return "".join(f"; {text} in {_rows(number)}" for text, number in list(rows.items())[:TOLD_ISSUES])
+
+
+def _eligible_rows(manifest: Manifest) -> int:
+    """Return the rows of a features table that no population rule excludes."""
+    return manifest.rows - manifest.facts_as(FeatureFacts).not_eligible
+
+
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:
     abnormal = [shift for shift in shifts if shift.abnormal]
     shown = "; ".join(map(str, (abnormal or shifts)[:TOLD_ISSUES]))
@@ -291,7 +310,7 @@ def _issues_with_required(lakehouse: Lakehouse, date: str) -> tuple[int, dict[st
     required = [name for name in live.required if name in manifest.columns] if live else []
     if not required:
         return manifest.facts_as(FeatureFacts).with_issues, _issues(lakehouse, date)
-    table = read_table(lakehouse.store, manifest.path).select(ISSUES, *required)
+    table = read_table(lakehouse.store, manifest.path).select(EXCLUDED, ISSUES, *required)
     marked = table.map_batches(partial(with_missing_issues, required=required), streamable=True)
     counted = marked.filter(pl.col(ISSUES).is_not_null()).group_by(ISSUES).len().collect(engine="streaming")
     kinds = dict(counted.iter_rows())

@@ -47,7 +47,7 @@ class Node:
 NODES = (
     Node("raw/accounts", raw.accounts, "raw", {"csv", "azure"}),
     Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azure"}),
-    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}),
+    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}, version="2"),
     Node(
         "training/model",
         model.model,
@@ -66,7 +66,7 @@ NODES = (
         "table",
         {"polars", "csv"},
         {"features": "curated/features", "champion": "registry/champion"},
-        version="2",
+        version="3",
     ),
     Node(
         "curated/review_list",

@@ -161,6 +161,7 @@ def _with_figures(store: Store, record: RunRecord) -> RunRecord:
         rows_in=manifest.rows,  # predictions have one row for each raw row
         scored=facts.scored,
         with_issues=facts.with_issues,
+        not_eligible=facts.not_eligible,
         min_score=facts.min_score,
         mean_score=facts.mean_score,
         max_score=facts.max_score,

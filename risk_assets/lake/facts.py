@@ -49,10 +49,22 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
 
 
 class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="features", forbid_unknown_fields=True):
-    """A features table: rows with issues, rows by issue text, and missing values by feature."""
+    """A features table.
+
+    Attributes
+    ----------
+    with_issues, issue_counts
+        The rows with issues: their number, and the rows of each combination of issues.
+    not_eligible, excluded_counts
+        The rows that a population rule excludes: their number, and the rows by reason.
+    missing
+        Missing values in eligible rows, by feature.
+    """
 
     with_issues: int
     issue_counts: dict[str, int]
+    not_eligible: int
+    excluded_counts: dict[str, int]
     missing: dict[str, int]
 
 
@@ -61,6 +73,7 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
 
     scored: int
     with_issues: int
+    not_eligible: int
     predicted_bad: int
     min_score: float | None
     mean_score: float | None

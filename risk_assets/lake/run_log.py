@@ -50,6 +50,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     rows_in: int | None = None
     scored: int | None = None
     with_issues: int | None = None
+    not_eligible: int | None = None
     min_score: float | None = None
     mean_score: float | None = None
     max_score: float | None = None

@@ -4,7 +4,8 @@ import polars as pl
 
 from risk_assets.clock import shift
 from risk_assets.domain.contract.column_types import polars_schema
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, SNAPSHOT
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUES, SNAPSHOT
+from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.lake import layout
 from risk_assets.lake.manifests import partitions
@@ -33,18 +34,18 @@ def newest(store: Store, kinds: dict[str, str], count: int) -> dict[str, pl.Lazy
 
 
 def of_accounts(features: pl.LazyFrame, accounts: pl.Series) -> pl.DataFrame:
-    """Return the rows of some accounts that have no issues, without the column of issues.
+    """Return the rows of some accounts that are eligible and have no issues: the id and the features.
 
     Tables of earlier releases have ids with surrounding whitespace. It is ignored; an id that is then repeated has no row.
     """
     stripped = features.with_columns(strip_cells(pl.col(ACCOUNT_ID)))
-    selected = pl.col(ACCOUNT_ID).is_in(accounts.implode()) & pl.col(ISSUES).is_null()
-    rows = stripped.filter(selected).drop(ISSUES).collect(engine="streaming")
+    selected = pl.col(ACCOUNT_ID).is_in(accounts.implode()) & can_be_scored()
+    rows = stripped.filter(selected).drop(GROUP, EXCLUDED, ISSUES).collect(engine="streaming")
     return rows.unique(ACCOUNT_ID, keep="none", maintain_order=True)
 
 
 def last_before(store: Store, date: str, schema: pl.Schema, accounts: pl.Series, days: int) -> pl.DataFrame:
-    """Return the features of each account in its last earlier snapshot without issues, and the date of that snapshot.
+    """Return the features of each account in its last earlier snapshot in which it could be scored, and the date of that snapshot.
 
     Parameters
     ----------

@@ -20,13 +20,13 @@ from azureml.ai.monitoring.init import is_sdk_ready  # type: ignore[import-not-f
 from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp  # type: ignore[import-not-found]
 from azureml_inference_server_http.api.aml_response import AMLResponse  # type: ignore[import-not-found]
 from flask import g  # type: ignore[import-not-found]
-from pandas import DataFrame
+from pandas import DataFrame, Series
 from werkzeug.exceptions import RequestEntityTooLarge
 
 sys.path.extend(str(wheel) for wheel in Path(__file__).parent.glob("*.whl"))  # the project, which is on no package index
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.schema import NOT_ELIGIBLE, SCORED, Contract
 from risk_assets.domain.governance.arms import CHALLENGER, Arms
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, VersionedScorecard
@@ -35,7 +35,7 @@ from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Answer, RequestDecoder, Result
+from risk_serving.scoring.wire import Answer, NotEligible, RecordResult, RequestDecoder
 
 JSON = "application/json"
 
@@ -162,11 +162,18 @@ def _inputs(records: Records) -> DataFrame:
     return DataFrame(msgspec.to_builtins(list(records.sent)))
 
 
-def _outputs(results: Sequence[Result], shadow: Sequence[float] | None, shadow_version: str | None) -> DataFrame:
+def _outputs(results: Sequence[RecordResult], shadow: Sequence[float | None] | None, shadow_version: str | None) -> DataFrame:
     """Return the results with the columns of the service's prediction log."""
-    rows = [(result.id, result.probability, result.prediction, result.model_version, result.arm) for result in results]
-    frame = DataFrame(rows, columns=["id", "probability", "prediction", "model_version", "arm"])
-    return frame.assign(challenger_probability=shadow, challenger_version=shadow_version)
+    frame = DataFrame(map(_output, results), columns=["id", "status", "probability", "prediction", "excluded", "model_version", "arm"])
+    return frame.assign(
+        challenger_probability=None if shadow is None else Series(shadow, dtype="float64"), challenger_version=shadow_version
+    )
+
+
+def _output(result: RecordResult) -> tuple[object, ...]:
+    if isinstance(result, NotEligible):
+        return (result.id, NOT_ELIGIBLE, None, None, result.excluded, result.model_version, result.arm)
+    return (result.id, SCORED, result.probability, result.prediction, None, result.model_version, result.arm)
 
 
 def _log_error(error: Exception) -> None:

@@ -73,7 +73,10 @@ def _document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> _Jso
 
 
 def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping[str, object]) -> _Json:
-    description = "The probability of default, points, band and reasons of each record, in order."
+    description = (
+        "The probability of default, points, band and reasons of each record, in order. "
+        "A record that matches a population rule of the contract has the status `not eligible` and the rule's reason instead."
+    )
     return {
         "summary": "Score records",
         "description": description if path == "/predict" else f"The same as /predict. {description}",

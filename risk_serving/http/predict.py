@@ -71,7 +71,7 @@ class PredictEndpoint:
         headers = [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-        self._metrics.record_scores(scored.results)
+        self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
         self._prediction_log.offer(Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger))
 

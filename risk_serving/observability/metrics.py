@@ -17,7 +17,7 @@ from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import LogLine
 from risk_serving.scoring.live_model import LiveModel
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.wire import NotEligible, RecordResult, Result
 
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
@@ -57,6 +57,9 @@ class Metrics:
             ["version", "arm", "bin"],
             registry=own,
         )
+        self._not_eligible = Counter(
+            "risk_serving_not_eligible", "Records that are not eligible by version and reason.", ["version", "reason"], registry=own
+        )
 
     def _add_model_metrics(self, own: CollectorRegistry) -> None:
         self._age = Gauge(
@@ -85,10 +88,10 @@ class Metrics:
             self._bytes_out.observe(line.bytes_out)
         self._lines.offer(line)
 
-    def record_scores(self, results: Sequence[Result]) -> None:
-        """Count scored records by version, arm and bin of the probability."""
+    def record_results(self, results: Sequence[RecordResult]) -> None:
+        """Count scored records by version, arm and bin of the probability, and the others by version and reason."""
         for arm in (CHAMPION, CHALLENGER):
-            scored = [result for result in results if result.arm == arm]
+            scored = [result for result in results if isinstance(result, Result) and result.arm == arm]
             bins = [0] * (HISTOGRAM_BINS + 1)
             for result in scored:
                 bins[int(result.probability * HISTOGRAM_BINS)] += 1
@@ -96,6 +99,8 @@ class Metrics:
             bins[-1] += ones
             for position in (position for position, records in enumerate(bins) if records):
                 self._scores.labels(scored[0].model_version, arm, f"{position / HISTOGRAM_BINS:.2f}").inc(bins[position])
+        for each in (result for result in results if isinstance(result, NotEligible)):
+            self._not_eligible.labels(each.model_version, each.excluded).inc()
 
     def record_state(self, live: LiveModel, log: PredictionLog) -> None:
         """Update the metrics of the live version and of the logs."""

@@ -17,12 +17,13 @@ from typing import TypeAlias
 
 import msgspec
 
+from risk_assets.domain.contract.schema import NOT_ELIGIBLE, SCORED
 from risk_assets.domain.governance.arms import BUCKET_BYTES, bucket
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.observability.background_writer import BackgroundWriter
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.wire import NotEligible, RecordResult
 
 INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"
@@ -35,7 +36,7 @@ Pieces: TypeAlias = tuple[bytes | memoryview, ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One scored request: its body, and the result of each record.
+    """One answered request: its body, and the result of each record.
 
     `received_at` is in seconds since 1970, UTC. `shadow` has the probabilities of a challenger in shadow, whose version is
     `shadow_version`.
@@ -44,8 +45,8 @@ class Entry:
     request_id: str
     received_at: float
     body: bytes
-    results: Sequence[Result]
-    shadow: Sequence[float] | None
+    results: Sequence[RecordResult]
+    shadow: Sequence[float | None] | None
     shadow_version: str | None
 
 
@@ -55,8 +56,10 @@ class _Request(msgspec.Struct):
 
 class _Output(msgspec.Struct, gc=False):
     id: str | None
-    probability: float
-    prediction: int
+    status: str
+    probability: float | None
+    prediction: int | None
+    excluded: str | None
     model_version: str
     arm: str
     challenger_probability: float | None
@@ -208,11 +211,15 @@ def _one_line(text: bytes) -> bytes:
 def _outputs(entry: Entry) -> bytes:
     shadow: Sequence[float | None] = entry.shadow or [None] * len(entry.results)
     version = entry.shadow_version
-    rows = [
-        _Output(result.id, result.probability, result.prediction, result.model_version, result.arm, probability, version)
-        for result, probability in zip(entry.results, shadow, strict=True)
-    ]
+    rows = [_output(result, probability, version) for result, probability in zip(entry.results, shadow, strict=True)]
     return msgspec.json.encode(rows)
+
+
+def _output(result: RecordResult, challenger_probability: float | None, challenger_version: str | None) -> _Output:
+    challenger = (challenger_probability, challenger_version)
+    if isinstance(result, NotEligible):
+        return _Output(result.id, NOT_ELIGIBLE, None, None, result.excluded, result.model_version, result.arm, *challenger)
+    return _Output(result.id, SCORED, result.probability, result.prediction, None, result.model_version, result.arm, *challenger)
 
 
 def _hour(lines: _Lines) -> int:

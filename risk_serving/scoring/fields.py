@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from risk_assets.domain.contract.field_rules import MISSING_ISSUE, UNREADABLE_ISSUE, above, below, missing_codes, missing_tokens, plain
 from risk_assets.domain.contract.schema import Contract, Feature
@@ -54,20 +55,22 @@ class Field:
 
     def broken_rule(self, value: object) -> str | None:
         """Return the rule that a decoded JSON value breaks, or None."""
-        return self._broken_number_rule(value) if self.is_number else self._broken_category_rule(value)
+        return self.broken_type(value) or (self._broken_range(value) if self.is_number else self._broken_level(value))
 
-    def _broken_category_rule(self, value: object) -> str | None:
-        if not isinstance(value, str | None):
-            return "must be text or null"
-        return MISSING_ISSUE if self.required and self.level(value) is None else None
-
-    def _broken_number_rule(self, value: object) -> str | None:
+    def broken_type(self, value: object) -> str | None:
+        """Return the rule that a decoded JSON value breaks if it cannot be read as a value of the field, or None."""
+        if not self.is_number:
+            return None if isinstance(value, str | None) else "must be text or null"
         if isinstance(value, bool) or not isinstance(value, int | float | None):
             return "must be a number or null"
+        return UNREADABLE_ISSUE if value is not None and abs(value) > sys.float_info.max else None
+
+    def _broken_level(self, value: Any) -> str | None:
+        return MISSING_ISSUE if self.required and self.level(value) is None else None
+
+    def _broken_range(self, value: Any) -> str | None:
         if value is None or value in self.codes:
             return MISSING_ISSUE if self.required else None
-        if abs(value) > sys.float_info.max:
-            return UNREADABLE_ISSUE
         if value < self.low:
             return below(self.low)
         return above(self.high) if value > self.high else None

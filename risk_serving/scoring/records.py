@@ -22,18 +22,30 @@ class Categories(msgspec.Struct, frozen=True):
 Column: TypeAlias = Floats | Categories
 
 
-class Rows(msgspec.Struct, frozen=True):
-    """Ids without surrounding whitespace, and rows of features in the contract's order, None if missing.
+class Ineligible(msgspec.Struct, frozen=True):
+    """A record that a population rule excludes: its position among all records of the request, id, group and reason."""
 
-    `sent` has the records as they were decoded, before ids, levels and missing codes are replaced.
+    position: int
+    id: str | None
+    group: str | None
+    reason: str
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The eligible records: ids without surrounding whitespace, and features in the contract's order, None if missing.
+
+    `groups` has the customers, None if missing; it is empty if the contract has no group. `sent` has all records as they were
+    decoded, before ids, levels and missing codes are replaced. `ineligible` are the other records, in order.
     """
 
     ids: Sequence[str | None]
     rows: Sequence[Row]
     sent: Sequence[msgspec.Struct] = ()
+    groups: Sequence[str | None] = ()
+    ineligible: Sequence[Ineligible] = ()
 
     def take(self, indices: Sequence[int]) -> "Rows":
-        """Return the records at some indices, in their order."""
+        """Return the ids and features of the records at some indices, in their order."""
         return Rows([self.ids[index] for index in indices], [self.rows[index] for index in indices])
 
 
@@ -43,9 +55,11 @@ class Columns(msgspec.Struct, frozen=True):
     ids: Sequence[str | None]
     columns: Sequence[Column]
     sent: Sequence[msgspec.Struct] = ()
+    groups: Sequence[str | None] = ()
+    ineligible: Sequence[Ineligible] = ()
 
     def take(self, indices: Sequence[int]) -> "Columns":
-        """Return the records at some indices, in their order."""
+        """Return the ids and features of the records at some indices, in their order."""
         return Columns([self.ids[index] for index in indices], [_take(column, indices) for column in self.columns])
 
 

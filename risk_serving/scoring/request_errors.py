@@ -1,19 +1,35 @@
 """Lists the errors in a rejected request, by a second, slower reading of its body."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
 
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_serving.http.problems import FieldError
+from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import Field
 
 MAX_COUNTED = 10_000
 MAX_NAME = 100  # longer names of unknown fields are cut
 
 
-def find_errors(body: bytes, fields: Sequence[Field], max_records: int) -> list[FieldError]:
+@dataclass(frozen=True)
+class RecordRules:
+    """The rules for a record: its fields, the population rules, and the name of the group, if the contract has one."""
+
+    fields: Sequence[Field]
+    eligibility: Eligibility
+    group: str | None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The names of the ids that a record can have."""
+        return (ID, self.group) if self.group else (ID,)
+
+
+def find_errors(body: bytes, rules: RecordRules, max_records: int) -> list[FieldError]:
     """Return the first `MAX_COUNTED` errors in a body, in the records' order; empty if there is none."""
     try:
         content = msgspec.json.Decoder(float_hook=float).decode(body)
@@ -24,10 +40,10 @@ def find_errors(body: bytes, fields: Sequence[Field], max_records: int) -> list[
         return [FieldError(None, None, f"is not valid JSON: {error}")]
     except RecursionError:
         return [FieldError(None, None, "nested too deeply")]
-    return list(islice(_request_errors(content, fields, max_records), MAX_COUNTED))
+    return list(islice(_request_errors(content, rules, max_records), MAX_COUNTED))
 
 
-def _request_errors(content: object, fields: Sequence[Field], max_records: int) -> Iterator[FieldError]:
+def _request_errors(content: object, rules: RecordRules, max_records: int) -> Iterator[FieldError]:
     if not isinstance(content, dict):
         yield FieldError(None, None, "must be an object with the field records")
         return
@@ -40,19 +56,24 @@ def _request_errors(content: object, fields: Sequence[Field], max_records: int) 
     if not 0 < len(records) <= max_records:
         yield FieldError(None, "records", f"must have 1 to {max_records} records")
         return
-    known = {ID, *(field.name for field in fields)}
+    known = {*rules.texts, *(field.name for field in rules.fields)}
     for index, record in enumerate(records):
-        yield from _record_errors(index, record, fields, known)
+        yield from _record_errors(index, record, rules, known)
 
 
-def _record_errors(index: int, record: object, fields: Sequence[Field], known: set[str]) -> Iterator[FieldError]:
+def _record_errors(index: int, record: object, rules: RecordRules, known: set[str]) -> Iterator[FieldError]:
     if not isinstance(record, dict):
         yield FieldError(index, None, "must be an object")
         return
     for name in (name for name in record if name not in known):
         yield FieldError(index, name[:MAX_NAME], "is not in the contract")
-    if not isinstance(record.get(ID), str | None):
-        yield FieldError(index, ID, "must be text or null")
-    for field in fields:
-        if rule := field.broken_rule(record.get(field.name)):
+    for name in rules.texts:
+        if not isinstance(record.get(name), str | None):
+            yield FieldError(index, name, "must be text or null")
+    values = [record.get(field.name) for field in rules.fields]
+    readable = all(field.broken_type(value) is None for field, value in zip(rules.fields, values, strict=True))
+    if readable and rules.eligibility.excluded(values):
+        return
+    for field, value in zip(rules.fields, values, strict=True):
+        if rule := field.broken_rule(value):
             yield FieldError(index, field.name, rule)

@@ -17,15 +17,15 @@ from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
-from risk_serving.scoring.records import Columns, Records, Row, Rows, Value
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Value
+from risk_serving.scoring.wire import NotEligible, RecordResult, Result
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one."""
+    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not eligible."""
 
-    results: list[Result]
-    shadow: Sequence[float] | None = None
+    results: list[RecordResult]
+    shadow: Sequence[float | None] | None = None
 
 
 class Scorer:
@@ -34,25 +34,44 @@ class Scorer:
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
         self._missing_ids = frozenset(id_tokens(contract))
-        features = tuple(contract.inputs)
+        features = tuple(contract.request_features)
         self._champion = _Model(arms.champion, CHAMPION, policy, features)
         self._challenger = _Model(arms.challenger, CHALLENGER, policy, features) if arms.challenger else None
 
     def score(self, records: Records) -> Scored:
-        """Return the results of records, in their order."""
+        """Return the results of all records, in their order."""
+        scored = self._scored(records)
+        return self._with_ineligible(scored, records.ineligible) if records.ineligible else scored
+
+    def _scored(self, records: Records) -> Scored:
+        """Return the results of the eligible records."""
         if self._challenger is None:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
             return Scored(self._champion.results(records), self._challenger.probabilities(records))
-        challenged = np.array(self._arms.challenged(map(self._account, records.ids)), dtype=np.bool_)
+        groups = map(self._group, records.ids, records.groups or repeat(None))
+        challenged = np.array(self._arms.challenged(groups), dtype=np.bool_)
         if not challenged.any():
             return Scored(self._champion.results(records))
         champion = iter(self._champion.results(records.take(np.flatnonzero(~challenged).tolist())))
         challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
-    def _account(self, account: str | None) -> str | None:
-        """Return the account for an id, or None if a snapshot would read the id as missing."""
+    def _with_ineligible(self, scored: Scored, ineligible: Sequence[Ineligible]) -> Scored:
+        """Return the results with those of the records that are not eligible, at their positions."""
+        results, shadow = list(scored.results), None if scored.shadow is None else list(scored.shadow)
+        challenged = self._arms.challenged(self._group(record.id, record.group) for record in ineligible)
+        for record, by_challenger in zip(ineligible, challenged, strict=True):
+            model = self._challenger if self._challenger and by_challenger else self._champion
+            results.insert(record.position, NotEligible(record.id, record.reason, model.arm, model.version))
+            if shadow is not None:
+                shadow.insert(record.position, None)
+        return Scored(results, shadow)
+
+    def _group(self, account: str | None, group: str | None) -> str | None:
+        """Return the group, or else the account; None if a snapshot would read the id as missing."""
+        if group is not None:
+            return group
         return None if account is None or normalize_level(account) in self._missing_ids else account
 
 
@@ -61,14 +80,14 @@ class _Model:
 
     def __init__(self, model: VersionedScorecard, arm: str, policy: Policy, features: Sequence[str]) -> None:
         card = model.scorecard
-        self._card, self._policy, self._version, self._arm = card, policy, model.version, arm
+        self._card, self._policy, self.version, self.arm = card, policy, model.version, arm
         self._score_row = single_row.scorer(card, policy)
         self._positions = [features.index(term.feature) for term in card.terms]
         self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
         self._reasons = [term.reason for term in card.terms]
 
-    def results(self, records: Records) -> list[Result]:
+    def results(self, records: Records) -> list[RecordResult]:
         if isinstance(records, Rows):
             return [self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)]
         scores = score(self._card, self._policy, self._matrix(records))
@@ -78,7 +97,7 @@ class _Model:
             reasons[index] = tuple(self._reasons[position] for position in positions if position >= 0)
         predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
         bands = map(self._bands.__getitem__, scores.band.tolist())
-        return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self._arm), repeat(self._version)))
+        return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
 
     def probabilities(self, records: Records) -> list[float]:
         if isinstance(records, Rows):
@@ -90,7 +109,7 @@ class _Model:
         probability, bad, points, band, positions = self._score_row(self._term_values(row))
         texts = self._reasons
         reasons = tuple(texts[position] for position in positions)
-        return Result(account, int(bad), probability, points, self._bands[band], reasons, self._arm, self._version)
+        return Result(account, int(bad), probability, points, self._bands[band], reasons, self.arm, self.version)
 
     def _term_values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]

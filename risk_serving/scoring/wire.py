@@ -1,30 +1,32 @@
 """The wire format: decodes and validates a request's records, and describes request and answer as JSON schema."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain, count
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
+from risk_assets.domain.contract.field_rules import group_tokens
+from risk_assets.domain.contract.schema import NOT_ELIGIBLE, SCORED, STATUS, Contract
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
-from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.text import strip_cell
+from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
+from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import Field
-from risk_serving.scoring.records import Categories, Columns, Records, Rows, Value
-from risk_serving.scoring.request_errors import find_errors
+from risk_serving.scoring.records import Categories, Columns, Ineligible, Records, Rows, Value
+from risk_serving.scoring.request_errors import RecordRules, find_errors
 
 MAX_ERRORS = 1000
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
 
-class Result(msgspec.Struct, frozen=True, gc=False):
-    """The result of one record: the scores, and the arm and version that gave them; reasons only if it is predicted bad."""
+class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED):
+    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad."""
 
     id: str | None
     prediction: int
@@ -36,11 +38,23 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     model_version: str
 
 
+class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=NOT_ELIGIBLE):
+    """The result of a record that is not eligible: why, and the arm and version that would have scored it."""
+
+    id: str | None
+    excluded: str
+    arm: str
+    model_version: str
+
+
+RecordResult: TypeAlias = Result | NotEligible
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """The live version, and the results in the order of the records."""
 
     model_version: str
-    results: list[Result]
+    results: list[RecordResult]
 
 
 class RequestDecoder:
@@ -49,7 +63,8 @@ class RequestDecoder:
     Parameters
     ----------
     contract : Contract
-        Names, types, ranges and missing values.
+        Names, types, ranges, missing values, and the population rules: values of a record that is not eligible may be missing or
+        out of range, as in the batch.
     arms : Arms
         The live models: a feature that the contract requires is optional if no live model uses it, and a feature that a
         deciding model requires is never optional.
@@ -61,7 +76,10 @@ class RequestDecoder:
         required = _required(contract, arms)
         self.contract = contract
         self.max_records = max_records
-        self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.inputs.items())
+        self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
+        self.rules = RecordRules(self.fields, Eligibility(contract, self.fields), contract.group)
+        self._group_tokens = frozenset(group_tokens(contract))
+        self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
@@ -69,7 +87,7 @@ class RequestDecoder:
         self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
         self._high = np.array([field.high for field in numbers]).reshape(-1, 1)
         self._required = np.array([field.required for field in numbers], dtype=np.bool_).reshape(-1, 1)
-        self._decoder = msgspec.json.Decoder(_request_type(self.fields))
+        self._decoder = msgspec.json.Decoder(_request_type(self.fields, contract.group))
 
     def decode(self, body: bytes) -> Records:
         """Return the records of a request's body.
@@ -80,7 +98,7 @@ class RequestDecoder:
             422, with the index, field and rule of each error, if any record is not valid.
         """
         # A record has at least one brace: a request with far too many is rejected before they are decoded. Texts may have braces too.
-        if body.count(b"{") > self.max_records + 1 and (errors := find_errors(body, self.fields, self.max_records)):
+        if body.count(b"{") > self.max_records + 1 and (errors := find_errors(body, self.rules, self.max_records)):
             raise _invalid_request(errors)
         try:
             sent = self._decoder.decode(body).records
@@ -88,14 +106,33 @@ class RequestDecoder:
             raise self._invalid(body) from None
         if not 0 < len(sent) <= self.max_records:
             raise self._invalid(body)
-        records = self._validated_rows(sent) if len(sent) < MIN_COLUMNS else self._validated_columns(sent)
+        records = self._eligible(sent) if self.rules.eligibility.has_rules else self._validated(sent)
         if records is None:
             raise self._invalid(body)
         return records
 
+    def _eligible(self, sent: Sequence[msgspec.Struct]) -> Records | None:
+        """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""
+        ineligible = list(self._ineligible(sent))
+        if not ineligible:
+            return self._validated(sent)
+        positions = {record.position for record in ineligible}
+        records = self._validated([record for position, record in enumerate(sent) if position not in positions])
+        return None if records is None else msgspec.structs.replace(records, sent=sent, ineligible=ineligible)
+
+    def _ineligible(self, sent: Sequence[msgspec.Struct]) -> Iterator[Ineligible]:
+        for position, record in enumerate(sent):
+            values = astuple(record)
+            if reason := self.rules.eligibility.excluded(values[1 : self._end]):
+                group = self._group(values[self._end]) if self.contract.group else None
+                yield Ineligible(position, _account(values[0]), group, reason)
+
+    def _validated(self, sent: Sequence[msgspec.Struct]) -> Records | None:
+        """Return eligible records, or None if any is not valid."""
+        return self._validated_rows(sent) if len(sent) < MIN_COLUMNS else self._validated_columns(sent)
+
     def _validated_rows(self, sent: Sequence[msgspec.Struct]) -> Rows | None:
-        """Return the records, or None if any is not valid."""
-        ids, rows = [], []
+        ids, rows, groups = [], [], []
         for record in sent:
             values: list[Any] = list(astuple(record))
             for position, field in self._numbers:
@@ -111,13 +148,16 @@ class RequestDecoder:
                 if level is None and field.required:
                     return None
             ids.append(_account(values[0]))
-            rows.append(tuple(values[1:]))
-        return Rows(ids, rows, sent)
+            rows.append(tuple(values[1 : self._end]))
+            if self.contract.group:
+                groups.append(self._group(values[self._end]))
+        return Rows(ids, rows, sent, groups)
 
     def _validated_columns(self, sent: Sequence[msgspec.Struct]) -> Columns | None:
         """Return the same as `_validated_rows`, computed for all records at once."""
         values = list(chain.from_iterable(map(astuple, sent)))
-        columns: list[Any] = [values[position :: 1 + len(self.fields)] for position in range(1 + len(self.fields))]
+        width = self._end + bool(self.contract.group)
+        columns: list[Any] = [values[position::width] for position in range(width)]
         numbers = np.empty((len(self._numbers), len(sent)))
         for row, (position, _) in enumerate(self._numbers):
             numbers[row] = np.fromiter(columns[position], np.float64, len(sent))
@@ -130,11 +170,16 @@ class RequestDecoder:
             columns[position] = categories = _categories(columns[position], field)
             if field.required and None in categories.levels:
                 return None
-        return Columns(list(map(_account, columns[0])), columns[1:], sent)
+        groups = list(map(self._group, columns[self._end])) if self.contract.group else ()
+        return Columns(list(map(_account, columns[0])), columns[1 : self._end], sent, groups)
+
+    def _group(self, sent: str | None) -> str | None:
+        """Return the customer of a record, or None if it is missing."""
+        return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
 
     def _invalid(self, body: bytes) -> Problem:
         # A repeated field is the only error that the second reading cannot find: it keeps the last value only.
-        errors = find_errors(body, self.fields, self.max_records)
+        errors = find_errors(body, self.rules, self.max_records)
         return _invalid_request(errors or [FieldError(None, None, "a field is repeated")])
 
 
@@ -147,8 +192,15 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
         }
     }
     properties |= {field.name: field.schema() for field in decoder.fields}
+    if decoder.contract.group:
+        text = "The customer's id. A challenger decides for all accounts of a customer, or for none; if it is missing, by the account's id."
+        properties[decoder.contract.group] = {"type": ["string", "null"], "description": text}
     required = [field.name for field in decoder.fields if field.required]
     record = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
+    if decoder.contract.exclude:
+        reasons = ", ".join(dict.fromkeys(rule.reason for rule in decoder.contract.exclude))
+        text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
+        record["description"] = text
     records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
     known = {name: value for name, value in example.items() if value is not None}
     return {
@@ -182,12 +234,15 @@ def _categories(column: Sequence[str | None], field: Field) -> Categories:
     return Categories(tuple(map(field.level, positions)), found)
 
 
-def _request_type(fields: Sequence[Field]) -> Any:
-    """Return the struct that msgspec decodes a request into. Its fields are numbered, because a feature's name may be any text."""
+def _request_type(fields: Sequence[Field], group: str | None) -> Any:
+    """Return the struct that msgspec decodes a request into. Its fields are numbered, because a column's name may be any text."""
     types: dict[bool, Any] = {True: float | None, False: str | None}
     typed: list[Any] = [("field_0", str | None, None)]
     typed += [(f"field_{position}", types[field.is_number], None) for position, field in enumerate(fields, start=1)]
     names = {"field_0": ID, **{f"field_{position}": field.name for position, field in enumerate(fields, start=1)}}
+    if group:
+        typed.append(("group", str | None, None))
+        names["group"] = group
     record = msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
     return msgspec.defstruct("Request", [("records", list[record])], forbid_unknown_fields=True, frozen=True, gc=False)  # type: ignore[valid-type]
 

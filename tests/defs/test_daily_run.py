@@ -34,7 +34,17 @@ def test_a_book_is_landed_checked_trained_scored_and_logged(recorded_empty_book:
     assert [row["account_id"] for row in predicted] == [row["account_id"] for row in rows]
     reasons = [f"reason_{rank}" for rank in range(1, 5)]
     scored = ["probability", "prediction", "points", "band"]
-    assert list(predicted[0]) == ["account_id", *scored, *reasons, "arm", "model_version", "challenger_probability", "issues"]
+    assert list(predicted[0]) == [
+        "account_id",
+        "status",
+        *scored,
+        *reasons,
+        "arm",
+        "model_version",
+        "challenger_probability",
+        "excluded",
+        "issues",
+    ]
     assert {row["model_version"] for row in predicted} == {"model_v001"}
     assert {name.rpartition("/")[2] for name in lake.list("registry/model_v001/")} == {
         "claim.json", "example.json", "impact.json", "impact.sha256.json", "impact_accounts.csv", "metadata.json", "metrics.json",

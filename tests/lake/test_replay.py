@@ -32,9 +32,11 @@ def scored(store: Store, model: TrainedModel, policy: Policy) -> Store:
         "account_id": ["a", "b", "c"],
         "age": [20.0, None, 70.0],
         "city": ["north", None, "south"],
+        "group": ["a", "b", "c"],
+        "excluded": [None, None, None],
         "issues": [None, "age: missing", None],
     }
-    write_table(store, layout.features(DATE), table(pl.LazyFrame(features)))
+    write_table(store, layout.features(DATE), table(pl.LazyFrame(features, schema_overrides={"excluded": pl.String})))
     registry.register(store, model, "run-1")
     binding = registry.bind(store, promote((), "model_v001", "ann", "a test"))
     document_archive.archive(store, policy)

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 LOG = "logs/batch_runs_log.csv"
 PROCESSES, RECORDS = 2, 50
 HEADER = (
-    "timestamp,date,job,status,model_version,rows_in,scored,with_issues,min_score,mean_score,max_score,"
+    "timestamp,date,job,status,model_version,rows_in,scored,with_issues,not_eligible,min_score,mean_score,max_score,"
     "predicted_bad,challenger,challenger_scored,challenger_mean_score,seconds,input,output,run_id,error,warnings,released"
 )
 WRITER = """
@@ -61,12 +61,20 @@ def add_three(store: Store, **more: object) -> None:
 
 
 def test_a_run_has_a_record_and_a_row(store: Store) -> None:
-    scores = {"rows_in": 10, "scored": 9, "with_issues": 1, "min_score": 0.01, "mean_score": 0.1 + 0.2, "max_score": 1e-17}
+    scores = {
+        "rows_in": 10,
+        "scored": 9,
+        "with_issues": 1,
+        "not_eligible": 0,
+        "min_score": 0.01,
+        "mean_score": 0.1 + 0.2,
+        "max_score": 1e-17,
+    }
     added = record("run-1", model_version="model_v002", seconds=1.5, input="raw/a.csv", output="curated/b.csv", **scores)
     assert run_log.add(store, added)
     assert store.get(LOG).decode().splitlines() == [
         HEADER,
-        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0.01,0.30000000000000004,1e-17,,,,,1.5,raw/a.csv,curated/b.csv,run-1,,,",
+        "2026-01-01T10:00:00+00:00,2026-01-01,daily_scoring,ok,model_v002,10,9,1,0,0.01,0.30000000000000004,1e-17,,,,,1.5,raw/a.csv,curated/b.csv,run-1,,,",
     ]
     assert json.loads(store.get("logs/batch_runs/2026-01-01/run-1.json"))["mean_score"] == 0.1 + 0.2
     assert store.list("logs/pending/") == ()

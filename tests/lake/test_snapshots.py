@@ -24,7 +24,8 @@ def write(store: Store, date: str, accounts: dict[str, float | None], issues: tu
         {"account_id": list(accounts), "age": list(accounts.values())}, schema={"account_id": pl.String, "age": pl.Float64}
     )
     issues_column = pl.when(pl.col("account_id").is_in(list(issues))).then(pl.lit("age: unreadable")).alias("issues")
-    columns = {"region": pl.lit("north"), **more}
+    none = pl.lit(None, dtype=pl.String)
+    columns = {"region": pl.lit("north"), "group": pl.col("account_id"), "excluded": none, **more}
     frame = frame.with_columns(**columns).with_columns(issues_column)
     write_table(store, layout.features(date), table(frame))
 

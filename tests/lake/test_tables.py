@@ -79,7 +79,8 @@ def test_the_manifest_has_rows_bytes_columns_and_provenance(store: Store, path: 
 def feature_table(frame: pl.LazyFrame, *missing: str) -> Table:
     counts = pl.col("issues").drop_nulls().value_counts(sort=True).implode().alias("issue_counts")
     nulls = [pl.col(name).null_count().alias(f"missing.{name}") for name in missing]
-    facts = (pl.len().alias("rows"), pl.col("issues").count().alias("with_issues"), counts, *nulls)
+    eligible = (pl.lit(0).alias("not_eligible"), counts.alias("excluded_counts"))
+    facts = (pl.len().alias("rows"), pl.col("issues").count().alias("with_issues"), counts, *eligible, *nulls)
     return Table(frame, FeatureFacts, facts, MADE_FROM)
 
 
@@ -87,9 +88,11 @@ def test_facts_round_trip_as_the_struct_of_their_kind(store: Store) -> None:
     frame = pl.LazyFrame({"age": [1.0, None, None, 4.0], "issues": ["b", "a", "b", None]})
     write_table(store, "t.csv", feature_table(frame, "age", "issues"))
     manifest = require_manifest(store, "t.csv")
-    assert manifest.facts == FeatureFacts(with_issues=3, issue_counts={"b": 2, "a": 1}, missing={"age": 2, "issues": 1})
+    counts = {"b": 2, "a": 1}
+    missing = {"age": 2, "issues": 1}
+    assert manifest.facts == FeatureFacts(with_issues=3, issue_counts=counts, not_eligible=0, excluded_counts=counts, missing=missing)
     assert manifest.facts_as(FeatureFacts).with_issues == 3
-    assert (manifest.rows, manifest.numbers) == (4, {"with_issues": 3})
+    assert (manifest.rows, manifest.numbers) == (4, {"with_issues": 3, "not_eligible": 0})
     assert json.loads(store.get("t.csv.manifest.json"))["facts"]["kind"] == "features"
 
 

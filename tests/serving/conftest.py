@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prometheus_client.parser import text_string_to_metric_families
 
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUES
 from risk_assets.domain.governance import bindings
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
@@ -59,7 +59,7 @@ def lake(served_book: Path, tmp_path: Path) -> Store:
 @pytest.fixture(scope="session")
 def records(served_book: Path) -> list[dict[str, Any]]:
     """The scored date's accounts without issues, as records of a request; missing values are null."""
-    found = pl.read_parquet(served_book / "lake" / layout.features(NEXT)).filter(pl.col(ISSUES).is_null()).drop(ISSUES)
+    found = pl.read_parquet(served_book / "lake" / layout.features(NEXT)).filter(pl.col(ISSUES).is_null()).drop(GROUP, EXCLUDED, ISSUES)
     return found.rename({ACCOUNT_ID: "id"}).to_dicts()
 
 

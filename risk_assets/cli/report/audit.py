@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from risk_assets.cli.report.tables import new_table, text
+from risk_assets.domain.contract.schema import EXCLUDED, NOT_ELIGIBLE, STATUS
 from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
 from risk_assets.lake.replay import Replay
 from risk_assets.lake.verify import Verified
@@ -38,7 +39,9 @@ def replays(console: Console, replays: Sequence[Replay]) -> None:
 
 
 def explanation(console: Console, explanation: Explanation) -> None:
-    """Print the features of an account, riskiest first, and its prediction as stored and as recomputed."""
+    """Print the features of an account, riskiest first, and its prediction as stored and as recomputed, or why it has none."""
+    if explanation.stored[STATUS] == NOT_ELIGIBLE:
+        console.print(f"[bold]Not eligible:[/] {escape(explanation.stored[EXCLUDED])}. The account is not scored.", soft_wrap=True)
     features = new_table(f"Base points: {explanation.base_points:.1f}", *FEATURE_COLUMNS)
     for contribution in sorted(explanation.contributions, key=lambda contribution: contribution.points):
         features.add_row(*_feature(contribution))

@@ -127,6 +127,7 @@ def _flags(impact: "Impact") -> Table:
     table = new_table(None, "", impact.candidate, impact.against or "")
     table.add_row("predicted bad rate", percent(impact.predicted_bad_rate), percent(impact.live_predicted_bad_rate))
     table.add_row("not scored: a required feature is missing", text(impact.unscored), text(impact.live_unscored))
+    table.add_row("not scored: not eligible", text(impact.not_eligible), "" if impact.against is None else text(impact.not_eligible))
     table.add_row("flagged", text(impact.flagged), text(impact.live_flagged))
     table.add_row("newly flagged", f"{text(impact.newly_flagged)} ({text(impact.newly_flagged_accounts)} accounts)", "")
     table.add_row("no longer flagged", f"{text(impact.no_longer_flagged)} ({text(impact.no_longer_flagged_accounts)} accounts)", "")

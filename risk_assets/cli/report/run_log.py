@@ -15,6 +15,7 @@ COLUMNS = {
     "rows_in": "rows",
     "scored": "scored",
     "with_issues": "issues",
+    "not_eligible": "not eligible",
     "predicted_bad": "bad",
     "mean_score": "mean",
     "seconds": "seconds",

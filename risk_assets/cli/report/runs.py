@@ -14,11 +14,12 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table
 
 RISKIEST = 10
+COLUMNS = ("date", "rows", "scored", "predicted bad", "mean score", "with issues", "most frequent issue", "not eligible")
 
 
 def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
-    """Print rows, scores and the most frequent issue of each date that has features; nothing if no date has."""
-    table = new_table("Snapshots", "date", "rows", "scored", "predicted bad", "mean score", "with issues", "most frequent issue")
+    """Print rows, scores, the most frequent issue and the rows not eligible of each date that has features; nothing if no date has."""
+    table = new_table("Snapshots", *COLUMNS)
     for date in dates:
         features = find_manifest(lake, layout.features(date))
         if features:
@@ -49,4 +50,11 @@ def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[s
         f"{scored.mean_score:.3f}" if scored and scored.mean_score is not None else "",
         str(checked.with_issues),
         f"{issue} ({rows})" if rows else "",
+        _not_eligible(checked),
     )
+
+
+def _not_eligible(facts: FeatureFacts) -> str:
+    """Return the number of rows that are not eligible, and the rows by reason."""
+    reasons = ", ".join(f"{reason} {rows}" for reason, rows in facts.excluded_counts.items())
+    return f"{facts.not_eligible} ({reasons})" if reasons else str(facts.not_eligible)

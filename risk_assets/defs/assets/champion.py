@@ -39,6 +39,7 @@ SHOWN_FIGURES = (
     "accounts",
     "unscored",
     "live_unscored",
+    "not_eligible",
     "predicted_bad_rate",
     "live_predicted_bad_rate",
     "flagged",

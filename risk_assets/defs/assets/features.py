@@ -14,7 +14,7 @@ from risk_assets.lake.tables import Table, translate_polars_errors
 
 
 def features(context: dg.AssetExecutionContext, accounts: pl.LazyFrame, lakehouse: dg.ResourceParam[Lakehouse]) -> Table:
-    """Numbers and categories as the contract declares them, and `issues`: the rules that a row breaks, never its values."""
+    """Numbers and categories as the contract declares them, the issues of each row, never its values, and who is not eligible."""
     contract, date = lakehouse.contract, context.partition_key
     require_landed(lakehouse, date)
     raw = lakehouse.manifest("raw/accounts", date)

@@ -33,7 +33,7 @@ def predictions(
     champion: Champion,
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> Table:
-    """Probability, points, band and reasons of every account, in the order of the raw file."""
+    """Status, probability, points, band and reasons of every account, in the order of the raw file."""
     due = lakehouse.settings.calendar.due(context.partition_key)
     arms, binding = choose(config.model, champion, lakehouse.store, due)
     for model in arms.models:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from risk_assets.domain.governance.artifacts import LevelBins, Profile
+from risk_assets.domain.ingest.population import is_eligible
 
 STANDARD_ERRORS = 4.0  # a normal night exceeds this once in 30,000 comparisons
 RULE_OF_THREE = 3.0  # an event that was never seen in n rows still has a share of up to 3/n, with 95 % confidence
@@ -37,24 +38,36 @@ def missing_shifts(missing: Mapping[str, int], rows: int, profile: Profile, incr
     Parameters
     ----------
     missing : mapping of str to int
-        Missing values by feature.
+        Missing values in eligible rows, by feature.
     rows : int
-        Rows of the date.
+        Eligible rows of the date. Without any, there is nothing to compare.
     increase : float
         How far above its share in training a feature's missing share may be, besides sampling noise.
     """
+    if not rows:
+        return ()
     known = ((name, bins.missing) for name, bins in profile.features.items() if name in missing)
     return _ordered(Shift(name, missing[name] / rows, share, _limit(share, rows, profile.rows, increase)) for name, share in known)
 
 
 def unseen_shifts(features: pl.LazyFrame, rows: int, profile: Profile, limit: float) -> tuple[Shift, ...]:
-    """Return each category's share of rows with a level that training did not see, largest excess first."""
+    """Return each category's share of eligible rows with a level that training did not see, largest excess first.
+
+    Parameters
+    ----------
+    features : pl.LazyFrame
+        All rows of the date.
+    rows : int
+        Eligible rows of the date. Without any, there is nothing to compare.
+    limit : float
+        The largest normal share, besides sampling noise.
+    """
     columns = features.collect_schema().names()
     levels = {name: bins.shares for name, bins in profile.features.items() if isinstance(bins, LevelBins) and name in columns}
-    if not levels:
+    if not levels or not rows:
         return ()
     unseen = [(pl.col(name).is_not_null() & ~pl.col(name).is_in(list(seen))).sum().alias(name) for name, seen in levels.items()]
-    counts = features.select(unseen).collect(engine="streaming").row(0, named=True)
+    counts = features.filter(is_eligible()).select(unseen).collect(engine="streaming").row(0, named=True)
     return _ordered(Shift(name, counts[name] / rows, 0.0, _limit(0.0, rows, profile.rows, limit)) for name in levels)
 
 

@@ -8,8 +8,9 @@ import polars as pl
 
 from risk_assets.domain.contract.field_rules import MISSING_ISSUE
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUE, ISSUES, NOT_ELIGIBLE, SCORED, STATUS
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
+from risk_assets.domain.ingest.population import can_be_scored, is_eligible
 from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
@@ -22,12 +23,13 @@ pl.Series(np.zeros(1))  # polars imports numpy at the first use of an array, whi
 def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFrame:
     """Return one prediction for each row of features, in order, by the model that decides for the account.
 
-    Columns: `account_id, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
-    challenger_probability, issues`. Rows with issues have no prediction. A row without a value of a feature that a model
-    requires gets the issue `feature: missing`. `challenger_probability` is the probability of a challenger in shadow.
+    Columns: `account_id, status, probability, prediction, points, band, reason_1 … reason_n, arm, model_version,
+    challenger_probability, excluded, issues`. The status is "scored", "issue" or "not eligible"; only scored rows have a
+    prediction. An eligible row without a value of a feature that a model requires gets the issue `feature: missing`.
+    `challenger_probability` is the probability of a challenger in shadow.
     """
     needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
-    columns = features.select(ACCOUNT_ID, *needed, ISSUES)
+    columns = features.select(ACCOUNT_ID, *needed, GROUP, EXCLUDED, ISSUES)
     return columns.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
 
 
@@ -36,6 +38,7 @@ def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
     reasons = {f"reason_{rank}": pl.String for rank in range(1, policy.reasons + 1)}
     return {
         ACCOUNT_ID: pl.String,
+        STATUS: pl.String,
         "probability": pl.Float64,
         "prediction": pl.Int8,
         "points": pl.Int64,
@@ -44,6 +47,7 @@ def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
         "arm": pl.String,
         "model_version": pl.String,
         "challenger_probability": pl.Float64,
+        EXCLUDED: pl.String,
         ISSUES: pl.String,
     }
 
@@ -54,15 +58,17 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
     reasons = {f"reason_{rank}": f"reason number {rank} for a bad prediction" for rank in range(1, policy.reasons + 1)}
     return {
         ACCOUNT_ID: "id of the account, without surrounding whitespace; rows are in the order of the raw file",
+        STATUS: "scored, issue (see `issues`) or not eligible (see `excluded`); only scored rows have a prediction",
         "probability": "probability that the account goes bad",
         "prediction": f"1 (bad) if the probability is at least {policy.threshold:g}, else 0",
         "points": f"score: {scale.base:g} at odds of {scale.odds:g} to 1; {scale.pdo:g} more points double the odds",
         "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
         **reasons,
         "arm": "the model that decides for the account: champion or challenger",
-        "model_version": "the version that scored the row",
+        "model_version": "the version of that model",
         "challenger_probability": "probability by a challenger in shadow; empty if there is none",
-        ISSUES: "why the row was not scored; empty if it was",
+        EXCLUDED: "why the account is not eligible, by the contract's population rules; empty if it is",
+        ISSUES: "why an eligible row was not scored; empty if it was",
     }
 
 
@@ -74,6 +80,7 @@ def prediction_facts() -> list[pl.Expr]:
         pl.len().alias("rows"),
         probability.count().alias("scored"),
         pl.col(ISSUES).count().alias("with_issues"),
+        pl.col(EXCLUDED).count().alias("not_eligible"),
         pl.col("prediction").cast(pl.Int64).sum().alias("predicted_bad"),
         probability.min().alias("min_score"),
         probability.mean().alias("mean_score"),
@@ -85,11 +92,11 @@ def prediction_facts() -> list[pl.Expr]:
 
 
 def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
-    """Return a batch's predictions in order; with a share, each model scores only the accounts that it decides for."""
+    """Return a batch's predictions in order; with a share, each model scores only the groups that it decides for."""
     batch = with_missing_issues(batch, arms.required)
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
-    challenged = np.array(arms.challenged(batch[ACCOUNT_ID]), dtype=np.bool_)
+    challenged = np.array(arms.challenged(batch[GROUP]), dtype=np.bool_)
     theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
     parts = [
         _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
@@ -99,22 +106,28 @@ def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
 
 
 def with_missing_issues(batch: pl.DataFrame, required: Sequence[str]) -> pl.DataFrame:
-    """Return the batch with an issue for each required feature that is missing and has none."""
+    """Return the batch with an issue for each required feature that is missing in an eligible row and has none."""
     if not required:
         return batch
     earlier = pl.lit(SEPARATOR) + pl.col(ISSUES).fill_null("")
-    missing = [pl.col(name).is_null() & ~earlier.str.contains(f"{SEPARATOR}{name}: ", literal=True) for name in required]
+    missing = [is_eligible() & pl.col(name).is_null() & ~earlier.str.contains(f"{SEPARATOR}{name}: ", literal=True) for name in required]
     found = [pl.when(rows).then(pl.lit(f"{name}: {MISSING_ISSUE}")) for name, rows in zip(required, missing, strict=True)]
     joined = pl.concat_str(pl.col(ISSUES), *found, separator=SEPARATOR, ignore_nulls=True)
     return batch.with_columns(pl.when(joined != "").then(joined).alias(ISSUES))
 
 
 def _by_model(batch: pl.DataFrame, model: VersionedScorecard, arm: str, shadow: VersionedScorecard | None, policy: Policy) -> pl.DataFrame:
-    """Return one model's predictions, null for rows with issues, with the arm and version of every row."""
+    """Return one model's predictions, null for rows that are not scored, with the status, arm and version of every row."""
     columns = _scores(batch, model.scorecard, policy) | {"challenger_probability": _shadow_probability(batch, shadow)}
-    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[ISSUES]])
-    valid = pl.when(pl.col(ISSUES).is_null()).then(pl.col(*columns))
-    return whole.with_columns(valid, arm=pl.lit(arm), model_version=pl.lit(model.version)).select(*prediction_schema(policy))
+    whole = pl.DataFrame([batch[ACCOUNT_ID], *[column.alias(name) for name, column in columns.items()], batch[EXCLUDED], batch[ISSUES]])
+    valid = pl.when(can_be_scored()).then(pl.col(*columns))
+    added = {STATUS: _status(), "arm": pl.lit(arm), "model_version": pl.lit(model.version)}
+    return whole.with_columns(valid, **added).select(*prediction_schema(policy))
+
+
+def _status() -> pl.Expr:
+    unscored = pl.when(is_eligible()).then(pl.lit(ISSUE)).otherwise(pl.lit(NOT_ELIGIBLE))
+    return pl.when(can_be_scored()).then(pl.lit(SCORED)).otherwise(unscored)
 
 
 def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:

@@ -20,13 +20,13 @@ MAX_CHANGES = 3
 NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets also read full-width characters
-OMITTED_COLUMNS = frozenset({"prediction", "arm", "challenger_probability", "issues"})
+OMITTED_COLUMNS = frozenset({"status", "prediction", "arm", "challenger_probability", "excluded", "issues"})
 
 
 def riskiest(predictions: pl.LazyFrame, size: int) -> pl.DataFrame:
     """Return the `size` rows with the highest probability, riskiest first; ties in the order of the file.
 
-    Rows without a probability are left out. The table is streamed, so memory does not grow with its rows.
+    Rows that are not scored are left out. The table is streamed, so memory does not grow with its rows.
     """
     scored = predictions.with_row_index("row").filter(pl.col("probability").is_finite())
     top = scored.sort("probability", "row", descending=[True, False]).head(size)

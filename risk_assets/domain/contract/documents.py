@@ -14,7 +14,7 @@ from risk_assets.errors import ContractError
 class Document(BaseModel):
     """A YAML mapping with known keys. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     @classmethod
     def parse(cls, text: str, name: str) -> Self:
@@ -92,8 +92,8 @@ def _message(problem: ErrorDetails, document: type[Document]) -> str:
 
 
 def _keys(document: type[Document], path: Sequence[int | str]) -> tuple[str, ...]:
-    """Return the keys of the nested document at `path`, which passes through documents and mappings of documents."""
+    """Return the keys of the nested document at `path`, which passes through documents, mappings and lists of documents."""
     kind: Any = document
     for part in path:
-        kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else get_args(kind)[1]
-    return tuple(kind.model_fields)
+        kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else get_args(kind)[0 if isinstance(part, int) else 1]
+    return tuple(field.alias or name for name, field in kind.model_fields.items())

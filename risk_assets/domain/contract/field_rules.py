@@ -28,6 +28,11 @@ def id_tokens(contract: Contract) -> tuple[str, ...]:
     return ("",) if contract.has_row_ids else ("", *map(normalize_level, contract.missing))
 
 
+def group_tokens(contract: Contract) -> tuple[str, ...]:
+    """Return the tokens that mean "missing" in the column of the group, normalised as levels are."""
+    return ("", *map(normalize_level, contract.missing))
+
+
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:
     """Return the tokens that mean "missing" in a feature's column, normalised as the levels that they are compared with."""
     return ("", *map(normalize_level, (*contract.missing, *feature.missing)))

@@ -1,4 +1,4 @@
-"""The contract: the columns of an account snapshot, with their types, formats, ranges, missing tokens and reason texts."""
+"""The contract: the columns of an account snapshot, with their types, formats, ranges and reasons, and who is in the population."""
 
 import math
 from collections.abc import Iterator
@@ -13,13 +13,17 @@ from risk_assets.domain.contract.text import normalize_level
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
+EXCLUDED = "excluded"  # the reason of the population rule that the row matches
+GROUP = "group"  # the customer of the account
 OUTCOME = "bad"
 # The product adds these two columns. The leading control character keeps them apart from any column of a file.
 SNAPSHOT = "\x1fsnapshot"  # the date of the row's snapshot
 RAGGED = "\x1fragged"  # why a line cannot be read with certainty, else null
 ROW_ID = "#row"  # as `id` of a contract: accounts are named by their row number
 ONLINE_ID = "id"  # the account id in a record of POST /predict
-RESERVED = frozenset({ACCOUNT_ID, ISSUES, OUTCOME, ONLINE_ID})
+RESERVED = frozenset({ACCOUNT_ID, ISSUES, EXCLUDED, GROUP, OUTCOME, ONLINE_ID})
+STATUS = "status"
+SCORED, ISSUE, NOT_ELIGIBLE = "scored", "issue", "not eligible"
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
@@ -31,11 +35,16 @@ def _text(value: object) -> object:
 
 
 def _is_unset(value: object) -> bool:
-    return value is None or value is False
+    return value is None or value is False or value == ()
+
+
+def _is_true(value: object) -> bool:
+    return value is True
 
 
 Token = Annotated[str, BeforeValidator(_text)]
 Format = Annotated[str, AfterValidator(check_format)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Target(Document):
@@ -103,13 +112,16 @@ class Feature(Document):
         Tokens that mean "missing" in this column only, in addition to the contract's.
     risk
         The direction in which a higher number moves the risk; None leaves the direction to the model.
+    input
+        Whether models use the column. A column with `input: false` is validated and stored with the features; population rules
+        can use it, such as the status of an account or a flag for a death.
     sensitive
         Whether the column is a basis on which decisions must not rest, such as sex or religion. A sensitive column is
         validated and stored with the features for fairness figures, but it is not an input of models, and requests to the
         service do not contain it. An invalid value gives the row an issue, as in any other column. In the United States see
         Regulation B (ECOA), 12 CFR 1002.2(z) and 1002.6(b).
     reason
-        The text of this feature as a reason code. It may be sent to customers.
+        The text of this feature as a reason code. It may be sent to customers. A column that models do not use gives no reason.
     """
 
     type: Literal["number", "category"]
@@ -122,8 +134,9 @@ class Feature(Document):
     required: bool = False
     missing: tuple[Token, ...] = ()
     risk: Literal["up", "down"] | None = None
+    input: bool = Field(default=True, exclude_if=_is_true)
     sensitive: bool = Field(default=False, exclude_if=_is_unset)
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    reason: Text
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -138,6 +151,61 @@ class Feature(Document):
         if any(bound is not None and not math.isfinite(bound) for bound in (self.min, self.max)):
             raise ValueError("min and max must be finite; to have no bound, leave the key out")
         return self
+
+
+class Exclusion(Document):
+    """A population rule: which accounts are not eligible, and why. A missing value matches no rule.
+
+    Attributes
+    ----------
+    reason
+        Why the accounts are not eligible, such as "closed". It is the row's `excluded` and may be sent to customers.
+    column
+        A feature of the contract that is not sensitive.
+    at_least, above, at_most, below
+        The numbers that match: one lower bound, one upper bound, or one of each. Dates are days before the snapshot, so that
+        `below: 60` on the date of opening means opened less than 60 days ago.
+    is
+        The levels of a category that match. Surrounding whitespace is ignored.
+    """
+
+    reason: Text
+    column: str
+    at_least: float | None = Field(default=None, exclude_if=_is_unset)
+    above: float | None = Field(default=None, exclude_if=_is_unset)
+    at_most: float | None = Field(default=None, exclude_if=_is_unset)
+    below: float | None = Field(default=None, exclude_if=_is_unset)
+    levels: tuple[Token, ...] = Field(default=(), alias="is", exclude_if=_is_unset)
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The bounds that are set; none if the rule is about a category."""
+        return tuple(bound for bound in (self.at_least, self.above, self.at_most, self.below) if bound is not None)
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if bool(self.bounds) == bool(self.levels):
+            raise ValueError("set either numbers (at_least, above, at_most, below) or levels (is)")
+        if None not in (self.at_least, self.above) or None not in (self.at_most, self.below):
+            raise ValueError("set at_least or above, and at_most or below, not both of a kind")
+        if not all(map(math.isfinite, self.bounds)):
+            raise ValueError("the bounds must be finite numbers")
+        if len(self.bounds) > 1 and not self._has_numbers():
+            raise ValueError("no number is within these bounds")
+        return self
+
+    def matches_number(self, value: float) -> bool:
+        """Return whether a known number is within the bounds."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def _has_numbers(self) -> bool:
+        low, high = self.bounds
+        return low < high or self.matches_number(low)
 
 
 class Contract(Document):
@@ -155,6 +223,13 @@ class Contract(Document):
         Tokens that mean "missing" in every column. An empty field is always missing.
     decimal
         The decimal mark of numbers, unless a feature sets its own.
+    group
+        The column with the customer's id, if one customer can have several accounts. A challenger then decides for all accounts
+        of a customer, or for none. An account without a value is a group of its own. None means that each account is one.
+    exclude
+        The population rules, in the order in which they are compared with a row: the first that matches names the reason. Such a
+        row is not eligible: it is neither scored nor used in training or figures. Issues of its features do not count; a row
+        whose line or id has an issue matches no rule.
     features
         The features by column name. Their order is the order of the model's inputs and breaks ties between reasons.
     """
@@ -163,6 +238,8 @@ class Contract(Document):
     target: Target
     missing: tuple[Token, ...] = DEFAULT_MISSING
     decimal: Decimal = "."
+    group: str | None = Field(default=None, exclude_if=_is_unset)
+    exclude: tuple[Exclusion, ...] = Field(default=(), exclude_if=_is_unset)
     features: dict[str, Feature] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -174,6 +251,12 @@ class Contract(Document):
                 raise ValueError(f"{name} is the id or the target and cannot also be a feature")
         if self.id == self.target.column:
             raise ValueError("id and target must be different columns")
+        if self.group in (self.id, self.target.column):
+            raise ValueError(f"{self.group} is the id or the target and cannot also be the group; without group, each account is one")
+        if self.group in self.features:
+            raise ValueError(f"{self.group} is the group and cannot also be a feature")
+        if self.group == ONLINE_ID:
+            raise ValueError(f"the name {ONLINE_ID} is reserved: rename the group at the source")
         return self
 
     @model_validator(mode="after")
@@ -181,8 +264,25 @@ class Contract(Document):
         for name, feature in self.features.items():
             if feature.thousands == (feature.decimal or self.decimal):
                 raise ValueError(f"{name} has the same mark for thousands and decimals; set decimal or thousands of {name}")
-        if all(feature.sensitive for feature in self.features.values()):
-            raise ValueError("every feature is sensitive, so a model has no input; add a feature that is not")
+        if not self.inputs:
+            raise ValueError("every feature is sensitive or has input: false, so a model has no input; add a feature that is not")
+        return self
+
+    @model_validator(mode="after")
+    def _excludable(self) -> Self:
+        for rule in self.exclude:
+            feature = self.features.get(rule.column)
+            if feature is None:
+                raise ValueError(f"exclude: {rule.column} is not a feature; add it to features, with input: false if models do not use it")
+            if feature.sensitive:
+                raise ValueError(f"exclude: {rule.column} is sensitive, and decisions must not rest on it")
+            if feature.type == "number" and rule.levels:
+                raise ValueError(f"exclude: {rule.column} is a number; use at_least, above, at_most or below")
+            if feature.type == "category" and rule.bounds:
+                raise ValueError(f"exclude: {rule.column} is a category; use is")
+            missing = {"", *map(normalize_level, (*self.missing, *feature.missing))}
+            if not missing.isdisjoint(map(normalize_level, rule.levels)):
+                raise ValueError(f"exclude: a level of {rule.column} means a missing value, which matches no rule; remove it")
         return self
 
     @property
@@ -192,8 +292,8 @@ class Contract(Document):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that a snapshot must have: the id, if accounts have one, then the features in contract order."""
-        return (*self._id_columns(), *self.features)
+        """The columns that a snapshot must have: the id, if accounts have one, the group, then the features in contract order."""
+        return (*self._id_columns(), *([self.group] if self.group else []), *self.features)
 
     @property
     def outcome_columns(self) -> tuple[str, ...]:
@@ -202,8 +302,15 @@ class Contract(Document):
 
     @property
     def inputs(self) -> MappingProxyType[str, Feature]:
-        """The features that models use: those that are not sensitive, in contract order."""
-        return MappingProxyType({name: feature for name, feature in self.features.items() if not feature.sensitive})
+        """The features that models use: neither sensitive nor with `input: false`, in contract order."""
+        used = {name: feature for name, feature in self.features.items() if feature.input and not feature.sensitive}
+        return MappingProxyType(used)
+
+    @property
+    def request_features(self) -> MappingProxyType[str, Feature]:
+        """The features in requests to the service: the inputs of models, then the other columns of population rules."""
+        others = {rule.column: self.features[rule.column] for rule in self.exclude}
+        return MappingProxyType({**self.inputs, **others})
 
     @property
     def numbers(self) -> tuple[str, ...]:

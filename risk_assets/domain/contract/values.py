@@ -5,11 +5,11 @@ import json
 
 from risk_assets.domain.contract.schema import Contract
 
-WORDING = ("reason", "risk", "sensitive")  # change nothing in a features table
+WORDING = ("reason", "risk", "input", "sensitive")  # change nothing in a features table
 
 
 def values_digest(contract: Contract) -> str:
-    """Return the SHA-256 of the id, the tokens, the marks and the types, ranges and formats of the features.
+    """Return the SHA-256 of the id, the group, the tokens, the marks, the population rules and the features' types and ranges.
 
     Reason texts, directions, comments and the target do not count, nor do keys with default values: a later release that
     adds a key does not make every table stale.

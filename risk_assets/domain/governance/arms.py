@@ -14,8 +14,8 @@ BUCKET_BYTES = 8
 class Arms:
     """The models that score: a champion, and optionally a challenger.
 
-    With a `share` in (0, 1), the challenger decides for that share of the accounts. Without one it is a shadow: it scores all
-    accounts and decides for none.
+    With a `share` in (0, 1), the challenger decides for that share of the groups: of the customers if the contract has `group`,
+    else of the accounts. Without one it is a shadow: it scores all accounts and decides for none.
     """
 
     champion: VersionedScorecard
@@ -42,23 +42,23 @@ class Arms:
         deciding = (self.champion,) if self.shadow else self.models
         return tuple(dict.fromkeys(name for model in deciding for name in model.scorecard.required))
 
-    def challenged(self, accounts: Iterable[str | None]) -> list[bool]:
-        """Return for which accounts the challenger decides, in order; never for an account without an id."""
+    def challenged(self, groups: Iterable[str | None]) -> list[bool]:
+        """Return for which groups the challenger decides, in order; never for a record without a group and an account id."""
         if self.challenger is None or self.share is None:
-            return [False for _ in accounts]
+            return [False for _ in groups]
         end = bucket_end(self.share)
         prefix = f"{self.salt}:".encode()
-        return [account is not None and bucket(prefix, account) < end for account in accounts]
+        return [group is not None and bucket(prefix, group) < end for group in groups]
 
 
-def bucket(prefix: bytes, account: str) -> bytes:
-    """Return an account's bucket: the first 8 bytes of the SHA-256 of `prefix` (salt and colon) and the id in UTF-8.
+def bucket(prefix: bytes, group: str) -> bytes:
+    """Return a group's bucket: the first 8 bytes of the SHA-256 of `prefix` (salt and colon) and the group in UTF-8.
 
     The challenger decides for buckets below `share * 2**64`, read as big-endian numbers. The result is the same in every
-    process and language. A larger share includes the accounts of a smaller one with the same salt; another salt draws
+    process and language. A larger share includes the groups of a smaller one with the same salt; another salt draws
     independently.
     """
-    return hashlib.sha256(prefix + account.encode()).digest()[:BUCKET_BYTES]
+    return hashlib.sha256(prefix + group.encode()).digest()[:BUCKET_BYTES]
 
 
 def bucket_end(share: float) -> bytes:

@@ -13,7 +13,8 @@ import polars as pl
 
 from risk_assets.domain.contract.column_types import POLARS_TYPES
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, Contract
+from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.scorecard.expressions import lacks_required, probabilities
@@ -57,7 +58,8 @@ class CategoryImpact(msgspec.Struct, frozen=True):
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate changes on the rows of some dates that both models score.
 
-    `unscored` and `live_unscored` are the other rows without issues: a value of a feature is missing that the model requires.
+    `unscored` and `live_unscored` are the other eligible rows without issues: a value of a feature is missing that the model
+    requires. `not_eligible` are the rows that a population rule excludes.
     `against` is the live version. It is None if there is none or the snapshots lack its features; then all figures of the live
     model are None and `migration` is empty. `policy` is the policy's hash. `accounts` and the figures that end in `_accounts`
     count each account once, also if it is newly flagged on one date and no longer flagged on another. `migration` maps the
@@ -82,6 +84,7 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[CategoryImpact, ...]
     unscored: int = 0
     live_unscored: int | None = None
+    not_eligible: int = 0
 
 
 def measure(
@@ -98,8 +101,8 @@ def measure(
     Parameters
     ----------
     snapshots : Mapping[str, pl.LazyFrame]
-        The validated features of each date: `account_id`, features, `issues`. Rows with issues do not count, nor rows without
-        a value of a feature that one of the models requires.
+        The validated features of each date: `account_id`, features, `excluded`, `issues`. Rows that are not eligible or have issues do
+        not count, nor rows without a value of a feature that one of the models requires.
     contract : Contract
         Declares the categories. A category that is missing from a snapshot is left out.
 
@@ -120,7 +123,7 @@ def measure(
     # Without a live model the candidate is compared with itself, and `_without_live` removes the figures of that comparison.
     models = (candidate, comparable or candidate)
     categories = _categories_of_all(schemas, contract)
-    checked = {date: snapshots[date].filter(pl.col(ISSUES).is_null()) for date in dates}
+    checked = {date: snapshots[date].filter(can_be_scored()) for date in dates}
     unscored, live_unscored = _count_unscored(checked.values(), models)
     both = {date: rows.filter(*(~lacks_required(model.scorecard) for model in models)) for date, rows in checked.items()}
     tables = {date: _scored(both[date], models, policy, categories) for date in dates}
@@ -136,6 +139,7 @@ def measure(
         categories=_category_impacts(tables.values(), categories),
         unscored=unscored,
         live_unscored=live_unscored,
+        not_eligible=_count_excluded(snapshots.values()),
         **_figures(bands, changes),
     )
     return impact if comparable else _without_live(impact), changes
@@ -195,6 +199,10 @@ def _count_unscored(snapshots: Iterable[pl.LazyFrame], models: Sequence[Versione
     return ours, live
 
 
+def _count_excluded(snapshots: Iterable[pl.LazyFrame]) -> int:
+    return sum(rows.select(pl.col(EXCLUDED).count()).collect(engine="streaming").item() for rows in snapshots)
+
+
 def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
     """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
     needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
@@ -216,8 +224,8 @@ def _band_counts(tables: Mapping[str, pl.LazyFrame], policy: Policy) -> pl.DataF
     bands = _collected(table.group_by("live_band", "band", *_flags(policy)).agg(_SUMS) for table in tables.values())
     if bands.is_empty():
         raise ModelError(
-            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` in the features for the causes, and the features that the "
-            "models require (risk models show VERSION), and land fixed files."
+            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` and `{EXCLUDED}` in the features for the causes, and the "
+            "features that the models require (risk models show VERSION), and land fixed files."
         )
     return bands
 

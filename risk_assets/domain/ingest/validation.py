@@ -18,12 +18,15 @@ from risk_assets.domain.contract.field_rules import (
 )
 from risk_assets.domain.contract.notation import MONEY, PERCENT
 from risk_assets.domain.contract.parsing import parse_number
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract, Feature
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUES, RAGGED, Contract, Feature
+from risk_assets.domain.ingest.population import excluded, group, is_eligible
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
 SEPARATOR = "; "
+ROW_ISSUE = "\x1frow_issue"  # the issue of the line or of the id
+FEATURE_ISSUES = "\x1ffeature_issues"
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
@@ -51,11 +54,12 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
 
 
 def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None) -> pl.LazyFrame:
-    """Return `account_id`, the contract's features (Float64 or String) and `issues`: one row per raw row, in order.
+    """Return `account_id`, the contract's features (Float64 or String), `group`, `excluded` and `issues`: one row per raw row, in order.
 
-    `issues` is null if the row can be scored. Otherwise it lists `column: rule`, joined by `SEPARATOR`, and never
-    contains a value. A row whose line has an issue has no other. Surrounding whitespace of every cell is ignored, and levels
-    are in normal form C: see `contract.text`.
+    `excluded` is the reason of the first population rule that the row matches, else null. `issues` lists `column: rule`, joined
+    by `SEPARATOR`, and never contains a value. It is null if the row can be scored or is excluded. A row whose line or id has an
+    issue is not excluded, and a row whose line has an issue has no other. Surrounding whitespace of every cell is ignored, and
+    levels are in normal form C: see `contract.text`.
 
     Parameters
     ----------
@@ -79,7 +83,7 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
             "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
         )
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
-    issues = [_id_issue(contract, repeated)]
+    issues = []
     for name, feature in contract.features.items():
         text = pl.col(name)
         if feature.type == "number":
@@ -88,11 +92,28 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
             value, issue = _category(name, text, contract)
         values.append(value.alias(name))
         issues.extend(issue)
-    # the values of a line with an issue are not certain, so it has no other issue
-    joined = pl.coalesce(RAGGED, pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True))
     # The cells are a step of their own: polars would strip a column again for each expression that uses it.
     cells = with_ids(snapshot, contract).select(RAGGED, *_cells(contract))
-    return cells.select(*values, pl.when(joined != "").then(joined).alias(ISSUES))
+    values.append(group(contract).alias(GROUP))
+    if contract.exclude:
+        return _with_exclusions(cells, contract, values, _id_issue(contract, repeated), issues)
+    # the values of a line with an issue are not certain, so it has no other issue
+    joined = pl.coalesce(RAGGED, _joined([_id_issue(contract, repeated), *issues]))
+    return cells.select(*values, pl.lit(None, dtype=pl.String).alias(EXCLUDED), pl.when(joined != "").then(joined).alias(ISSUES))
+
+
+def _with_exclusions(
+    cells: pl.LazyFrame, contract: Contract, values: list[pl.Expr], id_issue: pl.Expr, issues: list[pl.Expr]
+) -> pl.LazyFrame:
+    """Return the values, `excluded` and `issues`. The values are a step of their own, because the rules use them."""
+    features = _joined(issues) if issues else pl.lit("")
+    typed = cells.select(*values, RAGGED, id_issue.alias(ROW_ISSUE), features.alias(FEATURE_ISSUES))
+    reason = pl.when(pl.col(RAGGED).is_null() & pl.col(ROW_ISSUE).is_null()).then(excluded(contract))
+    found = typed.with_columns(reason.alias(EXCLUDED))
+    others = pl.when(pl.col(FEATURE_ISSUES) != "").then(FEATURE_ISSUES)
+    joined = pl.coalesce(RAGGED, _joined([pl.col(ROW_ISSUE), others]))
+    named = pl.when((joined != "") & is_eligible()).then(joined).alias(ISSUES)
+    return found.select(ACCOUNT_ID, *contract.features, GROUP, EXCLUDED, named)
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:
@@ -100,21 +121,36 @@ def feature_descriptions(contract: Contract) -> dict[str, str]:
     source = (
         "number of the row" if contract.has_row_ids else f"account id, from the raw column {contract.id}, without surrounding whitespace"
     )
-    own = {ACCOUNT_ID: source, ISSUES: "why the row cannot be scored; null if it can"}
+    customer = (
+        f"the customer, from the raw column {contract.group}; the account id if it is missing" if contract.group else "the account id"
+    )
+    own = {
+        ACCOUNT_ID: source,
+        GROUP: customer,
+        EXCLUDED: "why the account is not eligible; null if it is",
+        ISSUES: "why the row cannot be scored; null if it can, or if the account is not eligible",
+    }
     return own | {name: _description(feature) for name, feature in contract.features.items()}
 
 
 def raw_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a raw file that the contract declares."""
     described = {name: _description(feature) for name, feature in contract.features.items()}
-    return {contract.id: "the account", contract.target.column: "the outcome", **described}
+    customer = {contract.group: "the customer"} if contract.group else {}
+    return {contract.id: "the account", contract.target.column: "the outcome", **customer, **described}
 
 
 def feature_facts(contract: Contract) -> list[pl.Expr]:
-    """Return the aggregations of a features table: rows, rows with issues, rows by joined issues, nulls by feature."""
-    kinds = pl.col(ISSUES).drop_nulls().value_counts(sort=True).implode()
-    missing = [pl.col(name).null_count().alias(f"missing.{name}") for name in contract.features]
-    return [pl.len().alias("rows"), pl.col(ISSUES).count().alias("with_issues"), kinds.alias("issue_counts"), *missing]
+    """Return the aggregations of a features table: rows, and the fields of its facts."""
+    issues, reasons = (pl.col(name).drop_nulls().value_counts(sort=True).implode() for name in (ISSUES, EXCLUDED))
+    return [
+        pl.len().alias("rows"),
+        pl.col(ISSUES).count().alias("with_issues"),
+        issues.alias("issue_counts"),
+        pl.col(EXCLUDED).count().alias("not_eligible"),
+        reasons.alias("excluded_counts"),
+        *[_missing(name, contract).alias(f"missing.{name}") for name in contract.features],
+    ]
 
 
 def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
@@ -127,9 +163,20 @@ def count_issues(kinds: Mapping[str, int]) -> dict[str, int]:
 
 
 def _cells(contract: Contract) -> list[pl.Expr]:
-    """Return the id and the features as stripped text, levels in normal form C."""
+    """Return the id, the group and the features as stripped text, levels in normal form C."""
     rules = {"number": strip_cells, "category": normalize_levels}
-    return [strip_cells(pl.col(contract.id)), *(rules[feature.type](pl.col(name)) for name, feature in contract.features.items())]
+    ids = [contract.id, *([contract.group] if contract.group else [])]
+    return [strip_cells(pl.col(ids)), *(rules[feature.type](pl.col(name)) for name, feature in contract.features.items())]
+
+
+def _missing(name: str, contract: Contract) -> pl.Expr:
+    """Return the number of eligible rows without a value."""
+    missing = pl.col(name)
+    return (missing.is_null() & is_eligible()).sum() if contract.exclude else missing.null_count()
+
+
+def _joined(issues: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_str(issues, separator=SEPARATOR, ignore_nulls=True)
 
 
 def _id_issue(contract: Contract, repeated: pl.Series) -> pl.Expr:
@@ -175,5 +222,9 @@ def _is_token(text: pl.Expr, tokens: tuple[str, ...]) -> pl.Expr:
 def _description(feature: Feature) -> str:
     bounds = [f"{word} {plain(bound)}" for word, bound in (("from", feature.min), ("to", feature.max)) if bound is not None]
     unit = {PERCENT: ["in percentage points"], None: [], MONEY: []}.get(feature.format, ["of days before the snapshot"])
-    rules = ["(required)" if feature.required else "(may be missing)", *(["(sensitive: not an input of models)"] * feature.sensitive)]
+    rules = ["(required)" if feature.required else "(may be missing)"]
+    if feature.sensitive:
+        rules.append("(sensitive: not an input of models)")
+    elif not feature.input:
+        rules.append("(not an input of models)")
     return " ".join([feature.type, *unit, *bounds, *rules])

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ISSUES
+from risk_assets.domain.contract.schema import SCORED, STATUS
 from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard, Term
@@ -36,7 +36,7 @@ class Explanation:
     """An account's contributions, and its prediction as stored and as recomputed.
 
     `base_points` plus the points of all contributions are the account's points before rounding. `recomputed` is empty for a
-    row with issues.
+    row that is not scored.
     """
 
     base_points: float
@@ -62,7 +62,7 @@ def explain(features: pl.DataFrame, stored: Mapping[str, Any], card: Scorecard, 
         _contribution(term, features[term.feature][0], log_odds, policy, ranks.get(position))
         for position, (term, log_odds) in enumerate(zip(card.terms, contributions(card, x)[:, 0].tolist(), strict=True))
     )
-    recomputed = _prediction(scores, card, policy) if stored[ISSUES] is None else {}
+    recomputed = _prediction(scores, card, policy) if stored[STATUS] == SCORED else {}
     return Explanation(base_points(card, policy.points), found, stored, recomputed)
 
 

@@ -77,12 +77,12 @@ def require_fit(model: VersionedScorecard, contract: Contract) -> None:
     Raises
     ------
     ModelError
-        If a feature of the model is not in the contract, has another type there, or is sensitive.
+        If a feature of the model is not in the contract, has another type there, or is not an input of models.
     """
-    sensitive = [name for name in model.scorecard.features if name in contract.features and contract.features[name].sensitive]
-    if sensitive:
+    barred = [name for name in model.scorecard.features if name in contract.features and name not in contract.inputs]
+    if barred:
         raise ModelError(
-            f"{model.version} uses features that the contract marks as sensitive: {', '.join(sensitive)}. "
+            f"{model.version} uses features that the contract marks as sensitive or with input: false: {', '.join(barred)}. "
             "Train a version without them: risk train DATE."
         )
     types = {name: feature.type for name, feature in contract.features.items()}

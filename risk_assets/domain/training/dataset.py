@@ -6,7 +6,8 @@ import pandas as pd
 import polars as pl
 
 from risk_assets.domain.contract.policy import Training
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.errors import ModelError
@@ -18,7 +19,7 @@ LARGEST = 1e100  # scaling sums squares, which overflow for larger numbers
 def labelled(
     features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract, policy: Training
 ) -> pd.DataFrame:
-    """Return the rows that can train: valid, with an outcome; the features, `bad` (0 or 1) and the snapshot's date.
+    """Return the rows that can train: eligible, valid, with an outcome; the features, `bad` (0 or 1) and the snapshot's date.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
 
 
 def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
-    usable = features.filter(pl.col(ISSUES).is_null()).select(strip_cells(pl.col(ACCOUNT_ID)), *contract.inputs)
+    usable = features.filter(can_be_scored()).select(strip_cells(pl.col(ACCOUNT_ID)), *contract.inputs)
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
     joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
     return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT))

@@ -38,7 +38,7 @@ def records_of(lake: Path) -> list[Record]:
     the others would answer such a record otherwise than in a batch.
     """
     files = sorted(lake.glob(layout.features("*")))
-    frames = (pl.read_parquet(path).filter(pl.col("issues").is_null()).drop("issues") for path in files)
+    frames = (pl.read_parquet(path).filter(pl.col("issues").is_null()).drop("group", "excluded", "issues") for path in files)
     known = pl.concat(frames).drop_nulls(cs.string()).rename({"account_id": "id"}).with_row_index("row")
     return known.with_columns(pl.format("{}-{}", "id", "row").alias("id")).drop("row").to_dicts()
 

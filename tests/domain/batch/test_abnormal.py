@@ -49,13 +49,13 @@ def test_a_feature_that_training_does_not_know_is_not_compared() -> None:
 
 
 def test_levels_that_training_did_not_see_are_counted() -> None:
-    rows = pl.DataFrame({"region": ["north"] * 60 + ["north "] * 40, "income": [1.0] * 100}).lazy()
+    rows = pl.DataFrame({"region": ["north"] * 60 + ["north "] * 40, "income": [1.0] * 100, "excluded": [None] * 100}).lazy()
     (shift,) = unseen_shifts(rows, 100, PROFILE, 0.05)
     assert (shift.feature, shift.share, shift.abnormal) == ("region", 0.4, True)
 
 
 def test_missing_is_not_an_unseen_level() -> None:
-    rows = pl.DataFrame({"region": ["north"] * 60 + [None] * 40}).lazy()
+    rows = pl.DataFrame({"region": ["north"] * 60 + [None] * 40, "excluded": [None] * 100}).lazy()
     assert not unseen_shifts(rows, 100, PROFILE, 0.05)[0].abnormal
 
 

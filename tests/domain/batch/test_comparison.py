@@ -12,6 +12,7 @@ from risk_assets.domain.contract.policy import Policy
 POLICY = Policy.model_validate({"threshold": 0.5, "bands": {"A": 0.5, "B": 1}, "reasons": 1})
 ROW: dict[str, Any] = {
     "account_id": "a",
+    "status": "scored",
     "probability": 0.25,
     "prediction": 0,
     "points": 600,
@@ -20,10 +21,12 @@ ROW: dict[str, Any] = {
     "arm": "champion",
     "model_version": "model_v001",
     "challenger_probability": 0.5,
+    "excluded": None,
     "issues": None,
 }
 OTHER = {
     "account_id": "b",
+    "status": "not eligible",
     "probability": 0.26,
     "prediction": 1,
     "points": 601,
@@ -32,6 +35,7 @@ OTHER = {
     "arm": "challenger",
     "model_version": "model_v002",
     "challenger_probability": 0.51,
+    "excluded": "closed",
     "issues": "x: missing",
 }
 

@@ -27,8 +27,10 @@ NAN = math.nan
 
 def features(rows: Sequence[Mapping[str, object]], *cards: Scorecard) -> pl.LazyFrame:
     types = {name: pl.Float64 if kind == "number" else pl.String for card in cards for name, kind in card.features.items()}
-    filled = [{"account_id": f"a{at}", "issues": None} | dict(row) for at, row in enumerate(rows)]
-    return pl.LazyFrame(filled, schema={"account_id": pl.String, **types, "issues": pl.String})
+    named = [{"account_id": f"a{at}", "excluded": None, "issues": None} | dict(row) for at, row in enumerate(rows)]
+    filled = [{"group": row["account_id"]} | row for row in named]
+    ends = dict.fromkeys(("group", "excluded", "issues"), pl.String)
+    return pl.LazyFrame(filled, schema={"account_id": pl.String, **types, **ends})
 
 
 def alone(card: Scorecard) -> Arms:
@@ -68,6 +70,7 @@ def test_prediction_by_hand() -> None:
     assert row.pop("probability") == pytest.approx(1 / 51, rel=1e-15)
     assert row == {
         "account_id": "a0",
+        "status": "scored",
         "prediction": 0,
         "points": 600,
         "band": "A",
@@ -76,14 +79,15 @@ def test_prediction_by_hand() -> None:
         "arm": "champion",
         "model_version": "model_v007",
         "challenger_probability": None,
+        "excluded": None,
         "issues": None,
     }
 
 
 def test_columns_are_ordered_with_the_policy_number_of_reasons() -> None:
     first, last = (
-        ["account_id", "probability", "prediction", "points", "band"],
-        ["arm", "model_version", "challenger_probability", "issues"],
+        ["account_id", "status", "probability", "prediction", "points", "band"],
+        ["arm", "model_version", "challenger_probability", "excluded", "issues"],
     )
     assert list(prediction_schema(policy(reasons=3))) == [*first, "reason_1", "reason_2", "reason_3", *last]
     for arms in (alone(lines(0.0)), both(lines(0.0), lines(0.0), None), both(lines(0.0), lines(0.0), 0.5)):
@@ -147,7 +151,11 @@ def test_rows_keep_their_order_over_many_batches() -> None:
     card = lines(0.0)
     row = pl.int_range(rows)
     frame = pl.LazyFrame().select(
-        account_id=row.cast(pl.String), f0=(row % 21 - 10).cast(pl.Float64), issues=pl.when(row % 1009 == 5).then(pl.lit("f0: odd"))
+        account_id=row.cast(pl.String),
+        f0=(row % 21 - 10).cast(pl.Float64),
+        group=row.cast(pl.String),
+        excluded=pl.lit(None, dtype=pl.String),
+        issues=pl.when(row % 1009 == 5).then(pl.lit("f0: odd")),
     )
     found = predictions(frame, alone(card), policy()).collect(engine="streaming")
     assert found["account_id"].to_list() == [str(position) for position in range(rows)]
@@ -332,6 +340,8 @@ def test_rows_of_two_models_keep_their_order_over_batches(share: float | None) -
     frame = pl.LazyFrame().select(
         account_id=pl.format("AC{}", row),
         f0=(row % 21 - 10).cast(pl.Float64),
+        group=pl.format("AC{}", row),
+        excluded=pl.lit(None, dtype=pl.String),
         issues=pl.when(row % 1009 == 5).then(pl.lit("f0: odd")),
     )
     found = predictions(frame, both(lines(0.0), lines(0.0, intercept=1.0), share), policy()).collect(engine="streaming")

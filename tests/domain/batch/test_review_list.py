@@ -62,7 +62,8 @@ def frame(rows: Mapping[str, Row], used: Scorecard, **more: Mapping[str, str]) -
 
 
 def predicted(features: pl.DataFrame, used: Scorecard, how: Policy, version: str = "model_v001") -> pl.LazyFrame:
-    checked = features.lazy().with_columns(issues=pl.lit(None, dtype=pl.String))
+    none = pl.lit(None, dtype=pl.String)
+    checked = features.lazy().with_columns(group="account_id", excluded=none, issues=none)
     return predictions(checked, Arms(VersionedScorecard(version, used)), how)
 
 
@@ -264,7 +265,7 @@ def test_missing_features_of_an_account_are_an_error_without_id() -> None:
 def test_date_without_scores_gives_an_empty_list(reasons: int) -> None:
     how = policy(reasons=reasons)
     today = frame({"a": USUAL}, CARD)
-    unscored = today.lazy().with_columns(issues=pl.lit("income: missing"))
+    unscored = today.lazy().with_columns(group="account_id", excluded=pl.lit(None, dtype=pl.String), issues=pl.lit("income: missing"))
     top = riskiest(predictions(unscored, Arms(VersionedScorecard("model_v001", CARD)), how), 5)
     found = review_list(top, today.clear(), frame({}, CARD, **{SNAPSHOT: {}}), {}, how)
     assert found.schema == review_schema(how)

@@ -45,7 +45,7 @@ STRICTER = model("model_v002", 1.0, x=X)
 def table(rows: Rows, book: Contract = BOOK) -> pl.LazyFrame:
     kinds = {name: KINDS[feature.type] for name, feature in book.features.items()}
     filled = [{"account_id": f"a{at}"} | dict(row) for at, row in enumerate(rows)]
-    return pl.LazyFrame(filled, schema={"account_id": pl.String, **kinds, "issues": pl.String})
+    return pl.LazyFrame(filled, schema={"account_id": pl.String, **kinds, "excluded": pl.String, "issues": pl.String})
 
 
 def measured(
@@ -220,8 +220,10 @@ def test_changes_are_ordered_by_date_and_file() -> None:
 def test_changes_keep_the_file_order_over_many_batches() -> None:
     rows = 300_000
     row = pl.int_range(rows)
-    frame = pl.LazyFrame().select(
-        account_id=row.cast(pl.String), x=(row % 21 - 10).cast(pl.Float64) / 4, issues=pl.lit(None, dtype=pl.String)
+    frame = (
+        pl.LazyFrame()
+        .select(account_id=row.cast(pl.String), x=(row % 21 - 10).cast(pl.Float64) / 4)
+        .with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("excluded", "issues"))
     )
     impact, changes = measure({DAY: frame, NEXT: frame}, STRICTER, LIVE, POLICY, BOOK)
     once = [str(at) for at in range(rows) if 6 <= at % 21 < 10]

@@ -168,7 +168,7 @@ def test_the_contract_decimal_is_the_default_of_each_column() -> None:
     frame = pl.LazyFrame(
         {"id": ["a"], "x": ["1,5"], "y": ["1.5"], "z": ["\u20ac 1.234,5"], RAGGED: [None]}, schema_overrides={RAGGED: pl.String}
     )
-    assert validate(frame, how, repeated_ids(frame, how)).collect().rows() == [("a", 1.5, 1.5, 1234.5, None)]
+    assert validate(frame, how, repeated_ids(frame, how)).collect().rows() == [("a", 1.5, 1.5, 1234.5, "a", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_sensitive_column_is_validated_with_the_others() -> None:
     features = {"x": {"type": "number", "reason": "r"}, "sex": {"type": "category", "sensitive": True, "reason": "r"}}
     how = Contract.model_validate({"id": "id", "target": TARGET, "features": features})
     frame = pl.LazyFrame({"id": ["a"], "x": ["1"], "sex": [" f "], RAGGED: [None]}, schema_overrides={RAGGED: pl.String})
-    assert validate(frame, how, repeated_ids(frame, how)).collect().rows() == [("a", 1, "f", None)]
+    assert validate(frame, how, repeated_ids(frame, how)).collect().rows() == [("a", 1, "f", "a", None, None)]
     assert feature_descriptions(how)["sex"] == "category (may be missing) (sensitive: not an input of models)"
 
 
@@ -266,10 +266,10 @@ def test_row_numbers_name_accounts_without_an_id_column() -> None:
     frame = pl.LazyFrame({"x": ["1", "-1", "3", ""], RAGGED: [None, "line: too few fields", None, None]})
     repeated = repeated_ids(frame, ROWS)
     assert validate(frame, ROWS, repeated).collect(engine="streaming").rows() == [
-        ("1", 1, None),
-        ("2", -1, "line: too few fields"),
-        ("3", 3, None),
-        ("4", None, None),
+        ("1", 1, "1", None, None),
+        ("2", -1, "2", None, "line: too few fields"),
+        ("3", 3, "3", None, None),
+        ("4", None, "4", None, None),
     ]
     assert feature_descriptions(ROWS)["account_id"] == "number of the row"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.contract.schema import ISSUES, Contract
+from risk_assets.domain.contract.schema import EXCLUDED, GROUP, ISSUES, Contract
 from risk_assets.domain.contract.text import WHITESPACE
 from risk_assets.domain.ingest.validation import RAGGED, count_issues, feature_facts, repeated_ids, validate
 
@@ -33,7 +33,7 @@ def snapshot(columns: Mapping[str, Texts], ragged: Texts | None = None) -> pl.La
 def run(frame: pl.LazyFrame, how: Contract) -> pl.DataFrame:
     found = validate(frame, how, repeated_ids(frame, how)).collect(engine="streaming")
     types = {name: pl.Float64 if feature.type == "number" else pl.String for name, feature in how.features.items()}
-    assert found.schema == {"account_id": pl.String, **types, ISSUES: pl.String}
+    assert found.schema == {"account_id": pl.String, **types, GROUP: pl.String, EXCLUDED: pl.String, ISSUES: pl.String}
     return found
 
 
@@ -52,11 +52,11 @@ def ids(names: Texts) -> list[tuple[str | None, str | None]]:
     return run(snapshot({"id": names, "x": ["1"] * len(names)}), how).select("account_id", ISSUES).rows()
 
 
-def test_columns_are_the_id_the_features_and_the_issues() -> None:
+def test_columns_are_the_id_the_features_and_the_status_of_the_row() -> None:
     how = contract({"b": NUMBER, "a": CATEGORY})
     found = run(snapshot({"a": ["u"], "other": ["?"], "b": ["1"]}), how)
-    assert found.columns == ["account_id", "b", "a", "issues"]
-    assert found.rows() == [("a0", 1.0, "u", None)]
+    assert found.columns == ["account_id", "b", "a", "group", "excluded", "issues"]
+    assert found.rows() == [("a0", 1.0, "u", "a0", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_each_row_gives_one_row_with_exactly_its_issues(rows: list[tuple[str, ..
             f"k: {LEVELS[k][1]}" if LEVELS[k][1] else None,
         ]
         expected.append((name.strip(), NUMBERS[x][0], NUMBERS[y][0], LEVELS[k][0], line or "; ".join(filter(None, issues)) or None))
-    assert found.rows() == expected
+    assert found.drop(GROUP, EXCLUDED).rows() == expected
     assert not any("SECRET" in (issue or "") for issue in found[ISSUES])
 
 
@@ -361,7 +361,7 @@ def test_facts_count_rows_issues_and_missing_values() -> None:
     frame = run(snapshot({"x": ["1", "", "?", "2"], "k": ["", "u", "", "u"]}), how)
     facts = frame.select(feature_facts(how)).row(0, named=True)
     kinds = {kind[ISSUES]: kind["count"] for kind in facts.pop("issue_counts")}
-    assert facts == {"rows": 4, "with_issues": 2, "missing.x": 2, "missing.k": 2}
+    assert facts == {"rows": 4, "with_issues": 2, "not_eligible": 0, "excluded_counts": [], "missing.x": 2, "missing.k": 2}
     assert kinds == {"k: missing": 1, "x: unreadable; k: missing": 1}
     assert count_issues(kinds) == {"k: missing": 2, "x: unreadable": 1}
 

@@ -28,7 +28,8 @@ def policy(**more: Any) -> Policy:
 
 
 def explained(row: Mapping[str, Any], how: Policy, issues: str | None = None) -> Explanation:
-    return explain(pl.DataFrame([row], schema=SCHEMA), {"account_id": "a1", "issues": issues}, CARD, how)
+    status = "issue" if issues else "scored"
+    return explain(pl.DataFrame([row], schema=SCHEMA), {"account_id": "a1", "status": status, "issues": issues}, CARD, how)
 
 
 def test_explanation_by_hand() -> None:
@@ -79,7 +80,7 @@ def test_account_predicted_good_has_no_ranks_and_no_reasons() -> None:
 def test_row_with_issues_has_no_recomputed_prediction() -> None:
     found = explained(RISKY, policy(), issues="debt: above 9")
     assert found.recomputed == {}
-    assert found.stored == {"account_id": "a1", "issues": "debt: above 9"}
+    assert found.stored == {"account_id": "a1", "status": "issue", "issues": "debt: above 9"}
     assert len(found.contributions) == 3
 
 

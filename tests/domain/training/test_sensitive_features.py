@@ -18,7 +18,15 @@ from risk_assets.errors import ModelError
 
 DATES = ("2026-01-01", "2026-01-02")
 ROWS = 400
-SCHEMA = {"account_id": pl.String, "sex": pl.String, "x": pl.Float64, "age": pl.Float64, "k": pl.String, "issues": pl.String}
+SCHEMA = {
+    "account_id": pl.String,
+    "sex": pl.String,
+    "x": pl.Float64,
+    "age": pl.Float64,
+    "k": pl.String,
+    "excluded": pl.String,
+    "issues": pl.String,
+}
 POLICY = Policy.model_validate({"threshold": 0.3, "bands": {"A": 1}, "training": {"min_rows": 100, "min_bad": 10, "estimator": "both"}})
 
 
@@ -42,7 +50,7 @@ def book() -> tuple[dict[str, pl.LazyFrame], dict[str, pl.LazyFrame]]:
         sex, k = random.choice(["f", "m"], ROWS), random.choice(["u", "v"], ROWS)
         bad = (x + 2 * age + 2 * (sex == "m") + random.logistic(size=ROWS) > 2).astype(int)
         ids = [f"a{row}" for row in range(ROWS)]
-        columns = {"account_id": ids, "sex": sex, "x": x, "age": age, "k": k, "issues": [None] * ROWS}
+        columns = {"account_id": ids, "sex": sex, "x": x, "age": age, "k": k, "excluded": [None] * ROWS, "issues": [None] * ROWS}
         features[date] = pl.LazyFrame(columns, schema=SCHEMA)
         outcomes[date] = pl.LazyFrame({"account_id": ids, "bad": bad}, schema={"account_id": pl.String, "bad": pl.Int8})
     return features, outcomes
@@ -66,7 +74,9 @@ def test_a_model_with_a_sensitive_feature_does_not_fit() -> None:
     terms = (Term("x", Line(1.0, 0.0, 0.0), 0.0, 0.0, "X"), Term("sex", Levels(("f", "m"), (0.0, 1.0), 0.0, 0.0), 0.0, 0.0, "Sex"))
     model = VersionedScorecard("model_v001", Scorecard("logistic", 0.0, terms))
     require_fit(model, contract())
-    with pytest.raises(ModelError, match=r"model_v001 uses features that the contract marks as sensitive: sex\. Train a version"):
+    with pytest.raises(
+        ModelError, match=r"model_v001 uses features that the contract marks as sensitive or with input: false: sex\. Train a version"
+    ):
         require_fit(model, CONTRACT)
     require_fit(replace(model, scorecard=Scorecard("logistic", 0.0, terms[:1])), CONTRACT)
 

@@ -42,7 +42,7 @@ CONTRACT = Contract.model_validate(
 )
 POLICY = Policy.model_validate({"threshold": 0.3, "bands": {"A": 1}, "training": {"min_rows": 100, "min_bad": 10}})
 GATES = ("auc_floor", "calibrated", "compiled_equals_fitted", "reasons_complete")
-FEATURES = {"account_id": pl.String, "x": pl.Float64, "y": pl.Float64, "k": pl.String, "issues": pl.String}
+FEATURES = {"account_id": pl.String, "x": pl.Float64, "y": pl.Float64, "k": pl.String, "excluded": pl.String, "issues": pl.String}
 
 Tables = dict[str, pl.LazyFrame]
 
@@ -58,7 +58,9 @@ def book(dates: Sequence[str] = DATES, rows: int = 120, seed: int = 3) -> tuple[
         ids = [f"a{row}" for row in range(rows)]
         known = [None if row % 17 == 0 else float(value) for row, value in enumerate(x)]
         words = [None if row % 13 == 0 else str(word) for row, word in enumerate(k)]
-        features[date] = pl.LazyFrame({"account_id": ids, "x": known, "y": y, "k": words, "issues": [None] * rows}, schema=FEATURES)
+        features[date] = pl.LazyFrame(
+            {"account_id": ids, "x": known, "y": y, "k": words, "excluded": [None] * rows, "issues": [None] * rows}, schema=FEATURES
+        )
         outcomes[date] = pl.LazyFrame({"account_id": ids, "bad": bad}, schema={"account_id": pl.String, "bad": pl.Int8})
     return features, outcomes
 
@@ -81,7 +83,7 @@ def fitted(model: TrainedModel, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 def tiny(rows: Mapping[str, tuple[float | None, str | None]], outcomes: Mapping[str, int | None]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Return one date's features, given as id to (x, issues), and its outcomes."""
-    table = [(name, x, 0.0, "u", issues) for name, (x, issues) in rows.items()]
+    table = [(name, x, 0.0, "u", None, issues) for name, (x, issues) in rows.items()]
     features = pl.LazyFrame(table, schema=FEATURES, orient="row")
     return features, pl.LazyFrame([*outcomes.items()], schema={"account_id": pl.String, "bad": pl.Int8}, orient="row")
 

@@ -94,8 +94,8 @@ def test_dropped_predictions_and_failed_writes_are_counted(
 def test_probabilities_are_counted_in_bins_from_0_to_1() -> None:
     metrics = Metrics()
     probabilities = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
-    metrics.record_scores([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
-    metrics.record_scores([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
+    metrics.record_results([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
+    metrics.record_results([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
     found = [
         (sample.labels["version"], sample.labels["arm"], sample.labels["bin"], sample.value)
         for family in text_string_to_metric_families(metrics.exposition().decode())

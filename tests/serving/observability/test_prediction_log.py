@@ -17,7 +17,7 @@ import pytest
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.observability.prediction_log import Entry, PredictionLog
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.wire import NotEligible, Result
 
 # Two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
 DOCUMENTED = """{"specversion":"1.0","id":"dddddddd-3333-4444-5555-eeeeeeeeeeee","source":"/subscriptions/cccc/deployments/main2",
@@ -124,17 +124,30 @@ def test_line_has_the_collectors_values(store: Store, start: Callable[..., Predi
 
 
 def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Callable[..., PredictionLog]) -> None:
-    (inputs,), (outputs,) = logged(store, start(), ENTRY)
+    sent = body(Record("A1", 41.5, "Zürich"), Record(), Record("A3"))
+    results = (*ENTRY.results, NotEligible("A3", "closed", "champion", "model_v003"))
+    (inputs,), (outputs,) = logged(store, start(), replace(ENTRY, body=sent, results=results))
     assert (
         {inputs[key] for key in ("correlationid", "xrequestid")}
         == {outputs[key] for key in ("correlationid", "xrequestid")}
         == {"request-1"}
     )
-    assert inputs["data"] == [{"id": "A1", "age": 41.5, "city": "Zürich"}, {"id": None, "age": None, "city": None}]
+    unknown = {"age": None, "city": None}
+    assert inputs["data"] == [{"id": "A1", "age": 41.5, "city": "Zürich"}, {"id": None, **unknown}, {"id": "A3", **unknown}]
+    scored, unscored = {"status": "scored", "excluded": None}, {"status": "not eligible", "excluded": "closed"}
     none = {"challenger_probability": None, "challenger_version": None}
     assert outputs["data"] == [
-        {"id": "A1", "probability": 0.1234567890123456, "prediction": 0, "model_version": "model_v003", "arm": "champion", **none},
-        {"id": None, "probability": 1.0, "prediction": 1, "model_version": "model_v004", "arm": "challenger", **none},
+        {
+            "id": "A1",
+            **scored,
+            "probability": 0.1234567890123456,
+            "prediction": 0,
+            "model_version": "model_v003",
+            "arm": "champion",
+            **none,
+        },
+        {"id": None, **scored, "probability": 1.0, "prediction": 1, "model_version": "model_v004", "arm": "challenger", **none},
+        {"id": "A3", **unscored, "probability": None, "prediction": None, "model_version": "model_v003", "arm": "champion", **none},
     ]
 
 

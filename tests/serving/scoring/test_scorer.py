@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, NOT_ELIGIBLE, Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, validate
@@ -30,6 +30,7 @@ from tests.serving.conftest import LOGISTIC, SCORECARD
 Record: TypeAlias = dict[str, Any]
 NEAR = 1e-12
 ID = "account"
+GROUP = "customer"
 NEVER_SCORED = "not known here"
 
 names = st.text("abcXYZ éß_-.0", min_size=1, max_size=6)
@@ -55,18 +56,29 @@ def features(draw: st.DrawFn) -> dict[str, Any]:
     return {"type": "number", **common, **{name: limits[name] for name in draw(st.sets(st.sampled_from(["min", "max"])))}}
 
 
-contracts = st.builds(
-    lambda chosen, missing: Contract.model_validate(
-        {"id": ID, "target": {"column": "outcome", "bad": "1"}, "missing": missing, "features": chosen}
-    ),
-    st.dictionaries(names.filter(lambda name: name not in {"id", "bad"}), features(), min_size=1, max_size=5),
-    st.sampled_from([("", "NA", "null"), ("", "-1", "NA")]),
-)
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    """Return contracts with and without customers, population rules and columns that models do not use."""
+    chosen = draw(st.dictionaries(names.filter(lambda name: name not in {"id", "bad"}), features(), min_size=1, max_size=5))
+    others = draw(st.sets(st.sampled_from(list(chosen)), max_size=len(chosen) - 1))
+    columns = {name: {**feature, "input": False, "required": False} if name in others else feature for name, feature in chosen.items()}
+    content = {"id": ID, "target": {"column": "outcome", "bad": "1"}, "features": columns}
+    content["missing"] = draw(st.sampled_from([("", "NA", "null"), ("", "-1", "NA")]))
+    content["exclude"] = draw(st.lists(st.sampled_from(list(chosen)).flatmap(lambda name: rules(name, chosen[name])), max_size=3))
+    return Contract.model_validate(content | draw(st.sampled_from([{}, {"group": GROUP}])))
+
+
+def rules(name: str, feature: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    common = {"column": st.just(name), "reason": st.sampled_from(["closed", "late", "fraud"])}
+    if feature["type"] == "category":
+        return st.fixed_dictionaries({**common, "is": st.lists(st.sampled_from(["a", "ä ", NEVER_SCORED]), min_size=1)})
+    limits = st.sampled_from([feature.get("min", 0.0), feature.get("max", 1.0), 0, -0.0]) | bounds
+    return st.sampled_from(["at_least", "above", "at_most", "below"]).flatmap(lambda key: st.fixed_dictionaries({**common, key: limits}))
 
 
 @st.composite
 def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
-    """Return a scorecard of either estimator with all features of a contract."""
+    """Return a scorecard of either estimator with all inputs of a contract."""
     estimator = draw(st.sampled_from(["logistic", "scorecard"]))
     line = st.builds(Line, weights, st.floats(-1e6, 1e6), weights)
     number: st.SearchStrategy[Line | Steps | Levels] = line if estimator == "logistic" else steps
@@ -75,7 +87,7 @@ def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
     )
     terms = tuple(
         Term(name, draw(number if feature.type == "number" else level), draw(weights), draw(weights), f"why {name}", draw(seldom))
-        for name, feature in contract.features.items()
+        for name, feature in contract.inputs.items()
     )
     return Scorecard(estimator, draw(st.floats(-5, 5)), terms)
 
@@ -94,10 +106,12 @@ def arms(draw: st.DrawFn, contract: Contract) -> Arms:
 def valid_or_invalid_records(draw: st.DrawFn, contract: Contract, cards: Sequence[Scorecard]) -> list[Record]:
     """Return records with unique ids: few or many, most of them valid."""
     clean = draw(st.booleans())
-    row = st.fixed_dictionaries({name: _values(contract, name, cards, clean) for name in contract.features})
+    row = st.fixed_dictionaries({name: _values(contract, name, cards, clean) for name in contract.request_features})
     found = draw(st.lists(row, min_size=1, max_size=6))
     count = draw(st.sampled_from([1, 2, 31, 32, 33]))
-    return [{"id": f"A{at}", **found[at % len(found)]} for at in range(count)]
+    customers = draw(st.lists(texts | st.none(), min_size=1, max_size=4)) if contract.group else []
+    groups = [{GROUP: customers[at % len(customers)]} if customers else {} for at in range(count)]
+    return [{"id": f"A{at}", **groups[at], **found[at % len(found)]} for at in range(count)]
 
 
 def _values(contract: Contract, name: str, cards: Sequence[Scorecard], clean: bool) -> st.SearchStrategy[Any]:
@@ -120,7 +134,7 @@ def _values(contract: Contract, name: str, cards: Sequence[Scorecard], clean: bo
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[Contract, Arms, list[Record]]:
-    contract = draw(contracts)
+    contract = draw(contracts())
     models = draw(arms(contract))
     return contract, models, draw(valid_or_invalid_records(contract, [model.scorecard for model in models.models]))
 
@@ -130,7 +144,7 @@ def requests(draw: st.DrawFn) -> tuple[Contract, Arms, list[Record]]:
 def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, list[Record]], policy: Policy) -> None:
     contract, models, records = made
     frame = pl.DataFrame(
-        [_raw(record, contract) for record in records], schema=dict.fromkeys([ID, *contract.features, RAGGED], pl.String), orient="row"
+        [_raw(record, contract) for record in records], schema=dict.fromkeys([*contract.columns, RAGGED], pl.String), orient="row"
     )
     expected = predictions(validate(frame.lazy(), contract, pl.Series([], dtype=pl.String)), models, policy).collect()
     body = json.dumps({"records": records}).encode()
@@ -139,7 +153,7 @@ def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, lis
         with pytest.raises(Problem) as caught:
             score_body(_live(contract, models, policy), body)
         # batch lists what the contract requires first, and then what the models require
-        place = list(contract.features).index
+        place = list(contract.request_features).index
         errors.sort(key=lambda error: (error[0], place(error[1])))
         assert [(error.record, error.field, error.rule) for error in caught.value.errors] == errors
     else:
@@ -148,7 +162,7 @@ def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, lis
 
 def _raw(record: Record, contract: Contract) -> list[str | None]:
     """Return a record as a row of a raw file: numbers as in the JSON, empty for null."""
-    values = [record["id"], *(record[name] for name in contract.features)]
+    values = [record["id"], *(record.get(name) for name in contract.columns[1:])]
     return [*["" if value is None else value if isinstance(value, str) else json.dumps(value) for value in values], None]
 
 
@@ -156,6 +170,11 @@ def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
     results = json.loads(scored_body.content)["results"]
     assert len(results) == expected.height
     for result, row in zip(results, expected.to_dicts(), strict=True):
+        assert (result["status"], result.get("excluded")) == (row["status"], row["excluded"])
+        if row["status"] == NOT_ELIGIBLE:
+            assert list(result) == ["status", "id", "excluded", "arm", "model_version"]
+            assert [result[name] for name in ("id", "arm", "model_version")] == [row[name] for name in (ACCOUNT_ID, "arm", "model_version")]
+            continue
         assert abs(result["probability"] - row["probability"]) <= NEAR
         assert result["id"] == row[ACCOUNT_ID]
         assert [result[name] for name in ("prediction", "points", "band", "arm", "model_version")] == [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, RAGGED, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, RAGGED, Contract
 from risk_assets.domain.contract.text import WHITESPACE
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import validate
@@ -56,7 +56,7 @@ def batch(sent: list[tuple[str, str, str]]) -> pl.DataFrame:
     frame = pl.LazyFrame(sent, schema=dict.fromkeys(("account", "k", "m"), pl.String), orient="row")
     raw = frame.with_columns(pl.lit(None, dtype=pl.String).alias(RAGGED))
     features = validate(raw, CONTRACT, pl.Series([], dtype=pl.String)).collect(engine="streaming")
-    return pl.concat([features, predictions(features.lazy(), ARMS, POLICY).collect().drop(ACCOUNT_ID, ISSUES)], how="horizontal")
+    return pl.concat([features, predictions(features.lazy(), ARMS, POLICY).collect().drop(ACCOUNT_ID, EXCLUDED, ISSUES)], how="horizontal")
 
 
 def decoded(sent: list[tuple[str, str, str]]) -> Records:

@@ -13,6 +13,7 @@ from risk_assets.domain.contract.text import normalize_level
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
+GROUP = "group"  # the unit of evidence: the customer, or the account
 OUTCOME = "bad"
 # The product adds these two columns. The leading control character keeps them apart from any column of a file.
 SNAPSHOT = "\x1fsnapshot"  # the date of the row's snapshot

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.browser import open_page, require_chromium
 from tests.prepared import session_folder
 
 ROOT = Path(__file__).parents[1]
+CONTRACT = ROOT / "data/contract.yml"
+POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
 _numbers = itertools.count(1)
 
@@ -69,12 +72,19 @@ def page(chromium: str) -> Iterator[Page]:
 
 @pytest.fixture
 def contract() -> Contract:
-    return Contract.parse((ROOT / "data/contract.yml").read_text(encoding="utf-8"), "data/contract.yml")
+    return Contract.parse(CONTRACT.read_text(encoding="utf-8"), "data/contract.yml")
 
 
 @pytest.fixture
 def policy() -> Policy:
-    return Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
+    return Policy.parse(POLICY.read_text(encoding="utf-8"), "tests/policy.yml")
+
+
+def copy_documents(folder: Path) -> None:
+    """Copy the sample's contract and the policy of tests to `data/` in a folder."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for document in (CONTRACT, POLICY):
+        shutil.copy(document, folder / "data")
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +107,7 @@ def disk_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 
 
 def make_settings(request: pytest.FixtureRequest, tmp_path: Path, where: str) -> Settings:
-    files = {"contract": ROOT / "data/contract.yml", "policy": ROOT / "data/policy.yml", "DAGSTER_HOME": tmp_path / "dagster"}
+    files = {"contract": CONTRACT, "policy": POLICY, "DAGSTER_HOME": tmp_path / "dagster"}
     if where == "disk":
         return Settings(lake=f"file://{tmp_path / 'lake'}", landing=str(tmp_path / "landing"), **files, _env_file=None)
     server: Azurite = request.getfixturevalue("azurite")

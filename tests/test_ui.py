@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 
 from risk_assets.lake import binding_log, layout, run_log
 from risk_assets.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import copy_documents
 from tests.defs.conftest import LABELLED, NEXT, recorded, trained_book
 
 START_SECONDS = 90
@@ -28,7 +28,7 @@ RUN_SECONDS = 120
 def folder(chromium: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A working folder with a live model, a second version, and a date that has landed and is not scored."""
     trained, made = trained_book(tmp_path_factory, worker_id), tmp_path_factory.mktemp("ui")
-    shutil.copytree(ROOT / "data", made / "data", ignore=shutil.ignore_patterns("landing"))
+    copy_documents(made)
     shutil.copytree(trained / "landing", made / "data/landing")
     shutil.copytree(trained / "lake", made / "lakehouse")
     with recorded(_settings(made)) as book:

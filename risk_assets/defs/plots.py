@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,25 +12,27 @@ from risk_assets.domain.governance.artifacts import Performance
 SIZE_INCHES = (5.2, 3.2)
 
 
-def roc(figures: Performance, champion: Performance | None) -> str:
-    """Return the ROC curve on the holdout, with the live model's if there is one."""
-    figure, axes = _empty("ROC on the holdout", "share of good accounts flagged", "share of bad accounts flagged")
+def roc(curves: Mapping[str, Performance]) -> str:
+    """Return the ROC curves on other accounts, by the model's name: the candidate's, and the live model's if there is one."""
+    figure, axes = _empty("ROC on other accounts", "share of good accounts flagged", "share of bad accounts flagged")
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
-    axes.plot(*zip(*figures.roc, strict=True), label=f"candidate, AUC {figures.roc_auc:.3f}")
-    if champion:
-        axes.plot(*zip(*champion.roc, strict=True), label=f"live, AUC {champion.roc_auc:.3f}", linestyle="--")
+    for (name, figures), style in zip(curves.items(), ("-", "--"), strict=False):
+        low, high = figures.roc_auc_interval
+        axes.plot(*zip(*figures.roc, strict=True), label=f"{name}, AUC {figures.roc_auc:.3f} ({low:.3f} to {high:.3f})", linestyle=style)
     axes.legend(loc="lower right", frameon=False)
     return _markdown(figure, "ROC curve")
 
 
-def calibration(figures: Performance) -> str:
-    """Return predicted and observed bad rates, by tenth of the holdout."""
-    figure, axes = _empty("Calibration on the holdout", "predicted bad rate", "observed bad rate")
-    predicted = [part.predicted for part in figures.calibration_bins]
-    observed = [part.observed for part in figures.calibration_bins]
-    top = max(*predicted, *observed) * 1.05
+def calibration(other_accounts: Performance, later_dates: Performance | None) -> str:
+    """Return predicted and observed bad rates on each holdout, by tenth."""
+    figure, axes = _empty("Calibration", "predicted bad rate", "observed bad rate")
+    curves = {"other accounts": other_accounts} | ({"later dates": later_dates} if later_dates else {})
+    top = 1.05 * max(max(part.predicted, part.observed) for figures in curves.values() for part in figures.calibration_bins)
     axes.plot([0, top], [0, top], color="0.7", linewidth=0.8)
-    axes.plot(predicted, observed, marker="o", markersize=4)
+    for (name, figures), style in zip(curves.items(), ("-", "--"), strict=False):
+        predicted, observed = zip(*((part.predicted, part.observed) for part in figures.calibration_bins), strict=True)
+        axes.plot(predicted, observed, marker="o", markersize=4, label=name, linestyle=style)
+    axes.legend(loc="upper left", frameon=False)
     return _markdown(figure, "calibration")
 
 

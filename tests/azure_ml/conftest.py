@@ -23,7 +23,7 @@ from risk_assets.azure_ml.export import export_binding
 from risk_assets.azure_ml.options import Options
 from risk_assets.azure_ml.routing import Routing
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.bindings import challenge, promote
 from risk_assets.domain.training.train import train
 from risk_assets.lake import binding_log, registry
@@ -72,7 +72,7 @@ def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.Temp
     bad = (random.uniform(0, 1, 2000) < 1 / (1 + np.exp((age - 40) / 6 + np.log(income / 2e4)))).astype(np.int64)
     city = np.where(np.arange(2000) % 3 == 0, "north", "south")
     columns = {"age": age, "income": np.where(np.arange(2000) % 10 == 0, np.nan, income), "city": city}
-    frame = pd.DataFrame({**columns, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
+    frame = pd.DataFrame({**columns, OUTCOME: bad, SNAPSHOT: "2026-01-01", GROUP: [f"A{row}" for row in range(2000)]})
     folder = tmp_path_factory.mktemp("registered")
     store = open_lake(str(folder))
     for estimator in ("logistic", "scorecard"):

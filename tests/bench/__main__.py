@@ -14,7 +14,7 @@ from tests.bench.dates import dates
 from tests.bench.measure import BenchError, module, say, set_up, show
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "estimators", "range", "real")
+SECTIONS = ("daily", "memory", "estimators", "range", "real", "intervals", "holdouts")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -42,8 +42,11 @@ def _run(section: str, options: argparse.Namespace) -> None:
         estimators(FOLDER / "daily", options.rows, options.rounds)
     elif section == "range":
         dates(FOLDER / "range", options.rounds)
-    else:
+    elif section == "real":
         _real(options)
+    else:
+        show(f"## {section}\n")
+        show(set_up(f"{options.books} books", module(section, options.books)) + "\n")
 
 
 def _real(options: argparse.Namespace) -> None:
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the product; works in .bench/.")
     parser.add_argument("--rows", type=_rows, default=10_000_000, help="rows of the large file (default: %(default)s)")
     parser.add_argument("--rounds", type=_rounds, default=3, help="how often each thing is run (default: %(default)s)")
+    parser.add_argument("--books", type=_rounds, default=500, help="simulated books of intervals and holdouts (default: %(default)s)")
     parser.add_argument("--missing", type=float, default=0.0, help="share of values that are missing (default: %(default)s)")
     parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")
     parser.add_argument("--real", type=_file, metavar="FILE", help="a CSV of the UCI credit card default data set")

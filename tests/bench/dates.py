@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.bench.measure import Figures, Task, interleaved, module, set_up, show, table
-from tests.bench.workspace import Workspace
+from tests.bench.workspace import SAMPLE_POLICY, Workspace
 
 FIRST = "2023-01-01"
 BEFORE = 1000
@@ -26,7 +26,7 @@ class Home(Workspace):
     def env(self) -> dict[str, str]:
         """The settings that point the product here."""
         here = {"RISK_LAKE": self.lake.as_uri(), "RISK_LANDING": self.landing.as_uri(), "DAGSTER_HOME": str(self.root / "dagster")}
-        return {**here, "RISK_START_DATE": FIRST}
+        return {**here, "RISK_START_DATE": FIRST, "RISK_POLICY": str(SAMPLE_POLICY)}
 
     def risk(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line of the `risk` command."""

@@ -36,6 +36,7 @@ CATEGORIES = {
     "employment": ("employed", "self_employed", "retired", "unemployed"),
     "housing": ("owner", "mortgage", "rent", "family", "other", "social"),
 }
+DATE = "2026-01-01"  # that of the snapshot that trains
 POLICY = {"threshold": 0.25, "bands": {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1}}
 
 
@@ -95,7 +96,7 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
     write_table(store, layout.features(TRAINING), features)
     known = labels(raw.scan(store, outcomes), contract)
     table = read_table(store, layout.features(TRAINING))
-    frame = labelled({TRAINING: table}, {TRAINING: known}, contract, lakehouse.policy.training)
+    frame = labelled({DATE: table}, {DATE: known}, contract, lakehouse.policy.training)
     for name in ESTIMATORS:
         model = train(frame, TRAINING, contract, lakehouse.policy.with_estimator(name), None)
         registry.register(store, model, "bench")

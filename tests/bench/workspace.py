@@ -8,6 +8,7 @@ from risk_assets.lake import layout
 
 ID, TARGET = "account_id", "defaulted"
 TRAINING = "training"
+SAMPLE_POLICY = Path(__file__).parents[1] / "policy.yml"  # trains on a book of 300 accounts
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 
 from risk_assets.cli.main import main
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_documents
 from tests.prepared import prepared
 
 RISK = Path(sys.executable).with_name("risk")
@@ -83,7 +83,7 @@ def run_process(folder: Path, *arguments: str | Path, code: int = 0, **settings:
 
 
 def _make_empty(folder: Path) -> None:
-    shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("landing"))
+    copy_documents(folder)
     (folder / "data/landing").mkdir()
 
 

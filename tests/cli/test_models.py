@@ -66,9 +66,12 @@ def test_impact_is_shown_and_saved(on_scored: Risk, scored: Path) -> None:
 
 def test_training_both_estimators_reports_both_aucs(on_trained: Risk) -> None:
     trained = on_trained("train", "2026-01-03", "--estimator", "both").stdout
-    (line,) = [line for line in trained.splitlines() if "was chosen by AUC on the holdout" in line]
+    (line,) = [line for line in trained.splitlines() if "tried, by cross-validated AUC" in line]
     assert line.startswith("model_v003") and "logistic 0." in line and "scorecard 0." in line
-    assert "Chosen by AUC on the holdout: logistic 0." in on_trained("models", "show", "model_v003").stdout
+    shown = on_trained("models", "show", "model_v003").text
+    assert "Tried, by cross-validated AUC: logistic 0." in shown
+    assert "compared with" in shown and "chosen" in shown
+    assert "other accounts" in shown and "later dates" in shown
 
 
 def test_the_features_that_a_version_requires_are_shown(on_trained: Risk, trained: Path) -> None:

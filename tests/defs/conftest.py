@@ -27,7 +27,7 @@ from risk_assets.lake import run_log
 from risk_assets.lake.store import Store
 from risk_assets.runner import Result, Runner, open_runner
 from risk_assets.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import CONTRACT, POLICY, ROOT
 from tests.prepared import prepared
 
 LABELLED = tuple(f"2026-01-{day:02d}" for day in range(1, 7))
@@ -181,7 +181,7 @@ def copied(original: Path, folder: Path) -> Iterator[Book]:
 
 def on_disk(folder: Path) -> Settings:
     """Return the settings of the book in a folder."""
-    files = {"contract": ROOT / "data/contract.yml", "policy": ROOT / "data/policy.yml", "DAGSTER_HOME": folder / "dagster"}
+    files = {"contract": CONTRACT, "policy": POLICY, "DAGSTER_HOME": folder / "dagster"}
     return Settings(lake=f"file://{folder / 'lake'}", landing=str(folder / "landing"), _env_file=None, **files)
 
 

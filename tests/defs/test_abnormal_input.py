@@ -12,7 +12,7 @@ from risk_assets.errors import RiskError
 from risk_assets.lake import impact_files, layout, registry
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.runner import Runner
-from tests.conftest import ROOT
+from tests.conftest import POLICY
 from tests.defs.conftest import LABELLED, NEXT, Book
 
 
@@ -48,7 +48,7 @@ def test_a_renamed_level_blocks_the_date(book: Book) -> None:
 def strict_book(book: Book, tmp_path: Path) -> Book:
     """The book with a live version that was trained with `unseen_missing: issue`."""
     policy = tmp_path / "policy.yml"
-    policy.write_text((ROOT / "data/policy.yml").read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"))
+    policy.write_text(POLICY.read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"))
     settings = book.settings.model_copy(update={"policy": policy})
     strict = Book(settings, Runner(settings, book.runner.instance))
     assert strict.runner.run("training", LABELLED[-1]).error is None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_documents
 from tests.faults.places import LANDING, Place
 
 LABELLED = ("2026-01-01", "2026-01-02", "2026-01-03")
@@ -35,7 +35,7 @@ class Case:
 
 def _empty(place: Place) -> None:
     """Make contract, policy, an empty landing folder, and two files with outcomes to land."""
-    shutil.copytree(ROOT / "data", place.folder / "data", ignore=shutil.ignore_patterns("landing"))
+    copy_documents(place.folder)
     (place.folder / LANDING).mkdir()
     for name, day in (("book.csv", 1), ("other.csv", 2)):
         accounts, outcomes = (

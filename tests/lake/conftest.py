@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
 from risk_assets.lake.facts import ReviewFacts
@@ -49,6 +49,6 @@ def model(small: Contract) -> TrainedModel:
     age = random.uniform(18, 80, 1000)
     bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
     city = np.where(np.arange(1000) % 2 == 0, "north", "south")
-    frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01"})
+    frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01", GROUP: [f"A{row}" for row in range(1000)]})
     policy = Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
     return train(frame, "2026-01-01", small, policy, live=None)

@@ -1,6 +1,6 @@
 """Reports of model versions and bindings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -8,10 +8,11 @@ from rich.table import Table
 
 from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
+from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.policy import Points
-    from risk_assets.domain.governance.artifacts import Gate
+    from risk_assets.domain.governance.artifacts import Gate, Metrics
     from risk_assets.domain.governance.impact import Impact
     from risk_assets.domain.scorecard.scorecard import Scorecard, Step
     from risk_assets.lake.registry import ModelVersion
@@ -20,22 +21,25 @@ if TYPE_CHECKING:
 
 def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
     """Print all versions, newest first; mark the live one and its challenger."""
-    table = new_table("Model versions", "version", "estimator", "trained for", "rows", "accuracy", "AUC", "Gini", "KS", "gates")
+    columns = ("version", "estimator", "trained for", "groups", "AUC, other accounts", "AUC, later dates", "accuracy (base rate)", "gates")
+    table = new_table("Model versions", *columns)
     roles = {live.challenger: " (challenger)", live.champion: " (live)"} if live else {}
     for version in reversed(versions):
         metrics, origin = version.metrics, version.metadata.origin
-        figures = (f"{figure:.3f}" for figure in (metrics.accuracy, metrics.roc_auc, metrics.gini, metrics.ks))
         table.add_row(
             version.name + roles.get(version.name, ""),
             origin.estimator,
             origin.training_date,
-            f"{metrics.n_train}+{metrics.n_test}",
-            *figures,
+            f"{metrics.groups_train}+{metrics.other_accounts.groups}",
+            auc_text(metrics.other_accounts),
+            auc_text(metrics.later_dates),
+            accuracy_text(metrics),
             _gates(version.metadata.gates),
         )
     console.print(table)
-    for version in (version for version in reversed(versions) if len(version.metrics.considered) > 1):
-        console.print(f"{version.name} was chosen by AUC on the holdout: {_considered(version.metrics.considered)}", soft_wrap=True)
+    for version in reversed(versions):
+        if len(version.metrics.considered) > 1:
+            console.print(f"{version.name} tried, {_considered(version)}", highlight=False, soft_wrap=True)
 
 
 def reproduction(console: Console, found: "Reproduction") -> None:
@@ -54,16 +58,20 @@ def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", step
     from risk_assets.domain.scorecard.scoring import base_points, feature_points
 
     metrics, origin = version.metrics, version.metadata.origin
-    console.print(f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} accounts")
-    console.print(f"AUC {metrics.roc_auc:.3f}, calibration error {metrics.holdout.calibration_error:.4f}, on {metrics.n_test} held out")
-    if len(metrics.considered) > 1:
-        console.print(f"Chosen by AUC on the holdout: {_considered(metrics.considered)}")
+    console.print(
+        f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} rows of "
+        f"{metrics.groups_train} groups (accounts or customers), {metrics.bad_groups_train} of them bad",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(_holdouts(metrics))
+    console.print(f"Tried, {_considered(version)}", highlight=False, soft_wrap=True)
     if card.required:
         console.print(f"Required features (accounts without a value are not scored): {', '.join(card.required)}", soft_wrap=True)
     for gate in version.metadata.gates:
         result = "passed" if gate.passed else "[red]NOT passed[/]"
         console.print(f"  {result} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True)
-    table = new_table(f"Base points: {base_points(card, scale):.1f}", "feature", "step", "points", "accounts", "bad rate")
+    table = new_table(f"Base points: {base_points(card, scale):.1f}", "feature", "step", "points", "rows", "bad rate")
     previous = None
     for step in steps:
         feature, previous = "" if step.feature == previous else step.feature, step.feature
@@ -100,7 +108,9 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
         "binding": str(binding.seq),
         "estimator": origin.estimator,
         "trained for": origin.training_date,
-        "accuracy, AUC": f"{metrics.accuracy:.3f}, {metrics.roc_auc:.3f}",
+        "AUC, other accounts": auc_text(metrics.other_accounts),
+        "AUC, later dates": auc_text(metrics.later_dates),
+        "accuracy (base rate)": accuracy_text(metrics),
     }.items():
         table.add_row(name, value)
     console.print(table)
@@ -114,8 +124,16 @@ def history(console: Console, bindings: Sequence[Binding]) -> None:
     console.print(table)
 
 
-def _considered(auc: "Mapping[str, float]") -> str:
-    return ", ".join(f"{estimator} {figure:.4f}" for estimator, figure in auc.items())
+def _considered(version: "ModelVersion") -> str:
+    tried = considered(version.metrics.considered, version.metadata.origin.estimator)
+    return "by cross-validated AUC: " + "; ".join(f"{estimator} {figures}" for estimator, figures in tried.items())
+
+
+def _holdouts(metrics: "Metrics") -> Table:
+    table = new_table(None, *HOLDOUT_COLUMNS)
+    for row in holdouts(metrics):
+        table.add_row(*row)
+    return table
 
 
 def _gates(gates: "Sequence[Gate]") -> str:

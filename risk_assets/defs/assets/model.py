@@ -15,6 +15,7 @@ from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel
+from risk_assets.domain.governance.evidence import considered_table, holdouts_table, interval_text
 from risk_assets.domain.ingest.labels import labels
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.errors import LakeError
@@ -44,7 +45,10 @@ def model(
     outcomes: dict[str, pl.LazyFrame],
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> dg.Output[TrainedModel]:
-    """A model trained on the labelled dates of the window, compiled, and measured on its holdout next to the live model."""
+    """A model trained on labelled snapshots of the window, compiled, and measured on other accounts and on later dates.
+
+    The live model is measured on the same rows.
+    """
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
@@ -98,27 +102,39 @@ def _with_sources(origin: Origin, lakehouse: Lakehouse, policy: Policy) -> Origi
 
 
 def _figures(trained: TrainedModel) -> dict[str, Any]:
+    """Return the figures by name. Those without the name of a holdout are of other accounts, which never train."""
     from risk_assets.defs import plots
 
     metrics, origin = trained.metrics, trained.origin
+    others, later = metrics.other_accounts, metrics.later_dates
+    curves = {"candidate": others} | ({"live": metrics.champion_other_accounts} if metrics.champion_other_accounts else {})
     return {
-        "accuracy": metrics.accuracy,
         "roc_auc": metrics.roc_auc,
+        "roc_auc_interval": interval_text(others.roc_auc_interval),
+        "later_roc_auc": later.roc_auc if later else "one date only",
+        "later_roc_auc_interval": interval_text(later.roc_auc_interval) if later else "one date only",
+        "accuracy": metrics.accuracy,
+        "base_accuracy": metrics.base_accuracy,
         "gini": metrics.gini,
         "ks": metrics.ks,
-        "brier": metrics.holdout.brier,
-        "log_loss": metrics.holdout.log_loss,
-        "calibration_error": metrics.holdout.calibration_error,
+        "brier": others.brier,
+        "log_loss": others.log_loss,
+        "calibration_error": others.calibration_error,
         "n_train": metrics.n_train,
+        "groups_train": metrics.groups_train,
+        "bad_groups_train": metrics.bad_groups_train,
         "n_test": metrics.n_test,
+        "groups_test": others.groups,
+        "bad_groups_test": others.bad_groups,
         "bad_rate": metrics.bad_rate_test,
         "compiled_difference": metrics.compiled_difference,
         "estimator": origin.estimator,
-        "considered": dg.MetadataValue.json(metrics.considered),
+        "holdouts": dg.MetadataValue.md(holdouts_table(metrics)),
+        "considered": dg.MetadataValue.md(considered_table(metrics.considered, origin.estimator)),
         "recalibrated": metrics.calibration.recalibrated_error is not None,
         "train_dates": f"{origin.train_dates[0]} to {origin.train_dates[-1]}",
-        "holdout_dates": f"{origin.holdout_dates[0]} to {origin.holdout_dates[-1]}",
+        "holdout_dates": f"{origin.holdout_dates[0]} to {origin.holdout_dates[-1]}" if origin.holdout_dates else "one date only",
         "against_direction": ", ".join(metrics.against_direction) or "none",
-        "roc_curve": dg.MetadataValue.md(plots.roc(metrics.holdout, metrics.champion_holdout)),
-        "calibration": dg.MetadataValue.md(plots.calibration(metrics.holdout)),
+        "roc_curve": dg.MetadataValue.md(plots.roc(curves)),
+        "calibration": dg.MetadataValue.md(plots.calibration(others, later)),
     }

@@ -48,7 +48,8 @@ class Boosting(Document):
     max_bins
         The maximum number of steps of a number, and of levels of a category, in the points table.
     min_rows
-        The minimum number of training rows in a leaf.
+        The minimum number of training groups in a leaf: rows if each group has one, else as many rows as this many groups
+        have on average.
     shrinkage
         The L2 regularization of leaf values.
     """
@@ -64,27 +65,35 @@ class Boosting(Document):
 class Training(Document):
     """The rows and the estimator that train a model.
 
+    A group is the unit of evidence: an account, or all accounts of a customer. Rows of one group repeat each other, so
+    minimums, folds and intervals count groups.
+
     Attributes
     ----------
     estimator
-        "logistic", "scorecard", or "both": fit both and keep the one with the higher AUC on the holdout.
+        "logistic", "scorecard", or "both": compare the two in cross-validation by group and fit the one with the higher AUC.
     scorecard
         The hyperparameters of the estimator "scorecard".
     simpler_within
-        With "both", keep "logistic" if its AUC is at most this much lower.
+        With "both", keep "logistic" if its cross-validated AUC is at most this much lower.
     recalibrate_above
         Rescale the log-odds if the cross-validated calibration error exceeds this value plus sampling noise and the
         rescaling reduces it.
     window_days
         The length of the training window, which ends with the training date.
+    spacing_days
+        In any period of this many days, a group enters training with one snapshot, which its hash selects. 1 keeps all.
     holdout
-        The share of rows held out: the newest dates that reach it, or a stratified share of a single date.
+        The share of rows on the newest dates, which are held out. A single date has no later dates to hold out.
+    other_accounts
+        The share of groups that never trains: the same groups for all versions, selected by their hash. They measure a model
+        on accounts that it has not seen.
     random_state
         The seed of every random choice.
     min_rows, min_bad
-        The minimum number of training rows, and of training rows of each class, without the holdout.
+        The minimum number of training groups, and of groups with a training row of each class, without the holdouts.
     max_rows
-        The maximum number of rows in memory. A larger window is sampled, with the same share of each date.
+        The maximum number of rows in memory. Of a larger window, a share of the groups is kept, selected by their hash.
     unseen_missing
         The treatment of a missing value in a feature that had none in the training rows. The model cannot learn its risk
         from data, and an estimator would assume an average one, so that a lost column would lower the predicted risk.
@@ -98,7 +107,9 @@ class Training(Document):
     simpler_within: Share = 0.005
     recalibrate_above: Share = 0.02
     window_days: Count = 28
+    spacing_days: Count = 28
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    other_accounts: Annotated[float, Field(gt=0, lt=1)] = 0.2
     random_state: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 42
     min_rows: Count = 500
     min_bad: Count = 30
@@ -114,11 +125,11 @@ class Promotion(Document):
     mode
         "auto" promotes a version that passes the gates; "manual" waits for `risk promote`.
     min_roc_auc
-        The minimum AUC on the holdout.
+        The minimum AUC on other accounts, which never train.
     max_auc_loss
-        The maximum loss of AUC compared with the champion on the same holdout rows.
+        The maximum loss of AUC compared with the champion on the same rows of other accounts.
     max_calibration_error
-        The maximum distance between predicted and observed rates: the mean over tenths of the holdout.
+        The maximum distance between predicted and observed rates: the mean over tenths of the rows of other accounts.
     impact_days
         The number of newest dates scored by both candidate and champion, to list the accounts they treat differently.
     """

@@ -14,7 +14,7 @@ from risk_assets.domain.contract.text import normalize_level
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
 EXCLUDED = "excluded"  # the reason of the population rule that the row matches
-GROUP = "group"  # the customer of the account
+GROUP = "group"  # the unit of evidence: the customer, or the account
 OUTCOME = "bad"
 # The product adds these two columns. The leading control character keeps them apart from any column of a file.
 SNAPSHOT = "\x1fsnapshot"  # the date of the row's snapshot

@@ -16,9 +16,10 @@ class Gate(msgspec.Struct, frozen=True):
 
 
 class CalibrationBin(msgspec.Struct, frozen=True):
-    """Rows of similar probability: their number, mean probability and bad rate."""
+    """Rows of similar probability: their number, the number of their groups, mean probability and bad rate."""
 
     rows: int
+    groups: int
     predicted: float
     observed: float
 
@@ -26,14 +27,20 @@ class CalibrationBin(msgspec.Struct, frozen=True):
 class Performance(msgspec.Struct, frozen=True):
     """Figures of one model on one labelled set.
 
+    `groups` and `bad_groups` count accounts or customers, and those with a bad row. `base_accuracy` is the accuracy of always
+    predicting the more frequent class: an accuracy means nothing without it. `roc_auc_interval` is the 95 % interval by group.
     `calibration_error` is the mean |predicted - observed| of the calibration bins, weighted by rows. `roc` has pairs of false
     and true positive rate.
     """
 
     rows: int
     bad: int
+    groups: int
+    bad_groups: int
     accuracy: float
+    base_accuracy: float
     roc_auc: float
+    roc_auc_interval: tuple[float, float]
     gini: float
     ks: float
     brier: float
@@ -72,8 +79,8 @@ class Profile(msgspec.Struct, frozen=True):
 class Calibration(msgspec.Struct, frozen=True):
     """The calibration error in cross-validation, and the rescaling of the log-odds: `slope * x + shift`.
 
-    `error` is None if a class has too few rows for cross-validation. `recalibrated_error` is None if the log-odds were not
-    rescaled: the error was within the policy's limit, or rescaling did not reduce it.
+    Folds have no group in common. `error` is None if a class has too few groups for cross-validation. `recalibrated_error` is
+    None if the log-odds were not rescaled: the error was within the policy's limit, or rescaling did not reduce it.
     """
 
     error: float | None
@@ -82,38 +89,55 @@ class Calibration(msgspec.Struct, frozen=True):
     shift: float = 0.0
 
 
-class Metrics(msgspec.Struct, frozen=True):
-    """The content of `metrics.json`: the candidate's figures on its holdout, and the live model's on the same rows.
+class CrossValidated(msgspec.Struct, frozen=True):
+    """An estimator's mean AUC over the folds of the training rows, and its 95 % interval by group."""
 
-    `considered` is the AUC of each fitted estimator. `compiled_difference` is the largest |compiled - fitted| probability.
-    `against_direction` names the numbers whose slope contradicts the contract. `auc_gain` is the 95 % interval of the
-    candidate's AUC minus the live model's. The champion's figures are None if no live model can be compared.
+    roc_auc: float
+    roc_auc_interval: tuple[float, float]
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """The content of `metrics.json`: the candidate's figures on two holdouts, and the live model's on the same rows.
+
+    `other_accounts` are groups that never train, on the dates of the training rows; `later_dates` are the newest dates, None if
+    there is only one date. `accuracy`, `base_accuracy`, `roc_auc`, `gini`, `ks`, `n_test` and `bad_rate_test` are those of other
+    accounts: later dates may have accounts that trained. `n_train` counts rows, `groups_train` and `bad_groups_train` accounts or
+    customers. `considered` has each estimator that was tried; its value is None if a class has too few groups for
+    cross-validation. `compiled_difference` is the largest |compiled - fitted| probability on both holdouts. `against_direction`
+    names the numbers whose slope contradicts the contract. `auc_gain` is the 95 % interval of the candidate's AUC minus the live
+    model's, on other accounts. The champion's figures are None if no live model can be compared.
     """
 
     accuracy: float
+    base_accuracy: float
     roc_auc: float
     gini: float
     ks: float
     n_train: int
+    groups_train: int
+    bad_groups_train: int
     n_test: int
     random_state: int
     bad_rate_train: float
     bad_rate_test: float
     compiled_difference: float
     against_direction: tuple[str, ...]
-    considered: dict[str, float]
+    considered: dict[str, CrossValidated | None]
     calibration: Calibration
-    holdout: Performance
+    other_accounts: Performance
+    later_dates: Performance | None
     champion_version: str | None
-    champion_holdout: Performance | None
+    champion_other_accounts: Performance | None
+    champion_later_dates: Performance | None
     auc_gain: tuple[float, float] | None
 
 
 class Origin(msgspec.Struct, frozen=True):
     """What a model was trained from: estimator, types of features, dates, seed, hashes of contract and policy, versions.
 
-    `requested` is the estimator of the run, by the policy or its configuration; "both" selects one. `inputs` has the SHA-256 of
-    the content of every table that was read, by path. `code` is the release and a hash of its code.
+    `holdout_dates` are the later dates; none if there is only one date. `requested` is the estimator of the run, by the policy or
+    its configuration; "both" selects one. `inputs` has the SHA-256 of the content of every table that was read, by path. `code` is
+    the release and a hash of its code.
     """
 
     estimator: str

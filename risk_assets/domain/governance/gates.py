@@ -11,7 +11,7 @@ ROUNDING = 1e-12  # 0.62 - 0.60 is slightly more than 0.02 in floating point
 
 
 def gates(metrics: Metrics, reasons: Sequence[str], policy: Promotion) -> tuple[Gate, ...]:
-    """Return the gates of a candidate; the comparison with the live model only if `metrics` has one.
+    """Return the gates of a candidate, measured on other accounts; the comparison with the live model only if `metrics` has one.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def gates(metrics: Metrics, reasons: Sequence[str], policy: Promotion) -> tuple[
         _compiled_equals_fitted(metrics),
         _reasons_complete(reasons),
     )
-    if metrics.champion_holdout is None or metrics.auc_gain is None:
+    if metrics.champion_other_accounts is None or metrics.auc_gain is None:
         return found
-    return *found, _not_worse_than_live(metrics, metrics.champion_holdout, metrics.auc_gain, policy)
+    return *found, _not_worse_than_live(metrics, metrics.champion_other_accounts, metrics.auc_gain, policy)
 
 
 def require_passed(version: str, found: Sequence[Gate], override: bool) -> tuple[str, ...]:
@@ -42,12 +42,14 @@ def require_passed(version: str, found: Sequence[Gate], override: bool) -> tuple
 
 def _auc_floor(metrics: Metrics, policy: Promotion) -> Gate:
     passed = metrics.roc_auc >= policy.min_roc_auc
-    return Gate("auc_floor", passed, f"AUC {metrics.roc_auc:.4f}, floor {policy.min_roc_auc:.4f}")
+    low, high = metrics.other_accounts.roc_auc_interval
+    evidence = f"AUC on other accounts {metrics.roc_auc:.4f}, 95 % interval {low:.4f} to {high:.4f}, floor {policy.min_roc_auc:.4f}"
+    return Gate("auc_floor", passed, evidence)
 
 
 def _calibrated(metrics: Metrics, policy: Promotion) -> Gate:
-    error, limit = metrics.holdout.calibration_error, policy.max_calibration_error
-    return Gate("calibrated", error <= limit, f"calibration error {error:.4f}, limit {limit:.4f}")
+    error, limit = metrics.other_accounts.calibration_error, policy.max_calibration_error
+    return Gate("calibrated", error <= limit, f"calibration error on other accounts {error:.4f}, limit {limit:.4f}")
 
 
 def _compiled_equals_fitted(metrics: Metrics) -> Gate:
@@ -63,7 +65,7 @@ def _reasons_complete(reasons: Sequence[str]) -> Gate:
 def _not_worse_than_live(metrics: Metrics, champion: Performance, gain: tuple[float, float], policy: Promotion) -> Gate:
     loss, (low, high) = champion.roc_auc - metrics.roc_auc, gain
     evidence = (
-        f"AUC {metrics.roc_auc:.4f}, the live model's {champion.roc_auc:.4f} on the same rows: a gain of {-loss:+.4f}, "
+        f"AUC on other accounts {metrics.roc_auc:.4f}, the live model's {champion.roc_auc:.4f} on the same rows: a gain of {-loss:+z.4f}, "
         f"95 % interval {low:+.4f} to {high:+.4f}, allowed loss {policy.max_auc_loss:.4f}"
     )
     return Gate("not_worse_than_live", loss <= policy.max_auc_loss + ROUNDING, evidence)

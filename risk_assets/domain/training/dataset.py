@@ -1,25 +1,32 @@
-"""The rows that train a model: features joined with outcomes, sampled and checked."""
+"""The rows that train a model: features joined with outcomes, one snapshot of a group in each period, sampled and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
 from risk_assets.domain.contract.policy import Training
-from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.arrays import Integers
+from risk_assets.domain.training.groups import SAMPLE, hashes
+from risk_assets.domain.training.spacing import DAY, ROWS, ordinal, spaced
 from risk_assets.errors import ModelError
 
-ROW = "\x1frow"
 LARGEST = 1e100  # scaling sums squares, which overflow for larger numbers
 
 
 def labelled(
     features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract, policy: Training
 ) -> pd.DataFrame:
-    """Return the rows that can train: eligible, valid, with an outcome; the features, `bad` (0 or 1) and the snapshot's date.
+    """Return the rows that can train: eligible, valid, with an outcome.
+
+    They have the features, `bad` (0 or 1), the snapshot's date and the `group`: the column `group` of the features, or the account
+    if there is none. A group has one snapshot in any period of the policy's `spacing_days`. The choice reads only groups, outcomes
+    and dates.
 
     Parameters
     ----------
@@ -29,7 +36,7 @@ def labelled(
     Raises
     ------
     ModelError
-        If no date has both, or there are too few rows, too few bad ones, or only one class.
+        If no date has both, or there are too few groups, too few bad ones, or only one class.
     """
     dates = sorted(features.keys() & outcomes.keys())
     if not dates:
@@ -39,19 +46,27 @@ def labelled(
             "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
         )
     joined = {date: _joined(features[date], outcomes[date], date, contract) for date in dates}
-    frame = _sampled(joined, policy).collect(engine="streaming").to_pandas()
-    require_enough(frame[OUTCOME].to_numpy(), policy, "labelled rows", "Land more outcomes, widen training.window_days")
+    picked = _sampled(spaced(_available(joined), ordinal(dates[0]), ordinal(dates[-1]), policy.spacing_days), policy)
+    rows = pl.concat(_picked(table, picked.filter(pl.col(DAY) == ordinal(date))[GROUP]) for date, table in joined.items())
+    frame = rows.collect(engine="streaming").to_pandas()
+    require_enough(frame, policy, "with labelled rows", "Land more outcomes, widen training.window_days")
     return frame
 
 
-def require_enough(bad: Integers, policy: Training, what: str, advice: str) -> None:
-    """Verify that there are the policy's `min_rows` rows, and `min_bad` of each class; raises `ModelError`."""
-    rows, bads = len(bad), int(bad.sum())
-    if rows < policy.min_rows or min(bads, rows - bads) < policy.min_bad:
+def require_enough(frame: pd.DataFrame, policy: Training, what: str, advice: str) -> None:
+    """Verify that there are the policy's `min_rows` groups, and `min_bad` with a row of each class; raises `ModelError`."""
+    groups, bads, goods = count_groups(frame[GROUP].to_numpy(), frame[OUTCOME].to_numpy())
+    if groups < policy.min_rows or min(bads, goods) < policy.min_bad:
         raise ModelError(
-            f"too few rows to train on: {rows} {what}, {bads} of them bad; the policy requires {policy.min_rows} rows "
-            f"and {policy.min_bad} of each class. {advice}, or lower training.min_rows and training.min_bad in the policy."
+            f"too few accounts or customers to train on: {groups} {what} ({len(frame)} rows), {bads} of them bad and {goods} good; "
+            f"the policy requires {policy.min_rows}, and {policy.min_bad} of each class, however many snapshots each has. "
+            f"{advice}, or lower training.min_rows and training.min_bad in the policy."
         )
+
+
+def count_groups(groups: npt.NDArray[np.object_], bad: Integers) -> tuple[int, int, int]:
+    """Return the number of groups, of those with a bad row, and of those with a good row."""
+    return len(np.unique(groups)), len(np.unique(groups[bad == 1])), len(np.unique(groups[bad == 0]))
 
 
 def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
@@ -68,23 +83,33 @@ def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
 
 
 def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
-    usable = features.filter(can_be_scored()).select(strip_cells(pl.col(ACCOUNT_ID)), *contract.inputs)
+    usable = features.filter(can_be_scored()).select(strip_cells(pl.col(ACCOUNT_ID)), _group(features), *contract.inputs)
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
     joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
-    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT))
+    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP)
 
 
-def _sampled(joined: Mapping[str, pl.LazyFrame], policy: Training) -> pl.LazyFrame:
-    """Return all rows, or the same share of each date's rows if there are more than `max_rows`."""
-    whole = pl.concat(joined.values())
-    counts = dict(whole.group_by(SNAPSHOT).len().collect(engine="streaming").iter_rows())
-    total = sum(counts.values())
-    if total <= policy.max_rows:
-        return whole
-    quotas = {date: counts[date] * policy.max_rows // total for date in joined if date in counts}
-    return pl.concat(_drawn(joined[date], quota, policy.random_state + at) for at, (date, quota) in enumerate(quotas.items()))
+def _group(features: pl.LazyFrame) -> pl.Expr:
+    """Return the group of each row: the column `group`, or the account's id where there is none."""
+    account = strip_cells(pl.col(ACCOUNT_ID))
+    return (pl.coalesce(GROUP, account) if GROUP in features.collect_schema() else account).alias(GROUP)
 
 
-def _drawn(rows: pl.LazyFrame, quota: int, seed: int) -> pl.LazyFrame:
-    """Draw rows by the smallest hashes of their positions, independent of any pattern in the file; order is kept."""
-    return rows.with_row_index(ROW).bottom_k(quota, by=pl.col(ROW).hash(seed)).sort(ROW).drop(ROW)
+def _available(joined: Mapping[str, pl.LazyFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Return each date's groups and their numbers of rows."""
+    for date, table in joined.items():
+        yield ordinal(date), table.group_by(GROUP).agg(pl.len().cast(pl.Int64).alias(ROWS)).collect(engine="streaming")
+
+
+def _sampled(picked: pl.DataFrame, policy: Training) -> pl.DataFrame:
+    """Return all picks, or those of the groups with the smallest hashes whose rows are at most `max_rows`."""
+    if picked[ROWS].sum() <= policy.max_rows:
+        return picked
+    groups = picked.group_by(GROUP).agg(pl.col(ROWS).sum())
+    order = pl.Series("hash", hashes(groups[GROUP], SAMPLE + str(policy.random_state).encode()))
+    kept = groups.with_columns(order).sort("hash").filter(pl.col(ROWS).cum_sum() <= policy.max_rows)
+    return picked.join(kept, on=GROUP, how="semi")
+
+
+def _picked(table: pl.LazyFrame, groups: pl.Series) -> pl.LazyFrame:
+    return table.filter(pl.col(GROUP).is_in(groups.implode()))

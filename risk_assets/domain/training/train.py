@@ -13,76 +13,97 @@ import polars as pl
 
 from risk_assets.code_version import code_version
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import OUTCOME, SNAPSHOT, Contract
-from risk_assets.domain.governance.artifacts import Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
+from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.governance.artifacts import CrossValidated, Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
 from risk_assets.domain.governance.gates import ROUNDING, gates
 from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
-from risk_assets.domain.training.dataset import require_enough, require_scalable
-from risk_assets.domain.training.estimators import FittedModel, fit, names
+from risk_assets.domain.training.dataset import count_groups, require_enough, require_scalable
+from risk_assets.domain.training.estimators import FittedModel, cross_validate, fit, names
 from risk_assets.domain.training.example import example
-from risk_assets.domain.training.metrics import auc_gain, performance
+from risk_assets.domain.training.intervals import Codes, Interval, auc_gain
+from risk_assets.domain.training.metrics import performance
 from risk_assets.domain.training.reference_profile import profile
-from risk_assets.domain.training.split import holdout
+from risk_assets.domain.training.split import Mask, Split, split
 from risk_assets.errors import ModelError
 
-REBALANCE = (
-    "Land outcomes of more dates, lower training.holdout, narrow training.window_days to the newest date if that has "
-    "most rows (a single date is split by rows)"
-)
+REBALANCE = "Land outcomes of more accounts or dates, widen training.window_days, lower training.holdout or training.other_accounts"
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
 SIGNS = {"up": 1, "down": -1}
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A fitted estimator, its probabilities on the holdout, shape (n,), and its figures there."""
+class _Data:
+    """Labelled rows with what is derived from them: the number of each row's group, and the parts."""
 
-    model: FittedModel
-    probability: Floats
-    figures: Performance
+    frame: pd.DataFrame
+    groups: Codes
+    parts: Split
+
+    @property
+    def older(self) -> pd.DataFrame:
+        """The training rows."""
+        return self.frame[self.parts.train]
+
+    @property
+    def held(self) -> pd.DataFrame:
+        """The rows of both holdouts."""
+        return self.frame[~self.parts.train]
+
+
+@dataclass(frozen=True)
+class _Holdouts:
+    """A model's figures on the holdouts."""
+
+    other_accounts: Performance
+    later_dates: Performance | None
 
 
 def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: VersionedScorecard | None) -> TrainedModel:
-    """Fit on the older rows, compile, and measure on the holdout.
+    """Fit on the training rows, compile, and measure on other accounts and on later dates.
 
-    If the policy selects both estimators, the better one on the holdout is registered, or the simpler one if its AUC is
-    lower by no more than the policy's tolerance.
+    If the policy selects both estimators, the one with the higher cross-validated AUC is fitted, or the simpler one if its AUC is
+    lower by no more than the policy's tolerance. The holdouts take no part in the choice.
 
     Raises
     ------
     ModelError
-        If a number is too large to scale, training rows or holdout would have only one class, the holdout leaves fewer than
-        the policy's `min_rows` and `min_bad` to train on, or the compiled model differs from the fitted one.
+        If a number is too large to scale, a part would have only one class, the holdouts leave fewer than the policy's `min_rows`
+        and `min_bad` to train on, or the compiled model differs from the fitted one.
     """
     require_scalable(frame, contract)
-    held = holdout(frame[SNAPSHOT].to_numpy(dtype=str), _labels(frame), policy.training)
-    older, newest = frame[~held], frame[held]
-    require_enough(_labels(older), policy.training, "rows outside the holdout", REBALANCE)
-    candidates = {name: _candidate(name, older, newest, contract, policy) for name in names(policy.training.estimator)}
-    auc = {name: candidate.figures.roc_auc for name, candidate in candidates.items()}
-    best = candidates[choose(auc, policy.training.simpler_within)]
-    card = best.model.card
-    metrics = _metrics(older, newest, best, auc, contract, policy, live)
+    data = _Data(frame, pd.factorize(frame[GROUP])[0], split(frame, policy.training))
+    older = data.older
+    require_enough(older, policy.training, "outside the holdouts", REBALANCE)
+    rows = (older[list(contract.inputs)], labels(older), data.groups[data.parts.train], contract, policy.training)
+    tried = {name: cross_validate(name, *rows) for name in names(policy.training.estimator)}
+    considered = {name: validation.figures if validation else None for name, validation in tried.items()}
+    name = choose(considered, policy.training.simpler_within)
+    model = fit(name, *rows, tried[name])
+    card = model.card
+    metrics = _metrics(data, model, considered, contract, policy, live)
     x = _inputs(card, older)
     reference = profile(older[list(contract.inputs)], probability(card, contributions(card, x)), contract)
     return TrainedModel(
         scorecard=card,
-        steps=steps(card, x, _labels(older), _ranges(reference)),
+        steps=steps(card, x, labels(older), _ranges(reference)),
         metrics=metrics,
         profile=reference,
-        example=example(best.model, older, contract),
-        origin=_origin(card.estimator, date, older, newest, contract, policy),
+        example=example(model, older, contract),
+        origin=_origin(card.estimator, date, data, contract, policy),
         gates=gates(metrics, [term.reason for term in card.terms], policy.promotion),
-        pipeline=_pickled(best.model),
+        pipeline=_pickled(model),
     )
 
 
-def choose(auc: Mapping[str, float], simpler_within: float) -> str:
-    """Return the first estimator, simplest first, whose AUC is within the tolerance of the best."""
+def choose(considered: Mapping[str, CrossValidated | None], simpler_within: float) -> str:
+    """Return the first estimator, simplest first, whose AUC is within the tolerance of the best; the first if none has one."""
+    auc = {name: found.roc_auc for name, found in considered.items() if found}
+    if not auc:
+        return next(iter(considered))
     best = max(auc.values())
     return next(name for name, found in auc.items() if best - found <= simpler_within + ROUNDING)
 
@@ -93,7 +114,8 @@ def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:
     return tuple(name for name, f in contract.inputs.items() if f.risk and slopes.get(name, 0.0) * SIGNS[f.risk] < 0)
 
 
-def _labels(frame: pd.DataFrame) -> Integers:
+def labels(frame: pd.DataFrame) -> Integers:
+    """Return the outcomes of labelled rows, shape (n,): 1 if the account went bad."""
     return frame[OUTCOME].to_numpy(dtype=np.int64)
 
 
@@ -105,74 +127,88 @@ def _probability(card: Scorecard, frame: pd.DataFrame) -> Floats:
     return probability(card, contributions(card, _inputs(card, frame)))
 
 
-def _candidate(name: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> _Candidate:
-    model = fit(name, older[list(contract.inputs)], _labels(older), contract, policy.training)
-    found = _probability(model.card, newest)
-    return _Candidate(model, found, performance(_labels(newest), found, policy.threshold))
-
-
-def _compiled_difference(candidate: _Candidate, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract) -> float:
-    """Return the largest |compiled - fitted| probability on the holdout; raises `ModelError` if it is too large.
+def _compiled_difference(model: FittedModel, compiled: Floats, older: pd.DataFrame, held: pd.DataFrame, contract: Contract) -> float:
+    """Return the largest |compiled - fitted| probability on the holdouts; raises `ModelError` if it is too large.
 
     Rows without a value of a feature that is never missing in the training rows are left out: the two differ there by
     design, see the policy's `unseen_missing`.
     """
     names = list(contract.inputs)
     never_missing = [name for name in names if older[name].notna().all()]
-    comparable = newest[never_missing].notna().all(axis=1).to_numpy()
+    comparable = held[never_missing].notna().all(axis=1).to_numpy()
     if not comparable.any():
         return 0.0
-    fitted = candidate.model.probabilities(newest.loc[comparable, names])
-    difference = float(np.max(np.abs(candidate.probability[comparable] - fitted)))
+    fitted = model.probabilities(held.loc[comparable, names])
+    difference = float(np.max(np.abs(compiled[comparable] - fitted)))
     if difference > MAX_DIFFERENCE:
         raise ModelError(
-            f"the compiled model differs from the fitted one by {difference:.1e} on the holdout (limit {MAX_DIFFERENCE:.0e}), "
+            f"the compiled model differs from the fitted one by {difference:.1e} on the holdouts (limit {MAX_DIFFERENCE:.0e}), "
             "so it is not registered. Look for features of extreme scale in the contract."
         )
     return difference
 
 
 def _metrics(
-    older: pd.DataFrame,
-    newest: pd.DataFrame,
-    candidate: _Candidate,
-    considered: Mapping[str, float],
+    data: _Data,
+    model: FittedModel,
+    considered: Mapping[str, CrossValidated | None],
     contract: Contract,
     policy: Policy,
     live: VersionedScorecard | None,
 ) -> Metrics:
-    figures = candidate.figures
-    champion_version, champion_holdout, gain = _compared_with_live(live, candidate, newest, policy)
+    older, held = data.older, data.held
+    compiled = _probability(model.card, held)
+    measured = _measured(data, compiled, policy.threshold)
+    figures = measured.other_accounts
+    groups, bad_groups, _ = count_groups(older[GROUP].to_numpy(), labels(older))
+    theirs = None if live is None else _probability_of_live(live, model.card, held)
+    champion = None if theirs is None else _measured(data, theirs, policy.threshold)
     return Metrics(
         accuracy=figures.accuracy,
+        base_accuracy=figures.base_accuracy,
         roc_auc=figures.roc_auc,
         gini=figures.gini,
         ks=figures.ks,
         n_train=len(older),
-        n_test=len(newest),
+        groups_train=groups,
+        bad_groups_train=bad_groups,
+        n_test=figures.rows,
         random_state=policy.training.random_state,
         bad_rate_train=float(older[OUTCOME].mean()),
-        bad_rate_test=float(newest[OUTCOME].mean()),
-        compiled_difference=_compiled_difference(candidate, older, newest, contract),
-        against_direction=against_direction(candidate.model.card, contract),
+        bad_rate_test=figures.bad / figures.rows,
+        compiled_difference=_compiled_difference(model, compiled, older, held, contract),
+        against_direction=against_direction(model.card, contract),
         considered=dict(considered),
-        calibration=candidate.model.calibration,
-        holdout=figures,
-        champion_version=champion_version,
-        champion_holdout=champion_holdout,
-        auc_gain=gain,
+        calibration=model.calibration,
+        other_accounts=figures,
+        later_dates=measured.later_dates,
+        champion_version=live.version if live and champion else None,
+        champion_other_accounts=champion.other_accounts if champion else None,
+        champion_later_dates=champion.later_dates if champion else None,
+        auc_gain=None if theirs is None else _gain(data, compiled, theirs),
     )
 
 
-def _compared_with_live(
-    live: VersionedScorecard | None, candidate: _Candidate, newest: pd.DataFrame, policy: Policy
-) -> tuple[str, Performance, tuple[float, float]] | tuple[None, None, None]:
-    """Return the live version, its figures on the holdout and the gain in AUC; None if its features are not all in the candidate."""
-    if live is None or not live.scorecard.features.items() <= candidate.model.card.features.items():
-        return None, None, None
-    truth, theirs = _labels(newest), _probability(live.scorecard, newest)
-    gain = auc_gain(truth, candidate.probability, theirs, policy.training.random_state)
-    return live.version, performance(truth, theirs, policy.threshold), gain
+def _measured(data: _Data, held_probability: Floats, threshold: float) -> _Holdouts:
+    """Return the figures on each holdout, given the probabilities of the rows of both."""
+
+    def figures(part: Mask) -> Performance:
+        return performance(labels(data.frame)[part], held_probability[part[~data.parts.train]], data.groups[part], threshold)
+
+    parts = data.parts
+    return _Holdouts(figures(parts.other_accounts), figures(parts.later_dates) if parts.later_dates.any() else None)
+
+
+def _probability_of_live(live: VersionedScorecard, card: Scorecard, held: pd.DataFrame) -> Floats | None:
+    """Return the live model's probabilities; None if its features are not all in the candidate."""
+    return _probability(live.scorecard, held) if live.scorecard.features.items() <= card.features.items() else None
+
+
+def _gain(data: _Data, compiled: Floats, theirs: Floats) -> Interval:
+    """Return the interval of the gain in AUC over the live model, on other accounts."""
+    part = data.parts.other_accounts
+    among_held = part[~data.parts.train]
+    return auc_gain(labels(data.frame)[part], compiled[among_held], theirs[among_held], data.groups[part])
 
 
 def _ranges(reference: Profile) -> dict[str, tuple[float, ...]]:
@@ -185,13 +221,13 @@ def _pickled(model: FittedModel) -> bytes:
     return buffer.getvalue()
 
 
-def _origin(estimator: str, date: str, older: pd.DataFrame, newest: pd.DataFrame, contract: Contract, policy: Policy) -> Origin:
+def _origin(estimator: str, date: str, data: _Data, contract: Contract, policy: Policy) -> Origin:
     return Origin(
         estimator=estimator,
         features={name: f.type for name, f in contract.inputs.items()},
         training_date=date,
-        train_dates=tuple(sorted(older[SNAPSHOT].unique())),
-        holdout_dates=tuple(sorted(newest[SNAPSHOT].unique())),
+        train_dates=tuple(sorted(data.older[SNAPSHOT].unique())),
+        holdout_dates=tuple(sorted(data.frame[data.parts.later_dates][SNAPSHOT].unique())),
         contract=contract.digest,
         policy=policy.digest,
         libraries={"python": platform.python_version()} | {name: library_version(name) for name in LIBRARIES},

@@ -16,6 +16,7 @@ import polars.selectors as cs
 
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
+from tests.bench.workspace import SAMPLE_POLICY
 
 NEWEST = "2026-01-21"
 BODIES = {1: 200, 100: 20, 1000: 4}
@@ -26,7 +27,7 @@ Record = dict[str, Any]
 
 def train(root: Path) -> None:
     """Train on the sample book and let the version go live, by the `risk` command."""
-    env = {"RISK_LAKE": (root / "lake").as_uri(), "DAGSTER_HOME": str(root / "dagster")}
+    env = {"RISK_LAKE": (root / "lake").as_uri(), "DAGSTER_HOME": str(root / "dagster"), "RISK_POLICY": str(SAMPLE_POLICY)}
     risk = str(Path(sys.executable).with_name("risk"))
     subprocess.run((risk, "train", NEWEST), env={**os.environ, **env}, check=True, stdout=sys.stderr)
 

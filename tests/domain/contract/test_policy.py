@@ -34,11 +34,18 @@ def test_only_threshold_and_bands_are_required() -> None:
     assert (boosting.max_bins, boosting.min_rows, boosting.shrinkage) == (32, 50, 1.0)
     assert (policy.promotion.max_calibration_error, policy.promotion.impact_days) == (0.1, 7)
     assert (policy.training.holdout, policy.training.random_state, policy.promotion.mode) == (0.2, 42, "auto")
+    assert (policy.training.spacing_days, policy.training.other_accounts) == (28, 0.2)
 
 
-def test_the_sample_policy_equals_the_defaults(policy: Policy) -> None:
+@pytest.fixture
+def shipped() -> Policy:
+    """The policy in `data/`."""
+    return parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"))
+
+
+def test_the_sample_policy_equals_the_defaults(shipped: Policy) -> None:
     short = parse("threshold: 0.25\nbands: {A: 0.03, B: 0.08, C: 0.15, D: 0.25, E: 0.45, F: 1}\n")
-    assert policy.digest == short.digest
+    assert shipped.digest == short.digest
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,9 @@ def test_a_repeated_key_is_an_error(text: str) -> None:
         ("training: {holdout: 0}", "training.holdout", "greater than 0"),
         ("training: {random_state: -1}", "training.random_state", "greater than or equal to 0"),
         ("training: {min_rows: 0}", "training.min_rows", "greater than or equal to 1"),
+        ("training: {spacing_days: 0}", "training.spacing_days", "greater than or equal to 1"),
+        ("training: {other_accounts: 0}", "training.other_accounts", "greater than 0"),
+        ("training: {other_accounts: 1}", "training.other_accounts", "less than 1"),
         ("training: {min_bad: 0}", "training.min_bad", "greater than or equal to 1"),
         ("training: {max_rows: 999}", "training.max_rows", "greater than or equal to 1000"),
         ("promotion: {mode: never}", "promotion.mode", "'auto' or 'manual'"),
@@ -172,10 +182,9 @@ def test_random_state_is_within_the_range_of_scikit_learn() -> None:
     assert "training.random_state" in error_of(f"{TEXT}training: {{random_state: {2**32}}}\n")
 
 
-def test_missing_keys_have_their_defaults() -> None:
-    default = parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"))
-    assert parse("bands: {A: 1}\n").threshold == default.threshold
-    assert parse("threshold: 0.5\n").bands == default.bands
+def test_missing_keys_have_their_defaults(shipped: Policy) -> None:
+    assert parse("bands: {A: 1}\n").threshold == shipped.threshold
+    assert parse("threshold: 0.5\n").bands == shipped.bands
 
 
 @pytest.mark.parametrize(
@@ -213,8 +222,9 @@ def test_the_digest_depends_on_content_only() -> None:
     assert len({parse(text).digest for text in [TEXT, *others]}) == len(others) + 1
 
 
-def test_the_sample_policy_sets_every_key(policy: Policy) -> None:
-    for part in (policy, policy.points, policy.review, policy.training, policy.training.scorecard, policy.promotion, policy.checks):
+def test_the_sample_policy_sets_every_key(shipped: Policy) -> None:
+    parts = (shipped, shipped.points, shipped.review, shipped.training, shipped.training.scorecard, shipped.promotion, shipped.checks)
+    for part in parts:
         assert part.model_fields_set == type(part).model_fields.keys()
 
 

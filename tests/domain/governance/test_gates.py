@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from risk_assets.domain.contract.policy import Promotion
-from risk_assets.domain.governance.artifacts import Calibration, Gate, Metrics, Performance
+from risk_assets.domain.governance.artifacts import Calibration, CrossValidated, Gate, Metrics, Performance
 from risk_assets.domain.governance.gates import gates, require_passed
 from risk_assets.errors import ModelError
 
@@ -17,28 +17,49 @@ ALWAYS = ("auc_floor", "calibrated", "compiled_equals_fitted", "reasons_complete
 
 
 def performance(roc_auc: float, calibration_error: float = 0.03) -> Performance:
-    return Performance(100, 20, 0.8, roc_auc, 2 * roc_auc - 1, 0.4, 0.1, 0.3, calibration_error, (), ())
+    return Performance(
+        rows=100,
+        bad=20,
+        groups=50,
+        bad_groups=10,
+        accuracy=0.8,
+        base_accuracy=0.8,
+        roc_auc=roc_auc,
+        roc_auc_interval=(0.5, 0.9),
+        gini=2 * roc_auc - 1,
+        ks=0.4,
+        brier=0.1,
+        log_loss=0.3,
+        calibration_error=calibration_error,
+        calibration_bins=(),
+        roc=(),
+    )
 
 
 def metrics(roc_auc: float = 0.8, champion: float | None = None, error: float = 0.03, **more: Any) -> Metrics:
     """Return the figures of a candidate that passes all gates, with changes."""
     figures = Metrics(
         accuracy=0.8,
+        base_accuracy=0.8,
         roc_auc=roc_auc,
         gini=2 * roc_auc - 1,
         ks=0.4,
         n_train=400,
+        groups_train=200,
+        bad_groups_train=40,
         n_test=100,
         random_state=42,
         bad_rate_train=0.2,
         bad_rate_test=0.2,
         compiled_difference=0.0,
         against_direction=(),
-        considered={"logistic": roc_auc},
+        considered={"logistic": CrossValidated(roc_auc, (0.5, 0.9))},
         calibration=Calibration(0.03),
-        holdout=performance(roc_auc, error),
+        other_accounts=performance(roc_auc, error),
+        later_dates=performance(0.1, 0.9),  # worse than any limit: gates do not use later dates
         champion_version=None if champion is None else "model_v001",
-        champion_holdout=None if champion is None else performance(champion),
+        champion_other_accounts=None if champion is None else performance(champion),
+        champion_later_dates=None if champion is None else performance(1.0),
         auc_gain=None if champion is None else (-0.0123, 0.0456),
     )
     return msgspec.structs.replace(figures, **more)
@@ -122,8 +143,8 @@ def test_live_model_with_auc_zero_is_compared() -> None:
 
 def test_evidence_shows_the_measured_and_required_figures() -> None:
     figures = metrics(0.71239, 0.80001, error=0.01239, compiled_difference=3.24e-12)
-    assert evidence(figures, "auc_floor") == "AUC 0.7124, floor 0.6250"
-    assert evidence(figures, "calibrated") == "calibration error 0.0124, limit 0.2500"
+    assert evidence(figures, "auc_floor") == "AUC on other accounts 0.7124, 95 % interval 0.5000 to 0.9000, floor 0.6250"
+    assert evidence(figures, "calibrated") == "calibration error on other accounts 0.0124, limit 0.2500"
     assert "3.2e-12" in evidence(figures, "compiled_equals_fitted")
     shown = evidence(figures, "not_worse_than_live")
     assert all(figure in shown for figure in ("0.7124", "0.8000", "a gain of -0.0876", "-0.0123 to +0.0456", "allowed loss 0.1250"))

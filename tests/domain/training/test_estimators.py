@@ -25,7 +25,7 @@ from risk_assets.domain.scorecard.expressions import encode, expression
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
-from risk_assets.domain.training.estimators import FittedModel, fit, names
+from risk_assets.domain.training.estimators import FittedModel, cross_validate, in_rows, names
 from risk_assets.domain.training.logistic import logistic
 
 CONTRACT = Contract.model_validate(
@@ -68,6 +68,12 @@ def book(rows: int, seed: int = 3, signal: float = 1.0) -> tuple[pd.DataFrame, I
     words = [None if row % 13 == 0 else str(word) for row, word in enumerate(k)]
     frame = pl.DataFrame({"x": known, "k": words, "y": y}, schema={"x": pl.Float64, "k": pl.String, "y": pl.Float64})
     return frame.to_pandas(), bad
+
+
+def fit(name: str, features: pd.DataFrame, bad: Integers, contract: Contract, policy: Training) -> FittedModel:
+    """Fit an estimator to rows that are all of different groups."""
+    rows = features, bad, np.arange(len(bad)), contract, policy
+    return estimators.fit(name, *rows, cross_validate(name, *rows))
 
 
 def inputs(card: Scorecard, features: pd.DataFrame) -> Floats:
@@ -114,6 +120,53 @@ def platt(bad: Integers, log_odds: Floats) -> tuple[float, float]:
 @pytest.mark.parametrize(("name", "expected"), [("logistic", ("logistic",)), ("scorecard", ("scorecard",)), ("both", NAMES)])
 def test_both_selects_two_estimators_simplest_first(name: str, expected: tuple[str, ...]) -> None:
     assert names(name) == expected
+
+
+def repeated(accounts: int, snapshots: int) -> tuple[pd.DataFrame, Integers, npt.NDArray[np.intp]]:
+    """Return rows of accounts that have several equal snapshots, and each row's account."""
+    features, bad = book(accounts)
+    groups = np.tile(np.arange(accounts), snapshots)
+    return features.iloc[groups].reset_index(drop=True), bad[groups], groups
+
+
+def test_folds_have_no_group_in_common() -> None:
+    features, bad, groups = repeated(150, 4)
+    found = cross_validate("logistic", features, bad, groups, CONTRACT, GENTLE)
+    assert found is not None
+    assert sorted(np.concatenate([held for _, held in found.folds])) == list(range(600))
+    for seen, held in found.folds:
+        assert not set(groups[seen]) & set(groups[held])
+        assert bad[held].mean() == pytest.approx(bad.mean(), abs=0.02)
+
+
+def test_cross_validated_auc_is_the_mean_over_folds() -> None:
+    features, bad, groups = repeated(150, 2)
+    found = cross_validate("logistic", features, bad, groups, CONTRACT, GENTLE)
+    assert found is not None
+    aucs = [roc_auc_score(bad[held], found.log_odds[held]) for _, held in found.folds]
+    assert found.figures.roc_auc == pytest.approx(np.mean(aucs), abs=1e-12)
+    low, high = found.figures.roc_auc_interval
+    assert low < found.figures.roc_auc < high
+
+
+def test_snapshots_of_an_account_do_not_predict_each_other() -> None:
+    """With folds by row, a model that remembers accounts looks perfect."""
+    features, bad, groups = repeated(150, 4)
+    noise = np.random.default_rng(1).permutation(bad[:150])[groups]
+    found = cross_validate("scorecard", features, noise, groups, LOOSE, OVERFIT)
+    by_row = cross_validate("scorecard", features, noise, np.arange(600), LOOSE, OVERFIT)
+    assert found is not None
+    assert by_row is not None
+    assert abs(found.figures.roc_auc - 0.5) < 0.15
+    assert by_row.figures.roc_auc > 0.8
+
+
+def test_leaf_size_counts_groups() -> None:
+    assert in_rows(GENTLE, np.arange(100)).scorecard.min_rows == 20
+    assert in_rows(GENTLE, np.repeat(np.arange(100), 5)).scorecard.min_rows == 100
+    features, bad, groups = repeated(150, 4)
+    fitted = estimators.fit("scorecard", features, bad, groups, CONTRACT, GENTLE, None)
+    assert fitted.classifier.named_steps["model"].min_samples_leaf == 80
 
 
 @pytest.mark.parametrize("policy", [GENTLE, OVERFIT], ids=["gentle", "overfit"])

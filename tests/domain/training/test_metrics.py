@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
 
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
-from risk_assets.domain.training.metrics import Performance, _weighted_auc, auc_gain, performance
+from risk_assets.domain.training.metrics import Performance, performance
 
 BAD = [0, 0, 1, 1]
 PROBABILITY = [0.1, 0.4, 0.35, 0.8]
 
 
 def figures(bad: list[int], probability: list[float], threshold: float = 0.5) -> Performance:
-    return performance(np.array(bad, dtype=np.int64), np.array(probability), threshold)
+    return performance(np.array(bad, dtype=np.int64), np.array(probability), np.arange(len(bad)), threshold)
 
 
 def test_performance_of_a_small_example_by_hand() -> None:
     found = figures(BAD, PROBABILITY)
-    assert (found.rows, found.bad) == (4, 2)
+    assert (found.rows, found.bad, found.groups, found.bad_groups) == (4, 2, 4, 2)
+    assert found.base_accuracy == 0.5
     # of the four pairs of a bad and a good account, only (0.35, 0.4) is in the wrong order
     assert found.roc_auc == pytest.approx(3 / 4, abs=1e-15)
     assert found.gini == pytest.approx(1 / 2, abs=1e-15)
@@ -87,7 +87,8 @@ def test_auc_and_ks_equal_brute_force_counts(rows: list[tuple[int, int]]) -> Non
 def test_calibration_bins_have_equal_rows_by_rising_probability() -> None:
     probability = np.arange(20)[::-1] / 20
     bad = (np.arange(20)[::-1] % 2).astype(np.int64)
-    bins = calibration_bins(bad, probability)
+    bins = calibration_bins(bad, probability, np.arange(20) // 4)
+    assert [part.groups for part in bins] == [1] * 10
     assert [part.rows for part in bins] == [2] * 10
     assert [part.predicted for part in bins] == pytest.approx([(4 * k + 1) / 40 for k in range(10)], abs=1e-15)
     assert [part.observed for part in bins] == [0.5] * 10
@@ -95,7 +96,7 @@ def test_calibration_bins_have_equal_rows_by_rising_probability() -> None:
 
 def test_calibration_bins_differ_by_at_most_one_row() -> None:
     for rows in (1, 7, 10, 23, 101):
-        sizes = [part.rows for part in calibration_bins(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows))]
+        sizes = [part.rows for part in calibration_bins(np.zeros(rows, dtype=np.int64), np.linspace(0, 1, rows), np.arange(rows))]
         assert (len(sizes), sum(sizes)) == (min(rows, 10), rows)
         assert max(sizes) - min(sizes) <= 1
 
@@ -109,99 +110,35 @@ def test_calibration_error_weights_bins_by_rows() -> None:
 def test_exact_probabilities_have_zero_calibration_error() -> None:
     probability = np.repeat(np.arange(1, 11) / 20, 100)
     bad = np.concatenate([[1] * (5 * k) + [0] * (100 - 5 * k) for k in range(1, 11)])
-    assert performance(bad, probability, 0.5).calibration_error == pytest.approx(0, abs=1e-12)
+    assert performance(bad, probability, np.arange(1000), 0.5).calibration_error == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("rows", [2, 50, 5000])
 def test_roc_curve_is_thinned_and_runs_corner_to_corner(rows: int) -> None:
     random = np.random.default_rng(1)
     bad = np.arange(rows) % 2
-    curve = performance(bad, random.random(rows), 0.5).roc
+    curve = performance(bad, random.random(rows), np.arange(rows), 0.5).roc
     assert (curve[0], curve[-1]) == ((0.0, 0.0), (1.0, 1.0))
     assert len(curve) <= 100
     assert list(curve) == sorted(curve)
 
 
-TWO_CLASSES = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(0, 3)), min_size=2, max_size=40).filter(
-    lambda rows: all(any(weight for label, _, weight in rows if label == kind) for kind in (0, 1))
-)
+def test_rows_of_a_group_are_counted_once() -> None:
+    bad, probability = np.array([0, 1, 1, 0, 0, 0]), np.array([0.2, 0.3, 0.3, 0.1, 0.4, 0.1])
+    found = performance(bad, probability, np.array([0, 0, 0, 1, 1, 2]), 0.5)
+    assert (found.rows, found.bad, found.groups, found.bad_groups) == (6, 2, 3, 1)
+    assert found.base_accuracy == pytest.approx(4 / 6, abs=1e-15)
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
-@given(TWO_CLASSES)
-def test_weighted_auc_equals_scikit_learn_with_ties(rows: list[tuple[int, int, int]]) -> None:
-    bad, rank, weights = (np.array(column) for column in zip(*rows, strict=True))
-    found = _weighted_auc(bad, rank, weights.astype(np.float64))
-    repeated = [np.repeat(column, weights) for column in (bad, rank)]
-    assert found == pytest.approx(roc_auc_score(*repeated), abs=1e-12)
-    if len(np.unique(bad)) == 2:
-        assert _weighted_auc(bad, rank, np.ones(len(bad))) == pytest.approx(roc_auc_score(bad, rank), abs=1e-12)
-
-
-def rivals(rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return outcomes and the probabilities of a good model, a slightly worse one, and an uninformative one."""
-    random = np.random.default_rng(3)
-    truth, noise, other = random.normal(size=(3, rows))
-    bad = (truth + random.normal(size=rows) > 0.8).astype(np.int64)
-    good, worse, uninformative = (1 / (1 + np.exp(-log_odds)) for log_odds in (truth + noise / 4, truth + other, random.normal(size=rows)))
-    return bad, good, worse, uninformative
-
-
-def test_gain_is_zero_between_equal_rankings() -> None:
-    bad, good, _, _ = rivals()
-    assert auc_gain(bad, good, good, 42) == (0, 0)
-    assert auc_gain(bad, good, good / 2 + 0.1, 42) == (0, 0)
-
-
-def test_gain_of_a_better_model_is_positive_and_antisymmetric() -> None:
-    bad, good, _, uninformative = rivals()
-    low, high = auc_gain(bad, good, uninformative, 42)
-    assert 0.1 < low < high
-    assert auc_gain(bad, uninformative, good, 42) == pytest.approx((-high, -low), abs=1e-12)
-
-
-def test_gain_interval_of_equal_models_includes_zero() -> None:
-    truth, *noise = np.random.default_rng(5).normal(size=(4, 400))
-    bad = (truth + noise[2] > 0.8).astype(np.int64)
-    low, high = auc_gain(bad, truth + noise[0], truth + noise[1], 42)
-    assert low < 0 < high
-
-
-def test_gain_interval_depends_only_on_the_seed() -> None:
-    bad, good, worse, _ = rivals()
-    assert auc_gain(bad, good, worse, 7) == auc_gain(bad, good, worse, 7)
-    assert auc_gain(bad, good, worse, 7) != auc_gain(bad, good, worse, 8)
-    assert auc_gain(bad, good, worse, 7) == pytest.approx(auc_gain(bad, good, worse, 8), abs=0.02)
-
-
-def test_gain_interval_is_close_to_a_plain_bootstrap() -> None:
-    bad, good, worse, _ = rivals()
-    random = np.random.default_rng(1)
-    draws = (random.integers(0, len(bad), len(bad)) for _ in range(400))
-    gains = [roc_auc_score(bad[rows], good[rows]) - roc_auc_score(bad[rows], worse[rows]) for rows in draws]
-    expected = np.percentile(gains, [2.5, 97.5])
-    assert auc_gain(bad, good, worse, 42) == pytest.approx(tuple(expected), abs=0.015)
-    low, high = auc_gain(bad, good, worse, 42)
-    assert low < roc_auc_score(bad, good) - roc_auc_score(bad, worse) < high
-
-
-def test_gain_interval_works_with_few_rows_of_a_class() -> None:
-    low, high = auc_gain(np.array([0, 1, 0]), np.array([0.1, 0.9, 0.2]), np.array([0.9, 0.1, 0.8]), 42)
-    assert (low, high) == (1, 1)
-
-
-def test_gain_interval_narrows_with_more_rows() -> None:
-    few, many = (auc_gain(*rivals(rows)[:3], 42) for rows in (100, 2500))
-    assert many[1] - many[0] < (few[1] - few[0]) / 3
-
-
-@pytest.mark.parametrize("rows", [500, 20_000])
-def test_calibration_noise_matches_simulated_sampling_error(rows: int) -> None:
+@pytest.mark.parametrize(("accounts", "snapshots"), [(500, 1), (20_000, 1), (500, 20)])
+def test_calibration_noise_matches_simulated_sampling_error(accounts: int, snapshots: int) -> None:
     random = np.random.default_rng(5)
     shown, expected = [], []
     for _ in range(60):
-        probability = random.beta(1, 6, rows)
-        bins = calibration_bins((random.random(rows) < probability).astype(np.int64), probability)
+        probability = random.beta(1, 6, accounts)
+        bad = (random.random(accounts) < probability).astype(np.int64)
+        rows = np.repeat(np.arange(accounts), snapshots)
+        bins = calibration_bins(bad[rows], probability[rows], rows)
         shown.append(calibration_error(bins))
         expected.append(calibration_noise(bins))
     assert np.mean(expected) == pytest.approx(np.mean(shown), rel=0.1)

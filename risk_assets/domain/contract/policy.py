@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
 from risk_assets.errors import ContractError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -76,7 +77,7 @@ class Training(Document):
         Rescale the log-odds if the cross-validated calibration error exceeds this value plus sampling noise and the
         rescaling reduces it.
     window_days
-        The length of the training window, which ends with the training date.
+        The length of the training window, counted back from the last date whose outcomes have matured by the training date.
     holdout
         The share of rows held out: the newest dates that reach it, or a stratified share of a single date.
     random_state
@@ -97,7 +98,7 @@ class Training(Document):
     scorecard: Boosting = Boosting()
     simpler_within: Share = 0.005
     recalibrate_above: Share = 0.02
-    window_days: Count = 28
+    window_days: Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)] = 28
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     random_state: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 42
     min_rows: Count = 500

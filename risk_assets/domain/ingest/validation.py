@@ -107,7 +107,9 @@ def feature_descriptions(contract: Contract) -> dict[str, str]:
 def raw_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a raw file that the contract declares."""
     described = {name: _description(feature) for name, feature in contract.features.items()}
-    return {contract.id: "the account", contract.target.column: "the outcome", **described}
+    target = {contract.target.column: "the outcome"} if contract.target.column else {}
+    known_at = {contract.target.known_at: "the date on which the outcome became known"} if contract.target.known_at else {}
+    return {contract.id: "the account", **target, **known_at, **described}
 
 
 def feature_facts(contract: Contract) -> list[pl.Expr]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, impact_files, layout, model_files, policy_archive, registry, run_log, verification
+from risk_assets.lake import binding_log, impact_files, layout, model_files, policy_archive, raw, registry, run_log, verification
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, digest, find_manifest
@@ -39,7 +39,7 @@ def verify_date(store: Store, date: str) -> Verified:
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, superseded files and the run log."""
+    """Verify each date, then versions, bindings, policies, superseded files, earlier revisions and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
     dates = sorted({date for path in paths if (date := layout.date_of(path))})
@@ -54,6 +54,7 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
         _verified("policies", [(found, _errors(partial(policy_archive.read, store, found))) for found in policy_archive.digests(store)]),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
+        _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 
@@ -99,6 +100,11 @@ def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
 def _superseded(store: Store) -> list[str]:
     listed = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(layout.superseded_folder(zone)))
     return [path for path in listed if layout.superseded_digest(path)]
+
+
+def _revisions(store: Store) -> list[str]:
+    listed = store.list(f"{layout.REVISIONS}/")
+    return [path.removesuffix(layout.manifest("")) for path in listed if layout.revision_number(path) is not None]
 
 
 def _superseded_problems(store: Store, path: str) -> list[str]:

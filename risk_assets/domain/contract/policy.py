@@ -147,6 +147,9 @@ class Checks(Document):
         The maximum share of rows with issues. Above it, the daily run stops.
     min_bad_rate, max_bad_rate
         The expected range of the bad rate in outcomes.
+    max_without_outcome
+        The maximum share of accounts without an outcome, of those of a snapshot that should have one: rows with issues and rows
+        that are not eligible should not, and accounts whose outcome is unknown because they are gone.
     row_count_days, max_row_count_change
         The maximum relative change of the row count, compared with the median of this many previous days.
     max_missing_increase
@@ -158,6 +161,7 @@ class Checks(Document):
     max_issue_share: Share = 0.1
     min_bad_rate: Share = 0.005
     max_bad_rate: Share = 0.5
+    max_without_outcome: Share = 0.05
     row_count_days: Count = 7
     max_row_count_change: Positive = 0.5
     max_missing_increase: Share = 0.1

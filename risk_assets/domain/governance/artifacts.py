@@ -110,7 +110,12 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a model was trained from: estimator, types of features, dates, hashes of contract and policy, library versions."""
+    """What a model was trained from: estimator, types of features, dates, hashes of contract and policy, library versions.
+
+    `known_by` is the date by which its outcomes were known, `matured_until` the last snapshot date whose outcomes had matured,
+    and `performance_days` the performance window. `restated` outcomes of its dates were left out, because they became known
+    later: all of them are known from `restated_until` on.
+    """
 
     estimator: str
     features: dict[str, str]
@@ -120,6 +125,21 @@ class Origin(msgspec.Struct, frozen=True):
     contract: str
     policy: str
     libraries: dict[str, str]
+    known_by: str = ""
+    matured_until: str = ""
+    performance_days: int = 0
+    restated: int = 0
+    restated_until: str | None = None
+
+    @property
+    def restatements(self) -> str | None:
+        """A sentence about the outcomes that were left out, with the command that uses them; None if there are none."""
+        if not self.restated:
+            return None
+        return (
+            f"{self.restated} restated outcomes were left out: they became known after {self.known_by}, the last one on "
+            f"{self.restated_until}. To train with them: risk train {self.training_date} --known-by {self.restated_until}"
+        )
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,16 @@ def outcomes(date: Day, until: Until = None) -> None:
     If the contract derives outcomes from later snapshots: carry the states of accounts up to DATE, and write the outcomes of the
     snapshot that matures on DATE. After a correction of the accounts of a date, repeat it from that date on with --until.
     """
-    if context.settings().read_contract().target.derived:
-        results = _derive_dates(dates_until(date, until))
-    else:
+    if context.settings().read_contract().target.derived is None:
         results = _run_dates("outcomes", date, until, {})
         out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
-    finish(results)
+        finish(results)
+        return
+    with context.runner(context.settings()) as runner:
+        carried, written = derive(runner, dates_until(date, until))
+    stored = sum(result.error is None for result in written)
+    out().print(f"states of {len(carried)} dates carried; outcomes of {stored} of {len(written)} snapshots that matured are in the lake.")
+    finish([*carried, *written])
 
 
 def train(
@@ -184,24 +188,22 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     return [*stored, *each(sorted(outcomes), "outcomes", lambda date: runner.run("outcomes", date))]
 
 
-def _derive_dates(dates: Sequence[str]) -> "list[Result]":
-    """Carry the states of accounts up to the last of consecutive dates, and write the outcomes that mature on them."""
+def derive(runner: "Runner", dates: Sequence[str]) -> "tuple[list[Result], list[Result]]":
+    """Carry the states of accounts up to the last of consecutive dates, then write the outcomes that mature on them.
+
+    Returns the results of the states and of the outcomes. If a date cannot be carried, no outcomes are written.
+    """
     from risk_assets.lake.dates import committed_dates
-    from risk_assets.lake.outcome_tables import FEATURES as CHECKED
     from risk_assets.lake.outcome_tables import dates_to_carry
 
-    with context.runner(context.settings()) as runner:
-        runner.require_dates(*dates)
-        lake, contract = runner.lakehouse.store, runner.lakehouse.contract
-        run = set(committed_dates(lake, CHECKED))
-        carried = _carry(runner, sorted({*dates_to_carry(lake, contract, dates[-1]), *run.intersection(dates)}))
-        if any(result.error for result in carried):
-            return carried
-        matured = [day for date in dates if (day := shift(date, -contract.target.performance_days)) in run]
-        written = each(matured, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
-    good = [result.date for result in written if result.error is None]
-    out().print(f"states: {len(carried)} dates carried. outcomes: {len(good)} of {len(written)} snapshots that matured are in the lake.")
-    return [*carried, *written]
+    runner.require_dates(*dates)
+    lake, contract = runner.lakehouse.store, runner.lakehouse.contract
+    stored = set(committed_dates(lake, FEATURES[-1]))
+    carried = _carry(runner, sorted({*dates_to_carry(lake, contract, dates[-1]), *stored.intersection(dates)}))
+    if any(result.error for result in carried):
+        return carried, []
+    matured = [day for date in dates if (day := shift(date, -contract.target.performance_days)) in stored]
+    return carried, each(matured, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 
 def _carry(runner: "Runner", dates: Iterable[str]) -> "list[Result]":

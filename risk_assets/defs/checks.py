@@ -17,7 +17,7 @@ from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import CONTRADICTORY, count_outcomes, labels_with_date, require_outcome_columns
+from risk_assets.domain.ingest.labels import count_outcomes, labels_with_date, require_outcome_columns
 from risk_assets.domain.ingest.outcome_coverage import count_coverage
 from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by
 from risk_assets.domain.ingest.row_ids import with_ids
@@ -121,12 +121,11 @@ def label_coverage(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("curated/outcomes", date)
     if find_manifest(lakehouse.store, layout.features(date)) is None:
         return _result(True, "the date has no features in the lake", warn=True)
-    contradictory = None
+    file = None
     if not lakehouse.contract.target.derived:
-        states = labels_with_date(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
-        contradictory = states.filter(CONTRADICTORY).select(ACCOUNT_ID)
+        file = labels_with_date(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
     features, outcomes = read_table(lakehouse.store, layout.features(date)), read_table(lakehouse.store, manifest.path)
-    found = count_coverage(features, known_by(outcomes, LAST_DAY), contradictory)
+    found = count_coverage(features, known_by(outcomes, LAST_DAY), file)
     limit = lakehouse.policy.checks.max_without_outcome
     reasons = "".join(f"; {rows} {reason}" for reason, rows in found.reasons.items() if rows)
     unreadable = manifest.facts_as(OutcomeFacts).unreadable_known_at

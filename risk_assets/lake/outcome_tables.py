@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import date as Date
 
 import polars as pl
@@ -113,6 +114,21 @@ def dates_to_carry(store: Store, contract: Contract, until: str) -> tuple[str, .
         return manifest.facts_as(AccountStateFacts).dates != position + 1
 
     return tuple(dates[bisect_left(range(len(dates)), True, key=is_outdated) :])
+
+
+def matured_outcomes(store: Store, contract: Contract, calendar: Calendar, until: str) -> list[tuple[str, str]]:
+    """Return the snapshots whose outcomes can be derived from states up to a date and are missing, with the date of the states.
+
+    Snapshots whose outcomes are in the lake are found by listing only. Those whose last day has no snapshot are left out.
+    """
+    stored = set(committed_dates(store, OUTCOMES))
+    last = shift(until, -contract.target.performance_days)
+    missing = [date for date in committed_dates(store, FEATURES) if date <= last and date not in stored]
+    found = []
+    for date in missing:
+        with suppress(LakeError):
+            found.append((date, state_at_end(store, contract, calendar, date)))
+    return found
 
 
 def state_at_end(store: Store, contract: Contract, calendar: Calendar, date: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME
+from risk_assets.domain.ingest.labels import CONTRADICTORY
 from risk_assets.domain.ingest.text import strip_cells
 
 EXCLUDED = "excluded"
@@ -18,7 +19,7 @@ WITH_ISSUES, NOT_ELIGIBLE, NOT_LISTED, NO_LABEL, CONTRADICTORY_LABEL, GONE = (
     "gone before the end of the window",
 )
 LACKING = (NOT_LISTED, NO_LABEL, CONTRADICTORY_LABEL)  # accounts that should have an outcome
-_LISTED, _CONTRADICTORY, _REASON = "listed", "contradictory", "reason"
+_REASON = "reason"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Coverage:
         return lacking / (self.labelled + lacking) if lacking else 0.0
 
 
-def count_coverage(features: pl.LazyFrame, labels: pl.LazyFrame, contradictory: pl.LazyFrame | None) -> Coverage:
+def count_coverage(features: pl.LazyFrame, labels: pl.LazyFrame, file: pl.LazyFrame | None) -> Coverage:
     """Return how many rows of a snapshot have an outcome, and the others by reason.
 
     Parameters
@@ -45,16 +46,14 @@ def count_coverage(features: pl.LazyFrame, labels: pl.LazyFrame, contradictory: 
         The checked features.
     labels : LazyFrame
         `account_id` and `bad`, null without a label.
-    contradictory : LazyFrame or None
-        The accounts (`account_id`) with contradictory labels; None for derived outcomes, where only accounts that are gone have
-        no label.
+    file : LazyFrame or None
+        The accounts of the file of outcomes, and whether their labels are contradictory (`account_id`, `CONTRADICTORY`). None for
+        derived outcomes: then the accounts without a label are gone.
     """
     excluded = pl.col(EXCLUDED) if EXCLUDED in features.collect_schema().names() else pl.lit(None, pl.String).alias(EXCLUDED)
     rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), ISSUES, excluded)
-    twice = contradictory if contradictory is not None else pl.LazyFrame(schema={ACCOUNT_ID: pl.String})
-    joined = rows.join(labels.with_columns(pl.lit(True).alias(_LISTED)), on=ACCOUNT_ID, how="left").join(
-        twice.with_columns(pl.lit(True).alias(_CONTRADICTORY)), on=ACCOUNT_ID, how="left"
-    )
+    listed = file.select(ACCOUNT_ID, CONTRADICTORY) if file is not None else labels.select(ACCOUNT_ID, pl.lit(False).alias(CONTRADICTORY))
+    joined = rows.join(labels, on=ACCOUNT_ID, how="left").join(listed, on=ACCOUNT_ID, how="left")
     reason = (
         pl.when(pl.col(ISSUES).is_not_null())
         .then(pl.lit(WITH_ISSUES))
@@ -62,11 +61,11 @@ def count_coverage(features: pl.LazyFrame, labels: pl.LazyFrame, contradictory: 
         .then(pl.lit(NOT_ELIGIBLE))
         .when(pl.col(OUTCOME).is_not_null())
         .then(pl.lit(None, pl.String))
-        .when(pl.col(_LISTED).is_null())
+        .when(pl.col(CONTRADICTORY).is_null())
         .then(pl.lit(NOT_LISTED))
-        .when(pl.col(_CONTRADICTORY).is_not_null())
+        .when(CONTRADICTORY)
         .then(pl.lit(CONTRADICTORY_LABEL))
-        .otherwise(pl.lit(GONE if contradictory is None else NO_LABEL))
+        .otherwise(pl.lit(GONE if file is None else NO_LABEL))
     )
     counts = dict(joined.group_by(reason.alias(_REASON)).len().collect(engine="streaming").iter_rows())
     reasons = {name: counts.get(name, 0) for name in (WITH_ISSUES, NOT_ELIGIBLE, *LACKING, GONE)}

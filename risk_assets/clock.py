@@ -47,6 +47,10 @@ class Calendar:
         """Return whether there is a snapshot for a date."""
         return Date.fromisoformat(date).weekday() in self.business_days
 
+    def day(self, instant: str) -> str:
+        """Return the date of an instant in the team's time zone."""
+        return datetime.fromisoformat(instant).astimezone(self.zone).date().isoformat()
+
     def local(self, instant: str) -> str:
         """Return an instant in the team's time zone, to the minute, with the zone's name."""
         return f"{datetime.fromisoformat(instant).astimezone(self.zone):%Y-%m-%d %H:%M} {self.zone.key}"

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel
-from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.domain.scorecard.scorecard import Scorecard
-from risk_assets.errors import LakeError
-from risk_assets.lake import document_archive, layout, raw, registry
+from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
@@ -24,7 +23,8 @@ class Reproduction:
     differences
         The features and other parts of the scorecard that are not the same to the bit.
     changed
-        The code and the libraries that are not those of the training, as "name then -> now".
+        The tables that were written again with other content since the training, and the code and the libraries that are not
+        those of the training, as "name then -> now".
     """
 
     version: str
@@ -43,15 +43,14 @@ def reproduce(store: Store, version: str) -> Reproduction:
     Raises
     ------
     LakeError
-        If a table that trained it was written again with other content, or is missing or damaged.
+        If a table that trained it is missing or damaged.
     ModelError
         If the version is missing.
     """
     origin = registry.read_version(store, version).metadata.origin
-    _require_inputs(store, version, origin)
     trained, registered = _train(store, origin), registry.read_scorecard(store, version).scorecard
     differences = tuple(_differences(trained.scorecard, registered))
-    return Reproduction(version, differences, tuple(_changed(origin, trained.origin)))
+    return Reproduction(version, differences, (*_tables(store, origin), *_changed(origin, trained.origin)))
 
 
 def _train(store: Store, origin: Origin) -> TrainedModel:
@@ -62,20 +61,10 @@ def _train(store: Store, origin: Origin) -> TrainedModel:
     policy = document_archive.read(store, Policy, origin.policy).with_estimator(origin.requested)
     dates = sorted({*origin.train_dates, *origin.holdout_dates})
     features = {date: read_table(store, layout.features(date)) for date in dates}
-    outcomes = {date: labels(raw.scan(store, layout.outcomes(date)), contract) for date in dates}
+    outcomes = {date: known_by(read_table(store, layout.curated_outcomes(date)), origin.known_by) for date in dates}
     with translate_polars_errors(f"the tables of {dates[0]} to {dates[-1]}"):
         rows = labelled(features, outcomes, contract, policy.training)
     return train(rows, origin.training_date, contract, policy, live=None)
-
-
-def _require_inputs(store: Store, version: str, origin: Origin) -> None:
-    manifests = {path: find_readable(store, path) for path in origin.inputs}
-    other = [path for path, manifest in manifests.items() if manifest is None or manifest.digest != origin.inputs[path]]
-    if other:
-        raise LakeError(
-            f"{version} cannot be trained again: {', '.join(other)} {'is' if len(other) == 1 else 'are'} missing or not the content "
-            f"that trained it. Restore it from a backup, or compare with a new training: risk train {origin.training_date} --register-only."
-        )
 
 
 def _differences(ours: Scorecard, theirs: Scorecard) -> Iterator[str]:
@@ -85,6 +74,11 @@ def _differences(ours: Scorecard, theirs: Scorecard) -> Iterator[str]:
     ]
     one, other = parts
     return (name for name in {**one, **other} if one.get(name) != other.get(name))
+
+
+def _tables(store: Store, origin: Origin) -> Iterator[str]:
+    manifests = {path: find_readable(store, path) for path in origin.inputs}
+    return (path for path, manifest in manifests.items() if manifest is None or manifest.digest != origin.inputs[path])
 
 
 def _changed(then: Origin, now: Origin) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Consoles, exit codes, and the arguments and progress bars that commands share."""
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,11 +43,16 @@ def print_warning(label: str, message: str) -> None:
 
 def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
     """Call `do` with one date after the other, show the progress, and return the results."""
+    return [do(date) for date in track(dates, description)]
+
+
+def track(dates: Iterable[str], description: str) -> Iterator[str]:
+    """Yield one date after the other and show the progress."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err()) as progress:
-        return [do(date) for date in progress.track(list(dates), description=description)]
+        yield from progress.track(list(dates), description=description)
 
 
 def finish(results: "Sequence[Result]") -> None:

@@ -1,14 +1,14 @@
 """Commands that run jobs by date: score, store outcomes, train, and show the run log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, print_warning, user
-from risk_assets.clock import shift
+from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, print_warning, track, user
+from risk_assets.clock import date_range, parse_date, shift
 
 if TYPE_CHECKING:
     from risk_assets.lake.store import Store
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REGISTERING = ("training/model", "registry/model_version", "registry/impact")
 FEATURES = ("raw/accounts", "curated/features")
+OUTCOMES = "curated/outcomes"
 
 
 class Estimator(StrEnum):
@@ -62,29 +63,64 @@ def run(
 
 
 def outcomes(date: Day, until: Until = None) -> None:
-    """Store the outcomes of a date in the lake."""
-    results = _run_dates("outcomes", date, until, {})
-    out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
-    finish(results)
+    """Store the outcomes of a snapshot in the lake.
+
+    If the contract derives outcomes from later snapshots: carry the states of accounts up to DATE, and write the outcomes of the
+    snapshot that matures on DATE. After a correction of the accounts of a date, repeat it from that date on with --until.
+    """
+    if context.settings().read_contract().target.derived is None:
+        results = _run_dates("outcomes", date, until, {})
+        out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+        finish(results)
+        return
+    with context.runner(context.settings()) as runner:
+        carried, written = derive(runner, dates_until(date, until))
+    stored = sum(result.error is None for result in written)
+    out().print(f"states of {len(carried)} dates carried; outcomes of {stored} of {len(written)} snapshots that matured are in the lake.")
+    finish([*carried, *written])
 
 
 def train(
     date: Day,
+    known_by: Annotated[
+        str | None,
+        typer.Option(
+            "--known-by",
+            metavar="DATE",
+            help="Use outcomes as they were known by this date. Defaults to the training date, so that training for it again gives the "
+            "same model. A later date uses restated outcomes too.",
+        ),
+    ] = None,
     estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,
     register_only: Annotated[bool, typer.Option("--register-only", help="Register the version without promoting it.")] = False,
 ) -> None:
-    """Train a version on the labelled dates up to DATE; promote it if it passes the policy's gates.
+    """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
 
     Landed accounts and outcomes of the training window are stored in the lake first.
     """
     settings = context.settings()
-    window = settings.read_policy().training.window_days
     assets = REGISTERING if register_only else ()
+    config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
-        stored = refresh(runner, shift(date, 1 - window), date)
-        finish([*stored, runner.run("training", date, *assets, training__model={"estimator": estimator and estimator.value})])
-    show_models(settings.open_lake())
+        window = runner.lakehouse.training_window(date)
+        stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
+        trained = runner.run("training", date, *assets, training__model=config)
+        finish([*stored, trained])
+    lake = settings.open_lake()
+    _show_maturity(lake, date)
+    show_models(lake)
+
+
+def _show_maturity(lake: "Store", date: str) -> None:
+    """Print which outcomes the model of a training date used."""
+    from risk_assets.lake import registry
+
+    origin = registry.read_trained(lake, date).origin
+    window = (
+        f"outcomes mature {origin.performance_days} days after their snapshot" if origin.performance_days else "outcomes mature at once"
+    )
+    out().print(f"Training for {date}: {window}, the last snapshot is {origin.matured_until}; outcomes as known by {origin.known_by}.")
 
 
 def show_models(lake: "Store") -> None:
@@ -132,6 +168,7 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
     from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.landing import dates
+    from risk_assets.lake.outcome_tables import dates_to_carry, outdated_outcomes
     from risk_assets.lake.staleness import changed_dates, outdated_features
 
     lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
@@ -144,10 +181,49 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
         return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed(kind)))
 
     accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed("accounts")))
-    return [
-        *each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES)),
-        *each(sorted(changed("outcomes")), "outcomes", lambda date: runner.run("outcomes", date)),
-    ]
+    stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
+    if lakehouse.contract.target.derived:
+        return [*stored, *_carry(runner, dates_to_carry(lake, lakehouse.contract, end)), *_derive_outdated(runner, start, end)]
+    outcomes = changed("outcomes") | set(outdated_outcomes(lake, lakehouse.contract, landed("outcomes")))
+    return [*stored, *each(sorted(outcomes), "outcomes", lambda date: runner.run("outcomes", date))]
+
+
+def derive(runner: "Runner", dates: Sequence[str]) -> "tuple[list[Result], list[Result]]":
+    """Carry the states of accounts up to the last of consecutive dates, then write the outcomes that mature on them.
+
+    Returns the results of the states and of the outcomes. If a date cannot be carried, no outcomes are written.
+    """
+    from risk_assets.lake.dates import committed_dates
+    from risk_assets.lake.outcome_tables import dates_to_carry
+
+    runner.require_dates(*dates)
+    lake, contract = runner.lakehouse.store, runner.lakehouse.contract
+    stored = set(committed_dates(lake, FEATURES[-1]))
+    carried = _carry(runner, sorted({*dates_to_carry(lake, contract, dates[-1]), *stored.intersection(dates)}))
+    if any(result.error for result in carried):
+        return carried, []
+    matured = [day for date in dates if (day := shift(date, -contract.target.performance_days)) in stored]
+    return carried, each(matured, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
+
+
+def _carry(runner: "Runner", dates: Iterable[str]) -> "list[Result]":
+    """Carry the states of accounts to one date after the other; a date that fails ends it, because later ones continue it."""
+    results: list[Result] = []
+    for date in track(dates, "account states"):
+        results.append(runner.run("account_states", date))
+        if results[-1].error:
+            break
+    return results
+
+
+def _derive_outdated(runner: "Runner", start: str, end: str) -> "list[Result]":
+    """Write the outcomes of the snapshots from `start` on that have matured by `end` and have none."""
+    from risk_assets.lake.outcome_tables import outdated_outcomes
+
+    lakehouse = runner.lakehouse
+    dates = date_range(start, shift(end, -lakehouse.contract.target.performance_days))
+    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, dates)
+    return each(outdated, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 
 def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], **config: Mapping[str, str]) -> "list[Result]":

@@ -26,6 +26,7 @@ def infer_contract(
     output: Annotated[Path | None, typer.Option("--out", help="File to write. Defaults to standard output.")] = None,
 ) -> None:
     """Infer a contract from a CSV; comments explain what was found and which columns were left out."""
+    from risk_assets.domain.contract.draft import MATURITY_WARNING
     from risk_assets.domain.contract.infer import infer
     from risk_assets.domain.contract.schema import ROW_ID, Contract
     from risk_assets.lake.landing import Source
@@ -37,7 +38,7 @@ def infer_contract(
     contract = Contract.parse(draft.text, "the inferred contract")
     for issue, lines in source.line_issues.items():
         print_warning("warning", f"{lines} of {source.counts.rows} lines were left out: they have the issue '{issue}'. Fix them.")
-    for warning in draft.warnings:
+    for warning in (f"target.matures_after_days: {MATURITY_WARNING}", *draft.warnings):
         print_warning("warning", warning)
     if output is None:
         typer.echo(draft.text, nl=False)

@@ -17,13 +17,15 @@ from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import count_outcomes, labels, require_outcome_columns
+from risk_assets.domain.ingest.labels import count_outcomes, labels_with_date, require_outcome_columns
+from risk_assets.domain.ingest.outcome_coverage import count_coverage
+from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
+from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.tables import read_table
 
@@ -108,10 +110,37 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     if find_manifest(lakehouse.store, path) is None:
         return _result(False, f"the date has no features in the lake. {layout.how_to_make(path)}", warn=True)
     ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
-    labelled = labels(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
+    labelled = read_table(lakehouse.store, layout.curated_outcomes(date)).select(ACCOUNT_ID).unique()
     unknown = labelled.join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
     text = f"{unknown} accounts with an outcome are not in the snapshot"
     return _result(not unknown, text, warn=True, unknown_accounts=unknown)
+
+
+def label_coverage(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Few accounts of the snapshot lack an outcome that they should have; all that lack one are counted by reason."""
+    manifest = lakehouse.manifest("curated/outcomes", date)
+    if find_manifest(lakehouse.store, layout.features(date)) is None:
+        return _result(True, "the date has no features in the lake", warn=True)
+    file = None
+    if not lakehouse.contract.target.derived:
+        file = labels_with_date(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
+    features, outcomes = read_table(lakehouse.store, layout.features(date)), read_table(lakehouse.store, manifest.path)
+    found = count_coverage(features, known_by(outcomes, LAST_DAY), file)
+    limit = lakehouse.policy.checks.max_without_outcome
+    reasons = "".join(f"; {rows} {reason}" for reason, rows in found.reasons.items() if rows)
+    unreadable = manifest.facts_as(OutcomeFacts).unreadable_known_at
+    dates = f"; {unreadable} lines with a {lakehouse.contract.target.known_at} that is not a date (YYYY-MM-DD)" if unreadable else ""
+    return _result(
+        found.share_without <= limit and not unreadable,
+        f"{found.labelled} of {found.accounts} accounts have an outcome{reasons}{dates}; {found.share_without:.1%} of those that should "
+        f"have one lack it (limit {limit:.1%})",
+        warn=True,
+        accounts=found.accounts,
+        with_outcome=found.labelled,
+        **{reason.replace(" ", "_"): rows for reason, rows in found.reasons.items()},
+        share_without=found.share_without,
+        unreadable_known_at=unreadable,
+    )
 
 
 def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -221,11 +250,16 @@ def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     text = f"bad rate {rate:.1%} of {rows} rows (limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%})"
     figures: dict[str, Any] = {"bad_rate": rate, "rows": rows, "dates": len(dates)}
     if not limits.min_bad_rate <= rate <= limits.max_bad_rate:
-        return _result(False, f"{text}. Compare the outcomes with the target's bad and good labels in the contract.", **figures)
-    results = {day: bad_rate(lakehouse, day) for day in dates}
+        advice = trained.origin.restatements or "Compare the outcomes with the target's bad and good labels in the contract."
+        return _result(False, f"{text}. {advice}", **figures)
+    results = {} if lakehouse.contract.target.derived else {day: bad_rate(lakehouse, day) for day in dates}
     abnormal = [f"{day}: {result.description}" for day, result in results.items() if not result.passed]
     more = f"; and {len(abnormal) - TOLD_ISSUES} more dates" if len(abnormal) > TOLD_ISSUES else ""
-    return _result(not abnormal, "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more, warn=True, **figures, abnormal_dates=len(abnormal))
+    told = "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more
+    restated = trained.origin.restatements
+    left_out = {"restated_left_out": trained.origin.restated} if restated else {}
+    told += f". {restated}" if restated else ""
+    return _result(not abnormal and not restated, told, warn=True, **figures, abnormal_dates=len(abnormal), **left_out)
 
 
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -246,7 +280,8 @@ def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
     {
         "raw/accounts": (required_columns, row_count, certain_lines),
-        "raw/outcomes": (bad_rate, known_accounts),
+        "raw/outcomes": (bad_rate,),
+        "curated/outcomes": (known_accounts, label_coverage),
         "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities, live_binding),
         "curated/review_list": (riskiest_first,),

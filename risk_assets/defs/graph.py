@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from risk_assets.defs.assets import champion, features, model, predictions, raw, review, run_log
+from risk_assets.defs.assets import champion, features, model, outcomes, predictions, raw, review, run_log
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
@@ -28,8 +28,10 @@ OUTPUT = "result"
 class Node:
     """An asset: the function that computes it, and what Dagster needs to know.
 
-    `inputs` map the function's parameters to upstream assets; those in `windowed` are a mapping of date to table over the
-    training window. `refresh` stores outcomes of the window that have landed since. `after` are upstream assets that are not read.
+    `inputs` map the function's parameters to upstream assets; if the node is `windowed`, they are a mapping of date to table over
+    the training window. `refresh` brings outcomes of the window up to date. `after` are upstream assets that the step does not
+    read before the function is called. `mapped` names the mapping of `Partitions` to the dates of an upstream asset, if they are
+    not the same.
     """
 
     key: str
@@ -38,7 +40,8 @@ class Node:
     kinds: set[str]
     inputs: Mapping[str, str] = field(default_factory=dict)
     windowed: bool = False
-    refresh: Callable[[Lakehouse, Sequence[str], dg.DagsterRun], tuple[str, ...]] | None = None
+    refresh: Callable[[Lakehouse, Sequence[str], dg.DagsterRun], tuple[tuple[str, str], ...]] | None = None
+    mapped: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     daily: bool = True
     version: str = "1"
@@ -49,12 +52,29 @@ NODES = (
     Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azure"}),
     Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}, version="2"),
     Node(
+        "curated/account_states",
+        outcomes.account_states,
+        "table",
+        {"polars", "parquet"},
+        after=("curated/features", "curated/account_states"),
+        mapped={"curated/account_states": "day_before"},
+    ),
+    Node(
+        "curated/outcomes",
+        outcomes.outcomes,
+        "table",
+        {"polars", "parquet"},
+        after=("raw/outcomes", "curated/features", "curated/account_states"),
+        mapped={"curated/account_states": "future"},
+    ),
+    Node(
         "training/model",
         model.model,
         "trained_model",
         {"scikitlearn", "python"},
-        {"features": "curated/features", "outcomes": "raw/outcomes"},
+        {"features": "curated/features", "outcomes": "curated/outcomes"},
         windowed=True,
+        mapped={"curated/features": "past", "curated/outcomes": "past"},
         refresh=model.refresh_outcomes,
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
@@ -118,8 +138,8 @@ def _asset(node: Node, partitions: Partitions, managers: Mapping[str, BlobIOMana
             )
         },
         deps=[
-            *(dg.AssetDep(_key(upstream), partition_mapping=_mapping(node, upstream, partitions)) for upstream in node.inputs.values()),
-            *map(_key, node.after),
+            dg.AssetDep(_key(upstream), partition_mapping=_mapping(node, upstream, partitions))
+            for upstream in (*node.inputs.values(), *node.after)
         ],
         partitions_def=daily,
         can_subset=True,
@@ -151,7 +171,7 @@ def _step(
             if context.selected_asset_keys:
                 _take_lease(node.key, date, context, lakehouse)
                 _refresh(node, context, lakehouse, partitions)
-                arguments = {"context": context, **given, **_inputs(node, date, partitions, managers)}
+                arguments = {"context": context, **given, **_inputs(node, date, lakehouse, partitions, managers)}
                 value = node.function(**{name: arguments[name] for name in parameters})
                 yield _output(value)
             for name in (key.name for key in context.selected_asset_check_keys):
@@ -181,17 +201,25 @@ def _take_lease(key: str, date: str, context: dg.AssetExecutionContext, lakehous
 
 
 def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, partitions: Partitions) -> None:
-    """Store outcomes that have landed since, and report them as materializations of `raw/outcomes`."""
+    """Bring the outcomes of the training window up to date, and report what was written as materializations."""
     if not node.refresh:
         return
-    for date in node.refresh(lakehouse, partitions.window(context.partition_key), context.run):
-        context.log_event(dg.AssetMaterialization(_key("raw/outcomes"), partition=date, description="landed since; stored by training"))
+    for key, date in node.refresh(lakehouse, _window(context.partition_key, lakehouse, partitions), context.run):
+        context.log_event(dg.AssetMaterialization(_key(key), partition=date, description="brought up to date by training"))
 
 
-def _inputs(node: Node, date: str, partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]) -> dict[str, Any]:
+def _window(date: str, lakehouse: Lakehouse, partitions: Partitions) -> tuple[str, ...]:
+    window = lakehouse.training_window(date)
+    return partitions.between(window.first, window.last)
+
+
+def _inputs(
+    node: Node, date: str, lakehouse: Lakehouse, partitions: Partitions, managers: Mapping[str, BlobIOManager[Any]]
+) -> dict[str, Any]:
     """Return the values of a node's inputs by parameter."""
     if node.windowed:
-        return {name: managers[IO_OF[key]].read_dates(key, partitions.window(date)) for name, key in node.inputs.items()}
+        dates = _window(date, lakehouse, partitions)
+        return {name: managers[IO_OF[key]].read_dates(key, dates) for name, key in node.inputs.items()}
     return {name: managers[IO_OF[key]].read(key, date) for name, key in node.inputs.items()}
 
 
@@ -213,7 +241,7 @@ def _named(result: dg.AssetCheckResult, name: str, key: str) -> dg.AssetCheckRes
 
 
 def _mapping(node: Node, upstream: str, partitions: Partitions) -> dg.PartitionMapping | None:
-    return partitions.training_window if node.windowed else None
+    return getattr(partitions, node.mapped[upstream]) if upstream in node.mapped else None
 
 
 def _key(key: str) -> dg.AssetKey:

@@ -76,13 +76,13 @@ class BlobTableIOManager(BlobIOManager[Table]):
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's table; raises `LakeError` if it was made under another contract."""
-        require_contract(self._lakehouse.manifest(key, date), self._lakehouse.contract_values, date)
+        require_contract(self._lakehouse.manifest(key, date), self._lakehouse.values_of(key))
         return read_table(self._store, layout.PATHS[key](date))
 
     def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
         """Return the tables of those dates that are in the lake; raises `LakeError` with the dates made under another contract."""
         stored = partitions(self._store, {date: layout.PATHS[key](date) for date in dates})
-        current = self._lakehouse.contract_values
+        current = self._lakehouse.values_of(key)
         other = [date for date in stored if self._lakehouse.manifest(key, date).made_from.contract_values != current]
         if other:
             raise LakeError(f"{key} of {', '.join(other)} was made under another contract. Refresh and train: risk train DATE.")

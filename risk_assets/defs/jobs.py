@@ -11,7 +11,14 @@ DAILY_SCORING = dg.define_asset_job(
     "The run's row in the run log is added when the run has ended.",
 )
 OUTCOMES = dg.define_asset_job(
-    "outcomes", selection=dg.AssetSelection.assets(["raw", "outcomes"]), description="Stores the outcomes that have landed for a date."
+    "outcomes",
+    selection=dg.AssetSelection.assets(["raw", "outcomes"], ["curated", "outcomes"]),
+    description="Stores the outcomes that have landed for a date, and lists its outcomes with the dates from which they are known.",
+)
+ACCOUNT_STATES = dg.define_asset_job(
+    "account_states",
+    selection=dg.AssetSelection.assets(["curated", "account_states"]),
+    description="Carries the states of accounts to a date, for contracts that derive outcomes.",
 )
 TRAINING = dg.define_asset_job(
     "training",
@@ -25,4 +32,4 @@ GOVERNANCE = dg.define_asset_job(
     selection=dg.AssetSelection.assets(["registry", "champion"]),
     description="Changes what is live: promote, roll back or challenge, by the configuration of registry/champion.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, TRAINING, GOVERNANCE)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE)

@@ -11,7 +11,8 @@ import dagster as dg
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import values_digest
+from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
+from risk_assets.domain.training.window import TrainingWindow, training_window
 from risk_assets.errors import LakeError
 from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.addresses import is_azure
@@ -19,6 +20,7 @@ from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
 from risk_assets.lake.manifests import Manifest, Provenance, digest, require_manifest
 from risk_assets.lake.objects import Guard
+from risk_assets.lake.outcome_tables import OUTCOMES, STATES
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import AzureCredential, Store, open_store
@@ -104,6 +106,16 @@ class Lakehouse:
     def contract_values(self) -> str:
         """The hash of those parts of the contract that decide values."""
         return values_digest(self.contract)
+
+    def values_of(self, key: str) -> str:
+        """Return the hash of those parts of the contract that decide the values of an asset's tables."""
+        if key == OUTCOMES:
+            return outcomes_digest(self.contract)
+        return states_digest(self.contract) if key == STATES else self.contract_values
+
+    def training_window(self, date: str) -> TrainingWindow:
+        """Return the snapshots that train for a date; raises `ContractError` if the windows are too long."""
+        return training_window(date, self.contract, self.policy.training)
 
     def _credential_for(self, url: str) -> AzureCredential | None:
         if not is_azure(url):

@@ -5,7 +5,7 @@ import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES
+from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, OUTCOMES
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
@@ -13,6 +13,9 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
+from risk_assets.lake.manifests import digest
+from risk_assets.lake.outcome_tables import OUTCOMES as CURATED_OUTCOMES
+from risk_assets.lake.outcome_tables import dates_to_carry, matured_outcomes
 from risk_assets.lake.run_log import LATE, RunRecord
 from risk_assets.lake.staleness import is_stored
 
@@ -21,12 +24,13 @@ SWEEP_SECONDS, LOG_SECONDS = 30, 10
 RUNNING = dg.DefaultSensorStatus.RUNNING
 LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
+MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
 def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinition]:
-    """Return the sensors: `landing` is off until somebody switches it on, the others are on."""
+    """Return the sensors: `landing` and `derived_outcomes` are off until somebody switches them on, the others are on."""
 
     @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
     def landing_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
@@ -39,7 +43,12 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         late = report_late(lakehouse, partitions, calendar)
         return dg.SkipReason(f"late: {', '.join(late)}" if late else "no file is late")
 
-    return [landing_sensor, late_files, killed_runs, *LOG_SENSORS]
+    @dg.sensor(name="derived_outcomes", jobs=[ACCOUNT_STATES, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
+    def derived_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Carries the states of accounts to each date that was run, in order, and writes the outcomes of snapshots that matured."""
+        return watch_states(lakehouse)
+
+    return [landing_sensor, late_files, derived_sensor, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -89,6 +98,31 @@ def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, par
     cursor = msgspec.json.encode(remember(found, settled, watch)).decode()
     said = f"{len(found)} landed, {len(waiting)} may still change, {len(found) - len(waiting) - len(requests)} need no run"
     return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
+
+
+def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
+    """Return the run that carries the states of accounts to the next date, and the runs of outcomes that have matured.
+
+    Dates are carried one after the other, because each continues the one before. A run that failed is requested again when its
+    features or the contract have changed.
+    """
+    contract, store, last = lakehouse.contract, lakehouse.store, lakehouse.settings.last_date
+    if contract.target.derived is None:
+        return dg.SensorResult(skip_reason="the contract does not derive outcomes")
+    waiting = dates_to_carry(store, contract, last)
+    carried_until = shift(waiting[0], -1) if waiting else last
+    requests = [_derived_request(lakehouse, date, ACCOUNT_STATES.name, layout.features(date)) for date in waiting[:1]]
+    for date, state_date in matured_outcomes(store, contract, lakehouse.settings.calendar, carried_until)[:MAX_OUTCOMES]:
+        requests.append(_derived_request(lakehouse, date, OUTCOMES.name, layout.account_states(state_date)))
+    said = f"{len(waiting)} dates to carry; no outcomes to write"
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
+
+
+def _derived_request(lakehouse: Lakehouse, date: str, job: str, source: str) -> dg.RunRequest:
+    """Return the run of a date; its key changes with the source and with the contract."""
+    version = f"{digest(lakehouse.store, source)[:12]}_{lakehouse.values_of(CURATED_OUTCOMES)[:12]}"
+    selection = [dg.AssetKey.from_user_string(CURATED_OUTCOMES)] if job == OUTCOMES.name else None
+    return dg.RunRequest(run_key=f"{job}_{date}_{version}", partition_key=date, job_name=job, asset_selection=selection)
 
 
 def report_late(lakehouse: Lakehouse, partitions: Partitions, calendar: Calendar) -> list[str]:

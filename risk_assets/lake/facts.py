@@ -68,6 +68,41 @@ class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     missing: dict[str, int]
 
 
+class OutcomeFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="outcomes", forbid_unknown_fields=True):
+    """A table of outcomes.
+
+    Attributes
+    ----------
+    labelled, bad
+        Accounts with a label in the first revision, and those of them that went bad.
+    restated
+        Labels that later revisions changed, added or withdrew.
+    revisions
+        The number of revisions.
+    known_on
+        The date from which all outcomes are known; None if there are none.
+    missing_known_at, unreadable_known_at
+        Lines of the newest file without a date in the target's column `known_at`, and with one that cannot be read.
+    """
+
+    labelled: int
+    bad: int
+    restated: int
+    revisions: int
+    known_on: str | None
+    missing_known_at: int
+    unreadable_known_at: int
+
+
+class AccountStateFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="account_states", forbid_unknown_fields=True):
+    """A table of states: accounts in the date's snapshot, bad ones, those that became bad on the date; and the dates carried so far."""
+
+    seen: int
+    bad: int
+    became_bad: int
+    dates: int
+
+
 class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="predictions", forbid_unknown_fields=True):
     """A predictions table: counts, and the distribution of the probability; None where no row was scored."""
 
@@ -91,7 +126,7 @@ class ReviewFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     max_score: float | None
 
 
-Facts: TypeAlias = RawFacts | FeatureFacts | PredictionFacts | ReviewFacts
+Facts: TypeAlias = RawFacts | FeatureFacts | OutcomeFacts | AccountStateFacts | PredictionFacts | ReviewFacts
 F = TypeVar("F", bound=Facts)
 
 

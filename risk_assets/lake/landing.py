@@ -97,8 +97,8 @@ class Source:
         return {issue: lines for issue, lines in found.items() if lines}
 
     def is_labelled(self, contract: Contract) -> bool:
-        """Return whether the source has the columns of the id and the target."""
-        return set(contract.outcome_columns) <= set(self.dialect.columns)
+        """Return whether the source has the columns of a file of outcomes; False if outcomes are derived."""
+        return contract.target.derived is None and set(contract.outcome_columns) <= set(self.dialect.columns)
 
     def scan(self) -> pl.LazyFrame:
         """Return the columns as text, without the lines with issues.
@@ -173,7 +173,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
         contract is missing or repeated. Nothing is written.
     """
     labelled = source.is_labelled(contract)
-    columns = (*contract.columns, contract.target.column) if labelled else contract.columns
+    columns = tuple(dict.fromkeys((*contract.columns, *contract.outcome_columns))) if labelled else contract.columns
     source.require(columns, "Land a file that has them, or set RISK_CONTRACT to the contract of this file.")
     return _land(landing, source, (ACCOUNTS, OUTCOMES) if labelled else (ACCOUNTS,), wanted, replace)
 
@@ -181,7 +181,7 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
 def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
     """Land a file unchanged as outcomes, or a piece of it for each date; returns and raises as `land`.
 
-    Only the id and the target are required.
+    Only the columns of outcomes are required. Raises `ContractError` if outcomes are derived.
     """
     columns = contract.outcome_columns
     source.require(columns, f"Outcomes need {' and '.join(columns)}: fix the file, or id and target in the contract.")

@@ -34,12 +34,14 @@ IMPACT = "impact.json"
 IMPACT_ACCOUNTS = "impact_accounts.csv"
 IMPACT_HASHES = "impact.sha256.json"
 
+REVISIONS = f"{RAW}/revisions"
 SUPERSEDED_DIGITS = 12
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 _VERSION = re.compile(r"model_v([0-9]+)")
 _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
 _SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
 _DOCUMENT = re.compile(rf"(?:{POLICIES}|{CONTRACTS})/([0-9a-f]{{64}})\.json")
+_REVISION = re.compile(rf"{REVISIONS}/[^/]+/([0-9]{{6,}})\.manifest\.json")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
@@ -80,6 +82,32 @@ def superseded_digest(path: str) -> str | None:
     """Return the first digits of a superseded file's SHA-256 from its path, or None if the path is another file's."""
     match = _SUPERSEDED.fullmatch(path)
     return match[1] if match else None
+
+
+def revisions(path: str) -> str:
+    """Return the folder of the manifests of a raw file's earlier revisions."""
+    return f"{REVISIONS}/{path.rpartition('/')[2]}/"
+
+
+def revision(path: str, number: int) -> str:
+    """Return the name of an earlier revision of a raw file; its manifest is at `manifest(name)`, its parts are superseded files."""
+    return f"{revisions(path)}{number:06d}"
+
+
+def revision_number(path: str) -> int | None:
+    """Return the number of an earlier revision from the path of its manifest, or None if the path is another file's."""
+    match = _REVISION.fullmatch(path)
+    return int(match[1]) if match else None
+
+
+def curated_outcomes(date: str) -> str:
+    """Return the path of the outcomes of a date's accounts, each with the date from which it is known."""
+    return f"{CURATED}/outcomes_{date}.parquet"
+
+
+def account_states(date: str) -> str:
+    """Return the path of the states of all accounts on a date, from which outcomes are derived."""
+    return f"{CURATED}/account_states_{date}.parquet"
 
 
 def features(date: str) -> str:
@@ -132,7 +160,11 @@ def date_of(path: str) -> str | None:
 def how_to_make(path: str) -> str:
     """Return how to make a table of the raw or the curated zone, as the next step of a message."""
     date = date_of(path) or "DATE"
-    command = "outcomes" if path.startswith(f"{RAW}/outcomes_") else "run"
+    if path == curated_outcomes(date):
+        return (
+            f"Run the date: risk outcomes {date} (derived outcomes: the date on which they mature), or materialize its partition in the UI."
+        )
+    command = "outcomes" if path in (outcomes(date), account_states(date)) or path.startswith(f"{shards(outcomes(date))}/") else "run"
     if path.startswith(f"{RAW}/"):
         return f"Run the date: risk {command} {date}, or materialize its partition in the UI. Its file must be in the landing folder."
     return f"Run the date: risk {command} {date}, or materialize its partition in the UI."
@@ -235,6 +267,8 @@ PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
     "curated/features": features,
+    "curated/outcomes": curated_outcomes,
+    "curated/account_states": account_states,
     "curated/predictions": predictions,
     "curated/review_list": review,
 }

@@ -165,7 +165,7 @@ def require_manifest(store: Store, path: str) -> Manifest:
     return manifest
 
 
-def require_contract(manifest: Manifest, contract_values: str, date: str) -> None:
+def require_contract(manifest: Manifest, contract_values: str) -> None:
     """Verify that a table was made under a contract with the same values.
 
     Raises
@@ -174,16 +174,17 @@ def require_contract(manifest: Manifest, contract_values: str, date: str) -> Non
         If it was made under another contract, so that its columns may mean something else.
     """
     if manifest.made_from.contract_values != contract_values:
-        raise LakeError(f"{manifest.path} was made under another contract. Run the date again: risk run {date}.")
+        raise LakeError(f"{manifest.path} was made under another contract. {layout.how_to_make(manifest.path)}")
 
 
 def entries(store: Store, manifest: Manifest) -> dict[str, Entry]:
     """Return those parts of a table that exist; the parts of a folder cost one listing, whatever their number."""
-    if len(manifest.parts) == 1:
-        (part,) = manifest.parts
-        entry = store.entry(part)
-        return {part: entry} if entry else {}
-    return {entry.path: entry for entry in store.entries(layout.shard(manifest.path, "")) if entry.path in manifest.parts}
+    folder = layout.shard(manifest.path, "")
+    shards = {part for part in manifest.parts if part.startswith(folder)}
+    listed = {entry.path: entry for entry in store.entries(folder) if entry.path in shards} if len(shards) > 1 else {}
+    alone = {part: store.entry(part) for part in manifest.parts if len(shards) <= 1 or part not in shards}
+    found = listed | {part: entry for part, entry in alone.items() if entry}
+    return {part: found[part] for part in manifest.parts if part in found}
 
 
 def digest(store: Store, path: str) -> str:

@@ -17,7 +17,7 @@ from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
-from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_readable, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_manifest, find_readable, require_manifest
 from risk_assets.lake.objects import CHUNK_BYTES, Guard, no_guard
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
@@ -52,7 +52,7 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     """Copy a landed file to `path` and return its manifest; shards go to the folder of that name without `.csv`.
 
     The same bytes change nothing, unless the lake has lost or changed them: then they are restored. Other bytes replace the
-    earlier ones, which move to `raw/superseded/`.
+    earlier ones, which move to `raw/superseded/`; their manifest is kept as a revision.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
         return earlier
     with guard():
+        _keep_revision(lake, path, earlier)
         _supersede(lake, path, _hashes(parts))
     for part, (target, content) in zip(landed.parts, parts.items(), strict=True):
         lake.write(target, _require_unchanged(landed, part, content), guard)
@@ -82,6 +83,37 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     return manifest
 
 
+@dataclass(frozen=True)
+class Revision:
+    """A revision of a raw file: the name by which it is an input of tables, and its manifest with the places of its parts."""
+
+    name: str
+    manifest: Manifest
+
+
+def revisions(lake: Store, path: str) -> tuple[Revision, ...]:
+    """Return the revisions of a raw file, oldest first; the last one is the file itself.
+
+    Raises
+    ------
+    LakeError
+        If the file is missing, or a manifest cannot be read.
+    """
+    current = require_manifest(lake, path)
+    names = [layout.revision(path, number) for number in _kept_numbers(lake, path)]
+    earlier = [Revision(name, _located(lake, manifest)) for name in names if (manifest := find_manifest(lake, name))]
+    return (*(found for found in earlier if found.manifest.seal != current.seal), Revision(path, current))
+
+
+def revision_problems(lake: Store, name: str) -> list[str]:
+    """Return a message for each part of an earlier revision that is missing or was changed, or one if its manifest cannot be read."""
+    try:
+        manifest = find_manifest(lake, name)
+    except LakeError as error:
+        return [str(error)]
+    return verification.problems(lake, _located(lake, manifest)) if manifest else [f"{layout.manifest(name)} is missing"]
+
+
 def scan(lake: Store, path: str) -> pl.LazyFrame:
     """Return the columns of a raw file as text, and `RAGGED`: null, or why the line cannot be read with certainty.
 
@@ -90,7 +122,11 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
     LakeError
         If the file is missing or its content is not the one in its manifest.
     """
-    manifest = require_manifest(lake, path)
+    return scan_manifest(lake, require_manifest(lake, path))
+
+
+def scan_manifest(lake: Store, manifest: Manifest) -> pl.LazyFrame:
+    """Return what `scan` returns, of the raw file or the revision with this manifest."""
     files = verified_files(lake, manifest)
     facts = manifest.facts_as(RawFacts)
     dialect = Dialect(facts.separator, facts.eol, manifest.columns)
@@ -203,6 +239,35 @@ def _count_again(files: Sequence[Path], manifest: Manifest, dialect: Dialect) ->
     if sum(counter.rows for counter in counters) != manifest.rows:
         raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
     return _quoting(counters), _line_issues(counters)
+
+
+def _keep_revision(lake: Store, path: str, manifest: Manifest | None) -> None:
+    """Copy the manifest of a raw file, which says when its content was stored, to the next number of its revisions.
+
+    Repeating it after a crash copies nothing. A manifest that is missing or cannot be read is not kept.
+    """
+    if manifest is None:
+        return
+    newest = max(_kept_numbers(lake, path), default=0)
+    if not newest or lake.find(layout.manifest(layout.revision(path, newest))) != lake.find(layout.manifest(path)):
+        lake.copy(layout.manifest(path), layout.manifest(layout.revision(path, newest + 1)))
+
+
+def _kept_numbers(lake: Store, path: str) -> list[int]:
+    """Return the numbers of the earlier revisions of a raw file, lowest first."""
+    return sorted(number for found in lake.list(layout.revisions(path)) if (number := layout.revision_number(found)))
+
+
+def _located(lake: Store, manifest: Manifest) -> Manifest:
+    """Return the manifest of an earlier revision with the present places of its parts: superseded, or where a later one has them too."""
+    kept = {part: layout.superseded(part, digest) for part, digest in manifest.sha256.items()}
+    places = {part: place if lake.size(place) is not None else part for part, place in kept.items()}
+    return msgspec.structs.replace(
+        manifest,
+        parts={places[part]: size for part, size in manifest.parts.items()},
+        sha256={places[part]: digest for part, digest in manifest.sha256.items()},
+        segments={places[part]: segments for part, segments in manifest.segments.items()},
+    )
 
 
 def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, document_archive, impact_files, layout, model_files, registry, run_log, verification
+from risk_assets.lake import binding_log, document_archive, impact_files, layout, model_files, raw, registry, run_log, verification
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, digest, find_manifest
@@ -42,7 +42,7 @@ def verify_date(store: Store, date: str) -> Verified:
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, contracts, superseded files and the run log."""
+    """Verify each date, then versions, bindings, policies, contracts, superseded files, earlier revisions and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
     dates = sorted({date for path in paths if (date := layout.date_of(path))})
@@ -57,6 +57,7 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
         *(_documents(store, kind, what) for kind, what in ((Policy, "policies"), (Contract, "contracts"))),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
+        _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 
@@ -117,6 +118,11 @@ def _documents(store: Store, kind: type[Document], what: str) -> Verified:
 def _superseded(store: Store) -> list[str]:
     listed = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(layout.superseded_folder(zone)))
     return [path for path in listed if layout.superseded_digest(path)]
+
+
+def _revisions(store: Store) -> list[str]:
+    listed = store.list(f"{layout.REVISIONS}/")
+    return [path.removesuffix(layout.manifest("")) for path in listed if layout.revision_number(path) is not None]
 
 
 def _superseded_problems(store: Store, path: str) -> list[str]:

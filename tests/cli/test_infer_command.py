@@ -33,6 +33,7 @@ def test_row_id_writes_a_contract_without_an_id_column(book: Path) -> None:
 def test_warnings_are_printed_apart_from_the_contract(book: Path) -> None:
     done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
     assert "warning: recoveries: left out" in done.stderr
+    assert "warning: target.matures_after_days: 0 means that outcomes are known on the day of the snapshot" in " ".join(done.stderr.split())
     assert "warning:" not in done.stdout
     assert Contract.parse(done.stdout, "own.yml").id == "#row"
 

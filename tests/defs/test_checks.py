@@ -220,7 +220,11 @@ def test_compiled_equals_fitted_and_auc_floor_fail(book: Book) -> None:
 
 def test_good_outcomes_pass_their_checks(book: Book) -> None:
     found = results(book, "outcomes", LABELLED[0])
-    assert {name: evaluation.passed for name, evaluation in found.items()} == {"bad_rate": True, "known_accounts": True}
+    assert {name: evaluation.passed for name, evaluation in found.items()} == {
+        "bad_rate": True,
+        "known_accounts": True,
+        "label_coverage": True,
+    }
 
 
 def test_bad_rate_and_known_accounts_warn(book: Book) -> None:

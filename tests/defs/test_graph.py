@@ -20,7 +20,9 @@ GRAPH = {
     "raw/accounts": ("raw", True, set()),
     "raw/outcomes": ("raw", True, set()),
     "curated/features": ("curated", True, {"raw/accounts"}),
-    "training/model": ("training", True, {"curated/features", "raw/outcomes"}),
+    "curated/account_states": ("curated", True, {"curated/features", "curated/account_states"}),
+    "curated/outcomes": ("curated", True, {"raw/outcomes", "curated/features", "curated/account_states"}),
+    "training/model": ("training", True, {"curated/features", "curated/outcomes"}),
     "registry/model_version": ("registry", True, {"training/model"}),
     "registry/impact": ("registry", True, {"registry/model_version"}),
     "registry/champion": ("registry", False, {"registry/impact"}),
@@ -30,7 +32,8 @@ GRAPH = {
 }
 JOBS = {
     "daily_scoring": {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"},
-    "outcomes": {"raw/outcomes"},
+    "outcomes": {"raw/outcomes", "curated/outcomes"},
+    "account_states": {"curated/account_states"},
     "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
     "governance": {"registry/champion"},
 }
@@ -136,7 +139,8 @@ def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) ->
 
 
 def test_every_table_has_a_path(definitions: dg.Definitions) -> None:
-    tables = {"raw/accounts", "raw/outcomes", "curated/features", "curated/predictions", "curated/review_list"}
+    curated = {"curated/features", "curated/outcomes", "curated/account_states", "curated/predictions", "curated/review_list"}
+    tables = {"raw/accounts", "raw/outcomes", *curated}
     assert set(layout.PATHS) == tables
 
 

@@ -6,11 +6,12 @@ import dagster as dg
 import pytest
 
 from risk_assets.cli.jobs import refresh
+from risk_assets.clock import utc_now
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
 from risk_assets.lake import layout, registry
 from risk_assets.lake.manifests import find_manifest
-from risk_assets.runner import Runner
+from risk_assets.runner import Result, Runner
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -32,20 +33,56 @@ def with_contract(book: Book, change: tuple[str, str], path: str) -> Book:
     return Book(settings, Runner(settings, book.runner.instance))
 
 
-def test_flipped_labels_change_the_next_training(book: Book) -> None:
+def train_with_restatements(book: Book, *assets: str) -> Result:
+    """Train with outcomes as they are known today."""
+    return book.runner.run("training", LABELLED[-1], *assets, training__model={"known_by": utc_now()[:10]})
+
+
+def test_flipped_labels_change_a_training_that_knows_them(book: Book) -> None:
     before = registry.read_version(book.lake, "model_v001").metrics.bad_rate_train
     for date in LABELLED[:2]:
         flip(book, date)
-    result = book.runner.run("training", LABELLED[-1], "training/model", "registry/model_version")
+    result = train_with_restatements(book, "training/model", "registry/model_version")
     assert result.status == "warning", result.error
-    assert registry.read_version(book.lake, "model_v002").metrics.bad_rate_train > before + 0.2
+    version = registry.read_version(book.lake, "model_v002")
+    assert version.metrics.bad_rate_train > before + 0.2
+    assert (version.metadata.origin.known_by, version.metadata.origin.restated) == (utc_now()[:10], 0)
+
+
+def test_a_past_date_trains_the_same_model_after_a_restatement(book: Book) -> None:
+    before = registry.read_scorecard(book.lake, "model_v001").scorecard
+    for date in LABELLED[:2]:
+        flip(book, date)
+    result = book.runner.run("training", LABELLED[-1], "training/model", "registry/model_version")
+    assert registry.read_scorecard(book.lake, "model_v002").scorecard == before
+    origin = registry.read_version(book.lake, "model_v002").metadata.origin
+    assert origin.restated > 500 and origin.restated_until == utc_now()[:10]
+    (warning,) = (text for text in result.warnings if "training_outcomes" in text)
+    assert f"restated outcomes were left out: they became known after {LABELLED[-1]}" in warning
+    assert f"risk train {LABELLED[-1]} --known-by {utc_now()[:10]}" in warning
+
+
+def test_corrected_outcomes_of_past_dates_can_train(book: Book) -> None:
+    """Wrong files were stored first, for every date."""
+    right = {date: book.landing.get(f"outcomes_{date}.csv") for date in LABELLED}
+    for date in LABELLED:
+        for path in (layout.outcomes(date), layout.curated_outcomes(date)):
+            book.lake.delete(layout.manifest(path))
+        flip(book, date)
+    assert "labels in the contract" in str(book.runner.run("training", LABELLED[-1]).error)
+    for date, content in right.items():
+        book.land(f"outcomes_{date}.csv", content)
+    blocked = book.runner.run("training", LABELLED[-1])
+    assert f"To train with them: risk train {LABELLED[-1]} --known-by {utc_now()[:10]}" in str(blocked.error)
+    assert train_with_restatements(book).error is None
 
 
 def test_training_reports_the_outcomes_that_it_stored(book: Book) -> None:
     flip(book, LABELLED[0])
-    book.runner.run("training", LABELLED[-1], "training/model")
-    events = book.runner.instance.fetch_materializations(dg.AssetKey(["raw", "outcomes"]), limit=10).records
-    assert LABELLED[0] in {event.partition_key for event in events}
+    assert book.runner.run("training", LABELLED[-1], "training/model").error is None
+    for zone in ("raw", "curated"):
+        events = book.runner.instance.fetch_materializations(dg.AssetKey([zone, "outcomes"]), limit=10).records
+        assert {event.partition_key for event in events} == {LABELLED[0]}
 
 
 def test_training_stops_and_names_dates_whose_accounts_changed(book: Book) -> None:
@@ -121,7 +158,7 @@ def test_a_step_that_is_executed_again_does_not_read_earlier_bytes(book: Book) -
 def test_labels_the_wrong_way_round_block_training(book: Book) -> None:
     for date in LABELLED:
         flip(book, date)
-    blocked = book.runner.run("training", LABELLED[-1])
+    blocked = train_with_restatements(book)
     assert blocked.status == "blocked"
     assert blocked.error is not None and "training_outcomes of training/model: bad rate" in blocked.error
     assert [version.name for version in registry.versions(book.lake)] == ["model_v001"]

@@ -10,6 +10,8 @@ def test_every_asset_has_its_path() -> None:
         "raw/accounts": "raw/accounts_2026-01-31.csv",
         "raw/outcomes": "raw/outcomes_2026-01-31.csv",
         "curated/features": "curated/accounts_2026-01-31_features.parquet",
+        "curated/outcomes": "curated/outcomes_2026-01-31.parquet",
+        "curated/account_states": "curated/account_states_2026-01-31.parquet",
         "curated/predictions": "curated/accounts_2026-01-31_predictions.csv",
         "curated/review_list": "curated/accounts_2026-01-31_review.csv",
     }
@@ -18,6 +20,14 @@ def test_every_asset_has_its_path() -> None:
 def test_shards_and_superseded_files_are_below_raw() -> None:
     assert layout.shard("raw/accounts_2026-01-31.csv", "part-1.csv") == "raw/accounts_2026-01-31/part-1.csv"
     assert layout.superseded("raw/accounts_2026-01-31.csv", "0123456789abcdef") == "raw/superseded/0123456789ab/accounts_2026-01-31.csv"
+
+
+def test_the_number_of_a_revision_round_trips() -> None:
+    name = layout.revision("raw/outcomes_2026-01-31.csv", 7)
+    assert name == "raw/revisions/outcomes_2026-01-31.csv/000007"
+    assert layout.revision_number(layout.manifest(name)) == 7
+    assert layout.revision_number(name) is None
+    assert name.startswith(layout.REVISIONS) and layout.date_of(name) == "2026-01-31"
 
 
 def test_files_of_models_are_below_their_folders() -> None:
@@ -64,6 +74,9 @@ def test_the_date_of_a_features_manifest_round_trips() -> None:
         (layout.features("2026-01-31"), "risk run 2026-01-31,"),
         (layout.predictions("2026-01-31"), "risk run 2026-01-31,"),
         (layout.outcomes("2026-01-31"), "risk outcomes 2026-01-31,"),
+        (layout.shard(layout.outcomes("2026-01-31"), "part-1.csv"), "risk outcomes 2026-01-31,"),
+        (layout.curated_outcomes("2026-01-31"), "risk outcomes 2026-01-31 (derived outcomes: the date on which they mature),"),
+        (layout.account_states("2026-01-31"), "risk outcomes 2026-01-31,"),
     ],
 )
 def test_the_command_that_makes_a_table_has_its_date(path: str, command: str) -> None:

@@ -359,6 +359,65 @@ def test_landing_again_repairs_a_damaged_manifest(store: Store, landing: Store) 
     assert rows(store) == [("1", "2")]
 
 
+# --- revisions ---------------------------------------------------------------------------------------------------------
+
+
+def revisions(store: Store) -> list[tuple[str, list[tuple[str, ...]]]]:
+    """Return the run and the rows of each revision, oldest first."""
+    found = raw.revisions(store, PATH)
+    return [
+        (revision.manifest.made_from.run_id, raw.scan_manifest(store, revision.manifest).drop(RAGGED).collect().rows())
+        for revision in found
+    ]
+
+
+def test_every_revision_is_kept_with_its_manifest(store: Store, landing: Store) -> None:
+    first, second = b"id,age\n1,2\n", b"id,age\n1,3\n"
+    for number, content in enumerate([first, second, first]):
+        land_and_ingest(store, landing, content, f"run-{number}")
+    assert revisions(store) == [("run-0", [("1", "2")]), ("run-1", [("1", "3")]), ("run-2", [("1", "2")])]
+    assert [found.name for found in raw.revisions(store, PATH)] == [layout.revision(PATH, 1), layout.revision(PATH, 2), PATH]
+    assert [raw.revision_problems(store, layout.revision(PATH, number)) for number in (1, 2)] == [[], []]
+
+
+def test_a_shard_of_several_revisions_is_found(store: Store, landing: Store) -> None:
+    same, *other = b"id,age\n1,1\n", b"id,age\n2,2\n", b"id,age\n3,3\n"
+    for number, content in enumerate(other):
+        land_and_ingest(store, landing, {"a.csv": same, "b.csv": content}, f"run-{number}")
+    expected = [("run-0", [("1", "1"), ("2", "2")]), ("run-1", [("1", "1"), ("3", "3")])]
+    assert revisions(store) == expected
+    land_and_ingest(store, landing, b"id,age\n9,9\n", "run-2")
+    assert revisions(store) == [*expected, ("run-2", [("9", "9")])]
+
+
+@pytest.mark.parametrize("step", ["delete", "commit"])
+def test_a_revision_is_kept_once_after_a_crash(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    land_and_ingest(store, landing, b"id,age\n1,2\n", "run-0")
+
+    def crash(*_arguments: object) -> None:
+        raise LakeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(*((Store, "delete") if step == "delete" else (raw, "commit")), crash)
+        landing.put(FILE, b"id,age\n1,3\n")
+        with pytest.raises(LakeError, match="killed"):
+            raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id="run-1"))
+    if step == "delete":
+        assert revisions(store) == [("run-0", [("1", "2")])]
+    land_and_ingest(store, landing, b"id,age\n1,3\n", "run-2")
+    assert revisions(store) == [("run-0", [("1", "2")]), ("run-2", [("1", "3")])]
+
+
+def test_a_damaged_revision_is_named(store: Store, landing: Store) -> None:
+    for content in (b"id,age\n1,2\n", b"id,age\n1,3\n"):
+        land_and_ingest(store, landing, content)
+    kept = layout.superseded(PATH, hashlib.sha256(b"id,age\n1,2\n").hexdigest())
+    store.put(kept, b"id,age\n1,9\n")
+    assert raw.revision_problems(store, layout.revision(PATH, 1)) == [f"{kept} was changed since it was written"]
+    store.delete(layout.manifest(layout.revision(PATH, 1)))
+    assert "is missing" in raw.revision_problems(store, layout.revision(PATH, 1))[0]
+
+
 # --- shards ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """From labelled dates to a registered version."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from typing import Any
@@ -10,18 +11,22 @@ import polars as pl
 from msgspec import structs
 from pydantic import Field
 
+from risk_assets.clock import parse_date
+from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel
 from risk_assets.domain.governance.evidence import considered_table, holdouts_table, interval_text
-from risk_assets.domain.ingest.labels import labels
+from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
+from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError
 from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.outcome_tables import OUTCOMES, outdated_outcomes, state_at_end
 from risk_assets.lake.staleness import changed_dates
-from risk_assets.lake.tables import translate_polars_errors
+from risk_assets.lake.tables import translate_polars_errors, write_table
 
 
 class Estimator(Enum):
@@ -36,6 +41,11 @@ class TrainingConfig(dg.Config):
     """How to train."""
 
     estimator: Estimator | None = Field(None, description="The estimator to train; the policy's by default.")
+    known_by: str | None = Field(
+        None,
+        description="The date (YYYY-MM-DD) by which outcomes must have been known; the training date by default. A later date uses "
+        "restated outcomes too. It is stored with the model.",
+    )
 
 
 def model(
@@ -47,30 +57,82 @@ def model(
 ) -> dg.Output[TrainedModel]:
     """A model trained on labelled snapshots of the window, compiled, and measured on other accounts and on later dates.
 
-    The live model is measured on the same rows.
+    The window ends with the last snapshot whose outcomes have matured by the date. Only outcomes that were known by the date count,
+    so that training for it again, later, gives the same model. The live model is measured on the same rows.
     """
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
+    date = context.partition_key
+    window, by = lakehouse.training_window(date), parse_date(config.known_by or date)
     require_current(lakehouse, sorted(features))
+    _require_labelled(lakehouse, window, by)
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
-    labelled_outcomes = {date: labels(rows, contract) for date, rows in outcomes.items()}
-    with translate_polars_errors(f"training/model of {context.partition_key}"):
-        rows = labelled(features, labelled_outcomes, contract, policy.training)
-    trained = train(rows, context.partition_key, contract, policy, registry.find_live(lakehouse.store))
+    with translate_polars_errors(f"training/model of {date}"):
+        later = left_out((rows for day, rows in outcomes.items() if day in features), by)
+        rows = labelled(features, {day: known_by(rows, by) for day, rows in outcomes.items()}, contract, policy.training)
+    trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
-    trained = replace(trained, origin=_with_sources(trained.origin, lakehouse, policy))
-    return dg.Output(trained, metadata=shown(_figures(trained)))
+    origin = structs.replace(
+        trained.origin,
+        policy=lakehouse.policy.digest,
+        requested=policy.training.estimator,
+        inputs=_inputs(lakehouse, trained.origin),
+        known_by=by,
+        matured_until=window.last,
+        performance_days=window.performance_days,
+        restated=later.outcomes,
+        restated_until=later.known_on,
+    )
+    dated = replace(trained, origin=origin)
+    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin)}))
 
 
-def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[str, ...]:
-    """Store the outcomes of those dates that have landed since, and return these dates."""
-    changed = changed_dates(lakehouse.store, lakehouse.landing, "outcomes", lakehouse.expected_columns("outcomes"), dates)
-    for date in changed:
-        lakehouse.leases.take(layout.outcomes(date), root_run_id(run), run.run_id)
-        lakehouse.store_raw("outcomes", date, run.run_id)
-        lakehouse.leases.release(layout.outcomes(date))
-    return changed
+def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:
+    """Bring the outcomes of those dates up to date, and return the assets and dates that were written.
+
+    Files that have landed since are stored. Derived outcomes are written if they have matured and the states of accounts have
+    been carried; the other dates are left as they are.
+    """
+    stored = () if lakehouse.contract.target.derived else _changed_outcomes(lakehouse, dates)
+    for date in stored:
+        with _leased(lakehouse, "raw/outcomes", date, run):
+            lakehouse.store_raw("outcomes", date, run.run_id)
+    listed = [date for date in outdated_outcomes(lakehouse.store, lakehouse.contract, dates) if _can_be_listed(lakehouse, date)]
+    for date in listed:
+        with _leased(lakehouse, OUTCOMES, date, run):
+            table = snapshot_outcomes(lakehouse, date, run.run_id)
+            write_table(lakehouse.store, layout.curated_outcomes(date), table, lakehouse.guard(OUTCOMES, date))
+    return (*(("raw/outcomes", date) for date in stored), *((OUTCOMES, date) for date in listed))
+
+
+def _changed_outcomes(lakehouse: Lakehouse, dates: Sequence[str]) -> tuple[str, ...]:
+    return changed_dates(lakehouse.store, lakehouse.landing, "outcomes", lakehouse.expected_columns("outcomes"), dates)
+
+
+def _can_be_listed(lakehouse: Lakehouse, date: str) -> bool:
+    """Return whether the outcomes of a date can be listed; derived ones need the states at the end of the performance window."""
+    if lakehouse.contract.target.derived is None:
+        return True
+    try:
+        state_at_end(lakehouse.store, lakehouse.contract, lakehouse.settings.calendar, date)
+    except LakeError:
+        return False
+    return True
+
+
+@contextmanager
+def _leased(lakehouse: Lakehouse, key: str, date: str, run: dg.DagsterRun) -> Iterator[None]:
+    """Be the only writer of an asset's date during the block."""
+    path = layout.PATHS[key](date)
+    lakehouse.leases.take(path, root_run_id(run), run.run_id)
+    yield
+    lakehouse.leases.release(path)
+
+
+def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, by: str) -> None:
+    stored = {key: committed_dates(lakehouse.store, key) for key in ("curated/features", OUTCOMES)}
+    window.require_labelled(stored["curated/features"], stored[OUTCOMES], by)
 
 
 def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
@@ -93,12 +155,16 @@ def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -
     return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
 
 
-def _with_sources(origin: Origin, lakehouse: Lakehouse, policy: Policy) -> Origin:
-    """Return the origin of a model with the SHA-256 of each table that was read, and of the policy without the run's estimator."""
-    keys = [(key, date) for date in (*origin.train_dates, *origin.holdout_dates) for key in ("curated/features", "raw/outcomes")]
+def _inputs(lakehouse: Lakehouse, origin: Origin) -> dict[str, str]:
+    """Return the SHA-256 of the content of each table that was read, by path."""
+    keys = [(key, date) for date in (*origin.train_dates, *origin.holdout_dates) for key in ("curated/features", OUTCOMES)]
     manifests = (lakehouse.manifest(key, date) for key, date in sorted(set(keys)))
-    inputs = {manifest.path: manifest.digest for manifest in manifests}
-    return structs.replace(origin, policy=lakehouse.policy.digest, requested=policy.training.estimator, inputs=inputs)
+    return {manifest.path: manifest.digest for manifest in manifests}
+
+
+def _maturity(origin: Origin) -> dict[str, Any]:
+    left_out = {"restated_left_out": origin.restated, "restatements": origin.restatements} if origin.restatements else {}
+    return {"known_by": origin.known_by, "matured_until": origin.matured_until, "performance_days": origin.performance_days, **left_out}
 
 
 def _figures(trained: TrainedModel) -> dict[str, Any]:

@@ -15,7 +15,8 @@ def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lake
 
 
 def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
-    """Which of a date's accounts went bad: labels that arrive later and train the next model."""
+    """Which of a date's accounts went bad: files that arrive later, stored unchanged. Every revision is kept with its date."""
+    _ = lakehouse.contract.target.file
     return _landed(lakehouse, "outcomes", context.partition_key)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any, Self, get_args
 
 import yaml
@@ -95,5 +96,14 @@ def _keys(document: type[Document], path: Sequence[int | str]) -> tuple[str, ...
     """Return the keys of the nested document at `path`, which passes through documents, mappings and lists of documents."""
     kind: Any = document
     for part in path:
-        kind = kind.model_fields[part].annotation if hasattr(kind, "model_fields") else get_args(kind)[0 if isinstance(part, int) else 1]
+        if hasattr(kind, "model_fields"):
+            kind = _required(kind.model_fields[part].annotation)
+        else:
+            kind = get_args(kind)[0 if isinstance(part, int) else 1]
     return tuple(field.alias or name for name, field in kind.model_fields.items())
+
+
+def _required(kind: Any) -> Any:
+    """Return a type without None."""
+    others = [other for other in get_args(kind) if other is not NoneType]
+    return others[0] if NoneType in get_args(kind) else kind

@@ -14,6 +14,10 @@ from risk_assets.domain.contract.outcome_labels import Outcome
 from risk_assets.domain.contract.schema import ROW_ID
 
 MIN_ROWS_FOR_RULES = 100  # rows from which `min: 0` and `required: true` are derived
+MATURITY_WARNING = (
+    "0 means that outcomes are known on the day of the snapshot. Write the performance window: the days after a snapshot in which "
+    "its accounts can go bad, such as 365. Training leaves out snapshots whose window has not ended."
+)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -102,6 +106,8 @@ def _target(outcome: Outcome, decimal: Decimal) -> Iterator[str]:
     yield f"  column: {key(outcome.is_bad.name)}"
     yield f"  bad: {_quoted(outcome.bad)}  # {outcome.why}; {outcome.bad_share:.1%} of labelled rows"
     yield f"  good: {_quoted(outcome.good)}"
+    yield f"  # WARNING: {MATURITY_WARNING}"
+    yield "  matures_after_days: 0"
     if decimal == ",":
         yield 'decimal: ","  # the decimal mark of most columns'
 

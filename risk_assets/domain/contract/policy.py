@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
 from risk_assets.errors import ContractError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,7 +81,7 @@ class Training(Document):
         Rescale the log-odds if the cross-validated calibration error exceeds this value plus sampling noise and the
         rescaling reduces it.
     window_days
-        The length of the training window, which ends with the training date.
+        The length of the training window, counted back from the last date whose outcomes have matured by the training date.
     spacing_days
         In any period of this many days, a group enters training with one snapshot, which its hash selects. 1 keeps all.
     holdout
@@ -106,7 +107,7 @@ class Training(Document):
     scorecard: Boosting = Boosting()
     simpler_within: Share = 0.005
     recalibrate_above: Share = 0.02
-    window_days: Count = 28
+    window_days: Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)] = 28
     spacing_days: Count = 28
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
     other_accounts: Annotated[float, Field(gt=0, lt=1)] = 0.2
@@ -157,6 +158,9 @@ class Checks(Document):
         The maximum share of rows with issues. Above it, the daily run stops.
     min_bad_rate, max_bad_rate
         The expected range of the bad rate in outcomes.
+    max_without_outcome
+        The maximum share of accounts without an outcome, of those of a snapshot that should have one: rows with issues and rows
+        that are not eligible should not, and accounts whose outcome is unknown because they are gone.
     row_count_days, max_row_count_change
         The maximum relative change of the row count, compared with the median of this many previous days.
     max_missing_increase
@@ -168,6 +172,7 @@ class Checks(Document):
     max_issue_share: Share = 0.1
     min_bad_rate: Share = 0.005
     max_bad_rate: Share = 0.5
+    max_without_outcome: Share = 0.05
     row_count_days: Count = 7
     max_row_count_change: Positive = 0.5
     max_missing_increase: Share = 0.1

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.contract.notation import MONEY, PERCENT, Decimal, Notation, Thousands, check_format
 from risk_assets.domain.contract.text import normalize_level
+from risk_assets.errors import ContractError
 
 ACCOUNT_ID = "account_id"
 ISSUES = "issues"
@@ -24,6 +26,7 @@ ONLINE_ID = "id"  # the account id in a record of POST /predict
 RESERVED = frozenset({ACCOUNT_ID, ISSUES, EXCLUDED, GROUP, OUTCOME, ONLINE_ID})
 STATUS = "status"
 SCORED, ISSUE, NOT_ELIGIBLE = "scored", "issue", "not eligible"
+MAX_WINDOW_DAYS = 1826  # five years: the training window and the performance window together
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
@@ -35,7 +38,7 @@ def _text(value: object) -> object:
 
 
 def _is_unset(value: object) -> bool:
-    return value is None or value is False or value == ()
+    return value is None or value in (False, 0, ())
 
 
 def _is_true(value: object) -> bool:
@@ -45,10 +48,46 @@ def _is_true(value: object) -> bool:
 Token = Annotated[str, BeforeValidator(_text)]
 Format = Annotated[str, AfterValidator(check_format)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Days = Annotated[int, Field(ge=0, le=MAX_WINDOW_DAYS, strict=True)]
+
+
+class BadWhen(Document):
+    """The condition under which an account is bad on a date: a number feature of its snapshot is at least a limit."""
+
+    column: str
+    at_least: Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Derived(Document):
+    """Outcomes that are derived from later snapshots.
+
+    Attributes
+    ----------
+    bad_when
+        The condition under which an account is bad on a date.
+    within_days
+        The performance window: an account of a snapshot goes bad if it is bad on one of this many days after it.
+    when_gone
+        The outcome of an account that leaves the snapshots before the end of the window and did not go bad.
+    """
+
+    bad_when: BadWhen
+    within_days: Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
+    when_gone: Literal["good", "bad", "unknown"]
+
+
+@dataclass(frozen=True)
+class OutcomeFile:
+    """The columns of a file of outcomes, and the tokens that mean bad and good."""
+
+    column: str
+    bad: str
+    good: str | None
+    known_at: str | None
 
 
 class Target(Document):
-    """The outcome column and the tokens that mean bad and good.
+    """The outcome: a column of the file of outcomes and the tokens that mean bad and good, or a rule that derives it.
 
     Attributes
     ----------
@@ -58,17 +97,70 @@ class Target(Document):
         The token for a bad outcome.
     good
         The token for a good outcome. Without it, every token that is neither bad nor missing means good.
+    matures_after_days
+        The performance window: the days after the snapshot in which an account can go bad. Training for a date uses the
+        snapshots whose window has ended by then. 0 means that outcomes are known on the day of the snapshot.
+    definition
+        What bad means, for people, such as "90 days past due within 12 months".
+    known_at
+        A column in the file of outcomes with the date (YYYY-MM-DD) on which the outcome became known. It counts if it is later
+        than the end of the performance window. Without the column, or without a date in it, an outcome counts as known at the
+        end of the window. A label that a later file changes counts from the date on which that file was stored.
+    derived
+        The rule that derives outcomes from later snapshots, instead of `column`, `bad`, `good`, `matures_after_days` and
+        `known_at`.
     """
 
-    column: str
-    bad: Token
+    # Unset keys are not part of the digest: contracts that do not use them keep theirs.
+    derived: Derived | None = Field(default=None, exclude_if=_is_unset)  # first: it decides which other keys are required
+    column: str | None = Field(default=None, validate_default=True)
+    bad: Token | None = Field(default=None, validate_default=True)
     good: Token | None = None
+    matures_after_days: Days = Field(default=0, exclude_if=_is_unset)
+    definition: str | None = Field(default=None, exclude_if=_is_unset)
+    known_at: str | None = Field(default=None, exclude_if=_is_unset)
+
+    @field_validator("column", "bad")
+    @classmethod
+    def _required(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("derived", value) is None:
+            raise ValueError("Field required, unless target.derived derives outcomes from later snapshots")
+        return value
+
+    @model_validator(mode="after")
+    def _landed_or_derived(self) -> Self:
+        landed = ("column", "bad", "good", "matures_after_days", "known_at")
+        given = [name for name in landed if not _is_unset(getattr(self, name))]
+        if self.derived is not None and given:
+            raise ValueError(f"{', '.join(given)} and derived exclude each other; remove one of them")
+        return self
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        if self.good is not None and _same(self.bad, self.good):
+        if self.bad is not None and self.good is not None and _same(self.bad, self.good):
             raise ValueError("bad and good must be different tokens, and different numbers where both are numbers")
         return self
+
+    @property
+    def performance_days(self) -> int:
+        """The performance window in days: the time after a snapshot in which its accounts can go bad."""
+        return self.derived.within_days if self.derived else self.matures_after_days
+
+    @property
+    def file(self) -> OutcomeFile:
+        """The columns and tokens of a file of outcomes.
+
+        Raises
+        ------
+        ContractError
+            If outcomes are derived, so that there is no such file.
+        """
+        if self.column is None or self.bad is None:
+            raise ContractError(
+                "the contract derives outcomes from later snapshots (target.derived), so no file of outcomes is read. Write the outcomes "
+                "of the snapshots that mature on a date: risk outcomes DATE; or set target.column and target.bad instead of target.derived."
+            )
+        return OutcomeFile(self.column, self.bad, self.good, self.known_at)
 
 
 def _same(one: str, other: str) -> bool:
@@ -247,16 +339,30 @@ class Contract(Document):
         for name in self.features:
             if name in RESERVED:
                 raise ValueError(f"the name {name} is reserved: rename it at the source")
-            if name in (self.id, self.target.column):
-                raise ValueError(f"{name} is the id or the target and cannot also be a feature")
-        if self.id == self.target.column:
-            raise ValueError("id and target must be different columns")
-        if self.group in (self.id, self.target.column):
+            if name in (self.id, self.target.column, self.target.known_at):
+                raise ValueError(f"{name} is the id, the target or target.known_at and cannot also be a feature")
+        columns = [name for name in (self.id, self.target.column, self.target.known_at) if name is not None]
+        if len(set(columns)) < len(columns):
+            raise ValueError("id, target and target.known_at must be different columns")
+        if self.group is not None and self.group in columns:
             raise ValueError(f"{self.group} is the id or the target and cannot also be the group; without group, each account is one")
         if self.group in self.features:
             raise ValueError(f"{self.group} is the group and cannot also be a feature")
         if self.group == ONLINE_ID:
             raise ValueError(f"the name {ONLINE_ID} is reserved: rename the group at the source")
+        return self
+
+    @model_validator(mode="after")
+    def _derivable(self) -> Self:
+        if self.target.derived is None:
+            return self
+        column = self.target.derived.bad_when.column
+        if column not in self.features or self.features[column].type != "number":
+            raise ValueError(f"target.derived.bad_when.column: {column} is not a feature with type: number; name one")
+        if self.has_row_ids:
+            raise ValueError(
+                f'id: "{ROW_ID}" names no account from one snapshot to the next, so outcomes cannot be derived; set id to a column'
+            )
         return self
 
     @model_validator(mode="after")
@@ -297,8 +403,15 @@ class Contract(Document):
 
     @property
     def outcome_columns(self) -> tuple[str, ...]:
-        """The columns that a file of outcomes must have: the id, if accounts have one, then the target."""
-        return (*self._id_columns(), self.target.column)
+        """The columns that a file of outcomes must have: the id, if accounts have one, the target, and `known_at` if it is set.
+
+        Raises
+        ------
+        ContractError
+            If outcomes are derived, so that there is no such file.
+        """
+        file = self.target.file
+        return (*self._id_columns(), file.column, *([file.known_at] if file.known_at else []))
 
     @property
     def inputs(self) -> MappingProxyType[str, Feature]:

@@ -1,7 +1,9 @@
-"""The part of a contract that decides the values of a features table."""
+"""The parts of a contract that decide the values of features tables, and of outcomes."""
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from risk_assets.domain.contract.schema import Contract
 
@@ -14,8 +16,31 @@ def values_digest(contract: Contract) -> str:
     Reason texts, directions, comments and the target do not count, nor do keys with default values: a later release that
     adds a key does not make every table stale.
     """
+    return _digest(_values(contract))
+
+
+def outcomes_digest(contract: Contract) -> str:
+    """Return the SHA-256 of what decides outcomes: the target without its definition, the id and the tokens.
+
+    Derived outcomes also depend on what decides the values of features.
+    """
+    content = _values(contract) if contract.target.derived else contract.model_dump(mode="json", include={"id", "missing"})
+    return _digest(content | {"target": contract.target.model_dump(mode="json", exclude_defaults=True, exclude={"definition"})})
+
+
+def states_digest(contract: Contract) -> str:
+    """Return the SHA-256 of what decides the states of accounts: the condition of bad, and the values of features."""
+    derived = contract.target.derived
+    return _digest(_values(contract) | {"bad_when": derived.bad_when.model_dump(mode="json") if derived else None})
+
+
+def _values(contract: Contract) -> dict[str, Any]:
     content = contract.model_dump(mode="json", exclude_defaults=True, exclude={"target"})
     for feature in content["features"].values():
         for key in WORDING:
             feature.pop(key, None)
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

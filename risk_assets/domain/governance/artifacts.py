@@ -138,6 +138,10 @@ class Origin(msgspec.Struct, frozen=True):
     `holdout_dates` are the later dates; none if there is only one date. `requested` is the estimator of the run, by the policy or
     its configuration; "both" selects one. `inputs` has the SHA-256 of the content of every table that was read, by path. `code` is
     the release and a hash of its code.
+
+    `known_by` is the date by which its outcomes were known, `matured_until` the last snapshot date whose outcomes had matured,
+    and `performance_days` the performance window. `restated` outcomes of its dates were left out, because they became known
+    later: all of them are known from `restated_until` on.
     """
 
     estimator: str
@@ -152,6 +156,21 @@ class Origin(msgspec.Struct, frozen=True):
     code: str
     requested: str = ""
     inputs: dict[str, str] = {}
+    known_by: str = ""
+    matured_until: str = ""
+    performance_days: int = 0
+    restated: int = 0
+    restated_until: str | None = None
+
+    @property
+    def restatements(self) -> str | None:
+        """A sentence about the outcomes that were left out, with the command that uses them; None if there are none."""
+        if not self.restated:
+            return None
+        return (
+            f"{self.restated} restated outcomes were left out: they became known after {self.known_by}, the last one on "
+            f"{self.restated_until}. To train with them: risk train {self.training_date} --known-by {self.restated_until}"
+        )
 
 
 @dataclass(frozen=True)

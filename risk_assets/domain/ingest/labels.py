@@ -12,6 +12,7 @@ from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
+KNOWN_AT, CONTRADICTORY = "known_at", "contradictory"
 _LABELS, _LINES = "labels", "lines"
 
 
@@ -66,8 +67,32 @@ def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     ContractError
         When the id or target column is missing or repeated.
     """
+    return labels_with_date(outcomes, contract).select(ACCOUNT_ID, OUTCOME)
+
+
+def labels_with_date(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
+    """Return `account_id`, `bad`, `KNOWN_AT` and `CONTRADICTORY`, one row per account; parameters and errors as of `labels`.
+
+    `KNOWN_AT` is the earliest date of the account in the column `known_at` of the target; null without the column, or if no
+    date can be read.
+    """
     agreed = pl.when(pl.col(_LABELS) == 1).then(pl.col(OUTCOME))
-    return _accounts(outcomes, contract).select(ACCOUNT_ID, agreed.alias(OUTCOME))
+    columns = (agreed.alias(OUTCOME), KNOWN_AT, (pl.col(_LABELS) > 1).alias(CONTRADICTORY))
+    return _accounts(outcomes, contract).select(ACCOUNT_ID, *columns)
+
+
+def count_known_at(outcomes: pl.LazyFrame, contract: Contract) -> tuple[int, int]:
+    """Return the lines with an id and without a date in `known_at`, and those with one that cannot be read."""
+    column = contract.target.file.known_at
+    if column is None or column not in outcomes.collect_schema().names():
+        return 0, 0
+    has_id = pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract).fill_null(True)
+    missing = _is_missing(column, contract).fill_null(True)
+    counted = with_ids(outcomes, contract).select(
+        (has_id & missing).sum().alias("missing"), (has_id & ~missing & _date(column).is_null()).sum().alias("unreadable")
+    )
+    found = counted.collect(engine="streaming").row(0)
+    return int(found[0]), int(found[1])
 
 
 def count_outcomes(outcomes: pl.LazyFrame, contract: Contract) -> OutcomeCounts:
@@ -100,17 +125,23 @@ def count_unknown_labels(outcomes: pl.LazyFrame, contract: Contract) -> int:
 def _is_unknown(contract: Contract) -> pl.Expr:
     """Return whether a line with an id has a token that is neither missing, bad nor good."""
     has_id = pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract).fill_null(True)
-    has_token = ~_is_missing(contract.target.column, contract).fill_null(True)
+    has_token = ~_is_missing(contract.target.file.column, contract).fill_null(True)
     return has_id & has_token & _label(contract).is_null()
 
 
 def _accounts(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
-    """Return each account with the first label, the number of distinct labels and the number of lines."""
+    """Return each account with the first label, the earliest date, the number of distinct labels and the number of lines."""
     require_outcome_columns(outcomes.collect_schema().names(), contract, "the outcomes")
     known = with_ids(outcomes, contract).filter(pl.col(RAGGED).is_null() & ~_is_missing(contract.id, contract))
-    rows = known.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME))
+    known_at = contract.target.file.known_at
+    date = _date(known_at) if known_at else pl.lit(None, pl.Date)
+    rows = known.select(
+        strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID), _label(contract).cast(pl.Int8).alias(OUTCOME), date.alias(KNOWN_AT)
+    )
     label = pl.col(OUTCOME)
-    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(label.first(), label.n_unique().alias(_LABELS), pl.len().alias(_LINES))
+    return rows.group_by(ACCOUNT_ID, maintain_order=True).agg(
+        label.first(), pl.col(KNOWN_AT).min(), label.n_unique().alias(_LABELS), pl.len().alias(_LINES)
+    )
 
 
 def require_outcome_columns(names: Sequence[str], contract: Contract, where: str) -> None:
@@ -125,7 +156,7 @@ def require_outcome_columns(names: Sequence[str], contract: Contract, where: str
 
 
 def _label(contract: Contract) -> pl.Expr:
-    target = contract.target
+    target = contract.target.file
     bad = _is(target.column, target.bad)
     good = _is(target.column, target.good) if target.good is not None else ~bad & ~_is_missing(target.column, contract)
     return pl.when(bad).then(1).when(good).then(0)
@@ -139,6 +170,10 @@ def _is(column: str, token: str) -> pl.Expr:
     if number is None:
         return same
     return same | (text.cast(pl.Float64, strict=False) == number).fill_null(False)
+
+
+def _date(column: str) -> pl.Expr:
+    return strip_cells(pl.col(column)).str.to_date("%Y-%m-%d", strict=False)
 
 
 def _is_missing(column: str, contract: Contract) -> pl.Expr:

@@ -137,7 +137,9 @@ def raw_descriptions(contract: Contract) -> dict[str, str]:
     """Return a description of each column of a raw file that the contract declares."""
     described = {name: _description(feature) for name, feature in contract.features.items()}
     customer = {contract.group: "the customer"} if contract.group else {}
-    return {contract.id: "the account", contract.target.column: "the outcome", **customer, **described}
+    target = {contract.target.column: "the outcome"} if contract.target.column else {}
+    known_at = {contract.target.known_at: "the date on which the outcome became known"} if contract.target.known_at else {}
+    return {contract.id: "the account", **customer, **target, **known_at, **described}
 
 
 def feature_facts(contract: Contract) -> list[pl.Expr]:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.column_names import reason_text
+from risk_assets.domain.contract.draft import MATURITY_WARNING
 from risk_assets.domain.contract.infer import SAMPLE_ROWS, infer
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
@@ -54,6 +55,8 @@ def test_the_text_of_a_draft_contract() -> None:
         '  column: "default.next"\n'
         '  bad: "1"  # by convention; 25.0% of labelled rows\n'
         '  good: "0"\n'
+        f"  # WARNING: {MATURITY_WARNING}\n"
+        "  matures_after_days: 0\n"
         "features:\n"
         "  LIMIT_BAL:\n"
         "    type: number  # seen 0 to 360\n"

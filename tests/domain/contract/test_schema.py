@@ -347,3 +347,54 @@ def test_unset_new_keys_keep_the_digest() -> None:
     assert b"sensitive" not in parse(TEXT).canonical
     changes = ["format: money", "decimal: ','", "thousands: ','", "sensitive: true"]
     assert len({parse(changed("type: number", f"type: number, {change}")).digest for change in changes} | {parse(TEXT).digest}) == 5
+
+
+DERIVED = "target: {derived: {bad_when: {column: income, at_least: 90}, within_days: 365, when_gone: good}}"
+
+
+def derived(old: str = "", new: str = "") -> str:
+    assert old in DERIVED
+    return TEXT.replace("target: {column: defaulted, bad: 1, good: 0}", DERIVED.replace(old, new, 1) if old else DERIVED)
+
+
+def test_the_performance_window_of_both_kinds_of_target() -> None:
+    assert parse(TEXT).target.performance_days == 0
+    assert parse(changed("good: 0", "good: 0, matures_after_days: 90")).target.performance_days == 90
+    assert parse(derived()).target.performance_days == 365
+
+
+def test_unset_keys_of_the_target_do_not_change_the_digest() -> None:
+    assert parse(changed("good: 0", "good: 0, matures_after_days: 0")).digest == parse(TEXT).digest
+    assert not {"matures_after_days", "definition", "known_at", "derived"} & parse(TEXT).target.model_dump().keys()
+    assert parse(changed("good: 0", "good: 0, matures_after_days: 1")).digest != parse(TEXT).digest
+
+
+def test_known_at_is_a_column_of_the_outcomes() -> None:
+    text = changed("good: 0", "good: 0, known_at: default_date")
+    assert parse(text).outcome_columns == ("customer", "defaulted", "default_date")
+    for taken in ("income", "defaulted", "customer"):
+        assert "known_at" in error_of(text.replace("default_date", taken))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (changed("good: 0", "good: 0, matures_after_days: 1827"), "less than or equal to 1826"),
+        (changed("good: 0", "good: 0, matures_after_days: -1"), "greater than or equal to 0"),
+        (derived("within_days: 365", "within_days: 0"), "target.derived.within_days"),
+        (derived("when_gone: good", "when_gone: maybe"), "target.derived.when_gone"),
+        (derived("column: income", "column: region"), "region is not a feature with type: number"),
+        (derived("column: income", "column: balance"), "balance is not a feature with type: number"),
+        (derived("{derived", "{column: defaulted, known_at: x, derived"), "column, known_at and derived exclude each other"),
+        (derived("{derived", "{matures_after_days: 30, derived"), "matures_after_days and derived exclude each other"),
+        (derived("within_days", "within"), "the allowed keys are bad_when, within_days, when_gone"),
+        (derived().replace("id: customer", 'id: "#row"'), "outcomes cannot be derived; set id to a column"),
+    ],
+)
+def test_an_invalid_target_is_explained(text: str, says: str) -> None:
+    assert says in error_of(text)
+
+
+def test_a_derived_target_has_no_file() -> None:
+    with pytest.raises(ContractError, match=r"no file of outcomes is read.*risk outcomes DATE"):
+        _ = parse(derived()).outcome_columns

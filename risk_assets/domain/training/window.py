@@ -1,0 +1,91 @@
+"""The training window: the snapshots whose outcomes have matured by a training date."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from risk_assets.clock import shift
+from risk_assets.domain.contract.policy import Training
+from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS, Contract
+from risk_assets.errors import ContractError, ModelError
+
+
+@dataclass(frozen=True)
+class TrainingWindow:
+    """The snapshots that train for a date.
+
+    Attributes
+    ----------
+    date
+        The training date.
+    first, last
+        The first and the last snapshot; the outcomes of the last one mature on the training date.
+    performance_days
+        The days from a snapshot to the end of its performance window.
+    """
+
+    date: str
+    first: str
+    last: str
+    performance_days: int
+
+    def __contains__(self, date: str) -> bool:
+        """Return whether a snapshot is in the window."""
+        return self.first <= date <= self.last
+
+    def require_labelled(self, features: Collection[str], outcomes: Collection[str], known_by: str) -> None:
+        """Verify that a snapshot of the window has features and outcomes.
+
+        Parameters
+        ----------
+        features, outcomes : collection of str
+            The dates in the lake that have features, and those that have outcomes, in the window and after it.
+        known_by : str
+            The date by which outcomes must have been known.
+
+        Raises
+        ------
+        ModelError
+            If none has both. It names the dates that have both but have not matured, and when they do.
+        """
+        if any(date in self for date in set(features) & set(outcomes)):
+            return
+        found = f"{_count(features, self)} have features, {_count(outcomes, self)} outcomes"
+        window = f"{self.first} to {self.last}" if self.first < self.last else self.first
+        problem = f"no date in the training window, {window}, has both features and outcomes ({found})"
+        later = sorted(date for date in set(features) & set(outcomes) if self.last < date <= self.date)
+        if later:
+            ready = shift(later[0], self.performance_days)
+            raise ModelError(
+                f"{problem}. {_listed(later)} have both and have not matured by {self.date}: outcomes mature {self.performance_days} days "
+                f"after their snapshot. Train for {ready} or later: risk train {ready}; or shorten the target's window in the contract."
+            )
+        raise ModelError(
+            f"{problem}. Outcomes mature {self.performance_days} days after their snapshot and are known by {known_by}. Land outcomes for "
+            "a date of the window that was run: risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
+        )
+
+
+def training_window(date: str, contract: Contract, policy: Training) -> TrainingWindow:
+    """Return the training window of a date: `window_days` snapshots, counted back from the last one that has matured.
+
+    Raises
+    ------
+    ContractError
+        If the performance window and the training window together are longer than `MAX_WINDOW_DAYS`.
+    """
+    performance = contract.target.performance_days
+    if performance + policy.window_days > MAX_WINDOW_DAYS:
+        raise ContractError(
+            f"the performance window of {performance} days and the training window of {policy.window_days} days are longer than "
+            f"{MAX_WINDOW_DAYS} days together. Shorten training.window_days in the policy, or the target's window in the contract."
+        )
+    last = shift(date, -performance)
+    return TrainingWindow(date, shift(last, 1 - policy.window_days), last, performance)
+
+
+def _count(dates: Collection[str], window: TrainingWindow) -> int:
+    return sum(date in window for date in dates)
+
+
+def _listed(dates: Sequence[str]) -> str:
+    return dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]} ({len(dates)} dates)"

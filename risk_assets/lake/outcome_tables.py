@@ -1,0 +1,238 @@
+"""Tables of outcomes and of states of accounts: what they are made from, and which have to be made again."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import date as Date
+
+import polars as pl
+
+from risk_assets.clock import Calendar, shift
+from risk_assets.domain.contract.schema import Contract, Derived
+from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
+from risk_assets.domain.ingest.account_states import carry, derive, state_descriptions, state_facts
+from risk_assets.domain.ingest.labels import count_known_at, require_outcome_columns
+from risk_assets.domain.ingest.outcome_history import (
+    FIRST,
+    OutcomeRevision,
+    derived_outcomes,
+    landed_outcomes,
+    matures_on,
+    outcome_descriptions,
+    outcome_facts,
+    restated,
+)
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout, raw, verification
+from risk_assets.lake.dates import committed_dates, newest_before
+from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
+from risk_assets.lake.manifests import Manifest, Provenance, digest, find_readable, require_contract, require_manifest
+from risk_assets.lake.raw import Revision
+from risk_assets.lake.store import Store
+from risk_assets.lake.tables import Table, read_table, translate_polars_errors
+
+FEATURES, STATES, OUTCOMES = "curated/features", "curated/account_states", "curated/outcomes"
+
+
+def outcome_table(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str, today: str) -> Table:
+    """Return the table of a snapshot's outcomes: of all revisions of its file, or derived from later snapshots.
+
+    Parameters
+    ----------
+    date : str
+        The date of the snapshot.
+    today : str
+        The date from which outcomes are known that were derived before and are now derived differently.
+
+    Raises
+    ------
+    LakeError
+        If an input is missing, or the outcomes have not matured. The message names the date to run.
+    ContractError
+        If the file of outcomes lacks or repeats a column.
+    """
+    if contract.target.derived:
+        return _derived(store, contract, calendar, date, run_id, today)
+    return _landed(store, contract, calendar, date, run_id)
+
+
+def state_table(store: Store, contract: Contract, date: str, run_id: str) -> Table:
+    """Return the table of the states of all accounts on a date, carried from the newest earlier date that has features.
+
+    Raises
+    ------
+    ContractError
+        If the contract does not derive outcomes.
+    LakeError
+        If the date has no features, or the earlier date no states; the message names the date to run.
+    """
+    derived = require_derived(contract)
+    features = _current(store, layout.features(date), values_digest(contract))
+    earlier = newest_before(store, FEATURES, date)
+    before = _current(store, layout.account_states(earlier), states_digest(contract)) if earlier else None
+    inputs = (features, *([before] if before else []))
+    dates = before.facts_as(AccountStateFacts).dates + 1 if before else 1
+    frame = carry(read_table(store, features.path), read_table(store, before.path) if before else None, derived, date)
+    facts = (*state_facts(date), pl.lit(dates).alias("dates"))
+    made_from = _provenance(store, contract, states_digest(contract), run_id, [found.path for found in inputs])
+    return Table(frame, AccountStateFacts, facts, made_from, state_descriptions(contract))
+
+
+def require_derived(contract: Contract) -> Derived:
+    """Return the rule that derives outcomes; raises `LakeError` if the contract has none."""
+    if contract.target.derived is None:
+        raise LakeError(
+            "the contract does not derive outcomes, so accounts have no states. Land files of outcomes and store them: "
+            "risk outcomes DATE; or set target.derived in the contract."
+        )
+    return contract.target.derived
+
+
+def outdated_outcomes(store: Store, contract: Contract, dates: Iterable[str]) -> tuple[str, ...]:
+    """Return those dates that have a file of outcomes, or features to derive them for, and whose table of outcomes is outdated.
+
+    That is: missing, made under another target, or, of files, from other revisions than the newest one.
+    """
+    source = layout.features if contract.target.derived else layout.outcomes
+    stored = [date for date in dates if find_readable(store, source(date)) is not None]
+    return tuple(date for date in stored if not _is_current(store, contract, date))
+
+
+def dates_to_carry(store: Store, contract: Contract, until: str) -> tuple[str, ...]:
+    """Return the dates with features, up to a date, whose states are missing or outdated, in the order in which to carry them.
+
+    States count the dates they were carried through. So one that was carried without an earlier date is found by bisection: the
+    cost grows with the logarithm of the number of dates.
+    """
+    dates = [date for date in committed_dates(store, FEATURES) if date <= until]
+    current = states_digest(contract)
+
+    def is_outdated(position: int) -> bool:
+        manifest = find_readable(store, layout.account_states(dates[position]))
+        if manifest is None or manifest.made_from.contract_values != current:
+            return True
+        return manifest.facts_as(AccountStateFacts).dates != position + 1
+
+    return tuple(dates[bisect_left(range(len(dates)), True, key=is_outdated) :])
+
+
+def matured_outcomes(store: Store, contract: Contract, calendar: Calendar, until: str) -> list[tuple[str, str]]:
+    """Return the snapshots whose outcomes can be derived from states up to a date and are missing, with the date of the states.
+
+    Snapshots whose outcomes are in the lake are found by listing only. Those whose last day has no snapshot are left out.
+    """
+    stored = set(committed_dates(store, OUTCOMES))
+    last = shift(until, -contract.target.performance_days)
+    missing = [date for date in committed_dates(store, FEATURES) if date <= last and date not in stored]
+    found = []
+    for date in missing:
+        with suppress(LakeError):
+            found.append((date, state_at_end(store, contract, calendar, date)))
+    return found
+
+
+def state_at_end(store: Store, contract: Contract, calendar: Calendar, date: str) -> str:
+    """Return the date whose states decide the outcomes of a snapshot: the end of its performance window.
+
+    If that day has no snapshot because it is not a business day, it is the newest date before it that has one.
+
+    Raises
+    ------
+    LakeError
+        If a business day has no snapshot, or its states are missing; the message names the date to run.
+    """
+    end = matures_on(date, contract).isoformat()
+    for back in range((Date.fromisoformat(end) - Date.fromisoformat(date)).days + 1):
+        day = shift(end, -back)
+        if find_readable(store, layout.features(day)) is not None:
+            _current(store, layout.account_states(day), states_digest(contract))
+            return day
+        if calendar.expects(day):
+            raise LakeError(
+                f"outcomes of {date} mature on {end}, and {day} has no features in the lake. Land the accounts of {day} and run it "
+                f"(risk run {day}), then: risk outcomes {end}. Days without snapshots are left out of RISK_BUSINESS_DAYS."
+            )
+    return date
+
+
+def _landed(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str) -> Table:
+    path = layout.outcomes(date)
+    *earlier, newest = raw.revisions(store, path)
+    require_outcome_columns(newest.manifest.columns, contract, path)
+    used = [*(revision for revision in earlier if _gives_labels(revision, contract)), newest]
+    rows = raw.scan_manifest(store, newest.manifest)
+    revisions = [
+        *(OutcomeRevision(_rows(store, revision, contract), calendar.day(revision.manifest.made_at)) for revision in used[:-1]),
+        OutcomeRevision(rows, calendar.day(newest.manifest.made_at)),
+    ]
+    with translate_polars_errors(path):
+        missing, unreadable = count_known_at(rows, contract)
+    frame = landed_outcomes(revisions, contract, date)
+    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, [revision.name for revision in used])
+    return Table(frame, OutcomeFacts, _facts(len(revisions), missing, unreadable), made_from, outcome_descriptions())
+
+
+def _derived(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str, today: str) -> Table:
+    features = _current(store, layout.features(date), values_digest(contract))
+    state_date = state_at_end(store, contract, calendar, date)
+    state = layout.account_states(state_date)
+    labels = derive(read_table(store, features.path), read_table(store, state), require_derived(contract), date, state_date)
+    earlier = _intact(store, layout.curated_outcomes(date), outcomes_digest(contract))
+    if earlier is None:
+        frame, revisions = derived_outcomes(labels, contract, date), FIRST
+    else:
+        before, number = read_table(store, earlier.path), earlier.facts_as(OutcomeFacts).revisions
+        with translate_polars_errors(earlier.path):
+            changes = restated(labels, before, matures_on(date, contract), number + 1, today)
+        frame, revisions = pl.concat([before, changes.lazy()]), number + (not changes.is_empty())
+    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, [features.path, state])
+    return Table(frame, OutcomeFacts, _facts(revisions, 0, 0), made_from, outcome_descriptions(), keep_replaced=True)
+
+
+def _facts(revisions: int, missing: int, unreadable: int) -> tuple[pl.Expr, ...]:
+    counts = {"revisions": revisions, "missing_known_at": missing, "unreadable_known_at": unreadable}
+    return (*outcome_facts(), *(pl.lit(count).alias(name) for name, count in counts.items()))
+
+
+def _gives_labels(revision: Revision, contract: Contract) -> bool:
+    """Return whether an earlier file has the id and the target once: one that has not never gave an account a label."""
+    names = revision.manifest.columns
+    needed = [name for name in contract.outcome_columns if name != contract.target.file.known_at]
+    return all(name in names and f"{name}#2" not in names for name in needed)
+
+
+def _rows(store: Store, revision: Revision, contract: Contract) -> pl.LazyFrame | None:
+    """Return the rows of an earlier file, with the columns of the contract; None if its content is lost."""
+    if verification.problems(store, revision.manifest):
+        return None
+    rows, known_at = raw.scan_manifest(store, revision.manifest), contract.target.file.known_at
+    lacks = known_at is not None and known_at not in revision.manifest.columns
+    return rows.with_columns(pl.lit("").alias(str(known_at))) if lacks else rows
+
+
+def _current(store: Store, path: str, values: str) -> Manifest:
+    """Return the manifest of a table; raises `LakeError` if it is missing or was made under another contract."""
+    manifest = require_manifest(store, path)
+    require_contract(manifest, values)
+    return manifest
+
+
+def _intact(store: Store, path: str, values: str) -> Manifest | None:
+    """Return the manifest of a table that was made under this contract and was not changed since, or None."""
+    manifest = find_readable(store, path)
+    if manifest is None or manifest.made_from.contract_values != values or verification.problems(store, manifest):
+        return None
+    return manifest
+
+
+def _is_current(store: Store, contract: Contract, date: str) -> bool:
+    manifest = _intact(store, layout.curated_outcomes(date), outcomes_digest(contract))
+    if manifest is None or contract.target.derived:
+        return manifest is not None
+    path = layout.outcomes(date)
+    return manifest.made_from.inputs.get(path) == digest(store, path)
+
+
+def _provenance(store: Store, contract: Contract, values: str, run_id: str, inputs: Sequence[str]) -> Provenance:
+    found = {name: digest(store, name) for name in inputs}
+    return Provenance(run_id=run_id, inputs=found, contract=contract.digest, contract_values=values)

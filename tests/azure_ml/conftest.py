@@ -39,6 +39,8 @@ START_SECONDS = 30
 CONTRACT = """
 id: id
 target: {column: defaulted, bad: "1", good: "0"}
+exclude:
+  - {reason: over 110, column: age, above: 110}
 features:
   age: {type: number, min: 18, max: 120, required: true, risk: down, reason: Age}
   income: {type: number, missing: ["-9"], risk: down, reason: Income}

@@ -152,7 +152,7 @@ def test_exported_request_is_scored(post: Post, exports: dict[str, Path]) -> Non
 
 def test_inputs_and_outputs_go_to_the_data_collector(post: Post, collected: tuple[dict[str, str], list[tuple[str, str, Any]]]) -> None:
     _, arrived = collected
-    response = post("sticky", body([{"id": "kept", "age": 30.5, "city": "north"}, {"age": 40}]))
+    response = post("sticky", body([{"id": "kept", "age": 30.5, "city": "north"}, {"age": 40}, {"age": 111}]))
     request = response.headers["x-request-id"]
     for _ in range(100):
         found = {event: rows for event, of, rows in arrived if of == request}
@@ -162,9 +162,14 @@ def test_inputs_and_outputs_go_to_the_data_collector(post: Post, collected: tupl
     assert found["azureml.inference.model_inputs"] == [
         {"id": "kept", "age": 30.5, "income": None, "city": "north"},
         {"id": None, "age": 40.0, "income": None, "city": None},
+        {"id": None, "age": 111.0, "income": None, "city": None},
     ]
     results = response.json()["results"]
-    for row, result in zip(found["azureml.inference.model_outputs"], results, strict=True):
+    *outputs, old = found["azureml.inference.model_outputs"]
+    assert (old["status"], old["excluded"], old["probability"]) == ("not eligible", results[2]["excluded"], None)
+    assert results.pop() == {"id": None, **{name: old[name] for name in ("status", "excluded", "arm", "model_version")}}
+    for row, result in zip(outputs, results, strict=True):
+        assert (row["status"], row["excluded"]) == ("scored", None)
         assert (row["id"], row["prediction"], row["model_version"], row["arm"]) == tuple(
             result[name] for name in ("id", "prediction", "model_version", "arm")
         )

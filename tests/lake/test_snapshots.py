@@ -62,6 +62,13 @@ def test_each_account_has_its_last_snapshot_without_issues(store: Store) -> None
     assert found.rows() == [("a", "2026-01-01", 1.0, "north"), ("b", "2026-01-02", None, "north")]
 
 
+def test_snapshot_in_which_an_account_was_not_eligible_is_skipped(store: Store) -> None:
+    write(store, "2026-01-01", {"a": 1.0, "b": 1.5})
+    write(store, "2026-01-02", {"a": 2.0, "b": 2.5}, excluded=pl.when(account_id="a").then(pl.lit("closed")))
+    found = snapshots.last_before(store, "2026-01-04", SCHEMA, pl.Series(["a", "b"]), 28).sort("account_id")
+    assert found.select("account_id", SNAPSHOT, "age").rows() == [("a", "2026-01-01", 1.0), ("b", "2026-01-02", 2.5)]
+
+
 def test_whitespace_around_ids_of_earlier_snapshots_is_ignored(store: Store) -> None:
     write(store, "2026-01-01", {"a ": 1.0, "b": 1.0})
     write(store, "2026-01-02", {"b\xa0": 2.0, "b": 2.5})

@@ -436,7 +436,7 @@ class Contract(Document):
         return tuple(name for name, feature in self.inputs.items() if feature.type == "category")
 
     @property
-    def groups(self) -> tuple[str, ...]:
+    def all_categories(self) -> tuple[str, ...]:
         """The names of all categorical features, sensitive ones included: results are compared between their levels."""
         return tuple(name for name, feature in self.features.items() if feature.type == "category")
 

@@ -187,7 +187,7 @@ def _missing_features(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -
 
 
 def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tuple[str, ...]:
-    return tuple(name for name in contract.groups if all(schema.get(name) == pl.String for schema in schemas))
+    return tuple(name for name in contract.all_categories if all(schema.get(name) == pl.String for schema in schemas))
 
 
 def _count_unscored(snapshots: Iterable[pl.LazyFrame], models: Sequence[VersionedScorecard]) -> tuple[int, int]:

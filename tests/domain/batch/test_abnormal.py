@@ -54,6 +54,14 @@ def test_levels_that_training_did_not_see_are_counted() -> None:
     assert (shift.feature, shift.share, shift.abnormal) == ("region", 0.4, True)
 
 
+def test_rows_that_are_not_eligible_are_not_compared() -> None:
+    levels = {"region": ["north"] * 60 + ["elsewhere"] * 40, "excluded": [None] * 60 + ["closed"] * 40}
+    (shift,) = unseen_shifts(pl.DataFrame(levels).lazy(), 60, PROFILE, 0.05)
+    assert shift.share == 0
+    assert unseen_shifts(pl.DataFrame(levels).lazy(), 0, PROFILE, 0.05) == ()
+    assert missing_shifts({"region": 0, "income": 0}, 0, PROFILE, 0.05) == ()
+
+
 def test_missing_is_not_an_unseen_level() -> None:
     rows = pl.DataFrame({"region": ["north"] * 60 + [None] * 40, "excluded": [None] * 100}).lazy()
     assert not unseen_shifts(rows, 100, PROFILE, 0.05)[0].abnormal

@@ -112,6 +112,32 @@ def test_row_with_issues_keeps_its_place_without_a_score() -> None:
     assert between.select("probability", "prediction", "points", "band").null_count().row(0) == (2, 2, 2, 2)
 
 
+@pytest.mark.parametrize("kind", ["alone", "share", "shadow"])
+def test_row_that_is_not_eligible_has_no_score_and_no_issue(kind: str) -> None:
+    card = requiring("f0")
+    arms = {"alone": alone(card), "share": both(card, card, 0.5), "shadow": both(card, card, None)}[kind]
+    eligible = [{"f0": -1.0, "f1": 1.0, "k": "u"}, {"f0": None, "f1": 1.0, "k": "u"}]
+    closed = [{**row, "excluded": "closed"} for row in eligible]
+    found = predicted([*eligible, *closed], arms, policy())
+    assert found["status"].to_list() == ["scored", "issue", "not eligible", "not eligible"]
+    assert found["excluded"].to_list() == [None, None, "closed", "closed"]
+    assert found["issues"].to_list() == [None, "f0: missing", None, None]
+    given = ["probability", "prediction", "points", "band", "reason_1", "reason_2", "challenger_probability"]
+    assert found[2:].select(pl.col(given).null_count()).row(0) == (2,) * 7
+    assert found.select(pl.col("arm", "model_version").null_count()).row(0) == (0, 0)
+    facts = facts_of(found)
+    assert (facts["rows"], facts["scored"], facts["with_issues"], facts["not_eligible"]) == (4, 1, 1, 2)
+
+
+def test_model_decides_for_all_accounts_of_a_customer() -> None:
+    arms = both(lines(0.0), lines(0.0), 0.5)
+    customers = [f"C{at}" for at in range(20)]
+    rows = [{"account_id": f"{customer}-{at}", "group": customer, "f0": 0.0} for at in range(5) for customer in customers]
+    expected = ["challenger" if taken("salt", customer, 0.5) else "champion" for customer in customers]
+    assert predicted(rows, arms, policy())["arm"].to_list() == expected * 5
+    assert set(expected) == {"champion", "challenger"}
+
+
 def requiring(*names: str, intercept: float = 0.0) -> Scorecard:
     terms = (*lines(0.0, 0.0).terms, Term("k", Levels(("u",), (1.0,), 0.0, 0.0), 0.0, 0.0, "why k"))
     return Scorecard("logistic", intercept, tuple(msgspec.structs.replace(term, required=term.feature in names) for term in terms))

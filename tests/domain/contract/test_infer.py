@@ -201,7 +201,7 @@ def test_a_category_of_more_than_100_levels_is_excluded() -> None:
     assert "101 levels" in exclusion([f"level {row % 101}" for row in range(ROWS)])
 
 
-@pytest.mark.parametrize("name", ["account_id", "issues", "bad"])
+@pytest.mark.parametrize("name", ["account_id", "issues", "bad", "group", "excluded"])
 def test_a_reserved_name_is_excluded(name: str) -> None:
     assert "Rename it at the source" in exclusion(MONTHS, name)
 
@@ -260,7 +260,7 @@ def test_column_names_survive_yaml() -> None:
 @settings(deadline=None)
 @given(name=st.text(st.characters(codec="utf-8"), min_size=1, max_size=8), token=st.text(min_size=1, max_size=5))
 def test_any_text_makes_a_valid_contract(name: str, token: str) -> None:
-    if name in {"id", "outcome", "bad", "issues", "account_id"}:
+    if name in {"id", "outcome", "bad", "issues", "account_id", "group", "excluded"}:
         return
     values = drawn("a", "b", token if token.isprintable() else "c")
     frame = pl.DataFrame({"id": IDS, "months": MONTHS, name: values, "outcome": TARGET} | ({"months": MONTHS} if name == "months" else {}))

@@ -64,7 +64,7 @@ def test_other_names_are_not_prohibited_bases(name: str) -> None:
 def test_a_prohibited_basis_is_sensitive() -> None:
     contract = Contract.parse(contract_text({"sex": drawn("f", "m"), "AGE": MONTHS[::-1]}), "contract.yml")
     assert [name for name, found in contract.features.items() if found.sensitive] == ["sex", "AGE"]
-    assert (contract.numbers, contract.categories, contract.groups) == (("months",), (), ("sex",))
+    assert (contract.numbers, contract.categories, contract.all_categories) == (("months",), (), ("sex",))
 
 
 def test_age_cites_the_exception_for_scoring_systems() -> None:

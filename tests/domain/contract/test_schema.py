@@ -326,7 +326,12 @@ def test_a_feature_s_marks_replace_the_contract_s() -> None:
 
 def test_sensitive_features_are_not_inputs_of_models() -> None:
     contract = parse(changed("type: category", "type: category, sensitive: true"))
-    assert (tuple(contract.inputs), contract.numbers, contract.categories, contract.groups) == (("income",), ("income",), (), ("region",))
+    assert (tuple(contract.inputs), contract.numbers, contract.categories, contract.all_categories) == (
+        ("income",),
+        ("income",),
+        (),
+        ("region",),
+    )
     assert contract.columns == ("customer", "income", "region")
 
 

@@ -241,6 +241,14 @@ def test_rows_with_issues_do_not_count() -> None:
     )
 
 
+def test_rows_that_are_not_eligible_do_not_count() -> None:
+    kept = [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "v"}]
+    closed = [{"x": -0.5, "k": "w", "excluded": "closed"}, {"x": None, "k": None, "excluded": "late"}]
+    assert measured({DAY: kept + closed, NEXT: closed}, STRICTER, LIVE)[0] == msgspec.structs.replace(
+        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT), not_eligible=4
+    )
+
+
 def test_missing_level_comes_last_and_differs_from_its_name() -> None:
     rows = [{"x": float(at), "k": level} for at, level in enumerate([None, "missing", "z", "(missing)", None, "~"])]
     impact, _ = found = measured({DAY: rows[:3], NEXT: rows[3:]}, STRICTER, LIVE)

@@ -84,6 +84,12 @@ def test_row_with_issues_has_no_recomputed_prediction() -> None:
     assert len(found.contributions) == 3
 
 
+def test_row_that_is_not_eligible_has_no_recomputed_prediction() -> None:
+    stored = {"account_id": "a1", "status": "not eligible", "excluded": "closed", "issues": None}
+    found = explain(pl.DataFrame([RISKY], schema=SCHEMA), stored, CARD, policy())
+    assert (found.stored, found.recomputed) == (stored, {})
+
+
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
     st.none() | st.floats(-20, 20),

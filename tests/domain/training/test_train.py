@@ -106,6 +106,12 @@ def tiny(rows: Mapping[str, tuple[float | None, str | None]], outcomes: Mapping[
 LENIENT = Training(min_rows=1, min_bad=1, spacing_days=1)
 
 
+def test_labelled_omits_rows_that_are_not_eligible() -> None:
+    features, outcomes = tiny({"a": (1.0, None), "b": (2.0, None), "c": (3.0, None)}, {"a": 0, "b": 1, "c": 1})
+    closed = features.with_columns(excluded=pl.when(account_id="b").then(pl.lit("closed")))
+    assert labelled({"d1": closed}, {"d1": outcomes}, CONTRACT, LENIENT)["x"].tolist() == [1.0, 3.0]
+
+
 def test_labelled_omits_issues_and_rows_without_known_outcome() -> None:
     rows = {"a": (1.0, None), "b": (2.0, None), "c": (3.0, "x: above 2"), "d": (4.0, None), "e": (None, None), "f": (6.0, None)}
     features, outcomes = tiny(rows, {"f": 0, "b": 1, "c": 1, "d": None, "e": 0, "z": 1})

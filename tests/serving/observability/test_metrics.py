@@ -22,7 +22,7 @@ from starlette.routing import Route
 from risk_assets.lake.store import Store
 from risk_serving.app import create_app
 from risk_serving.observability.metrics import Metrics
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.wire import NotEligible, Result
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
 from tests.serving.conftest import LOGISTIC, Service, token_entry
@@ -104,6 +104,16 @@ def test_probabilities_are_counted_in_bins_from_0_to_1() -> None:
     ]
     champion = [(LOGISTIC, "champion", low, count) for low, count in (("0.00", 2), ("0.05", 1), ("0.90", 1), ("0.95", 4))]
     assert sorted(found) == [*champion, ("model_v002", "challenger", "0.95", 1)]
+
+
+def test_records_that_are_not_eligible_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    closed = NotEligible("A1", "closed", "champion", LOGISTIC)
+    metrics.record_results([closed, closed, NotEligible(None, "late", "champion", LOGISTIC)])
+    found = metrics.exposition().decode()
+    assert f'risk_serving_not_eligible_total{{reason="closed",version="{LOGISTIC}"}} 2.0' in found
+    assert f'risk_serving_not_eligible_total{{reason="late",version="{LOGISTIC}"}} 1.0' in found
+    assert "risk_serving_scores_total{" not in found
 
 
 def test_each_request_is_one_line_without_values(serve: Callable[..., Service], served_book: Path, records: Records) -> None:

@@ -75,12 +75,14 @@ def model(
         trained.origin,
         known_by=by,
         matured_until=window.last,
+        window_days=policy.training.window_days,
         performance_days=window.performance_days,
         restated=later.outcomes,
         restated_until=later.known_on,
     )
     dated = replace(trained, origin=origin)
-    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin)}))
+    lacking = {"dates_without_outcomes": len(features.keys() - outcomes.keys())}
+    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **lacking}))
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:

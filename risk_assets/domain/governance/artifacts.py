@@ -112,9 +112,9 @@ class Metrics(msgspec.Struct, frozen=True):
 class Origin(msgspec.Struct, frozen=True):
     """What a model was trained from: estimator, types of features, dates, hashes of contract and policy, library versions.
 
-    `known_by` is the date by which its outcomes were known, `matured_until` the last snapshot date whose outcomes had matured,
-    and `performance_days` the performance window. `restated` outcomes of its dates were left out, because they became known
-    later: all of them are known from `restated_until` on.
+    `known_by` is the date by which its outcomes were known, and `matured_until` the last snapshot date whose outcomes had matured.
+    `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
+    `restated` outcomes were left out, because they became known later: all of them are known from `restated_until` on.
     """
 
     estimator: str
@@ -127,6 +127,7 @@ class Origin(msgspec.Struct, frozen=True):
     libraries: dict[str, str]
     known_by: str = ""
     matured_until: str = ""
+    window_days: int = 0
     performance_days: int = 0
     restated: int = 0
     restated_until: str | None = None

@@ -81,8 +81,8 @@ def model(
         restated_until=later.known_on,
     )
     dated = replace(trained, origin=origin)
-    lacking = {"dates_without_outcomes": len(features.keys() - outcomes.keys())}
-    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **lacking}))
+    more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
+    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **more}))
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:

@@ -73,8 +73,10 @@ def land(
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
     for warning in _warnings(source, contract, dates, settings):
         print_warning("warning", warning)
+    matured = shift(dates[-1], contract.target.performance_days)
+    train = f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
     if dates[-1] <= settings.last_date:
-        out().print(f"Next: risk train {dates[-1]} if outcomes have landed, or risk run {dates[0]} --until {dates[-1]}", highlight=False)
+        out().print(f"Next: {train}risk run {dates[0]} --until {dates[-1]}", highlight=False)
 
 
 def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:

@@ -29,7 +29,7 @@ def schedules(calendar: Calendar) -> list[dg.ScheduleDefinition]:
         cron_schedule=f"{at.minute} {training_hour} * * {MONDAY}",
         execution_timezone=zone,
         execution_fn=_weekly_training,
-        description=f"Trains on Mondays at {training_hour:02d}:{at:%M} {zone}, on the window that ends with the previous day.",
+        description=f"Trains on Mondays at {training_hour:02d}:{at:%M} {zone}, on what has matured by the previous day.",
     )
     return [nightly, weekly]
 

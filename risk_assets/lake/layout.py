@@ -42,6 +42,7 @@ _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
 _SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
 _DOCUMENT = re.compile(rf"(?:{POLICIES}|{CONTRACTS})/([0-9a-f]{{64}})\.json")
 _REVISION = re.compile(rf"{REVISIONS}/[^/]+/([0-9]{{6,}})\.manifest\.json")
+_FOR_OUTCOMES = re.compile(r"/(?:outcomes|account_states)_")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
@@ -164,7 +165,7 @@ def how_to_make(path: str) -> str:
         return (
             f"Run the date: risk outcomes {date} (derived outcomes: the date on which they mature), or materialize its partition in the UI."
         )
-    command = "outcomes" if path in (outcomes(date), account_states(date)) or path.startswith(f"{shards(outcomes(date))}/") else "run"
+    command = "outcomes" if _FOR_OUTCOMES.search(path) else "run"
     if path.startswith(f"{RAW}/"):
         return f"Run the date: risk {command} {date}, or materialize its partition in the UI. Its file must be in the landing folder."
     return f"Run the date: risk {command} {date}, or materialize its partition in the UI."

@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.account_states import carry, derive, state_descri
 from risk_assets.domain.ingest.labels import count_known_at, require_outcome_columns
 from risk_assets.domain.ingest.outcome_history import (
     FIRST,
+    LOST,
     OutcomeRevision,
     derived_outcomes,
     landed_outcomes,
@@ -27,7 +28,6 @@ from risk_assets.lake import layout, raw, verification
 from risk_assets.lake.dates import committed_dates, newest_before
 from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
 from risk_assets.lake.manifests import Manifest, Provenance, digest, find_readable, require_contract, require_manifest
-from risk_assets.lake.raw import Revision
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, translate_polars_errors
 
@@ -157,18 +157,20 @@ def state_at_end(store: Store, contract: Contract, calendar: Calendar, date: str
 
 def _landed(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str) -> Table:
     path = layout.outcomes(date)
-    *earlier, newest = raw.revisions(store, path)
-    require_outcome_columns(newest.manifest.columns, contract, path)
-    used = [*(revision for revision in earlier if _gives_labels(revision, contract)), newest]
-    rows = raw.scan_manifest(store, newest.manifest)
+    newest = require_manifest(store, path)
+    require_outcome_columns(newest.columns, contract, path)
+    earlier = [revision for revision in raw.revisions(store, path) if _gave_labels(revision.manifest, contract)]
+    rows = raw.scan_manifest(store, newest)
     revisions = [
-        *(OutcomeRevision(_rows(store, revision, contract), calendar.day(revision.manifest.made_at)) for revision in used[:-1]),
-        OutcomeRevision(rows, calendar.day(newest.manifest.made_at)),
+        *(_earlier_outcomes(store, revision.manifest, contract, calendar) for revision in earlier),
+        OutcomeRevision(rows, calendar.day(newest.made_at)),
     ]
     with translate_polars_errors(path):
         missing, unreadable = count_known_at(rows, contract)
     frame = landed_outcomes(revisions, contract, date)
-    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, [revision.name for revision in used])
+    made_from = _provenance(
+        store, contract, outcomes_digest(contract), run_id, [*(revision.name for revision in earlier if revision.manifest), path]
+    )
     return Table(frame, OutcomeFacts, _facts(len(revisions), missing, unreadable), made_from, outcome_descriptions())
 
 
@@ -194,20 +196,22 @@ def _facts(revisions: int, missing: int, unreadable: int) -> tuple[pl.Expr, ...]
     return (*outcome_facts(), *(pl.lit(count).alias(name) for name, count in counts.items()))
 
 
-def _gives_labels(revision: Revision, contract: Contract) -> bool:
-    """Return whether an earlier file has the id and the target once: one that has not never gave an account a label."""
-    names = revision.manifest.columns
+def _gave_labels(manifest: Manifest | None, contract: Contract) -> bool:
+    """Return whether an earlier file can have given labels: not if it lacks or repeats the id or the target."""
+    if manifest is None:
+        return True
     needed = [name for name in contract.outcome_columns if name != contract.target.file.known_at]
-    return all(name in names and f"{name}#2" not in names for name in needed)
+    return all(name in manifest.columns and f"{name}#2" not in manifest.columns for name in needed)
 
 
-def _rows(store: Store, revision: Revision, contract: Contract) -> pl.LazyFrame | None:
-    """Return the rows of an earlier file, with the columns of the contract; None if its content is lost."""
-    if verification.problems(store, revision.manifest):
-        return None
-    rows, known_at = raw.scan_manifest(store, revision.manifest), contract.target.file.known_at
-    lacks = known_at is not None and known_at not in revision.manifest.columns
-    return rows.with_columns(pl.lit("").alias(str(known_at))) if lacks else rows
+def _earlier_outcomes(store: Store, manifest: Manifest | None, contract: Contract, calendar: Calendar) -> OutcomeRevision:
+    """Return the rows of an earlier file, with the columns of the contract; none if its content is lost."""
+    if manifest is None or verification.problems(store, manifest):
+        return LOST
+    rows, known_at = raw.scan_manifest(store, manifest), contract.target.file.known_at
+    lacks = known_at is not None and known_at not in manifest.columns
+    whole = rows.with_columns(pl.lit("").alias(str(known_at))) if lacks else rows
+    return OutcomeRevision(whole, calendar.day(manifest.made_at))
 
 
 def _current(store: Store, path: str, values: str) -> Manifest:

@@ -85,24 +85,22 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision of a raw file: the name by which it is an input of tables, and its manifest with the places of its parts."""
+    """A revision of a raw file: the name by which it is an input of tables, and its manifest with the places of its parts.
+
+    `manifest` is None if it is missing or cannot be read; then the content is lost.
+    """
 
     name: str
-    manifest: Manifest
+    manifest: Manifest | None
 
 
 def revisions(lake: Store, path: str) -> tuple[Revision, ...]:
-    """Return the revisions of a raw file, oldest first; the last one is the file itself.
-
-    Raises
-    ------
-    LakeError
-        If the file is missing, or a manifest cannot be read.
-    """
-    current = require_manifest(lake, path)
-    names = [layout.revision(path, number) for number in _kept_numbers(lake, path)]
-    earlier = [Revision(name, _located(lake, manifest)) for name in names if (manifest := find_manifest(lake, name))]
-    return (*(found for found in earlier if found.manifest.seal != current.seal), Revision(path, current))
+    """Return the earlier revisions of a raw file, oldest first. The file itself is the newest revision and not among them."""
+    current = find_readable(lake, path)
+    names = [layout.revision(path, number) for number in range(1, _newest_kept(lake, path) + 1)]
+    manifests = {name: find_readable(lake, name) for name in names}
+    earlier = (Revision(name, _located(lake, manifest) if manifest else None) for name, manifest in manifests.items())
+    return tuple(found for found in earlier if not (current and found.manifest and found.manifest.seal == current.seal))
 
 
 def revision_problems(lake: Store, name: str) -> list[str]:
@@ -248,14 +246,14 @@ def _keep_revision(lake: Store, path: str, manifest: Manifest | None) -> None:
     """
     if manifest is None:
         return
-    newest = max(_kept_numbers(lake, path), default=0)
+    newest = _newest_kept(lake, path)
     if not newest or lake.find(layout.manifest(layout.revision(path, newest))) != lake.find(layout.manifest(path)):
         lake.copy(layout.manifest(path), layout.manifest(layout.revision(path, newest + 1)))
 
 
-def _kept_numbers(lake: Store, path: str) -> list[int]:
-    """Return the numbers of the earlier revisions of a raw file, lowest first."""
-    return sorted(number for found in lake.list(layout.revisions(path)) if (number := layout.revision_number(found)))
+def _newest_kept(lake: Store, path: str) -> int:
+    """Return the number of the newest earlier revision of a raw file, or 0."""
+    return max((number for found in lake.list(layout.revisions(path)) if (number := layout.revision_number(found))), default=0)
 
 
 def _located(lake: Store, manifest: Manifest) -> Manifest:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from tests.bench.daily import daily, estimators, memory
 from tests.bench.dates import dates
+from tests.bench.derived import derived
 from tests.bench.measure import BenchError, module, say, set_up, show
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "estimators", "range", "real", "intervals", "holdouts")
+SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -42,6 +43,8 @@ def _run(section: str, options: argparse.Namespace) -> None:
         estimators(FOLDER / "daily", options.rows, options.rounds)
     elif section == "range":
         dates(FOLDER / "range", options.rounds)
+    elif section == "derived":
+        derived(FOLDER / "derived", options.rounds)
     elif section == "real":
         _real(options)
     else:

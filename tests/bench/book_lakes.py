@@ -48,7 +48,8 @@ def copy_dates(home: Home, number: int) -> None:
 
 def _files_of(lake: Store, date: str) -> Iterator[str]:
     for path_of in layout.PATHS.values():
-        yield from (path_of(date), layout.manifest(path_of(date)))
+        if lake.size(path_of(date)) is not None:
+            yield from (path_of(date), layout.manifest(path_of(date)))
     yield from lake.list(f"{layout.RUN_RECORDS}/{date}/")
 
 

@@ -1,6 +1,5 @@
 """Outcomes that are derived from later snapshots: states are carried in order, outcomes are written when they have matured."""
 
-import dagster as dg
 import polars as pl
 import pytest
 
@@ -93,8 +92,3 @@ def test_the_sensor_carries_dates_in_order_and_writes_what_matured(deriving: Boo
 def test_the_sensor_skips_contracts_with_files(book: Book) -> None:
     result = watch_states(book.lakehouse)
     assert not result.run_requests and "does not derive outcomes" in str(result.skip_reason)
-
-
-def test_the_sensor_is_off(deriving: Book) -> None:
-    (sensor,) = (found for found in deriving.runner.definitions.sensors or () if found.name == "derived_outcomes")
-    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED

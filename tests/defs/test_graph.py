@@ -125,11 +125,11 @@ def test_partitions_end_with_the_end_date(disk_settings: Settings) -> None:
     assert "is not a date" in str(dates.why_missing("2026-1-1"))
 
 
-def test_only_the_landing_sensor_is_off(definitions: dg.Definitions) -> None:
+def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -> None:
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
-    assert states == {"landing": off, "late_files": on, "killed_runs": on, **logs}
+    assert states == {"landing": off, "derived_outcomes": off, "late_files": on, "killed_runs": on, **logs}
 
 
 def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) -> None:

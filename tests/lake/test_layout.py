@@ -76,6 +76,7 @@ def test_the_date_of_a_features_manifest_round_trips() -> None:
         (layout.outcomes("2026-01-31"), "risk outcomes 2026-01-31,"),
         (layout.shard(layout.outcomes("2026-01-31"), "part-1.csv"), "risk outcomes 2026-01-31,"),
         (layout.curated_outcomes("2026-01-31"), "risk outcomes 2026-01-31 (derived outcomes: the date on which they mature),"),
+        (layout.revision(layout.outcomes("2026-01-31"), 1), "risk outcomes 2026-01-31,"),
         (layout.account_states("2026-01-31"), "risk outcomes 2026-01-31,"),
     ],
 )

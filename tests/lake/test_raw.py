@@ -364,11 +364,8 @@ def test_landing_again_repairs_a_damaged_manifest(store: Store, landing: Store) 
 
 def revisions(store: Store) -> list[tuple[str, list[tuple[str, ...]]]]:
     """Return the run and the rows of each revision, oldest first."""
-    found = raw.revisions(store, PATH)
-    return [
-        (revision.manifest.made_from.run_id, raw.scan_manifest(store, revision.manifest).drop(RAGGED).collect().rows())
-        for revision in found
-    ]
+    manifests = [*(found.manifest for found in raw.revisions(store, PATH)), require_manifest(store, PATH)]
+    return [(found.made_from.run_id, raw.scan_manifest(store, found).drop(RAGGED).collect().rows()) for found in manifests if found]
 
 
 def test_every_revision_is_kept_with_its_manifest(store: Store, landing: Store) -> None:
@@ -376,7 +373,7 @@ def test_every_revision_is_kept_with_its_manifest(store: Store, landing: Store) 
     for number, content in enumerate([first, second, first]):
         land_and_ingest(store, landing, content, f"run-{number}")
     assert revisions(store) == [("run-0", [("1", "2")]), ("run-1", [("1", "3")]), ("run-2", [("1", "2")])]
-    assert [found.name for found in raw.revisions(store, PATH)] == [layout.revision(PATH, 1), layout.revision(PATH, 2), PATH]
+    assert [found.name for found in raw.revisions(store, PATH)] == [layout.revision(PATH, 1), layout.revision(PATH, 2)]
     assert [raw.revision_problems(store, layout.revision(PATH, number)) for number in (1, 2)] == [[], []]
 
 
@@ -414,8 +411,9 @@ def test_a_damaged_revision_is_named(store: Store, landing: Store) -> None:
     kept = layout.superseded(PATH, hashlib.sha256(b"id,age\n1,2\n").hexdigest())
     store.put(kept, b"id,age\n1,9\n")
     assert raw.revision_problems(store, layout.revision(PATH, 1)) == [f"{kept} was changed since it was written"]
-    store.delete(layout.manifest(layout.revision(PATH, 1)))
-    assert "is missing" in raw.revision_problems(store, layout.revision(PATH, 1))[0]
+    store.put(layout.manifest(layout.revision(PATH, 1)), b"{")
+    assert "cannot be read" in raw.revision_problems(store, layout.revision(PATH, 1))[0]
+    assert raw.revisions(store, PATH) == (raw.Revision(layout.revision(PATH, 1), None),)
 
 
 # --- shards ------------------------------------------------------------------------------------------------------------

@@ -80,12 +80,14 @@ def model(
         inputs=_inputs(lakehouse, trained.origin),
         known_by=by,
         matured_until=window.last,
+        window_days=policy.training.window_days,
         performance_days=window.performance_days,
         restated=later.outcomes,
         restated_until=later.known_on,
     )
     dated = replace(trained, origin=origin)
-    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin)}))
+    more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
+    return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **more}))
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:

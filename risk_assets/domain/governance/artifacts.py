@@ -139,9 +139,9 @@ class Origin(msgspec.Struct, frozen=True):
     its configuration; "both" selects one. `inputs` has the SHA-256 of the content of every table that was read, by path. `code` is
     the release and a hash of its code.
 
-    `known_by` is the date by which its outcomes were known, `matured_until` the last snapshot date whose outcomes had matured,
-    and `performance_days` the performance window. `restated` outcomes of its dates were left out, because they became known
-    later: all of them are known from `restated_until` on.
+    `known_by` is the date by which its outcomes were known, and `matured_until` the last snapshot date whose outcomes had matured.
+    `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
+    `restated` outcomes were left out, because they became known later: all of them are known from `restated_until` on.
     """
 
     estimator: str
@@ -158,6 +158,7 @@ class Origin(msgspec.Struct, frozen=True):
     inputs: dict[str, str] = {}
     known_by: str = ""
     matured_until: str = ""
+    window_days: int = 0
     performance_days: int = 0
     restated: int = 0
     restated_until: str | None = None

@@ -26,6 +26,9 @@ class OutcomeRevision:
     stored_on: str
 
 
+LOST = OutcomeRevision(None, "")
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """Restated outcomes that were not known yet: their number, and the date from which all of them are known."""

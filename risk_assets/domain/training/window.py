@@ -21,12 +21,15 @@ class TrainingWindow:
         The first and the last snapshot; the outcomes of the last one mature on the training date.
     performance_days
         The days from a snapshot to the end of its performance window.
+    derived
+        Whether outcomes are derived from later snapshots.
     """
 
     date: str
     first: str
     last: str
     performance_days: int
+    derived: bool = False
 
     def __contains__(self, date: str) -> bool:
         """Return whether a snapshot is in the window."""
@@ -59,9 +62,15 @@ class TrainingWindow:
                 f"{problem}. {_listed(later)} have both and have not matured by {self.date}: outcomes mature {self.performance_days} days "
                 f"after their snapshot. Train for {ready} or later: risk train {ready}; or shorten the target's window in the contract."
             )
+        first = shift(self.first, self.performance_days)
+        advice = (
+            f"Write the outcomes that matured: risk outcomes {first} --until {self.date}"
+            if self.derived
+            else "Land outcomes for a date of the window that was run: risk land FILE --outcomes --date DATE"
+        )
         raise ModelError(
-            f"{problem}. Outcomes mature {self.performance_days} days after their snapshot and are known by {known_by}. Land outcomes for "
-            "a date of the window that was run: risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
+            f"{problem}. Outcomes mature {self.performance_days} days after their snapshot and are used as known by {known_by}. {advice}; "
+            "or widen training.window_days in the policy."
         )
 
 
@@ -80,7 +89,7 @@ def training_window(date: str, contract: Contract, policy: Training) -> Training
             f"{MAX_WINDOW_DAYS} days together. Shorten training.window_days in the policy, or the target's window in the contract."
         )
     last = shift(date, -performance)
-    return TrainingWindow(date, shift(last, 1 - policy.window_days), last, performance)
+    return TrainingWindow(date, shift(last, 1 - policy.window_days), last, performance, contract.target.derived is not None)
 
 
 def _count(dates: Collection[str], window: TrainingWindow) -> int:

@@ -1,0 +1,46 @@
+"""`risk outcomes`, `risk land --outcomes` and `risk train --known-by`."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Risk, run_here, sample
+
+TARGET = '  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n'
+RULE = "  derived: {bad_when: {column: days_past_due, at_least: 30}, within_days: 2, when_gone: unknown}\n"
+
+
+def derive(folder: Path) -> None:
+    """Let the contract derive outcomes."""
+    path = folder / "data/contract.yml"
+    text = path.read_text(encoding="utf-8")
+    assert TARGET in text
+    path.write_text(text.replace(TARGET, RULE), encoding="utf-8")
+
+
+def test_outcomes_of_a_derived_target_do_not_land(folder: Path, risk: Risk) -> None:
+    derive(folder)
+    done = risk("land", sample("outcomes_2026-01-01.csv"), "--outcomes", "--date", "2026-01-01", code=1)
+    assert "the contract derives outcomes from later snapshots (target.derived), so no file of outcomes is read" in done.text
+    assert "risk outcomes DATE" in done.text
+    risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01")
+
+
+def test_derived_outcomes_of_dates_that_were_run(trained: Path) -> None:
+    derive(trained)
+    done = run_here(trained, "outcomes", "2026-01-02", "--until", "2026-01-03")
+    assert "states of 3 dates carried; outcomes of 1 of 1 snapshots that matured are in the lake." in done.text
+    again = run_here(trained, "outcomes", "2026-01-03")
+    assert "states of 1 dates carried; outcomes of 1 of 1 snapshots" in again.text
+
+
+def test_restated_outcomes_train_with_known_by(trained: Path) -> None:
+    path = trained / "data/landing/outcomes_2026-01-01.csv"
+    path.write_bytes(path.read_bytes().replace(b",1\n", b",0\n", 3))
+    left_out = run_here(trained, "train", "2026-01-03", "--register-only")
+    assert "the last snapshot is 2026-01-03; outcomes as known by 2026-01-03" in left_out.text
+    assert "3 restated outcomes were left out" in left_out.text and "risk train 2026-01-03 --known-by 20" in left_out.text
+    used = run_here(trained, "train", "2026-01-03", "--register-only", "--known-by", "2999-01-01")
+    assert "outcomes as known by 2999-01-01" in used.text and "left out" not in used.text
+
+
+def test_known_by_is_a_date(risk: Risk) -> None:
+    assert "'soon' is not a date" in risk("train", "2026-01-03", "--known-by", "soon", code=2).text

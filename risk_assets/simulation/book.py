@@ -6,7 +6,7 @@ A day does not depend on the days generated before it. See `draws.py` for what m
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ class Book:
         ids, flags = self._ids(), np.where(_is_bad(*self._state(day)), "1", "0").tolist()
         return csv({"account_id": [ids[at] for at in kept], "defaulted": [flags[at] for at in kept]})
 
-    @cached_property
+    @property
     def _streams(self) -> Streams:
         return Streams(self.seed)
 

@@ -5,7 +5,7 @@ The draws of a day have streams of their own (see `draws.py`), so the same bank 
 here knows columns or files: `observation.py` shows a state as a snapshot, and `files.py` writes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from risk_assets.simulation.columns import DAYS_PER_MONTH
 from risk_assets.simulation.corruption import MIN_ROWS
 from risk_assets.simulation.draws import Floats, Streams, correlated, drifting, exp, normal
 from risk_assets.simulation.economy import Economy
-from risk_assets.simulation.traits import DRIFT_DAYS, DRIFT_LOAD, LEVELS, traits
+from risk_assets.simulation.traits import DRIFT_DAYS, DRIFT_LOAD, LEVELS, TRAITS, traits
 
 Integers: TypeAlias = NDArray[np.int64]
 Flags: TypeAlias = NDArray[np.bool_]
@@ -51,6 +51,8 @@ CUSTOMER_TRAITS = frozenset(
         "home_ownership",
     }
 )
+# Traits that move the probability of a missed payment, besides risk and luck.
+BEHAVIOUR = frozenset({"utilisation", "payment_ratio", "inquiries_6m", "open_accounts", "employment_status"})
 
 
 class Stress(Protocol):
@@ -168,10 +170,10 @@ class Bank:
         """Return the state on the next day: payments are made, missed and cured; accounts leave; new ones open."""
         return self._with_openings(self._with_departures(self._with_payments(replace(state, day=state.day + timedelta(days=1)))))
 
-    def traits(self, state: State) -> dict[str, Floats]:
-        """Return the traits of all accounts on the day of a state, by name, and `luck`, which no column and no other trait shows."""
+    def traits(self, state: State, names: Container[str] = TRAITS) -> dict[str, Floats]:
+        """Return traits of all accounts on the day of a state by name, and two that no column shows: `risk` and `luck`."""
         draw = partial(self._draw, state.customer)
-        return traits(draw, state.today) | {"luck": draw("luck", state.today)}
+        return traits(draw, state.today, names) | {"luck": draw("luck", state.today)}
 
     def uniforms(self, stream: str, state: State, *, customers: bool = False) -> Floats:
         """Return lasting uniform draws of a stream, shape (accounts,), with `customers` the same for all accounts of a customer."""
@@ -197,7 +199,7 @@ class Bank:
         is_new = self.streams.uniforms("founding customers", 0, number) >= SECOND_ACCOUNTS
         is_new[0] = True
         customer = np.cumsum(is_new) - 1
-        age = 30 * exp(0.7 * traits(partial(self._draw, customer), today)["months_on_book"]) * DAYS_PER_MONTH
+        age = 30 * exp(0.7 * traits(partial(self._draw, customer), today, {"months_on_book"})["months_on_book"]) * DAYS_PER_MONTH
         return self._accounts(day, customer, today - np.floor(age).astype(np.int64))
 
     def _accounts(self, day: date, customer: Integers, opened: Integers, first: int = 0) -> State:
@@ -208,7 +210,7 @@ class Bank:
 
     def _with_payments(self, state: State) -> State:
         today, is_open, behind = state.today, state.status == OPEN, state.unpaid_since > 0
-        found, stress = self.traits(state), (self.economy or Economy(self.seed)).stress(state.day)
+        found, stress = self.traits(state, BEHAVIOUR), (self.economy or Economy(self.seed)).stress(state.day)
         cured = is_open & behind & (self._today("cure", state) < _cure_probability(state, found["risk"], stress))
         due = is_open & (state.due_day == state.day.day) & ~cured
         missed = due & (behind | (self._today("payment", state) < _miss_probability(state, found, stress)))

@@ -1,6 +1,6 @@
 """Traits of accounts: normal draws that the columns of a snapshot and the behaviour of accounts are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -43,6 +43,7 @@ LEVELS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "channel": {"branch": -9, "online": -0.4, "partner": 0.6, "telephone": 1.4},
     }
 )
+TRAITS = frozenset({*LASTING_LOADS, *CHANGING_LOADS, *LEVELS})
 
 
 class Draw(Protocol):
@@ -52,10 +53,10 @@ class Draw(Protocol):
         """Return normal draws of a stream, shape (accounts,); with `elapsed` days, a part of them drifts."""
 
 
-def traits(draw: Draw, elapsed: int) -> dict[str, Floats]:
-    """Return all traits of a day by name, each of mean 0 and variance 1, and the latent `risk`, which no column shows."""
+def traits(draw: Draw, elapsed: int, names: Container[str] = TRAITS) -> dict[str, Floats]:
+    """Return traits of a day by name, each of mean 0 and variance 1, and the latent `risk`, which no column shows."""
     lasting, now = draw("risk"), draw("risk", elapsed)
-    found = {name: correlated(load, lasting, draw(name)) for name, load in LASTING_LOADS.items()}
-    found |= {name: correlated(CATEGORY_LOAD, lasting, draw(name)) for name in LEVELS}
-    found |= {name: correlated(load, now, draw(name, elapsed)) for name, load in CHANGING_LOADS.items()}
+    found = {name: correlated(load, lasting, draw(name)) for name, load in LASTING_LOADS.items() if name in names}
+    found |= {name: correlated(CATEGORY_LOAD, lasting, draw(name)) for name in LEVELS if name in names}
+    found |= {name: correlated(load, now, draw(name, elapsed)) for name, load in CHANGING_LOADS.items() if name in names}
     return found | {"risk": now}

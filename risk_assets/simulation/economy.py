@@ -3,11 +3,19 @@
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Protocol
 
 from risk_assets.simulation.draws import Floats, Streams, drifting, normal
 
 PERIOD_DAYS = 120  # from one independent draw to the next
 STREAM = "economy"
+
+
+class Stress(Protocol):
+    """An economy."""
+
+    def stress(self, day: date) -> float:
+        """Return the stress of a day, 0 in an average economy and positive in a bad one."""
 
 
 @dataclass(frozen=True)

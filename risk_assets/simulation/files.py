@@ -6,10 +6,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from risk_assets.simulation.bank import OPEN, Bank, Integers, State
+from risk_assets.simulation.bank import Bank
 from risk_assets.simulation.columns import csv
 from risk_assets.simulation.corruption import corrupt, corrupt_rows, rows_without_id
 from risk_assets.simulation.observation import ids, observe, shown
+from risk_assets.simulation.state import OPEN, Integers, State
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from risk_assets.simulation.bank import CUSTOMER_TRAITS, OPEN, STATUSES, Bank, Flags, State
+from risk_assets.simulation.bank import Bank
 from risk_assets.simulation.columns import DAYS_PER_MONTH, bureau, level_texts, number_texts, tenure, usage, with_missing
 from risk_assets.simulation.draws import Floats
+from risk_assets.simulation.state import CLOSED, OPEN, STATUSES, Flags, State
 from risk_assets.simulation.traits import LEVELS
 
 # The days for which an account that is no longer open stays in the snapshots, by status.
@@ -40,8 +41,9 @@ def observe(bank: Bank, state: State) -> dict[str, list[str]]:
         "customer_id": [f"CU{number:06d}" for number in (state.customer[rows] + 1).tolist()],
         "status": [STATUSES[code] for code in state.status[rows].tolist()],
     }
-    columns |= {name: number_texts(_with_missing(bank, state, name, values)[rows], name) for name, values in numbers.items()}
-    return columns | {name: level_texts(_with_missing(bank, state, name, found[name])[rows], name) for name in LEVELS}
+    unknown = bank.draws(state).unknown
+    columns |= {name: number_texts(with_missing(name, values, unknown(name))[rows], name) for name, values in numbers.items()}
+    return columns | {name: level_texts(with_missing(name, found[name], unknown(name))[rows], name) for name in LEVELS}
 
 
 def _numbers(traits: Mapping[str, Floats], state: State, start: date) -> dict[str, Floats]:
@@ -51,7 +53,7 @@ def _numbers(traits: Mapping[str, Floats], state: State, start: date) -> dict[st
 
 def _usage(traits: Mapping[str, Floats], state: State) -> dict[str, Floats]:
     """Return the usage of the accounts; a closed account owes nothing."""
-    found, is_closed = usage(traits), state.status == STATUSES.index("closed")
+    found, is_closed = usage(traits), state.status == CLOSED
     return found | {name: np.where(is_closed, 0, found[name]) for name in ("utilisation", "balance")}
 
 
@@ -62,7 +64,3 @@ def _arrears(state: State) -> dict[str, Floats]:
         "days_past_due": state.days_past_due.astype(np.float64),
         "months_since_missed": np.where(state.last_missed > 0, since, np.nan),
     }
-
-
-def _with_missing(bank: Bank, state: State, name: str, values: Floats) -> Floats:
-    return with_missing(name, values, bank.uniforms(f"{name} unknown", state, customers=name in CUSTOMER_TRAITS))

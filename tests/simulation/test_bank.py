@@ -18,10 +18,11 @@ from sklearn.preprocessing import StandardScaler
 
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.simulation import demo
-from risk_assets.simulation.bank import CLOSED, FRAUD, OPEN, STATUSES, Bank, State
+from risk_assets.simulation.bank import Bank
 from risk_assets.simulation.economy import Economy
 from risk_assets.simulation.files import Definition, landing_files
 from risk_assets.simulation.observation import DAYS_SHOWN, observe, shown
+from risk_assets.simulation.state import CHARGED_OFF, CLOSED, FRAUD, OPEN, STATUSES, State
 from tests.conftest import ROOT
 
 START = date(2025, 9, 3)
@@ -114,7 +115,7 @@ def test_accounts_that_left_do_not_come_back(states: tuple[State, ...]) -> None:
         left = before.status != OPEN
         assert np.array_equal(after.status[: len(left)][left], before.status[left])
         assert np.all(after.customer[: len(left)] == before.customer)
-        assert np.all(after.unpaid_since[(after.status >= CLOSED) & (after.status != STATUSES.index("charged off"))] == 0)
+        assert np.all(after.unpaid_since[(after.status >= CLOSED) & (after.status != CHARGED_OFF)] == 0)
 
 
 def test_accounts_open_close_and_default_for_every_reason(states: tuple[State, ...]) -> None:
@@ -122,7 +123,7 @@ def test_accounts_open_close_and_default_for_every_reason(states: tuple[State, .
     assert set(np.unique(last.status)) == set(range(len(STATUSES)))
     assert len(last.customer) - len(first.customer) > 20
     assert 0.8 < np.sum(last.status == OPEN) / np.sum(first.status == OPEN) < 1.25
-    charged_off = last.status == STATUSES.index("charged off")
+    charged_off = last.status == CHARGED_OFF
     assert np.all((last.status_since - last.unpaid_since)[charged_off] == 90)
 
 

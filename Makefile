@@ -4,8 +4,9 @@ PYTHON ?= python3
 .PHONY: demo test test-long ui serve lint bench bench-serving azurite lock clean
 
 RISK := .venv/bin/risk
-# The sample book ends here: without an end, the UI would open on months of empty dates. Your own book has no end.
-SAMPLE := $(if $(RISK_LANDING),,RISK_END_DATE=$${RISK_END_DATE:-2026-01-28})
+# Without settings of your own book, the UI and the service are those of the demo: the settings of the simulated bank.
+OWN := $(RISK_LANDING)$(RISK_CONTRACT)$(RISK_POLICY)$(shell grep -sE '^(export +)?RISK_(LANDING|CONTRACT|POLICY)=' .env)
+BANK := $(if $(OWN),,$(foreach setting,$(shell grep ^RISK_ data/bank/settings.env),$(if $($(firstword $(subst =, ,$(setting)))),,$(setting))))
 # Workers share the cores: with few rows, more threads of BLAS only wait for each other.
 PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 
@@ -16,14 +17,14 @@ PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-demo: .venv/.ready  ## run the main job on the sample book and show what it made
-	$(SAMPLE) $(RISK) demo
+demo: .venv/.ready  ## run the main jobs on a simulated bank and show what they made
+	$(RISK) demo
 
 ui: .venv/.ready  ## the Dagster UI on the same lake and history
-	$(SAMPLE) $(RISK) ui
+	$(BANK) $(RISK) ui
 
 serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
-	$(RISK) serve
+	$(BANK) $(RISK) serve
 
 test: .venv/.ready  ## the suite without the tests that take minutes, with coverage
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" --cov --cov-report=
@@ -52,4 +53,4 @@ lock: .venv/.ready  ## renew requirements.lock from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
 
 clean:  ## take away what was made here: environment, lake, history
-	rm -rf .venv .dagster lakehouse .bench tests/azurite/node_modules
+	rm -rf .venv .dagster lakehouse bank-landing .bench tests/azurite/node_modules

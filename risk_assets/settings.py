@@ -29,6 +29,7 @@ AZURITE = (
 )
 VAULT_RETRIES = 2
 VAULT_SECONDS = 10
+ENV_FILE = ".env"
 MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
 S = TypeVar("S", bound="Settings")
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
     (`AZURE-STORAGE-ACCOUNT-KEY`). The environment and `.env` take precedence.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RISK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="RISK_", env_file=ENV_FILE, extra="ignore", frozen=True, populate_by_name=True)
 
     lake: str = Field(default_factory=_default_lake)
     landing: str = "data/landing"
@@ -243,17 +244,20 @@ def _translate_vault_errors(url: str) -> Iterator[None]:
 
 
 @overload
-def load_settings() -> Settings: ...
+def load_settings(*, defaults: Path | None = None) -> Settings: ...
 
 
 @overload
-def load_settings(kind: type[S]) -> S: ...
+def load_settings(kind: type[S], *, defaults: Path | None = None) -> S: ...
 
 
-def load_settings(kind: type[Settings] = Settings) -> Settings:
-    """Return settings of a kind; raises `ContractError` that names each invalid variable, without its value."""
+def load_settings(kind: type[Settings] = Settings, *, defaults: Path | None = None) -> Settings:
+    """Return settings of a kind; raises `ContractError` that names each invalid variable, without its value.
+
+    `defaults` is a file in the format of `.env`: its settings apply where neither the environment nor `.env` has one.
+    """
     try:
-        return kind()
+        return kind(_env_file=(defaults, ENV_FILE)) if defaults else kind()
     except ValidationError as error:
         lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
         raise ContractError("the settings are not valid:\n" + "\n".join(lines)) from None

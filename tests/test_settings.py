@@ -60,6 +60,15 @@ def test_the_defaults_are_below_the_working_directory(loaded: Set, tmp_path: Pat
     assert not settings.on_azure
 
 
+def test_a_file_of_defaults_gives_way_to_the_environment_and_dotenv(loaded: Set, tmp_path: Path) -> None:
+    defaults = tmp_path / "defaults.env"
+    defaults.write_text("RISK_LANDING=defaults\nRISK_CONTRACT=defaults.yml\nRISK_POLICY=defaults.yml\n")
+    (tmp_path / ".env").write_text("RISK_CONTRACT=dotenv.yml\n")
+    loaded(RISK_POLICY="environment.yml")
+    settings = load_settings(defaults=defaults)
+    assert (settings.landing, settings.contract, settings.policy) == ("defaults", Path("dotenv.yml"), Path("environment.yml"))
+
+
 def test_each_variable_is_read(loaded: Set) -> None:
     settings = loaded(
         RISK_LAKE="az://lake/team",

@@ -1,46 +1,84 @@
-"""`risk demo`: all steps on the files that have landed."""
+"""`risk demo`: all steps on the simulated bank, or on the files that have landed."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from risk_assets.cli import context
 from risk_assets.cli.console import each, finish, out
 from risk_assets.cli.jobs import refresh, show_models
+from risk_assets.clock import shift
 from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
     from risk_assets.settings import Settings
 
+BANK_SETTINGS = Path("data/bank/settings.env")
+OWN_DATA = {"landing", "contract", "policy"}  # with one of these settings, the demo runs on the files that have landed
+
 
 def demo() -> None:
-    """Train on all landed outcomes, promote the model, score the dates without outcomes, and show the results."""
+    """Train on the dates with outcomes, promote the model, score the dates after them, and show the results.
+
+    Without RISK_LANDING, RISK_CONTRACT and RISK_POLICY, the files of a simulated bank land first.
+    """
     from risk_assets.cli.report import runs as report
     from risk_assets.lake.landing import dates
 
     settings = context.settings()
+    simulated = not settings.model_fields_set & OWN_DATA
+    if simulated:
+        settings = _simulated_bank()
     landing = settings.open_landing()
     accounts, outcomes = dates(landing, "accounts"), dates(landing, "outcomes")
     if not accounts or not outcomes:
         raise RiskError(
-            f"no data for the demo: {landing.url} needs accounts_DATE.csv and outcomes_DATE.csv. Run it in the project's folder."
+            f"no data for the demo: {landing.url} needs accounts_DATE.csv and outcomes_DATE.csv. Land them (risk land), or unset "
+            "RISK_LANDING, RISK_CONTRACT and RISK_POLICY for the simulated bank."
         )
     newest = [date for date in accounts if date > outcomes[-1]] or [accounts[-1]]
+    trained = max(outcomes[-1], shift(newest[0], -1))  # the outcomes may be known long after their snapshots
     with context.runner(settings) as runner:
-        finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", outcomes[-1])])
+        finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
     lake = settings.open_lake()
+    report.outcomes(out(), lake, outcomes)
     report.snapshots(out(), lake, newest)
     show_models(lake)
     report.riskiest(out(), lake, newest[-1])
-    _show_next_steps(settings, newest[-1])
+    _show_next_steps(settings, newest[-1], simulated)
 
 
-def _show_next_steps(settings: "Settings", date: str) -> None:
+def _simulated_bank() -> "Settings":
+    """Land the files of the simulated bank and return its settings; raises `RiskError` if these are not in this folder."""
+    from risk_assets.settings import load_settings
+    from risk_assets.simulation import demo as bank
+
+    if not BANK_SETTINGS.is_file():
+        raise RiskError(
+            f"no data for the demo: {BANK_SETTINGS} with the settings of the simulated bank is not here. Run it in the project's "
+            "folder, or set RISK_LANDING, RISK_CONTRACT and RISK_POLICY."
+        )
+    settings = load_settings(defaults=BANK_SETTINGS)
+    landing = settings.open_landing()
+    for name, content in bank.demo_files():
+        landing.put(name, content)
+    out().print(
+        f"A simulated bank: {bank.BANK.accounts} accounts, {len(bank.LABELLED)} weekly snapshots from {bank.LABELLED[0]} to "
+        f"{bank.LABELLED[-1]} with outcomes, and daily ones from {bank.UNLABELLED[0]} to {bank.UNLABELLED[-1]}, in {landing.url}.\n"
+        f"Bad: at least {bank.DEFINITION.days_past_due} days past due within {bank.DEFINITION.within_days} days of the snapshot.",
+        soft_wrap=True,
+    )
+    return settings
+
+
+def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
     from risk_assets.lake import layout, registry
 
     lake = settings.open_lake()
     steps = (
         ("make ui", "asset graph, checks and plots, at http://127.0.0.1:3000"),
         ("make serve", "POST /predict with the same model, documented at http://127.0.0.1:8000/docs"),
+        *([(f"set -a; . {BANK_SETTINGS}; set +a", "the bank's settings in this shell, for the commands below")] if simulated else []),
         (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table of points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"score the date again, into {lake.uri(layout.predictions(date))}"),
@@ -50,4 +88,4 @@ def _show_next_steps(settings: "Settings", date: str) -> None:
     console = out()
     console.print("[bold]What to do next[/]")
     for step, result in steps:
-        console.print(f"  {step:<40} {result}", highlight=False, soft_wrap=True)
+        console.print(f"  {step:<42} {result}", highlight=False, soft_wrap=True)

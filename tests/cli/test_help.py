@@ -43,7 +43,6 @@ def test_help_lists_every_command(risk: Risk) -> None:
         (("train", "2026-01-01"), 1, "has both features and outcomes"),
         (("live",), 1, "no model is live yet"),
         (("live", "--at", "2020-01-01"), 1, "no version was live"),
-        (("demo",), 1, "no data for the demo"),
         (("land", "nowhere.csv", "--date", "2026-01-01"), 2, "does not exist"),
         (("land", "data/policy.yml"), 2, "either --date"),
         (("train", "2026-01-01", "--estimator", "forest"), 2, "is not one of"),

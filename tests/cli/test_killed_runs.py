@@ -166,12 +166,14 @@ def test_a_full_disk_of_the_history_is_not_logged_as_success(trained: Path) -> N
     assert [(row["date"], row["status"]) for row in rows(trained)[-1:]] == [(DATE, "failed")]
 
 
-def without_privileges(folder: Path, *arguments: str, code: int = 0) -> str:
+def without_privileges(folder: Path, *arguments: str, code: int = 0, **settings: str) -> str:
     """Run the command as a user whom permissions stop, also if the tests run as root, and return what it printed."""
     plain = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
     if plain and not shutil.which("setpriv"):
         pytest.skip("root is not stopped by permissions, and setpriv is not installed")
-    done = subprocess.run([*plain, RISK, *arguments], cwd=folder, env=without_settings(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*plain, RISK, *arguments], cwd=folder, env=without_settings() | settings, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())
 
@@ -181,7 +183,7 @@ def test_a_landing_folder_that_cannot_be_read_is_an_error(trained: Path, command
     landing = trained / "data/landing"
     landing.chmod(0)
     try:
-        shown = without_privileges(trained, *command, code=1)
+        shown = without_privileges(trained, *command, code=1, RISK_LANDING="data/landing")
     finally:
         landing.chmod(0o755)
     assert (

@@ -1,5 +1,6 @@
 """`risk demo`, `risk run`, `risk outcomes` and `risk log`: dates are scored and logged."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,8 @@ import typer
 
 from risk_assets.cli.console import finish
 from risk_assets.runner import Result
-from tests.cli.conftest import Risk, copy_sample, sample
+from risk_assets.simulation import demo as bank
+from tests.cli.conftest import Risk, sample
 
 
 def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path) -> None:
@@ -58,20 +60,46 @@ def test_log_shows_only_the_newest_rows(on_scored: Risk) -> None:
     assert "2026-01-05" in shown and "2026-01-04" not in shown
 
 
-def test_demo_trains_scores_and_shows_the_results(risk: Risk, folder: Path) -> None:
-    copy_sample(folder, "accounts", range(1, 5))
-    copy_sample(folder, "outcomes", range(1, 4))
+def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bank, "BANK", replace(bank.BANK, accounts=2000))
+    monkeypatch.setattr(bank, "LABELLED", bank.LABELLED[-2:])
+    monkeypatch.setattr(bank, "UNLABELLED", bank.UNLABELLED[-1:])
     shown = risk("demo").stdout
     for text in (
+        "2000 accounts, 2 weekly snapshots from 2025-11-12 to 2025-11-19 with outcomes",
+        "at least 30 days past due within 60 days",
         "Snapshots",
-        "2026-01-04",
+        "2026-01-28",
         "model_v001 (live)",
+        "2026-01-27",
         "AUC",
-        "The 10 riskiest accounts of 2026-01-04",
+        "The 10 riskiest accounts of 2026-01-28",
         "What to do next",
         "make ui",
+        "data/bank/settings.env",
     ):
         assert text in shown
+    landed = {path.name for path in (folder / "bank-landing").glob("*.csv")}
+    assert landed == {f"accounts_{date}.csv" for date in ("2025-11-12", "2025-11-19", "2026-01-28")} | {
+        f"outcomes_{date}.csv" for date in ("2025-11-12", "2025-11-19")
+    }
+
+
+def test_demo_uses_the_files_that_landed(on_trained: Risk, trained: Path) -> None:
+    (trained / "data/landing/accounts_2026-01-05.csv").unlink()
+    shown = on_trained("demo", RISK_LANDING="data/landing").stdout
+    assert "model_v003 (live)" in shown and "The 10 riskiest accounts of 2026-01-04" in shown
+    assert "simulated" not in shown and "settings.env" not in shown
+
+
+def test_demo_needs_files(risk: Risk) -> None:
+    shown = risk("demo", code=1, RISK_LANDING="data/landing").text
+    assert "no data for the demo" in shown and "unset RISK_LANDING" in shown
+
+
+def test_demo_without_the_bank_s_settings_is_an_error(risk: Risk, folder: Path) -> None:
+    (folder / "data/bank/settings.env").unlink()
+    assert "data/bank/settings.env with the settings of the simulated bank is not here" in risk("demo", code=1).text
 
 
 def blank_scores(trained: Path, date: str) -> None:

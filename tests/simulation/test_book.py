@@ -145,10 +145,16 @@ def test_outcomes_rarely_change_from_day_to_day() -> None:
         assert changed <= 0.03 * len(before)
 
 
+@pytest.fixture(scope="module")
+def large() -> tuple[list[Row], dict[str, Row]]:
+    """The accounts of a large book on a day, and their outcomes by id."""
+    book = Book(accounts=20_000, start=START, seed=11)
+    return rows(book.snapshot(START)), by_id(rows(book.outcomes(START)))
+
+
 @pytest.mark.parametrize("name", [name for name in CONTRACT.numbers if CONTRACT.features[name].risk])
-def test_the_book_follows_the_contract_s_direction_of_risk(name: str) -> None:
-    book, day = Book(accounts=20_000, start=START, seed=11), START
-    accounts, outcomes = rows(book.snapshot(day)), by_id(rows(book.outcomes(day)))
+def test_the_book_follows_the_contract_s_direction_of_risk(name: str, large: tuple[list[Row], dict[str, Row]]) -> None:
+    accounts, outcomes = large
     values: dict[str, list[float]] = {"0": [], "1": []}
     for row in accounts:
         if row[name] not in {"", *CONTRACT.features[name].missing}:

@@ -28,6 +28,17 @@ def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
         console.print(table)
 
 
+def outcomes(console: Console, lake: Store, dates: Iterable[str]) -> None:
+    """Print how many accounts of each date have an outcome; nothing if no date has outcomes."""
+    table = new_table("Outcomes", "date", "accounts", "with an outcome", "without")
+    for date in dates:
+        features, landed = find_manifest(lake, layout.features(date)), find_manifest(lake, layout.outcomes(date))
+        if features and landed:
+            table.add_row(date, str(features.rows), str(landed.rows), str(features.rows - landed.rows))
+    if table.row_count:
+        console.print(table)
+
+
 def riskiest(console: Console, lake: Store, date: str) -> None:
     """Print the accounts with the highest probabilities of a date."""
     predictions = read_table(lake, layout.predictions(date)).select(ACCOUNT_ID, "probability", "points", "band", "^reason_1$")

@@ -38,7 +38,11 @@ def _text(value: object) -> object:
 
 
 def _is_unset(value: object) -> bool:
-    return value is None or value in (False, 0, ())
+    return value is None or value is False or value == ()
+
+
+def _is_zero(value: object) -> bool:
+    return value == 0
 
 
 def _is_true(value: object) -> bool:
@@ -116,7 +120,7 @@ class Target(Document):
     column: str | None = Field(default=None, validate_default=True)
     bad: Token | None = Field(default=None, validate_default=True)
     good: Token | None = None
-    matures_after_days: Days = Field(default=0, exclude_if=_is_unset)
+    matures_after_days: Days = Field(default=0, exclude_if=_is_zero)
     definition: str | None = Field(default=None, exclude_if=_is_unset)
     known_at: str | None = Field(default=None, exclude_if=_is_unset)
 
@@ -130,7 +134,7 @@ class Target(Document):
     @model_validator(mode="after")
     def _landed_or_derived(self) -> Self:
         landed = ("column", "bad", "good", "matures_after_days", "known_at")
-        given = [name for name in landed if not _is_unset(getattr(self, name))]
+        given = [name for name in landed if getattr(self, name) not in (None, 0)]
         if self.derived is not None and given:
             raise ValueError(f"{', '.join(given)} and derived exclude each other; remove one of them")
         return self

@@ -54,6 +54,13 @@ def test_every_key_of_the_population_is_in_the_digest(line: str) -> None:
     assert parse(TEXT.replace(line, "")).digest != parse(TEXT).digest
 
 
+@pytest.mark.parametrize("bound", ["at_least", "above", "at_most", "below"])
+def test_a_bound_of_zero_is_kept(bound: str) -> None:
+    contract = parse(changed("at_least: 90", f"{bound}: 0"))
+    assert Contract.model_validate_json(contract.canonical) == contract
+    assert contract.exclude[1].bounds == (0,)
+
+
 def test_unset_keys_are_not_in_the_digest(contract: Contract) -> None:
     assert not any(f'"{key}":'.encode() in contract.canonical for key in ("group", "exclude", "input", "is", "at_least"))
 

@@ -41,7 +41,7 @@ def demo() -> None:
         finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
     lake = settings.open_lake()
-    report.outcomes(out(), lake, outcomes)
+    report.outcomes(out(), lake, settings.read_contract(), outcomes)
     report.snapshots(out(), lake, newest)
     show_models(lake)
     report.riskiest(out(), lake, newest[-1])

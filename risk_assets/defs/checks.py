@@ -17,9 +17,7 @@ from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import count_outcomes, labels_with_date, require_outcome_columns
-from risk_assets.domain.ingest.outcome_coverage import count_coverage
-from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by
+from risk_assets.domain.ingest.labels import count_outcomes, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
@@ -27,6 +25,7 @@ from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.outcome_tables import outcome_coverage
 from risk_assets.lake.tables import read_table
 
 SHOWN_ISSUES, TOLD_ISSUES = 8, 3  # in the metadata, and in the description
@@ -121,11 +120,7 @@ def label_coverage(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("curated/outcomes", date)
     if find_manifest(lakehouse.store, layout.features(date)) is None:
         return _result(True, "the date has no features in the lake", warn=True)
-    file = None
-    if not lakehouse.contract.target.derived:
-        file = labels_with_date(_outcomes(lakehouse, lakehouse.manifest("raw/outcomes", date)), lakehouse.contract)
-    features, outcomes = read_table(lakehouse.store, layout.features(date)), read_table(lakehouse.store, manifest.path)
-    found = count_coverage(features, known_by(outcomes, LAST_DAY), file)
+    found = outcome_coverage(lakehouse.store, lakehouse.contract, date)
     limit = lakehouse.policy.checks.max_without_outcome
     reasons = "".join(f"; {rows} {reason}" for reason, rows in found.reasons.items() if rows)
     unreadable = manifest.facts_as(OutcomeFacts).unreadable_known_at

@@ -11,12 +11,15 @@ from risk_assets.clock import Calendar, shift
 from risk_assets.domain.contract.schema import Contract, Derived
 from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
 from risk_assets.domain.ingest.account_states import carry, derive, state_descriptions, state_facts
-from risk_assets.domain.ingest.labels import count_known_at, require_outcome_columns
+from risk_assets.domain.ingest.labels import count_known_at, labels_with_date, require_outcome_columns
+from risk_assets.domain.ingest.outcome_coverage import Coverage, count_coverage
 from risk_assets.domain.ingest.outcome_history import (
     FIRST,
+    LAST_DAY,
     LOST,
     OutcomeRevision,
     derived_outcomes,
+    known_by,
     landed_outcomes,
     matures_on,
     outcome_descriptions,
@@ -96,6 +99,25 @@ def outdated_outcomes(store: Store, contract: Contract, dates: Iterable[str]) ->
     source = layout.features if contract.target.derived else layout.outcomes
     stored = [date for date in dates if find_readable(store, source(date)) is not None]
     return tuple(date for date in stored if not _is_current(store, contract, date))
+
+
+def outcome_coverage(store: Store, contract: Contract, date: str) -> Coverage:
+    """Return how many accounts of a snapshot have an outcome, and the others by reason.
+
+    Raises
+    ------
+    LakeError
+        If features or outcomes of the date are missing.
+    ContractError
+        If the file of outcomes lacks or repeats a column.
+    """
+    labels = known_by(read_table(store, layout.curated_outcomes(date)), LAST_DAY)
+    features = read_table(store, layout.features(date))
+    if contract.target.derived:
+        return count_coverage(features, labels, None)
+    landed = require_manifest(store, layout.outcomes(date))
+    require_outcome_columns(landed.columns, contract, landed.path)
+    return count_coverage(features, labels, labels_with_date(raw.scan(store, landed.path), contract))
 
 
 def dates_to_carry(store: Store, contract: Contract, until: str) -> tuple[str, ...]:

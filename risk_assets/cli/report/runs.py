@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from rich.console import Console
 
 from risk_assets.cli.report.tables import new_table, text
-from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
+from risk_assets.domain.ingest.outcome_history import matures_on
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.lake import layout
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.outcome_tables import outcome_coverage
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table
 
@@ -28,13 +30,16 @@ def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
         console.print(table)
 
 
-def outcomes(console: Console, lake: Store, dates: Iterable[str]) -> None:
-    """Print how many accounts of each date have an outcome; nothing if no date has outcomes."""
-    table = new_table("Outcomes", "date", "accounts", "with an outcome", "without")
+def outcomes(console: Console, lake: Store, contract: Contract, dates: Iterable[str]) -> None:
+    """Print when the outcomes of each date matured, and its accounts with an outcome and without, by reason; nothing if no date has any."""
+    table = new_table("Outcomes", "date", "matured", "accounts", "with an outcome", "bad", "without an outcome")
     for date in dates:
-        features, landed = find_manifest(lake, layout.features(date)), find_manifest(lake, layout.outcomes(date))
-        if features and landed:
-            table.add_row(date, str(features.rows), str(landed.rows), str(features.rows - landed.rows))
+        stored = find_manifest(lake, layout.curated_outcomes(date))
+        if stored and find_manifest(lake, layout.features(date)):
+            found = outcome_coverage(lake, contract, date)
+            reasons = ", ".join(f"{rows} {reason}" for reason, rows in found.reasons.items() if rows)
+            bad = stored.facts_as(OutcomeFacts).bad
+            table.add_row(date, matures_on(date, contract).isoformat(), str(found.accounts), str(found.labelled), str(bad), reasons or "0")
     if table.row_count:
         console.print(table)
 

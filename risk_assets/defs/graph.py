@@ -56,6 +56,7 @@ NODES = (
         {"features": "curated/features", "outcomes": "raw/outcomes"},
         windowed=True,
         refresh=model.refresh_outcomes,
+        version="2",
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
     Node("registry/impact", champion.impact, "impact", {"json", "csv"}, {"version": "registry/model_version"}),

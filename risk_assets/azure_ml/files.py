@@ -15,6 +15,7 @@ from risk_assets.azure_ml.documents import to_yaml
 from risk_assets.azure_ml.wheel import build_wheel
 from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.governance.evidence import auc_text
 from risk_assets.domain.scorecard.scorecard import Example
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import layout, registry
@@ -48,7 +49,7 @@ def read_version(store: Store, name: str) -> VersionFiles:
     for file, digest in digests.items():
         if file != layout.PIPELINE:
             files[file] = _read_unchanged(store, layout.version_file(name, file), digest)
-    summary = f"trained for {origin.training_date}, AUC {version.metrics.roc_auc:.4f}"
+    summary = f"trained for {origin.training_date}, AUC on other accounts {auc_text(version.metrics.other_accounts)}"
     return VersionFiles(files, digests[layout.SCORECARD], summary)
 
 

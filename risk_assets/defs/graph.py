@@ -76,6 +76,7 @@ NODES = (
         windowed=True,
         mapped={"curated/features": "past", "curated/outcomes": "past"},
         refresh=model.refresh_outcomes,
+        version="2",
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
     Node("registry/impact", champion.impact, "impact", {"json", "csv"}, {"version": "registry/model_version"}),

@@ -60,7 +60,7 @@ def test_help_lists_every_command(risk: Risk) -> None:
         (("explain", "2026-01-01", "AC000001"), 1, "is not in the lake"),
         (("token", "batch", "--role", "admin"), 2, "--role is one of score, operate"),
         (("token", "two words"), 2, "NAME may contain only"),
-        (("contract", "infer", "data/policy.yml", "--id", "ID", "--target", "T"), 1, "ID"),
+        (("contract", "infer", "data/contract.yml", "--id", "ID", "--target", "T"), 1, "ID"),
     ],
 )
 def test_wrong_usage_names_the_next_step(risk: Risk, arguments: tuple[str, ...], code: int, message: str) -> None:

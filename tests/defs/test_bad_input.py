@@ -290,7 +290,7 @@ def test_a_contract_that_does_not_fit_the_champion_stops_scoring(book: Book, tmp
 @pytest.mark.parametrize(
     ("outcomes", "says"),
     [
-        ([b"account_id,defaulted\nAC000001,0\n"], "too few rows to train on"),
+        ([b"account_id,defaulted\nAC000001,0\n"], "too few accounts or customers to train on"),
         ([], "has both features and outcomes"),
     ],
 )

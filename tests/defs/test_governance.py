@@ -1,17 +1,20 @@
 """A week with two versions: challenge, impact, promotion, rollback, replay and explanation."""
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import polars as pl
 import pytest
 import yaml
 
 from risk_assets.definitions import build
+from risk_assets.defs.assets.model import _figures
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, document_archive, layout, registry, replay
@@ -59,6 +62,21 @@ def test_both_trains_two_estimators_and_registers_the_better(book: Book) -> None
     best = max(auc, key=lambda name: auc[name])
     simpler = auc["logistic"] >= max(auc.values()) - 0.005
     assert newest.metadata.origin.estimator == ("logistic" if simpler else best)
+
+
+def test_metadata_of_a_training_shows_both_holdouts(book: Book) -> None:
+    trained = registry.read_trained(book.lake, LABELLED[-1])
+    shown, later = _figures(trained), trained.metrics.later_dates
+    assert later is not None
+    assert (shown["roc_auc"], shown["later_roc_auc"]) == (trained.metrics.roc_auc, later.roc_auc)
+    assert all(text in shown["holdouts"].value for text in ("other accounts", "later dates", "accuracy (base rate)"))
+    alone = dataclasses.replace(
+        trained,
+        metrics=msgspec.structs.replace(trained.metrics, later_dates=None),
+        origin=msgspec.structs.replace(trained.origin, holdout_dates=()),
+    )
+    single = _figures(alone)
+    assert {single[name] for name in ("later_roc_auc", "later_roc_auc_interval", "holdout_dates")} == {"one date only"}
 
 
 @pytest.mark.parametrize(

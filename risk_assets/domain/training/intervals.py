@@ -50,10 +50,11 @@ def mean_auc(folds: Sequence[Estimate]) -> Estimate:
     Notes
     -----
     Source: E. LeDell, M. Petersen and M. van der Laan, Computationally efficient confidence intervals for cross-validated
-    area under the ROC curve estimates, Electronic Journal of Statistics 9 (2015).
+    area under the ROC curve estimates, Electronic Journal of Statistics 9 (2015). The smallest fold sets the degrees of
+    freedom: the models of folds share most of their training rows, so that their AUCs vary more than independent ones.
     """
     values, variances = [fold.value for fold in folds], [fold.variance for fold in folds]
-    return Estimate(float(np.mean(values)), float(np.sum(variances)) / len(folds) ** 2, sum(fold.smaller for fold in folds))
+    return Estimate(float(np.mean(values)), float(np.sum(variances)) / len(folds) ** 2, min(fold.smaller for fold in folds))
 
 
 def auc_interval(found: Estimate) -> Interval:

@@ -166,6 +166,8 @@ def _unmatched(lake: Mapping[str, bytes]) -> list[str]:
         here = path.removesuffix(MANIFEST)
         for part, digest in manifest["sha256"].items():
             stored = lake.get(here if part == manifest["path"] else part)
+            if path.startswith("raw/revisions/"):  # superseded, or still the part of a later revision
+                stored = lake.get(layout.superseded(part, digest), lake.get(part))
             if stored is None or _digest(stored) != digest or len(stored) != manifest["parts"][part]:
                 problems.append(f"{path} does not match its part {part}")
     return problems

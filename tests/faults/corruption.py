@@ -137,7 +137,9 @@ def _is_about(problem: str, path: str) -> bool:
     if "/model_" in path and f"/{file}" in problem and problem.startswith(("registry/version-", "training/")):
         return True  # names of versions and runs are replaced in a content
     log = path.startswith("logs/") and ("run log" in problem or "logs/" in problem)
-    kept = "/superseded/" in problem and table.rpartition("/")[2] in problem  # the damaged file, when another one replaced it
+    kept = ("/superseded/" in problem or "/revisions/" in problem) and table.rpartition("/")[
+        2
+    ] in problem  # the damaged file, when another one replaced it
     return kept or table in problem or model in problem or log or (path.startswith(chain) and chain in problem)
 
 

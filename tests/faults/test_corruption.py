@@ -27,7 +27,7 @@ from tests.faults.states import FIRST, LABELLED, TRAINED
 
 StateOf = Callable[[str], Place]
 LIVE, CHALLENGER = "registry/model_v001", "registry/model_v002"
-ACCOUNTS, OUTCOMES = layout.accounts(FIRST), layout.outcomes(LABELLED[1])
+ACCOUNTS, OUTCOMES, KNOWN = layout.accounts(FIRST), layout.outcomes(LABELLED[1]), layout.curated_outcomes(LABELLED[1])
 FEATURES, OLDER = layout.features(FIRST), layout.features(LABELLED[1])
 PREDICTIONS, REVIEW = layout.predictions(FIRST), layout.review(FIRST)
 SCORING = ("run", "next", "replay", "explain")
@@ -70,6 +70,8 @@ KINDS = {
     "features manifest": Kind(layout.manifest(FEATURES), ("replay",), ("next", "explain", "train"), restores=("run",)),
     "training features": Kind(OLDER, ("train",), ("run", "next")),
     "training features manifest": Kind(layout.manifest(OLDER), may=("run", "next", "train")),
+    "outcomes": Kind(KNOWN, restores=("train",)),
+    "outcomes manifest": Kind(layout.manifest(KNOWN), restores=("train",)),
     "predictions": Kind(PREDICTIONS, ("replay", "explain"), restores=("run",)),
     "predictions manifest": Kind(layout.manifest(PREDICTIONS), may=("replay", "explain"), restores=("run",)),
     "review list": Kind(REVIEW, restores=("run",)),
@@ -94,6 +96,7 @@ KINDS = {
     "impact accounts": Kind(f"{CHALLENGER}/impact_accounts.csv"),
     "trained model": Kind(f"{layout.training_folder(TRAINED)}/*scorecard.json"),
     "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv", exempt=("deleted",)),
+    "revision of accounts": Kind(f"raw/revisions/accounts_{FIRST}.csv/*", exempt=("deleted",)),
     "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
 }
 OTHERS = ("next", "replay", "explain", "models", "live", "history", "log")  # also tried with an emptied file that they may not need

@@ -1,5 +1,6 @@
 """`risk demo`, `risk run`, `risk outcomes` and `risk log`: dates are scored and logged."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from risk_assets.cli.console import finish
 from risk_assets.runner import Result
 from risk_assets.simulation import demo as bank
 from tests.cli.conftest import Risk, sample
+from tests.conftest import ROOT
 
 
 def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path) -> None:
@@ -61,12 +63,13 @@ def test_log_shows_only_the_newest_rows(on_scored: Risk) -> None:
 
 
 def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "data/bank", folder / "data/bank", dirs_exist_ok=True)
     monkeypatch.setattr(bank, "BANK", replace(bank.BANK, accounts=2000))
-    monkeypatch.setattr(bank, "LABELLED", bank.LABELLED[-2:])
+    monkeypatch.setattr(bank, "LABELLED", bank.LABELLED[5::6])
     monkeypatch.setattr(bank, "UNLABELLED", bank.UNLABELLED[-1:])
     shown = risk("demo").stdout
     for text in (
-        "2000 accounts, 2 weekly snapshots from 2025-11-12 to 2025-11-19 with outcomes",
+        "2000 accounts, 2 weekly snapshots from 2025-10-08 to 2025-11-19 with outcomes",
         "at least 30 days past due within 60 days",
         "Snapshots",
         "2026-01-28",
@@ -80,8 +83,8 @@ def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monke
     ):
         assert text in shown
     landed = {path.name for path in (folder / "bank-landing").glob("*.csv")}
-    assert landed == {f"accounts_{date}.csv" for date in ("2025-11-12", "2025-11-19", "2026-01-28")} | {
-        f"outcomes_{date}.csv" for date in ("2025-11-12", "2025-11-19")
+    assert landed == {f"accounts_{date}.csv" for date in ("2025-10-08", "2025-11-19", "2026-01-28")} | {
+        f"outcomes_{date}.csv" for date in ("2025-10-08", "2025-11-19")
     }
 
 
@@ -98,7 +101,7 @@ def test_demo_needs_files(risk: Risk) -> None:
 
 
 def test_demo_without_the_bank_s_settings_is_an_error(risk: Risk, folder: Path) -> None:
-    (folder / "data/bank/settings.env").unlink()
+    shutil.rmtree(folder / "data/bank", ignore_errors=True)
     assert "data/bank/settings.env with the settings of the simulated bank is not here" in risk("demo", code=1).text
 
 

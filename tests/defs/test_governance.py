@@ -287,7 +287,7 @@ def test_replay_agrees_in_every_row(scored_book: Book) -> None:
 
 def test_replay_names_a_changed_prediction(scored_book: Book) -> None:
     row = predicted(scored_book)[2]
-    line = ",".join([row["account_id"], row["probability"], row["prediction"], row["points"]])
+    line = ",".join([row["account_id"], row["status"], row["probability"], row["prediction"], row["points"]])
     flip(scored_book, layout.predictions(NEXT), line.encode(), line[:-1].encode() + (b"1" if line[-1] != "1" else b"2"))
     found = replay.replay(scored_book.lake, NEXT)
     assert not found.agrees

@@ -66,7 +66,7 @@ def test_whole_partition_gets_the_results_of_batch(service: Service, records: li
     for online, batch in zip(results, curated, strict=True):
         assert abs(online["probability"] - batch["probability"]) <= NEAR
         reasons = [batch[name] for name in batch if name.startswith("reason_") and batch[name] is not None]
-        same = {name: batch[name] for name in ("prediction", "points", "band", "arm", "model_version")}
+        same = {name: batch[name] for name in ("status", "prediction", "points", "band", "arm", "model_version")}
         assert online == {"id": batch["account_id"], "probability": online["probability"], "reasons": reasons} | same
     assert any(result["reasons"] for result in results)
 

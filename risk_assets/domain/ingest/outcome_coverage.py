@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME
 from risk_assets.domain.ingest.labels import CONTRADICTORY
 from risk_assets.domain.ingest.text import strip_cells
 
-EXCLUDED = "excluded"
 WITH_ISSUES, NOT_ELIGIBLE, NOT_LISTED, NO_LABEL, CONTRADICTORY_LABEL, GONE = (
     "with issues",
     "not eligible",
@@ -50,8 +49,7 @@ def count_coverage(features: pl.LazyFrame, labels: pl.LazyFrame, file: pl.LazyFr
         The accounts of the file of outcomes, and whether their labels are contradictory (`account_id`, `CONTRADICTORY`). None for
         derived outcomes: then the accounts without a label are gone.
     """
-    excluded = pl.col(EXCLUDED) if EXCLUDED in features.collect_schema().names() else pl.lit(None, pl.String).alias(EXCLUDED)
-    rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), ISSUES, excluded)
+    rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), ISSUES, EXCLUDED)
     listed = file.select(ACCOUNT_ID, CONTRADICTORY) if file is not None else labels.select(ACCOUNT_ID, pl.lit(False).alias(CONTRADICTORY))
     joined = rows.join(labels, on=ACCOUNT_ID, how="left").join(listed, on=ACCOUNT_ID, how="left")
     reason = (

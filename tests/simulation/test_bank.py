@@ -226,3 +226,9 @@ def test_the_demo_s_contract_has_the_sample_s_features() -> None:
 def test_the_demo_s_outcomes_are_known_before_it_trains() -> None:
     assert demo.LABELLED[-1] + timedelta(days=demo.DEFINITION.within_days) < demo.UNLABELLED[0]
     assert demo.BANK.accounts >= 3000
+
+
+def test_the_demo_s_outcomes_are_those_of_its_contract() -> None:
+    target = contract().target
+    assert target.performance_days == demo.DEFINITION.within_days
+    assert f"at least {demo.DEFINITION.days_past_due} days past due" in str(target.definition)

@@ -18,12 +18,10 @@ NONE = {
 }
 
 
-def features(*accounts: str, excluded: bool = True) -> pl.LazyFrame:
-    columns = {"account_id": accounts, "issues": [ISSUES.get(account) for account in accounts]}
-    more = {"excluded": [EXCLUDED.get(account) for account in accounts]} if excluded else {}
-    return pl.LazyFrame(
-        columns | more, schema_overrides={"issues": pl.String, "excluded": pl.String} if excluded else {"issues": pl.String}
-    )
+def features(*accounts: str) -> pl.LazyFrame:
+    reasons = {"issues": ISSUES, "excluded": EXCLUDED}
+    columns = {name: pl.Series([known.get(account) for account in accounts], dtype=pl.String) for name, known in reasons.items()}
+    return pl.LazyFrame({"account_id": accounts, **columns})
 
 
 def labels(*accounts: str) -> pl.LazyFrame:
@@ -45,5 +43,5 @@ def test_landed_outcomes_by_reason() -> None:
 
 
 def test_derived_outcomes_without_a_label_are_gone() -> None:
-    found = count_coverage(features(*"abn", excluded=False), labels(*"abn"), None)
+    found = count_coverage(features(*"abn"), labels(*"abn"), None)
     assert (found.labelled, found.reasons, found.share_without) == (2, NONE | {"gone before the end of the window": 1}, 0)

@@ -151,6 +151,7 @@ class _DiskFile(AppendFile):
             return b"" if file is None else os.pread(file, end.size, 0), end
 
     def replace(self, content: bytes, end: End) -> bool:
+        self.store.begin()
         with self._locked(fcntl.LOCK_EX, os.O_RDWR | os.O_CREAT) as file:
             if self._end(file) != end:
                 return False
@@ -254,6 +255,7 @@ class _AzureFile(AppendFile):
                     return content, end
 
     def replace(self, content: bytes, end: End) -> bool:
+        self.store.begin()
         with self._translate_errors():
             return self._commit((), _pieces(content), end)
 

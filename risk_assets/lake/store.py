@@ -183,6 +183,10 @@ class Store:
         with self._translate_errors(""):
             return self._objects.remove_old_temporary_files(older_than)
 
+    def begin(self) -> None:
+        """Run the action before the first write, if there was none: for a writer that does not use the methods of the store."""
+        _ = self._writable
+
     @cached_property
     def _writable(self) -> Objects:
         """The objects for writing."""

@@ -9,7 +9,8 @@ import pytest
 from risk_assets.defs.resources import Lakehouse, azure_blob
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, document_archive, impact_files, registry, run_log, snapshots
+from risk_assets.lake import binding_log, document_archive, impact_files, layout, registry, run_log, snapshots
+from risk_assets.lake.append import open_append
 from risk_assets.lake.format import FORMAT, require_format
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.raw import scan
@@ -27,12 +28,22 @@ def open_dagster(settings: Settings) -> Store:
 
 
 OPENED: dict[str, Callable[[Settings], Store]] = {"settings": Settings.open_lake, "Dagster": open_dagster}
+
+
+def _write_run_log(lake: Store) -> None:
+    with open_append(lake, layout.RUN_LOG, run_log.HEADER) as log:
+        assert log.replace(run_log.HEADER, log.end())
+
+
 WRITES: dict[str, Callable[[Store], object]] = {
     "put": lambda lake: lake.put("logs/a", b"1"),
     "create": lambda lake: lake.create("logs/a", b"1"),
     "write": lambda lake: lake.write("logs/a", iter([b"1"])),
+    "run log": _write_run_log,
     "table": lambda lake: write_table(lake, "logs/a.csv", table(people())),
 }
+
+
 READS: dict[str, Callable[[Store], object]] = {
     "versions": registry.versions,
     "champion": registry.champion,

@@ -116,8 +116,8 @@ def test_labels_whose_first_file_is_lost_are_known_when_the_next_was_stored(
 def put_features(store: Store, date: str, days: Mapping[str, float | None]) -> None:
     """Store checked features of a date."""
     frame = pl.LazyFrame(
-        {"account_id": list(days), "days": list(days.values()), "issues": [None] * len(days)},
-        schema={"account_id": pl.String, "days": pl.Float64, "issues": pl.String},
+        {"account_id": list(days), "days": list(days.values()), "group": list(days), "excluded": None, "issues": None},
+        schema={"account_id": pl.String, "days": pl.Float64, "group": pl.String, "excluded": pl.String, "issues": pl.String},
     )
     made_from = Provenance(run_id="run", contract_values=values_digest(DERIVED))
     write_table(store, layout.features(date), Table(frame, FeatureFacts, tuple(feature_facts(DERIVED)), made_from))

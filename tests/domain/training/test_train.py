@@ -109,7 +109,7 @@ LENIENT = Training(min_rows=1, min_bad=1, spacing_days=1)
 def test_labelled_omits_rows_that_are_not_eligible() -> None:
     features, outcomes = tiny({"a": (1.0, None), "b": (2.0, None), "c": (3.0, None)}, {"a": 0, "b": 1, "c": 1})
     closed = features.with_columns(excluded=pl.when(account_id="b").then(pl.lit("closed")))
-    assert labelled({"d1": closed}, {"d1": outcomes}, CONTRACT, LENIENT)["x"].tolist() == [1.0, 3.0]
+    assert labelled({DATES[0]: closed}, {DATES[0]: outcomes}, CONTRACT, LENIENT)["x"].tolist() == [1.0, 3.0]
 
 
 def test_labelled_omits_issues_and_rows_without_known_outcome() -> None:

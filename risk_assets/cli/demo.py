@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from risk_assets.cli import context
 from risk_assets.cli.console import each, finish, out
-from risk_assets.cli.jobs import refresh, show_models
+from risk_assets.cli.jobs import refresh, show_maturity, show_models
 from risk_assets.clock import shift
 from risk_assets.errors import RiskError
 
@@ -43,6 +43,7 @@ def demo() -> None:
     lake = settings.open_lake()
     report.outcomes(out(), lake, settings.read_contract(), outcomes)
     report.snapshots(out(), lake, newest)
+    show_maturity(lake, trained)
     show_models(lake)
     report.riskiest(out(), lake, newest[-1])
     _show_next_steps(settings, newest[-1], simulated)

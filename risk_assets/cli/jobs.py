@@ -108,11 +108,11 @@ def train(
         trained = runner.run("training", date, *assets, training__model=config)
         finish([*stored, trained])
     lake = settings.open_lake()
-    _show_maturity(lake, date)
+    show_maturity(lake, date)
     show_models(lake)
 
 
-def _show_maturity(lake: "Store", date: str) -> None:
+def show_maturity(lake: "Store", date: str) -> None:
     """Print which outcomes the model of a training date used."""
     from risk_assets.lake import registry
 
@@ -120,7 +120,9 @@ def _show_maturity(lake: "Store", date: str) -> None:
     window = (
         f"outcomes mature {origin.performance_days} days after their snapshot" if origin.performance_days else "outcomes mature at once"
     )
-    out().print(f"Training for {date}: {window}, the last snapshot is {origin.matured_until}; outcomes as known by {origin.known_by}.")
+    out().print(
+        f"Training for {date}: {window}, snapshots up to {origin.matured_until} have matured; outcomes as known by {origin.known_by}."
+    )
 
 
 def show_models(lake: "Store") -> None:

@@ -166,6 +166,15 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(share <= limit, text, **figures)
 
 
+def eligible_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The share of rows that a population rule of the contract excludes is within the policy's limit."""
+    manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_not_eligible
+    facts = manifest.facts_as(FeatureFacts)
+    share = facts.not_eligible / manifest.rows
+    text = f"{share:.1%} of {_rows(manifest.rows)} not eligible (limit {limit:.1%}){_counted(facts.excluded_counts)}"
+    return _result(share <= limit, text, warn=True, share=share, limit=limit, excluded=dg.MetadataValue.json(facts.excluded_counts))
+
+
 def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """No feature is missing much more often than in the training of the live model."""
     profile = registry.live_profile(lakehouse.store)
@@ -277,7 +286,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "raw/accounts": (required_columns, row_count, certain_lines),
         "raw/outcomes": (bad_rate,),
         "curated/outcomes": (known_accounts, label_coverage),
-        "curated/features": (unique_ids, issue_share, missing_share, unseen_levels),
+        "curated/features": (unique_ids, issue_share, eligible_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities, live_binding),
         "curated/review_list": (riskiest_first,),
         "training/model": (training_outcomes, compiled_equals_fitted, auc_floor),

@@ -36,7 +36,7 @@ def test_restated_outcomes_train_with_known_by(trained: Path) -> None:
     path = trained / "data/landing/outcomes_2026-01-01.csv"
     path.write_bytes(path.read_bytes().replace(b",1\n", b",0\n", 3))
     left_out = run_here(trained, "train", "2026-01-03", "--register-only")
-    assert "the last snapshot is 2026-01-03; outcomes as known by 2026-01-03" in left_out.text
+    assert "snapshots up to 2026-01-03 have matured; outcomes as known by 2026-01-03" in left_out.text
     assert "3 restated outcomes were left out" in left_out.text and "risk train 2026-01-03 --known-by 20" in left_out.text
     used = run_here(trained, "train", "2026-01-03", "--register-only", "--known-by", "2999-01-01")
     assert "outcomes as known by 2999-01-01" in used.text and "left out" not in used.text

@@ -61,6 +61,7 @@ def test_a_good_date_passes_all_checks_of_daily_scoring(book: Book) -> None:
         "certain_lines",
         "unique_ids",
         "issue_share",
+        "eligible_share",
         "missing_share",
         "unseen_levels",
         "one_per_row",

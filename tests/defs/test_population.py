@@ -5,12 +5,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import polars as pl
 import pytest
 from rich.console import Console
 
 from risk_assets.cli.report import audit, run_log, runs
+from risk_assets.defs.checks import eligible_share
+from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake import layout, replay
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.tables import read_table
@@ -66,6 +69,10 @@ def test_accounts_that_are_not_eligible_are_counted_and_not_scored(ruled_book: B
     assert f"of {300 - excluded} eligible rows have issues" in (found["issue_share"].description or "")
     assert f"{excluded} rows not eligible; " in (found["issue_share"].description or "")
     assert evidence(found["issue_share"])["excluded"] == dict(reasons)
+    assert "not eligible (limit 50.0%); opened by telephone in " in (found["eligible_share"].description or "")
+    strict = lakehouse.policy.model_copy(update={"checks": lakehouse.policy.checks.model_copy(update={"max_not_eligible": 0.01})})
+    with mock.patch.object(Lakehouse, "policy", strict):
+        assert not eligible_share(lakehouse, NEXT).passed
     listed = read_table(lake, layout.review(NEXT)).collect()
     assert set(listed["account_id"]) <= set(predicted.filter(status="scored")["account_id"])
     assert "excluded" not in listed.columns
@@ -74,7 +81,7 @@ def test_accounts_that_are_not_eligible_are_counted_and_not_scored(ruled_book: B
     assert (row["rows_in"], row["scored"], row["not_eligible"]) == ("300", str(counts["scored"]), str(excluded))
     assert "not eligible" in printed(run_log.newest, [row])
     shown = printed(runs.snapshots, lake, [NEXT])
-    assert f"{excluded} (" in shown and f"already late {reasons['already late']}" in shown
+    assert f"Not eligible on {NEXT}: " in shown and f"{reasons['already late']} already late" in shown
     assert replay.replay(lake, NEXT).agrees
     (explained,) = replay.explain_account(lake, NEXT, predicted.filter(excluded="already late")["account_id"][0])
     assert explained.recomputed == {}

@@ -21,13 +21,18 @@ COLUMNS = ("date", "rows", "scored", "predicted bad", "mean score", "with issues
 
 def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
     """Print rows, scores, the most frequent issue and the rows not eligible of each date that has features; nothing if no date has."""
+    stored = {date: features for date in dates if (features := find_manifest(lake, layout.features(date)))}
+    if not stored:
+        return
     table = new_table("Snapshots", *COLUMNS)
-    for date in dates:
-        features = find_manifest(lake, layout.features(date))
-        if features:
-            table.add_row(*_day(date, features, find_manifest(lake, layout.predictions(date))))
-    if table.row_count:
-        console.print(table)
+    for date, features in stored.items():
+        table.add_row(*_day(date, features, find_manifest(lake, layout.predictions(date))))
+    console.print(table)
+    newest = max(stored)
+    excluded = stored[newest].facts_as(FeatureFacts).excluded_counts
+    if excluded:
+        reasons = ", ".join(f"{rows} {reason}" for reason, rows in excluded.items())
+        console.print(f"Not eligible on {newest}: {reasons}.\n", soft_wrap=True, highlight=False)
 
 
 def outcomes(console: Console, lake: Store, contract: Contract, dates: Iterable[str]) -> None:
@@ -66,11 +71,5 @@ def _day(date: str, features: Manifest, predictions: Manifest | None) -> tuple[s
         f"{scored.mean_score:.3f}" if scored and scored.mean_score is not None else "",
         str(checked.with_issues),
         f"{issue} ({rows})" if rows else "",
-        _not_eligible(checked),
+        str(checked.not_eligible),
     )
-
-
-def _not_eligible(facts: FeatureFacts) -> str:
-    """Return the number of rows that are not eligible, and the rows by reason."""
-    reasons = ", ".join(f"{reason} {rows}" for reason, rows in facts.excluded_counts.items())
-    return f"{facts.not_eligible} ({reasons})" if reasons else str(facts.not_eligible)

@@ -156,6 +156,8 @@ class Checks(Document):
     ----------
     max_issue_share
         The maximum share of rows with issues. Above it, the daily run stops.
+    max_not_eligible
+        The maximum share of rows that are not eligible.
     min_bad_rate, max_bad_rate
         The expected range of the bad rate in outcomes.
     max_without_outcome
@@ -170,6 +172,7 @@ class Checks(Document):
     """
 
     max_issue_share: Share = 0.1
+    max_not_eligible: Share = 0.5
     min_bad_rate: Share = 0.005
     max_bad_rate: Share = 0.5
     max_without_outcome: Share = 0.05

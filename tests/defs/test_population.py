@@ -13,7 +13,6 @@ from rich.console import Console
 
 from risk_assets.cli.report import audit, run_log, runs
 from risk_assets.defs.checks import eligible_share
-from risk_assets.defs.resources import Lakehouse
 from risk_assets.lake import layout, replay
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.tables import read_table
@@ -71,7 +70,7 @@ def test_accounts_that_are_not_eligible_are_counted_and_not_scored(ruled_book: B
     assert evidence(found["issue_share"])["excluded"] == dict(reasons)
     assert "not eligible (limit 50.0%); opened by telephone in " in (found["eligible_share"].description or "")
     strict = lakehouse.policy.model_copy(update={"checks": lakehouse.policy.checks.model_copy(update={"max_not_eligible": 0.01})})
-    with mock.patch.object(Lakehouse, "policy", strict):
+    with mock.patch.dict(vars(lakehouse), policy=strict):
         assert not eligible_share(lakehouse, NEXT).passed
     listed = read_table(lake, layout.review(NEXT)).collect()
     assert set(listed["account_id"]) <= set(predicted.filter(status="scored")["account_id"])

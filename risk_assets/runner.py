@@ -6,7 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
 from risk_assets.defs.failures import ending, failed_checks, passed_checks
-from risk_assets.defs.liveness import lineage_tags, process_tags, sweep_killed
+from risk_assets.defs.liveness import lineage_tags, process_tags, report, sweep_killed, unreported_tags
 from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import RELEASABLE, unused_releases
@@ -88,6 +88,9 @@ def prepare_home(settings: Settings) -> Path:
 def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning) -> Iterator["Runner"]:
     """Yield a runner on the run history, which is closed afterwards. Runs that were killed are settled first.
 
+    The block also prints the results: if it ends with an error, or its process is killed, the same training or change of what is
+    live counts as a retry, which does not train another version or change again.
+
     Parameters
     ----------
     notify : callable
@@ -104,6 +107,8 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
             runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
             runner.settle()
         yield runner
+        with _translate_history_errors(home):
+            runner.report()
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class Runner:
     settings: Settings
     instance: dg.DagsterInstance
     notify: Callable[[str], None] = log.warning
+    _unreported: list[str] = field(default_factory=list)
 
     @cached_property
     def definitions(self) -> dg.Definitions:
@@ -144,6 +150,11 @@ class Runner:
             left.unlink(missing_ok=True)
         for message in messages:
             self.notify(message)
+
+    def report(self) -> None:
+        """Mark the results of this runner's runs as printed."""
+        while self._unreported:
+            report(self.instance, self._unreported.pop())
 
     def run(self, job: str, date: str, *only: str, tags: Mapping[str, str] | None = None, **config: Mapping[str, Any]) -> Result:
         """Run a job, or only some of its assets, for a date; a failure is logged and returned, not raised.
@@ -179,20 +190,23 @@ class Runner:
     def _execute(
         self, job: str, date: str | None, only: Sequence[str], config: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]
     ) -> Result:
-        selection = [dg.AssetKey.from_user_string(key) for key in only] or None
+        selection = [dg.AssetKey.from_user_string(key) for key in only]
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
         run_id = str(uuid.uuid4())
-        tags = {**tags, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}))}
+        unreported = unreported_tags(run_id, job)
+        tags = {**tags, **unreported, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}), selection)}
         with self._logged(run_id, job, date), located_runs(self.instance, job), under_way(self._running, run_id):
             ran = self.definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
                 partition_key=date,
                 raise_on_error=False,
                 run_config=QUIET | ops,
-                asset_selection=selection,
+                asset_selection=selection or None,
                 run_id=run_id,
                 tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id, self.settings.lake), **tags},
             )
+        if ran.success:
+            self._unreported.extend(unreported.values())
         return self._result(ran.dagster_run.run_id, date or "", ran.success)
 
     def _result(self, run_id: str, date: str, success: bool) -> Result:

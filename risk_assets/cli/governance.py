@@ -115,6 +115,6 @@ def _govern(**change: str | float | bool | None) -> None:
     """Materialize `registry/champion` with a change and show the live version."""
     with context.runner(context.settings()) as runner:
         error = runner.govern(**{name: value for name, value in change.items() if value is not None})
-    if error:
-        raise RiskError(error)
-    live()
+        if error:
+            raise RiskError(error)
+        live()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,40 @@ def test_a_command_killed_before_it_added_the_row_is_finished(on_scored: Risk, s
     assert last["date"] in on_scored("log").stdout
     assert rows(scored)[-1] == last
     assert list(running.iterdir()) == []
+
+
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """Yield the end of a pipe to which a process cannot write: it stops at its first line of output."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 65536)
+    os.set_blocking(write, True)
+    try:
+        yield write
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_rollback_killed_before_it_printed_the_result_is_not_repeated(on_trained: Risk, trained: Path) -> None:
+    for version in ("model_v002", "model_v001"):
+        on_trained("promote", version, "--yes", "--reason", "x")
+    command, bindings = ("rollback", "--reason", "bad"), trained / "lakehouse/registry/bindings"
+    with full_pipe() as stdout:
+        process = subprocess.Popen([RISK, *command], cwd=trained, env=without_settings(), stdout=stdout, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + WAIT_SECONDS
+        while not (bindings / "000004.json").exists() or "SUCCESS" not in statuses(trained)[0]:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+    assert "model_v002" in run_process(trained, *command).stdout
+    assert len(list(bindings.iterdir())) == 4
+    assert "model_v001" in run_process(trained, *command).stdout  # after one that printed its result, it is another one
+    assert len(list(bindings.iterdir())) == 5
 
 
 PRINT_PROCESS = "import msgspec, risk_assets.processes as p; print(msgspec.json.encode(p.this_process()).decode())"

@@ -3,9 +3,10 @@
 import logging
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,8 @@ from risk_assets.settings import Settings, current_user
 
 log = logging.getLogger(__name__)
 STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
+DATABASES = ("history/runs.db", "history/runs/index.db")  # of the run history, to which every run writes
+POLL_SECONDS = 0.5
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DAGSTER_YAML = """\
 # Written once; edit it freely. Two runs never write the same date at the same time.
@@ -99,11 +102,12 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
     Raises
     ------
     HistoryError
-        If the run history cannot be read or written.
+        If the run history cannot be read or written, or another process keeps it locked for `settings.lease_wait_seconds`.
     """
     home = prepare_home(settings)
     with ExitStack() as stack:
         with _translate_history_errors(home):
+            _wait_until_free(home, settings.lease_wait_seconds)
             runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
             runner.settle()
         yield runner
@@ -248,6 +252,34 @@ def _translate_history_errors(home: Path) -> Iterator[None]:
             f"the run history in {home} cannot be read or written ({_reason(error)}). Set DAGSTER_HOME to a folder that can be "
             "written and has space, then run again."
         ) from error
+
+
+def _wait_until_free(home: Path, seconds: float) -> None:
+    """Wait until the databases of the run history can be written; raises `HistoryError` if another process keeps one locked.
+
+    Otherwise each event of a run would wait for a process that was stopped inside a write.
+    """
+    end = time.monotonic() + seconds
+    for path in (home / name for name in DATABASES):
+        while path.exists() and not _is_free(path):
+            if time.monotonic() >= end:
+                raise HistoryError(
+                    f"the run history in {home} is locked: a process has not ended its write to {path.name} for {seconds:.0f} s. It may "
+                    f"be stopped: find it (fuser {path}), continue it (kill -CONT) or end it, then run again. Or set DAGSTER_HOME to "
+                    "another folder."
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _is_free(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
 
 def _reason(error: Exception) -> str:

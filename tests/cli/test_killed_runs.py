@@ -4,16 +4,17 @@ import csv
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from risk_assets.defs.failures import INTERRUPTED, KILLED
-from risk_assets.runner import open_runner
+from risk_assets.runner import DATABASES, open_runner
 from risk_assets.settings import Settings
 from tests.cli.conftest import RISK, Risk, run_here, run_process, without_settings
 
@@ -172,6 +173,15 @@ def test_a_run_history_that_cannot_be_written_is_an_error(trained: Path, command
     home = str(trained / "file/history")
     done = run_here(trained, *command, code=1, DAGSTER_HOME=home)
     assert f"the run history in {home} cannot be read or written (Not a directory). Set DAGSTER_HOME" in done.text
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_run_history_that_another_process_keeps_locked_is_an_error(on_trained: Risk, trained: Path, database: str) -> None:
+    with closing(sqlite3.connect(trained / ".dagster" / database, isolation_level=None)) as stopped:
+        stopped.execute("BEGIN IMMEDIATE")
+        done = on_trained("run", DATE, code=1, RISK_LEASE_WAIT_SECONDS="0")
+    assert f"the run history in {trained / '.dagster'} is locked" in done.text and "kill -CONT" in done.text
+    assert on_trained("run", DATE).code == 0
 
 
 def test_a_damaged_run_history_is_an_error(on_trained: Risk, trained: Path) -> None:

@@ -78,6 +78,11 @@ def unreported_tags(run_id: str, job: str) -> dict[str, str]:
     return {UNREPORTED_TAG: run_id} if job in (TRAINING.name, GOVERNANCE.name) else {}
 
 
+def is_unreported(run: dg.DagsterRun) -> bool:
+    """Return whether a run is of a command that has not printed its result; a run that the UI executes again is not."""
+    return run.tags.get(UNREPORTED_TAG) == run.run_id
+
+
 def report(instance: dg.DagsterInstance, run_id: str) -> None:
     """Mark the result of a run as printed by its command."""
     instance.add_run_tags(run_id, {UNREPORTED_TAG: ""})
@@ -96,7 +101,7 @@ def lineage_tags(
     for record in instance.get_run_records(filters, limit=1):
         last = record.dagster_run
         same = last.run_config.get("ops", {}) == ops
-        if same and (_was_killed(instance, last) or (_is_unreported(record) and frozenset(last.asset_selection or ()) == frozenset(only))):
+        if same and (_was_killed(instance, last) or (_is_lost(record) and frozenset(last.asset_selection or ()) == frozenset(only))):
             return {PARENT_RUN_ID_TAG: last.run_id, ROOT_RUN_ID_TAG: root_run_id(last)}
     return {}
 
@@ -105,10 +110,10 @@ def _was_killed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return run.status == Status.FAILURE and not instance.all_logs(run.run_id, of_type=STEP_FAILURE)
 
 
-def _is_unreported(record: dg.RunRecord) -> bool:
+def _is_lost(record: dg.RunRecord) -> bool:
     """Return whether a run has succeeded, and its command has ended without printing the result."""
     run = record.dagster_run
-    return run.is_success and run.tags.get(UNREPORTED_TAG) == run.run_id and bool(is_dead(record))
+    return run.is_success and is_unreported(run) and bool(is_dead(record))
 
 
 def root_run_id(run: dg.DagsterRun) -> str:

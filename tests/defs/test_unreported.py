@@ -9,6 +9,7 @@ import pytest
 
 from risk_assets.cli.jobs import REGISTERING
 from risk_assets.defs.liveness import PROCESS_TAG, RunProcess
+from risk_assets.domain.governance.bindings import promote
 from risk_assets.lake import binding_log, registry
 from risk_assets.processes import this_process
 from risk_assets.runner import open_runner
@@ -67,6 +68,14 @@ def test_a_rollback_after_one_that_was_reported_is_another(two_versions: Book) -
 def test_a_change_of_a_process_that_lives_is_not_repeated_by_another(two_versions: Book) -> None:
     assert two_versions.runner.govern(**PROMOTION) is None
     assert "already live" in str(two_versions.runner.govern(**PROMOTION))
+
+
+def test_a_killed_change_is_not_repeated_after_a_training_has_changed_what_is_live(two_versions: Book) -> None:
+    assert two_versions.runner.govern(**PROMOTION) is None
+    end_process(two_versions)
+    registry.bind(two_versions.lake, promote(binding_log.read(two_versions.lake), "model_v001", "dagster", "gates"), "a training")
+    assert two_versions.runner.govern(**PROMOTION) is None
+    assert changes(two_versions) == ["promote", "promote", "promote"]
 
 
 def test_a_change_of_the_ui_is_not_a_command(two_versions: Book) -> None:

@@ -3,10 +3,11 @@
 import logging
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
 from risk_assets.defs.failures import ending, failed_checks, passed_checks
-from risk_assets.defs.liveness import lineage_tags, process_tags, sweep_killed
+from risk_assets.defs.liveness import lineage_tags, process_tags, report, sweep_killed, unreported_tags
 from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import RELEASABLE, unused_releases
@@ -31,6 +32,8 @@ from risk_assets.settings import Settings, current_user
 
 log = logging.getLogger(__name__)
 STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
+DATABASES = ("history/runs.db", "history/runs/index.db")  # of the run history, to which every run writes
+POLL_SECONDS = 0.5
 QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 DAGSTER_YAML = """\
 # Written once; edit it freely. Two runs never write the same date at the same time.
@@ -88,6 +91,9 @@ def prepare_home(settings: Settings) -> Path:
 def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning) -> Iterator["Runner"]:
     """Yield a runner on the run history, which is closed afterwards. Runs that were killed are settled first.
 
+    The block also prints the results: if it ends with an error, or its process is killed, the same training or change of what is
+    live counts as a retry, which does not train another version or change again.
+
     Parameters
     ----------
     notify : callable
@@ -96,14 +102,17 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
     Raises
     ------
     HistoryError
-        If the run history cannot be read or written.
+        If the run history cannot be read or written, or another process keeps it locked for `settings.lease_wait_seconds`.
     """
     home = prepare_home(settings)
     with ExitStack() as stack:
         with _translate_history_errors(home):
+            _wait_until_free(home, settings.lease_wait_seconds)
             runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
             runner.settle()
         yield runner
+        with _translate_history_errors(home):
+            runner.report()
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,7 @@ class Runner:
     settings: Settings
     instance: dg.DagsterInstance
     notify: Callable[[str], None] = log.warning
+    _unreported: list[str] = field(default_factory=list)
 
     @cached_property
     def definitions(self) -> dg.Definitions:
@@ -144,6 +154,11 @@ class Runner:
             left.unlink(missing_ok=True)
         for message in messages:
             self.notify(message)
+
+    def report(self) -> None:
+        """Mark the results of this runner's runs as printed."""
+        while self._unreported:
+            report(self.instance, self._unreported.pop())
 
     def run(self, job: str, date: str, *only: str, tags: Mapping[str, str] | None = None, **config: Mapping[str, Any]) -> Result:
         """Run a job, or only some of its assets, for a date; a failure is logged and returned, not raised.
@@ -179,20 +194,23 @@ class Runner:
     def _execute(
         self, job: str, date: str | None, only: Sequence[str], config: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]
     ) -> Result:
-        selection = [dg.AssetKey.from_user_string(key) for key in only] or None
+        selection = [dg.AssetKey.from_user_string(key) for key in only]
         ops = {"ops": {name: {"config": dict(values)} for name, values in config.items()}} if config else {}
         run_id = str(uuid.uuid4())
-        tags = {**tags, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}))}
+        unreported = unreported_tags(run_id, job)
+        tags = {**tags, **unreported, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}), selection)}
         with self._logged(run_id, job, date), located_runs(self.instance, job), under_way(self._running, run_id):
             ran = self.definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
                 partition_key=date,
                 raise_on_error=False,
                 run_config=QUIET | ops,
-                asset_selection=selection,
+                asset_selection=selection or None,
                 run_id=run_id,
                 tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id, self.settings.lake), **tags},
             )
+        if ran.success:
+            self._unreported.extend(unreported.values())
         return self._result(ran.dagster_run.run_id, date or "", ran.success)
 
     def _result(self, run_id: str, date: str, success: bool) -> Result:
@@ -234,6 +252,34 @@ def _translate_history_errors(home: Path) -> Iterator[None]:
             f"the run history in {home} cannot be read or written ({_reason(error)}). Set DAGSTER_HOME to a folder that can be "
             "written and has space, then run again."
         ) from error
+
+
+def _wait_until_free(home: Path, seconds: float) -> None:
+    """Wait until the databases of the run history can be written; raises `HistoryError` if another process keeps one locked.
+
+    Otherwise each event of a run would wait for a process that was stopped inside a write.
+    """
+    end = time.monotonic() + seconds
+    for path in (home / name for name in DATABASES):
+        while path.exists() and not _is_free(path):
+            if time.monotonic() >= end:
+                raise HistoryError(
+                    f"the run history in {home} is locked: a process has not ended its write to {path.name} for {seconds:.0f} s. It may "
+                    f"be stopped: find it (fuser {path}), continue it (kill -CONT) or end it, then run again. Or set DAGSTER_HOME to "
+                    "another folder."
+                )
+            time.sleep(POLL_SECONDS)
+
+
+def _is_free(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            return False
+        return True
 
 
 def _reason(error: Exception) -> str:

@@ -40,13 +40,13 @@ def demo() -> None:
     with context.runner(settings) as runner:
         finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
-    lake = settings.open_lake()
-    report.outcomes(out(), lake, settings.read_contract(), outcomes)
-    report.snapshots(out(), lake, newest)
-    show_maturity(lake, trained)
-    show_models(lake)
-    report.riskiest(out(), lake, newest[-1])
-    _show_next_steps(settings, newest[-1], simulated)
+        lake = settings.open_lake()
+        report.outcomes(out(), lake, settings.read_contract(), outcomes)
+        report.snapshots(out(), lake, newest)
+        show_maturity(lake, trained)
+        show_models(lake)
+        report.riskiest(out(), lake, newest[-1])
+        _show_next_steps(settings, newest[-1], simulated)
 
 
 def _simulated_bank() -> "Settings":

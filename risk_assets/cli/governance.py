@@ -60,7 +60,7 @@ def challenge(
 def live(
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="Instant in UTC, such as 2026-01-31T12:00:00.")] = None,
 ) -> None:
-    """Show which version is live, or was live at an instant: since when, by whom and why."""
+    """Show which version is live, or was live at an instant: since when, by whom and why. Its files are verified."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log, registry
 
@@ -70,6 +70,11 @@ def live(
         raise ModelError("no version was live at that time. See risk history." if at else "no model is live yet. Run risk train DATE.")
     report.binding(out(), binding, registry.read_version(lake, binding.champion))
     _report_unfinished(lake)
+    problems = registry.binding_problems(lake, binding)
+    for problem in problems:
+        print_error("damaged", problem)
+    if problems:
+        raise typer.Exit(FAILED)
 
 
 def history(
@@ -115,6 +120,6 @@ def _govern(**change: str | float | bool | None) -> None:
     """Materialize `registry/champion` with a change and show the live version."""
     with context.runner(context.settings()) as runner:
         error = runner.govern(**{name: value for name, value in change.items() if value is not None})
-    if error:
-        raise RiskError(error)
-    live()
+        if error:
+            raise RiskError(error)
+        live()

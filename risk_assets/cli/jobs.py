@@ -107,9 +107,9 @@ def train(
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
         trained = runner.run("training", date, *assets, training__model=config)
         finish([*stored, trained])
-    lake = settings.open_lake()
-    show_maturity(lake, date)
-    show_models(lake)
+        lake = settings.open_lake()
+        show_maturity(lake, date)
+        show_models(lake)
 
 
 def show_maturity(lake: "Store", date: str) -> None:

@@ -129,7 +129,7 @@ def _add_or_spool(lakehouse: Lakehouse, instance: dg.DagsterInstance, record: Ru
 
 def _to_spool(spool: Spool, record: RunRecord, error: Exception) -> str:
     """Store a row on local disk, and return a warning that says so."""
-    reason = error.problem if isinstance(error, RiskError) else type(error).__name__
+    reason = error.problem.rstrip(".") if isinstance(error, RiskError) else type(error).__name__
     try:
         path = spool.put(record)
     except OSError as problem:

@@ -18,7 +18,7 @@ from risk_assets.lake import landing, layout, raw
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
-from risk_assets.lake.manifests import Manifest, Provenance, digest, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, identity, require_manifest
 from risk_assets.lake.objects import Guard
 from risk_assets.lake.outcome_tables import OUTCOMES, STATES
 from risk_assets.lake.raw import LandedFile
@@ -65,8 +65,8 @@ class Lakehouse:
     def made_from(self, run_id: str, date: str, *inputs: str, **more: Any) -> Provenance:
         """Return the provenance of a table made by a run from the same date's partitions of other assets."""
         paths = [layout.PATHS[key](date) for key in inputs]
-        inputs_digests = {path: digest(self.store, path) for path in paths}
-        return Provenance(run_id=run_id, inputs=inputs_digests, contract=self.contract.digest, contract_values=self.contract_values, **more)
+        identities = {path: identity(self.store, path) for path in paths}
+        return Provenance(run_id=run_id, inputs=identities, contract=self.contract.digest, contract_values=self.contract_values, **more)
 
     @cached_property
     def leases(self) -> Leases:

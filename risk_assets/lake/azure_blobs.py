@@ -194,7 +194,7 @@ class AzureObjects:
         self._repeat(attempt)
 
     @contextmanager
-    def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
+    def exclusive(self, path: str, *, wait: bool) -> Iterator[bool]:
         """Yield True: on Azure, versions decide between writers, not locks."""
         yield True
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from risk_assets.errors import LakeError
-from risk_assets.lake.hashing import content_of_file
+from risk_assets.lake.hashing import content_of_file, sha256
 from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
 
 TEMPORARY = ".tmp"
@@ -142,19 +142,28 @@ class DiskObjects:
         sync_folder(file.parent)
 
     @contextmanager
-    def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
-        """Keep other processes out of a block of this name; yields False if one is in it and `wait` is false.
+    def exclusive(self, path: str, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes out of a block of this path; yields False if one is in it and `wait` is false.
 
-        The system ends the exclusion when the process ends. A process that is stopped inside keeps the others out.
+        The system ends the exclusion when the process ends. A process that is stopped inside keeps the others out. The lock
+        file is removed at the end of the block, while it is locked.
         """
         _make_folder(self._temporary_folder)
-        with (self._temporary_folder / f"{name}{LOCK}").open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        lock = self._temporary_folder / f"{sha256(path.encode())}{LOCK}"
+        while True:
+            with lock.open("wb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                except BlockingIOError:
+                    yield False
+                    return
+                if not _is_at(file, lock):  # the one who had it has removed it
+                    continue
+                try:
+                    yield True
+                finally:
+                    lock.unlink(missing_ok=True)
+                return
 
     def remove_old_temporary_files(self, older_than: timedelta) -> int:
         """Remove the temporary files whose last write is older; return their number."""
@@ -223,6 +232,14 @@ def _is_in_use(temporary: Path) -> bool:
     """Return whether the process that made a temporary file still runs, or another one with its number."""
     number = temporary.name.removeprefix(PIN).partition("-")[0]
     return number.isdigit() and Path("/proc", number).exists()
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Return whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def version_of(file: Path) -> str:

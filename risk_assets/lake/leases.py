@@ -16,7 +16,6 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 from risk_assets.processes import Process, is_gone, this_process
 
@@ -24,7 +23,6 @@ TTL_SECONDS = 30.0
 RENEW_SECONDS = 10.0
 POLL_SECONDS = 0.5
 WAIT_SECONDS = 60.0
-LOCKS = 64
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +95,7 @@ class Leases:
         LakeError
             If another writer has taken it over, or another path that this process holds. Nothing may be committed then.
         """
-        with self._store().exclusive(_name(path), wait=True):
+        with self._store().exclusive(path, wait=True):
             for held in dict.fromkeys((path, *self._held)):
                 epoch, _ = self._held.get(held, (0, None))
                 if _newest_epoch(self._store(), held) != epoch or not epoch:
@@ -157,13 +155,8 @@ class Leases:
 
 def _create(store: Store, path: str, epoch: int, mine: Lease) -> bool:
     """Return whether an epoch was created, and is the newest one. It is not while the holder is in a guarded block."""
-    with store.exclusive(_name(path), wait=False) as entered:
+    with store.exclusive(path, wait=False) as entered:
         return entered and store.create(layout.lease(path, epoch), msgspec.json.encode(mine)) and _newest_epoch(store, path) == epoch
-
-
-def _name(path: str) -> str:
-    """Return the name of the lock of a path: a few locks are enough, because each is held for a moment."""
-    return f"lease-{int(sha256(path.encode())[:8], 16) % LOCKS:02d}"
 
 
 def _may_follow(lease: Lease | None, mine: Lease) -> bool:
@@ -171,9 +164,9 @@ def _may_follow(lease: Lease | None, mine: Lease) -> bool:
 
 
 def _busy(path: str, lease: Lease | None) -> str:
-    holder = (
-        f"the run {lease.run_id} (process {lease.process.pid} on {lease.process.host}, since {lease.taken_at})" if lease else "another run"
-    )
+    holder = "another run"
+    if lease and not lease.released:
+        holder = f"the run {lease.run_id} (process {lease.process.pid} on {lease.process.host}, since {lease.taken_at})"
     return f"{path} is being written by {holder}. Wait until it has ended, or stop it, and run again."
 
 

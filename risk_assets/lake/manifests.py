@@ -25,9 +25,10 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
-    """The origin of a table: the run, the manifests of its inputs, the hashes of contract and policy, versions and binding.
+    """The origin of a table: the run, the identities of its inputs, the hashes of contract and policy, versions and binding.
 
-    `contract_values` is the hash of those parts of the contract that decide values; `released` are the checks released.
+    Inputs that are tables have their `Manifest.identity`, landed files their version. `contract_values` is the hash of those
+    parts of the contract that decide values; `released` are the checks released.
     """
 
     run_id: str
@@ -69,6 +70,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def digest(self) -> str:
         """SHA-256 of the table: of its only part, or of the joined hashes of all parts."""
         return joined(list(self.sha256.values()))
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of what the table contains and means: its parts, rows, columns and the contract's values; not of when it was made."""
+        content = (self.parts, self.sha256, self.rows, self.columns, self.made_from.contract_values)
+        return sha256(msgspec.json.encode(content))
 
     @property
     def numbers(self) -> dict[str, int | float]:
@@ -155,9 +162,7 @@ def require_manifest(store: Store, path: str) -> Manifest:
     LakeError
         If the table is not committed, or a part is missing or has another size.
     """
-    manifest = find_manifest(store, path)
-    if manifest is None:
-        raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}")
+    manifest = _committed(store, path)
     found = entries(store, manifest)
     changed = [part for part, size in manifest.parts.items() if part not in found or found[part].size != size]
     if changed:
@@ -187,11 +192,24 @@ def entries(store: Store, manifest: Manifest) -> dict[str, Entry]:
     return {part: found[part] for part in manifest.parts if part in found}
 
 
+def identity(store: Store, path: str) -> str:
+    """Return the identity of a table as an input of another; raises `LakeError` if it is not committed or its manifest is damaged."""
+    return _committed(store, path).identity
+
+
 def digest(store: Store, path: str) -> str:
-    """Return the SHA-256 of a table's manifest; it identifies the table as an input of another."""
+    """Return the SHA-256 of a table's manifest, which changes whenever the table is written."""
     return sha256(store.get(layout.manifest(path)))
 
 
 def partitions(store: Store, paths: Mapping[str, str]) -> dict[str, str]:
     """Return the dates and paths whose tables are committed."""
     return {date: path for date, path in paths.items() if store.size(layout.manifest(path)) is not None}
+
+
+def _committed(store: Store, path: str) -> Manifest:
+    """Return the manifest of a table; raises `LakeError` if there is none."""
+    manifest = find_manifest(store, path)
+    if manifest is None:
+        raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}")
+    return manifest

@@ -74,8 +74,8 @@ class Objects(Protocol):
     def delete(self, path: str) -> None:
         """Delete an object."""
 
-    def exclusive(self, name: str, *, wait: bool) -> AbstractContextManager[bool]:
-        """Keep other processes of this machine out of a block of this name; yields False if one is in it and `wait` is false."""
+    def exclusive(self, path: str, *, wait: bool) -> AbstractContextManager[bool]:
+        """Keep other processes of this machine out of a block of this path; yields False if one is in it and `wait` is false."""
 
     def remove_old_temporary_files(self, older_than: timedelta) -> int:
         """Remove what interrupted writes left; return the number of files."""

@@ -30,7 +30,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout, raw, verification
 from risk_assets.lake.dates import committed_dates, newest_before
 from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
-from risk_assets.lake.manifests import Manifest, Provenance, digest, find_readable, require_contract, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, find_readable, identity, require_contract, require_manifest
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, translate_polars_errors
 
@@ -181,7 +181,7 @@ def _landed(store: Store, contract: Contract, calendar: Calendar, date: str, run
     path = layout.outcomes(date)
     newest = require_manifest(store, path)
     require_outcome_columns(newest.columns, contract, path)
-    earlier = [revision for revision in raw.revisions(store, path) if _gave_labels(revision.manifest, contract)]
+    earlier = _earlier(store, contract, path)
     rows = raw.scan_manifest(store, newest)
     revisions = [
         *(_earlier_outcomes(store, revision.manifest, contract, calendar) for revision in earlier),
@@ -190,9 +190,7 @@ def _landed(store: Store, contract: Contract, calendar: Calendar, date: str, run
     with translate_polars_errors(path):
         missing, unreadable = count_known_at(rows, contract)
     frame = landed_outcomes(revisions, contract, date)
-    made_from = _provenance(
-        store, contract, outcomes_digest(contract), run_id, [*(revision.name for revision in earlier if revision.manifest), path]
-    )
+    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, _landed_inputs(path, earlier))
     return Table(frame, OutcomeFacts, _facts(len(revisions), missing, unreadable), made_from, outcome_descriptions())
 
 
@@ -256,9 +254,21 @@ def _is_current(store: Store, contract: Contract, date: str) -> bool:
     if manifest is None or contract.target.derived:
         return manifest is not None
     path = layout.outcomes(date)
-    return manifest.made_from.inputs.get(path) == digest(store, path)
+    return _identities(store, _landed_inputs(path, _earlier(store, contract, path))).items() <= manifest.made_from.inputs.items()
+
+
+def _earlier(store: Store, contract: Contract, path: str) -> list[raw.Revision]:
+    """Return the earlier revisions of landed outcomes that can have given labels."""
+    return [revision for revision in raw.revisions(store, path) if _gave_labels(revision.manifest, contract)]
+
+
+def _landed_inputs(path: str, earlier: Sequence[raw.Revision]) -> list[str]:
+    return [*(revision.name for revision in earlier if revision.manifest), path]
+
+
+def _identities(store: Store, inputs: Sequence[str]) -> dict[str, str]:
+    return {name: identity(store, name) for name in inputs}
 
 
 def _provenance(store: Store, contract: Contract, values: str, run_id: str, inputs: Sequence[str]) -> Provenance:
-    found = {name: digest(store, name) for name in inputs}
-    return Provenance(run_id=run_id, inputs=found, contract=contract.digest, contract_values=values)
+    return Provenance(run_id=run_id, inputs=_identities(store, inputs), contract=contract.digest, contract_values=values)

@@ -135,6 +135,11 @@ def problems(store: Store, name: str) -> list[str]:
     return [*found, *model_files.problems(store, layout.version_folder(name))]
 
 
+def binding_problems(store: Store, binding: Binding) -> list[str]:
+    """Return a message for each file of the versions of a binding that is missing or was changed."""
+    return [problem for name in filter(None, (binding.champion, binding.challenger)) for problem in problems(store, name)]
+
+
 def read_version(store: Store, name: str) -> ModelVersion:
     """Return a version; raises `ModelError` if it is missing or incomplete."""
     metadata = _version_metadata(store, name)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout, verification
-from risk_assets.lake.manifests import digest, find_readable
+from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store
 
@@ -57,5 +57,5 @@ def _features_current(lake: Store, contract_values: str, date: str) -> bool:
     raw, features = find_readable(lake, layout.accounts(date)), find_readable(lake, layout.features(date))
     if raw is None or features is None:
         return False
-    from_raw = features.made_from.inputs.get(raw.path) == digest(lake, raw.path)
+    from_raw = features.made_from.inputs.get(raw.path) == raw.identity
     return from_raw and features.made_from.contract_values == contract_values

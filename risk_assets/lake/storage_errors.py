@@ -133,7 +133,8 @@ _PROBLEMS = (
     _Problem(
         (),
         "the file system is read-only",
-        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE to another folder",
+        "mount it for writing (after an error, Linux mounts a disk read-only: see dmesg), or set RISK_LAKE or RISK_LANDING to "
+        "another folder",
         (errno.EROFS,),
     ),
     _Problem(
@@ -144,8 +145,8 @@ _PROBLEMS = (
     ),
     _Problem(
         (),
-        "a folder of the lake is on another file system than the lake",
-        "move the complete lake to one file system, or set RISK_LAKE to a folder on that one",
+        "a folder is on another file system than the lake or the landing folder that it is in",
+        "move the complete folder to one file system, or set RISK_LAKE or RISK_LANDING to a folder on that one",
         (errno.EXDEV,),
     ),
     _Problem((), "too many files are open", f"raise the limit (ulimit -n), {_RUN_AGAIN}", (errno.EMFILE, errno.ENFILE)),
@@ -156,7 +157,12 @@ _PROBLEMS = (
         "move the file away, or set RISK_LAKE or RISK_LANDING to another folder",
         (errno.EEXIST, errno.ENOTDIR),
     ),
-    _Problem((), "the path is too long or not valid", "use a shorter path for RISK_LAKE", (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP)),
+    _Problem(
+        (),
+        "the path is too long or not valid",
+        "use a shorter path for RISK_LAKE or RISK_LANDING",
+        (errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP),
+    ),
 )
 
 

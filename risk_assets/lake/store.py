@@ -161,12 +161,12 @@ class Store:
             yield target
 
     @contextmanager
-    def exclusive(self, name: str, *, wait: bool) -> Iterator[bool]:
-        """Keep other processes of this machine out of a block; yields False if one is in it and `wait` is false.
+    def exclusive(self, path: str, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes of this machine out of a block of a path; yields False if one is in it and `wait` is false.
 
         On Azure it keeps nobody out.
         """
-        with self._translate_errors(name), self._writable.exclusive(name, wait=wait) as entered:
+        with self._translate_errors(path), self._writable.exclusive(path, wait=wait) as entered:
             yield entered
 
     def pin(self, path: str) -> Path:

@@ -11,7 +11,7 @@ from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, document_archive, impact_files, layout, model_files, raw, registry, run_log, verification
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
-from risk_assets.lake.manifests import Manifest, digest, find_manifest
+from risk_assets.lake.manifests import Manifest, find_manifest, identity
 from risk_assets.lake.store import Store
 
 TRAINED = "training/model"
@@ -86,8 +86,12 @@ def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:
             continue
         if store.size(layout.manifest(path)) is None:
             yield f"{layout.manifest(path)}, from which {manifest.path} was made, is missing"
-        elif digest(store, path) != expected:
-            yield f"{path} or its manifest was written again since {manifest.path} was made from it"
+            continue
+        try:
+            if identity(store, path) != expected:
+                yield f"{path} was written again with another content since {manifest.path} was made from it"
+        except LakeError as error:
+            yield str(error)
 
 
 def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Risk
 
 
@@ -45,3 +47,12 @@ def test_verify_names_a_changed_binding(on_scored: Risk, scored: Path) -> None:
     binding.write_bytes(binding.read_bytes().replace(b"a second look", b"a first look!"))
     done = on_scored("history", "--verify", code=1)
     assert "broken:" in done.stderr and "000002.json was changed" in done.text
+
+
+@pytest.mark.parametrize("version", ["model_v001", "model_v002"])
+def test_live_names_a_changed_file_of_the_champion_and_the_challenger(on_scored: Risk, scored: Path, version: str) -> None:
+    scorecard = scored / f"lakehouse/registry/{version}/scorecard.json"
+    scorecard.write_bytes(scorecard.read_bytes().replace(b"1", b"2", 1))
+    done = on_scored("live", code=1)
+    assert "model_v001" in done.stdout
+    assert f"damaged: registry/{version}/scorecard.json is not the file that was registered" in done.text

@@ -4,16 +4,17 @@ import csv
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from risk_assets.defs.failures import INTERRUPTED, KILLED
-from risk_assets.runner import open_runner
+from risk_assets.runner import DATABASES, open_runner
 from risk_assets.settings import Settings
 from tests.cli.conftest import RISK, Risk, run_here, run_process, without_settings
 
@@ -107,6 +108,40 @@ def test_a_command_killed_before_it_added_the_row_is_finished(on_scored: Risk, s
     assert list(running.iterdir()) == []
 
 
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """Yield the end of a pipe to which a process cannot write: it stops at its first line of output."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 65536)
+    os.set_blocking(write, True)
+    try:
+        yield write
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_a_rollback_killed_before_it_printed_the_result_is_not_repeated(on_trained: Risk, trained: Path) -> None:
+    for version in ("model_v002", "model_v001"):
+        on_trained("promote", version, "--yes", "--reason", "x")
+    command, bindings = ("rollback", "--reason", "bad"), trained / "lakehouse/registry/bindings"
+    with full_pipe() as stdout:
+        process = subprocess.Popen([RISK, *command], cwd=trained, env=without_settings(), stdout=stdout, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + WAIT_SECONDS
+        while not (bindings / "000004.json").exists() or "SUCCESS" not in statuses(trained)[0]:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+    assert "model_v002" in run_process(trained, *command).stdout
+    assert len(list(bindings.iterdir())) == 4
+    assert "model_v001" in run_process(trained, *command).stdout  # after one that printed its result, it is another one
+    assert len(list(bindings.iterdir())) == 5
+
+
 PRINT_PROCESS = "import msgspec, risk_assets.processes as p; print(msgspec.json.encode(p.this_process()).decode())"
 
 
@@ -116,7 +151,7 @@ def test_a_row_waits_for_the_lake_and_the_log_adds_it(on_trained: Risk, trained:
     lake.write_bytes(b"")
     failed = on_trained("run", DATE, code=1)
     assert f"{DATE} failed: " in failed.text and "is a file: set RISK_LAKE" in failed.text
-    assert "until the next command can add it" in failed.text
+    assert "until the next command can add it" in failed.text and ".." not in failed.text.replace("...", "")
     lake.unlink()
     away.rename(lake)
     assert "is in the run log now" in on_trained("log").text
@@ -138,6 +173,15 @@ def test_a_run_history_that_cannot_be_written_is_an_error(trained: Path, command
     home = str(trained / "file/history")
     done = run_here(trained, *command, code=1, DAGSTER_HOME=home)
     assert f"the run history in {home} cannot be read or written (Not a directory). Set DAGSTER_HOME" in done.text
+
+
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_run_history_that_another_process_keeps_locked_is_an_error(on_trained: Risk, trained: Path, database: str) -> None:
+    with closing(sqlite3.connect(trained / ".dagster" / database, isolation_level=None)) as stopped:
+        stopped.execute("BEGIN IMMEDIATE")
+        done = on_trained("run", DATE, code=1, RISK_LEASE_WAIT_SECONDS="0")
+    assert f"the run history in {trained / '.dagster'} is locked" in done.text and "kill -CONT" in done.text
+    assert on_trained("run", DATE).code == 0
 
 
 def test_a_damaged_run_history_is_an_error(on_trained: Risk, trained: Path) -> None:

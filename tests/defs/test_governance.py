@@ -20,6 +20,7 @@ from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, document_archive, layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.tables import read_table
+from risk_assets.lake.verify import verify_date
 from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -295,13 +296,10 @@ def test_replay_names_a_changed_prediction(scored_book: Book) -> None:
     assert found.changed == (f"{layout.predictions(NEXT)} was changed since it was written",)
 
 
-def test_replay_names_features_that_were_written_again(scored_book: Book) -> None:
+def test_features_that_were_written_again_unchanged_are_the_same(scored_book: Book) -> None:
     assert scored_book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
-    found = replay.replay(scored_book.lake, NEXT)
-    assert found.changed == (
-        f"{layout.features(NEXT)} or its manifest was written again since {layout.predictions(NEXT)} was made from it",
-    )
-    assert found.columns == {}
+    assert replay.replay(scored_book.lake, NEXT).agrees
+    assert verify_date(scored_book.lake, NEXT).problems == ()
 
 
 @pytest.mark.parametrize(

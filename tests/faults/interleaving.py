@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 
 from risk_assets.lake import layout
-from risk_assets.lake.manifests import digest, find_manifest
+from risk_assets.lake.manifests import find_manifest, identity
 from tests.faults.content import read
 from tests.faults.places import Place
 from tests.faults.warm import Done, Started
@@ -74,7 +74,7 @@ def inconsistencies(place: Place, date: str) -> list[str]:
             problems.append(f"{key} has no manifest")
             continue
         inputs = manifest.made_from.inputs.items() if key.startswith("curated/") else ()
-        problems += [f"{key} was made from another {path}" for path, made in inputs if digest(lake, path) != made]
+        problems += [f"{key} was made from another {path}" for path, made in inputs if identity(lake, path) != made]
         if key == "curated/predictions":
             rows = pl.read_csv(lake.get(manifest.path), infer_schema=False)
             versions = {version for version in rows["model_version"].unique() if version}

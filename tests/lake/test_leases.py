@@ -84,6 +84,28 @@ def test_other_paths_are_free(writer: Callable[..., Leases]) -> None:
     writer().take("curated/u.csv", "run-2", "run-2")
 
 
+def test_a_writer_in_a_guarded_block_keeps_out_no_other_path(disk_settings: Settings) -> None:
+    store = disk_settings.connect_lake()
+    first, second = Leases(lambda: store, 0), Leases(lambda: store, 0)
+    first.take(PATH, "run-1", "run-1")
+    with first.guard(PATH):
+        for number in range(100):
+            second.take(f"curated/{number}.csv", "run-2", "run-2")
+    second.release()
+    first.release()
+    assert store.folder is not None
+    assert list((store.folder / layout.TEMPORARY).iterdir()) == []
+
+
+def test_a_holder_that_is_not_known_is_not_named(disk_settings: Settings) -> None:
+    store = disk_settings.connect_lake()
+    earlier, next_one = Leases(lambda: store, 0), Leases(lambda: store, 0)
+    earlier.take(PATH, "run-1", "run-1")
+    earlier.release()
+    with store.exclusive(PATH, wait=False), pytest.raises(LakeError, match=f"{PATH} is being written by another run"):
+        next_one.take(PATH, "run-2", "run-2")
+
+
 def test_a_run_takes_a_path_once_and_releases_it(store: Store, writer: Callable[..., Leases]) -> None:
     mine = writer()
     for _ in range(2):

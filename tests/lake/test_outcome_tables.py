@@ -82,6 +82,17 @@ def test_outcomes_of_all_revisions(store: Store, landing: Store, monkeypatch: py
     assert outdated_outcomes(store, other, [DATE, "2026-01-03"]) == (DATE,)
 
 
+def test_outcomes_that_land_again_after_others_are_outdated(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other = "id,defaulted,since\na,1,\n", "id,defaulted,since\na,0,\n"
+    land(store, landing, monkeypatch, first, "2026-02-20T12:00:00+00:00")
+    write(store, LANDED)
+    for day, content in (("10", other), ("11", first)):
+        land(store, landing, monkeypatch, content, f"2026-03-{day}T12:00:00+00:00")
+        assert outdated_outcomes(store, LANDED, [DATE]) == (DATE,)
+    write(store, LANDED)
+    assert [(bad, known_on) for _, bad, known_on, _ in rows(store)] == [(1, "2026-02-01"), (0, "2026-03-10"), (1, "2026-03-11")]
+
+
 def test_an_earlier_file_without_the_target_gave_no_labels(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     land(store, landing, monkeypatch, "id,other\na,1\n", "2026-03-01T12:00:00+00:00")
     with pytest.raises(ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}"):

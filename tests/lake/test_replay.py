@@ -15,7 +15,7 @@ from risk_assets.domain.governance.bindings import promote
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.hashing import sha256
-from risk_assets.lake.manifests import Provenance, digest, require_manifest, write_manifest
+from risk_assets.lake.manifests import Provenance, identity, require_manifest, write_manifest
 from risk_assets.lake.replay import Replay, replay
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
@@ -42,7 +42,7 @@ def scored(store: Store, model: TrainedModel, policy: Policy) -> Store:
     document_archive.archive(store, policy)
     made_from = Provenance(
         run_id="run-2",
-        inputs={layout.features(DATE): digest(store, layout.features(DATE))},
+        inputs={layout.features(DATE): identity(store, layout.features(DATE))},
         policy=policy.digest,
         model_version="model_v001",
         binding=binding.seq,
@@ -87,9 +87,12 @@ def test_replay_names_changed_predictions(scored: Store) -> None:
     assert (found.changed, found.columns, found.first) == ((f"{PATH} was changed since it was written",), {"model_version": 1}, 1)
 
 
-def test_replay_names_features_that_were_written_again(scored: Store) -> None:
+@pytest.mark.parametrize("contract_values", [None, "other"])
+def test_replay_names_features_only_if_their_content_is_another(scored: Store, contract_values: str | None) -> None:
     features = read_table(scored, layout.features(DATE)).collect()
-    write_table(scored, layout.features(DATE), replace(table(features.lazy()), made_from=Provenance(run_id="run-3")))
+    made_from = Provenance(run_id="run-3", contract_values=contract_values)
+    write_table(scored, layout.features(DATE), replace(table(features.lazy()), made_from=made_from))
     found = replay(scored, DATE)
-    assert found.changed == (f"{layout.features(DATE)} or its manifest was written again since {PATH} was made from it",)
-    assert (found.columns, found.agrees) == ({}, False)
+    message = f"{layout.features(DATE)} was written again with another content since {PATH} was made from it"
+    assert found.changed == ((message,) if contract_values else ())
+    assert (found.columns, found.agrees) == ({}, not contract_values)

@@ -185,6 +185,7 @@ def test_https_to_a_server_without_tls_is_reported(azurite: Azurite) -> None:
         (errno.ENOSPC, "the disk is full", "free some space"),
         (errno.EDQUOT, "the disk quota is used up", "raise the quota"),
         (errno.EROFS, "read-only", "mount it for writing"),
+        (errno.EROFS, "read-only", "RISK_LANDING"),
         (errno.EACCES, "lacks a permission for /lake/raw", "chown"),
         (errno.EMFILE, "too many files are open", "ulimit -n"),
         (errno.EIO, "hardware or network error", "dmesg"),

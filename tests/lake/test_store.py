@@ -5,6 +5,7 @@ import hashlib
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import polars as pl
 import pytest
 
 from risk_assets.errors import LakeError
+from risk_assets.lake import layout
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import Table, read_table, write_table
+from risk_assets.settings import Settings
 from tests.azurite.server import Azurite, _free_port
 from tests.lake.conftest import table as any_table
 
@@ -329,3 +332,28 @@ def test_a_credential_never_shows_its_secrets() -> None:
     shown = repr(open_store("az://lake", AzureCredential("account", key=WRONG_KEY))) + repr(AzureCredential("a", sas="sig=SECRET123"))
     assert WRONG_KEY not in shown
     assert "SECRET123" not in shown
+
+
+def test_one_at_a_time_is_in_an_exclusive_block(disk_settings: Settings) -> None:
+    store, inside, most = disk_settings.connect_lake(), [0], [0]
+
+    def enter(_: int) -> None:
+        with store.exclusive("curated/t.csv", wait=True) as entered:
+            assert entered
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            inside[0] -= 1
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(enter, range(400)))
+    assert (inside, most) == ([0], [1])
+
+
+def test_an_exclusive_block_that_cannot_start_names_the_path(disk_settings: Settings) -> None:
+    store = disk_settings.connect_lake()
+    assert store.folder is not None
+    store.folder.mkdir(parents=True, exist_ok=True)
+    (store.folder / layout.TEMPORARY).write_bytes(b"")
+    expected = r"a file is where a folder is expected \(at .*, curated/t\.csv\)"
+    with pytest.raises(LakeError, match=expected), store.exclusive("curated/t.csv", wait=True):
+        pass

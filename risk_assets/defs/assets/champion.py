@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from risk_assets.defs.liveness import root_run_id
+from risk_assets.defs.liveness import is_unreported, root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import (
@@ -86,7 +86,9 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
 
     To roll back, materialize with `{action: rollback, reason: ...}`.
     """
-    if is_decided(binding_log.read(lakehouse.store), root_run_id(context.run)):
+    history = binding_log.read(lakehouse.store)
+    # in the UI, a decision is made again by executing its run again, if there was another one since
+    if is_decided(history if is_unreported(context.run) else history[-1:], root_run_id(context.run)):
         return None
     change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
@@ -96,8 +98,8 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
 
 
 def is_decided(history: Sequence[Binding], root: str) -> bool:
-    """Return whether the newest binding was made by the run that this one repeats: that run was killed after its decision."""
-    return bool(history) and history[-1].run_id == root
+    """Return whether a binding was made by the run that this one repeats: that run was killed after its decision."""
+    return any(binding.run_id == root for binding in history)
 
 
 def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:

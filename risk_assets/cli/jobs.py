@@ -96,7 +96,8 @@ def train(
 ) -> None:
     """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
 
-    Landed accounts and outcomes of the training window are stored in the lake first.
+    Landed accounts and outcomes of the training window are stored in the lake first. If the features of a date cannot be made,
+    nothing is trained.
     """
     settings = context.settings()
     assets = REGISTERING if register_only else ()
@@ -105,11 +106,26 @@ def train(
         runner.require_dates(date)
         window = runner.lakehouse.training_window(date)
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
+        _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
         finish([*stored, trained])
     lake = settings.open_lake()
     _show_maturity(lake, date)
     show_models(lake)
+
+
+def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:
+    """Print the results and exit with 1 if a date that failed has no features of its landed file and of the contract."""
+    from risk_assets.lake.staleness import outdated_features
+
+    failed = {result.date for result in stored if result.error}
+    outdated = outdated_features(runner.lakehouse.store, runner.lakehouse.contract_values, sorted(failed))
+    if outdated:
+        finish(
+            stored,
+            f"nothing was trained, because {', '.join(outdated)} failed. Land files that have the columns of the contract (risk land "
+            f"FILE --date DATE --replace), or remove from the contract the columns that they lack; then risk train {date}.",
+        )
 
 
 def _show_maturity(lake: "Store", date: str) -> None:

@@ -76,7 +76,8 @@ def land(
     matured = shift(dates[-1], contract.target.performance_days)
     train = f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
     if dates[-1] <= settings.last_date:
-        out().print(f"Next: {train}risk run {dates[0]} --until {dates[-1]}", highlight=False)
+        until = f" --until {dates[-1]}" if len(dates) > 1 else ""
+        out().print(f"Next: {train}risk run {dates[0]}{until}", highlight=False)
 
 
 def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:

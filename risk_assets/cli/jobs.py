@@ -104,6 +104,7 @@ def train(
     config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
+        _warn_without_landing(settings)
         window = runner.lakehouse.training_window(date)
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
         _require_features(runner, stored, date)
@@ -242,8 +243,18 @@ def _derive_outdated(runner: "Runner", start: str, end: str) -> "list[Result]":
     return each(outdated, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 
+def _warn_without_landing(settings: "Settings") -> None:
+    """Print a warning if the landing folder does not exist."""
+    from risk_assets.lake.landing import missing_folder
+
+    if note := missing_folder(settings.open_landing()):
+        print_warning("landing", note)
+
+
 def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], **config: Mapping[str, str]) -> "list[Result]":
-    with context.runner(context.settings()) as runner:
+    settings = context.settings()
+    with context.runner(settings) as runner:
         dates = dates_until(date, until)
         runner.require_dates(*dates)
+        _warn_without_landing(settings)
         return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

@@ -65,6 +65,16 @@ def dates(landing: Store, kind: str) -> tuple[str, ...]:
     return tuple(sorted({stem for stem in stems if is_date(stem)}))
 
 
+def missing_folder(landing: Store) -> str | None:
+    """Return a note with the next step if the landing folder does not exist on disk, or None."""
+    if landing.folder is None or landing.folder.is_dir():
+        return None
+    return (
+        f"the landing folder {landing.url} does not exist, so only files that the lake has already are used. Set RISK_LANDING to the "
+        "folder with the files, or land a file (risk land FILE --date DATE)."
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """A local CSV to land: its path and its dialect."""

@@ -1,5 +1,6 @@
 """`risk demo`, `risk run`, `risk outcomes` and `risk log`: dates are scored and logged."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,14 @@ def test_a_release_is_offered_by_name_if_it_is_possible(checks: tuple[str, ...],
     with pytest.raises(typer.Exit):
         finish([Result("2026-01-04", "a check failed", "blocked", releasable=checks)])
     assert f"Next: fix the file and land it with --replace{offered}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("run", "2026-01-05"), ("outcomes", "2026-01-03")])
+def test_missing_landing_folder_is_noted(on_trained: Risk, trained: Path, command: tuple[str, ...]) -> None:
+    assert "landing folder" not in on_trained(*command).text
+    shutil.rmtree(trained / "data/landing")
+    done = on_trained(*command)
+    assert "landing: the landing folder data/landing does not exist, so only files that the lake has already are used. Set" in done.text
 
 
 def test_training_stops_if_a_date_lacks_a_column_of_the_contract(on_trained: Risk, trained: Path) -> None:

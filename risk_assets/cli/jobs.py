@@ -9,6 +9,7 @@ import typer
 from risk_assets.cli import context
 from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, print_warning, track, user
 from risk_assets.clock import date_range, parse_date, shift
+from risk_assets.domain.wording import counted
 
 if TYPE_CHECKING:
     from risk_assets.lake.store import Store
@@ -70,13 +71,18 @@ def outcomes(date: Day, until: Until = None) -> None:
     """
     if context.settings().read_contract().target.derived is None:
         results = _run_dates("outcomes", date, until, {})
-        out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+        out().print(
+            f"outcomes: {sum(result.error is None for result in results)} of {counted(len(results), 'date is', 'dates are')} in the lake."
+        )
         finish(results)
         return
     with context.runner(context.settings()) as runner:
         carried, written = derive(runner, dates_until(date, until))
     stored = sum(result.error is None for result in written)
-    out().print(f"states of {len(carried)} dates carried; outcomes of {stored} of {len(written)} snapshots that matured are in the lake.")
+    out().print(
+        f"states of {counted(len(carried), 'date')} carried; outcomes of {stored} of "
+        f"{counted(len(written), 'snapshot that matured is', 'snapshots that matured are')} in the lake."
+    )
     finish([*carried, *written])
 
 
@@ -135,7 +141,9 @@ def _show_maturity(lake: "Store", date: str) -> None:
 
     origin = registry.read_trained(lake, date).origin
     window = (
-        f"outcomes mature {origin.performance_days} days after their snapshot" if origin.performance_days else "outcomes mature at once"
+        f"outcomes mature {counted(origin.performance_days, 'day')} after their snapshot"
+        if origin.performance_days
+        else "outcomes mature at once"
     )
     out().print(f"Training for {date}: {window}, the last snapshot is {origin.matured_until}; outcomes as known by {origin.known_by}.")
 

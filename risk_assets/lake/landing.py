@@ -13,6 +13,7 @@ from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header, require_utf8
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
+from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.hashing import content_of_chunks
@@ -138,7 +139,7 @@ class Source:
         """Return the number of records of each of `number` pieces; raises `LandingError` if there are fewer records."""
         rows = self.counts.rows
         if number > 1 and rows < number:
-            raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
+            raise LandingError(f"{self.path} has {counted(rows, 'row')}: too few for {number} snapshots. Give fewer --days.")
         return [rows // number + (position < rows % number) for position in range(number)]
 
     def pieces(self, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:

@@ -107,16 +107,22 @@ class RequestDecoder:
         if not 0 < len(sent) <= self.max_records:
             raise self._invalid(body)
         records = self._eligible(sent) if self.rules.eligibility.has_rules else self._validated(sent)
-        if records is None or self.rules.account.any_missing([*records.ids, *(record.id for record in records.ineligible)]):
+        if records is None or self._has_missing_id(records):
             raise self._invalid(body)
         return records
+
+    def _has_missing_id(self, records: Records) -> bool:
+        any_missing = self.rules.account.any_missing
+        return any_missing(records.ids) or (bool(records.ineligible) and any_missing([record.id for record in records.ineligible]))
 
     def _is_suspect(self, body: bytes) -> bool:
         """Return whether a body has to be read slowly: it may have too many records, or ids with line ends, or texts with NUL.
 
         A record has at least one brace: a request with far too many is rejected before they are decoded. Texts may have them too.
         """
-        return body.count(b"{") > self.max_records + 1 or any(escape in body for escape in _CONTROL_ESCAPES)
+        if body.count(b"{") > self.max_records + 1:
+            return True
+        return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
 
     def _eligible(self, sent: Sequence[msgspec.Struct]) -> Records | None:
         """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""

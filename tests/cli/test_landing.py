@@ -133,7 +133,7 @@ def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Pa
     done = risk("land", "own.csv", "--date", "2999-01-01")
     warnings = " ".join(done.stderr.split())
     assert "2 of 300 lines have the issue 'line: ambiguous quotes'" in warnings
-    assert "1 of 300 lines have the issue 'line: too few fields'" in warnings
+    assert "1 of 300 lines has the issue 'line: too few fields'" in warnings
     assert "2999-01-01 cannot be run yet" in warnings
     assert "Next:" not in done.stdout
     assert landed(folder) == ["accounts_2999-01-01.csv"]
@@ -144,7 +144,7 @@ def test_landing_warns_about_rows_inside_quotes(risk: Risk, folder: Path) -> Non
     lines = [HEADER + ",name", first.removesuffix("a") + '"a', *rest[:4], rest[4] + '"', *rest[5:]]
     (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     warnings = " ".join(risk("land", "own.csv", "--date", "2026-01-01").stderr.split())
-    assert "1 of 295 lines have the issue 'line: rows inside quotes'" in warnings
+    assert "1 of 295 lines has the issue 'line: rows inside quotes'" in warnings
     assert "5 lines inside quotes look like rows and are lost" in warnings
 
 

@@ -28,7 +28,7 @@ def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path)
     live = risk("live").stdout
     assert "the newest version that passed the gates" in live and "AUC, other accounts" in live and "accuracy (base rate)" in live
     assert "daily_scoring" in risk("log").stdout
-    assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
+    assert "outcomes: 1 of 1 date is in the lake." in risk("outcomes", "2026-01-03").stdout
 
 
 def test_a_range_continues_after_a_failed_date(on_trained: Risk, trained: Path) -> None:

@@ -18,6 +18,7 @@ from risk_assets.domain.contract.outcome_labels import read_outcome
 from risk_assets.domain.contract.prohibited_bases import prohibited_basis
 from risk_assets.domain.contract.schema import DEFAULT_MISSING, RESERVED, ROW_ID
 from risk_assets.domain.contract.text import WHITESPACE
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ContractError
 
 SAMPLE_ROWS = 200_000
@@ -116,7 +117,8 @@ def _listing(columns: Sequence[str], suspicious: Sequence[str]) -> str:
     """Return the columns to choose from; none if some look like a customer's values."""
     advice = "Pass one of its columns as --id and as --target, or --row-id instead of --id if accounts have no id"
     if suspicious:
-        return f"{advice}. The columns are not listed, because {len(suspicious)} of {len(columns)} look like values: check the header."
+        some = counted(len(suspicious), f"of {len(columns)} looks like a value", f"of {len(columns)} look like values")
+        return f"{advice}. The columns are not listed, because {some}: check the header."
     shown = ", ".join(columns[:MAX_COLUMNS_SHOWN]) + (", …" if len(columns) > MAX_COLUMNS_SHOWN else "")
     return f"It has: {shown}. {advice}."
 

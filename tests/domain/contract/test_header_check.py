@@ -102,7 +102,7 @@ def test_a_header_is_not_taken_for_a_row(names: tuple[str, str, str]) -> None:
 
 def test_columns_are_not_listed_if_names_look_like_values() -> None:
     content = written({"id": IDS, "city": drawn("a", "b"), "17.25": MONTHS, "outcome": TARGET})
-    with pytest.raises(ContractError, match="1 of 4 look like values") as raised:
+    with pytest.raises(ContractError, match="1 of 4 looks like a value") as raised:
         infer_bytes(content, "nr", "outcome")
     assert "17.25" not in str(raised.value)
 

@@ -130,8 +130,8 @@ def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -
     if outdated:
         finish(
             stored,
-            f"nothing was trained, because {', '.join(outdated)} failed. Land files that have the columns of the contract (risk land "
-            f"FILE --date DATE --replace), or remove from the contract the columns that they lack; then risk train {date}.",
+            f"nothing was trained, because {', '.join(outdated)} failed. Correct the files and land them (risk land FILE --date DATE "
+            f"--replace), or remove from the contract the columns that they lack; then risk train {date}.",
         )
 
 
@@ -190,8 +190,12 @@ def _settle(settings: "Settings") -> None:
 
 
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
+    """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
+
+    Features of another contract are made again, from the raw file of the lake if the landed one is gone.
+    """
     from risk_assets.defs.resources import Lakehouse
+    from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.landing import dates
     from risk_assets.lake.outcome_tables import dates_to_carry, outdated_outcomes
     from risk_assets.lake.staleness import changed_dates, outdated_features
@@ -205,7 +209,9 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     def changed(kind: str) -> set[str]:
         return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed(kind)))
 
-    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed("accounts")))
+    in_lake = [date for date in committed_dates(lake, FEATURES[-1]) if start <= date <= end]
+    dates_of_accounts = sorted({*landed("accounts"), *in_lake})
+    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, dates_of_accounts))
     stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
     if lakehouse.contract.target.derived:
         return [*stored, *_carry(runner, dates_to_carry(lake, lakehouse.contract, end)), *_derive_outdated(runner, start, end)]

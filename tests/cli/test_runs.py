@@ -154,6 +154,13 @@ def test_missing_landing_folder_is_noted(on_trained: Risk, trained: Path, comman
     assert "landing: the landing folder data/landing does not exist, so only files that the lake has already are used. Set" in done.text
 
 
+def test_training_refreshes_stored_dates_without_the_landing_folder(on_trained: Risk, trained: Path) -> None:
+    contract = trained / "data/contract.yml"
+    contract.write_text(contract.read_text(encoding="utf-8").replace("max: 5000000", "max: 4000000"), encoding="utf-8")
+    shutil.rmtree(trained / "data/landing")
+    assert "model_v003" in on_trained("train", "2026-01-03", "--register-only").stdout
+
+
 def test_training_stops_if_a_date_lacks_a_column_of_the_contract(on_trained: Risk, trained: Path) -> None:
     contract = trained / "data/contract.yml"
     contract.write_text(

@@ -87,7 +87,7 @@ class Source:
     def read(path: Path, expected: tuple[str, ...]) -> "Source":
         """Return a source from its header; raises `LandingError` if it is a pipe or a device, or the file is not a CSV."""
         if not path.is_file():  # it is read several times, and a pipe can be read once
-            raise LandingError(f"{path} is not a regular file but a pipe or a device. Copy it to a file first (cat {path} > FILE.csv).")
+            raise LandingError(f"{path} is not a regular file but a pipe or a device. Copy its content to a file and pass that file.")
 
         def head(length: int) -> bytes:
             with path.open("rb") as file:

@@ -218,7 +218,9 @@ def test_a_folder_with_the_name_of_a_landed_file_is_reported(risk: Risk, folder:
 @pytest.mark.parametrize("command", [("land", "pipe", "--date", "2026-01-01"), ("contract", "infer", "pipe", "--target", "y")])
 def test_pipe_is_not_read(risk: Risk, folder: Path, command: tuple[str, ...]) -> None:
     os.mkfifo(folder / "pipe")
-    assert "pipe is not a regular file but a pipe or a device. Copy it to a file first (cat pipe > FILE.csv)" in risk(*command, code=1).text
+    assert (
+        "pipe is not a regular file but a pipe or a device. Copy its content to a file and pass that file." in risk(*command, code=1).text
+    )
 
 
 def test_pipe_in_the_landing_folder_is_not_read(risk: Risk, folder: Path) -> None:

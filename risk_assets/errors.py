@@ -2,7 +2,7 @@
 
 import re
 
-_SENTENCE_END = re.compile(r"(?:(?<=[a-z0-9)\]\"'])|(?<=[A-Za-z][A-Z]))\. (?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?:(?<=[a-z0-9)\]\"'/])|(?<=[A-Za-z][A-Z]))\. (?=[A-Z])")
 
 
 class RiskError(Exception):

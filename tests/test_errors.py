@@ -19,6 +19,7 @@ from risk_assets.lake.store import open_store
         ("no account is set: set RISK_LAKE.", "no account is set", "set RISK_LAKE."),
         ("access denied: no SAS (at a, b): renew it.", "access denied: no SAS (at a, b)", "renew it."),
         ("two dates: 1 and 2. Run them: risk run 1.", "two dates: 1 and 2", "Run them: risk run 1."),
+        ("two sets: a.csv and the folder a/. Take one away.", "two sets: a.csv and the folder a/", "Take one away."),
         ("nothing is live", "nothing is live", None),
     ],
 )

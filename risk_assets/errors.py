@@ -2,26 +2,35 @@
 
 import re
 
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)\]\"'])\. (?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?:(?<=[a-z0-9)\]\"'/])|(?<=[A-Za-z][A-Z]))\. (?=[A-Z])")
 
 
 class RiskError(Exception):
     """Base class of errors with a message for the user.
 
     The message names the place (file, column, date) and the next step. It never contains a value of a customer's row. Its
-    first sentence is the problem, the rest is the next step.
+    first sentence is the problem, the rest is the next step. In a message of one sentence, the next step follows the last colon.
     """
 
     @property
     def problem(self) -> str:
         """What failed, and where."""
-        return _SENTENCE_END.split(" ".join(str(self).split()), maxsplit=1)[0]
+        return self._parts[0]
 
     @property
     def next_step(self) -> str | None:
-        """What to do, or None if the message has a single sentence."""
-        _, *rest = _SENTENCE_END.split(" ".join(str(self).split()), maxsplit=1)
-        return rest[0] if rest else None
+        """What to do, or None if the message has a single sentence without a colon."""
+        return self._parts[1]
+
+    @property
+    def _parts(self) -> tuple[str, str | None]:
+        """The problem and the next step."""
+        text = " ".join(str(self).split())
+        problem, *steps = _SENTENCE_END.split(text, maxsplit=1)
+        if not steps and ": " in text:
+            problem, _, step = text.rpartition(": ")
+            return problem, step
+        return problem, steps[0] if steps else None
 
 
 class ContractError(RiskError):

@@ -31,6 +31,7 @@ from risk_assets.processes import RUNNING, abandoned, under_way
 from risk_assets.settings import Settings, current_user
 
 log = logging.getLogger(__name__)
+TRAINED = "training/model"
 STARTED_BY_TAG, SOURCE_TAG = "risk/started_by", "risk/source"
 DATABASES = ("history/runs.db", "history/runs/index.db")  # of the run history, to which every run writes
 POLL_SECONDS = 0.5
@@ -58,7 +59,7 @@ load_from:
 class Result:
     """The result of a date: its status, the checks that warned, the error if it was blocked or failed, and releases without effect.
 
-    `can_release`: whether every check that blocked the date can be released.
+    `releasable`: the checks that blocked the date, if `risk run` can release all of them.
     """
 
     date: str
@@ -66,7 +67,7 @@ class Result:
     status: str = SUCCESS
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    can_release: bool = False
+    releasable: tuple[str, ...] = ()
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -221,8 +222,9 @@ class Runner:
         if success or run is None:
             return Result(date, None, WARNING if warnings else SUCCESS, warnings, notes)
         how = ending(self.instance, run)
-        can_release = all(check.check in RELEASABLE for check in failed if not check.warns)
-        return Result(date, how.error, how.status, warnings, notes, can_release)
+        blocking = [check for check in failed if not check.warns]
+        can_release = all(check.check in RELEASABLE and check.asset != TRAINED for check in blocking)
+        return Result(date, how.error, how.status, warnings, notes, tuple(check.check for check in blocking) if can_release else ())
 
     @contextmanager
     def _logged(self, run_id: str, job: str, date: str | None) -> Iterator[None]:

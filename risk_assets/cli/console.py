@@ -55,8 +55,11 @@ def track(dates: Iterable[str], description: str) -> Iterator[str]:
         yield from progress.track(list(dates), description=description)
 
 
-def finish(results: "Sequence[Result]") -> None:
-    """Print the warnings and notes, then the dates that are blocked or failed; exit with 1 if there are any of the latter."""
+def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:
+    """Print the warnings and notes, then the dates that are blocked or failed; exit with 1 if there are any of the latter.
+
+    `next_step` replaces the next step of dates that are blocked.
+    """
     from risk_assets.lake.run_log import BLOCKED
 
     for result in results:
@@ -68,12 +71,21 @@ def finish(results: "Sequence[Result]") -> None:
     for result in failed:
         print_error(f"{result.date} {result.status}", result.error or "")
     blocked = [result for result in failed if result.status == BLOCKED]
-    if blocked:
-        releasable = next((result.date for result in blocked if result.can_release), None)
-        release = f", or release the check by its name: risk run {releasable} --release CHECK --reason WHY --by WHO" if releasable else ""
-        err().print(f"Next: fix the file and land it with --replace{release}", highlight=False)
+    if step := next_step or (_fix_or_release(blocked) if blocked else None):
+        err().print(f"Next: {step}", highlight=False)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _fix_or_release(blocked: "Sequence[Result]") -> str:
+    """Return the next step of blocked dates: of the first one that can be released, with the command."""
+    fix = "fix the file and land it with --replace"
+    result = next((result for result in blocked if result.releasable), None)
+    if result is None:
+        return fix
+    options = " ".join(f"--release {check}" for check in result.releasable)
+    noun = "check" if len(result.releasable) == 1 else "checks"
+    return f"{fix}, or release the {noun}: risk run {result.date} {options} --reason WHY --by WHO"
 
 
 def user() -> str:

@@ -9,6 +9,7 @@ import typer
 from risk_assets.cli import context
 from risk_assets.cli.console import Day, Until, dates_until, each, finish, out, print_warning, track, user
 from risk_assets.clock import date_range, parse_date, shift
+from risk_assets.domain.wording import counted
 
 if TYPE_CHECKING:
     from risk_assets.lake.store import Store
@@ -70,13 +71,18 @@ def outcomes(date: Day, until: Until = None) -> None:
     """
     if context.settings().read_contract().target.derived is None:
         results = _run_dates("outcomes", date, until, {})
-        out().print(f"outcomes: {sum(result.error is None for result in results)} of {len(results)} dates are in the lake.")
+        out().print(
+            f"outcomes: {sum(result.error is None for result in results)} of {counted(len(results), 'date is', 'dates are')} in the lake."
+        )
         finish(results)
         return
     with context.runner(context.settings()) as runner:
         carried, written = derive(runner, dates_until(date, until))
     stored = sum(result.error is None for result in written)
-    out().print(f"states of {len(carried)} dates carried; outcomes of {stored} of {len(written)} snapshots that matured are in the lake.")
+    out().print(
+        f"states of {counted(len(carried), 'date')} carried; outcomes of {stored} of "
+        f"{counted(len(written), 'snapshot that matured is', 'snapshots that matured are')} in the lake."
+    )
     finish([*carried, *written])
 
 
@@ -96,20 +102,37 @@ def train(
 ) -> None:
     """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
 
-    Landed accounts and outcomes of the training window are stored in the lake first.
+    Landed accounts and outcomes of the training window are stored in the lake first. If the features of a date cannot be made,
+    nothing is trained.
     """
     settings = context.settings()
     assets = REGISTERING if register_only else ()
     config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
+        _warn_without_landing(settings)
         window = runner.lakehouse.training_window(date)
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
+        _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
         finish([*stored, trained])
         lake = settings.open_lake()
         show_maturity(lake, date)
         show_models(lake)
+
+
+def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:
+    """Print the results and exit with 1 if a date that failed has no features of its landed file and of the contract."""
+    from risk_assets.lake.staleness import outdated_features
+
+    failed = {result.date for result in stored if result.error}
+    outdated = outdated_features(runner.lakehouse.store, runner.lakehouse.contract_values, sorted(failed))
+    if outdated:
+        finish(
+            stored,
+            f"nothing was trained, because {', '.join(outdated)} failed. Correct the files and land them (risk land FILE --date DATE "
+            f"--replace), or remove from the contract the columns that they lack; then risk train {date}.",
+        )
 
 
 def show_maturity(lake: "Store", date: str) -> None:
@@ -118,7 +141,9 @@ def show_maturity(lake: "Store", date: str) -> None:
 
     origin = registry.read_trained(lake, date).origin
     window = (
-        f"outcomes mature {origin.performance_days} days after their snapshot" if origin.performance_days else "outcomes mature at once"
+        f"outcomes mature {counted(origin.performance_days, 'day')} after their snapshot"
+        if origin.performance_days
+        else "outcomes mature at once"
     )
     out().print(
         f"Training for {date}: {window}, snapshots up to {origin.matured_until} have matured; outcomes as known by {origin.known_by}."
@@ -167,8 +192,12 @@ def _settle(settings: "Settings") -> None:
 
 
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes."""
+    """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
+
+    Features of another contract are made again, from the raw file of the lake if the landed one is gone.
+    """
     from risk_assets.defs.resources import Lakehouse
+    from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.landing import dates
     from risk_assets.lake.outcome_tables import dates_to_carry, outdated_outcomes
     from risk_assets.lake.staleness import changed_dates, outdated_features
@@ -182,7 +211,9 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     def changed(kind: str) -> set[str]:
         return set(changed_dates(lake, landing, kind, lakehouse.expected_columns(kind), landed(kind)))
 
-    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, landed("accounts")))
+    in_lake = [date for date in committed_dates(lake, FEATURES[-1]) if start <= date <= end]
+    dates_of_accounts = sorted({*landed("accounts"), *in_lake})
+    accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, dates_of_accounts))
     stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
     if lakehouse.contract.target.derived:
         return [*stored, *_carry(runner, dates_to_carry(lake, lakehouse.contract, end)), *_derive_outdated(runner, start, end)]
@@ -228,8 +259,18 @@ def _derive_outdated(runner: "Runner", start: str, end: str) -> "list[Result]":
     return each(outdated, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 
+def _warn_without_landing(settings: "Settings") -> None:
+    """Print a warning if the landing folder does not exist."""
+    from risk_assets.lake.landing import missing_folder
+
+    if note := missing_folder(settings.open_landing()):
+        print_warning("landing", note)
+
+
 def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], **config: Mapping[str, str]) -> "list[Result]":
-    with context.runner(context.settings()) as runner:
+    settings = context.settings()
+    with context.runner(settings) as runner:
         dates = dates_until(date, until)
         runner.require_dates(*dates)
+        _warn_without_landing(settings)
         return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

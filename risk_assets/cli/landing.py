@@ -9,6 +9,7 @@ import typer
 from risk_assets.cli import context
 from risk_assets.cli.console import out, print_warning
 from risk_assets.clock import date_range, parse_date, shift
+from risk_assets.domain.wording import counted, lost_rows
 from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
@@ -37,15 +38,19 @@ def infer_contract(
     draft = infer(source.scan(), source.dialect.columns, ROW_ID if row_id else id, target, bad, str(file))
     contract = Contract.parse(draft.text, "the inferred contract")
     for issue, lines in source.line_issues.items():
-        print_warning("warning", f"{lines} of {source.counts.rows} lines were left out: they have the issue '{issue}'. Fix them.")
+        print_warning(
+            "warning",
+            f"{_of(source, lines, 'has', 'have')} the issue '{issue}' and {'was' if lines == 1 else 'were'} left out. Fix the file.",
+        )
     for warning in (f"target.matures_after_days: {MATURITY_WARNING}", *draft.warnings):
         print_warning("warning", warning)
     if output is None:
         typer.echo(draft.text, nl=False)
         return
     _write_new(output, draft.text)
-    noun = "feature" if len(contract.features) == 1 else "features"
-    out().print(f"{output}: {len(contract.features)} {noun}. Review its comments, edit the reasons, and set RISK_CONTRACT={output}.")
+    out().print(
+        f"{output}: {counted(len(contract.features), 'feature')}. Review its comments, edit the reasons, and set RISK_CONTRACT={output}."
+    )
 
 
 def land(
@@ -76,7 +81,8 @@ def land(
     matured = shift(dates[-1], contract.target.performance_days)
     train = f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
     if dates[-1] <= settings.last_date:
-        out().print(f"Next: {train}risk run {dates[0]} --until {dates[-1]}", highlight=False)
+        until = f" --until {dates[-1]}" if len(dates) > 1 else ""
+        out().print(f"Next: {train}risk run {dates[0]}{until}", highlight=False)
 
 
 def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:
@@ -85,11 +91,11 @@ def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], sett
         yield refusal
     yield from _label_warnings(source, contract)
     for issue, lines in source.line_issues.items():
-        yield f"{lines} of {source.counts.rows} lines have the issue '{issue}'. They are neither scored nor used in training: fix them."
+        yield f"{_of(source, lines, 'has', 'have')} the issue '{issue}'. Such lines are neither scored nor used in training: fix them."
     if source.counts.enclosed_rows:
         yield (
-            f"{source.counts.enclosed_rows} lines inside quotes look like rows and are lost: two stray quotes enclose whole lines. "
-            "Remove the quotes, or double them, and land the file with --replace."
+            f"{lost_rows(source.counts.enclosed_rows)}: two stray quotes enclose whole lines. Remove the quotes, or double them, and land "
+            "the file with --replace."
         )
 
 
@@ -99,9 +105,14 @@ def _label_warnings(source: "Source", contract: "Contract") -> Iterator[str]:
     unknown = count_unknown_labels(source.scan_marked(), contract) if source.is_labelled(contract) else 0
     if unknown:
         yield (
-            f"{unknown} of {source.counts.rows} lines have a value of {contract.target.column} that is neither target.bad nor "
-            "target.good of the contract. Their accounts have no label: fix the file, or map these values at the source."
+            f"{_of(source, unknown, 'has', 'have')} a value of {contract.target.column} that is neither target.bad nor "
+            "target.good of the contract. These accounts have no label: fix the file, or map these values at the source."
         )
+
+
+def _of(source: "Source", lines: int, one: str, many: str) -> str:
+    """Return a part of the lines of a source with its verb: "1 of 300 lines has"."""
+    return f"{lines} of {counted(source.counts.rows, 'line')} {one if lines == 1 else many}"
 
 
 def _write_new(path: Path, text: str) -> None:

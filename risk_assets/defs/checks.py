@@ -22,6 +22,7 @@ from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
+from risk_assets.domain.wording import counted, lost_rows
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
@@ -47,13 +48,13 @@ def row_count(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     limits, rows = lakehouse.policy.checks, lakehouse.manifest("raw/accounts", date).rows
     before = [manifest.rows for manifest in _days_before(lakehouse, date, limits.row_count_days)]
     if not before:
-        return _result(True, f"{rows} rows; no earlier day to compare with", warn=True, rows=rows)
+        return _result(True, f"{counted(rows, 'row')}; no earlier day to compare with", warn=True, rows=rows)
     usual = statistics.median(before)
     change = abs(rows - usual) / usual if usual else 0.0
     text = (
-        f"{rows} rows, {rows / usual - 1:+.0%} on the median of {usual:g} (limit {limits.max_row_count_change:.0%})"
+        f"{counted(rows, 'row')}, {rows / usual - 1:+.0%} on the median of {usual:g} (limit {limits.max_row_count_change:.0%})"
         if usual
-        else f"{rows} rows"
+        else counted(rows, "row")
     )
     return _result(change <= limits.max_row_count_change, text, warn=True, rows=rows, usual=usual, change=change)
 
@@ -63,10 +64,10 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("raw/accounts", date)
     facts = manifest.facts_as(RawFacts)
     lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
-    found = [f"'{issue}' in {_rows(number)}" for issue, number in lines.items() if number]
+    found = [f"'{issue}' in {counted(number, 'row')}" for issue, number in lines.items() if number]
     if facts.enclosed_rows:
-        found.append(f"{facts.enclosed_rows} lines inside quotes look like rows and are lost: look for stray quotes")
-    text = "; ".join(found) or f"all {manifest.rows} rows"
+        found.append(f"{lost_rows(facts.enclosed_rows)}: look for stray quotes")
+    text = "; ".join(found) or f"all {counted(manifest.rows, 'row')}"
     figures = {name: getattr(facts, f"{name}_lines") for name in LINE_ISSUES}
     return _result(not found, text, warn=True, rows=manifest.rows, **figures, enclosed_rows=facts.enclosed_rows)
 
@@ -78,19 +79,19 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     found = count_outcomes(_outcomes(lakehouse, manifest), lakehouse.contract)
     rate = found.bad / found.known if found.known else 0.0
     problems = {
-        "lines with issues": found.line_issues,
-        "lines inside quotes that look like rows": manifest.facts_as(RawFacts).enclosed_rows,
-        "lines without id": found.missing_ids,
-        "lines with an unknown label": found.unknown_labels,
-        "accounts without label": found.unlabelled,
-        "repeated accounts": found.repeated,
+        ("line with an issue", "lines with issues"): found.line_issues,
+        ("line inside quotes that looks like a row", "lines inside quotes that look like rows"): manifest.facts_as(RawFacts).enclosed_rows,
+        ("line without id", "lines without id"): found.missing_ids,
+        ("line with an unknown label", "lines with an unknown label"): found.unknown_labels,
+        ("account without label", "accounts without label"): found.unlabelled,
+        ("repeated account", "repeated accounts"): found.repeated,
     }
     in_bounds = bool(found.known) and limits.min_bad_rate <= rate <= limits.max_bad_rate
-    counted = "".join(f", {number} {problem}" for problem, number in problems.items() if number)
+    found_problems = "".join(f", {counted(number, *words)}" for words, number in problems.items() if number)
     bounds = f"limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%}"
     return _result(
         in_bounds and not any(problems.values()),
-        f"bad rate {rate:.1%} of {found.known} accounts ({bounds}){counted}",
+        f"bad rate {rate:.1%} of {counted(found.known, 'account')} ({bounds}){found_problems}",
         warn=True,
         bad_rate=rate,
         known=found.known,
@@ -111,7 +112,7 @@ def known_accounts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     ids = read_table(lakehouse.store, path).select(strip_cells(pl.col(ACCOUNT_ID)))
     labelled = read_table(lakehouse.store, layout.curated_outcomes(date)).select(ACCOUNT_ID).unique()
     unknown = labelled.join(ids, on=ACCOUNT_ID, how="anti").select(pl.len()).collect(engine="streaming").item()
-    text = f"{unknown} accounts with an outcome are not in the snapshot"
+    text = counted(unknown, "account with an outcome is not in the snapshot", "accounts with an outcome are not in the snapshot")
     return _result(not unknown, text, warn=True, unknown_accounts=unknown)
 
 
@@ -124,10 +125,12 @@ def label_coverage(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     limit = lakehouse.policy.checks.max_without_outcome
     reasons = "".join(f"; {rows} {reason}" for reason, rows in found.reasons.items() if rows)
     unreadable = manifest.facts_as(OutcomeFacts).unreadable_known_at
-    dates = f"; {unreadable} lines with a {lakehouse.contract.target.known_at} that is not a date (YYYY-MM-DD)" if unreadable else ""
+    dates = (
+        f"; {counted(unreadable, 'line')} with a {lakehouse.contract.target.known_at} that is not a date (YYYY-MM-DD)" if unreadable else ""
+    )
     return _result(
         found.share_without <= limit and not unreadable,
-        f"{found.labelled} of {found.accounts} accounts have an outcome{reasons}{dates}; {found.share_without:.1%} of those that should "
+        f"{_of(found.labelled, found.accounts, 'account')} an outcome{reasons}{dates}; {found.share_without:.1%} of those that should "
         f"have one lack it (limit {limit:.1%})",
         warn=True,
         accounts=found.accounts,
@@ -143,9 +146,14 @@ def unique_ids(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     issues = _issues(lakehouse, date)
     rules = {"repeated": REPEATED_ISSUE, "missing": MISSING_ISSUE, "with_line_ends": LINE_END_ISSUE}
     rows = {name: issues.get(f"{ACCOUNT_ID}: {rule}", 0) for name, rule in rules.items()}
-    text = f"{rows['repeated']} rows repeat an id, {rows['missing']} have none"
+    repeated, missing = (
+        counted(rows["repeated"], "row repeats an id", "rows repeat an id"),
+        counted(rows["missing"], "has none", "have none"),
+    )
+    text = f"{repeated}, {missing}"
     if rows["with_line_ends"]:
-        text += f", {rows['with_line_ends']} have an id with line ends: stray quotes may enclose other rows, which are lost"
+        with_line_ends = counted(rows["with_line_ends"], "has an id", "have an id")
+        text += f", {with_line_ends} with line ends: stray quotes may enclose other rows, which are lost"
     return _result(not any(rows.values()), text, warn=True, **rows)
 
 
@@ -156,10 +164,10 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     found, counts = _issues_with_required(lakehouse, date)
     share, limit = found / rows if rows else 0.0, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(counts.items())[:SHOWN_ISSUES])
-    what = "eligible rows" if excluded else "rows"
-    text = f"{share:.1%} of {rows} {what} have issues (limit {limit:.1%}){_counted(commonest)}"
+    what = counted(rows, "eligible row" if excluded else "row")
+    text = f"{share:.1%} of {what} {'has' if rows == 1 else 'have'} issues (limit {limit:.1%}){_counted(commonest)}"
     if excluded:
-        text += f". {_rows(manifest.rows - rows)} not eligible{_counted(excluded)}"
+        text += f". {counted(manifest.rows - rows, 'row')} not eligible{_counted(excluded)}"
     figures: dict[str, Any] = {"share": share, "limit": limit, "commonest": dg.MetadataValue.json(commonest)}
     if excluded:
         figures["excluded"] = dg.MetadataValue.json(excluded)
@@ -205,7 +213,7 @@ def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
     both = pl.concat([before, after], how="horizontal")
     moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()
-    text = f"{predicted} predictions for {rows} rows, {moved} out of place"
+    text = f"{counted(predicted, 'prediction')} for {counted(rows, 'row')}, {moved} out of place"
     return _result(rows == predicted and not moved, text, raw_rows=rows, predictions=predicted, out_of_place=moved)
 
 
@@ -215,8 +223,8 @@ def probabilities(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     rows = lakehouse.manifest("curated/predictions", date).rows
     scored, issues, excluded = facts.scored, facts.with_issues, facts.not_eligible
     inside = facts.min_score is None or facts.max_score is None or 0 <= facts.min_score <= facts.max_score <= 1
-    counted = f"{scored} scored, {issues} with issues and {excluded} not eligible of {rows} rows"
-    text = f"{counted}, probabilities {'inside' if inside else 'OUTSIDE'} [0, 1]"
+    counts = f"{scored} scored, {issues} with issues and {excluded} not eligible of {counted(rows, 'row')}"
+    text = f"{counts}, probabilities {'inside' if inside else 'OUTSIDE'} [0, 1]"
     complete = scored + issues + excluded == rows
     return _result(inside and complete, text, scored=scored, with_issues=issues, not_eligible=excluded, rows=rows)
 
@@ -233,7 +241,7 @@ def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
     same = listed == expected
-    text = f"{len(listed)} accounts listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
+    text = f"{counted(len(listed), 'account')} listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
     return _result(same, text, listed=len(listed), expected=len(expected))
 
 
@@ -251,14 +259,14 @@ def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     held = [figures for figures in (metrics.other_accounts, metrics.later_dates) if figures]
     rows = metrics.n_train + sum(figures.rows for figures in held)
     rate = (metrics.n_train * metrics.bad_rate_train + sum(figures.bad for figures in held)) / rows
-    text = f"bad rate {rate:.1%} of {rows} rows (limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%})"
+    text = f"bad rate {rate:.1%} of {counted(rows, 'row')} (limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%})"
     figures: dict[str, Any] = {"bad_rate": rate, "rows": rows, "dates": len(dates)}
     if not limits.min_bad_rate <= rate <= limits.max_bad_rate:
         advice = trained.origin.restatements or "Compare the outcomes with the target's bad and good labels in the contract."
         return _result(False, f"{text}. {advice}", **figures)
     results = {} if lakehouse.contract.target.derived else {day: bad_rate(lakehouse, day) for day in dates}
     abnormal = [f"{day}: {result.description}" for day, result in results.items() if not result.passed]
-    more = f"; and {len(abnormal) - TOLD_ISSUES} more dates" if len(abnormal) > TOLD_ISSUES else ""
+    more = f"; and {counted(len(abnormal) - TOLD_ISSUES, 'more date')}" if len(abnormal) > TOLD_ISSUES else ""
     told = "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more
     restated = trained.origin.restatements
     left_out = {"restated_left_out": trained.origin.restated} if restated else {}
@@ -312,13 +320,14 @@ def _result(passed: bool, description: str, warn: bool = False, **evidence: Any)
     return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
 
 
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number} rows"
+def _of(number: int, total: int, noun: str) -> str:
+    """Return a part of a total with its verb: "1 of 300 accounts has"."""
+    return f"{number} of {counted(total, noun)} {'has' if number == 1 else 'have'}"
 
 
 def _counted(rows: Mapping[str, int]) -> str:
     """Return the most frequent texts, each with its rows."""
-    return "".join(f"; {text} in {_rows(number)}" for text, number in list(rows.items())[:TOLD_ISSUES])
+    return "".join(f"; {text} in {counted(number, 'row')}" for text, number in list(rows.items())[:TOLD_ISSUES])
 
 
 def _eligible_rows(manifest: Manifest) -> int:
@@ -352,8 +361,8 @@ def _issues_with_required(lakehouse: Lakehouse, date: str) -> tuple[int, dict[st
         return manifest.facts_as(FeatureFacts).with_issues, _issues(lakehouse, date)
     table = read_table(lakehouse.store, manifest.path).select(EXCLUDED, ISSUES, *required)
     marked = table.map_batches(partial(with_missing_issues, required=required), streamable=True)
-    counted = marked.filter(pl.col(ISSUES).is_not_null()).group_by(ISSUES).len().collect(engine="streaming")
-    kinds = dict(counted.iter_rows())
+    found = marked.filter(pl.col(ISSUES).is_not_null()).group_by(ISSUES).len().collect(engine="streaming")
+    kinds = dict(found.iter_rows())
     return sum(kinds.values()), count_issues(kinds)
 
 

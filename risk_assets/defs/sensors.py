@@ -10,6 +10,7 @@ from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.wording import counted
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
@@ -114,7 +115,7 @@ def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
     requests = [_derived_request(lakehouse, date, ACCOUNT_STATES.name, layout.features(date)) for date in waiting[:1]]
     for date, state_date in matured_outcomes(store, contract, lakehouse.settings.calendar, carried_until)[:MAX_OUTCOMES]:
         requests.append(_derived_request(lakehouse, date, OUTCOMES.name, layout.account_states(state_date)))
-    said = f"{len(waiting)} dates to carry; no outcomes to write"
+    said = f"{counted(len(waiting), 'date')} to carry; no outcomes to write"
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
 
 

@@ -52,6 +52,7 @@ class DiskObjects:
     def entry(self, path: str) -> Entry:
         """Return the size and the version of an object."""
         with _no_folder(path):
+            _require_no_pipe(path, self._file(path).stat())
             return _entry(path, self._file(path))
 
     def entries(self, prefix: str) -> Iterator[Entry]:
@@ -214,8 +215,10 @@ class DiskObjects:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[BinaryIO]:
-        with _no_folder(path), self._file(path).open("rb", buffering=0) as file:
-            yield file
+        with _no_folder(path):
+            _require_no_pipe(path, self._file(path).stat())  # to open a pipe may take forever
+            with self._file(path).open("rb", buffering=0) as file:
+                yield file
 
     @contextmanager
     def _temporary_file(self) -> Iterator[Path]:
@@ -256,6 +259,12 @@ def _entry(path: str, file: Path) -> Entry:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     return Entry(path, found.st_size, _version(found))
+
+
+def _require_no_pipe(path: str, found: os.stat_result) -> None:
+    """Raise `OSError` if a path is neither a file nor a folder."""
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.ENXIO, os.strerror(errno.ENXIO), path)
 
 
 def _raise_unless_missing(error: OSError) -> None:

@@ -11,8 +11,9 @@ import polars as pl
 from risk_assets.clock import is_date
 from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_utf8
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header, require_utf8
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
+from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.hashing import content_of_chunks
@@ -40,15 +41,15 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     Raises
     ------
     LandingError
-        If there is nothing, both a file and a folder, a folder with the name of a file, or a shard whose name does not end
-        with `.csv`.
+        If there is nothing, both a file and a folder, a folder or a link to nothing with the name of a file, or a shard whose
+        name does not end with `.csv`.
     """
     file, shards = file_name(kind, date), _shards(landing, kind, date)
     if landing.list(f"{file}/"):
-        raise _is_folder(landing, kind, date)
+        raise _not_a_file(landing, kind, date)
     has_file = landing.size(file) is not None
     if not has_file and file in landing.names(""):
-        raise _is_folder(landing, kind, date)
+        raise _not_a_file(landing, kind, date)
     if has_file and shards:
         raise LandingError(
             f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take one away."
@@ -65,6 +66,16 @@ def dates(landing: Store, kind: str) -> tuple[str, ...]:
     return tuple(sorted({stem for stem in stems if is_date(stem)}))
 
 
+def missing_folder(landing: Store) -> str | None:
+    """Return a note with the next step if the landing folder does not exist on disk, or None."""
+    if landing.folder is None or landing.folder.is_dir():
+        return None
+    return (
+        f"the landing folder {landing.url} does not exist, so only files that the lake has already are used. Set RISK_LANDING to the "
+        "folder with the files, or land a file (risk land FILE --date DATE)."
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """A local CSV to land: its path and its dialect."""
@@ -74,7 +85,9 @@ class Source:
 
     @staticmethod
     def read(path: Path, expected: tuple[str, ...]) -> "Source":
-        """Return a source from its header; raises `LandingError` if the file is not a CSV."""
+        """Return a source from its header; raises `LandingError` if it is a pipe or a device, or the file is not a CSV."""
+        if not path.is_file():  # it is read several times, and a pipe can be read once
+            raise LandingError(f"{path} is not a regular file but a pipe or a device. Copy its content to a file and pass that file.")
 
         def head(length: int) -> bytes:
             with path.open("rb") as file:
@@ -126,7 +139,7 @@ class Source:
         """Return the number of records of each of `number` pieces; raises `LandingError` if there are fewer records."""
         rows = self.counts.rows
         if number > 1 and rows < number:
-            raise LandingError(f"{self.path} has {rows} rows: too few for {number} snapshots. Give fewer --days.")
+            raise LandingError(f"{self.path} has {counted(rows, 'row')}: too few for {number} snapshots. Give fewer --days.")
         return [rows // number + (position < rows % number) for position in range(number)]
 
     def pieces(self, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
@@ -138,17 +151,19 @@ class Source:
         start = self._byte_order_mark() + b"".join(header)
         yield from (chain([start], piece) for piece in pieces)
 
-    def require(self, columns: Iterable[str], step: str) -> None:
+    def require(self, columns: Sequence[str], step: str) -> None:
         """Verify that the source has rows, and each column once.
 
         Raises
         ------
         LandingError
-            With the columns that are missing or repeated; `step` is the next step if columns are missing.
+            With the columns that are missing, repeated or in another case; `step` is the next step if columns are missing.
         """
         names = self.dialect.columns
+        require_header(names, columns, str(self.path))
         missing = [name for name in columns if name not in names]
         if missing:
+            require_case(missing, names, str(self.path))
             raise LandingError(f"{self.path} has no column {', '.join(missing)}. {step}")
         repeated = [name for name in columns if f"{name}#2" in names]
         if repeated:
@@ -213,12 +228,12 @@ def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
 
 
 def _require_files(landing: Store, kinds: Sequence[str], wanted: Iterable[str]) -> None:
-    """Verify that no folder has the name of a file to land."""
+    """Verify that no folder and no link to nothing has the name of a file to land."""
     there = landing.names("")
     for kind, date in product(kinds, wanted):
         file = file_name(kind, date)
         if file in there and (landing.list(f"{file}/") or landing.size(file) is None):
-            raise _is_folder(landing, kind, date)
+            raise _not_a_file(landing, kind, date)
 
 
 def _require_free(landing: Store, source: Source, kinds: Sequence[str], sizes: Mapping[str, int]) -> None:
@@ -237,7 +252,12 @@ def _has_landed(landing: Store, kind: str, date: str) -> bool:
     return landing.size(file_name(kind, date)) is not None or bool(landing.list(f"{folder_name(kind, date)}/"))
 
 
-def _is_folder(landing: Store, kind: str, date: str) -> LandingError:
+def _not_a_file(landing: Store, kind: str, date: str) -> LandingError:
+    """Return the error of a folder, or of a link to nothing, with the name of a landed file."""
+    if landing.is_broken_link(file_name(kind, date)):
+        return LandingError(
+            f"{file_name(kind, date)} in {landing.url} is a link whose target does not exist. Remove the link, or restore its target."
+        )
     return LandingError(
         f"{file_name(kind, date)} in {landing.url} is a folder. Rename it to {folder_name(kind, date)} if it has the shards of the date, "
         "or remove it."

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, common_quoting, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_header
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, verification
@@ -152,23 +152,13 @@ def _dialect(landed: LandedFile) -> Dialect:
     heads = {part: read_dialect(partial(landed.store.head, part), landed.store.uri(part), landed.expected) for part in landed.parts}
     first = heads[landed.parts[0]]
     for part, dialect in heads.items():
-        _require_header(landed, part, dialect)
+        require_header(dialect.columns, landed.expected, landed.store.uri(part))
         if dialect != first:
             raise LandingError(
                 f"{landed.store.uri(part)} has another header, separator or line end than {landed.parts[0]}: the shards of a date "
                 "must agree. Fix the shard and land it again."
             )
     return first
-
-
-def _require_header(landed: LandedFile, part: str, dialect: Dialect) -> None:
-    """Verify that a header has an expected column; otherwise its names may be a customer's values, which must not be published."""
-    if landed.expected and not set(landed.expected).intersection(dialect.columns):
-        raise LandingError(
-            f"{landed.store.uri(part)} seems to have no header: its first line has none of the columns of the contract. Make the "
-            "line with the column names its first line, land it again and run again. If it has that line, set RISK_CONTRACT to the "
-            "contract of this file."
-        )
 
 
 def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:

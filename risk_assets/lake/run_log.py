@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from risk_assets.clock import is_date
+from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.append import AppendFile, End, open_append
@@ -273,7 +274,7 @@ def _readable(content: bytes) -> _Readable:
         skipped += 1
     if not content:
         return _Readable(rows, None)
-    problem = f"has {skipped} rows that cannot be read" if skipped else None
+    problem = f"has {counted(skipped, 'row')} that cannot be read" if skipped else None
     return _Readable(rows, problem if tuple(header) == COLUMNS else "does not have the columns of this release")
 
 

@@ -149,6 +149,7 @@ _PROBLEMS = (
         "move the complete folder to one file system, or set RISK_LAKE or RISK_LANDING to a folder on that one",
         (errno.EXDEV,),
     ),
+    _Problem((), "a pipe or a device is where a file is expected", "replace it with a file", (errno.ENXIO,)),
     _Problem((), "too many files are open", f"raise the limit (ulimit -n), {_RUN_AGAIN}", (errno.EMFILE, errno.ENFILE)),
     _Problem((), "the disk has a hardware or network error", f"see dmesg, check the disk, {_RUN_AGAIN}", (errno.EIO, errno.ESTALE)),
     _Problem(

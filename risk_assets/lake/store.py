@@ -87,6 +87,11 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def is_broken_link(self, path: str) -> bool:
+        """Return whether a path is a symbolic link whose target does not exist; never on Azure."""
+        with self._translate_errors(path):
+            return self.folder is not None and (self.folder / path).is_symlink() and not (self.folder / path).exists()
+
     def entries(self, prefix: str) -> tuple[Entry, ...]:
         """Return all objects below a folder with size and version, sorted by path; one listing."""
         with self._translate_errors(prefix):

@@ -1,14 +1,71 @@
 """The rules for one field of a record, from the contract, and the same rules as JSON schema."""
 
 import math
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from risk_assets.domain.contract.field_rules import MISSING_ISSUE, UNREADABLE_ISSUE, above, below, missing_codes, missing_tokens, plain
+from risk_assets.domain.contract.field_rules import (
+    CONTROL_ISSUE,
+    LINE_END_ISSUE,
+    MISSING_ISSUE,
+    UNREADABLE_ISSUE,
+    above,
+    below,
+    id_tokens,
+    missing_codes,
+    missing_tokens,
+    plain,
+)
 from risk_assets.domain.contract.schema import Contract, Feature
-from risk_assets.domain.contract.text import normalize_level
+from risk_assets.domain.contract.text import normalize_level, strip_cell
+
+# Patterns of JSON schema: a text without NUL, one that is not blank, and one that has no line end inside either.
+TEXT = r"^[^\x00]*$"
+KNOWN_TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
+KNOWN_LINE = r"^\s*[^\s\x00]([^\r\n\x00]*[^\s\x00])?\s*$"
+_LINE_END = re.compile(r"[\r\n]")
+
+
+def broken_text(value: object) -> str | None:
+    """Return the rule that a decoded JSON value breaks if it is neither null nor a text that a line of a snapshot can have, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return "must be text or null"
+    return CONTROL_ISSUE if "\0" in value else None
+
+
+@dataclass(frozen=True)
+class IdField:
+    """The account's id of a record. `tokens` are the texts that mean a missing id."""
+
+    tokens: frozenset[str]
+
+    @staticmethod
+    def of(contract: Contract) -> "IdField":
+        """Return the field for the ids of a contract."""
+        return IdField(frozenset(id_tokens(contract)))
+
+    def broken_rule(self, value: object) -> str | None:
+        """Return the rule that a decoded JSON value breaks, or None. An id may be absent or null."""
+        if (rule := broken_text(value)) or not isinstance(value, str):
+            return rule
+        if normalize_level(value) in self.tokens:
+            return MISSING_ISSUE
+        return LINE_END_ISSUE if _LINE_END.search(strip_cell(value)) else None
+
+    def any_missing(self, ids: Sequence[str | None]) -> bool:
+        """Return whether any of the ids, which have no surrounding whitespace, is a text that means a missing id."""
+        others = (account for account in ids if account is not None and not account.isascii())
+        return not self.tokens.isdisjoint(ids) or not self.tokens.isdisjoint(map(normalize_level, others))
+
+    def schema(self, column: str) -> dict[str, object]:
+        """Return the JSON schema of the valid values. It cannot express that whitespace around a missing-value text is ignored."""
+        text = f"The account's id: {column} in the contract. Surrounding whitespace is ignored. Without it, the champion scores the record."
+        return {"type": ["string", "null"], "pattern": KNOWN_LINE, "not": {"enum": sorted(self.tokens - {""})}, "description": text}
 
 
 @dataclass(frozen=True)
@@ -60,7 +117,7 @@ class Field:
     def broken_type(self, value: object) -> str | None:
         """Return the rule that a decoded JSON value breaks if it cannot be read as a value of the field, or None."""
         if not self.is_number:
-            return None if isinstance(value, str | None) else "must be text or null"
+            return broken_text(value)
         if isinstance(value, bool) or not isinstance(value, int | float | None):
             return "must be a number or null"
         return UNREADABLE_ISSUE if value is not None and abs(value) > sys.float_info.max else None
@@ -82,8 +139,8 @@ class Field:
     def _category_schema(self) -> dict[str, object]:
         tokens = sorted(self.tokens - {""})
         if self.required:
-            return {"type": "string", "pattern": r"\S", "not": {"enum": tokens}}
-        return {"type": ["string", "null"], "description": _missing_values(tokens)}
+            return {"type": "string", "pattern": KNOWN_TEXT, "not": {"enum": tokens}}
+        return {"type": ["string", "null"], "pattern": TEXT, "description": _missing_values(tokens)}
 
     def _number_schema(self) -> dict[str, object]:
         bounds = {key: bound for key, bound in (("minimum", self.low), ("maximum", self.high)) if math.isfinite(bound)}

@@ -9,7 +9,7 @@ import msgspec
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_serving.http.problems import FieldError
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import Field
+from risk_serving.scoring.fields import Field, IdField, broken_text
 
 MAX_COUNTED = 10_000
 MAX_NAME = 100  # longer names of unknown fields are cut
@@ -17,16 +17,12 @@ MAX_NAME = 100  # longer names of unknown fields are cut
 
 @dataclass(frozen=True)
 class RecordRules:
-    """The rules for a record: its fields, the population rules, and the name of the group, if the contract has one."""
+    """The rules for a record: its id, its fields, the population rules, and the name of the group, if the contract has one."""
 
+    account: IdField
     fields: Sequence[Field]
     eligibility: Eligibility
     group: str | None
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The names of the ids that a record can have."""
-        return (ID, self.group) if self.group else (ID,)
 
 
 def find_errors(body: bytes, rules: RecordRules, max_records: int) -> list[FieldError]:
@@ -56,7 +52,7 @@ def _request_errors(content: object, rules: RecordRules, max_records: int) -> It
     if not 0 < len(records) <= max_records:
         yield FieldError(None, "records", f"must have 1 to {max_records} records")
         return
-    known = {*rules.texts, *(field.name for field in rules.fields)}
+    known = {ID, *([rules.group] if rules.group else []), *(field.name for field in rules.fields)}
     for index, record in enumerate(records):
         yield from _record_errors(index, record, rules, known)
 
@@ -67,9 +63,10 @@ def _record_errors(index: int, record: object, rules: RecordRules, known: set[st
         return
     for name in (name for name in record if name not in known):
         yield FieldError(index, name[:MAX_NAME], "is not in the contract")
-    for name in rules.texts:
-        if not isinstance(record.get(name), str | None):
-            yield FieldError(index, name, "must be text or null")
+    if rule := rules.account.broken_rule(record.get(ID)):
+        yield FieldError(index, ID, rule)
+    if rules.group and (rule := broken_text(record.get(rules.group))):
+        yield FieldError(index, rules.group, rule)
     values = [record.get(field.name) for field in rules.fields]
     readable = all(field.broken_type(value) is None for field, value in zip(rules.fields, values, strict=True))
     if readable and rules.eligibility.excluded(values):

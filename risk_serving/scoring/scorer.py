@@ -8,10 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from risk_assets.domain.contract.field_rules import id_tokens
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.text import normalize_level
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
@@ -33,7 +31,6 @@ class Scorer:
 
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
-        self._missing_ids = frozenset(id_tokens(contract))
         features = tuple(contract.request_features)
         self._champion = _Model(arms.champion, CHAMPION, policy, features)
         self._challenger = _Model(arms.challenger, CHALLENGER, policy, features) if arms.challenger else None
@@ -49,7 +46,7 @@ class Scorer:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
             return Scored(self._champion.results(records), self._challenger.probabilities(records))
-        groups = map(self._group, records.ids, records.groups or repeat(None))
+        groups = map(_group, records.ids, records.groups or repeat(None))
         challenged = np.array(self._arms.challenged(groups), dtype=np.bool_)
         if not challenged.any():
             return Scored(self._champion.results(records))
@@ -60,7 +57,7 @@ class Scorer:
     def _with_ineligible(self, scored: Scored, ineligible: Sequence[Ineligible]) -> Scored:
         """Return the results with those of the records that are not eligible, at their positions."""
         results, shadow = list(scored.results), None if scored.shadow is None else list(scored.shadow)
-        challenged = self._arms.challenged(self._group(record.id, record.group) for record in ineligible)
+        challenged = self._arms.challenged(_group(record.id, record.group) for record in ineligible)
         for record, by_challenger in zip(ineligible, challenged, strict=True):
             model = self._challenger if self._challenger and by_challenger else self._champion
             results.insert(record.position, NotEligible(record.id, record.reason, model.arm, model.version))
@@ -68,11 +65,10 @@ class Scorer:
                 shadow.insert(record.position, None)
         return Scored(results, shadow)
 
-    def _group(self, account: str | None, group: str | None) -> str | None:
-        """Return the group, or else the account; None if a snapshot would read the id as missing."""
-        if group is not None:
-            return group
-        return None if account is None or normalize_level(account) in self._missing_ids else account
+
+def _group(account: str | None, group: str | None) -> str | None:
+    """Return the group, or else the account."""
+    return account if group is None else group
 
 
 class _Model:

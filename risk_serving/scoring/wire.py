@@ -17,11 +17,12 @@ from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import Field
+from risk_serving.scoring.fields import TEXT, Field, IdField
 from risk_serving.scoring.records import Categories, Columns, Ineligible, Records, Rows, Value
 from risk_serving.scoring.request_errors import RecordRules, find_errors
 
 MAX_ERRORS = 1000
+_CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
 
@@ -77,7 +78,7 @@ class RequestDecoder:
         self.contract = contract
         self.max_records = max_records
         self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
-        self.rules = RecordRules(self.fields, Eligibility(contract, self.fields), contract.group)
+        self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group)
         self._group_tokens = frozenset(group_tokens(contract))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
@@ -97,8 +98,7 @@ class RequestDecoder:
         Problem
             422, with the index, field and rule of each error, if any record is not valid.
         """
-        # A record has at least one brace: a request with far too many is rejected before they are decoded. Texts may have braces too.
-        if body.count(b"{") > self.max_records + 1 and (errors := find_errors(body, self.rules, self.max_records)):
+        if self._is_suspect(body) and (errors := find_errors(body, self.rules, self.max_records)):
             raise _invalid_request(errors)
         try:
             sent = self._decoder.decode(body).records
@@ -107,9 +107,22 @@ class RequestDecoder:
         if not 0 < len(sent) <= self.max_records:
             raise self._invalid(body)
         records = self._eligible(sent) if self.rules.eligibility.has_rules else self._validated(sent)
-        if records is None:
+        if records is None or self._has_missing_id(records):
             raise self._invalid(body)
         return records
+
+    def _has_missing_id(self, records: Records) -> bool:
+        any_missing = self.rules.account.any_missing
+        return any_missing(records.ids) or (bool(records.ineligible) and any_missing([record.id for record in records.ineligible]))
+
+    def _is_suspect(self, body: bytes) -> bool:
+        """Return whether a body has to be read slowly: it may have too many records, or ids with line ends, or texts with NUL.
+
+        A record has at least one brace: a request with far too many is rejected before they are decoded. Texts may have them too.
+        """
+        if body.count(b"{") > self.max_records + 1:
+            return True
+        return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
 
     def _eligible(self, sent: Sequence[msgspec.Struct]) -> Records | None:
         """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""
@@ -186,15 +199,12 @@ class RequestDecoder:
 def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dict[str, object]:
     """Return the JSON schema of the requests that a decoder accepts, with an example."""
     properties: dict[str, object] = {
-        ID: {
-            "type": ["string", "null"],
-            "description": f"The account's id: {decoder.contract.id} in the contract. Surrounding whitespace is ignored.",
-        }
+        ID: decoder.rules.account.schema(decoder.contract.id),
     }
     properties |= {field.name: field.schema() for field in decoder.fields}
     if decoder.contract.group:
         text = "The customer's id. A challenger decides for all accounts of a customer, or for none; if it is missing, by the account's id."
-        properties[decoder.contract.group] = {"type": ["string", "null"], "description": text}
+        properties[decoder.contract.group] = {"type": ["string", "null"], "pattern": TEXT, "description": text}
     required = [field.name for field in decoder.fields if field.required]
     record = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
     if decoder.contract.exclude:

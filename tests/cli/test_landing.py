@@ -1,5 +1,6 @@
 """`risk contract infer` and `risk land`, and a team's own file from landing to predictions."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,15 @@ HEADER, *ROWS = sample("accounts_2026-01-01.csv").read_text(encoding="utf-8").sp
         ([f"{HEADER},defaulted,defaulted", *[f"{row},0,1" for row in ROWS]], ("--date", "2026-01-01"), "defaulted appears twice"),
         ([HEADER, *ROWS], ("--date", "2025-12-31"), "the first date is 2026-01-01 (RISK_START_DATE)"),
         ([HEADER, *ROWS, 'AC000301,"1'], ("--date", "2026-01-01"), "ends inside an open quote, in row 301"),
+        (ROWS, ("--date", "2026-01-01"), "own.csv seems to have no header: its first line has none of the columns of the contract"),
+        (["1,0", "2,1"], ("--date", "2026-01-01", "--outcomes"), "own.csv seems to have no header"),
+        (
+            [HEADER.upper(), *ROWS],
+            ("--date", "2026-01-01"),
+            "has account_id, annual_income, months_at_address, months_employed, "
+            "months_on_book and 17 more in other upper or lower case than the contract",
+        ),
+        ([HEADER.replace("region", "Region"), *ROWS], ("--date", "2026-01-01"), "has region in other upper or lower case"),
         (["account_id,other", "1,0"], ("--date", "2026-01-01", "--outcomes"), "no column defaulted"),
         (["account_id,defaulted,defaulted", "1,0,1"], ("--date", "2026-01-01", "--outcomes"), "defaulted appears twice"),
         (["account_id,defaulted"], ("--date", "2026-01-01", "--outcomes"), "has a header and no rows"),
@@ -123,7 +133,7 @@ def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Pa
     done = risk("land", "own.csv", "--date", "2999-01-01")
     warnings = " ".join(done.stderr.split())
     assert "2 of 300 lines have the issue 'line: ambiguous quotes'" in warnings
-    assert "1 of 300 lines have the issue 'line: too few fields'" in warnings
+    assert "1 of 300 lines has the issue 'line: too few fields'" in warnings
     assert "2999-01-01 cannot be run yet" in warnings
     assert "Next:" not in done.stdout
     assert landed(folder) == ["accounts_2999-01-01.csv"]
@@ -134,7 +144,7 @@ def test_landing_warns_about_rows_inside_quotes(risk: Risk, folder: Path) -> Non
     lines = [HEADER + ",name", first.removesuffix("a") + '"a', *rest[:4], rest[4] + '"', *rest[5:]]
     (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     warnings = " ".join(risk("land", "own.csv", "--date", "2026-01-01").stderr.split())
-    assert "1 of 295 lines have the issue 'line: rows inside quotes'" in warnings
+    assert "1 of 295 lines has the issue 'line: rows inside quotes'" in warnings
     assert "5 lines inside quotes look like rows and are lost" in warnings
 
 
@@ -203,6 +213,36 @@ def test_a_folder_with_the_name_of_a_landed_file_is_reported(risk: Risk, folder:
     done = risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01", "--replace", code=1)
     assert "accounts_2026-01-01.csv in data/landing is a folder" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [("land", "pipe", "--date", "2026-01-01"), ("contract", "infer", "pipe", "--target", "y")])
+def test_pipe_is_not_read(risk: Risk, folder: Path, command: tuple[str, ...]) -> None:
+    os.mkfifo(folder / "pipe")
+    assert (
+        "pipe is not a regular file but a pipe or a device. Copy its content to a file and pass that file." in risk(*command, code=1).text
+    )
+
+
+def test_pipe_in_the_landing_folder_is_not_read(risk: Risk, folder: Path) -> None:
+    os.mkfifo(folder / "data/landing/accounts_2026-01-01.csv")
+    done = risk("run", "2026-01-01", code=1)
+    assert "a pipe or a device is where a file is expected (at data/landing, accounts_2026-01-01.csv): replace it with a file" in done.text
+
+
+@pytest.mark.parametrize(
+    "command", [("run", "2026-01-01"), ("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01", "--replace")]
+)
+def test_link_to_nothing_is_named(risk: Risk, folder: Path, command: tuple[str, ...]) -> None:
+    link = folder / "data/landing/accounts_2026-01-01.csv"
+    link.symlink_to("nowhere.csv")
+    done = risk(*command, code=1)
+    assert "accounts_2026-01-01.csv in data/landing is a link whose target does not exist. Remove the link, or restore" in done.text
+    assert link.is_symlink()
+
+
+def test_next_step_of_one_date_has_no_range(risk: Risk) -> None:
+    landed = risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01").stdout
+    assert landed.endswith("Next: risk train 2026-01-01 if outcomes have landed, or risk run 2026-01-01\n")
 
 
 def test_a_comma_after_every_row_is_read_by_infer_and_land(risk: Risk, folder: Path) -> None:

@@ -29,7 +29,7 @@ def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path)
     live = risk("live").stdout
     assert "the newest version that passed the gates" in live and "AUC, other accounts" in live and "accuracy (base rate)" in live
     assert "daily_scoring" in risk("log").stdout
-    assert "outcomes: 1 of 1 dates are in the lake." in risk("outcomes", "2026-01-03").stdout
+    assert "outcomes: 1 of 1 date is in the lake." in risk("outcomes", "2026-01-03").stdout
 
 
 def test_a_range_continues_after_a_failed_date(on_trained: Risk, trained: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_blocked_date_shows_its_cause_and_can_be_released(on_trained: Risk, tr
     blank_scores(trained, "2026-01-04")
     blocked = on_trained("run", "2026-01-04", code=1)
     assert "2026-01-04 blocked: missing_share of curated/features: missing: bureau_score 100.0%" in blocked.text
-    assert "risk run 2026-01-04 --release CHECK --reason WHY" in blocked.text
+    assert "risk run 2026-01-04 --release missing_share --reason WHY" in blocked.text
     released = on_trained("run", "2026-01-04", "--release", "missing_share", "--reason", "the bureau is down", "--by", "ann")
     assert "2026-01-04 warning: missing_share of curated/features" in released.text
     assert "Released by ann: the bureau is down" in released.text
@@ -134,13 +134,45 @@ def test_a_release_requires_a_person(on_trained: Risk) -> None:
         assert "requires the person" in rejected.text
 
 
-@pytest.mark.parametrize("can_release", [True, False])
-def test_a_release_is_offered_only_if_it_is_possible(can_release: bool, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("checks", "offered"),
+    [
+        ((), ""),
+        (("missing_share",), ", or release the check: risk run 2026-01-04 --release missing_share --reason WHY --by WHO"),
+        (("a", "b"), ", or release the checks: risk run 2026-01-04 --release a --release b --reason WHY --by WHO"),
+    ],
+)
+def test_a_release_is_offered_by_name_if_it_is_possible(checks: tuple[str, ...], offered: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
-        finish([Result("2026-01-04", "a check failed", "blocked", can_release=can_release)])
-    shown = capsys.readouterr().err
-    assert "Next: fix the file and land it with --replace" in shown
-    assert ("risk run 2026-01-04 --release CHECK" in shown) == can_release
+        finish([Result("2026-01-04", "a check failed", "blocked", releasable=checks)])
+    assert f"Next: fix the file and land it with --replace{offered}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("run", "2026-01-05"), ("outcomes", "2026-01-03")])
+def test_missing_landing_folder_is_noted(on_trained: Risk, trained: Path, command: tuple[str, ...]) -> None:
+    assert "landing folder" not in on_trained(*command).text
+    shutil.rmtree(trained / "data/landing")
+    done = on_trained(*command)
+    assert "landing: the landing folder data/landing does not exist, so only files that the lake has already are used. Set" in done.text
+
+
+def test_training_refreshes_stored_dates_without_the_landing_folder(on_trained: Risk, trained: Path) -> None:
+    contract = trained / "data/contract.yml"
+    contract.write_text(contract.read_text(encoding="utf-8").replace("max: 5000000", "max: 4000000"), encoding="utf-8")
+    shutil.rmtree(trained / "data/landing")
+    assert "model_v003" in on_trained("train", "2026-01-03", "--register-only").stdout
+
+
+def test_training_stops_if_a_date_lacks_a_column_of_the_contract(on_trained: Risk, trained: Path) -> None:
+    contract = trained / "data/contract.yml"
+    contract.write_text(
+        contract.read_text(encoding="utf-8") + "  tenure: {type: number, required: true, reason: Tenure}\n", encoding="utf-8"
+    )
+    done = on_trained("train", "2026-01-03", code=1)
+    assert "2026-01-01 blocked: required_columns of raw/accounts: missing: tenure" in done.text
+    assert "Next: nothing was trained, because 2026-01-01, 2026-01-02, 2026-01-03 failed." in done.text
+    assert done.text.endswith("or remove from the contract the columns that they lack; then risk train 2026-01-03.")
+    assert "made under another contract" not in done.text
 
 
 def test_a_release_requires_a_reason_and_a_blocking_check(on_trained: Risk) -> None:

@@ -161,11 +161,11 @@ def test_tags_of_an_incomplete_release_fail_the_run(book: Book, tags: dict[str, 
 
 def test_only_a_check_that_can_be_released_is_offered(book: Book) -> None:
     blank(book, "bureau_score")
-    assert book.score().can_release
+    assert book.score().releasable == ("missing_share",)
     content = book.landing.get(f"accounts_{NEXT}.csv").replace(b"bureau_score", b"other", 1)
     book.land(f"accounts_{NEXT}.csv", content)
     result = book.score()
-    assert (result.status, result.can_release) == ("blocked", False)
+    assert (result.status, result.releasable) == ("blocked", ())
 
 
 def test_a_third_of_the_usual_rows_is_a_warning(book: Book) -> None:

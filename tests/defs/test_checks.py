@@ -112,7 +112,7 @@ def test_bad_rate_counts_rows_inside_quotes(book: Book) -> None:
     book.land(f"outcomes_{LABELLED[0]}.csv", b"".join([header, rows[0], opened, rows[2], rows[3].replace(b"\n", b'"\n'), *rows[4:]]))
     found = results(book, "outcomes", LABELLED[0])["bad_rate"]
     assert not found.passed
-    assert "1 lines with issues, 2 lines inside quotes that look like rows" in str(found.description)
+    assert "1 line with an issue, 2 lines inside quotes that look like rows" in str(found.description)
 
 
 def test_unique_ids_warns_with_the_number_of_repeated_ids(book: Book) -> None:
@@ -131,7 +131,7 @@ def test_unique_ids_warns_about_an_id_with_line_ends(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)
     assert not found["unique_ids"].passed
     assert evidence(found["unique_ids"]) == {"repeated": 0, "missing": 0, "with_line_ends": 1}
-    assert "1 have an id with line ends: stray quotes" in str(found["unique_ids"].description)
+    assert "1 has an id with line ends: stray quotes" in str(found["unique_ids"].description)
 
 
 def test_issue_share_stops_a_date_with_too_many_issues(book: Book) -> None:

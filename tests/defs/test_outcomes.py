@@ -183,7 +183,7 @@ def test_outcomes_with_warnings_have_a_row_in_the_run_log(book: Book) -> None:
     assert book.runner.run("outcomes", date).status == "warning"
     (row,) = book.log()
     assert (row["date"], row["job"], row["status"], row["error"]) == (date, "outcomes", "warning", "")
-    assert "bad_rate of raw/outcomes: bad rate" in row["warnings"] and "1 lines with an unknown label" in row["warnings"]
+    assert "bad_rate of raw/outcomes: bad rate" in row["warnings"] and "1 line with an unknown label" in row["warnings"]
 
 
 def test_the_sensor_logs_outcomes_with_warnings_once(book: Book) -> None:

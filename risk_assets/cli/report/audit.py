@@ -8,6 +8,7 @@ from rich.markup import escape
 from risk_assets.cli.report.tables import new_table, text
 from risk_assets.domain.contract.schema import EXCLUDED, NOT_ELIGIBLE, STATUS
 from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
+from risk_assets.domain.wording import counted
 from risk_assets.lake.replay import Replay
 from risk_assets.lake.verify import Verified
 
@@ -53,7 +54,7 @@ def explanation(console: Console, explanation: Explanation) -> None:
 
 
 def _differences(replay: Replay) -> str:
-    columns = ", ".join(f"{column} ({rows} rows)" for column, rows in replay.columns.items())
+    columns = ", ".join(f"{column} ({counted(rows, 'row')})" for column, rows in replay.columns.items())
     return f"{columns}, first in row {replay.first}" if replay.first else ""
 
 

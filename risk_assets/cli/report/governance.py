@@ -9,6 +9,7 @@ from rich.table import Table
 from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
+from risk_assets.domain.wording import counted
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.policy import Points
@@ -85,7 +86,9 @@ def impact(console: Console, impact: "Impact") -> None:
     """Print how a promotion changes decisions: flags, bands, and the predicted bad rate by category."""
     dates = f"{impact.dates[0]} to {impact.dates[-1]}" if len(impact.dates) > 1 else impact.dates[0]
     against = impact.against or "no live model"
-    console.print(f"[bold]{impact.candidate}[/] against {against}, on {dates}: {impact.rows} rows of {impact.accounts} accounts")
+    console.print(
+        f"[bold]{impact.candidate}[/] against {against}, on {dates}: {counted(impact.rows, 'row')} of {counted(impact.accounts, 'account')}"
+    )
     console.print(_flags(impact))
     if impact.migration:
         console.print("[bold]Rows by band: live model down, candidate across[/]")

@@ -125,7 +125,7 @@ def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
 def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
     action = config.action.value if config.action else PROMOTE
     if not config.reason or not config.reason.strip():
-        raise ModelError(f"{action} requires a reason (reason: ...): it is stored with the binding.")
+        raise ModelError(f"{action} requires a reason, which is stored with the binding. Set reason in the configuration.")
     if action == ROLL_BACK:
         return roll_back(history, config.actor, config.reason)
     if action == END_CHALLENGE:

@@ -11,21 +11,24 @@ from risk_assets.lake.raw import LandedFile
 
 def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """A date's snapshot of all accounts, stored unchanged. If a date lands again with other bytes, the earlier file is kept too."""
-    return _landed(lakehouse, "accounts", context.partition_key)
+    return _landed(context, lakehouse, "accounts")
 
 
 def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
     """Which of a date's accounts went bad: files that arrive later, stored unchanged. Every revision is kept with its date."""
     _ = lakehouse.contract.target.file
-    return _landed(lakehouse, "outcomes", context.partition_key)
+    return _landed(context, lakehouse, "outcomes")
 
 
-def _landed(lakehouse: Lakehouse, kind: str, date: str) -> LandedFile | None:
-    """Return what landed; None if the landing folder was emptied and the lake has the file already."""
+def _landed(context: dg.AssetExecutionContext, lakehouse: Lakehouse, kind: str) -> LandedFile | None:
+    """Return what landed; None if the landing folder was emptied or removed and the lake has the file already."""
+    date = context.partition_key
     try:
         return lakehouse.landed(kind, date)
     except LandingError:
         gone = date not in landing.dates(lakehouse.landing, kind)
         if gone and find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):
+            if note := landing.missing_folder(lakehouse.landing):
+                context.log.warning(note)
             return None
         raise

@@ -32,6 +32,7 @@ from risk_assets.domain.contract.text_kinds import (
     find_text_kind,
     fixed_width_note,
 )
+from risk_assets.domain.wording import counted
 
 MAX_LEVELS = 100
 MIN_MIXED_SHARE = 0.5  # of numbers in a column that is named after them although other values are text
@@ -118,7 +119,7 @@ def category_profile(text: pl.Series, kind: Kind | None) -> ColumnProfile | Excl
     defaults = text.filter(text.is_in(DEFAULT_MISSING) & (text != "")).unique().sort().to_list()
     taken = (f"Read as missing, as in every column: {' and '.join(defaults)}.",) if defaults else ()
     named = (f"{kind.name[0].upper()}{kind.name[1:]}. {kind.note}".rstrip(),) if kind else ()
-    return ColumnProfile(values, own_tokens(text, TEXT_TOKENS), (f"{levels} levels seen.", *named, *taken))
+    return ColumnProfile(values, own_tokens(text, TEXT_TOKENS), (f"{counted(levels, 'level')} seen.", *named, *taken))
 
 
 def bounds(values: pl.Series) -> tuple[float, float]:

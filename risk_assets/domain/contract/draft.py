@@ -12,6 +12,7 @@ from risk_assets.domain.contract.column_profile import ColumnProfile, ExcludedCo
 from risk_assets.domain.contract.notation import MONEY, Decimal
 from risk_assets.domain.contract.outcome_labels import Outcome
 from risk_assets.domain.contract.schema import ROW_ID
+from risk_assets.domain.wording import counted
 
 MIN_ROWS_FOR_RULES = 100  # rows from which `min: 0` and `required: true` are derived
 MATURITY_WARNING = (
@@ -75,7 +76,12 @@ def id_line(column: str, repeats: int) -> str:
     """Return the line with the id column, or with `#row`; `repeats` rows have no id or share one."""
     if column == ROW_ID:
         return f'id: "{ROW_ID}"  # the row number names the account: outcomes must have the same rows in the same order'
-    return f"id: {key(column)}" + (f"  # {repeats} rows have no id or share one: they would not be scored" if repeats else "")
+    return f"id: {key(column)}" + (_unscored(repeats) if repeats else "")
+
+
+def _unscored(repeats: int) -> str:
+    several = "rows have no id or share one: they would not be scored"
+    return f"  # {counted(repeats, 'row has no id: it would not be scored', several)}"
 
 
 def feature_lines(columns: Sequence[Column], rows: int, decimal: Decimal) -> list[str]:

@@ -11,6 +11,7 @@ MISSING_ISSUE = "missing"
 UNREADABLE_ISSUE = "unreadable"
 REPEATED_ISSUE = "repeated"
 LINE_END_ISSUE = "has a line end"
+CONTROL_ISSUE = "stray control character"
 
 
 def below(bound: float) -> str:

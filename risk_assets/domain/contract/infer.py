@@ -1,5 +1,6 @@
 """Infer a draft contract from a CSV. Comments in the draft explain each guess."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -17,6 +18,7 @@ from risk_assets.domain.contract.outcome_labels import read_outcome
 from risk_assets.domain.contract.prohibited_bases import prohibited_basis
 from risk_assets.domain.contract.schema import DEFAULT_MISSING, RESERVED, ROW_ID
 from risk_assets.domain.contract.text import WHITESPACE
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ContractError
 
 SAMPLE_ROWS = 200_000
@@ -58,7 +60,7 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     if rows.is_empty():
         raise ContractError(f"{name} has a header and no rows. Pass a file that has rows of accounts with their outcomes.")
     id_column = UNNAMED_ID if id == "" else id
-    _check_header(rows, [column for column in (id_column, target) if column not in (None, ROW_ID)], name)
+    _check_header(rows, None if id_column == ROW_ID else id_column, target, name)
     id_column = id_column or _missing_id(rows.drop(target), name)
     if id_column == target:
         raise ContractError(f"{name}: {target} cannot be both the id and the target. Pass another column as --target.")
@@ -79,11 +81,15 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     return Draft(text, tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings))
 
 
-def _check_header(rows: pl.DataFrame, required: Sequence[str], name: str) -> None:
-    """Verify that the file has a header with the required columns."""
+def _check_header(rows: pl.DataFrame, id_column: str | None, target: str, name: str) -> None:
+    """Verify that the file has a header with the id, if there is one, and the target."""
     suspicious = names_like_values(rows)
-    missing = [column for column in required if column not in rows.columns]
-    if is_without_header(rows.columns, suspicious) or (missing and 2 * len(suspicious) >= len(rows.columns)):
+    missing = [column for column in (id_column, target) if column is not None and column not in rows.columns]
+    half = 2 * len(suspicious) >= len(rows.columns)
+    is_label = target in suspicious and bool((rows[target] == target).any())
+    # A word may be the name of the target and one of its labels, such as default.
+    is_row = is_label and (half or id_column in suspicious or re.search(r"[0-9]", target) is not None)
+    if is_without_header(rows.columns, suspicious) or (missing and half) or is_row:
         raise ContractError(
             f"{name} seems to have no header: its first line looks like a row of data. Add a line with the column names at the "
             "top of the file and run again."
@@ -111,7 +117,8 @@ def _listing(columns: Sequence[str], suspicious: Sequence[str]) -> str:
     """Return the columns to choose from; none if some look like a customer's values."""
     advice = "Pass one of its columns as --id and as --target, or --row-id instead of --id if accounts have no id"
     if suspicious:
-        return f"{advice}. The columns are not listed, because {len(suspicious)} of {len(columns)} look like values: check the header."
+        some = counted(len(suspicious), f"of {len(columns)} looks like a value", f"of {len(columns)} look like values")
+        return f"{advice}. The columns are not listed, because {some}: check the header."
     shown = ", ".join(columns[:MAX_COLUMNS_SHOWN]) + (", …" if len(columns) > MAX_COLUMNS_SHOWN else "")
     return f"It has: {shown}. {advice}."
 

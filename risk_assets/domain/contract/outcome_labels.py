@@ -8,6 +8,7 @@ import polars as pl
 
 from risk_assets.domain.contract.column_names import words
 from risk_assets.domain.contract.schema import DEFAULT_MISSING
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ContractError
 
 MAX_COUNTS_SHOWN = 5
@@ -65,8 +66,9 @@ def read_outcome(text: pl.Series, bad: str | None, name: str) -> Outcome:
     labelled = text.set(text.is_in(DEFAULT_MISSING), None)
     rows = dict(labelled.drop_nulls().value_counts().sort(text.name).iter_rows())
     if len(rows) != 2:
+        values = counted(len(rows), "distinct value")
         raise ContractError(
-            f"{name}: the target {text.name} has {len(rows)} distinct values{_counts(rows)}; it must have two, one for bad and one "
+            f"{name}: the target {text.name} has {values}{_counts(rows)}; it must have two, one for bad and one "
             "for good. Pass another column as --target, or map its values at the source."
         )
     if bad is not None and bad not in rows:

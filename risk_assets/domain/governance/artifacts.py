@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import msgspec
 
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
+from risk_assets.domain.wording import counted
 
 
 class Gate(msgspec.Struct, frozen=True):
@@ -168,8 +169,11 @@ class Origin(msgspec.Struct, frozen=True):
         """A sentence about the outcomes that were left out, with the command that uses them; None if there are none."""
         if not self.restated:
             return None
+        left_out = counted(
+            self.restated, "restated outcome was left out: it became known", "restated outcomes were left out: they became known"
+        )
         return (
-            f"{self.restated} restated outcomes were left out: they became known after {self.known_by}, the last one on "
+            f"{left_out} after {self.known_by}, the last one on "
             f"{self.restated_until}. To train with them: risk train {self.training_date} --known-by {self.restated_until}"
         )
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from risk_assets.domain.contract.field_rules import CONTROL_ISSUE
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Block, Positions, Quoting
 from risk_assets.domain.ingest.csv_records import MAX_RECORD_BYTES, RecordSplitter
@@ -14,7 +15,7 @@ LINE_ISSUES: Mapping[str, str] = MappingProxyType(
     {
         "enclosed": "line: rows inside quotes",
         "ambiguous": "line: ambiguous quotes",
-        "control": "line: stray control character",
+        "control": f"line: {CONTROL_ISSUE}",
         "short": "line: too few fields",
         "long": "line: too many fields",
     }

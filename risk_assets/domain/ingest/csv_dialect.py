@@ -12,6 +12,7 @@ from risk_assets.domain.ingest.csv_grammar import Grammar
 from risk_assets.errors import LandingError
 
 HEAD_BYTES = 4 * 1024 * 1024
+MAX_SHOWN = 5  # columns in a message
 SEPARATORS = (",", ";", "\t", "|")
 _HEADS = (64 * 1024, 512 * 1024, HEAD_BYTES)
 _QUOTED = re.compile(r'"[^"]*"')
@@ -59,6 +60,34 @@ def read_dialect(head: Callable[[int], bytes], name: str, expected: Collection[s
         if end or len(content) < size:
             break
     return _detect(content, name, expected, is_whole=len(content) < size)
+
+
+def require_header(columns: Collection[str], expected: Collection[str], name: str) -> None:
+    """Verify that a header has an expected column; otherwise its names may be a customer's values, which must not be published.
+
+    Raises
+    ------
+    LandingError
+        If there is none: the file has no header, or one in other upper or lower case.
+    """
+    if not expected or not set(expected).isdisjoint(columns):
+        return
+    require_case(expected, columns, name)
+    raise LandingError(
+        f"{name} seems to have no header: its first line has none of the columns of the contract. Make the line with the column "
+        "names its first line, land it again and run again. If it has that line, set RISK_CONTRACT to the contract of this file."
+    )
+
+
+def require_case(missing: Collection[str], columns: Collection[str], name: str) -> None:
+    """Raise `LandingError` if a header has all of the missing columns in other upper or lower case."""
+    found = {column.casefold() for column in columns}
+    if all(column.casefold() in found for column in missing):
+        shown = ", ".join(list(missing)[:MAX_SHOWN]) + (f" and {len(missing) - MAX_SHOWN} more" if len(missing) > MAX_SHOWN else "")
+        raise LandingError(
+            f"{name} has {shown} in other upper or lower case than the contract. Write the names in the same case in the file, or in "
+            "the contract."
+        )
 
 
 def require_utf8(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.training.groups import SAMPLE, hashes
 from risk_assets.domain.training.spacing import DAY, ROWS, ordinal, spaced
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ModelError
 
 LARGEST = 1e100  # scaling sums squares, which overflow for larger numbers
@@ -41,7 +42,7 @@ def labelled(
     dates = sorted(features.keys() & outcomes.keys())
     if not dates:
         raise ModelError(
-            f"no date in the training window of {policy.window_days} days has both features and outcomes "
+            f"no date in the training window of {counted(policy.window_days, 'day')} has both features and outcomes "
             f"({len(features)} have features, {len(outcomes)} outcomes). Land outcomes for a date that was run: "
             "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
         )
@@ -57,8 +58,9 @@ def require_enough(frame: pd.DataFrame, policy: Training, what: str, advice: str
     """Verify that there are the policy's `min_rows` groups, and `min_bad` with a row of each class; raises `ModelError`."""
     groups, bads, goods = count_groups(frame[GROUP].to_numpy(), frame[OUTCOME].to_numpy())
     if groups < policy.min_rows or min(bads, goods) < policy.min_bad:
+        rows = counted(len(frame), "row")
         raise ModelError(
-            f"too few accounts or customers to train on: {groups} {what} ({len(frame)} rows), {bads} of them bad and {goods} good; "
+            f"too few accounts or customers to train on: {groups} {what} ({rows}), {bads} of them bad and {goods} good; "
             f"the policy requires {policy.min_rows}, and {policy.min_bad} of each class, however many snapshots each has. "
             f"{advice}, or lower training.min_rows and training.min_bad in the policy."
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from risk_assets.clock import shift
 from risk_assets.domain.contract.policy import Training
 from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS, Contract
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ContractError, ModelError
 
 
@@ -55,11 +56,12 @@ class TrainingWindow:
         found = f"{_count(features, self)} have features, {_count(outcomes, self)} outcomes"
         window = f"{self.first} to {self.last}" if self.first < self.last else self.first
         problem = f"no date in the training window, {window}, has both features and outcomes ({found})"
+        days = counted(self.performance_days, "day")
         later = sorted(date for date in set(features) & set(outcomes) if self.last < date <= self.date)
         if later:
             ready = shift(later[0], self.performance_days)
             raise ModelError(
-                f"{problem}. {_listed(later)} have both and have not matured by {self.date}: outcomes mature {self.performance_days} days "
+                f"{problem}. {_listed(later)} have both and have not matured by {self.date}: outcomes mature {days} "
                 f"after their snapshot. Train for {ready} or later: risk train {ready}; or shorten the target's window in the contract."
             )
         first = shift(self.first, self.performance_days)
@@ -69,7 +71,7 @@ class TrainingWindow:
             else "Land outcomes for a date of the window that was run: risk land FILE --outcomes --date DATE"
         )
         raise ModelError(
-            f"{problem}. Outcomes mature {self.performance_days} days after their snapshot and are used as known by {known_by}. {advice}; "
+            f"{problem}. Outcomes mature {days} after their snapshot and are used as known by {known_by}. {advice}; "
             "or widen training.window_days in the policy."
         )
 
@@ -84,8 +86,9 @@ def training_window(date: str, contract: Contract, policy: Training) -> Training
     """
     performance = contract.target.performance_days
     if performance + policy.window_days > MAX_WINDOW_DAYS:
+        windows = counted(performance, "day"), counted(policy.window_days, "day")
         raise ContractError(
-            f"the performance window of {performance} days and the training window of {policy.window_days} days are longer than "
+            f"the performance window of {windows[0]} and the training window of {windows[1]} are longer than "
             f"{MAX_WINDOW_DAYS} days together. Shorten training.window_days in the policy, or the target's window in the contract."
         )
     last = shift(date, -performance)

@@ -52,6 +52,34 @@ def test_a_row_of_unique_text_is_not_shown() -> None:
     assert RATIOS[0] not in str(raised.value)
 
 
+SURNAMES = [DRAW.choice("abcdefgh") * 9 for _ in range(ROWS)]
+WORDS = drawn("Good", "Bad", weights=[3, 1])
+
+
+@pytest.mark.parametrize(
+    ("columns", "has_id"),
+    [
+        ([IDS, SURNAMES, RATIOS, TARGET], True),
+        ([IDS, SURNAMES, SURNAMES, SURNAMES, WORDS], True),
+        ([["Zoe Zacharias", *SURNAMES[1:]], ["Quentin", *SURNAMES[1:]], ["Stray", *SURNAMES[1:]], TARGET], True),
+        ([["Zoe Zacharias", *SURNAMES[1:]], RATIOS, TARGET], False),
+        ([["Zoe Zacharias", *SURNAMES[1:]], RATIOS, WORDS], False),
+    ],
+)
+def test_values_as_id_and_target_are_not_taken_for_a_header(columns: list[Sequence[str]], has_id: bool) -> None:
+    first = [values[0] for values in columns]
+    with pytest.raises(ContractError, match="seems to have no header") as raised:
+        infer_bytes(without_header(columns), first[0] if has_id else ROW_ID, first[-1])
+    assert not any(value in str(raised.value) for value in first if len(value) > 1)
+
+
+@pytest.mark.parametrize("target", ["Good", "90"])
+def test_name_of_a_target_can_be_a_word_of_its_labels(target: str) -> None:
+    labels = WORDS if target == "Good" else TARGET
+    content = written({"id": IDS, "months": MONTHS, "ratio": RATIOS, target: labels})
+    assert Contract.parse(infer_bytes(content, "id", target), "contract.yml").target.column == target
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -74,7 +102,7 @@ def test_a_header_is_not_taken_for_a_row(names: tuple[str, str, str]) -> None:
 
 def test_columns_are_not_listed_if_names_look_like_values() -> None:
     content = written({"id": IDS, "city": drawn("a", "b"), "17.25": MONTHS, "outcome": TARGET})
-    with pytest.raises(ContractError, match="1 of 4 look like values") as raised:
+    with pytest.raises(ContractError, match="1 of 4 looks like a value") as raised:
         infer_bytes(content, "nr", "outcome")
     assert "17.25" not in str(raised.value)
 

@@ -72,7 +72,7 @@ def test_the_bad_option_must_be_a_label_of_the_target() -> None:
 def test_a_target_must_have_two_labels() -> None:
     with pytest.raises(ContractError, match=r"3 distinct values, in [0-9]+, [0-9]+, [0-9]+ rows; it must have two"):
         target_of(drawn(0, 1, 2))
-    with pytest.raises(ContractError, match="1 distinct values;"):
+    with pytest.raises(ContractError, match="1 distinct value;"):
         target_of(["0"] * ROWS)
     with pytest.raises(ContractError, match="0 distinct values;"):
         target_of([""] * ROWS)

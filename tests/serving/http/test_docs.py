@@ -128,6 +128,14 @@ VALUES = [
     ("channel", 1, False),
     ("id", None, True),
     ("id", 1, False),
+    ("id", " A 1\n", True),
+    ("id", "A\n1", False),
+    ("id", "A\x001", False),
+    ("id", "NA", False),
+    ("id", " ", False),
+    ("region", "so\x00uth", False),
+    ("channel", "\x00", False),
+    ("channel", "a\nb", True),
 ]
 
 

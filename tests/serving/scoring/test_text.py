@@ -9,11 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.batch.predictions import predictions
+from risk_assets.domain.contract.field_rules import CONTROL_ISSUE
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, RAGGED, Contract
 from risk_assets.domain.contract.text import WHITESPACE
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.ingest.validation import validate
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, count_fields
+from risk_assets.domain.ingest.csv_dialect import sniff
+from risk_assets.domain.ingest.validation import SEPARATOR, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Term, VersionedScorecard
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.records import Records, Rows
@@ -43,8 +46,8 @@ ARMS = Arms(VersionedScorecard("model_v001", card(0.0)), VersionedScorecard("mod
 DECODER = RequestDecoder(CONTRACT, ARMS, 1000)
 SCORER = Scorer(ARMS, POLICY, CONTRACT)
 
-# The encoder of JSON and the writer of CSV have no text for a lone surrogate.
-any_text = st.text(st.characters(codec="utf-8"), max_size=6)
+# The encoder of JSON and the writer of CSV have no text for a lone surrogate. NUL is an issue of the line.
+any_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 known = st.sampled_from(["a", "\xe9", "e\u0301", "e\u0301t", "\u1112\u1161\u11ab", "NA", "n\xe9ant", "?", "\u200ba", ""])
 space = st.text(st.sampled_from(WHITESPACE), max_size=2)
 cells = any_text | st.builds("{}{}{}".format, space, known, space)
@@ -63,6 +66,12 @@ def decoded(sent: list[tuple[str, str, str]]) -> Records:
     return DECODER.decode(json.dumps({"records": [dict(zip(("id", "k", "m"), row, strict=True)) for row in sent]}).encode())
 
 
+def rejected(sent: list[tuple[str, str, str]]) -> list[tuple[int | None, str | None, str]]:
+    with pytest.raises(Problem) as caught:
+        decoded(sent)
+    return [(error.record, error.field, error.rule) for error in caught.value.errors]
+
+
 def levels(records: Records) -> list[tuple[Any, ...]]:
     if isinstance(records, Rows):
         return list(records.rows)
@@ -75,21 +84,34 @@ def levels(records: Records) -> list[tuple[Any, ...]]:
 def test_batch_and_service_agree_on_any_text(sent: list[tuple[str, str, str]], many: bool) -> None:
     sent = sent * MIN_COLUMNS if many else sent
     expected = batch(sent)
-    required = [(at, "k", "missing") for at, issues in enumerate(expected[ISSUES]) if issues and "k: missing" in issues]
-    if required:
-        with pytest.raises(Problem) as caught:
-            decoded(sent)
-        assert [(error.record, error.field, error.rule) for error in caught.value.errors] == required
+    broken = [(at, *issue.split(": ")) for at, issues in enumerate(expected[ISSUES]) if issues for issue in issues.split(SEPARATOR)]
+    if broken:
+        assert rejected(sent) == [(at, "id" if field == ACCOUNT_ID else field, rule) for at, field, rule in broken]
         return
     records = decoded(sent)
     assert list(records.ids) == expected[ACCOUNT_ID].to_list()
     assert levels(records) == expected.select("k", "m").rows()
     for result, row in zip(SCORER.score(records).results, expected.to_dicts(), strict=True):
-        if row[ISSUES]:  # only batch requires an id
-            assert (row[ISSUES], result.arm) == ("account_id: missing", "champion")
-        else:
-            assert (result.id, result.arm, result.points, result.band) == (row[ACCOUNT_ID], row["arm"], row["points"], row["band"])
-            assert result.probability == pytest.approx(row["probability"], abs=1e-12)
+        assert (result.id, result.arm, result.points, result.band) == (row[ACCOUNT_ID], row["arm"], row["points"], row["band"])
+        assert result.probability == pytest.approx(row["probability"], abs=1e-12)
+
+
+@pytest.mark.parametrize("among", [1, MIN_COLUMNS])
+@pytest.mark.parametrize("name", ["", " \xa0", "\u2003", "NA", " NA\t", "ne\u0301ant", "a\nb", "a\r\nb ", "NA\nNA"])
+def test_id_with_an_issue_in_the_batch_is_an_error(name: str, among: int) -> None:
+    rows = [("A1", "a", "a")] * among + [(name, "a", "a")]
+    issue = batch(rows)[ISSUES][-1]
+    assert rejected(rows) == [(among, "id", issue.removeprefix("account_id: "))]
+
+
+@pytest.mark.parametrize("among", [1, MIN_COLUMNS])
+def test_text_with_nul_is_an_error_as_in_the_batch(among: int) -> None:
+    rows = [("A1", "a", "a")] * among + [("A\0", "a\0", "\0")]
+    content = "".join(f"{name},{k},{m}\n" for name, k, m in [("account", "k", "m"), *rows])
+    counted = count_fields(sniff(content.encode(), "accounts.csv", CONTRACT.columns), [content.encode()])
+    assert list(counted.issues["control"]) == [among]
+    assert LINE_ISSUES["control"] == f"line: {CONTROL_ISSUE}"
+    assert rejected(rows) == [(among, field, CONTROL_ISSUE) for field in ("id", "k", "m")]
 
 
 @pytest.mark.parametrize("among", [1, MIN_COLUMNS])

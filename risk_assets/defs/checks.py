@@ -179,7 +179,7 @@ def eligible_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_not_eligible
     facts = manifest.facts_as(FeatureFacts)
     share = facts.not_eligible / manifest.rows
-    text = f"{share:.1%} of {_rows(manifest.rows)} not eligible (limit {limit:.1%}){_counted(facts.excluded_counts)}"
+    text = f"{share:.1%} of {counted(manifest.rows, 'row')} not eligible (limit {limit:.1%}){_counted(facts.excluded_counts)}"
     return _result(share <= limit, text, warn=True, share=share, limit=limit, excluded=dg.MetadataValue.json(facts.excluded_counts))
 
 

@@ -51,8 +51,9 @@ class PartStats:
 def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, guard: Guard = no_guard) -> Manifest:
     """Copy a landed file to `path` and return its manifest; shards go to the folder of that name without `.csv`.
 
-    The same bytes change nothing, unless the lake has lost or changed them: then they are restored. Other bytes replace the
-    earlier ones, which move to `raw/superseded/`; their manifest is kept as a revision.
+    The same bytes change nothing, unless the lake has lost or changed them: then they are restored, and the manifest stays, which
+    says when they were stored first. Other bytes replace the earlier ones, which move to `raw/superseded/`; their manifest is kept
+    as a revision.
 
     Parameters
     ----------
@@ -70,11 +71,17 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     earlier = find_readable(lake, path)
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
         return earlier
+    is_same = earlier is not None and earlier.sha256 == _hashes(parts)
     with guard():
-        _keep_revision(lake, path, earlier)
+        if not is_same:
+            _keep_revision(lake, path, earlier)
+            _discard_manifest(lake, path)
         _supersede(lake, path, _hashes(parts))
     for part, (target, content) in zip(landed.parts, parts.items(), strict=True):
         lake.write(target, _require_unchanged(landed, part, content), guard)
+    if earlier is not None and is_same:
+        remember(lake, earlier)
+        return earlier
     counters = [part.fields for part in measured]
     rows = sum(counter.rows for counter in counters)
     written = Written(path, parts, rows, dialect.columns, made_from, _facts(landed.source, dialect, counters))
@@ -258,13 +265,17 @@ def _located(lake: Store, manifest: Manifest) -> Manifest:
     )
 
 
+def _discard_manifest(lake: Store, path: str) -> None:
+    """Delete the manifest of an earlier landing before its parts are replaced, so that a crash leaves no committed partition."""
+    if lake.size(layout.manifest(path)) is not None:
+        lake.delete(layout.manifest(path))
+
+
 def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:
     """Move the parts of an earlier landing away, named by their content, except those that stay as they are.
 
-    The manifest is deleted first, so that a crash leaves no committed partition. After a crash, repeating it moves what is left.
+    After a crash, repeating it moves what is left.
     """
-    if lake.size(layout.manifest(path)) is not None:
-        lake.delete(layout.manifest(path))
     for part in (path, *lake.list(layout.shard(path, ""))):
         if lake.size(part) is None:
             continue

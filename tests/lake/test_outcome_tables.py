@@ -93,6 +93,22 @@ def test_outcomes_that_land_again_after_others_are_outdated(store: Store, landin
     assert [(bad, known_on) for _, bad, known_on, _ in rows(store)] == [(1, "2026-02-01"), (0, "2026-03-10"), (1, "2026-03-11")]
 
 
+@pytest.mark.parametrize("damage", ["changed", "deleted"])
+def test_a_damaged_file_that_is_restored_is_no_revision(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    path, corrected = layout.outcomes(DATE), "id,defaulted,since\na,0,\n"
+    land(store, landing, monkeypatch, "id,defaulted,since\na,1,\n", "2026-02-20T12:00:00+00:00")
+    land(store, landing, monkeypatch, corrected, "2026-03-10T12:00:00+00:00")
+    before = write(store, LANDED)
+    if damage == "changed":
+        store.put(path, store.get(path).replace(b"a,0", b"a,1"))
+    else:
+        store.delete(path)
+    land(store, landing, monkeypatch, corrected, "2026-05-10T12:00:00+00:00")
+    assert store.get(path) == corrected.encode()
+    assert write(store, LANDED).facts == before.facts
+    assert rows(store) == [("a", 1, "2026-02-01", 1), ("a", 0, "2026-03-10", 2)]
+
+
 def test_an_earlier_file_without_the_target_gave_no_labels(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     land(store, landing, monkeypatch, "id,other\na,1\n", "2026-03-01T12:00:00+00:00")
     with pytest.raises(ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}"):

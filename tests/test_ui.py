@@ -73,6 +73,7 @@ def test_a_date_is_materialized_in_the_ui(address: str, folder: Path, page: Page
     page.get_by_text("mean_score").first.wait_for()
 
 
+@pytest.mark.long
 def test_a_version_is_promoted_in_the_launchpad(address: str, folder: Path, page: Page) -> None:
     config = 'ops: {registry__champion: {config: {version: model_v002, reason: "better | on paper", actor: ann}}}'
     page.goto(f"{address}/locations/risk/jobs/governance/playground/setup?config={quote(config)}")

@@ -18,6 +18,7 @@ def instant(days: float = 0) -> str:
     return (datetime.now(UTC) + timedelta(days=days, seconds=1)).isoformat(timespec="seconds")
 
 
+@pytest.mark.long
 def test_bindings_after_a_clock_ahead_are_dated_now(state: Callable[[str], Place], tmp_path: Path) -> None:
     place = state("trained").copy(tmp_path / "place")
     assert place.run(*PROMOTE, fault=Fault(clock_days=30)).code == 0

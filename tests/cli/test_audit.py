@@ -35,7 +35,7 @@ def test_replay_names_changed_rows_and_files(on_scored: Risk, scored: Path) -> N
     path = scored / "lakehouse/curated/accounts_2026-01-04_predictions.csv"
     path.write_bytes(path.read_bytes().replace(b"AC000003", b"AC000009", 1))
     done = on_scored("replay", "2026-01-04", code=1).stdout
-    assert "account_id (1 rows), first in row 3" in done and "was changed since it was written" in done
+    assert "account_id (1 row), first in row 3" in done and "was changed since it was written" in done
 
 
 def test_explain_shows_stored_and_recomputed_scores(on_scored: Risk, scored: Path) -> None:

@@ -162,7 +162,7 @@ def test_log_reports_what_it_rebuilt(on_scored: Risk, scored: Path) -> None:
     log = scored / "lakehouse/logs/batch_runs_log.csv"
     whole = log.read_bytes()
     log.write_bytes(whole[:-20])
-    assert "has 1 rows that cannot be read: rebuilt" in on_scored("log").stderr
+    assert "has 1 row that cannot be read: rebuilt" in on_scored("log").stderr
     assert log.read_bytes() == whole
     assert "rebuilt" not in on_scored("log").stderr
 

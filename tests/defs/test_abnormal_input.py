@@ -194,7 +194,7 @@ def test_every_check_describes_its_figures(book: Book) -> None:
     run = book.runner.instance.get_run_records(limit=1)[0].dagster_run.run_id
     events = book.runner.instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     descriptions = {e.dagster_event.event_specific_data.check_name: e.dagster_event.event_specific_data.description for e in events}
-    assert len(descriptions) == 11
+    assert len(descriptions) == 12
     assert all(text and any(letter.isdigit() for letter in text) for name, text in descriptions.items() if name != "required_columns")
 
 

@@ -59,7 +59,7 @@ def _train(store: Store, origin: Origin) -> TrainedModel:
 
     contract = document_archive.read(store, Contract, origin.contract)
     policy = document_archive.read(store, Policy, origin.policy).with_estimator(origin.requested)
-    dates = sorted({*origin.train_dates, *origin.holdout_dates})
+    dates = sorted({date for path in origin.inputs if (date := layout.date_of(path))})
     features = {date: read_table(store, layout.features(date)) for date in dates}
     outcomes = {date: known_by(read_table(store, layout.curated_outcomes(date)), origin.known_by) for date in dates}
     with translate_polars_errors(f"the tables of {dates[0]} to {dates[-1]}"):

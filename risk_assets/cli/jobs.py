@@ -94,7 +94,7 @@ def train(
             "--known-by",
             metavar="DATE",
             help="Use outcomes as they were known by this date. Defaults to the training date, so that training for it again gives the "
-            "same model. A later date uses restated outcomes too.",
+            "same model. A later date also uses outcomes that became known since.",
         ),
     ] = None,
     estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,

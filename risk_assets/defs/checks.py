@@ -262,14 +262,14 @@ def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     text = f"bad rate {rate:.1%} of {counted(rows, 'row')} (limits {limits.min_bad_rate:.1%} to {limits.max_bad_rate:.1%})"
     figures: dict[str, Any] = {"bad_rate": rate, "rows": rows, "dates": len(dates)}
     if not limits.min_bad_rate <= rate <= limits.max_bad_rate:
-        advice = trained.origin.restatements or "Compare the outcomes with the target's bad and good labels in the contract."
+        advice = trained.origin.left_out_note or "Compare the outcomes with the target's bad and good labels in the contract."
         return _result(False, f"{text}. {advice}", **figures)
     results = {} if lakehouse.contract.target.derived else {day: bad_rate(lakehouse, day) for day in dates}
     abnormal = [f"{day}: {result.description}" for day, result in results.items() if not result.passed]
     more = f"; and {counted(len(abnormal) - TOLD_ISSUES, 'more date')}" if len(abnormal) > TOLD_ISSUES else ""
     told = "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more
-    restated = trained.origin.restatements
-    left_out = {"restated_left_out": trained.origin.restated} if restated else {}
+    restated = trained.origin.left_out_note
+    left_out = {"left_out": trained.origin.left_out} if restated else {}
     told += f". {restated}" if restated else ""
     return _result(not abnormal and not restated, told, warn=True, **figures, abnormal_dates=len(abnormal), **left_out)
 

@@ -18,6 +18,7 @@ from risk_assets.domain.ingest.outcome_history import (
     LAST_DAY,
     LOST,
     OutcomeRevision,
+    derived_again,
     derived_outcomes,
     known_by,
     landed_outcomes,
@@ -30,7 +31,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout, raw, verification
 from risk_assets.lake.dates import committed_dates, newest_before
 from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
-from risk_assets.lake.manifests import Manifest, Provenance, find_readable, identity, require_contract, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, find_manifest, find_readable, identity, require_contract, require_manifest
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, translate_polars_errors
 
@@ -199,9 +200,11 @@ def _derived(store: Store, contract: Contract, calendar: Calendar, date: str, ru
     state_date = state_at_end(store, contract, calendar, date)
     state = layout.account_states(state_date)
     labels = derive(read_table(store, features.path), read_table(store, state), require_derived(contract), date, state_date)
-    earlier = _intact(store, layout.curated_outcomes(date), outcomes_digest(contract))
+    earlier = _derived_before(store, date)
     if earlier is None:
         frame, revisions = derived_outcomes(labels, contract, date), FIRST
+    elif earlier.made_from.contract_values != outcomes_digest(contract):
+        frame, revisions = derived_again(labels, read_table(store, earlier.path), contract, date), FIRST
     else:
         before, number = read_table(store, earlier.path), earlier.facts_as(OutcomeFacts).revisions
         with translate_polars_errors(earlier.path):
@@ -209,6 +212,25 @@ def _derived(store: Store, contract: Contract, calendar: Calendar, date: str, ru
         frame, revisions = pl.concat([before, changes.lazy()]), number + (not changes.is_empty())
     made_from = _provenance(store, contract, outcomes_digest(contract), run_id, [features.path, state])
     return Table(frame, OutcomeFacts, _facts(revisions, 0, 0), made_from, outcome_descriptions(), keep_replaced=True)
+
+
+def _derived_before(store: Store, date: str) -> Manifest | None:
+    """Return the manifest of a date's outcomes, under any contract; None if there is none.
+
+    Raises
+    ------
+    LakeError
+        If the table was changed, so that the dates of its restatements are lost.
+    """
+    manifest = find_manifest(store, layout.curated_outcomes(date))
+    if manifest is None or not verification.problems(store, manifest):
+        return manifest
+    if manifest.facts_as(OutcomeFacts).revisions == FIRST:
+        return None
+    raise LakeError(
+        f"{manifest.path} was changed, and it has the dates of restated outcomes. Restore it from a backup; or delete it with its "
+        f"manifest to derive it again without these dates: risk outcomes {date}."
+    )
 
 
 def _facts(revisions: int, missing: int, unreadable: int) -> tuple[pl.Expr, ...]:

@@ -35,6 +35,18 @@ def test_a_version_is_reproduced_to_the_bit_under_its_own_documents(on_trained: 
     assert f"{version} is reproduced: the scorecard is the same to the bit." in on_trained("models", "reproduce", version).stdout
 
 
+def test_a_version_is_reproduced_if_a_date_of_its_window_has_no_label(on_trained: Risk, trained: Path) -> None:
+    policy, outcomes = trained / "data/policy.yml", trained / "data/landing/outcomes_2026-01-01.csv"
+    policy.write_text(policy.read_text(encoding="utf-8").replace("spacing_days: 1", "spacing_days: 3"), encoding="utf-8")
+    on_trained("run", "2026-01-01")
+    header, *lines = outcomes.read_text(encoding="utf-8").splitlines()
+    (trained / "lakehouse/raw/outcomes_2026-01-01.csv.manifest.json").unlink()
+    (trained / "lakehouse/curated/outcomes_2026-01-01.parquet.manifest.json").unlink()
+    outcomes.write_text("\n".join([header, *(f"{line.partition(',')[0]}," for line in lines), ""]), encoding="utf-8")
+    on_trained("train", "2026-01-03", "--register-only")
+    assert "is reproduced" in on_trained("models", "reproduce", "model_v003").stdout
+
+
 def test_a_scorecard_that_differs_is_not_reproduced(on_trained: Risk, trained: Path) -> None:
     folder = trained / "lakehouse/registry/model_v001"
     metadata = msgspec.json.decode((folder / "metadata.json").read_bytes(), type=Metadata)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Risk, run_here, sample
+from risk_assets.clock import utc_now
+from tests.cli.conftest import Risk, copy_sample, run_here, sample
 
 TARGET = '  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n'
 RULE = "  derived: {bad_when: {column: days_past_due, at_least: 30}, within_days: 2, when_gone: unknown}\n"
@@ -37,9 +38,25 @@ def test_restated_outcomes_train_with_known_by(trained: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b",1\n", b",0\n", 3))
     left_out = run_here(trained, "train", "2026-01-03", "--register-only")
     assert "snapshots up to 2026-01-03 have matured; outcomes as known by 2026-01-03" in left_out.text
-    assert "3 restated outcomes were left out" in left_out.text and "risk train 2026-01-03 --known-by 20" in left_out.text
-    used = run_here(trained, "train", "2026-01-03", "--register-only", "--known-by", "2999-01-01")
-    assert "outcomes as known by 2999-01-01" in used.text and "left out" not in used.text
+    assert "3 outcomes were left out" in left_out.text and "risk train 2026-01-03 --known-by 20" in left_out.text
+    used = run_here(trained, "train", "2026-01-03", "--register-only", "--known-by", utc_now()[:10])
+    assert f"outcomes as known by {utc_now()[:10]}" in used.text and "left out" not in used.text
+
+
+def test_too_few_known_outcomes_name_those_that_became_known_later(folder: Path, risk: Risk) -> None:
+    copy_sample(folder, "accounts", range(1, 2))
+    path, whole = folder / "data/landing/outcomes_2026-01-01.csv", sample("outcomes_2026-01-01.csv").read_bytes()
+    path.write_bytes(whole[: whole.index(b"\n") + 1])
+    risk("outcomes", "2026-01-01")
+    path.write_bytes(whole)
+    failed = risk("train", "2026-01-01", code=1).text
+    assert f"outcomes were left out: they became known after 2026-01-01, the last one on {utc_now()[:10]}" in failed
+    assert f"risk train 2026-01-01 --known-by {utc_now()[:10]}" in failed
+
+
+def test_known_by_is_not_in_the_future(trained: Path) -> None:
+    failed = run_here(trained, "train", "2026-01-03", "--register-only", "--known-by", "2999-01-01", code=1)
+    assert f"outcomes as known by 2999-01-01 are not known yet. Use --known-by {utc_now()[:10]}" in failed.text
 
 
 def test_known_by_is_a_date(risk: Risk) -> None:

@@ -46,7 +46,7 @@ def test_flipped_labels_change_a_training_that_knows_them(book: Book) -> None:
     assert result.status == "warning", result.error
     version = registry.read_version(book.lake, "model_v002")
     assert version.metrics.bad_rate_train > before + 0.2
-    assert (version.metadata.origin.known_by, version.metadata.origin.restated) == (utc_now()[:10], 0)
+    assert (version.metadata.origin.known_by, version.metadata.origin.left_out) == (utc_now()[:10], 0)
 
 
 def test_a_past_date_trains_the_same_model_after_a_restatement(book: Book) -> None:
@@ -56,9 +56,9 @@ def test_a_past_date_trains_the_same_model_after_a_restatement(book: Book) -> No
     result = book.runner.run("training", LABELLED[-1], "training/model", "registry/model_version")
     assert registry.read_scorecard(book.lake, "model_v002").scorecard == before
     origin = registry.read_version(book.lake, "model_v002").metadata.origin
-    assert origin.restated > 500 and origin.restated_until == utc_now()[:10]
+    assert origin.left_out > 500 and origin.left_out_until == utc_now()[:10]
     (warning,) = (text for text in result.warnings if "training_outcomes" in text)
-    assert f"restated outcomes were left out: they became known after {LABELLED[-1]}" in warning
+    assert f"outcomes were left out: they became known after {LABELLED[-1]}" in warning
     assert f"risk train {LABELLED[-1]} --known-by {utc_now()[:10]}" in warning
 
 

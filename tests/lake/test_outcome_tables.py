@@ -9,7 +9,7 @@ import pytest
 
 from risk_assets.clock import Calendar
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import values_digest
+from risk_assets.domain.contract.values import outcomes_digest, values_digest
 from risk_assets.domain.ingest.validation import feature_facts
 from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake import layout, manifests, raw
@@ -29,17 +29,16 @@ from risk_assets.lake.tables import Table, read_table, write_table
 
 DATE = "2026-01-02"
 MONDAYS_TO_FRIDAYS = Calendar(ZoneInfo("Europe/Berlin"), time(2), time(6), frozenset(range(5)))
-TEXT = """
+LANDED_TARGET = "{column: defaulted, bad: 1, good: 0, matures_after_days: 30, known_at: since}"
+TEXT = f"""
 id: id
-target: {column: defaulted, bad: 1, good: 0, matures_after_days: 30, known_at: since}
+target: {LANDED_TARGET}
 features:
-  days: {type: number, reason: Days}
+  days: {{type: number, reason: Days}}
 """
 LANDED = Contract.parse(TEXT, "contract.yml")
 RULE = "{derived: {bad_when: {column: days, at_least: 90}, within_days: 2, when_gone: unknown}}"
-DERIVED = Contract.parse(
-    TEXT.replace("{column: defaulted, bad: 1, good: 0, matures_after_days: 30, known_at: since}", RULE), "contract.yml"
-)
+DERIVED = Contract.parse(TEXT.replace(LANDED_TARGET, RULE), "contract.yml")
 FRIDAY, MONDAY, TUESDAY = "2026-01-09", "2026-01-12", "2026-01-13"
 Rows = list[tuple[str, int | None, str, int]]
 
@@ -215,6 +214,40 @@ def test_derived_outcomes_are_written_once_and_restated_if_run_again(week: Store
     assert rows(week, MONDAY)[2:] == [("a", 0, "2026-02-03", 2)]
     assert second.facts_as(OutcomeFacts).revisions == 2
     assert write(week, DERIVED, MONDAY, today="2026-02-04").sha256 == second.sha256
+
+
+def test_outcomes_derived_by_another_rule_keep_the_dates_of_restatements(week: Store) -> None:
+    put_features(week, "2026-01-14", {"a": 0, "b": 0})
+    dates = (FRIDAY, MONDAY, TUESDAY, "2026-01-14")
+    carry(week, dates)
+    write(week, DERIVED, MONDAY)
+    put_features(week, TUESDAY, {"a": 0, "b": 0})  # corrected
+    carry(week, dates[2:])
+    write(week, DERIVED, MONDAY, today="2026-02-03")
+    other = Contract.parse(TEXT.replace(LANDED_TARGET, RULE.replace("unknown", "good")), "contract.yml")
+    write(week, other, MONDAY, today="2026-03-01")
+    assert rows(week, MONDAY) == [("a", 0, "2026-02-03", 1), ("b", 0, "2026-01-14", 1)]
+
+
+def test_another_contract_of_features_does_not_outdate_derived_outcomes() -> None:
+    text = TEXT.replace(LANDED_TARGET, RULE)
+    other = Contract.parse(text.replace("reason: Days", "min: -100, reason: Days"), "contract.yml")
+    assert outcomes_digest(other) == outcomes_digest(DERIVED)
+
+
+def test_damaged_outcomes_with_restatements_are_not_derived_again(week: Store) -> None:
+    put_features(week, "2026-01-14", {"a": 0, "b": 0})
+    dates = (FRIDAY, MONDAY, TUESDAY, "2026-01-14")
+    carry(week, dates)
+    first = write(week, DERIVED, MONDAY)
+    week.put(first.path, b"damaged")
+    assert write(week, DERIVED, MONDAY).sha256 == first.sha256
+    put_features(week, TUESDAY, {"a": 0, "b": 0})  # corrected
+    carry(week, dates[2:])
+    write(week, DERIVED, MONDAY, today="2026-02-03")
+    week.put(first.path, b"damaged")
+    with pytest.raises(LakeError, match=f"{first.path} was changed, and it has the dates of restated outcomes. Restore"):
+        write(week, DERIVED, MONDAY)
 
 
 def test_states_need_a_rule(week: Store) -> None:

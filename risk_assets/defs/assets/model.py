@@ -1,6 +1,6 @@
 """From labelled dates to a registered version."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -11,17 +11,17 @@ import polars as pl
 from msgspec import structs
 from pydantic import Field
 
-from risk_assets.clock import parse_date
+from risk_assets.clock import DateError, parse_date, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.domain.governance.artifacts import Origin, TrainedModel
+from risk_assets.domain.governance.artifacts import Origin, TrainedModel, left_out_note
 from risk_assets.domain.governance.evidence import considered_table, holdouts_table, interval_text
 from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
-from risk_assets.errors import LakeError
+from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.outcome_tables import OUTCOMES, outdated_outcomes, state_at_end
@@ -64,26 +64,28 @@ def model(
     from risk_assets.domain.training.train import train
 
     date = context.partition_key
-    window, by = lakehouse.training_window(date), parse_date(config.known_by or date)
+    window, by = lakehouse.training_window(date), _known_by(config.known_by or date, lakehouse)
     require_current(lakehouse, sorted(features))
     _require_labelled(lakehouse, window, by)
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
     with translate_polars_errors(f"training/model of {date}"):
         later = left_out((rows for day, rows in outcomes.items() if day in features), by)
-        rows = labelled(features, {day: known_by(rows, by) for day, rows in outcomes.items()}, contract, policy.training)
-    trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
+        known = {day: known_by(rows, by) for day, rows in outcomes.items()}
+        with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
+            rows = labelled(features, known, contract, policy.training)
+            trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(
         trained.origin,
         policy=lakehouse.policy.digest,
         requested=policy.training.estimator,
-        inputs=_inputs(lakehouse, trained.origin),
+        inputs=_inputs(lakehouse, features.keys() & outcomes.keys()),
         known_by=by,
         matured_until=window.last,
         window_days=policy.training.window_days,
         performance_days=window.performance_days,
-        restated=later.outcomes,
-        restated_until=later.known_on,
+        left_out=later.outcomes,
+        left_out_until=later.known_on,
     )
     dated = replace(trained, origin=origin)
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
@@ -157,15 +159,33 @@ def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -
     return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
 
 
-def _inputs(lakehouse: Lakehouse, origin: Origin) -> dict[str, str]:
+def _known_by(date: str, lakehouse: Lakehouse) -> str:
+    """Return the date by which outcomes must be known; raises `DateError` if it is in the future."""
+    today = lakehouse.settings.calendar.day(utc_now())
+    if parse_date(date) > today:
+        raise DateError(f"outcomes as known by {date} are not known yet. Use --known-by {today}, or an earlier date.")
+    return date
+
+
+@contextmanager
+def _noting(note: str | None) -> Iterator[None]:
+    """Add a note to the message of a training that has too few rows."""
+    try:
+        yield
+    except ModelError as error:
+        if note is None:
+            raise
+        raise ModelError(f"{error} {note}") from error
+
+
+def _inputs(lakehouse: Lakehouse, dates: Collection[str]) -> dict[str, str]:
     """Return the SHA-256 of the content of each table that was read, by path."""
-    keys = [(key, date) for date in (*origin.train_dates, *origin.holdout_dates) for key in ("curated/features", OUTCOMES)]
-    manifests = (lakehouse.manifest(key, date) for key, date in sorted(set(keys)))
+    manifests = (lakehouse.manifest(key, date) for date in sorted(dates) for key in ("curated/features", OUTCOMES))
     return {manifest.path: manifest.digest for manifest in manifests}
 
 
 def _maturity(origin: Origin) -> dict[str, Any]:
-    left_out = {"restated_left_out": origin.restated, "restatements": origin.restatements} if origin.restatements else {}
+    left_out = {"left_out": origin.left_out, "left_out_note": origin.left_out_note} if origin.left_out_note else {}
     return {"known_by": origin.known_by, "matured_until": origin.matured_until, "performance_days": origin.performance_days, **left_out}
 
 

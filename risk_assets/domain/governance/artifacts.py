@@ -133,6 +133,14 @@ class Metrics(msgspec.Struct, frozen=True):
     auc_gain: tuple[float, float] | None
 
 
+def left_out_note(outcomes: int, until: str | None, training_date: str, known_by: str) -> str | None:
+    """Return a sentence about outcomes that became known after a date, with the command that uses them; None if there are none."""
+    if not outcomes:
+        return None
+    left_out = counted(outcomes, "outcome was left out: it became known", "outcomes were left out: they became known")
+    return f"{left_out} after {known_by}, the last one on {until}. To train with them: risk train {training_date} --known-by {until}"
+
+
 class Origin(msgspec.Struct, frozen=True):
     """What a model was trained from: estimator, types of features, dates, seed, hashes of contract and policy, versions.
 
@@ -142,7 +150,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     `known_by` is the date by which its outcomes were known, and `matured_until` the last snapshot date whose outcomes had matured.
     `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
-    `restated` outcomes were left out, because they became known later: all of them are known from `restated_until` on.
+    `left_out` outcomes were left out, because they became known later: all of them are known from `left_out_until` on.
     """
 
     estimator: str
@@ -161,21 +169,13 @@ class Origin(msgspec.Struct, frozen=True):
     matured_until: str = ""
     window_days: int = 0
     performance_days: int = 0
-    restated: int = 0
-    restated_until: str | None = None
+    left_out: int = 0
+    left_out_until: str | None = None
 
     @property
-    def restatements(self) -> str | None:
+    def left_out_note(self) -> str | None:
         """A sentence about the outcomes that were left out, with the command that uses them; None if there are none."""
-        if not self.restated:
-            return None
-        left_out = counted(
-            self.restated, "restated outcome was left out: it became known", "restated outcomes were left out: they became known"
-        )
-        return (
-            f"{left_out} after {self.known_by}, the last one on "
-            f"{self.restated_until}. To train with them: risk train {self.training_date} --known-by {self.restated_until}"
-        )
+        return left_out_note(self.left_out, self.left_out_until, self.training_date, self.known_by)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ LOST = OutcomeRevision(None, "")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Restated outcomes that were not known yet: their number, and the date from which all of them are known."""
+    """Outcomes that were not known yet: their number, and the date from which all of them are known."""
 
     outcomes: int = 0
     known_on: str | None = None
@@ -92,6 +92,16 @@ def restated(labels: pl.LazyFrame, earlier: pl.LazyFrame, matured: Date, number:
     return _dated(changes, max(matured, Date.fromisoformat(derived_on)), number, "derived").collect(engine="streaming")
 
 
+def derived_again(labels: pl.LazyFrame, earlier: pl.LazyFrame, contract: Contract, snapshot: str) -> pl.LazyFrame:
+    """Return outcomes derived by another rule than earlier ones, as their first revision.
+
+    What was restated is derived from what became known later. So an account with a restated outcome is known from that date on.
+    """
+    later = earlier.filter(pl.col(REVISION) > FIRST).group_by(ACCOUNT_ID).agg(pl.col(KNOWN_ON).max().alias(KNOWN_AT))
+    dated = labels.join(later, on=ACCOUNT_ID, how="left", maintain_order="left")
+    return _dated(dated, matures_on(snapshot, contract), FIRST, "derived")
+
+
 def known_by(outcomes: pl.LazyFrame, date: str) -> pl.LazyFrame:
     """Return the labels as known by a date: `account_id` and `bad`, one row for each account, of the last revision known by then."""
     known = outcomes.filter(pl.col(KNOWN_ON) <= Date.fromisoformat(date))
@@ -99,8 +109,8 @@ def known_by(outcomes: pl.LazyFrame, date: str) -> pl.LazyFrame:
 
 
 def left_out(outcomes: Iterable[pl.LazyFrame], date: str) -> LeftOut:
-    """Return the restated outcomes that were not known by a date, and the date from which all of them are known."""
-    later = (pl.col(REVISION) > FIRST) & (pl.col(KNOWN_ON) > Date.fromisoformat(date))
+    """Return the outcomes that were not known by a date, and the date from which all of them are known."""
+    later = pl.col(KNOWN_ON) > Date.fromisoformat(date)
     counts = [frame.select(later.sum(), pl.col(KNOWN_ON).filter(later).max().dt.to_string("%Y-%m-%d").alias("until")) for frame in outcomes]
     total = LeftOut()
     for found in pl.collect_all(counts, engine="streaming"):

@@ -67,8 +67,8 @@ class RequestDecoder:
         Names, types, ranges, missing values, and the population rules: values of a record that is not eligible may be missing or
         out of range, as in the batch.
     arms : Arms
-        The live models: a feature that the contract requires is optional if no live model uses it, and a feature that a
-        deciding model requires is never optional.
+        The live models: a feature that the contract requires is optional if no live model and no population rule uses it, and a
+        feature that a deciding model requires is never optional.
     max_records : int
         The most records in a request.
     """
@@ -229,7 +229,7 @@ def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
 
 
 def _required(contract: Contract, arms: Arms) -> set[str]:
-    used = {name for model in arms.models for name in model.scorecard.features}
+    used = {name for model in arms.models for name in model.scorecard.features} | {rule.column for rule in contract.exclude}
     return {name for name, feature in contract.features.items() if feature.required and name in used} | set(arms.required)
 
 

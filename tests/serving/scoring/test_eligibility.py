@@ -91,6 +91,18 @@ def test_values_of_a_record_that_is_not_eligible_are_not_errors(value: dict[str,
     assert errors([closed, {"days": -1}] * times) == [(at, "days", "below 0") for at in range(1, 2 * times, 2)]
 
 
+@MANY
+def test_column_of_a_rule_that_the_contract_requires_must_be_sent(times: int) -> None:
+    features = CONTENT["features"] | {"status": CONTENT["features"]["status"] | {"required": True}}
+    required = Contract.model_validate(CONTENT | {"features": features})
+    records = [{"days": 1, "status": "open"}, {"days": 1}, {"days": 1, "status": None}, {"days": 95}]
+    with pytest.raises(Problem) as caught:
+        decoded(records * times, required)
+    assert {(error.record, error.field, error.rule) for error in caught.value.errors} == {
+        (at + offset, "status", "missing") for at in range(0, 4 * times, 4) for offset in (1, 2)
+    }
+
+
 def test_code_for_a_missing_value_matches_no_rule() -> None:
     assert errors([{"days": 999}]) == [(0, "days", "missing")]
 

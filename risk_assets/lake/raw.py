@@ -254,9 +254,12 @@ def _newest_kept(lake: Store, path: str) -> int:
 
 
 def _located(lake: Store, manifest: Manifest) -> Manifest:
-    """Return the manifest of an earlier revision with the present places of its parts: superseded, or where a later one has them too."""
+    """Return the manifest of an earlier revision with the places of its parts: superseded, or where the newest revision has them too."""
+    current = find_readable(lake, manifest.path)
+    newest = current.sha256 if current else {}
     kept = {part: layout.superseded(part, digest) for part, digest in manifest.sha256.items()}
-    places = {part: place if lake.size(place) is not None else part for part, place in kept.items()}
+    is_there = {part: newest.get(part) == digest and lake.size(kept[part]) is None for part, digest in manifest.sha256.items()}
+    places = {part: part if is_there[part] else place for part, place in kept.items()}
     return msgspec.structs.replace(
         manifest,
         parts={places[part]: size for part, size in manifest.parts.items()},

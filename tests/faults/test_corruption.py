@@ -95,7 +95,7 @@ KINDS = {
     "impact": Kind(f"{CHALLENGER}/impact.json"),
     "impact accounts": Kind(f"{CHALLENGER}/impact_accounts.csv"),
     "trained model": Kind(f"{layout.training_folder(TRAINED)}/*scorecard.json"),
-    "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv", exempt=("deleted",)),
+    "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv"),
     "revision of accounts": Kind(f"raw/revisions/accounts_{FIRST}.csv/*", exempt=("deleted",)),
     "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
 }

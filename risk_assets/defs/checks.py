@@ -29,7 +29,7 @@ from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_tables import outcome_coverage
 from risk_assets.lake.tables import read_table
 
-SHOWN_ISSUES, TOLD_ISSUES = 8, 3  # in the metadata, and in the description
+SHOWN_ISSUES, DESCRIBED_ISSUES = 8, 3  # in the metadata, and in the description
 NO_REFERENCE = "no reference: no model is live"
 
 Check = Callable[[Lakehouse, str], dg.AssetCheckResult]
@@ -165,9 +165,9 @@ def issue_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     share, limit = found / rows if rows else 0.0, lakehouse.policy.checks.max_issue_share
     commonest = dict(list(counts.items())[:SHOWN_ISSUES])
     what = counted(rows, "eligible row" if excluded else "row")
-    text = f"{share:.1%} of {what} {'has' if rows == 1 else 'have'} issues (limit {limit:.1%}){_counted(commonest)}"
+    text = f"{share:.1%} of {what} {'has' if rows == 1 else 'have'} issues (limit {limit:.1%}){_most_frequent(commonest)}"
     if excluded:
-        text += f". {counted(manifest.rows - rows, 'row')} not eligible{_counted(excluded)}"
+        text += f". {counted(manifest.rows - rows, 'row')} not eligible{_most_frequent(excluded)}"
     figures: dict[str, Any] = {"share": share, "limit": limit, "commonest": dg.MetadataValue.json(commonest)}
     if excluded:
         figures["excluded"] = dg.MetadataValue.json(excluded)
@@ -179,7 +179,7 @@ def eligible_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_not_eligible
     facts = manifest.facts_as(FeatureFacts)
     share = facts.not_eligible / manifest.rows
-    text = f"{share:.1%} of {counted(manifest.rows, 'row')} not eligible (limit {limit:.1%}){_counted(facts.excluded_counts)}"
+    text = f"{share:.1%} of {counted(manifest.rows, 'row')} not eligible (limit {limit:.1%}){_most_frequent(facts.excluded_counts)}"
     return _result(share <= limit, text, warn=True, share=share, limit=limit, excluded=dg.MetadataValue.json(facts.excluded_counts))
 
 
@@ -266,12 +266,11 @@ def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         return _result(False, f"{text}. {advice}", **figures)
     results = {} if lakehouse.contract.target.derived else {day: bad_rate(lakehouse, day) for day in dates}
     abnormal = [f"{day}: {result.description}" for day, result in results.items() if not result.passed]
-    more = f"; and {counted(len(abnormal) - TOLD_ISSUES, 'more date')}" if len(abnormal) > TOLD_ISSUES else ""
-    told = "; ".join([text, *abnormal[:TOLD_ISSUES]]) + more
-    restated = trained.origin.left_out_note
-    left_out = {"left_out": trained.origin.left_out} if restated else {}
-    told += f". {restated}" if restated else ""
-    return _result(not abnormal and not restated, told, warn=True, **figures, abnormal_dates=len(abnormal), **left_out)
+    more = f"; and {counted(len(abnormal) - DESCRIBED_ISSUES, 'more date')}" if len(abnormal) > DESCRIBED_ISSUES else ""
+    note = trained.origin.left_out_note
+    left_out = {"left_out": trained.origin.left_out} if note else {}
+    description = "; ".join([text, *abnormal[:DESCRIBED_ISSUES]]) + more + (f". {note}" if note else "")
+    return _result(not abnormal and not note, description, warn=True, **figures, abnormal_dates=len(abnormal), **left_out)
 
 
 def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -325,9 +324,9 @@ def _of(number: int, total: int, noun: str) -> str:
     return f"{number} of {counted(total, noun)} {'has' if number == 1 else 'have'}"
 
 
-def _counted(rows: Mapping[str, int]) -> str:
+def _most_frequent(rows: Mapping[str, int]) -> str:
     """Return the most frequent texts, each with its rows."""
-    return "".join(f"; {text} in {counted(number, 'row')}" for text, number in list(rows.items())[:TOLD_ISSUES])
+    return "".join(f"; {text} in {counted(number, 'row')}" for text, number in list(rows.items())[:DESCRIBED_ISSUES])
 
 
 def _eligible_rows(manifest: Manifest) -> int:
@@ -337,7 +336,7 @@ def _eligible_rows(manifest: Manifest) -> int:
 
 def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:
     abnormal = [shift for shift in shifts if shift.abnormal]
-    shown = "; ".join(map(str, (abnormal or shifts)[:TOLD_ISSUES]))
+    shown = "; ".join(map(str, (abnormal or shifts)[:DESCRIBED_ISSUES]))
     text = f"{what}: {shown}" if shown else f"no feature to compare: {what}"
     return _result(not abnormal, text, abnormal=len(abnormal), features=len(shifts))
 

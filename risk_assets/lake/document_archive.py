@@ -30,7 +30,7 @@ def archive(store: Store, *documents: Policy | Contract) -> None:
 
 def digests(store: Store, kind: type[Document]) -> list[str]:
     """Return the digests of all archived documents of a kind."""
-    folder = layout.POLICIES if kind is Policy else layout.CONTRACTS
+    folder = _PATHS[kind]("").rpartition("/")[0]
     return [found for path in store.list(f"{folder}/") if (found := layout.document_digest(path))]
 
 

@@ -106,7 +106,7 @@ def revisions(lake: Store, path: str) -> tuple[Revision, ...]:
     current = find_readable(lake, path)
     names = [layout.revision(path, number) for number in range(1, _newest_kept(lake, path) + 1)]
     manifests = {name: find_readable(lake, name) for name in names}
-    earlier = (Revision(name, _located(lake, manifest) if manifest else None) for name, manifest in manifests.items())
+    earlier = (Revision(name, _located(lake, manifest, current) if manifest else None) for name, manifest in manifests.items())
     return tuple(found for found in earlier if not (current and found.manifest and found.manifest.seal == current.seal))
 
 
@@ -116,7 +116,9 @@ def revision_problems(lake: Store, name: str) -> list[str]:
         manifest = find_manifest(lake, name)
     except LakeError as error:
         return [str(error)]
-    return verification.problems(lake, _located(lake, manifest)) if manifest else [f"{layout.manifest(name)} is missing"]
+    if manifest is None:
+        return [f"{layout.manifest(name)} is missing"]
+    return verification.problems(lake, _located(lake, manifest, find_readable(lake, manifest.path)))
 
 
 def scan(lake: Store, path: str) -> pl.LazyFrame:
@@ -253,13 +255,12 @@ def _newest_kept(lake: Store, path: str) -> int:
     return max((number for found in lake.list(layout.revisions(path)) if (number := layout.revision_number(found))), default=0)
 
 
-def _located(lake: Store, manifest: Manifest) -> Manifest:
-    """Return the manifest of an earlier revision with the places of its parts: superseded, or where the newest revision has them too."""
-    current = find_readable(lake, manifest.path)
-    newest = current.sha256 if current else {}
-    kept = {part: layout.superseded(part, digest) for part, digest in manifest.sha256.items()}
-    is_there = {part: newest.get(part) == digest and lake.size(kept[part]) is None for part, digest in manifest.sha256.items()}
-    places = {part: part if is_there[part] else place for part, place in kept.items()}
+def _located(lake: Store, manifest: Manifest, current: Manifest | None) -> Manifest:
+    """Return the manifest of an earlier revision with the places of its parts: superseded, or the current file's if it has them too."""
+    places = {part: layout.superseded(part, digest) for part, digest in manifest.sha256.items()}
+    for part, digest in manifest.sha256.items():
+        if current and current.sha256.get(part) == digest and lake.size(places[part]) is None:
+            places[part] = part
     return msgspec.structs.replace(
         manifest,
         parts={places[part]: size for part, size in manifest.parts.items()},

@@ -124,7 +124,7 @@ def full_pipe() -> Iterator[int]:
         os.close(write)
 
 
-def test_a_rollback_killed_before_it_printed_the_result_is_not_repeated(on_trained: Risk, trained: Path) -> None:
+def test_a_rollback_killed_while_it_prints_is_not_repeated(on_trained: Risk, trained: Path) -> None:
     for version in ("model_v002", "model_v001"):
         on_trained("promote", version, "--yes", "--reason", "x")
     command, bindings = ("rollback", "--reason", "bad"), trained / "lakehouse/registry/bindings"

@@ -29,13 +29,13 @@ def test_a_version_is_shown_as_a_table_of_points(on_trained: Risk) -> None:
 
 
 @pytest.mark.parametrize("version", ["model_v001", "model_v002"])
-def test_a_version_is_reproduced_to_the_bit_under_its_own_documents(on_trained: Risk, trained: Path, version: str) -> None:
+def test_a_version_is_reproduced_under_its_own_documents(on_trained: Risk, trained: Path, version: str) -> None:
     policy = trained / "data/policy.yml"
     policy.write_text(policy.read_text(encoding="utf-8").replace("random_state: 42", "random_state: 7"), encoding="utf-8")
     assert f"{version} is reproduced: the scorecard is the same to the bit." in on_trained("models", "reproduce", version).stdout
 
 
-def test_a_version_is_reproduced_if_a_date_of_its_window_has_no_label(on_trained: Risk, trained: Path) -> None:
+def test_a_version_with_a_date_without_labels_is_reproduced(on_trained: Risk, trained: Path) -> None:
     policy, outcomes = trained / "data/policy.yml", trained / "data/landing/outcomes_2026-01-01.csv"
     policy.write_text(policy.read_text(encoding="utf-8").replace("spacing_days: 1", "spacing_days: 3"), encoding="utf-8")
     on_trained("run", "2026-01-01")
@@ -60,7 +60,7 @@ def test_a_scorecard_that_differs_is_not_reproduced(on_trained: Risk, trained: P
     assert "Changed since the training: numpy 1.0 -> " in result.stdout
 
 
-def test_a_version_whose_table_was_written_again_is_not_reproduced(on_trained: Risk, trained: Path) -> None:
+def test_a_version_of_a_changed_table_is_not_reproduced(on_trained: Risk, trained: Path) -> None:
     landed = trained / "data/landing/accounts_2026-01-02.csv"
     landed.write_bytes(landed.read_bytes().rpartition(b"\nAC")[0] + b"\n")
     on_trained("run", "2026-01-02")

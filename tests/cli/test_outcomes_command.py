@@ -43,7 +43,7 @@ def test_restated_outcomes_train_with_known_by(trained: Path) -> None:
     assert f"outcomes as known by {utc_now()[:10]}" in used.text and "left out" not in used.text
 
 
-def test_too_few_known_outcomes_name_those_that_became_known_later(folder: Path, risk: Risk) -> None:
+def test_too_few_outcomes_name_those_known_later(folder: Path, risk: Risk) -> None:
     copy_sample(folder, "accounts", range(1, 2))
     path, whole = folder / "data/landing/outcomes_2026-01-01.csv", sample("outcomes_2026-01-01.csv").read_bytes()
     path.write_bytes(whole[: whole.index(b"\n") + 1])

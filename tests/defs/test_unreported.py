@@ -70,7 +70,7 @@ def test_a_change_of_a_process_that_lives_is_not_repeated_by_another(two_version
     assert "already live" in str(two_versions.runner.govern(**PROMOTION))
 
 
-def test_a_killed_change_is_not_repeated_after_a_training_has_changed_what_is_live(two_versions: Book) -> None:
+def test_a_killed_change_is_not_repeated_after_a_training(two_versions: Book) -> None:
     assert two_versions.runner.govern(**PROMOTION) is None
     end_process(two_versions)
     registry.bind(two_versions.lake, promote(binding_log.read(two_versions.lake), "model_v001", "dagster", "gates"), "a training")

@@ -119,7 +119,7 @@ def test_an_earlier_file_without_the_target_gave_no_labels(store: Store, landing
 
 
 @pytest.mark.parametrize("lost", ["content", "manifest"])
-def test_labels_whose_first_file_is_lost_are_known_when_the_next_was_stored(
+def test_labels_of_a_lost_file_are_known_when_the_next_was_stored(
     store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     for content, now in (
@@ -216,7 +216,7 @@ def test_derived_outcomes_are_written_once_and_restated_if_run_again(week: Store
     assert write(week, DERIVED, MONDAY, today="2026-02-04").sha256 == second.sha256
 
 
-def test_outcomes_derived_by_another_rule_keep_the_dates_of_restatements(week: Store) -> None:
+def test_another_rule_keeps_the_dates_of_restatements(week: Store) -> None:
     put_features(week, "2026-01-14", {"a": 0, "b": 0})
     dates = (FRIDAY, MONDAY, TUESDAY, "2026-01-14")
     carry(week, dates)
@@ -229,13 +229,13 @@ def test_outcomes_derived_by_another_rule_keep_the_dates_of_restatements(week: S
     assert rows(week, MONDAY) == [("a", 0, "2026-02-03", 1), ("b", 0, "2026-01-14", 1)]
 
 
-def test_another_contract_of_features_does_not_outdate_derived_outcomes() -> None:
+def test_other_features_do_not_outdate_derived_outcomes() -> None:
     text = TEXT.replace(LANDED_TARGET, RULE)
     other = Contract.parse(text.replace("reason: Days", "min: -100, reason: Days"), "contract.yml")
     assert outcomes_digest(other) == outcomes_digest(DERIVED)
 
 
-def test_damaged_outcomes_with_restatements_are_not_derived_again(week: Store) -> None:
+def test_damaged_restated_outcomes_are_not_derived_again(week: Store) -> None:
     put_features(week, "2026-01-14", {"a": 0, "b": 0})
     dates = (FRIDAY, MONDAY, TUESDAY, "2026-01-14")
     carry(week, dates)

@@ -43,8 +43,8 @@ class TrainingConfig(dg.Config):
     estimator: Estimator | None = Field(None, description="The estimator to train; the policy's by default.")
     known_by: str | None = Field(
         None,
-        description="The date (YYYY-MM-DD) by which outcomes must have been known; the training date by default. A later date uses "
-        "restated outcomes too. It is stored with the model.",
+        description="The date (YYYY-MM-DD) by which outcomes must have been known; the training date by default. A later date "
+        "also uses outcomes that became known since. It is stored with the model.",
     )
 
 

@@ -181,7 +181,7 @@ def test_two_bad_accounts_with_many_snapshots_are_two() -> None:
 
 
 @pytest.mark.parametrize("rows", [2500, 2001, 4999])
-def test_sample_of_a_large_window_keeps_whole_groups_and_the_bad_rate(rows: int) -> None:
+def test_sample_of_a_large_window_keeps_groups_and_bad_rate(rows: int) -> None:
     policy = Training(min_rows=100, min_bad=10, max_rows=2000, spacing_days=1)
     features, outcomes = book(DATES[:2], rows)
     sampled = labelled(features, outcomes, CONTRACT, policy)
@@ -249,7 +249,7 @@ def test_a_single_date_has_no_later_dates() -> None:
     assert found.other_accounts.any()
 
 
-def test_rows_of_an_account_are_on_one_side_of_the_other_accounts_holdout() -> None:
+def test_an_account_trains_or_is_an_other_account() -> None:
     frame = rows_of()
     train_rows, others, later = parts(frame)
     assert not set(train_rows[GROUP]) & set(others[GROUP])

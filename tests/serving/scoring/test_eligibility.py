@@ -92,7 +92,7 @@ def test_values_of_a_record_that_is_not_eligible_are_not_errors(value: dict[str,
 
 
 @MANY
-def test_column_of_a_rule_that_the_contract_requires_must_be_sent(times: int) -> None:
+def test_required_column_of_a_rule_must_be_sent(times: int) -> None:
     features = CONTENT["features"] | {"status": CONTENT["features"]["status"] | {"required": True}}
     required = Contract.model_validate(CONTENT | {"features": features})
     records = [{"days": 1, "status": "open"}, {"days": 1}, {"days": 1, "status": None}, {"days": 95}]

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 from risk_assets.clock import date_range, shift
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, OUTCOME, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME, Contract
 
 FIRST = "2026-01-01"
 LASTING = 0.95  # share of a feature's variance that an account keeps from day to day
@@ -44,8 +44,8 @@ class Accounts:
 
     def features(self) -> Mapping[str, pl.LazyFrame]:
         """Return validated features by date."""
-        issues = pl.lit(None, pl.String).alias(ISSUES)
-        return {date: self.table(day).lazy().drop(OUTCOME).with_columns(issues) for day, date in enumerate(self.dates)}
+        neither = [pl.lit(None, pl.String).alias(name) for name in (ISSUES, EXCLUDED)]
+        return {date: self.table(day).lazy().drop(OUTCOME).with_columns(neither) for day, date in enumerate(self.dates)}
 
     def outcomes(self) -> Mapping[str, pl.LazyFrame]:
         """Return outcomes by date."""

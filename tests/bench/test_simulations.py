@@ -1,0 +1,18 @@
+import pytest
+
+from tests.bench import holdouts, intervals
+
+pytestmark = pytest.mark.long
+
+
+def test_intervals_of_one_book(capsys):
+    intervals.main("1")
+    found = capsys.readouterr().out
+    assert found.count("1 books of 300 accounts") == 2
+    assert found.count("gain over the live model") == 6
+
+
+def test_holdouts_of_one_book(capsys):
+    holdouts.main("1")
+    found = capsys.readouterr().out
+    assert [line.split("|")[1].strip() for line in found.splitlines() if "AUC on unseen accounts |" in line] == ["logistic", "scorecard"]

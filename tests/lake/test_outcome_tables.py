@@ -110,7 +110,9 @@ def test_a_damaged_file_that_is_restored_is_no_revision(store: Store, landing: S
 
 def test_an_earlier_file_without_the_target_gave_no_labels(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     land(store, landing, monkeypatch, "id,other\na,1\n", "2026-03-01T12:00:00+00:00")
-    with pytest.raises(ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}"):
+    with pytest.raises(
+        ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}.csv. Fix .* target.column and target.known_at"
+    ):
         write(store, LANDED)
     land(store, landing, monkeypatch, "id,defaulted\na,1\n", "2026-03-02T12:00:00+00:00")
     land(store, landing, monkeypatch, "id,defaulted,since\na,1,\nb,0,\n", "2026-03-03T12:00:00+00:00")

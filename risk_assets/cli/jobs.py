@@ -194,12 +194,13 @@ def _settle(settings: "Settings") -> None:
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
 
-    Features of another contract are made again, from the raw file of the lake if the landed one is gone.
+    Features of another contract are made again, from the raw file of the lake if the landed one is gone. Derived outcomes are
+    written if they have matured and have none, or if the accounts that decide them were corrected.
     """
     from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.landing import dates
-    from risk_assets.lake.outcome_tables import dates_to_carry, outdated_outcomes
+    from risk_assets.lake.outcome_tables import outdated_outcomes, states_to_carry
     from risk_assets.lake.staleness import changed_dates, outdated_features
 
     lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
@@ -216,7 +217,7 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, dates_of_accounts))
     stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
     if lakehouse.contract.target.derived:
-        return [*stored, *_carry(runner, dates_to_carry(lake, lakehouse.contract, end)), *_derive_outdated(runner, start, end)]
+        return [*stored, *_carry(runner, states_to_carry(lake, lakehouse.contract, start, end)), *_derive_outdated(runner, start, end)]
     outcomes = changed("outcomes") | set(outdated_outcomes(lake, lakehouse.contract, landed("outcomes")))
     return [*stored, *each(sorted(outcomes), "outcomes", lambda date: runner.run("outcomes", date))]
 
@@ -250,12 +251,14 @@ def _carry(runner: "Runner", dates: Iterable[str]) -> "list[Result]":
 
 
 def _derive_outdated(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Write the outcomes of the snapshots from `start` on that have matured by `end` and have none."""
+    """Write the outcomes that matured by `end`: those that are missing from `start` on, and those that corrections outdate."""
+    from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.outcome_tables import outdated_outcomes
 
-    lakehouse = runner.lakehouse
-    dates = date_range(start, shift(end, -lakehouse.contract.target.performance_days))
-    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, dates)
+    lakehouse, days = runner.lakehouse, runner.lakehouse.contract.target.performance_days
+    first, last = shift(start, -days), shift(end, -days)
+    written = {date for date in committed_dates(lakehouse.store, OUTCOMES) if first <= date <= last}
+    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, sorted({*written, *date_range(start, last)}))
     return each(outdated, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from msgspec import structs
 from pydantic import Field
 
-from risk_assets.clock import DateError, parse_date, utc_now
+from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
@@ -24,7 +24,7 @@ from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.outcome_tables import OUTCOMES, outdated_outcomes, state_at_end
+from risk_assets.lake.outcome_tables import FEATURES, OUTCOMES, outdated_outcomes, outdated_states, state_at_end
 from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors, write_table
 
@@ -97,7 +97,14 @@ def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.Dagster
 
     Files that have landed since are stored. Derived outcomes are written if they have matured and the states of accounts have
     been carried; the other dates are left as they are.
+
+    Raises
+    ------
+    LakeError
+        If outcomes are derived, and accounts were corrected since their states were carried.
     """
+    if lakehouse.contract.target.derived:
+        require_carried(lakehouse, dates)
     stored = () if lakehouse.contract.target.derived else _changed_outcomes(lakehouse, dates)
     for date in stored:
         with _leased(lakehouse, "raw/outcomes", date, run):
@@ -150,6 +157,27 @@ def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
     changed = changed_dates(lakehouse.store, lakehouse.landing, "accounts", lakehouse.expected_columns("accounts"), dates)
     if changed:
         raise LakeError(f"accounts landed again for {', '.join(changed)} and were not run since. Refresh and train: risk train DATE.")
+
+
+def require_carried(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
+    """Verify that the states of accounts, from which the outcomes of those snapshots are derived, follow from their accounts.
+
+    Raises
+    ------
+    LakeError
+        With the dates whose accounts or states have changed since.
+    """
+    if not dates:
+        return
+    first, last = dates[0], shift(dates[-1], lakehouse.contract.target.performance_days)
+    require_current(lakehouse, [date for date in committed_dates(lakehouse.store, FEATURES) if first <= date <= last])
+    outdated = outdated_states(lakehouse.store, first, last)
+    if outdated:
+        raise LakeError(
+            f"accounts of {', '.join(outdated)} were corrected, and states of accounts were not carried since: outcomes derived from them "
+            "may have changed. Carry them and train: risk train DATE; or in the UI, materialize curated/account_states of "
+            f"{outdated[0]} and each later date in order, then training/model."
+        )
 
 
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:

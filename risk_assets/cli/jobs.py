@@ -103,7 +103,8 @@ def train(
     """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
 
     Landed accounts and outcomes of the training window are stored in the lake first. If the features of a date cannot be made,
-    nothing is trained.
+    nothing is trained. If outcomes cannot be derived for a date, the version is trained and shown, and may go live, without that
+    date; the exit code is 1, because a date of the window is missing.
     """
     settings = context.settings()
     assets = REGISTERING if register_only else ()
@@ -115,10 +116,12 @@ def train(
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
         _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
+        if trained.error is None:
+            lake = settings.open_lake()
+            show_maturity(lake, date)
+            show_models(lake)
+            _show_left_out(lake, date, stored)
         finish([*stored, trained])
-        lake = settings.open_lake()
-        show_maturity(lake, date)
-        show_models(lake)
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:
@@ -133,6 +136,18 @@ def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -
             f"nothing was trained, because {', '.join(outdated)} failed. Correct the files and land them (risk land FILE --date DATE "
             f"--replace), or remove from the contract the columns that they lack; then risk train {date}.",
         )
+
+
+def _show_left_out(lake: "Store", date: str, stored: "Sequence[Result]") -> None:
+    """Print the dates whose outcomes failed before a training, which did without them."""
+    from risk_assets.lake import layout, registry
+
+    origin = registry.read_trained(lake, date).origin
+    failed = {result.date for result in stored if result.error and result.date <= origin.matured_until}
+    without = sorted(day for day in failed if layout.curated_outcomes(day) not in origin.inputs)
+    if without:
+        dates = ", ".join(without)
+        print_warning("trained without", f"the outcomes of {dates}, which failed. Correct the cause, then train again: risk train {date}")
 
 
 def show_maturity(lake: "Store", date: str) -> None:

@@ -12,7 +12,7 @@ from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
 from risk_assets.lake.tables import read_table
 from risk_assets.lake.verify import table_problems
-from tests.defs.conftest import LABELLED, Book
+from tests.defs.conftest import LABELLED, NEXT, Book
 from tests.defs.test_stale_data import with_contract
 
 TARGET = '  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n'
@@ -50,6 +50,19 @@ def test_training_on_derived_outcomes(deriving: Book) -> None:
     origin = registry.read_trained(deriving.lake, LABELLED[-1]).origin
     assert trained.error is None and origin.matured_until == LABELLED[-3]
     assert (*origin.train_dates, *origin.holdout_dates) == LABELLED[:-2]
+
+
+def test_outcomes_of_an_earlier_target_are_left_out_until_they_can_be_derived(deriving: Book) -> None:
+    """The outcomes of the last but one date landed; the day on which they mature has no snapshot."""
+    landed = LABELLED[-2]
+    deriving.landing.delete(f"accounts_{NEXT}.csv")
+    failed = [result for result in refresh(deriving.runner, LABELLED[0], NEXT) if result.error]
+    assert [result.date for result in failed] == [landed]
+    assert f"and {NEXT} has no features in the lake. Land the accounts of {NEXT} and run it (risk run {NEXT})" in str(failed[0].error)
+    assert deriving.runner.run("training", NEXT, "training/model").error is None
+    origin = registry.read_trained(deriving.lake, NEXT).origin
+    assert (*origin.train_dates, *origin.holdout_dates) == LABELLED[:-2]
+    assert layout.curated_outcomes(landed) not in origin.inputs
 
 
 def correct(book: Book, date: str) -> None:

@@ -66,7 +66,7 @@ def model(
     date = context.partition_key
     window, by = lakehouse.training_window(date), _known_by(config.known_by or date, lakehouse)
     require_current(lakehouse, sorted(features))
-    _require_labelled(lakehouse, window, by)
+    _require_labelled(lakehouse, window, outcomes.keys(), by)
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
     with translate_polars_errors(f"training/model of {date}"):
         later = left_out((rows for day, rows in outcomes.items() if day in features), by)
@@ -141,9 +141,10 @@ def _leased(lakehouse: Lakehouse, key: str, date: str, run: dg.DagsterRun) -> It
     lakehouse.leases.release(path)
 
 
-def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, by: str) -> None:
-    stored = {key: committed_dates(lakehouse.store, key) for key in ("curated/features", OUTCOMES)}
-    window.require_labelled(stored["curated/features"], stored[OUTCOMES], by)
+def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, outcomes: Collection[str], by: str) -> None:
+    """Verify that the window has features with outcomes, given the dates of the window whose outcomes are of the contract's target."""
+    later = [date for date in committed_dates(lakehouse.store, OUTCOMES) if date > window.last]
+    window.require_labelled(committed_dates(lakehouse.store, FEATURES), [*outcomes, *later], by)
 
 
 def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def model(
     The window ends with the last snapshot whose outcomes have matured by the date. Only outcomes that were known by the date count,
     so that training for it again, later, gives the same model. The live model is measured on the same rows.
     """
-    from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
+    from risk_assets.domain.training.dataset import count_regrouped, labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
     date = context.partition_key
@@ -74,6 +74,7 @@ def model(
         with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
             rows = labelled(features, known, contract, policy.training)
             trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
+        regrouped = count_regrouped(features, known, contract)
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(
         trained.origin,
@@ -86,6 +87,7 @@ def model(
         performance_days=window.performance_days,
         left_out=later.outcomes,
         left_out_until=later.known_on,
+        regrouped=regrouped,
     )
     dated = replace(trained, origin=origin)
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
@@ -215,7 +217,13 @@ def _inputs(lakehouse: Lakehouse, dates: Collection[str]) -> dict[str, str]:
 
 def _maturity(origin: Origin) -> dict[str, Any]:
     left_out = {"left_out": origin.left_out, "left_out_note": origin.left_out_note} if origin.left_out_note else {}
-    return {"known_by": origin.known_by, "matured_until": origin.matured_until, "performance_days": origin.performance_days, **left_out}
+    return {
+        "known_by": origin.known_by,
+        "matured_until": origin.matured_until,
+        "performance_days": origin.performance_days,
+        "regrouped_accounts": origin.regrouped,
+        **left_out,
+    }
 
 
 def _figures(trained: TrainedModel) -> dict[str, Any]:

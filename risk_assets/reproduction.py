@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.values import outcomes_digest, values_digest
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel
 from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.store import Store
@@ -25,11 +27,14 @@ class Reproduction:
     changed
         The tables that were written again with other content since the training, and the code and the libraries that are not
         those of the training, as "name then -> now".
+    next_step
+        How to make the tables again, if they were made under another contract since the training; else None.
     """
 
     version: str
     differences: tuple[str, ...]
     changed: tuple[str, ...]
+    next_step: str | None = None
 
     @property
     def identical(self) -> bool:
@@ -43,21 +48,44 @@ def reproduce(store: Store, version: str) -> Reproduction:
     Raises
     ------
     LakeError
-        If a table that trained it is missing or damaged.
+        If a table that trained it is missing or damaged, or was made under another contract since and cannot train it any more.
     ModelError
         If the version is missing.
     """
     origin = registry.read_version(store, version).metadata.origin
-    trained, registered = _train(store, origin), registry.read_scorecard(store, version).scorecard
-    differences = tuple(_differences(trained.scorecard, registered))
-    return Reproduction(version, differences, (*_tables(store, origin), *_changed(origin, trained.origin)))
+    contract = document_archive.read(store, Contract, origin.contract)
+    next_step = _restore(store, origin, version) if _is_of_another_contract(store, origin, contract) else None
+    try:
+        trained = _train(store, origin, contract)
+    except RiskError as error:
+        if next_step is None:
+            raise
+        raise LakeError(f"{version} cannot be trained again ({error}). {next_step}") from error
+    differences = tuple(_differences(trained.scorecard, registry.read_scorecard(store, version).scorecard))
+    return Reproduction(version, differences, (*_tables(store, origin), *_changed(origin, trained.origin)), next_step)
 
 
-def _train(store: Store, origin: Origin) -> TrainedModel:
+def _is_of_another_contract(store: Store, origin: Origin, contract: Contract) -> bool:
+    """Return whether a table that trained a version was made again under a contract that decides other values."""
+    values = {values_digest(contract), outcomes_digest(contract)}
+    manifests = (find_readable(store, path) for path in origin.inputs)
+    return any(manifest is not None and manifest.made_from.contract_values not in values for manifest in manifests)
+
+
+def _restore(store: Store, origin: Origin, version: str) -> str:
+    """Return the commands that make the tables of a version again under its contract."""
+    path = layout.contract(origin.contract)
+    return (
+        f"Tables that trained it were made again under another contract. Its contract, {origin.contract[:12]}, is archived: copy "
+        f"{store.uri(path)} to then.yml, make the tables again (RISK_CONTRACT=then.yml risk train {origin.training_date} --register-only), "
+        f"then: risk models reproduce {version}. risk train under today's contract makes today's tables again."
+    )
+
+
+def _train(store: Store, origin: Origin, contract: Contract) -> TrainedModel:
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
-    contract = document_archive.read(store, Contract, origin.contract)
     policy = document_archive.read(store, Policy, origin.policy).with_estimator(origin.requested)
     dates = sorted({date for path in origin.inputs if (date := layout.date_of(path))})
     features = {date: read_table(store, layout.features(date)) for date in dates}

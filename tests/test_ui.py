@@ -26,14 +26,13 @@ RUN_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def folder(chromium: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A working folder with a live model, a second version, and a date that has landed and is not scored."""
+    """A working folder with a live model, and a date that has landed and is not scored."""
     trained, made = trained_book(tmp_path_factory, worker_id), tmp_path_factory.mktemp("ui")
     copy_documents(made)
     shutil.copytree(trained / "landing", made / "data/landing")
     shutil.copytree(trained / "lake", made / "lakehouse")
     with recorded(_settings(made)) as book:
         assert book.runner.govern() is None  # records the champion, which stays the same, in the run history
-        book.register_scorecard()
     return made
 
 
@@ -75,6 +74,8 @@ def test_a_date_is_materialized_in_the_ui(address: str, folder: Path, page: Page
 
 @pytest.mark.long
 def test_a_version_is_promoted_in_the_launchpad(address: str, folder: Path, page: Page) -> None:
+    with recorded(_settings(folder)) as book:
+        book.register_scorecard()
     config = 'ops: {registry__champion: {config: {version: model_v002, reason: "better | on paper", actor: ann}}}'
     page.goto(f"{address}/locations/risk/jobs/governance/playground/setup?config={quote(config)}")
     page.get_by_role("button", name="Launch Run").click()

@@ -52,7 +52,7 @@ def track(dates: Iterable[str], description: str) -> Iterator[str]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err()) as progress:
-        yield from progress.track(list(dates), description=description)
+        yield from progress.track(dates, description=description)
 
 
 def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:

@@ -103,7 +103,8 @@ def train(
     """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
 
     Landed accounts and outcomes of the training window are stored in the lake first. If the features of a date cannot be made,
-    nothing is trained.
+    nothing is trained. If outcomes cannot be derived for a date, the version is trained and shown, and may go live, without that
+    date; the exit code is 1, because a date of the window is missing.
     """
     settings = context.settings()
     assets = REGISTERING if register_only else ()
@@ -115,10 +116,12 @@ def train(
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
         _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
+        if trained.error is None:
+            lake = settings.open_lake()
+            show_maturity(lake, date)
+            show_models(lake)
+            _show_left_out(lake, date, stored)
         finish([*stored, trained])
-        lake = settings.open_lake()
-        show_maturity(lake, date)
-        show_models(lake)
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:
@@ -133,6 +136,18 @@ def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -
             f"nothing was trained, because {', '.join(outdated)} failed. Correct the files and land them (risk land FILE --date DATE "
             f"--replace), or remove from the contract the columns that they lack; then risk train {date}.",
         )
+
+
+def _show_left_out(lake: "Store", date: str, stored: "Sequence[Result]") -> None:
+    """Print the dates whose outcomes failed before a training, which did without them."""
+    from risk_assets.lake import layout, registry
+
+    origin = registry.read_trained(lake, date).origin
+    failed = {result.date for result in stored if result.error and result.date <= origin.matured_until}
+    without = sorted(day for day in failed if layout.curated_outcomes(day) not in origin.inputs)
+    if without:
+        dates = ", ".join(without)
+        print_warning("trained without", f"the outcomes of {dates}, which failed. Correct the cause, then train again: risk train {date}")
 
 
 def show_maturity(lake: "Store", date: str) -> None:
@@ -194,12 +209,13 @@ def _settle(settings: "Settings") -> None:
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
 
-    Features of another contract are made again, from the raw file of the lake if the landed one is gone.
+    Features of another contract are made again, from the raw file of the lake if the landed one is gone. Derived outcomes are
+    written if they have matured and have none, or if the accounts that decide them were corrected.
     """
     from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.landing import dates
-    from risk_assets.lake.outcome_tables import dates_to_carry, outdated_outcomes
+    from risk_assets.lake.outcome_tables import outdated_outcomes, states_to_carry
     from risk_assets.lake.staleness import changed_dates, outdated_features
 
     lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
@@ -216,7 +232,7 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     accounts = changed("accounts") | set(outdated_features(lake, lakehouse.contract_values, dates_of_accounts))
     stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
     if lakehouse.contract.target.derived:
-        return [*stored, *_carry(runner, dates_to_carry(lake, lakehouse.contract, end)), *_derive_outdated(runner, start, end)]
+        return [*stored, *_carry(runner, states_to_carry(lake, lakehouse.contract, start, end)), *_derive_outdated(runner, start, end)]
     outcomes = changed("outcomes") | set(outdated_outcomes(lake, lakehouse.contract, landed("outcomes")))
     return [*stored, *each(sorted(outcomes), "outcomes", lambda date: runner.run("outcomes", date))]
 
@@ -250,12 +266,14 @@ def _carry(runner: "Runner", dates: Iterable[str]) -> "list[Result]":
 
 
 def _derive_outdated(runner: "Runner", start: str, end: str) -> "list[Result]":
-    """Write the outcomes of the snapshots from `start` on that have matured by `end` and have none."""
+    """Write the outcomes that matured by `end`: those that are missing from `start` on, and those that corrections outdate."""
+    from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.outcome_tables import outdated_outcomes
 
-    lakehouse = runner.lakehouse
-    dates = date_range(start, shift(end, -lakehouse.contract.target.performance_days))
-    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, dates)
+    lakehouse, days = runner.lakehouse, runner.lakehouse.contract.target.performance_days
+    first, last = shift(start, -days), shift(end, -days)
+    written = {date for date in committed_dates(lakehouse.store, OUTCOMES) if first <= date <= last}
+    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, sorted({*written, *date_range(start, last)}))
     return each(outdated, "outcomes", lambda date: runner.run("outcomes", date, OUTCOMES))
 
 

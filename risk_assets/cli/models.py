@@ -14,15 +14,18 @@ def models(command: typer.Context) -> None:
 
 
 def show(version: Version) -> None:
-    """Show a version as a table: feature, step, points, share of accounts, bad rate."""
+    """Show a version: its outcomes, its figures, and a table of feature, step, points, share of accounts and bad rate."""
     from risk_assets.cli.report import governance as report
-    from risk_assets.lake import registry
+    from risk_assets.domain.contract.schema import Contract
+    from risk_assets.lake import document_archive, registry
 
     settings = context.settings()
     lake = settings.open_lake()
     card = registry.read_scorecard(lake, version).scorecard
     scale = settings.read_policy().points
-    report.scorecard(out(), registry.read_version(lake, version), card, registry.read_steps(lake, version), scale)
+    registered = registry.read_version(lake, version)
+    report.labels(out(), registered, document_archive.read(lake, Contract, registered.metadata.origin.contract).target)
+    report.scorecard(out(), registered, card, registry.read_steps(lake, version), scale)
 
 
 def reproduce(version: Version) -> None:

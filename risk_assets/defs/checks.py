@@ -279,6 +279,14 @@ def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(auc >= floor, f"AUC on other accounts {auc:.4f}, floor {floor:.4f}", warn=True, roc_auc=auc, floor=floor)
 
 
+def stable_groups(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No account has several customers in the rows that trained; groups that share an account count as one."""
+    regrouped = registry.read_trained(lakehouse.store, date).origin.regrouped
+    have = counted(regrouped, "account has", "accounts have")
+    text = f"{have} several customers, or none on some date; these customers count as one group" if regrouped else "one for each account"
+    return _result(not regrouped, text, warn=True, regrouped_accounts=regrouped)
+
+
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
@@ -296,7 +304,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/features": (unique_ids, issue_share, eligible_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities, live_binding),
         "curated/review_list": (riskiest_first,),
-        "training/model": (training_outcomes, compiled_equals_fitted, auc_floor),
+        "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, auc_floor),
         "registry/champion": (chain,),
     }
 )

@@ -50,7 +50,7 @@ class Node:
 NODES = (
     Node("raw/accounts", raw.accounts, "raw", {"csv", "azure"}),
     Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azure"}),
-    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}, version="2"),
+    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}, version="3"),
     Node(
         "curated/account_states",
         outcomes.account_states,

@@ -20,6 +20,7 @@ from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log, verification
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
+from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
@@ -80,12 +81,17 @@ class BlobTableIOManager(BlobIOManager[Table]):
         return read_table(self._store, layout.PATHS[key](date))
 
     def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
-        """Return the tables of those dates that are in the lake; raises `LakeError` with the dates made under another contract."""
+        """Return the tables of those dates that are in the lake; raises `LakeError` with the dates made under another contract.
+
+        Outcomes of another target are left out: those that can be made under this one have been, see `refresh_outcomes`.
+        """
         stored = partitions(self._store, {date: layout.PATHS[key](date) for date in dates})
         current = self._lakehouse.values_of(key)
-        other = [date for date in stored if self._lakehouse.manifest(key, date).made_from.contract_values != current]
+        other = {date for date in stored if self._lakehouse.manifest(key, date).made_from.contract_values != current}
+        if key == OUTCOMES:
+            return {date: read_table(self._store, path) for date, path in stored.items() if date not in other}
         if other:
-            raise LakeError(f"{key} of {', '.join(other)} was made under another contract. Refresh and train: risk train DATE.")
+            raise LakeError(f"{key} of {', '.join(sorted(other))} was made under another contract. Refresh and train: risk train DATE.")
         return {date: read_table(self._store, path) for date, path in stored.items()}
 
 

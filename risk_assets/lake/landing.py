@@ -13,6 +13,7 @@ from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header, require_utf8
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
+from risk_assets.domain.ingest.labels import outcome_keys
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
@@ -199,7 +200,7 @@ def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Se
     Only the columns of outcomes are required. Raises `ContractError` if outcomes are derived.
     """
     columns = contract.outcome_columns
-    source.require(columns, f"Outcomes need {' and '.join(columns)}: fix the file, or id and target in the contract.")
+    source.require(columns, f"Outcomes need {' and '.join(columns)}: fix the file, or {outcome_keys(columns, contract)} in the contract.")
     return _land(landing, source, (OUTCOMES,), wanted, replace)
 
 

@@ -1,7 +1,7 @@
 """Tables of outcomes and of states of accounts: what they are made from, and which have to be made again."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date as Date
 
@@ -95,7 +95,8 @@ def require_derived(contract: Contract) -> Derived:
 def outdated_outcomes(store: Store, contract: Contract, dates: Iterable[str]) -> tuple[str, ...]:
     """Return those dates that have a file of outcomes, or features to derive them for, and whose table of outcomes is outdated.
 
-    That is: missing, made under another target, or, of files, from other revisions than the newest one.
+    That is: missing, made under another target, or made from other inputs than those in the lake: revisions of a file, or features
+    and states of accounts.
     """
     source = layout.features if contract.target.derived else layout.outcomes
     stored = [date for date in dates if find_readable(store, source(date)) is not None]
@@ -137,6 +138,31 @@ def dates_to_carry(store: Store, contract: Contract, until: str) -> tuple[str, .
         return manifest.facts_as(AccountStateFacts).dates != position + 1
 
     return tuple(dates[bisect_left(range(len(dates)), True, key=is_outdated) :])
+
+
+def states_to_carry(store: Store, contract: Contract, since: str, until: str) -> Iterator[str]:
+    """Yield the dates up to `until` whose states have to be carried, in order.
+
+    These are those of `dates_to_carry` and, from `since` on, those whose states were made from other features or earlier states
+    than those in the lake, as after a correction of accounts. Carry each one before the next is requested: a date is decided by
+    the states of the one before it, so that carrying ends when they no longer change.
+    """
+    missing = set(dates_to_carry(store, contract, until))
+    dates = [date for date in committed_dates(store, FEATURES) if date <= until]
+    for before, date in zip([None, *dates], dates, strict=False):
+        if date in missing or (date >= since and not _is_carried(store, before, date)):
+            yield date
+
+
+def outdated_states(store: Store, first: str, last: str) -> tuple[str, ...]:
+    """Return the dates from `first` to `last` whose states were made from other features or earlier states than those in the lake.
+
+    Dates without states are left out.
+    """
+    dates = [date for date in committed_dates(store, FEATURES) if date <= last]
+    stored = set(committed_dates(store, STATES))
+    pairs = zip([None, *dates], dates, strict=False)
+    return tuple(date for before, date in pairs if date >= first and date in stored and not _is_carried(store, before, date))
 
 
 def matured_outcomes(store: Store, contract: Contract, calendar: Calendar, until: str) -> list[tuple[str, str]]:
@@ -271,12 +297,27 @@ def _intact(store: Store, path: str, values: str) -> Manifest | None:
     return manifest
 
 
+def _is_carried(store: Store, before: str | None, date: str) -> bool:
+    """Return whether the states of a date were made from its features and the states of the date before as they are in the lake."""
+    manifest = find_readable(store, layout.account_states(date))
+    inputs = [layout.features(date), *([layout.account_states(before)] if before else [])]
+    return manifest is not None and manifest.made_from.inputs.keys() == set(inputs) and not _changed_inputs(store, manifest)
+
+
 def _is_current(store: Store, contract: Contract, date: str) -> bool:
     manifest = _intact(store, layout.curated_outcomes(date), outcomes_digest(contract))
-    if manifest is None or contract.target.derived:
-        return manifest is not None
+    if manifest is None:
+        return False
+    if contract.target.derived:
+        return not _changed_inputs(store, manifest)
     path = layout.outcomes(date)
     return _identities(store, _landed_inputs(path, _earlier(store, contract, path))).items() <= manifest.made_from.inputs.items()
+
+
+def _changed_inputs(store: Store, manifest: Manifest) -> list[str]:
+    """Return the tables from which a table was made and that have other content now; a table that is missing is left out."""
+    now = {path: find_readable(store, path) for path in manifest.made_from.inputs}
+    return [path for path, found in now.items() if found is not None and found.identity != manifest.made_from.inputs[path]]
 
 
 def _earlier(store: Store, contract: Contract, path: str) -> list[raw.Revision]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from risk_assets.domain.contract.field_rules import account_group
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
@@ -31,6 +32,7 @@ class Scorer:
 
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
+        self._has_customers = contract.group is not None
         features = tuple(contract.request_features)
         self._champion = _Model(arms.champion, CHAMPION, policy, features)
         self._challenger = _Model(arms.challenger, CHALLENGER, policy, features) if arms.challenger else None
@@ -46,7 +48,7 @@ class Scorer:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
             return Scored(self._champion.results(records), self._challenger.probabilities(records))
-        groups = map(_group, records.ids, records.groups or repeat(None))
+        groups = map(_group, records.ids, records.groups) if self._has_customers else records.ids
         challenged = np.array(self._arms.challenged(groups), dtype=np.bool_)
         if not challenged.any():
             return Scored(self._champion.results(records))
@@ -57,7 +59,8 @@ class Scorer:
     def _with_ineligible(self, scored: Scored, ineligible: Sequence[Ineligible]) -> Scored:
         """Return the results with those of the records that are not eligible, at their positions."""
         results, shadow = list(scored.results), None if scored.shadow is None else list(scored.shadow)
-        challenged = self._arms.challenged(_group(record.id, record.group) for record in ineligible)
+        groups = [_group(record.id, record.group) if self._has_customers else record.id for record in ineligible]
+        challenged = self._arms.challenged(groups)
         for record, by_challenger in zip(ineligible, challenged, strict=True):
             model = self._challenger if self._challenger and by_challenger else self._champion
             results.insert(record.position, NotEligible(record.id, record.reason, model.arm, model.version))
@@ -66,9 +69,9 @@ class Scorer:
         return Scored(results, shadow)
 
 
-def _group(account: str | None, group: str | None) -> str | None:
-    """Return the group, or else the account."""
-    return account if group is None else group
+def _group(account: str | None, customer: str | None) -> str | None:
+    """Return the customer, or else the account's own group; None if both are missing."""
+    return account_group(account) if customer is None and account is not None else customer
 
 
 class _Model:

@@ -45,6 +45,7 @@ def test_own_file_is_scored_on_disk(folder: Path) -> None:
     assert len(lines) == 601
 
 
+@pytest.mark.long
 def test_own_file_is_scored_on_azurite(folder: Path, azurite: Azurite) -> None:
     azurite.create_container("own")
 

@@ -16,6 +16,7 @@ def test_register_only_leaves_the_live_version(on_trained: Risk) -> None:
     versions = on_trained("models").stdout
     assert "model_v001 (live)" in versions
     assert "model_v002 " in versions and "scorecard" in versions
+    assert versions.count("2026-01-03") == 6, "trained for, matured until and known by"
 
 
 def test_training_promotes_a_version_that_passes(on_trained: Risk) -> None:
@@ -26,6 +27,8 @@ def test_a_version_is_shown_as_a_table_of_points(on_trained: Risk) -> None:
     table = on_trained("models", "show", "model_v002").stdout
     assert "days_past_due" in table and "(missing)" in table and "bad rate" in table
     assert "Base points: " in table
+    definition = "Bad: defaulted is 1. Performance window: 0 days."
+    assert definition in table and "Snapshots matured until 2026-01-03; outcomes as known by 2026-01-03." in table
 
 
 @pytest.mark.parametrize("version", ["model_v001", "model_v002"])
@@ -67,6 +70,22 @@ def test_a_version_of_a_changed_table_is_not_reproduced(on_trained: Risk, traine
     result = on_trained("models", "reproduce", "model_v001", code=1).stdout
     assert "model_v001 is NOT reproduced" in result
     assert "Changed since the training: curated/accounts_2026-01-02_features.parquet" in result
+
+
+def test_a_version_of_an_earlier_contract_is_reproduced_under_it(on_trained: Risk, trained: Path) -> None:
+    contract = trained / "data/contract.yml"
+    before = contract.read_text(encoding="utf-8")
+    contract.write_text(before.replace("max: 5000000", "max: 60000"), encoding="utf-8")
+    on_trained("train", "2026-01-03", "--register-only")
+    failed = on_trained("models", "reproduce", "model_v001", code=1).stdout
+    assert "model_v001 is NOT reproduced" in failed
+    archived = json.loads((trained / "lakehouse/registry/model_v001/metadata.json").read_text(encoding="utf-8"))["origin"]["contract"]
+    path = trained / f"lakehouse/registry/contracts/{archived}.json"
+    assert f"Its contract, {archived[:12]}, is archived: copy {path} to then.yml" in failed
+    assert "(RISK_CONTRACT=then.yml risk train 2026-01-03 --register-only), then: risk models reproduce model_v001" in failed
+    (trained / "then.yml").write_bytes(path.read_bytes())
+    on_trained("train", "2026-01-03", "--register-only", RISK_CONTRACT="then.yml")
+    assert "model_v001 is reproduced" in on_trained("models", "reproduce", "model_v001").stdout
 
 
 def test_impact_is_shown_and_saved(on_scored: Risk, scored: Path) -> None:

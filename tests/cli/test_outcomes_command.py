@@ -6,15 +6,15 @@ from risk_assets.clock import utc_now
 from tests.cli.conftest import Risk, copy_sample, run_here, sample
 
 TARGET = '  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n'
-RULE = "  derived: {bad_when: {column: days_past_due, at_least: 30}, within_days: 2, when_gone: unknown}\n"
+RULE = "  derived: {bad_when: {column: days_past_due, at_least: %d}, within_days: 2, when_gone: unknown}\n"
 
 
-def derive(folder: Path) -> None:
+def derive(folder: Path, at_least: int = 30) -> None:
     """Let the contract derive outcomes."""
     path = folder / "data/contract.yml"
     text = path.read_text(encoding="utf-8")
     assert TARGET in text
-    path.write_text(text.replace(TARGET, RULE), encoding="utf-8")
+    path.write_text(text.replace(TARGET, RULE % at_least), encoding="utf-8")
 
 
 def test_outcomes_of_a_derived_target_do_not_land(folder: Path, risk: Risk) -> None:
@@ -52,6 +52,17 @@ def test_too_few_outcomes_name_those_known_later(folder: Path, risk: Risk) -> No
     failed = risk("train", "2026-01-01", code=1).text
     assert f"outcomes were left out: they became known after 2026-01-01, the last one on {utc_now()[:10]}" in failed
     assert f"risk train 2026-01-01 --known-by {utc_now()[:10]}" in failed
+
+
+def test_a_version_without_a_date_that_failed_is_shown(trained: Path) -> None:
+    """The outcomes of 4 January mature on the 6th, which has no snapshot."""
+    derive(trained, at_least=1)
+    done = run_here(trained, "train", "2026-01-06", code=1)
+    assert "Training for 2026-01-06: outcomes mature 2 days after" in done.stdout and "model_v003" in done.stdout
+    assert (
+        "trained without: the outcomes of 2026-01-04, which failed. Correct the cause, then train again: risk train 2026-01-06" in done.text
+    )
+    assert "2026-01-04 failed: outcomes of 2026-01-04 mature on 2026-01-06, and 2026-01-06 has no features" in done.text
 
 
 def test_known_by_is_not_in_the_future(trained: Path) -> None:

@@ -186,6 +186,7 @@ def test_a_good_training_passes_its_checks(book: Book) -> None:
     found = results(book, "training", LABELLED[-1])
     assert {name: evaluation.passed for name, evaluation in found.items()} == {
         "training_outcomes": True,
+        "stable_groups": True,
         "compiled_equals_fitted": True,
         "auc_floor": True,
         "chain": True,
@@ -217,6 +218,16 @@ def test_compiled_equals_fitted_and_auc_floor_fail(book: Book) -> None:
     low = checks.auc_floor(book.lakehouse, LABELLED[-1])
     assert not low.passed
     assert low.severity == dg.AssetCheckSeverity.WARN
+
+
+def test_accounts_of_several_groups_are_a_warning(book: Book) -> None:
+    model = registry.read_trained(book.lake, LABELLED[-1])
+    registry.write_trained(
+        book.lake, LABELLED[-1], dataclasses.replace(model, origin=msgspec.structs.replace(model.origin, regrouped=2)), "test"
+    )
+    found = checks.stable_groups(book.lakehouse, LABELLED[-1])
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "2 accounts have several customers, or none on some date" in str(found.description)
 
 
 def test_good_outcomes_pass_their_checks(book: Book) -> None:

@@ -4,13 +4,15 @@ import polars as pl
 import pytest
 
 from risk_assets.cli.jobs import derive, refresh
+from risk_assets.clock import utc_now
 from risk_assets.defs import checks
 from risk_assets.defs.sensors import watch_states
 from risk_assets.lake import layout, registry
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.facts import AccountStateFacts
+from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
 from risk_assets.lake.tables import read_table
-from tests.defs.conftest import LABELLED, Book
+from risk_assets.lake.verify import table_problems
+from tests.defs.conftest import LABELLED, NEXT, Book
 from tests.defs.test_stale_data import with_contract
 
 TARGET = '  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n'
@@ -48,6 +50,45 @@ def test_training_on_derived_outcomes(deriving: Book) -> None:
     origin = registry.read_trained(deriving.lake, LABELLED[-1]).origin
     assert trained.error is None and origin.matured_until == LABELLED[-3]
     assert (*origin.train_dates, *origin.holdout_dates) == LABELLED[:-2]
+
+
+def test_outcomes_of_an_earlier_target_are_left_out_until_they_can_be_derived(deriving: Book) -> None:
+    """The outcomes of the last but one date landed; the day on which they mature has no snapshot."""
+    landed = LABELLED[-2]
+    deriving.landing.delete(f"accounts_{NEXT}.csv")
+    failed = [result for result in refresh(deriving.runner, LABELLED[0], NEXT) if result.error]
+    assert [result.date for result in failed] == [landed]
+    assert f"and {NEXT} has no features in the lake. Land the accounts of {NEXT} and run it (risk run {NEXT})" in str(failed[0].error)
+    assert deriving.runner.run("training", NEXT, "training/model").error is None
+    origin = registry.read_trained(deriving.lake, NEXT).origin
+    assert (*origin.train_dates, *origin.holdout_dates) == LABELLED[:-2]
+    assert layout.curated_outcomes(landed) not in origin.inputs
+
+
+def correct(book: Book, date: str) -> None:
+    """Land the accounts of a date again: none of them is past due."""
+    header, *lines = book.landing.get(f"accounts_{date}.csv").decode().splitlines()
+    at = header.split(",").index("days_past_due")
+    rows = [line.split(",") for line in lines]
+    book.land(f"accounts_{date}.csv", "\n".join([header, *(",".join([*row[:at], "0", *row[at + 1 :]]) for row in rows), ""]).encode())
+
+
+def test_corrected_accounts_are_carried_and_restate_derived_outcomes(deriving: Book) -> None:
+    corrected, trained = LABELLED[2], LABELLED[-1]
+    assert all(result.error is None for result in refresh(deriving.runner, LABELLED[0], trained))
+    assert refresh(deriving.runner, LABELLED[0], trained) == []
+    correct(deriving, corrected)
+    assert f"accounts landed again for {corrected}" in str(deriving.runner.run("training", trained, "training/model").error)
+    assert deriving.runner.run("daily_scoring", corrected, "raw/accounts", "curated/features").error is None
+    error = str(deriving.runner.run("training", trained, "training/model").error)
+    assert f"accounts of {corrected} were corrected, and states of accounts were not carried since" in error
+    assert "risk train DATE" in error and f"materialize curated/account_states of {corrected}" in error
+    results = refresh(deriving.runner, corrected, trained)  # also of outcomes before the window
+    assert [(result.date, result.error) for result in results] == [(date, None) for date in (*LABELLED[2:], *LABELLED[:4])]
+    assert refresh(deriving.runner, LABELLED[0], trained) == []
+    assert [problem for date in LABELLED[:4] for problem in table_problems(deriving.lake, layout.curated_outcomes(date))] == []
+    facts = [deriving.lakehouse.manifest("curated/outcomes", date).facts_as(OutcomeFacts) for date in LABELLED[:4]]
+    assert [found.revisions for found in facts] == [2, 1, 1, 1] and facts[0].restated > 0 and facts[0].known_on == utc_now()[:10]
 
 
 def test_a_date_out_of_order_names_the_date_to_run_first(deriving: Book) -> None:

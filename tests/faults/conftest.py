@@ -42,7 +42,7 @@ def state(warm: Warm, tmp_path_factory: pytest.TempPathFactory, worker_id: str) 
     return find
 
 
-@pytest.fixture(params=["disk", "azurite"])
+@pytest.fixture(params=["disk", pytest.param("azurite", marks=pytest.mark.long)])
 def storage(request: pytest.FixtureRequest) -> Azurite | None:
     """Azurite, or None for the disk."""
     return request.getfixturevalue("azurite") if request.param == "azurite" else None

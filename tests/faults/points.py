@@ -86,6 +86,13 @@ def failures(state: Place, case: Case, folder: Path, azurite: Azurite | None, st
     return len(chosen), found
 
 
+def require_no_trace(state: Callable[[str], Place], name: str, folder: Path, azurite: Azurite | None, step: int) -> None:
+    """Verify that no point of a case leaves a trace; parameters as of `failures`."""
+    tried, found = failures(state(CASES[name].state), CASES[name], folder, azurite, step)
+    assert tried
+    assert not found, f"{len(found)} of {tried} points of {name} failed\n{report(found)}"
+
+
 def report(found: dict[str, list[str]]) -> str:
     """Return the problems as text, a line for each point and each problem."""
     return "\n".join(line for point, problems in found.items() for line in (point, *(f"    {problem}" for problem in problems)))

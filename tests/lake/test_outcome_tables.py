@@ -21,8 +21,10 @@ from risk_assets.lake.outcome_tables import (
     matured_outcomes,
     outcome_table,
     outdated_outcomes,
+    outdated_states,
     state_at_end,
     state_table,
+    states_to_carry,
 )
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
@@ -110,7 +112,9 @@ def test_a_damaged_file_that_is_restored_is_no_revision(store: Store, landing: S
 
 def test_an_earlier_file_without_the_target_gave_no_labels(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     land(store, landing, monkeypatch, "id,other\na,1\n", "2026-03-01T12:00:00+00:00")
-    with pytest.raises(ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}"):
+    with pytest.raises(
+        ContractError, match=f"no column defaulted, since in raw/outcomes_{DATE}.csv. Fix .* target.column and target.known_at"
+    ):
         write(store, LANDED)
     land(store, landing, monkeypatch, "id,defaulted\na,1\n", "2026-03-02T12:00:00+00:00")
     land(store, landing, monkeypatch, "id,defaulted,since\na,1,\nb,0,\n", "2026-03-03T12:00:00+00:00")
@@ -188,6 +192,30 @@ def test_a_date_that_is_run_late_makes_later_states_outdated(week: Store) -> Non
     assert dates_to_carry(week, other, TUESDAY) == (MONDAY, TUESDAY)
 
 
+def carried(store: Store, since: str) -> list[str]:
+    """Carry the states that have to be, one after the other, and return their dates."""
+    found = []
+    for date in states_to_carry(store, DERIVED, since, "2026-01-14"):
+        carry(store, [date])
+        found.append(date)
+    return found
+
+
+def test_corrected_accounts_make_states_outdated_until_they_no_longer_change(week: Store) -> None:
+    put_features(week, "2026-01-14", {"a": 0, "b": 0})
+    assert carried(week, FRIDAY) == [FRIDAY, MONDAY, TUESDAY, "2026-01-14"]
+    assert outdated_states(week, FRIDAY, "2026-01-14") == ()
+    put_features(week, MONDAY, {"a": 95, "b": 95})
+    assert dates_to_carry(week, DERIVED, "2026-01-14") == ()
+    assert outdated_states(week, FRIDAY, "2026-01-14") == (MONDAY,)
+    assert outdated_states(week, TUESDAY, "2026-01-14") == () and carried(week, TUESDAY) == []
+    # on Tuesday, a is in a new time of being bad, which began on Monday; on the 14th the states differ by that as well
+    assert carried(week, FRIDAY) == [MONDAY, TUESDAY, "2026-01-14"]
+    put_features(week, MONDAY, {"a": 96, "b": 96})
+    assert carried(week, FRIDAY) == [MONDAY]
+    assert outdated_states(week, FRIDAY, "2026-01-14") == () and carried(week, FRIDAY) == []
+
+
 def test_derived_outcomes_of_a_weekend(week: Store) -> None:
     carry(week, (FRIDAY, MONDAY, TUESDAY))
     # 11 January is a Sunday: the newest states not after it are those of Friday
@@ -210,7 +238,9 @@ def test_derived_outcomes_are_written_once_and_restated_if_run_again(week: Store
     put_features(week, TUESDAY, {"a": 0, "b": 0})  # corrected
     assert outdated_outcomes(week, DERIVED, [MONDAY]) == ()
     carry(week, dates[2:])
+    assert outdated_outcomes(week, DERIVED, [MONDAY]) == (MONDAY,)
     second = write(week, DERIVED, MONDAY, today="2026-02-03")
+    assert outdated_outcomes(week, DERIVED, [MONDAY]) == ()
     assert rows(week, MONDAY)[2:] == [("a", 0, "2026-02-03", 2)]
     assert second.facts_as(OutcomeFacts).revisions == 2
     assert write(week, DERIVED, MONDAY, today="2026-02-04").sha256 == second.sha256
@@ -229,7 +259,7 @@ def test_another_rule_keeps_the_dates_of_restatements(week: Store) -> None:
     assert rows(week, MONDAY) == [("a", 0, "2026-02-03", 1), ("b", 0, "2026-01-14", 1)]
 
 
-def test_other_features_do_not_outdate_derived_outcomes() -> None:
+def test_features_are_no_part_of_the_rule_of_outcomes() -> None:
     text = TEXT.replace(LANDED_TARGET, RULE)
     other = Contract.parse(text.replace("reason: Days", "min: -100, reason: Days"), "contract.yml")
     assert outcomes_digest(other) == outcomes_digest(DERIVED)

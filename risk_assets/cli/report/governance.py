@@ -13,6 +13,7 @@ from risk_assets.domain.wording import counted
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.policy import Points
+    from risk_assets.domain.contract.schema import Target
     from risk_assets.domain.governance.artifacts import Gate, Metrics
     from risk_assets.domain.governance.impact import Impact
     from risk_assets.domain.scorecard.scorecard import Scorecard, Step
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
     """Print all versions, newest first; mark the live one and its challenger."""
-    columns = ("version", "estimator", "trained for", "groups", "AUC, other accounts", "AUC, later dates", "accuracy (base rate)", "gates")
+    dates = ("trained\nfor", "matured\nuntil", "known\nby")
+    columns = ("version", "estimator", *dates, "groups", "AUC,\nother accounts", "AUC,\nlater dates", "accuracy\n(base rate)", "gates")
     table = new_table("Model versions", *columns)
     roles = {live.challenger: " (challenger)", live.champion: " (live)"} if live else {}
     for version in reversed(versions):
@@ -31,6 +33,8 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
             version.name + roles.get(version.name, ""),
             origin.estimator,
             origin.training_date,
+            origin.matured_until,
+            origin.known_by,
             f"{metrics.groups_train}+{metrics.other_accounts.groups}",
             auc_text(metrics.other_accounts),
             auc_text(metrics.later_dates),
@@ -52,6 +56,28 @@ def reproduction(console: Console, found: "Reproduction") -> None:
         console.print(f"[bold red]{found.version} is NOT reproduced:[/] {differences} differ", soft_wrap=True, highlight=False)
     if found.changed:
         console.print(f"Changed since the training: {'; '.join(found.changed)}", soft_wrap=True, highlight=False)
+    if found.next_step and not found.identical:
+        console.print(found.next_step, soft_wrap=True, highlight=False)
+
+
+def labels(console: Console, version: "ModelVersion", target: "Target") -> None:
+    """Print which outcomes trained a version: what bad means, the performance window, and the dates up to which they count."""
+    origin = version.metadata.origin
+    window = counted(origin.performance_days, "day")
+    console.print(f"Bad: {_definition(target)}. Performance window: {window}.", highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        f"Snapshots matured until {origin.matured_until}; outcomes as known by {origin.known_by}.", highlight=False, soft_wrap=True
+    )
+
+
+def _definition(target: "Target") -> str:
+    """Return what bad means: the definition if there is one, and the rule."""
+    if target.derived:
+        condition = target.derived.bad_when
+        rule = f"{condition.column} at least {condition.at_least:g} within the window; {target.derived.when_gone} if gone before its end"
+    else:
+        rule = f"{target.column} is {target.bad}"
+    return f"{target.definition} ({rule})" if target.definition else rule
 
 
 def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:

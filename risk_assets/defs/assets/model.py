@@ -11,7 +11,7 @@ import polars as pl
 from msgspec import structs
 from pydantic import Field
 
-from risk_assets.clock import DateError, parse_date, utc_now
+from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
@@ -24,7 +24,7 @@ from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.outcome_tables import OUTCOMES, outdated_outcomes, state_at_end
+from risk_assets.lake.outcome_tables import FEATURES, OUTCOMES, outdated_outcomes, outdated_states, state_at_end
 from risk_assets.lake.staleness import changed_dates
 from risk_assets.lake.tables import translate_polars_errors, write_table
 
@@ -60,13 +60,13 @@ def model(
     The window ends with the last snapshot whose outcomes have matured by the date. Only outcomes that were known by the date count,
     so that training for it again, later, gives the same model. The live model is measured on the same rows.
     """
-    from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
+    from risk_assets.domain.training.dataset import count_regrouped, labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
     date = context.partition_key
     window, by = lakehouse.training_window(date), _known_by(config.known_by or date, lakehouse)
     require_current(lakehouse, sorted(features))
-    _require_labelled(lakehouse, window, by)
+    _require_labelled(lakehouse, window, outcomes.keys(), by)
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
     with translate_polars_errors(f"training/model of {date}"):
         later = left_out((rows for day, rows in outcomes.items() if day in features), by)
@@ -74,6 +74,7 @@ def model(
         with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
             rows = labelled(features, known, contract, policy.training)
             trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
+        regrouped = count_regrouped(features, known, contract)
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(
         trained.origin,
@@ -86,6 +87,7 @@ def model(
         performance_days=window.performance_days,
         left_out=later.outcomes,
         left_out_until=later.known_on,
+        regrouped=regrouped,
     )
     dated = replace(trained, origin=origin)
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
@@ -97,7 +99,14 @@ def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.Dagster
 
     Files that have landed since are stored. Derived outcomes are written if they have matured and the states of accounts have
     been carried; the other dates are left as they are.
+
+    Raises
+    ------
+    LakeError
+        If outcomes are derived, and accounts were corrected since their states were carried.
     """
+    if lakehouse.contract.target.derived:
+        require_carried(lakehouse, dates)
     stored = () if lakehouse.contract.target.derived else _changed_outcomes(lakehouse, dates)
     for date in stored:
         with _leased(lakehouse, "raw/outcomes", date, run):
@@ -134,9 +143,10 @@ def _leased(lakehouse: Lakehouse, key: str, date: str, run: dg.DagsterRun) -> It
     lakehouse.leases.release(path)
 
 
-def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, by: str) -> None:
-    stored = {key: committed_dates(lakehouse.store, key) for key in ("curated/features", OUTCOMES)}
-    window.require_labelled(stored["curated/features"], stored[OUTCOMES], by)
+def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, outcomes: Collection[str], by: str) -> None:
+    """Verify that the window has features with outcomes, given the dates of the window whose outcomes are of the contract's target."""
+    later = [date for date in committed_dates(lakehouse.store, OUTCOMES) if date > window.last]
+    window.require_labelled(committed_dates(lakehouse.store, FEATURES), [*outcomes, *later], by)
 
 
 def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
@@ -150,6 +160,27 @@ def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
     changed = changed_dates(lakehouse.store, lakehouse.landing, "accounts", lakehouse.expected_columns("accounts"), dates)
     if changed:
         raise LakeError(f"accounts landed again for {', '.join(changed)} and were not run since. Refresh and train: risk train DATE.")
+
+
+def require_carried(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
+    """Verify that the states of accounts, from which the outcomes of those snapshots are derived, follow from their accounts.
+
+    Raises
+    ------
+    LakeError
+        With the dates whose accounts or states have changed since.
+    """
+    if not dates:
+        return
+    first, last = dates[0], shift(dates[-1], lakehouse.contract.target.performance_days)
+    require_current(lakehouse, [date for date in committed_dates(lakehouse.store, FEATURES) if first <= date <= last])
+    outdated = outdated_states(lakehouse.store, first, last)
+    if outdated:
+        raise LakeError(
+            f"accounts of {', '.join(outdated)} were corrected, and states of accounts were not carried since: outcomes derived from them "
+            "may have changed. Carry them and train: risk train DATE; or in the UI, materialize curated/account_states of "
+            f"{outdated[0]} and each later date in order, then training/model."
+        )
 
 
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:
@@ -186,7 +217,13 @@ def _inputs(lakehouse: Lakehouse, dates: Collection[str]) -> dict[str, str]:
 
 def _maturity(origin: Origin) -> dict[str, Any]:
     left_out = {"left_out": origin.left_out, "left_out_note": origin.left_out_note} if origin.left_out_note else {}
-    return {"known_by": origin.known_by, "matured_until": origin.matured_until, "performance_days": origin.performance_days, **left_out}
+    return {
+        "known_by": origin.known_by,
+        "matured_until": origin.matured_until,
+        "performance_days": origin.performance_days,
+        "regrouped_accounts": origin.regrouped,
+        **left_out,
+    }
 
 
 def _figures(trained: TrainedModel) -> dict[str, Any]:

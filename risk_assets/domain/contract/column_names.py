@@ -2,6 +2,10 @@
 
 import re
 
+from risk_assets.domain.contract.text import without_controls
+
+CUSTOMER = frozenset({"customer", "cust", "client", "borrower", "obligor", "debtor", "party", "member"})
+IDENTIFIER = frozenset({"id", "no", "nr", "num", "number", "key", "code", "ref"})
 _BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 
 
@@ -15,8 +19,15 @@ def word_list(column: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in re.findall(r"[^\W_]+", _BOUNDARY.sub(" ", column)))
 
 
+def names_customer(column: str) -> bool:
+    """Return whether a column's name is that of a customer's id, such as `customer_id`, `ClientNo` or `borrower`."""
+    found = words(column)
+    return bool(found & CUSTOMER) and bool(found & IDENTIFIER or found <= CUSTOMER)
+
+
 def reason_text(column: str) -> str:
     """Derive a reason text from a column name: "Limit bal" from `LIMIT_BAL`, "Debt ratio" from `DebtRatio`."""
+    column = without_controls(column)
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", column)
     spaced = re.sub(r"[_.\s]+|(?<!\d)-|-(?!\d)", " ", spaced).strip().lower()
     return spaced[:1].upper() + spaced[1:] or column.strip() or "A column without a name"

@@ -3,13 +3,40 @@
 import hashlib
 from collections.abc import Sequence
 from types import NoneType
-from typing import Any, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from risk_assets.domain.contract.text import without_controls
 from risk_assets.errors import ContractError
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("write a number: YAML reads this as true or false")
+    return value
+
+
+def _name(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank: write the name of a column, or remove the key")
+    return value
+
+
+def _line(value: str) -> str:
+    text = value.strip()
+    if not text:
+        raise ValueError("must not be blank")
+    if without_controls(text) != text:
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+Number = Annotated[float, BeforeValidator(_number)]  # pydantic reads true as 1.0
+ColumnName = Annotated[str, AfterValidator(_name)]
+Text = Annotated[str, AfterValidator(_line)]  # one line for people, without surrounding whitespace
 
 
 class Document(BaseModel):

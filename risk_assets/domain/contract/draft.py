@@ -66,10 +66,10 @@ class Draft:
     warnings: tuple[str, ...]
 
 
-def write_draft(source: Source, ids: str, outcome: Outcome, decimal: Decimal, columns: Sequence[Column]) -> str:
-    """Return the YAML of a contract; `ids` is its line with the id."""
+def write_draft(source: Source, ids: Sequence[str], outcome: Outcome, decimal: Decimal, columns: Sequence[Column]) -> str:
+    """Return the YAML of a contract; `ids` are its lines with the id and, as a comment, the group."""
     features = feature_lines(columns, source.rows, decimal)
-    return "\n".join([*_header(source), ids, *_target(outcome, decimal), "features:", *features]) + "\n"
+    return "\n".join([*_header(source), *ids, *_target(outcome, decimal), "features:", *features]) + "\n"
 
 
 def id_line(column: str, repeats: int) -> str:
@@ -77,6 +77,14 @@ def id_line(column: str, repeats: int) -> str:
     if column == ROW_ID:
         return f'id: "{ROW_ID}"  # the row number names the account: outcomes must have the same rows in the same order'
     return f"id: {key(column)}" + (_unscored(repeats) if repeats else "")
+
+
+def group_line(column: str, values: int, rows: int) -> str:
+    """Return a comment with the column that looks like the customer's id, which has fewer values than rows."""
+    return (
+        f"# group: {key(column)}  # {values:,} values in {rows:,} rows, so one customer seems to have several accounts. If that is so, "
+        "remove the first # of this line, and the feature of that name if there is one: evidence then counts customers"
+    )
 
 
 def _unscored(repeats: int) -> str:

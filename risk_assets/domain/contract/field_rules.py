@@ -12,6 +12,7 @@ UNREADABLE_ISSUE = "unreadable"
 REPEATED_ISSUE = "repeated"
 LINE_END_ISSUE = "has a line end"
 CONTROL_ISSUE = "stray control character"
+ACCOUNT_MARK = "\x1f"  # before the id of an account without a customer: no customer starts with it, because cells are stripped
 
 
 def below(bound: float) -> str:
@@ -32,6 +33,11 @@ def id_tokens(contract: Contract) -> tuple[str, ...]:
 def group_tokens(contract: Contract) -> tuple[str, ...]:
     """Return the tokens that mean "missing" in the column of the group, normalised as levels are."""
     return ("", *map(normalize_level, contract.missing))
+
+
+def account_group(account: str) -> str:
+    """Return the group of an account whose customer is missing, which no customer's id can equal."""
+    return ACCOUNT_MARK + account
 
 
 def missing_tokens(feature: Feature, contract: Contract) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from itertools import chain
 import polars as pl
 
 from risk_assets.domain.contract import leakage
+from risk_assets.domain.contract.column_names import names_customer
 from risk_assets.domain.contract.column_profile import ColumnProfile, ExcludedColumn, category_profile, profile_column
-from risk_assets.domain.contract.draft import Column, Draft, Source, comment, feature_lines, id_line, write_draft
+from risk_assets.domain.contract.draft import Column, Draft, Source, comment, feature_lines, group_line, id_line, write_draft
 from risk_assets.domain.contract.header_check import is_without_header, names_like_values
 from risk_assets.domain.contract.missing_values import NUMBER_TOKENS, known_values
 from risk_assets.domain.contract.notation import Decimal
@@ -24,6 +25,7 @@ from risk_assets.errors import ContractError
 SAMPLE_ROWS = 200_000
 MAX_COLUMNS_SHOWN = 100
 MAX_ID_CANDIDATES = 5
+MAX_ACCOUNTS = 10  # rows for each value, on average, up to which a column can be the customer's id
 UNNAMED_ID = "unnamed_1"
 
 
@@ -77,8 +79,16 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     _require_input(found, len(rows), decimal, name)
     first_line = id_line(id_column, 0 if id_column == ROW_ID else _repeats(rows[id_column]))
     source = Source(name, len(rows), len(sample) > SAMPLE_ROWS)
-    text = write_draft(source, first_line, outcome, decimal, found)
+    text = write_draft(source, [first_line, *_groups(texts_of_features)], outcome, decimal, found)
     return Draft(text, tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings))
+
+
+def _groups(texts: pl.DataFrame) -> list[str]:
+    """Return a line for the column that looks like the customer's id: by its name, and because its values repeat; none without one."""
+    known = {text.name: text.filter(~text.is_in(DEFAULT_MISSING)) for text in texts.iter_columns() if names_customer(text.name)}
+    counts = {name: (text.n_unique(), len(text)) for name, text in known.items()}
+    found = [(name, *sizes) for name, sizes in counts.items() if sizes[0] < sizes[1] <= MAX_ACCOUNTS * sizes[0]]
+    return [group_line(*each) for each in found[:1]]
 
 
 def _check_header(rows: pl.DataFrame, id_column: str | None, target: str, name: str) -> None:

@@ -5,13 +5,14 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from risk_assets.domain.contract.documents import Document
+from risk_assets.domain.contract.documents import Document, Number
 from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
 from risk_assets.errors import ContractError
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Days = Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
+Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
 class Points(Document):
@@ -27,7 +28,7 @@ class Points(Document):
         Points to double the odds.
     """
 
-    base: Annotated[float, Field(allow_inf_nan=False)] = 600
+    base: Annotated[Number, Field(allow_inf_nan=False)] = 600
     odds: Positive = 50
     pdo: Positive = 20
 
@@ -56,11 +57,11 @@ class Boosting(Document):
     """
 
     rounds: Annotated[int, Field(ge=1, le=5000, strict=True)] = 200
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = 0.1
     max_leaves: Annotated[int, Field(ge=2, le=64, strict=True)] = 8
     max_bins: Annotated[int, Field(ge=2, le=255, strict=True)] = 32
     min_rows: Count = 50
-    shrinkage: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    shrinkage: Annotated[Number, Field(ge=0, allow_inf_nan=False)] = 1.0
 
 
 class Training(Document):
@@ -83,12 +84,13 @@ class Training(Document):
     window_days
         The length of the training window, counted back from the last date whose outcomes have matured by the training date.
     spacing_days
-        In any period of this many days, a group enters training with one snapshot, which its hash selects. 1 keeps all.
+        In any period of this many days, a group enters training with one snapshot, which its hash selects. 1 keeps all. It can be
+        longer than the window, which then has one snapshot of each group.
     holdout
         The share of rows on the newest dates, which are held out. A single date has no later dates to hold out.
     other_accounts
-        The share of groups that never trains: the same groups for all versions, selected by their hash. They measure a model
-        on accounts that it has not seen.
+        The share of groups that never trains, 0.05 to 0.5: the same groups for all versions, selected by their hash. They measure a
+        model on accounts that it has not seen.
     random_state
         The seed of every random choice.
     min_rows, min_bad
@@ -107,10 +109,10 @@ class Training(Document):
     scorecard: Boosting = Boosting()
     simpler_within: Share = 0.005
     recalibrate_above: Share = 0.02
-    window_days: Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)] = 28
-    spacing_days: Count = 28
-    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    other_accounts: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    window_days: Days = 28
+    spacing_days: Days = 28
+    holdout: Annotated[Number, Field(gt=0, lt=1)] = 0.2
+    other_accounts: Annotated[Number, Field(ge=0.05, le=0.5)] = 0.2
     random_state: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 42
     min_rows: Count = 500
     min_bad: Count = 30
@@ -139,14 +141,14 @@ class Promotion(Document):
     min_roc_auc: Share = 0.6
     max_auc_loss: Share = 0.02
     max_calibration_error: Share = 0.1
-    impact_days: Count = 7
+    impact_days: Days = 7
 
 
 class Review(Document):
     """The review list: the number of accounts, and how many days back to look for its earlier snapshots."""
 
     size: Count = 50
-    look_back_days: Count = 28
+    look_back_days: Days = 28
 
 
 class Checks(Document):
@@ -176,7 +178,7 @@ class Checks(Document):
     min_bad_rate: Share = 0.005
     max_bad_rate: Share = 0.5
     max_without_outcome: Share = 0.05
-    row_count_days: Count = 7
+    row_count_days: Days = 7
     max_row_count_change: Positive = 0.5
     max_missing_increase: Share = 0.1
     max_unseen_share: Share = 0.05
@@ -210,7 +212,7 @@ class Policy(Document):
         The rules of the review list, of training, of promotion and of the asset checks.
     """
 
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.25
     bands: dict[str, Share] = Field(default_factory=lambda: {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1.0}, min_length=1)
     points: Points = Points()
     reasons: Annotated[int, Field(ge=0, le=10, strict=True)] = 4

@@ -10,6 +10,8 @@ whitespace in Unicode. A level or id with one differs from the same text without
 
 import unicodedata
 
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # Unicode categories: control characters, line and paragraph separators
+
 # The characters that str.strip() removes: Unicode's White_Space, which polars strips, and the separators U+001C to U+001F.
 WHITESPACE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
@@ -26,3 +28,8 @@ def normalize_level(text: str) -> str:
     """Return the text without surrounding whitespace, in normal form C."""
     stripped = text.strip(WHITESPACE)
     return stripped if stripped.isascii() else unicodedata.normalize("NFC", stripped)
+
+
+def without_controls(text: str) -> str:
+    """Return the text with a space for each control character and each line or paragraph separator."""
+    return "".join(" " if unicodedata.category(letter) in _CONTROLS else letter for letter in text)

@@ -22,7 +22,7 @@ def values_digest(contract: Contract) -> str:
 def outcomes_digest(contract: Contract) -> str:
     """Return the SHA-256 of what decides outcomes: the target without its definition, the id and the tokens.
 
-    Derived outcomes also depend on the values of features when they are derived. Another contract of features does not outdate them.
+    Derived outcomes also depend on the values of features, by which tables they were made from.
     """
     content = contract.model_dump(mode="json", include={"id", "missing"})
     return _digest(content | {"target": contract.target.model_dump(mode="json", exclude_defaults=True, exclude={"definition"})})

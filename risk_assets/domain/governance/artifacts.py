@@ -151,6 +151,7 @@ class Origin(msgspec.Struct, frozen=True):
     `known_by` is the date by which its outcomes were known, and `matured_until` the last snapshot date whose outcomes had matured.
     `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
     `left_out` outcomes were left out, because they became known later: all of them are known from `left_out_until` on.
+    `regrouped` accounts have rows of several customers, or lack the customer on some date; these customers count as one group.
     """
 
     estimator: str
@@ -171,6 +172,7 @@ class Origin(msgspec.Struct, frozen=True):
     performance_days: int = 0
     left_out: int = 0
     left_out_until: str | None = None
+    regrouped: int = 0
 
     @property
     def left_out_note(self) -> str | None:

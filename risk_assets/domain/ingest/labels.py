@@ -149,10 +149,19 @@ def require_outcome_columns(names: Sequence[str], contract: Contract, where: str
     columns = contract.outcome_columns
     missing = [name for name in columns if name not in names]
     if missing:
-        raise ContractError(f"no column {', '.join(missing)} in {where}. Fix the file, or id and target in the contract.")
+        raise ContractError(
+            f"no column {', '.join(missing)} in {where}. Fix the file, or {outcome_keys(missing, contract)} in the contract."
+        )
     repeated = [name for name in columns if f"{name}#2" in names]
     if repeated:
         raise ContractError(f"the column {', '.join(repeated)} appears twice in {where}. Land a file that has it once with --replace.")
+
+
+def outcome_keys(columns: Sequence[str], contract: Contract) -> str:
+    """Return the keys of the contract that name columns of a file of outcomes, for messages."""
+    file = contract.target.file
+    keys = {contract.id: "id", file.column: "target.column", file.known_at: "target.known_at"}
+    return " and ".join(keys[column] for column in columns)
 
 
 def _label(contract: Contract) -> pl.Expr:

@@ -6,7 +6,7 @@ from functools import reduce
 
 import polars as pl
 
-from risk_assets.domain.contract.field_rules import group_tokens
+from risk_assets.domain.contract.field_rules import ACCOUNT_MARK, group_tokens
 from risk_assets.domain.contract.schema import EXCLUDED, ISSUES, Contract, Exclusion
 from risk_assets.domain.contract.text import normalize_level
 from risk_assets.domain.ingest.text import normalize_levels
@@ -28,13 +28,16 @@ def excluded(contract: Contract) -> pl.Expr:
 
 
 def group(contract: Contract) -> pl.Expr:
-    """Return the customer of a row of stripped cells: the column of the contract's group, or else the account id."""
+    """Return the group of a row of stripped cells: the account id, or the customer if the contract has `group`.
+
+    An account whose customer is missing is a group of its own, named as by `account_group`.
+    """
     account = pl.col(contract.id)
     if contract.group is None:
         return account
     customer = pl.col(contract.group)
     missing = normalize_levels(customer).is_in(list(dict.fromkeys(group_tokens(contract))))
-    return pl.coalesce(pl.when(~missing).then(customer), account)
+    return pl.coalesce(pl.when(~missing).then(customer), pl.lit(ACCOUNT_MARK) + account)
 
 
 def is_eligible() -> pl.Expr:

@@ -122,7 +122,9 @@ def feature_descriptions(contract: Contract) -> dict[str, str]:
         "number of the row" if contract.has_row_ids else f"account id, from the raw column {contract.id}, without surrounding whitespace"
     )
     customer = (
-        f"the customer, from the raw column {contract.group}; the account id if it is missing" if contract.group else "the account id"
+        f"the customer, from the raw column {contract.group}; the account id after U+001F if it is missing"
+        if contract.group
+        else "the account id"
     )
     own = {
         ACCOUNT_ID: source,

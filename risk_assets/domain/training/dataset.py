@@ -1,6 +1,6 @@
 """The rows that train a model: features joined with outcomes, one snapshot of a group in each period, sampled and checked."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, SNAPS
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.scorecard.arrays import Integers
-from risk_assets.domain.training.groups import SAMPLE, hashes
+from risk_assets.domain.training.groups import SAMPLE, accounts_of_several, hashes, merged
 from risk_assets.domain.training.spacing import DAY, ROWS, ordinal, spaced
 from risk_assets.domain.wording import counted
 from risk_assets.errors import ModelError
@@ -26,8 +26,8 @@ def labelled(
     """Return the rows that can train: eligible, valid, with an outcome.
 
     They have the features, `bad` (0 or 1), the snapshot's date and the `group`: the column `group` of the features, or the account
-    if there is none. A group has one snapshot in any period of the policy's `spacing_days`. The choice reads only groups, outcomes
-    and dates.
+    if there is none. Groups that share an account count as one, so that no account is in two of them, see `merged`. A group has one
+    snapshot in any period of the policy's `spacing_days`. The choice reads only groups, outcomes and dates.
 
     Parameters
     ----------
@@ -46,12 +46,21 @@ def labelled(
             f"({len(features)} have features, {len(outcomes)} outcomes). Land outcomes for a date that was run: "
             "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
         )
-    joined = {date: _joined(features[date], outcomes[date], date, contract) for date in dates}
+    joined = _one_group_per_account({date: _joined(features[date], outcomes[date], date, contract) for date in dates}, contract)
     picked = _sampled(spaced(_available(joined), ordinal(dates[0]), ordinal(dates[-1]), policy.spacing_days), policy)
     rows = pl.concat(_picked(table, picked.filter(pl.col(DAY) == ordinal(date))[GROUP]) for date, table in joined.items())
     frame = rows.collect(engine="streaming").to_pandas()
     require_enough(frame, policy, "with labelled rows", "Land more outcomes, widen training.window_days")
     return frame
+
+
+def count_regrouped(features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract) -> int:
+    """Return the accounts that have several groups in the rows that can train, as their customer changes or is missing on some date."""
+    dates = features.keys() & outcomes.keys()
+    if contract.group is None or not dates:
+        return 0
+    pairs = _pairs(_joined(features[date], outcomes[date], date, contract) for date in dates)
+    return accounts_of_several(pairs)[ACCOUNT_ID].n_unique()
 
 
 def require_enough(frame: pd.DataFrame, policy: Training, what: str, advice: str) -> None:
@@ -88,7 +97,20 @@ def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract:
     usable = features.filter(can_be_scored()).select(strip_cells(pl.col(ACCOUNT_ID)), _group(features), *contract.inputs)
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
     joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
-    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP)
+    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP, ACCOUNT_ID)
+
+
+def _one_group_per_account(joined: Mapping[str, pl.LazyFrame], contract: Contract) -> dict[str, pl.LazyFrame]:
+    """Return the tables of all dates with one group for each account, and without the account."""
+    names = merged(_pairs(joined.values())) if contract.group else {}
+    renamed = pl.col(GROUP).replace(list(names), list(names.values())) if names else pl.col(GROUP)
+    return {date: table.with_columns(renamed).drop(ACCOUNT_ID) for date, table in joined.items()}
+
+
+def _pairs(joined: Iterable[pl.LazyFrame]) -> pl.DataFrame:
+    """Return the distinct accounts and groups of several dates."""
+    tables = [table.select(ACCOUNT_ID, GROUP).unique() for table in joined]
+    return pl.concat(tables).unique().collect(engine="streaming")
 
 
 def _group(features: pl.LazyFrame) -> pl.Expr:

@@ -60,8 +60,9 @@ class TrainingWindow:
         later = sorted(date for date in set(features) & set(outcomes) if self.last < date <= self.date)
         if later:
             ready = shift(later[0], self.performance_days)
+            has = "has both and has" if len(later) == 1 else "have both and have"
             raise ModelError(
-                f"{problem}. {_listed(later)} have both and have not matured by {self.date}: outcomes mature {days} "
+                f"{problem}. {_listed(later)} {has} not matured by {self.date}: outcomes mature {days} "
                 f"after their snapshot. Train for {ready} or later: risk train {ready}; or shorten the target's window in the contract."
             )
         first = shift(self.first, self.performance_days)

@@ -303,3 +303,26 @@ def test_only_the_first_rows_of_a_long_file_are_read() -> None:
     assert "seen 20 to 50" in whole
     assert "inferred from 200,000 rows." in exact
     assert yaml.safe_load(whole) == yaml.safe_load(exact)
+
+
+@pytest.mark.parametrize("name", ["customer_id", "ClientNo", "BORROWER", "cust.nr"])
+def test_a_customer_with_several_accounts_is_offered_as_group(name: str) -> None:
+    customers = [f"C{row // 2 if row < 100 else row:05d}" for row in range(ROWS)]
+    text = contract_text({name: customers})
+    (line,) = [line for line in text.splitlines() if line.startswith("# group: ")]
+    assert "350 values in 400 rows" in line and "C0000" not in text
+    grouped = text.replace("# group: ", "group: ").split("\n")
+    assert Contract.parse("\n".join(grouped), "contract.yml").group == name
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("customer_id", [f"C{row:05d}" for row in range(ROWS)]),
+        ("customer_id", [f"C{row % 30:05d}" for row in range(ROWS)]),
+        ("customer_income", [str(row // 2) for row in range(ROWS)]),
+        ("batch_id", [f"C{row // 2:05d}" for row in range(ROWS)]),
+    ],
+)
+def test_other_columns_are_not_offered_as_group(name: str, values: Sequence[str]) -> None:
+    assert "# group" not in contract_text({name: values})

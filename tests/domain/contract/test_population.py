@@ -95,7 +95,7 @@ def test_rules_and_group_decide_values_and_input_does_not() -> None:
         ("at_least: 90", "above: 90, at_most: 30", "no number is within these bounds"),
         ("at_least: 90", "at_least: .nan", "the bounds must be finite numbers"),
         ("at_least: 90", "at_least: .inf", "the bounds must be finite numbers"),
-        ("reason: closed", "reason: ' '", "exclude.0.reason: String should have at least 1 character"),
+        ("reason: closed", "reason: ' '", "exclude.0.reason: must not be blank"),
         ("reason: closed, ", "", "exclude.0.reason: Field required"),
         ("group: customer", "group: account", "account is the id or the target and cannot also be the group"),
         ("group: customer", "group: defaulted", "defaulted is the id or the target and cannot also be the group"),

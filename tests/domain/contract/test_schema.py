@@ -83,8 +83,15 @@ def test_a_token_that_yaml_reads_as_boolean_needs_quotes(text: str, key: str) ->
         (changed("min: 0", "min: 101"), "features.income", "min must not be above max"),
         (changed("min: 0", "min: .nan"), "features.income", "finite"),
         (changed("max: 100", "max: .inf"), "features.income", "finite"),
-        (changed("reason: Region", "reason: ''"), "features.region.reason", "at least 1 character"),
-        (changed("reason: Region", "reason: '  '"), "features.region.reason", "at least 1 character"),
+        (changed("reason: Region", "reason: ''"), "features.region.reason", "must not be blank"),
+        (changed("reason: Region", "reason: '  '"), "features.region.reason", "must not be blank"),
+        (changed("reason: Region", 'reason: "Region\\nof birth"'), "features.region.reason", "one line without control characters"),
+        (changed("reason: Region", 'reason: "Re\\u2028gion"'), "features.region.reason", "one line without control characters"),
+        (changed("good: 0", 'good: 0, definition: "90 days\\e[31m"'), "target.definition", "one line without control characters"),
+        (changed("good: 0", "good: 0, definition: ' '"), "target.definition", "must not be blank"),
+        (changed("good: 0", "good: 0, known_at: ''"), "target.known_at", "must not be blank"),
+        (changed("id: customer", "id: ' '"), "id", "must not be blank"),
+        (TEXT + "group: ''\n", "group", "must not be blank"),
         (changed("type: category", "type: category, min: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, max: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, risk: up"), "features.region", "numbers only"),
@@ -386,6 +393,7 @@ def test_known_at_is_a_column_of_the_outcomes() -> None:
     [
         (changed("good: 0", "good: 0, matures_after_days: 1827"), "less than or equal to 1826"),
         (changed("good: 0", "good: 0, matures_after_days: -1"), "greater than or equal to 0"),
+        (changed("good: 0", "good: 0, matures_after_days: true"), "target.matures_after_days: Input should be a valid integer"),
         (derived("within_days: 365", "within_days: 0"), "target.derived.within_days"),
         (derived("when_gone: good", "when_gone: maybe"), "target.derived.when_gone"),
         (derived("column: income", "column: region"), "region is not a feature with type: number"),
@@ -398,6 +406,14 @@ def test_known_at_is_a_column_of_the_outcomes() -> None:
 )
 def test_an_invalid_target_is_explained(text: str, says: str) -> None:
     assert says in error_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", [derived("within_days", "within"), derived("at_least: 90", "at_least: true"), derived("when_gone: good", "when_gone: maybe")]
+)
+def test_a_rule_with_an_error_does_not_ask_for_a_file(text: str) -> None:
+    message = error_of(text)
+    assert "target.derived." in message and "target.column" not in message and "target.bad" not in message
 
 
 def test_a_derived_target_has_no_file() -> None:

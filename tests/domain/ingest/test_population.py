@@ -91,7 +91,17 @@ def test_only_rules_on_inputs_need_no_other_feature() -> None:
 
 @pytest.mark.parametrize("rules", [True, False])
 @pytest.mark.parametrize(
-    ("customer", "group"), [("C1", "C1"), (" C1 ", "C1"), ("", "a0"), ("NA", "a0"), (" NA", "a0"), ("e\u0301", "e\u0301"), (None, "a0")]
+    ("customer", "group"),
+    [
+        ("C1", "C1"),
+        (" C1 ", "C1"),
+        ("", "\x1fa0"),
+        ("NA", "\x1fa0"),
+        (" NA", "\x1fa0"),
+        ("e\u0301", "e\u0301"),
+        (None, "\x1fa0"),
+        ("\x1fa0", "a0"),
+    ],
 )
 def test_group_is_the_customer_or_else_the_account(customer: str | None, group: str, rules: bool) -> None:
     how = Contract.model_validate(CONTENT | {"group": "customer"} | ({} if rules else {"exclude": []}))
@@ -125,6 +135,6 @@ def test_columns_of_the_population_are_described() -> None:
     how = Contract.model_validate(CONTENT | {"group": "customer"})
     described = feature_descriptions(how)
     assert set(described) == set(run([{}], how).columns)
-    assert described["group"] == "the customer, from the raw column customer; the account id if it is missing"
+    assert described["group"] == "the customer, from the raw column customer; the account id after U+001F if it is missing"
     assert described["status"] == "category (may be missing) (not an input of models)"
     assert raw_descriptions(how)["customer"] == "the customer"

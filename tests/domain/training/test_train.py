@@ -23,8 +23,9 @@ from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Example, Line, Scorecard, Step, Steps, Term, VersionedScorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training import train as train_module
-from risk_assets.domain.training.dataset import labelled
+from risk_assets.domain.training.dataset import count_regrouped, labelled
 from risk_assets.domain.training.estimators import FittedModel
+from risk_assets.domain.training.groups import OTHER_ACCOUNTS, hashes, never_train
 from risk_assets.domain.training.split import split
 from risk_assets.domain.training.train import against_direction, choose, train
 from risk_assets.errors import ModelError
@@ -110,6 +111,45 @@ def test_labelled_omits_rows_that_are_not_eligible() -> None:
     features, outcomes = tiny({"a": (1.0, None), "b": (2.0, None), "c": (3.0, None)}, {"a": 0, "b": 1, "c": 1})
     closed = features.with_columns(excluded=pl.when(account_id="b").then(pl.lit("closed")))
     assert labelled({DATES[0]: closed}, {DATES[0]: outcomes}, CONTRACT, LENIENT)["x"].tolist() == [1.0, 3.0]
+
+
+def moving(customers: Sequence[Mapping[str, str]]) -> tuple[Tables, Tables]:
+    """Return features and outcomes of one date for each mapping of account to customer."""
+    features, outcomes = {}, {}
+    for date, groups in zip(DATES, customers, strict=False):
+        found, labels = tiny(dict.fromkeys(groups, (1.0, None)), {name: at % 2 for at, name in enumerate(groups)})
+        features[date], outcomes[date] = found.with_columns(pl.Series(GROUP, list(groups.values()))), labels
+    return features, outcomes
+
+
+WITH_GROUP = Contract.model_validate(CONTRACT.model_dump() | {"group": "customer"})
+
+
+def test_groups_that_share_an_account_count_as_one() -> None:
+    """Account a has no customer on the first date; b moves from C1 to C2, so that c is in the same group; d and e are not."""
+    tables = moving([{"a": "\x1fa", "b": "C1", "d": "C3"}, {"a": "C1", "b": "C2", "c": "C2", "d": "C3", "e": "C4"}])
+    frame = labelled(*tables, WITH_GROUP, LENIENT)
+    groups = frame.groupby(SNAPSHOT)[GROUP].agg(list)
+    first = min(("\x1fa", "C1", "C2"), key=lambda name: hashes([name], OTHER_ACCOUNTS)[0])
+    assert groups.tolist() == [[first, first, "C3"], [first, first, first, "C3", "C4"]]
+    assert list(frame.columns) == ["x", "y", "k", "bad", SNAPSHOT, GROUP]
+    assert count_regrouped(*tables, WITH_GROUP) == 2
+    assert count_regrouped(*moving([{"a": "C1", "b": "C2"}] * 3), WITH_GROUP) == 0
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_no_account_is_on_both_sides_of_a_training(share: float) -> None:
+    """The customer of a third of the accounts is missing on every second date."""
+    names = [f"a{row}" for row in range(300)]
+    customers = [
+        {name: f"\x1f{name}" if row % 3 == date % 2 == 0 else f"C{row // 2}" for row, name in enumerate(names)} for date in range(4)
+    ]
+    features, outcomes = moving(customers)
+    groups = labelled(features, outcomes, WITH_GROUP, LENIENT)[GROUP].to_numpy().reshape(4, -1)
+    held = never_train(groups.ravel(), share).reshape(4, -1)
+    assert (held == held[0]).all()
+    before = never_train([f"C{row // 2}" for row in range(300)], share)
+    assert held[0][before].all(), "customers that never train stay out"
 
 
 def test_labelled_omits_issues_and_rows_without_known_outcome() -> None:

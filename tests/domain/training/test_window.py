@@ -33,7 +33,7 @@ def test_both_windows_have_a_limit() -> None:
 def test_a_window_without_labels_explains_maturity() -> None:
     window = training_window("2026-03-02", contract(30), Training(window_days=7))
     window.require_labelled({"2026-01-31"}, {"2026-01-31"}, "2026-03-02")
-    with pytest.raises(ModelError, match=r"2026-02-10 have both and have not matured by 2026-03-02.*risk train 2026-03-12"):
+    with pytest.raises(ModelError, match=r"2026-02-10 has both and has not matured by 2026-03-02.*risk train 2026-03-12"):
         window.require_labelled({"2026-01-31", "2026-02-10"}, {"2026-02-10"}, "2026-03-02")
     with pytest.raises(
         ModelError, match=r"2026-01-25 to 2026-01-31, has both features and outcomes \(1 have features, 0 outcomes\). Outcomes"

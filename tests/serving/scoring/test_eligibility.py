@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from risk_assets.domain.contract.field_rules import account_group
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
@@ -138,7 +139,7 @@ def test_customer_decides_the_arm(times: int) -> None:
     by = arms(0.5)
     customers = [" C1", "C2", "C3\t", "C4", "NA", "", None]
     records = [{"id": "A1", "customer": customer, "days": days} for customer in customers for days in (5, 95)]
-    groups = ["C1", "C2", "C3", "C4", "A1", "A1", "A1"]
+    groups = ["C1", "C2", "C3", "C4", *[account_group("A1")] * 3]
     expected = ["challenger" if taken else "champion" for taken in by.challenged(groups) for _ in (5, 95)]
     assert [result.arm for result in scored(records * times, by).results] == expected * times
     assert len(set(expected)) == 2

@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.population import can_be_scored, is_eligible
 from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
+from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 
@@ -133,8 +134,8 @@ def _status() -> pl.Expr:
 def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
-    texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.reasons[:, rank])) for rank in range(policy.reasons)}
+    texts = pl.Series(reason_texts(card, policy), dtype=pl.String)
+    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.texts[:, rank])) for rank in range(policy.reasons)}
     return {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),
@@ -150,7 +151,7 @@ def _shadow_probability(batch: pl.DataFrame, shadow: VersionedScorecard | None) 
     return pl.Series(probabilities(shadow.scorecard, batch))
 
 
-def _positions(reasons: Integers) -> pl.Series:
-    """Return positions of terms, null instead of -1."""
-    positions = pl.Series(reasons)
+def _positions(texts: Integers) -> pl.Series:
+    """Return positions of texts, null instead of -1."""
+    positions = pl.Series(texts)
     return positions.set(positions < 0, None)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, log_odds, sigmoid
-from risk_assets.domain.scorecard.scorecard import Scorecard, Term, VersionedScorecard
+from risk_assets.domain.scorecard.reasons import reference, text_positions
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.errors import ModelError
 
 HISTOGRAM_BINS = 20
@@ -20,7 +21,8 @@ MAX_POINTS_LOG_ODDS = 1e9
 class Scores:
     """The scores of n accounts.
 
-    `band` is a position in the policy's bands. `reasons`, shape (n, most), are positions of terms, -1 for none.
+    `band` is a position in the policy's bands. `reasons` and `texts`, shape (n, most), are positions of terms and of their texts in
+    `reason_texts`, -1 for none.
     """
 
     probability: Floats
@@ -28,6 +30,7 @@ class Scores:
     points: Integers
     band: Integers
     reasons: Integers
+    texts: Integers
 
 
 def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
@@ -36,12 +39,14 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     total = log_odds(card, parts)
     probability = sigmoid(total)
     bad = probability >= policy.threshold
+    reasons = _reasons(card, parts, bad, policy)
     return Scores(
         probability=probability,
         prediction=bad,
         points=points(total, policy.points),
         band=np.searchsorted(list(policy.bands.values()), probability).astype(np.int64),
-        reasons=_reasons(card, parts, bad, policy),
+        reasons=reasons,
+        texts=text_positions(card, policy, x, parts, reasons),
     )
 
 
@@ -64,11 +69,6 @@ def base_points(card: Scorecard, scale: Points) -> float:
 def feature_points(log_odds: float, scale: Points) -> float:
     """Return the unrounded points for log-odds above the mean: positive points are safer."""
     return -scale.pdo / math.log(2) * log_odds
-
-
-def reference(term: Term, policy: Policy) -> float:
-    """Return the log-odds that a term's contribution is compared with when reasons are ranked."""
-    return term.best if policy.reasons_against == "best" else term.mean
 
 
 def require_fit(model: VersionedScorecard, contract: Contract) -> None:

@@ -26,6 +26,7 @@ from risk_assets.domain.training.boosting import boosting, compile_boosting
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
 from risk_assets.domain.training.intervals import Codes, auc, auc_interval, mean_auc
 from risk_assets.domain.training.logistic import compile_logistic, logistic
+from risk_assets.domain.training.reason_texts import with_reason_texts
 
 FOLDS = 3
 Fold = tuple[Codes, Codes]
@@ -153,7 +154,7 @@ def _fit(
         recalibrated = calibration_error(calibration_bins(bad, sigmoid(slope * validation.log_odds + shift), groups))
         if slope > 0 and recalibrated < error:
             card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
-            return FittedModel(classifier, _finished(card, features, policy), Calibration(error, recalibrated, slope, shift))
+            return FittedModel(classifier, _finished(card, features, contract, policy), Calibration(error, recalibrated, slope, shift))
     return _uncorrected(estimator, features, bad, contract, policy, error)
 
 
@@ -161,17 +162,17 @@ def _uncorrected(
     estimator: Estimator, features: pd.DataFrame, bad: Integers, contract: Contract, policy: Training, error: float | None
 ) -> FittedModel:
     pipeline = estimator.pipeline(contract, policy).fit(features, bad)
-    return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, policy), Calibration(error))
+    return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, contract, policy), Calibration(error))
 
 
 def _threads(features: pd.DataFrame) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"))
 
 
-def _finished(card: Scorecard, features: pd.DataFrame, policy: Training) -> Scorecard:
-    """Return the compiled card with what it needs of the training rows: reference points and the policy's `unseen_missing`."""
+def _finished(card: Scorecard, features: pd.DataFrame, contract: Contract, policy: Training) -> Scorecard:
+    """Return the compiled card with what it needs of the training rows: reference points, `unseen_missing` and reason texts."""
     x = encode(pl.from_pandas(features, nan_to_null=True), card)
-    finished = with_worst_missing(with_reference_points(card, x), x)
+    finished = with_reason_texts(with_worst_missing(with_reference_points(card, x), x), contract, x)
     return _requiring(finished, never_missing(x)) if policy.unseen_missing == "issue" else finished
 
 

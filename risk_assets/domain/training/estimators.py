@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
@@ -25,7 +27,7 @@ from risk_assets.domain.scorecard.scorecard import Scorecard, scaled
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
 from risk_assets.domain.training.intervals import Codes, auc, auc_interval, mean_auc
-from risk_assets.domain.training.logistic import compile_logistic, logistic
+from risk_assets.domain.training.logistic import DirectedLogistic, compile_logistic
 from risk_assets.domain.training.reason_texts import with_reason_texts
 
 FOLDS = 3
@@ -35,15 +37,19 @@ PARALLEL_FROM = 100_000  # rows; below, more than one thread only spins and slow
 
 @dataclass(frozen=True)
 class Estimator:
-    """How an unfitted pipeline is built, and how a fitted one is compiled."""
+    """How an unfitted classifier is built, which pipeline it has fitted, and how that is compiled."""
 
-    pipeline: Callable[[Contract, Training], Pipeline]
+    unfitted: Callable[[Contract, Training], Any]
+    fitted: Callable[[Any], Pipeline]
     compile: Callable[[Pipeline, Contract], Scorecard]
 
 
 # The simplest first.
 ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
-    {"logistic": Estimator(logistic, compile_logistic), "scorecard": Estimator(boosting, compile_boosting)}
+    {
+        "logistic": Estimator(DirectedLogistic, attrgetter("pipeline_"), compile_logistic),
+        "scorecard": Estimator(boosting, lambda pipeline: pipeline, compile_boosting),
+    }
 )
 
 
@@ -97,8 +103,8 @@ def cross_validate(
     if folds is None:
         return None
     with _threads(features):
-        pipeline = ESTIMATORS[name].pipeline(contract, in_rows(policy, groups))
-        log_odds = np.asarray(cross_val_predict(pipeline, features, bad, cv=folds, method="decision_function"), dtype=np.float64)
+        unfitted = ESTIMATORS[name].unfitted(contract, in_rows(policy, groups))
+        log_odds = np.asarray(cross_val_predict(unfitted, features, bad, cv=folds, method="decision_function"), dtype=np.float64)
     found = mean_auc([auc(bad[held], log_odds[held], groups[held]) for _, held in folds])
     return Validation(folds, log_odds, CrossValidated(found.value, auc_interval(found)))
 
@@ -147,13 +153,16 @@ def _fit(
     bins = calibration_bins(bad, sigmoid(validation.log_odds), groups)
     error = calibration_error(bins)
     if error > policy.recalibrate_above + calibration_noise(bins):
-        classifier = CalibratedClassifierCV(estimator.pipeline(contract, policy), method="sigmoid", cv=validation.folds, ensemble=False)
+        classifier = CalibratedClassifierCV(estimator.unfitted(contract, policy), method="sigmoid", cv=validation.folds, ensemble=False)
         (inner,) = classifier.fit(features, bad).calibrated_classifiers_
         (platt,) = inner.calibrators
         slope, shift = -float(platt.a_), -float(platt.b_)
         recalibrated = calibration_error(calibration_bins(bad, sigmoid(slope * validation.log_odds + shift), groups))
         if slope > 0 and recalibrated < error:
-            card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
+            # the pipeline takes the place of the classifier that fitted it, so that loading the file needs scikit-learn only
+            pipeline = inner.estimator = estimator.fitted(inner.estimator)
+            classifier.estimator = clone(pipeline)
+            card = scaled(estimator.compile(pipeline, contract), slope, shift)
             return FittedModel(classifier, _finished(card, features, contract, policy), Calibration(error, recalibrated, slope, shift))
     return _uncorrected(estimator, features, bad, contract, policy, error)
 
@@ -161,7 +170,7 @@ def _fit(
 def _uncorrected(
     estimator: Estimator, features: pd.DataFrame, bad: Integers, contract: Contract, policy: Training, error: float | None
 ) -> FittedModel:
-    pipeline = estimator.pipeline(contract, policy).fit(features, bad)
+    pipeline = estimator.fitted(estimator.unfitted(contract, policy).fit(features, bad))
     return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, contract, policy), Calibration(error))
 
 

@@ -61,9 +61,9 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
         ACCOUNT_ID: "id of the account, without surrounding whitespace; rows are in the order of the raw file",
         STATUS: "scored, issue (see `issues`) or not eligible (see `excluded`); only scored rows have a prediction",
         "probability": "probability that the account goes bad",
-        "prediction": f"1 (bad) if the probability is at least {policy.threshold:g}, else 0",
+        "prediction": f"1 (bad) if {cut_off_text(policy)}, else 0",
         "points": f"score: {scale.base:g} at odds of {scale.odds:g} to 1; {scale.pdo:g} more points double the odds",
-        "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
+        "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest), by {policy.cut_by}",
         **reasons,
         "arm": "the model that decides for the account: champion or challenger",
         "model_version": "the version of that model",
@@ -71,6 +71,13 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
         EXCLUDED: "why the account is not eligible, by the contract's population rules; empty if it is",
         ISSUES: "why an eligible row was not scored; empty if it was",
     }
+
+
+def cut_off_text(policy: Policy) -> str:
+    """Return the condition under which an account is predicted bad, in words."""
+    if policy.cuts.by_points:
+        return f"the points are at most {policy.threshold:.0f}"
+    return f"the probability is at least {policy.threshold:g}"
 
 
 def prediction_facts() -> list[pl.Expr]:

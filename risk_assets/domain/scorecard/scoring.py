@@ -18,17 +18,23 @@ MAX_POINTS_LOG_ODDS = 1e9
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The scores of n accounts.
-
-    `band` is a position in the policy's bands. `reasons` and `texts`, shape (n, most), are positions of terms and of their texts in
-    `reason_texts`, -1 for none.
-    """
+class Decisions:
+    """What a policy decides for n accounts; `band` is a position in the policy's bands."""
 
     probability: Floats
     prediction: npt.NDArray[np.bool_]
     points: Integers
     band: Integers
+
+
+@dataclass(frozen=True)
+class Scores(Decisions):
+    """The scores of n accounts.
+
+    `reasons` and `texts`, shape (n, most), are positions of terms and of their texts in
+    `reason_texts`, -1 for none.
+    """
+
     reasons: Integers
     texts: Integers
 
@@ -36,18 +42,33 @@ class Scores:
 def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     """Return the scores of inputs of shape (rows, features)."""
     parts = contributions(card, x)
-    total = log_odds(card, parts)
-    probability = sigmoid(total)
-    bad = probability >= policy.threshold
+    decisions = decide(log_odds(card, parts), policy)
+    bad = decisions.prediction
     reasons = _reasons(card, parts, bad, policy)
     return Scores(
-        probability=probability,
+        probability=decisions.probability,
         prediction=bad,
-        points=points(total, policy.points),
-        band=np.searchsorted(list(policy.bands.values()), probability).astype(np.int64),
+        points=decisions.points,
+        band=decisions.band,
         reasons=reasons,
         texts=text_positions(card, policy, x, parts, reasons),
     )
+
+
+def decide(log_odds: Floats, policy: Policy) -> Decisions:
+    """Return the decisions for log-odds of default, shape (n,). Cuts by points use the rounded points, which are the ones shown."""
+    probability, shown, cuts = sigmoid(log_odds), points(log_odds, policy.points), policy.cuts
+    risk = -shown if cuts.by_points else probability
+    return Decisions(probability, risk >= cuts.cut_off, shown, np.searchsorted(cuts.bounds, risk, side="right").astype(np.int64))
+
+
+def cut_off_probability(policy: Policy) -> float:
+    """Return the cut-off as a probability; cut-off points include all probabilities that are rounded to them."""
+    if not policy.cuts.by_points:
+        return policy.threshold
+    scale = policy.points
+    lowest = (scale.base - policy.threshold - 0.5) * math.log(2) / scale.pdo - math.log(scale.odds)
+    return float(sigmoid(np.array([lowest]))[0])
 
 
 def points(log_odds: Floats, scale: Points) -> Integers:

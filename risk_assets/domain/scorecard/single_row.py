@@ -1,7 +1,7 @@
 """Scores one account at a time: bit-identical to `scoring.score`, without the fixed cost of numpy for a few rows."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -26,8 +26,7 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
     parts_of = contributions(card)
     references = [reference(term, policy) for term in card.terms]
     texts = [text_of(term, policy) for term in card.terms]
-    intercept, threshold, most = card.intercept, policy.threshold, policy.reasons
-    bands = list(policy.bands.values())
+    intercept, cuts, most = card.intercept, policy.cuts, policy.reasons
     factor, offset, base = policy.points.pdo / math.log(2), math.log(policy.points.odds), policy.points.base
 
     def score(values: Values) -> Score:
@@ -38,9 +37,10 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
         probability = sigmoid(log_odds)
         bounded = min(max(log_odds, -MAX_POINTS_LOG_ODDS), MAX_POINTS_LOG_ODDS)
         points = round(base - factor * (offset + bounded))
-        bad = probability >= threshold
+        risk = -points if cuts.by_points else probability
+        bad = risk >= cuts.cut_off
         reasons = tuple(texts[at](values[at], parts[at]) for at in _reasons(parts, references, most)) if bad else ()
-        return probability, bad, points, bisect_left(bands, probability), reasons
+        return probability, bad, points, bisect_right(cuts.bounds, risk), reasons
 
     return score
 

@@ -20,6 +20,7 @@ from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions,
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.scoring import cut_off_probability
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.training.dataset import count_groups, require_enough, require_scalable
 from risk_assets.domain.training.estimators import FittedModel, cross_validate, fit, names
@@ -158,11 +159,11 @@ def _metrics(
 ) -> Metrics:
     older, held = data.older, data.held
     compiled = _probability(model.card, held)
-    measured = _measured(data, compiled, policy.threshold)
+    measured = _measured(data, compiled, cut_off_probability(policy))
     figures = measured.other_accounts
     groups, bad_groups, _ = count_groups(older[GROUP].to_numpy(), labels(older))
     theirs = None if live is None else _probability_of_live(live, model.card, held)
-    champion = None if theirs is None else _measured(data, theirs, policy.threshold)
+    champion = None if theirs is None else _measured(data, theirs, cut_off_probability(policy))
     return Metrics(
         accuracy=figures.accuracy,
         base_accuracy=figures.base_accuracy,

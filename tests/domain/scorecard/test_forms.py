@@ -23,12 +23,21 @@ steps = st.lists(numbers, min_size=1, max_size=6, unique=True).flatmap(
 )
 levels = st.builds(Levels, st.just(("a", "b", "c")), st.tuples(weights, weights, weights), weights, weights)
 shapes = st.one_of(st.builds(Line, weights, numbers, weights), steps, levels)
-policies = st.builds(
+by_probability = st.builds(
     lambda threshold, most, against: Policy(threshold=threshold, bands={"A": 0.1, "B": 0.5, "C": 1}, reasons=most, reasons_against=against),
     st.floats(0.01, 0.99),
     st.integers(0, 5),
     st.sampled_from(["mean", "best"]),
 )
+by_points = st.builds(
+    lambda threshold, most, against: Policy(
+        cut_by="points", threshold=threshold, bands={"A": 600, "B": 520, "C": None}, reasons=most, reasons_against=against
+    ),
+    st.integers(300, 700),
+    st.integers(0, 5),
+    st.sampled_from(["mean", "best"]),
+)
+policies = by_probability | by_points
 
 
 known = st.none() | weights

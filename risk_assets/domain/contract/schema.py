@@ -468,6 +468,11 @@ class Contract(Document):
         return MappingProxyType(used)
 
     @property
+    def sensitive(self) -> MappingProxyType[str, Feature]:
+        """The sensitive features, in contract order: figures compare their groups, and models do not use them."""
+        return MappingProxyType({name: feature for name, feature in self.features.items() if feature.sensitive})
+
+    @property
     def request_features(self) -> MappingProxyType[str, Feature]:
         """The features in requests to the service: the inputs of models, then the other columns of population rules."""
         others = {rule.column: self.features[rule.column] for rule in self.exclude}

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-MIN_CELL_SIZE = 10  # steps, levels and categories with fewer rows are left out, so that no customer can be recognised
 DIGITS = 6
 
 

@@ -14,6 +14,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
+from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Value
@@ -84,7 +85,7 @@ class _Model:
         self._positions = [features.index(term.feature) for term in card.terms]
         self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
-        self._reasons = [term.reason for term in card.terms]
+        self._texts = reason_texts(card, policy)
 
     def results(self, records: Records) -> list[RecordResult]:
         if isinstance(records, Rows):
@@ -92,8 +93,8 @@ class _Model:
         scores = score(self._card, self._policy, self._matrix(records))
         reasons: list[tuple[str, ...]] = [()] * len(records.ids)
         flagged = np.flatnonzero(scores.prediction)
-        for index, positions in zip(flagged.tolist(), scores.reasons[flagged].tolist(), strict=True):
-            reasons[index] = tuple(self._reasons[position] for position in positions if position >= 0)
+        for index, positions in zip(flagged.tolist(), scores.texts[flagged].tolist(), strict=True):
+            reasons[index] = tuple(self._texts[position] for position in positions if position >= 0)
         predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
         bands = map(self._bands.__getitem__, scores.band.tolist())
         return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
@@ -105,9 +106,7 @@ class _Model:
         return probabilities
 
     def _row_result(self, account: str | None, row: Row) -> Result:
-        probability, bad, points, band, positions = self._score_row(self._term_values(row))
-        texts = self._reasons
-        reasons = tuple(texts[position] for position in positions)
+        probability, bad, points, band, reasons = self._score_row(self._term_values(row))
         return Result(account, int(bad), probability, points, self._bands[band], reasons, self.arm, self.version)
 
     def _term_values(self, row: Row) -> list[Value]:

@@ -132,7 +132,7 @@ def _mean_truth(older: pd.DataFrame, validation: Validation, policy: Training, u
     """Return the mean AUC on unseen accounts of the models of the folds."""
     bad, groups = older[OUTCOME].to_numpy(), pd.factorize(older[GROUP])[0]
     fitted = (
-        ESTIMATORS[ESTIMATOR].pipeline(CONTRACT, in_rows(policy, groups)).fit(inputs(older).iloc[seen], bad[seen])
+        ESTIMATORS[ESTIMATOR].unfitted(CONTRACT, in_rows(policy, groups)).fit(inputs(older).iloc[seen], bad[seen])
         for seen, _ in validation.folds
     )
     return float(np.mean([roc_auc_score(unseen[OUTCOME], pipeline.decision_function(inputs(unseen))) for pipeline in fitted]))

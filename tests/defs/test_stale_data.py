@@ -125,6 +125,12 @@ def test_a_feature_added_to_the_contract_is_named(book: Book) -> None:
     assert "made under another contract" in error and "malformed" not in error
 
 
+def test_the_values_digest_ignores_reason_texts(contract: Contract) -> None:
+    feature = contract.features["open_accounts"].model_copy(update={"reason_missing": "new", "reason_low": "new", "reason_high": "new"})
+    changed = contract.model_copy(update={"features": contract.features | {"open_accounts": feature}})
+    assert values_digest(changed) == values_digest(contract)
+
+
 def test_the_values_digest_ignores_the_order_of_keys(contract: Contract) -> None:
     shuffled = Contract.model_validate(contract.model_dump() | {"features": dict(reversed(contract.model_dump()["features"].items()))})
     assert values_digest(shuffled) == values_digest(contract)

@@ -9,6 +9,7 @@ from rich.table import Table
 from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
+from risk_assets.domain.governance.fairness import FAIRNESS_COLUMNS, fairness_rows
 from risk_assets.domain.wording import counted
 
 if TYPE_CHECKING:
@@ -106,6 +107,15 @@ def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", step
         points = f"{feature_points(step.log_odds, scale):+z.1f}"
         table.add_row(feature, step.step, points, f"{step.rows / metrics.n_train:.1%}", bad_rate)
     console.print(table)
+    if metrics.fairness:
+        console.print(_fairness(metrics))
+
+
+def _fairness(metrics: "Metrics") -> Table:
+    table = new_table("Sensitive features, on other accounts", *FAIRNESS_COLUMNS)
+    for row in fairness_rows(metrics.fairness):
+        table.add_row(*row)
+    return table
 
 
 def impact(console: Console, impact: "Impact") -> None:

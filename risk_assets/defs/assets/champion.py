@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import Field
 
 from risk_assets.defs.liveness import is_unreported, root_run_id
-from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
+from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.bindings import (
     CHALLENGE,
@@ -25,6 +25,7 @@ from risk_assets.domain.governance.bindings import (
     promote,
     roll_back,
 )
+from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.governance.gates import require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit

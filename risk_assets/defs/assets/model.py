@@ -14,10 +14,11 @@ from pydantic import Field
 from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.liveness import root_run_id
-from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
+from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel, left_out_note
 from risk_assets.domain.governance.evidence import considered_table, holdouts_table, interval_text
+from risk_assets.domain.governance.fairness import MIN_CELL_SIZE, fairness_table
 from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
@@ -260,6 +261,7 @@ def _figures(trained: TrainedModel) -> dict[str, Any]:
         "train_dates": f"{origin.train_dates[0]} to {origin.train_dates[-1]}",
         "holdout_dates": f"{origin.holdout_dates[0]} to {origin.holdout_dates[-1]}" if origin.holdout_dates else "one date only",
         "against_direction": ", ".join(metrics.against_direction) or "none",
+        **({"fairness": dg.MetadataValue.md(fairness_table(metrics.fairness))} if metrics.fairness else {}),
         "roc_curve": dg.MetadataValue.md(plots.roc(curves)),
         "calibration": dg.MetadataValue.md(plots.calibration(others, later)),
     }

@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.population import can_be_scored, is_eligible
 from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
+from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS, score
 
@@ -60,9 +61,9 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
         ACCOUNT_ID: "id of the account, without surrounding whitespace; rows are in the order of the raw file",
         STATUS: "scored, issue (see `issues`) or not eligible (see `excluded`); only scored rows have a prediction",
         "probability": "probability that the account goes bad",
-        "prediction": f"1 (bad) if the probability is at least {policy.threshold:g}, else 0",
+        "prediction": f"1 (bad) if {cut_off_text(policy)}, else 0",
         "points": f"score: {scale.base:g} at odds of {scale.odds:g} to 1; {scale.pdo:g} more points double the odds",
-        "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest)",
+        "band": f"risk band, from {next(iter(policy.bands))} (safest) to {list(policy.bands)[-1]} (riskiest), by {policy.cut_by}",
         **reasons,
         "arm": "the model that decides for the account: champion or challenger",
         "model_version": "the version of that model",
@@ -70,6 +71,13 @@ def prediction_descriptions(policy: Policy) -> dict[str, str]:
         EXCLUDED: "why the account is not eligible, by the contract's population rules; empty if it is",
         ISSUES: "why an eligible row was not scored; empty if it was",
     }
+
+
+def cut_off_text(policy: Policy) -> str:
+    """Return the condition under which an account is predicted bad, in words."""
+    if policy.cuts.by_points:
+        return f"the points are at most {policy.threshold:.0f}"
+    return f"the probability is at least {policy.threshold:g}"
 
 
 def prediction_facts() -> list[pl.Expr]:
@@ -133,8 +141,8 @@ def _status() -> pl.Expr:
 def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
-    texts = pl.Series([term.reason for term in card.terms], dtype=pl.String)
-    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.reasons[:, rank])) for rank in range(policy.reasons)}
+    texts = pl.Series(reason_texts(card, policy), dtype=pl.String)
+    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.texts[:, rank])) for rank in range(policy.reasons)}
     return {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),
@@ -150,7 +158,7 @@ def _shadow_probability(batch: pl.DataFrame, shadow: VersionedScorecard | None) 
     return pl.Series(probabilities(shadow.scorecard, batch))
 
 
-def _positions(reasons: Integers) -> pl.Series:
-    """Return positions of terms, null instead of -1."""
-    positions = pl.Series(reasons)
+def _positions(texts: Integers) -> pl.Series:
+    """Return positions of texts, null instead of -1."""
+    positions = pl.Series(texts)
     return positions.set(positions < 0, None)

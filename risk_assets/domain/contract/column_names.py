@@ -31,3 +31,8 @@ def reason_text(column: str) -> str:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", column)
     spaced = re.sub(r"[_.\s]+|(?<!\d)-|-(?!\d)", " ", spaced).strip().lower()
     return spaced[:1].upper() + spaced[1:] or column.strip() or "A column without a name"
+
+
+def missing_text(column: str) -> str:
+    """Derive the reason text of a missing value from a column name: "Limit bal: no value is known" from `LIMIT_BAL`."""
+    return f"{reason_text(column)}: no value is known"

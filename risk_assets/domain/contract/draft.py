@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from risk_assets.domain.contract.column_names import reason_text
+from risk_assets.domain.contract.column_names import missing_text, reason_text
 from risk_assets.domain.contract.column_profile import ColumnProfile, ExcludedColumn, bounds
 from risk_assets.domain.contract.notation import MONEY, Decimal
 from risk_assets.domain.contract.outcome_labels import Outcome
@@ -112,6 +112,7 @@ def _header(source: Source) -> Iterator[str]:
     yield f"# Draft contract for {comment(source.name)}, inferred from {rows}."
     yield "# Types, labels and missing codes are guesses. Someone who knows the data must review every line."
     yield "# Each `reason` is derived from the column name. Edit it: it may be sent to customers."
+    yield "# With `risk`, a reason must say that the value is high (up) or low (down)."
     yield "# `seen` is the range of the numbers in these rows, not a limit. Set min and max where limits exist."
 
 
@@ -143,6 +144,8 @@ def _feature(column: Column, profile: ColumnProfile, rows: int, decimal: Decimal
     if column.sensitive:
         yield "    sensitive: true"
     yield f"    reason: {_quoted(reason_text(column.name))}"
+    if column.is_input and profile.values.null_count():
+        yield f"    reason_missing: {_quoted(missing_text(column.name))}"
 
 
 def _number(column: Column, profile: ColumnProfile, rows: int, decimal: Decimal) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """The policy: cut-off, bands, points, reasons, and the rules of training, promotion, review and checks."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from risk_assets.domain.contract.documents import Document, Number
 from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
@@ -13,6 +15,7 @@ Share = Annotated[Number, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Days = Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
 
 
 class Points(Document):
@@ -190,15 +193,32 @@ class Checks(Document):
         return self
 
 
+@dataclass(frozen=True)
+class Cuts:
+    """The cut-off and the inner bounds of the bands, on a scale that rises with risk: the probability, or points times -1.
+
+    A value at the cut-off is predicted bad, and a value at a bound is in the riskier of its two bands.
+    """
+
+    by_points: bool
+    cut_off: float
+    bounds: tuple[float, ...]
+
+
 class Policy(Document):
     """The rules that turn probabilities into decisions and versions into champions.
 
     Attributes
     ----------
+    cut_by
+        What the cut-off and the bands are stated in: "probability", or "points", the rounded points that are shown.
     threshold
-        The cut-off: an account is predicted bad from this probability on.
+        The cut-off: an account is predicted bad from this probability on, or from these points downwards.
     bands
-        The highest probability of each band, from the safest band to the riskiest, which must end at 1.
+        The bound of each band, from the safest band to the riskiest. With `cut_by: probability`, an account is in the first band
+        whose bound is above its probability; the last bound is 1 and belongs to the last band. With `cut_by: points`, it is in
+        the first band whose bound is below its points; the last band has no bound: null. An account at a bound is therefore in
+        the riskier band: with a bound at the cut-off, accounts that are predicted bad and others never share a band.
     points
         The points scale.
     reasons
@@ -212,8 +232,11 @@ class Policy(Document):
         The rules of the review list, of training, of promotion and of the asset checks.
     """
 
-    threshold: Annotated[Number, Field(gt=0, lt=1)] = 0.25
-    bands: dict[str, Share] = Field(default_factory=lambda: {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1.0}, min_length=1)
+    cut_by: Literal["probability", "points"] = "probability"  # first: it decides what the next two mean
+    threshold: Finite = Field(default=0.25, validate_default=True)
+    bands: dict[str, Finite | None] = Field(
+        default_factory=lambda: {"A": 0.03, "B": 0.08, "C": 0.15, "D": 0.25, "E": 0.45, "F": 1.0}, min_length=1, validate_default=True
+    )
     points: Points = Points()
     reasons: Annotated[int, Field(ge=0, le=10, strict=True)] = 4
     reasons_against: Literal["mean", "best"] = "mean"
@@ -222,14 +245,35 @@ class Policy(Document):
     promotion: Promotion = Promotion()
     checks: Checks = Checks()
 
-    @model_validator(mode="after")
-    def _bands_increase(self) -> Self:
-        bounds = list(self.bands.values())
-        if any(low >= high for low, high in pairwise(bounds)):
-            raise ValueError("the bounds of bands must increase, from the safest band to the riskiest")
-        if bounds[-1] != 1:
-            raise ValueError("the last band must end at 1, so that every probability has a band")
-        return self
+    @field_validator("threshold")
+    @classmethod
+    def _threshold_in_unit(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("cut_by") == "points":
+            if not value.is_integer():
+                raise ValueError("with cut_by: points, the cut-off must be a whole number of points")
+        elif not 0 < value < 1:
+            raise ValueError("the cut-off must be a probability greater than 0 and less than 1; to state points, set cut_by: points")
+        return value
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_in_unit(cls, bands: dict[str, float | None], info: ValidationInfo) -> dict[str, float | None]:
+        *inner, last = bands.values()
+        bounds = [bound for bound in inner if bound is not None]
+        if len(bounds) < len(inner):
+            raise ValueError("only the last band can be without a bound")
+        if info.data.get("cut_by") == "points":
+            _require_points(bounds, last)
+        else:
+            _require_probabilities(bounds, last)
+        return bands
+
+    @property
+    def cuts(self) -> Cuts:
+        """The cut-off and the inner bounds of the bands on a scale that rises with risk."""
+        sign = -1.0 if self.cut_by == "points" else 1.0
+        *inner, _ = self.bands.values()
+        return Cuts(self.cut_by == "points", sign * self.threshold, tuple(sign * bound for bound in inner if bound is not None))
 
     def with_estimator(self, estimator: str | None) -> Self:
         """Return a copy that trains with another estimator; None returns the policy unchanged.
@@ -245,3 +289,25 @@ class Policy(Document):
         if estimator not in known:
             raise ContractError(f"unknown estimator {estimator}: use one of {', '.join(known)}.")
         return self.model_copy(update={"training": self.training.model_copy(update={"estimator": estimator})})
+
+
+def _require_probabilities(bounds: Sequence[float], last: float | None) -> None:
+    """Verify the bounds of bands that are cut by probability; raises `ValueError`."""
+    if last is None:
+        raise ValueError("the last band must end at 1, so that every probability has a band")
+    if any(not 0 <= bound <= 1 for bound in (*bounds, last)):
+        raise ValueError("the bounds of bands must be probabilities from 0 to 1; to state points, set cut_by: points")
+    if any(low >= high for low, high in pairwise((*bounds, last))):
+        raise ValueError("the bounds of bands must increase, from the safest band to the riskiest")
+    if last != 1:
+        raise ValueError("the last band must end at 1, so that every probability has a band")
+
+
+def _require_points(bounds: Sequence[float], last: float | None) -> None:
+    """Verify the bounds of bands that are cut by points; raises `ValueError`."""
+    if last is not None:
+        raise ValueError("with cut_by: points, the last band must have no bound, so that all points have a band: write null")
+    if any(not bound.is_integer() for bound in bounds):
+        raise ValueError("with cut_by: points, the bounds of bands must be whole numbers of points")
+    if any(high <= low for high, low in pairwise(bounds)):
+        raise ValueError("with cut_by: points, the bounds of bands must decrease, from the safest band to the riskiest")

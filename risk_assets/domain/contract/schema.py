@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from risk_assets.domain.contract.column_names import missing_text, reason_text
 from risk_assets.domain.contract.documents import ColumnName, Document, Number, Text
 from risk_assets.domain.contract.notation import MONEY, PERCENT, Decimal, Notation, Thousands, check_format
 from risk_assets.domain.contract.text import normalize_level
@@ -175,6 +176,16 @@ def _same(one: str, other: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class ReasonTexts:
+    """A feature's texts as a reason: for a low and for a high value, for a missing value, and `neutral` for any known value."""
+
+    low: str
+    high: str
+    missing: str
+    neutral: str
+
+
 class Feature(Document):
     """One column of a snapshot.
 
@@ -218,6 +229,14 @@ class Feature(Document):
         Regulation B (ECOA), 12 CFR 1002.2(z) and 1002.6(b).
     reason
         The text of this feature as a reason code. It may be sent to customers. A column that models do not use gives no reason.
+        With `risk: up` it is the text for high values, with `risk: down` for low values, and other known values have a neutral text
+        derived from the column's name. Without `risk` it must be true of any known value.
+    reason_missing
+        The text if the value is missing. None means a text derived from the column's name, such as "Annual income: no value is
+        known".
+    reason_low, reason_high
+        The texts for a number without `risk`: `reason_low` where higher values would score better and no lower value would,
+        `reason_high` where lower values would score better and no higher value would. None means `reason`.
     """
 
     type: Literal["number", "category"]
@@ -233,6 +252,31 @@ class Feature(Document):
     input: bool = Field(default=True, exclude_if=_is_true)
     sensitive: bool = Field(default=False, exclude_if=_is_unset)
     reason: Text
+    reason_missing: Text | None = Field(default=None, exclude_if=_is_unset)
+    reason_low: Text | None = Field(default=None, exclude_if=_is_unset)
+    reason_high: Text | None = Field(default=None, exclude_if=_is_unset)
+
+    def reason_texts(self, name: str) -> ReasonTexts:
+        """Return the texts of this feature, whose column has a name."""
+        named = reason_text(name)
+        neutral = named if self.risk else self.reason
+        return ReasonTexts(
+            low=self.reason if self.risk == "down" else self.reason_low or neutral,
+            high=self.reason if self.risk == "up" else self.reason_high or neutral,
+            missing=self.reason_missing or missing_text(name),
+            neutral=neutral,
+        )
+
+    @model_validator(mode="after")
+    def _one_text_for_each_side(self) -> Self:
+        if (self.reason_low, self.reason_high) == (None, None):
+            return self
+        if self.type == "category":
+            raise ValueError("reason_low and reason_high apply to numbers only; remove them")
+        if self.risk:
+            side = "high" if self.risk == "up" else "low"
+            raise ValueError(f"with risk: {self.risk}, reason is the text for {side} values; remove reason_low and reason_high")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -422,6 +466,11 @@ class Contract(Document):
         """The features that models use: neither sensitive nor with `input: false`, in contract order."""
         used = {name: feature for name, feature in self.features.items() if feature.input and not feature.sensitive}
         return MappingProxyType(used)
+
+    @property
+    def sensitive(self) -> MappingProxyType[str, Feature]:
+        """The sensitive features, in contract order: figures compare their groups, and models do not use them."""
+        return MappingProxyType({name: feature for name, feature in self.features.items() if feature.sensitive})
 
     @property
     def request_features(self) -> MappingProxyType[str, Feature]:

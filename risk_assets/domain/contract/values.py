@@ -7,7 +7,7 @@ from typing import Any
 
 from risk_assets.domain.contract.schema import Contract
 
-WORDING = ("reason", "risk", "input", "sensitive")  # change nothing in a features table
+WORDING = ("reason", "reason_missing", "reason_low", "reason_high", "risk", "input", "sensitive")  # change nothing in a features table
 
 
 def values_digest(contract: Contract) -> str:

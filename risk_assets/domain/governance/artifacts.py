@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from risk_assets.domain.governance.fairness import Fairness
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 from risk_assets.domain.wording import counted
 
@@ -107,6 +108,7 @@ class Metrics(msgspec.Struct, frozen=True):
     cross-validation. `compiled_difference` is the largest |compiled - fitted| probability on both holdouts. `against_direction`
     names the numbers whose slope contradicts the contract. `auc_gain` is the 95 % interval of the candidate's AUC minus the live
     model's, on other accounts. The champion's figures are None if no live model can be compared.
+    `fairness` has the candidate's figures by group of each sensitive feature, on other accounts.
     """
 
     accuracy: float
@@ -131,6 +133,7 @@ class Metrics(msgspec.Struct, frozen=True):
     champion_other_accounts: Performance | None
     champion_later_dates: Performance | None
     auc_gain: tuple[float, float] | None
+    fairness: tuple[Fairness, ...] = ()
 
 
 def left_out_note(outcomes: int, until: str | None, training_date: str, known_by: str) -> str | None:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from risk_assets.domain.contract.column_types import POLARS_TYPES
@@ -17,9 +16,10 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, Con
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.markdown import markdown_table
-from risk_assets.domain.scorecard.expressions import lacks_required, probabilities
+from risk_assets.domain.scorecard.expressions import frame_log_odds, lacks_required
 from risk_assets.domain.scorecard.points_table import MISSING_LABEL
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
+from risk_assets.domain.scorecard.scoring import decide
 from risk_assets.errors import ModelError
 
 NEWLY_FLAGGED, NO_LONGER_FLAGGED = "newly flagged", "no longer flagged"
@@ -35,8 +35,10 @@ _SCORED = {
     ACCOUNT_ID: pl.String(),
     "probability": pl.Float64(),
     "band": pl.Int64(),
+    "bad": pl.Boolean(),
     "live_probability": pl.Float64(),
     "live_band": pl.Int64(),
+    "live_bad": pl.Boolean(),
 }
 _SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("probability", "live_probability").sum())
 _LIVE_FIGURES = ("live_", "newly_", "no_longer_")
@@ -127,8 +129,8 @@ def measure(
     unscored, live_unscored = _count_unscored(checked.values(), models)
     both = {date: rows.filter(*(~lacks_required(model.scorecard) for model in models)) for date, rows in checked.items()}
     tables = {date: _scored(both[date], models, policy, categories) for date in dates}
-    bands = _band_counts(tables, policy)
-    changes = _collected(_changes(table, date, policy) for date, table in tables.items())
+    bands = _band_counts(tables)
+    changes = _collected(_changes(table, date) for date, table in tables.items())
     impact = Impact(
         candidate=candidate.version,
         against=models[1].version,
@@ -207,21 +209,23 @@ def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy
     """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
     needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
     rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
-    score = partial(_score, models=models, bounds=list(policy.bands.values()), categories=categories)
+    score = partial(_score, models=models, policy=policy, categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
 
 
-def _score(batch: pl.DataFrame, models: Sequence[VersionedScorecard], bounds: Sequence[float], categories: Sequence[str]) -> pl.DataFrame:
-    ours, live = (probabilities(model.scorecard, batch) for model in models)
-    columns = [batch[ACCOUNT_ID], ours, np.searchsorted(bounds, ours), live, np.searchsorted(bounds, live)]
+def _score(batch: pl.DataFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.DataFrame:
+    columns: list[Any] = [batch[ACCOUNT_ID]]
+    for model in models:
+        decided = decide(frame_log_odds(model.scorecard, batch), policy)
+        columns += [decided.probability, decided.band, decided.prediction]
     levels = {str(position): batch[name] for position, name in enumerate(categories)}
     return pl.DataFrame(dict(zip(_SCORED, columns, strict=True)) | levels)
 
 
-def _band_counts(tables: Mapping[str, pl.LazyFrame], policy: Policy) -> pl.DataFrame:
+def _band_counts(tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
     """Return rows and sums of probabilities by band and flag of both models; raises `ModelError` if there are no rows."""
-    bands = _collected(table.group_by("live_band", "band", *_flags(policy)).agg(_SUMS) for table in tables.values())
+    bands = _collected(table.group_by("live_band", "band", "bad", "live_bad").agg(_SUMS) for table in tables.values())
     if bands.is_empty():
         raise ModelError(
             f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` and `{EXCLUDED}` in the features for the causes, and the "
@@ -230,13 +234,9 @@ def _band_counts(tables: Mapping[str, pl.LazyFrame], policy: Policy) -> pl.DataF
     return bands
 
 
-def _flags(policy: Policy) -> tuple[pl.Expr, pl.Expr]:
-    return (pl.col("probability") >= policy.threshold).alias("bad"), (pl.col("live_probability") >= policy.threshold).alias("live_bad")
-
-
-def _changes(table: pl.LazyFrame, date: str, policy: Policy) -> pl.LazyFrame:
+def _changes(table: pl.LazyFrame, date: str) -> pl.LazyFrame:
     """Return the rows whose flag differs, with the columns of `CHANGES_SCHEMA`."""
-    bad, live_bad = _flags(policy)
+    bad, live_bad = pl.col("bad"), pl.col("live_bad")
     change = pl.when(bad).then(pl.lit(NEWLY_FLAGGED)).otherwise(pl.lit(NO_LONGER_FLAGGED))
     columns = (pl.lit(date), pl.col(ACCOUNT_ID), change, pl.col("probability"), pl.col("live_probability"))
     return table.filter(bad != live_bad).select(column.alias(name) for column, name in zip(columns, CHANGES_SCHEMA, strict=True))

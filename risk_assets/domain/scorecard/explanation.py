@@ -10,8 +10,9 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import SCORED, STATUS
 from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode
+from risk_assets.domain.scorecard.reasons import reason_texts, reference
 from risk_assets.domain.scorecard.scorecard import Scorecard, Term
-from risk_assets.domain.scorecard.scoring import Scores, base_points, feature_points, reference, score
+from risk_assets.domain.scorecard.scoring import Scores, base_points, feature_points, score
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,8 @@ def _contribution(term: Term, value: str | float | None, log_odds: float, policy
 
 def _prediction(scores: Scores, card: Scorecard, policy: Policy) -> dict[str, Any]:
     """Return the first row of scores as columns of the predictions table."""
-    reasons = [card.terms[position].reason if position >= 0 else None for position in scores.reasons[0]]
+    texts = reason_texts(card, policy)
+    reasons = [texts[position] if position >= 0 else None for position in scores.texts[0]]
     return {
         "probability": float(scores.probability[0]),
         "prediction": int(scores.prediction[0]),

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
+from risk_assets.domain.scorecard.arrays import Floats, contributions, log_odds, sigmoid
 from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape, Term
 
 
@@ -18,7 +18,12 @@ def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
 
 def probabilities(card: Scorecard, features: pl.DataFrame) -> Floats:
     """Return the probability of default of each row of features, shape (rows,)."""
-    return probability(card, contributions(card, encode(features, card)))
+    return sigmoid(frame_log_odds(card, features))
+
+
+def frame_log_odds(card: Scorecard, features: pl.DataFrame) -> Floats:
+    """Return the log-odds of default of each row of features, shape (rows,)."""
+    return log_odds(card, contributions(card, encode(features, card)))
 
 
 def expression(card: Scorecard) -> pl.Expr:

@@ -79,16 +79,20 @@ def _positions(term: Term, x: Floats, ranges: Sequence[float]) -> tuple[list[str
     """Return the names of a feature's steps, missing last, and the position of the step of each row."""
     shape = term.shape
     if isinstance(shape, Levels):
-        names = [f'"{level}"' if level in (MISSING_LABEL, OTHER_LABEL) else level for level in shape.levels]
-        return [*names, OTHER_LABEL, MISSING_LABEL], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
+        return [*level_names(shape.levels), OTHER_LABEL, MISSING_LABEL], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
     if isinstance(shape, Steps):
-        return _range_names(shape.edges, "up to", "over"), np.searchsorted(np.array([*shape.edges, np.inf]), x)
+        return range_names(shape.edges, "up to", "over"), np.searchsorted(np.array([*shape.edges, np.inf]), x)
     positions = np.searchsorted(np.array(ranges), x, side="right")
-    return _range_names(ranges, "under", "from"), np.where(np.isnan(x), len(ranges) + 1, positions)
+    return range_names(ranges, "under", "from"), np.where(np.isnan(x), len(ranges) + 1, positions)
 
 
-def _range_names(edges: Sequence[float], below: str, above: str) -> list[str]:
-    """Return a name for each range, with as few digits as keep the edges distinct."""
+def level_names(levels: Sequence[str]) -> list[str]:
+    """Return a name for each level, which differs from the names of other levels and missing values."""
+    return [f'"{level}"' if level in (MISSING_LABEL, OTHER_LABEL) else level for level in levels]
+
+
+def range_names(edges: Sequence[float], below: str, above: str) -> list[str]:
+    """Return a name for each range and one for missing values, with as few digits as keep the edges distinct."""
     if not edges:
         return ["any", MISSING_LABEL]
     texts = ([f"{edge:.{digits}g}" for edge in edges] for digits in SHOWN_DIGITS)

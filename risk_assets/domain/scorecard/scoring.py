@@ -9,7 +9,8 @@ import numpy.typing as npt
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, log_odds, sigmoid
-from risk_assets.domain.scorecard.scorecard import Scorecard, Term, VersionedScorecard
+from risk_assets.domain.scorecard.reasons import reference, text_positions
+from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.errors import ModelError
 
 HISTOGRAM_BINS = 20
@@ -17,32 +18,57 @@ MAX_POINTS_LOG_ODDS = 1e9
 
 
 @dataclass(frozen=True)
-class Scores:
-    """The scores of n accounts.
-
-    `band` is a position in the policy's bands. `reasons`, shape (n, most), are positions of terms, -1 for none.
-    """
+class Decisions:
+    """What a policy decides for n accounts; `band` is a position in the policy's bands."""
 
     probability: Floats
     prediction: npt.NDArray[np.bool_]
     points: Integers
     band: Integers
+
+
+@dataclass(frozen=True)
+class Scores(Decisions):
+    """The scores of n accounts.
+
+    `reasons` and `texts`, shape (n, most), are positions of terms and of their texts in
+    `reason_texts`, -1 for none.
+    """
+
     reasons: Integers
+    texts: Integers
 
 
 def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     """Return the scores of inputs of shape (rows, features)."""
     parts = contributions(card, x)
-    total = log_odds(card, parts)
-    probability = sigmoid(total)
-    bad = probability >= policy.threshold
+    decisions = decide(log_odds(card, parts), policy)
+    bad = decisions.prediction
+    reasons = _reasons(card, parts, bad, policy)
     return Scores(
-        probability=probability,
+        probability=decisions.probability,
         prediction=bad,
-        points=points(total, policy.points),
-        band=np.searchsorted(list(policy.bands.values()), probability).astype(np.int64),
-        reasons=_reasons(card, parts, bad, policy),
+        points=decisions.points,
+        band=decisions.band,
+        reasons=reasons,
+        texts=text_positions(card, policy, x, parts, reasons),
     )
+
+
+def decide(log_odds: Floats, policy: Policy) -> Decisions:
+    """Return the decisions for log-odds of default, shape (n,). Cuts by points use the rounded points, which are the ones shown."""
+    probability, shown, cuts = sigmoid(log_odds), points(log_odds, policy.points), policy.cuts
+    risk = -shown if cuts.by_points else probability
+    return Decisions(probability, risk >= cuts.cut_off, shown, np.searchsorted(cuts.bounds, risk, side="right").astype(np.int64))
+
+
+def cut_off_probability(policy: Policy) -> float:
+    """Return the cut-off as a probability; cut-off points include all probabilities that are rounded to them."""
+    if not policy.cuts.by_points:
+        return policy.threshold
+    scale = policy.points
+    lowest = (scale.base - policy.threshold - 0.5) * math.log(2) / scale.pdo - math.log(scale.odds)
+    return float(sigmoid(np.array([lowest]))[0])
 
 
 def points(log_odds: Floats, scale: Points) -> Integers:
@@ -64,11 +90,6 @@ def base_points(card: Scorecard, scale: Points) -> float:
 def feature_points(log_odds: float, scale: Points) -> float:
     """Return the unrounded points for log-odds above the mean: positive points are safer."""
     return -scale.pdo / math.log(2) * log_odds
-
-
-def reference(term: Term, policy: Policy) -> float:
-    """Return the log-odds that a term's contribution is compared with when reasons are ranked."""
-    return term.best if policy.reasons_against == "best" else term.mean
 
 
 def require_fit(model: VersionedScorecard, contract: Contract) -> None:

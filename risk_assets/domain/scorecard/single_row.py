@@ -1,18 +1,19 @@
 """Scores one account at a time: bit-identical to `scoring.score`, without the fixed cost of numpy for a few rows."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.scorecard.reasons import reference, text_of
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Shape, bounded
-from risk_assets.domain.scorecard.scoring import MAX_POINTS_LOG_ODDS, reference
+from risk_assets.domain.scorecard.scoring import MAX_POINTS_LOG_ODDS
 
 Values: TypeAlias = Sequence[float | str | None]
-Score: TypeAlias = tuple[float, bool, int, int, tuple[int, ...]]
+Score: TypeAlias = tuple[float, bool, int, int, tuple[str, ...]]
 
 _MAX_EXPONENT = math.log(np.finfo(np.float64).max)
 
@@ -20,13 +21,12 @@ _MAX_EXPONENT = math.log(np.finfo(np.float64).max)
 def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
     """Return the function that scores one account's features, in the order of the card's terms, None for missing.
 
-    It returns probability, whether predicted bad, points, the position of the band, and the positions of the terms that
-    are its reasons.
+    It returns probability, whether predicted bad, points, the position of the band, and the texts of its reasons.
     """
     parts_of = contributions(card)
     references = [reference(term, policy) for term in card.terms]
-    intercept, threshold, most = card.intercept, policy.threshold, policy.reasons
-    bands = list(policy.bands.values())
+    texts = [text_of(term, policy) for term in card.terms]
+    intercept, cuts, most = card.intercept, policy.cuts, policy.reasons
     factor, offset, base = policy.points.pdo / math.log(2), math.log(policy.points.odds), policy.points.base
 
     def score(values: Values) -> Score:
@@ -37,8 +37,10 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
         probability = sigmoid(log_odds)
         bounded = min(max(log_odds, -MAX_POINTS_LOG_ODDS), MAX_POINTS_LOG_ODDS)
         points = round(base - factor * (offset + bounded))
-        bad = probability >= threshold
-        return probability, bad, points, bisect_left(bands, probability), _reasons(parts, references, most) if bad else ()
+        risk = -points if cuts.by_points else probability
+        bad = risk >= cuts.cut_off
+        reasons = tuple(texts[at](values[at], parts[at]) for at in _reasons(parts, references, most)) if bad else ()
+        return probability, bad, points, bisect_right(cuts.bounds, risk), reasons
 
     return score
 
@@ -54,10 +56,10 @@ def sigmoid(log_odds: float) -> float:
     return 1.0 / (1.0 + (float(np.exp(-log_odds)) if -log_odds < _MAX_EXPONENT else math.inf))
 
 
-def _reasons(parts: Sequence[float], references: Sequence[float], most: int) -> tuple[int, ...]:
+def _reasons(parts: Sequence[float], references: Sequence[float], most: int) -> list[int]:
     excess = [(limit - part, position) for position, (part, limit) in enumerate(zip(parts, references, strict=True)) if part - limit > 0]
     excess.sort()
-    return tuple(position for _, position in excess[:most])
+    return [position for _, position in excess[:most]]
 
 
 def _contribution(shape: Shape) -> Callable[[Any], float]:

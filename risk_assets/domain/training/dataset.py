@@ -25,9 +25,10 @@ def labelled(
 ) -> pd.DataFrame:
     """Return the rows that can train: eligible, valid, with an outcome.
 
-    They have the features, `bad` (0 or 1), the snapshot's date and the `group`: the column `group` of the features, or the account
-    if there is none. Groups that share an account count as one, so that no account is in two of them, see `merged`. A group has one
-    snapshot in any period of the policy's `spacing_days`. The choice reads only groups, outcomes and dates.
+    They have the features, `bad` (0 or 1), the snapshot's date, the `group`: the column `group` of the features, or the account
+    if there is none, and the sensitive features, which figures use and models do not. Groups that share an account count as one, so
+    that no account is in two of them, see `merged`. A group has one snapshot in any period of the policy's `spacing_days`. The choice
+    reads only groups, outcomes and dates.
 
     Parameters
     ----------
@@ -94,10 +95,12 @@ def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
 
 
 def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
-    usable = features.filter(can_be_scored()).select(strip_cells(pl.col(ACCOUNT_ID)), _group(features), *contract.inputs)
+    usable = features.filter(can_be_scored()).select(
+        strip_cells(pl.col(ACCOUNT_ID)), _group(features), *contract.inputs, *contract.sensitive
+    )
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
     joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
-    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP, ACCOUNT_ID)
+    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP, ACCOUNT_ID, *contract.sensitive)
 
 
 def _one_group_per_account(joined: Mapping[str, pl.LazyFrame], contract: Contract) -> dict[str, pl.LazyFrame]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
@@ -25,7 +27,8 @@ from risk_assets.domain.scorecard.scorecard import Scorecard, scaled
 from risk_assets.domain.training.boosting import boosting, compile_boosting
 from risk_assets.domain.training.calibration import calibration_bins, calibration_error, calibration_noise
 from risk_assets.domain.training.intervals import Codes, auc, auc_interval, mean_auc
-from risk_assets.domain.training.logistic import compile_logistic, logistic
+from risk_assets.domain.training.logistic import DirectedLogistic, compile_logistic
+from risk_assets.domain.training.reason_texts import with_reason_texts
 
 FOLDS = 3
 Fold = tuple[Codes, Codes]
@@ -34,15 +37,19 @@ PARALLEL_FROM = 100_000  # rows; below, more than one thread only spins and slow
 
 @dataclass(frozen=True)
 class Estimator:
-    """How an unfitted pipeline is built, and how a fitted one is compiled."""
+    """How an unfitted classifier is built, which pipeline it has fitted, and how that is compiled."""
 
-    pipeline: Callable[[Contract, Training], Pipeline]
+    unfitted: Callable[[Contract, Training], Any]
+    fitted: Callable[[Any], Pipeline]
     compile: Callable[[Pipeline, Contract], Scorecard]
 
 
 # The simplest first.
 ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
-    {"logistic": Estimator(logistic, compile_logistic), "scorecard": Estimator(boosting, compile_boosting)}
+    {
+        "logistic": Estimator(DirectedLogistic, attrgetter("pipeline_"), compile_logistic),
+        "scorecard": Estimator(boosting, lambda pipeline: pipeline, compile_boosting),
+    }
 )
 
 
@@ -96,8 +103,8 @@ def cross_validate(
     if folds is None:
         return None
     with _threads(features):
-        pipeline = ESTIMATORS[name].pipeline(contract, in_rows(policy, groups))
-        log_odds = np.asarray(cross_val_predict(pipeline, features, bad, cv=folds, method="decision_function"), dtype=np.float64)
+        unfitted = ESTIMATORS[name].unfitted(contract, in_rows(policy, groups))
+        log_odds = np.asarray(cross_val_predict(unfitted, features, bad, cv=folds, method="decision_function"), dtype=np.float64)
     found = mean_auc([auc(bad[held], log_odds[held], groups[held]) for _, held in folds])
     return Validation(folds, log_odds, CrossValidated(found.value, auc_interval(found)))
 
@@ -146,32 +153,35 @@ def _fit(
     bins = calibration_bins(bad, sigmoid(validation.log_odds), groups)
     error = calibration_error(bins)
     if error > policy.recalibrate_above + calibration_noise(bins):
-        classifier = CalibratedClassifierCV(estimator.pipeline(contract, policy), method="sigmoid", cv=validation.folds, ensemble=False)
+        classifier = CalibratedClassifierCV(estimator.unfitted(contract, policy), method="sigmoid", cv=validation.folds, ensemble=False)
         (inner,) = classifier.fit(features, bad).calibrated_classifiers_
         (platt,) = inner.calibrators
         slope, shift = -float(platt.a_), -float(platt.b_)
         recalibrated = calibration_error(calibration_bins(bad, sigmoid(slope * validation.log_odds + shift), groups))
         if slope > 0 and recalibrated < error:
-            card = scaled(estimator.compile(inner.estimator, contract), slope, shift)
-            return FittedModel(classifier, _finished(card, features, policy), Calibration(error, recalibrated, slope, shift))
+            # the pipeline takes the place of the classifier that fitted it, so that loading the file needs scikit-learn only
+            pipeline = inner.estimator = estimator.fitted(inner.estimator)
+            classifier.estimator = clone(pipeline)
+            card = scaled(estimator.compile(pipeline, contract), slope, shift)
+            return FittedModel(classifier, _finished(card, features, contract, policy), Calibration(error, recalibrated, slope, shift))
     return _uncorrected(estimator, features, bad, contract, policy, error)
 
 
 def _uncorrected(
     estimator: Estimator, features: pd.DataFrame, bad: Integers, contract: Contract, policy: Training, error: float | None
 ) -> FittedModel:
-    pipeline = estimator.pipeline(contract, policy).fit(features, bad)
-    return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, policy), Calibration(error))
+    pipeline = estimator.fitted(estimator.unfitted(contract, policy).fit(features, bad))
+    return FittedModel(pipeline, _finished(estimator.compile(pipeline, contract), features, contract, policy), Calibration(error))
 
 
 def _threads(features: pd.DataFrame) -> AbstractContextManager[Any]:
     return cast(AbstractContextManager[Any], threadpool_limits(1 if len(features) < PARALLEL_FROM else None, "openmp"))
 
 
-def _finished(card: Scorecard, features: pd.DataFrame, policy: Training) -> Scorecard:
-    """Return the compiled card with what it needs of the training rows: reference points and the policy's `unseen_missing`."""
+def _finished(card: Scorecard, features: pd.DataFrame, contract: Contract, policy: Training) -> Scorecard:
+    """Return the compiled card with what it needs of the training rows: reference points, `unseen_missing` and reason texts."""
     x = encode(pl.from_pandas(features, nan_to_null=True), card)
-    finished = with_worst_missing(with_reference_points(card, x), x)
+    finished = with_reason_texts(with_worst_missing(with_reference_points(card, x), x), contract, x)
     return _requiring(finished, never_missing(x)) if policy.unseen_missing == "issue" else finished
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, logit, stdtrit
+from scipy.special import betaincinv, expit, logit, ndtri, stdtrit
 
 from risk_assets.domain.scorecard.arrays import Floats, Integers
 
@@ -82,6 +82,27 @@ def auc_gain(bad: Integers, probability: Floats, rival: Floats, groups: Codes) -
     if found.smaller < 2:
         return -1.0, 1.0
     return max(found.value - found.width, -1.0), min(found.value + found.width, 1.0)
+
+
+def share_interval(share: float, groups: int) -> Interval:
+    """Return the 95 % interval of a share of rows: Jeffreys' interval, in which the rows of one group count as one draw.
+
+    Source: L. Brown, T. Cai and A. DasGupta, Interval estimation for a binomial proportion, Statistical Science 16 (2001).
+    """
+    hits, misses = share * groups, (1 - share) * groups
+    low, high = (float(betaincinv(hits + 0.5, misses + 0.5, tail)) for tail in (TAIL, 1 - TAIL))
+    return low if share > 0 else 0.0, high if share < 1 else 1.0
+
+
+def ratio_interval(share: float, groups: int, other: float, other_groups: int) -> Interval:
+    """Return the 95 % interval of `share / other`, two shares above 0 of rows of different groups; symmetric in the logarithm.
+
+    Source: D. Katz, J. Baptista, S. Azen and M. Pike, Obtaining confidence intervals for the risk ratio in cohort studies,
+    Biometrics 34 (1978).
+    """
+    variance = (1 - share) / (share * groups) + (1 - other) / (other * other_groups)
+    width = -float(ndtri(TAIL)) * math.sqrt(variance)
+    return share / other * math.exp(-width), share / other * math.exp(width)
 
 
 def _placements(bad: Integers, probability: Floats) -> Floats:

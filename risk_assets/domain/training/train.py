@@ -15,15 +15,18 @@ from risk_assets.code_version import code_version
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import CrossValidated, Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
+from risk_assets.domain.governance.fairness import Fairness
 from risk_assets.domain.governance.gates import ROUNDING, gates
 from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
+from risk_assets.domain.scorecard.scoring import cut_off_probability
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.training.dataset import count_groups, require_enough, require_scalable
 from risk_assets.domain.training.estimators import FittedModel, cross_validate, fit, names
 from risk_assets.domain.training.example import example
+from risk_assets.domain.training.fairness import Outcomes, fairness
 from risk_assets.domain.training.intervals import Codes, Interval, auc_gain
 from risk_assets.domain.training.metrics import performance
 from risk_assets.domain.training.reference_profile import profile
@@ -158,11 +161,11 @@ def _metrics(
 ) -> Metrics:
     older, held = data.older, data.held
     compiled = _probability(model.card, held)
-    measured = _measured(data, compiled, policy.threshold)
+    measured = _measured(data, compiled, cut_off_probability(policy))
     figures = measured.other_accounts
     groups, bad_groups, _ = count_groups(older[GROUP].to_numpy(), labels(older))
     theirs = None if live is None else _probability_of_live(live, model.card, held)
-    champion = None if theirs is None else _measured(data, theirs, policy.threshold)
+    champion = None if theirs is None else _measured(data, theirs, cut_off_probability(policy))
     return Metrics(
         accuracy=figures.accuracy,
         base_accuracy=figures.base_accuracy,
@@ -186,6 +189,7 @@ def _metrics(
         champion_other_accounts=champion.other_accounts if champion else None,
         champion_later_dates=champion.later_dates if champion else None,
         auc_gain=None if theirs is None else _gain(data, compiled, theirs),
+        fairness=_fairness(data, compiled, contract, policy),
     )
 
 
@@ -209,6 +213,14 @@ def _gain(data: _Data, compiled: Floats, theirs: Floats) -> Interval:
     part = data.parts.other_accounts
     among_held = part[~data.parts.train]
     return auc_gain(labels(data.frame)[part], compiled[among_held], theirs[among_held], data.groups[part])
+
+
+def _fairness(data: _Data, compiled: Floats, contract: Contract, policy: Policy) -> tuple[Fairness, ...]:
+    """Return the figures by group of each sensitive feature, on other accounts."""
+    part = data.parts.other_accounts
+    found = compiled[part[~data.parts.train]]
+    outcomes = Outcomes(labels(data.frame)[part], found, found >= cut_off_probability(policy), data.groups[part])
+    return fairness(data.frame[part], data.older, outcomes, contract)
 
 
 def _ranges(reference: Profile) -> dict[str, tuple[float, ...]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -244,7 +244,7 @@ def test_batch_equals_plain_python(book: tuple[Scorecard, list[dict[str, Any]]],
         assert found["probability"] == pytest.approx(probability, rel=1e-14)
         assert found["prediction"] == int(probability >= 0.4321)
         assert abs(found["points"] - (600 - 20 * math.log2(50) - 20 * log_odds / math.log(2))) <= 0.5 + 1e-9
-        assert found["band"] == "ABCD"[bisect_left([0.1234, 0.4567, 0.789, 1], probability)]
+        assert found["band"] == "ABCD"[bisect_right([0.1234, 0.4567, 0.789], probability)]
         references = [term.mean if against == "mean" else term.best for term in card.terms]
         above = {term.reason: value - limit for term, value, limit in zip(card.terms, parts, references, strict=True) if value > limit}
         expected = sorted(above, key=lambda text: -above[text])[:most] if probability >= 0.4321 else []

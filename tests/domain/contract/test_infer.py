@@ -49,6 +49,7 @@ def test_the_text_of_a_draft_contract() -> None:
         "# Draft contract for book.csv, inferred from 400 rows.\n"
         "# Types, labels and missing codes are guesses. Someone who knows the data must review every line.\n"
         "# Each `reason` is derived from the column name. Edit it: it may be sent to customers.\n"
+        "# With `risk`, a reason must say that the value is high (up) or low (down).\n"
         "# `seen` is the range of the numbers in these rows, not a limit. Set min and max where limits exist.\n"
         "id: id\n"
         "target:\n"
@@ -147,6 +148,11 @@ def test_a_very_low_code_is_found_beside_negative_values() -> None:
 def test_text_tokens_for_missing_are_found() -> None:
     assert feature(with_codes(MONTHS, "NA", "?", "NULL", "unknown")).missing == ("?", "unknown")
     assert feature(with_codes(drawn("own", "rent"), "NA", "?", "NULL", "unknown")).missing == ("?",)
+
+
+def test_a_column_with_missing_values_has_a_text_for_them() -> None:
+    assert feature(with_codes(MONTHS, "-1")).reason_missing is not None
+    assert feature(drawn(-1, 1)).reason_missing is None
 
 
 def test_a_level_that_is_a_default_missing_token_is_noted() -> None:

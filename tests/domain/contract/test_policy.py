@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.policy import Cuts, Policy
 from risk_assets.errors import ContractError
 from tests.conftest import ROOT
 
@@ -51,13 +51,15 @@ def test_the_sample_policy_equals_the_defaults(shipped: Policy) -> None:
 @pytest.mark.parametrize(
     ("bands", "key", "allowed"),
     [
-        ("{A: 0.5, B: 0.1, C: 1}", "the file", "increase"),
-        ("{A: 0.5, B: 0.5, C: 1}", "the file", "increase"),
-        ("{A: 1, B: 1}", "the file", "increase"),
-        ("{A: 0.5, B: 0.99}", "the file", "end at 1"),
-        ("{A: 0.5, B: 1.2}", "bands.B", "less than or equal to 1"),
-        ("{A: -0.1, B: 1}", "bands.A", "greater than or equal to 0"),
-        ("{A: .nan, B: 1}", "bands.A", "equal to"),
+        ("{A: 0.5, B: 0.1, C: 1}", "bands", "increase"),
+        ("{A: 0.5, B: 0.5, C: 1}", "bands", "increase"),
+        ("{A: 1, B: 1}", "bands", "increase"),
+        ("{A: 0.5, B: 0.99}", "bands", "end at 1"),
+        ("{A: 0.5, B: null}", "bands", "end at 1"),
+        ("{A: null, B: 1}", "bands", "only the last band"),
+        ("{A: 0.5, B: 1.2}", "bands", "from 0 to 1"),
+        ("{A: -0.1, B: 1}", "bands", "from 0 to 1"),
+        ("{A: .nan, B: 1}", "bands.A", "finite"),
         ("{A: low, B: 1}", "bands.A", "number"),
         ("{}", "bands", "at least 1"),
         ("[0.1, 1]", "bands", "dictionary"),
@@ -68,6 +70,28 @@ def test_band_bounds_increase_and_end_at_1(bands: str, key: str, allowed: str) -
     assert line.startswith(f"  {key}: ")
     assert "band" in line
     assert allowed in line
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "allowed"),
+    [
+        ("threshold: 0.25\nbands: {A: 620, B: null}\n", "threshold", "whole number of points"),
+        ("bands: {A: 620, B: null}\n", "threshold", "whole number of points"),
+        ("threshold: 540\n", "bands", "last band must have no bound"),
+        ("threshold: 540\nbands: {A: 620, B: 600}\n", "bands", "last band must have no bound"),
+        ("threshold: 540\nbands: {A: 620.5, B: null}\n", "bands", "whole numbers"),
+        ("threshold: 540\nbands: {A: 620, B: 620, C: null}\n", "bands", "decrease"),
+    ],
+)
+def test_cuts_by_points_are_whole_points_that_decrease(text: str, key: str, allowed: str) -> None:
+    (line,) = error_of(f"cut_by: points\n{text}").splitlines()[1:]
+    assert line.startswith(f"  {key}: ")
+    assert allowed in line
+
+
+def test_cuts_rise_with_risk() -> None:
+    assert parse(TEXT).cuts == Cuts(False, 0.25, (0.1, 0.5))
+    assert parse("cut_by: points\nthreshold: 540\nbands: {A: 620, B: 540, C: null}\n").cuts == Cuts(True, -540, (-620, -540))
 
 
 def test_a_single_band_is_valid() -> None:

@@ -96,6 +96,10 @@ def test_a_token_that_yaml_reads_as_boolean_needs_quotes(text: str, key: str) ->
         (changed("type: category", "type: category, max: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, risk: up"), "features.region", "numbers only"),
         (changed("required: true", "required: perhaps"), "features.region.required", "boolean"),
+        (changed("reason: Region", "reason: Region, reason_low: Low"), "features.region", "numbers only"),
+        (changed("risk: down", "risk: down, reason_low: Low"), "features.income", "reason is the text for low values"),
+        (changed("risk: down", "risk: up, reason_high: High"), "features.income", "reason is the text for high values"),
+        (changed("risk: down", "risk: down, reason_missing: ' '"), "features.income.reason_missing", "at least 1 character"),
         (changed("good: 0", "good: 1"), "target", "different"),
         (changed("id: customer", "id: [customer]"), "id", "string"),
         (TEXT + "decimal: ;\n", "decimal", "'.' or ','"),
@@ -283,6 +287,28 @@ def test_the_sample_contract_has_distinct_reason_texts(contract: Contract, sampl
     assert len(set(reasons)) == len(reasons)
     header = sample("accounts_2026-01-01.csv").split(b"\n", 1)[0].decode().split(",")
     assert set(contract.columns) == set(header)
+
+
+@pytest.mark.parametrize(
+    ("keys", "texts"),
+    [
+        ("risk: up, reason: R", ("Debt ratio", "R", "Debt ratio: no value is known", "Debt ratio")),
+        ("risk: down, reason: R, reason_missing: M", ("R", "Debt ratio", "M", "Debt ratio")),
+        ("reason: R", ("R", "R", "Debt ratio: no value is known", "R")),
+        ("reason: R, reason_low: L, reason_high: H, reason_missing: M", ("L", "H", "M", "R")),
+    ],
+)
+def test_reason_texts_by_side(keys: str, texts: tuple[str, ...]) -> None:
+    feature = Contract.parse(TEXT + f"  debt_ratio: {{type: number, {keys}}}\n", FILE).features["debt_ratio"]
+    found = feature.reason_texts("debt_ratio")
+    assert (found.low, found.high, found.missing, found.neutral) == texts
+
+
+def test_no_text_of_the_sample_contract_joins_two_cases(contract: Contract) -> None:
+    for name, feature in contract.inputs.items():
+        texts = feature.reason_texts(name)
+        assert "not known" not in texts.low + texts.high + texts.neutral
+        assert texts.missing not in (texts.low, texts.high, texts.neutral)
 
 
 FORMATS = ["percent", "money", "date(%d.%m.%Y)", "date(%y%m%d)", "date(%b-%y)", "date(%d %B %Y)", "date(%Y-%m-%dT%H:%M:%SZ)", "date(%Y-%m)"]

@@ -74,7 +74,7 @@ def probability(of: VersionedScorecard, row: Mapping[str, Any]) -> float:
 
 
 def band(value: float) -> str:
-    return next(name for name, bound in POLICY.bands.items() if value <= bound)
+    return next((name for name, bound in POLICY.bands.items() if bound is not None and value < bound), "C")
 
 
 def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: VersionedScorecard) -> tuple[Impact, list[dict[str, Any]]]:
@@ -157,9 +157,9 @@ def test_impact_on_a_small_book_by_hand() -> None:
     assert (change["date"], change["account_id"], change["change"]) == (DAY, "a1", "newly flagged")
 
 
-def test_threshold_is_flagged_and_upper_bound_is_in_its_band() -> None:
+def test_threshold_is_flagged_and_in_the_riskier_band() -> None:
     impact, changes = measured({DAY: [{"x": 0.0}]}, LIVE, model("model_v000", -1e-9, x=X))
-    assert (impact.flagged, impact.live_flagged, impact.migration["B"]["B"]) == (1, 0, 1)
+    assert (impact.flagged, impact.live_flagged, impact.migration["B"]["C"]) == (1, 0, 1)
     assert [change["change"] for change in changes] == ["newly flagged"]
 
 
@@ -172,8 +172,8 @@ def test_same_model_changes_no_flag_and_no_band() -> None:
     assert impact.predicted_bad_rate == impact.live_predicted_bad_rate
     assert all(one.predicted_bad_rate == one.live_predicted_bad_rate for one in impact.categories)
     diagonal = {name: row[name] for name, row in impact.migration.items()}
-    # log(0.125 / 0.875) = -1.95; -20/4 to -8/4 are 13 values below it, -7/4 to 0 are 8, and 20 are above
-    assert diagonal == {"A": 26, "B": 16, "C": 40}
+    # log(0.125 / 0.875) = -1.95; -20/4 to -8/4 are 13 values below it, -7/4 to -1/4 are 7, and 21 are at 0.5 or above
+    assert diagonal == {"A": 26, "B": 14, "C": 42}
     assert sum(sum(row.values()) for row in impact.migration.values()) == 82
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.scorecard.expressions import encode, expression
+from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from risk_assets.domain.scorecard.scoring import score
 from risk_assets.domain.scorecard.single_row import scorer
@@ -22,18 +23,35 @@ steps = st.lists(numbers, min_size=1, max_size=6, unique=True).flatmap(
 )
 levels = st.builds(Levels, st.just(("a", "b", "c")), st.tuples(weights, weights, weights), weights, weights)
 shapes = st.one_of(st.builds(Line, weights, numbers, weights), steps, levels)
-policies = st.builds(
+by_probability = st.builds(
     lambda threshold, most, against: Policy(threshold=threshold, bands={"A": 0.1, "B": 0.5, "C": 1}, reasons=most, reasons_against=against),
     st.floats(0.01, 0.99),
     st.integers(0, 5),
     st.sampled_from(["mean", "best"]),
 )
+by_points = st.builds(
+    lambda threshold, most, against: Policy(
+        cut_by="points", threshold=threshold, bands={"A": 600, "B": 520, "C": None}, reasons=most, reasons_against=against
+    ),
+    st.integers(300, 700),
+    st.integers(0, 5),
+    st.sampled_from(["mean", "best"]),
+)
+policies = by_probability | by_points
+
+
+known = st.none() | weights
+
+
+def texts(shape: Line | Steps | Levels) -> st.SearchStrategy[tuple[str, ...]]:
+    size = 2 if isinstance(shape, Line) else len(shape.table)
+    return st.sampled_from([(), tuple(f"text {position}" for position in range(size))])
 
 
 @st.composite
 def cards_and_rows(draw: st.DrawFn) -> tuple[Scorecard, list[list[float | str | None]]]:
     terms = tuple(
-        Term(f"f{at}", shape, draw(weights), draw(weights), f"why f{at}")
+        Term(f"f{at}", shape, draw(weights), draw(weights), f"why f{at}", False, draw(texts(shape)), draw(known), draw(known))
         for at, shape in enumerate(draw(st.lists(shapes, min_size=1, max_size=6)))
     )
     card = Scorecard("scorecard", draw(st.floats(-5, 5)), terms)
@@ -65,7 +83,9 @@ def test_single_row_scores_equal_numpy_bit_for_bit(made: tuple[Scorecard, list[l
         assert bad == together.prediction[at]
         assert points == together.points[at]
         assert band == together.band[at]
-        assert list(reasons) == [position for position in together.reasons[at].tolist() if position >= 0]
+        found = reason_texts(card, policy)
+        assert list(reasons) == [found[position] for position in together.texts[at].tolist() if position >= 0]
+        assert ((together.texts[at] >= 0) == (together.reasons[at] >= 0)).all()
 
 
 @given(cards_and_rows(), policies)

@@ -10,7 +10,7 @@ import pytest
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
-from risk_assets.domain.scorecard.scoring import Scores, points, require_fit, score
+from risk_assets.domain.scorecard.scoring import Scores, cut_off_probability, points, require_fit, score
 from risk_assets.errors import ModelError
 
 
@@ -61,9 +61,26 @@ def test_probability_at_the_threshold_is_predicted_bad() -> None:
     assert found.prediction.tolist() == [True, True, False]
 
 
-def test_band_includes_its_upper_bound() -> None:
+def test_probability_at_a_bound_is_in_the_riskier_band() -> None:
     found = scored(lines(0.0), policy(), [0.0], [1e-9], [-1e-9], [-40.0], [40.0], [-1000.0], [1000.0])
-    assert found.band.tolist() == [1, 2, 1, 0, 2, 0, 2]
+    assert found.band.tolist() == [2, 2, 1, 0, 2, 0, 2]
+
+
+@pytest.mark.parametrize(("log_odds", "prediction", "band"), [(-0.1, False, 0), (0.0, True, 1), (0.1, True, 1), (99.0, True, 1)])
+def test_cuts_by_points_use_the_rounded_points(log_odds: float, prediction: bool, band: int) -> None:
+    # 600 points at even odds; 0.1 of log-odds are 2.9 points
+    by_points = Policy(cut_by="points", threshold=600, bands={"A": 600, "B": None}, points=Points(base=600, odds=1))
+    for rounded in (log_odds + 0.01, log_odds - 0.01):
+        found = scored(lines(0.0), by_points, [rounded])
+        assert (found.prediction[0], found.band[0]) == (prediction, band)
+
+
+@pytest.mark.parametrize("threshold", [500, 600, 611])
+def test_the_cut_off_probability_is_that_of_the_cut_off_points(threshold: int) -> None:
+    by_points = Policy(cut_by="points", threshold=threshold, bands={"A": None})
+    lowest = math.log(cut_off_probability(by_points) / (1 - cut_off_probability(by_points)))
+    assert scored(lines(0.0), by_points, [lowest + 1e-6], [lowest - 1e-6]).prediction.tolist() == [True, False]
+    assert cut_off_probability(policy()) == policy().threshold
 
 
 def test_reasons_rank_contributions_above_the_training_mean() -> None:

@@ -1,5 +1,6 @@
 """Fitted estimators: calibration, recalibration, and the compiled scorecard."""
 
+import pickle
 from collections.abc import Iterator
 
 import msgspec
@@ -26,7 +27,7 @@ from risk_assets.domain.scorecard.scorecard import Line, Scorecard
 from risk_assets.domain.training import estimators
 from risk_assets.domain.training.boosting import boosting
 from risk_assets.domain.training.estimators import FittedModel, cross_validate, in_rows, names
-from risk_assets.domain.training.logistic import logistic
+from risk_assets.domain.training.logistic import DirectedLogistic
 
 CONTRACT = Contract.model_validate(
     {
@@ -92,7 +93,7 @@ def unseen_log_odds(name: str, features: pd.DataFrame, bad: Integers, policy: Tr
     """Return the log-odds of each row by a pipeline fitted to the other two of three folds."""
     log_odds = np.empty(len(bad))
     for seen, held in StratifiedKFold(3, shuffle=True, random_state=policy.random_state).split(features, bad):
-        pipeline: Pipeline = {"logistic": logistic, "scorecard": boosting}[name](contract, policy)
+        pipeline = {"logistic": DirectedLogistic, "scorecard": boosting}[name](contract, policy)
         log_odds[held] = pipeline.fit(features.iloc[seen], bad[seen]).decision_function(features.iloc[held])
     return log_odds
 
@@ -190,6 +191,14 @@ def test_overconfident_model_is_recalibrated() -> None:
     np.testing.assert_allclose(compiled(fitted, features), fitted.classifier.predict_proba(features)[:, 1], rtol=0, atol=1e-9)
 
 
+def test_a_recalibrated_logistic_model_needs_scikit_learn_only() -> None:
+    features, bad = book(60, seed=1, signal=3)
+    fitted = fit("logistic", features, bad, CONTRACT, Training(recalibrate_above=0))
+    assert fitted.calibration.recalibrated_error is not None
+    assert b"risk_assets" not in pickle.dumps(fitted.classifier)
+    np.testing.assert_allclose(compiled(fitted, features), fitted.probabilities(features), rtol=0, atol=1e-9)
+
+
 def test_recalibration_helps_on_new_rows_and_keeps_the_ranking() -> None:
     features, bad = book(300)
     new, truth = book(3000, seed=4)
@@ -278,7 +287,7 @@ def test_calibrated_model_is_not_recalibrated() -> None:
     assert isinstance(fitted.classifier, Pipeline)
     # the same as the pipeline fitted without calibration
     np.testing.assert_allclose(
-        fitted.probabilities(features), logistic(CONTRACT, Training()).fit(features, bad).predict_proba(features)[:, 1]
+        fitted.probabilities(features), DirectedLogistic(CONTRACT, Training()).fit(features, bad).pipeline_.predict_proba(features)[:, 1]
     )
 
 

@@ -1,5 +1,6 @@
 """Compiled logistic regression: the scorecard equals the fitted pipeline."""
 
+import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from sklearn.pipeline import Pipeline
 
 from risk_assets.domain.contract.policy import Training
@@ -18,7 +20,8 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.arrays import contributions, probability, with_reference_points
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard
-from risk_assets.domain.training.logistic import compile_logistic, logistic
+from risk_assets.domain.training.logistic import DirectedLogistic, compile_logistic
+from risk_assets.domain.training.logistic import pipeline as logistic_pipeline
 
 ROWS = 80
 RANDOM = np.random.default_rng(11)
@@ -43,7 +46,7 @@ def frame_of(numbers: Columns, categories: Columns) -> pd.DataFrame:
 
 def compiled(numbers: Columns, categories: Columns, bad: npt.NDArray[np.int64] = BAD) -> tuple[Pipeline, Scorecard, pd.DataFrame]:
     contract, frame = contract_of([*numbers], [*categories]), frame_of(numbers, categories)
-    pipeline = logistic(contract, Training()).fit(frame, bad)
+    pipeline = DirectedLogistic(contract, Training()).fit(frame, bad).pipeline_
     return pipeline, compile_logistic(pipeline, contract), frame
 
 
@@ -117,14 +120,14 @@ def test_terms_follow_the_contract_order_and_reasons() -> None:
     }
     contract = Contract.model_validate({"id": "id", "target": {"column": "t", "bad": 1}, "features": features})
     frame = frame_of({"x": NORMAL[0]}, {"m": WORDS[1], "k": WORDS[0]})[[*features]]
-    pipeline = logistic(contract, Training()).fit(frame, BAD)
+    pipeline = DirectedLogistic(contract, Training()).fit(frame, BAD).pipeline_
     card = compile_logistic(pipeline, contract)
     assert [(term.feature, term.reason) for term in card.terms] == [("k", "why k"), ("x", "why x"), ("m", "why m")]
     assert card.features == {"k": "category", "x": "number", "m": "category"}
     assert difference(pipeline, card, frame) <= 1e-9
 
 
-def test_line_is_centred_on_the_mean_and_missing_is_the_median() -> None:
+def test_line_is_centred_on_the_mean() -> None:
     x = with_gaps(np.exp(NORMAL[0]).tolist(), 4)
     _, card, _ = compiled({"x": x}, {})
     line = card.terms[0].shape
@@ -132,7 +135,71 @@ def test_line_is_centred_on_the_mean_and_missing_is_the_median() -> None:
     known = [value for value in x if value is not None]
     filled = [np.median(known) if value is None else value for value in x]
     assert line.center == pytest.approx(np.mean(filled), rel=1e-12)
-    assert line.missing == pytest.approx(line.slope * (np.median(known) - np.mean(filled)), rel=1e-9)
+
+
+@pytest.mark.parametrize("effect", [-2.0, 2.0])
+def test_a_missing_number_has_a_fitted_weight(effect: float) -> None:
+    random = np.random.default_rng(1)
+    x, gone = random.normal(size=4000), random.random(4000) < 0.3
+    bad = (np.where(gone, effect, x) + random.logistic(size=4000) > 0).astype(np.int64)
+    _, card, _ = compiled({"x": np.where(gone, np.nan, x)}, {}, bad)
+    line = card.terms[0].shape
+    assert isinstance(line, Line)
+    assert card.intercept + line.missing == pytest.approx(np.log(bad[gone].mean() / (1 - bad[gone].mean())), abs=0.05)
+    assert line.slope == pytest.approx(1, abs=0.15)
+
+
+def signed_contract(risks: Sequence[str | None]) -> Contract:
+    features = {f"x{at}": {"type": "number", "risk": risk, "reason": "X"} for at, risk in enumerate(risks)}
+    return Contract.model_validate({"id": "id", "target": {"column": "t", "bad": 1}, "features": features})
+
+
+def constrained(x: npt.NDArray[np.float64], bad: npt.NDArray[np.int64], risks: Sequence[str | None]) -> npt.NDArray[np.float64]:
+    """Return the slopes of standardised numbers with the smallest penalised loss within the bounds, by another optimiser."""
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    sides = {"up": (0, None), "down": (None, 0), None: (None, None)}
+
+    def loss(weights: npt.NDArray[np.float64]) -> float:
+        log_odds = weights[0] + z @ weights[1:]
+        return float(np.sum(np.logaddexp(0, log_odds) - bad * log_odds) + weights[1:] @ weights[1:] / 2)
+
+    found = minimize(loss, np.zeros(1 + len(risks)), bounds=[(None, None), *(sides[risk] for risk in risks)], tol=1e-12)
+    return np.asarray(found.x[1:] / x.std(axis=0))
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from(["up", "down", None]), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
+def test_slopes_are_the_best_that_respect_the_directions(risks: list[str | None], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # numbers that depend on each other, so that leaving one out turns the slopes of others
+    x = random.normal(size=(300, len(risks))) @ random.normal(size=(len(risks), len(risks)))
+    bad = (x @ random.normal(size=len(risks)) / 2 + random.logistic(size=300) > 0).astype(np.int64)
+    bad[:2] = 0, 1
+    contract, frame = signed_contract(risks), frame_of({f"x{at}": column for at, column in enumerate(x.T)}, {})
+    pipeline = DirectedLogistic(contract, Training()).fit(frame, bad).pipeline_
+    card = compile_logistic(pipeline, contract)
+    slopes = [term.shape.slope for term in card.terms if isinstance(term.shape, Line)]
+    assert all(slope >= 0 for slope, risk in zip(slopes, risks, strict=True) if risk == "up")
+    assert all(slope <= 0 for slope, risk in zip(slopes, risks, strict=True) if risk == "down")
+    np.testing.assert_allclose(slopes, constrained(x, bad, risks), atol=2e-3)
+    assert difference(pipeline, card, frame) <= 1e-9
+
+
+def test_a_number_that_was_left_out_can_enter_again() -> None:
+    random = np.random.default_rng(4)
+    x = random.normal(size=(200, 5)) @ random.normal(size=(5, 5))
+    bad = (x @ random.normal(size=5) / 2 + random.logistic(size=200) > 0).astype(np.int64)
+    contract, frame = signed_contract(["up"] * 5), frame_of({f"x{at}": column for at, column in enumerate(x.T)}, {})
+    free = logistic_pipeline(contract, Training()).fit(frame, bad).named_steps["model"].coef_[0]
+    card = compile_logistic(DirectedLogistic(contract, Training()).fit(frame, bad).pipeline_, contract)
+    slopes = np.array([term.shape.slope for term in card.terms if isinstance(term.shape, Line)])
+    assert ((free[:5] < 0) & (slopes > 0)).any()
+    np.testing.assert_allclose(slopes, constrained(x, bad, ["up"] * 5), atol=2e-3)
+
+
+def test_the_fitted_pipeline_needs_scikit_learn_only() -> None:
+    pipeline, *_ = compiled(*CASES["missing numbers and categories"])
+    assert b"risk_assets" not in pickle.dumps(pipeline)
 
 
 def test_missing_level_has_a_weight_only_if_seen_in_training() -> None:
@@ -148,10 +215,11 @@ def test_missing_level_has_a_weight_only_if_seen_in_training() -> None:
 def test_reference_points_match_the_fitted_contributions() -> None:
     pipeline, card, frame = compiled({"x": with_gaps(np.exp(NORMAL[0]).tolist(), 4), "y": NORMAL[1]}, {"k": with_gaps(WORDS[0], 5)})
     weighed = pipeline.named_steps["columns"].transform(frame) * pipeline.named_steps["model"].coef_[0]
-    expected = [weighed[:, 0].mean(), weighed[:, 1].mean(), weighed[:, 2:].sum(axis=1).mean()]
+    terms_of = [weighed[:, 0] + weighed[:, 2], weighed[:, 1] + weighed[:, 3], weighed[:, 4:].sum(axis=1)]  # 2 and 3: missing
+    expected = [part.mean() for part in terms_of]
     known = with_reference_points(card, encode(pl.from_pandas(frame, nan_to_null=True), card))
     assert [term.mean for term in known.terms] == pytest.approx(expected, abs=1e-12)
-    best = [weighed[:, 0].min(), weighed[:, 1].min(), weighed[:, 2:].sum(axis=1).min()]
+    best = [part.min() for part in terms_of]
     assert [term.best for term in known.terms] == pytest.approx(best, abs=1e-12)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.schema import SNAPSHOT, Contract
 from risk_assets.domain.governance.impact import measure
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import require_fit
@@ -56,9 +56,28 @@ def book() -> tuple[dict[str, pl.LazyFrame], dict[str, pl.LazyFrame]]:
     return features, outcomes
 
 
-def test_training_rows_have_no_sensitive_column() -> None:
+def test_training_rows_have_sensitive_columns_for_figures_only() -> None:
     frame = labelled(*book(), CONTRACT, POLICY.training)
-    assert list(frame.columns[:3]) == ["x", "k", "bad"]
+    assert list(frame.columns) == ["x", "k", "bad", SNAPSHOT, "group", "sex", "age"]
+
+
+@pytest.mark.parametrize("estimator", ["logistic", "scorecard"])
+def test_sensitive_values_do_not_change_the_model(estimator: str) -> None:
+    policy = POLICY.with_estimator(estimator)
+    frame = labelled(*book(), CONTRACT, policy.training)
+    other = frame.assign(sex="x", age=np.nan)
+    first, second = (train(rows, DATES[-1], CONTRACT, policy, live=None) for rows in (frame, other))
+    assert first.scorecard.to_json() == second.scorecard.to_json()
+    assert first.pipeline == second.pipeline
+
+
+def test_metrics_have_figures_of_sensitive_features() -> None:
+    model = train(labelled(*book(), CONTRACT, POLICY.training), DATES[-1], CONTRACT, POLICY, live=None)
+    sex, age = model.metrics.fairness
+    assert (sex.feature, [group.group for group in sex.groups]) == ("sex", ["f", "m"])
+    assert (age.feature, len(age.groups)) == ("age", 4)
+    for found in (sex, age):
+        assert sum(group.rows for group in found.groups) == model.metrics.n_test
 
 
 @pytest.mark.parametrize("estimator", ["logistic", "scorecard"])

@@ -512,10 +512,11 @@ def test_profile_describes_the_training_rows() -> None:
     assert model.profile.features["x"].missing == pytest.approx(training_rows(frame)["x"].isna().mean(), abs=1e-12)
 
 
-def test_numbers_against_the_declared_direction_are_named() -> None:
+def test_numbers_against_the_declared_direction_have_no_slope() -> None:
     # the contract declares that y raises the risk; in the book it lowers it
     model = trained(rows_of())
-    assert model.metrics.against_direction == ("y",)
+    assert next(term.shape.slope for term in model.scorecard.terms if term.feature == "y") == 0
+    assert model.metrics.against_direction == ()
     turned = Contract.model_validate(
         CONTRACT.model_dump()
         | {"features": {name: f.model_dump() | ({"risk": "down"} if f.risk else {}) for name, f in CONTRACT.features.items()}}

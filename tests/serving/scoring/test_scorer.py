@@ -77,6 +77,9 @@ def rules(name: str, feature: dict[str, Any]) -> st.SearchStrategy[dict[str, Any
     return st.sampled_from(["at_least", "above", "at_most", "below"]).flatmap(lambda key: st.fixed_dictionaries({**common, key: limits}))
 
 
+known = st.none() | weights
+
+
 @st.composite
 def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
     """Return a scorecard of either estimator with all inputs of a contract."""
@@ -86,11 +89,17 @@ def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
     level: st.SearchStrategy[Line | Steps | Levels] = st.builds(
         Levels, st.just(("a", "b", "ä")), st.tuples(weights, weights, weights), weights, weights
     )
+    shapes = {name: draw(number if feature.type == "number" else level) for name, feature in contract.inputs.items()}
     terms = tuple(
-        Term(name, draw(number if feature.type == "number" else level), draw(weights), draw(weights), f"why {name}", draw(seldom))
-        for name, feature in contract.inputs.items()
+        Term(name, shape, draw(weights), draw(weights), f"why {name}", draw(seldom), _texts(name, shape), draw(known), draw(known))
+        for name, shape in shapes.items()
     )
     return Scorecard(estimator, draw(st.floats(-5, 5)), terms)
+
+
+def _texts(name: str, shape: Line | Steps | Levels) -> tuple[str, ...]:
+    size = 2 if isinstance(shape, Line) else len(shape.table)
+    return tuple(f"{name} at {position}" for position in range(size))
 
 
 @st.composite

@@ -99,7 +99,7 @@ def test_a_token_that_yaml_reads_as_boolean_needs_quotes(text: str, key: str) ->
         (changed("reason: Region", "reason: Region, reason_low: Low"), "features.region", "numbers only"),
         (changed("risk: down", "risk: down, reason_low: Low"), "features.income", "reason is the text for low values"),
         (changed("risk: down", "risk: up, reason_high: High"), "features.income", "reason is the text for high values"),
-        (changed("risk: down", "risk: down, reason_missing: ' '"), "features.income.reason_missing", "at least 1 character"),
+        (changed("risk: down", "risk: down, reason_missing: ' '"), "features.income.reason_missing", "must not be blank"),
         (changed("good: 0", "good: 1"), "target", "different"),
         (changed("id: customer", "id: [customer]"), "id", "string"),
         (TEXT + "decimal: ;\n", "decimal", "'.' or ','"),

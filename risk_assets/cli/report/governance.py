@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
     """Print all versions, newest first; mark the live one and its challenger."""
-    dates = ("trained\nfor", "matured\nuntil", "known\nby")
+    dates = ("trained\nfor", "matured until,\nknown by")
     columns = ("version", "estimator", *dates, "groups", "AUC,\nother accounts", "AUC,\nlater dates", "accuracy\n(base rate)", "gates")
     table = new_table("Model versions", *columns)
+    table.columns[0].no_wrap = True
     roles = {live.challenger: " (challenger)", live.champion: " (live)"} if live else {}
     for version in reversed(versions):
         metrics, origin = version.metrics, version.metadata.origin
@@ -34,8 +35,7 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
             version.name + roles.get(version.name, ""),
             origin.estimator,
             origin.training_date,
-            origin.matured_until,
-            origin.known_by,
+            f"{origin.matured_until},\n{origin.known_by}",
             f"{metrics.groups_train}+{metrics.other_accounts.groups}",
             auc_text(metrics.other_accounts),
             auc_text(metrics.later_dates),

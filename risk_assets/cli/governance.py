@@ -63,13 +63,17 @@ def live(
     """Show which version is live, or was live at an instant: since when, by whom and why. Its files are verified."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log, registry
+    from risk_assets.lake.documents import of_binding
 
-    lake = context.lake()
+    settings = context.settings()
+    lake = settings.open_lake()
     binding = binding_log.live(lake, at and parse_instant(at))
     if binding is None:
         raise ModelError("no version was live at that time. See risk history." if at else "no model is live yet. Run risk train DATE.")
     report.binding(out(), binding, registry.read_version(lake, binding.champion))
     _report_unfinished(lake)
+    if at is None:
+        context.warn_unused_files(settings, of_binding(lake, binding))
     problems = registry.binding_problems(lake, binding)
     for problem in problems:
         print_error("damaged", problem)
@@ -80,15 +84,18 @@ def live(
 def history(
     verify: Annotated[bool, typer.Option("--verify", help="Verify the hash chain and each binding's seal.")] = False,
 ) -> None:
-    """Show all bindings: what was live since when, by whom and why."""
+    """Show all bindings: what was live since when, what changed in policy and contract, by whom and why."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log
+    from risk_assets.lake.documents import changed_keys
 
     if verify:
         _verify_history()
     else:
         lake = context.lake()
-        report.history(out(), binding_log.read(lake))
+        bindings = binding_log.read(lake)
+        changes = [changed_keys(lake, before, found) for before, found in zip((None, *bindings), bindings, strict=False)]
+        report.history(out(), bindings, changes)
         _report_unfinished(lake)
 
 

@@ -69,14 +69,15 @@ def outcomes(date: Day, until: Until = None) -> None:
     If the contract derives outcomes from later snapshots: carry the states of accounts up to DATE, and write the outcomes of the
     snapshot that matures on DATE. After a correction of the accounts of a date, repeat it from that date on with --until.
     """
-    if context.settings().read_contract().target.derived is None:
+    settings = context.settings()
+    if context.documents(settings, settings.open_lake()).contract.target.derived is None:
         results = _run_dates("outcomes", date, until, {})
         out().print(
             f"outcomes: {sum(result.error is None for result in results)} of {counted(len(results), 'date is', 'dates are')} in the lake."
         )
         finish(results)
         return
-    with context.runner(context.settings()) as runner:
+    with context.runner(settings) as runner:
         carried, written = derive(runner, dates_until(date, until))
     stored = sum(result.error is None for result in written)
     out().print(
@@ -110,6 +111,7 @@ def train(
     config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
+        context.warn_unused_files(settings, runner.lakehouse.documents)
         _warn_without_landing(settings)
         window = runner.lakehouse.training_window(date)
         stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
@@ -272,5 +274,6 @@ def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], 
     with context.runner(settings) as runner:
         dates = dates_until(date, until)
         runner.require_dates(*dates)
+        context.warn_unused_files(settings, runner.lakehouse.documents)
         _warn_without_landing(settings)
         return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

@@ -21,7 +21,7 @@ def show(version: Version) -> None:
     settings = context.settings()
     lake = settings.open_lake()
     card = registry.read_scorecard(lake, version).scorecard
-    scale = settings.read_policy().points
+    scale = context.documents(settings, lake).policy.points
     report.scorecard(out(), registry.read_version(lake, version), card, registry.read_steps(lake, version), scale)
 
 
@@ -52,6 +52,7 @@ def show_impact(version: str) -> None:
 
     settings = context.settings()
     lake = settings.open_lake()
-    impact, accounts = impact_files.compute(lake, version, settings.read_contract(), settings.read_policy())
+    found = context.documents(settings, lake)
+    impact, accounts = impact_files.compute(lake, version, found.contract, found.policy)
     impact_files.write(lake, impact, accounts)
     report.impact(out(), impact)

@@ -1,6 +1,6 @@
 """Dagster's resources over the lake and the settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -9,13 +9,15 @@ from urllib.parse import urlparse
 
 import dagster as dg
 
+from risk_assets.defs.failures import PARTITION_TAG
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
+from risk_assets.domain.contract.values import outcomes_digest, states_digest
 from risk_assets.domain.training.window import TrainingWindow, training_window
 from risk_assets.errors import LakeError
-from risk_assets.lake import landing, layout, raw
+from risk_assets.lake import documents, landing, layout, raw
 from risk_assets.lake.addresses import is_azure
+from risk_assets.lake.documents import Documents
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
 from risk_assets.lake.manifests import Manifest, Provenance, identity, require_manifest
@@ -31,12 +33,20 @@ if TYPE_CHECKING:
     from dagster_azure.blob import AzureBlobStorageResource
 
 
+PREDICTIONS = "curated__predictions"
+LIVE, AS_OF = "live", "as_of"
+
+
 @dataclass(frozen=True)
 class Lakehouse:
-    """The lake, the landing folder, the contract and the policy, each opened when first used."""
+    """The lake, the landing folder, and the contract and policy in force, each opened when first used.
+
+    The documents in force are resolved once in a run, so that all its steps and checks use the same ones.
+    """
 
     settings: Settings
     blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
+    _run: dict[str, Any] = field(default_factory=dict, repr=False)  # what was resolved for the present run
 
     @cached_property
     def store(self) -> Store:
@@ -48,15 +58,28 @@ class Lakehouse:
         """The landing folder."""
         return open_store(self.settings.landing, self._credential_for(self.settings.landing), self.settings.storage_retry_seconds)
 
-    @cached_property
-    def contract(self) -> Contract:
-        """The contract."""
-        return self.settings.read_contract()
+    @property
+    def documents(self) -> Documents:
+        """The documents in force in this run: of the newest binding at its start, or of the one when an `as_of` date was due."""
+        if "documents" not in self._run:
+            self._run["documents"] = documents.in_force(self.store, self.settings, self._run.get("at"))
+        found: Documents = self._run["documents"]
+        return found
 
-    @cached_property
+    @property
+    def contract(self) -> Contract:
+        """The contract in force."""
+        return self.documents.contract
+
+    @property
     def policy(self) -> Policy:
-        """The policy."""
-        return self.settings.read_policy()
+        """The policy in force."""
+        return self.documents.policy
+
+    def begin(self, at: str | None = None) -> None:
+        """Begin a run: resolve the documents in force again when they are next used, as of an instant if one is given."""
+        self._run.clear()
+        self._run["at"] = at
 
     def manifest(self, key: str, date: str) -> Manifest:
         """Return the manifest of an asset's partition; raises `LakeError` if it is missing or does not match."""
@@ -74,11 +97,13 @@ class Lakehouse:
         return Leases(lambda: self.store, self.settings.lease_wait_seconds)
 
     @contextmanager
-    def opened(self) -> Iterator["Lakehouse"]:
+    def opened(self, at: str | None = None) -> Iterator["Lakehouse"]:
         """Yield the lakehouse for a run; at the end, release its leases and remove its copies of files on Azure."""
+        self.begin(at)
         try:
             yield self
         finally:
+            self.begin()
             with suppress(LakeError):  # storage is down: the leases expire
                 self.leases.release()
             remove_copies()
@@ -102,10 +127,10 @@ class Lakehouse:
         contract = self.contract
         return contract.columns if kind == "accounts" else contract.outcome_columns
 
-    @cached_property
+    @property
     def contract_values(self) -> str:
         """The hash of those parts of the contract that decide values."""
-        return values_digest(self.contract)
+        return self.documents.values
 
     def values_of(self, key: str) -> str:
         """Return the hash of those parts of the contract that decide the values of an asset's tables."""
@@ -127,11 +152,24 @@ def run_resource(lakehouse: Lakehouse) -> dg.ResourceDefinition:
     """Return the lakehouse as Dagster's resource: at the end of a run its leases are released."""
 
     @contextmanager
-    def opened(_: dg.InitResourceContext) -> Iterator[Lakehouse]:
-        with lakehouse.opened():
+    def opened(context: dg.InitResourceContext) -> Iterator[Lakehouse]:
+        with lakehouse.opened(_scored_at(context.run, lakehouse.settings)):
             yield lakehouse
 
     return dg.ResourceDefinition(resource_fn=opened, description="The lake, the landing folder, the contract and the policy.")
+
+
+def _scored_at(run: dg.DagsterRun | None, settings: Settings) -> str | None:
+    """Return the instant whose binding scores a run that is configured `as_of`; None for the newest binding."""
+    if run is None or configured_model(run.run_config) != AS_OF or PARTITION_TAG not in run.tags:
+        return None
+    return settings.calendar.due(run.tags[PARTITION_TAG])
+
+
+def configured_model(run_config: Mapping[str, Any]) -> str:
+    """Return by what a run scores: `live`, `as_of` or a version."""
+    config = run_config.get("ops", {}).get(PREDICTIONS, {}).get("config", {})
+    return str(config.get("model", LIVE))
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

@@ -113,8 +113,8 @@ def train(
         runner.require_dates(date)
         context.warn_unused_files(settings, runner.lakehouse.documents)
         _warn_without_landing(settings)
-        window = runner.lakehouse.training_window(date)
-        stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
+        window = runner.lakehouse.candidate.training_window(date)
+        stored = refresh(runner, window.first, date if window.derived else window.last)
         _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
         finish([*stored, trained])
@@ -196,7 +196,8 @@ def _settle(settings: "Settings") -> None:
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
 
-    Features of another contract are made again, from the raw file of the lake if the landed one is gone.
+    Features of another contract than the one in force are made again, from the raw file of the lake if the landed one is gone.
+    Training makes those of a contract that is not bound.
     """
     from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.dates import committed_dates

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -76,6 +76,32 @@ class Lakehouse:
         """The policy in force."""
         return self.documents.policy
 
+    @property
+    def candidate(self) -> "Lakehouse":
+        """The lakehouse as training uses it: the contract of the file with the policy in force.
+
+        If that contract decides other features, states or outcomes than the bound one, their tables are kept apart from the curated
+        zone, which belongs to the bound contract.
+
+        Raises
+        ------
+        ContractError
+            If the file of the contract is missing or not valid.
+        """
+        if "candidate" not in self._run:
+            bound, contract = self.documents, self.settings.read_contract()
+            found = replace(self, _run={"documents": replace(bound, contract=contract)})
+            same = documents.has_same_tables(bound.contract, contract)
+            found.__dict__["store"] = self.store if same else documents.candidate_tables(self.store, contract.digest)
+            self._run["candidate"] = found
+        candidate: Lakehouse = self._run["candidate"]
+        return candidate
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether tables are kept apart from the curated zone, because their contract is not bound."""
+        return self.store.actual(layout.CURATED) != layout.CURATED
+
     def begin(self, at: str | None = None) -> None:
         """Begin a run: resolve the documents in force again when they are next used, as of an instant if one is given."""
         self._run.clear()
@@ -103,9 +129,11 @@ class Lakehouse:
         try:
             yield self
         finally:
-            self.begin()
             with suppress(LakeError):  # storage is down: the leases expire
                 self.leases.release()
+                if isinstance(candidate := self._run.get("candidate"), Lakehouse):
+                    candidate.leases.release()
+            self.begin()
             remove_copies()
 
     def guard(self, key: str, date: str) -> Guard:

@@ -9,10 +9,10 @@ from typing import Protocol, TypeAlias
 from risk_assets.domain.contract.differences import differences, named
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import values_digest
+from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.errors import ContractError, ModelError
-from risk_assets.lake import binding_log, document_archive
+from risk_assets.lake import binding_log, document_archive, layout
 from risk_assets.lake.store import Store
 
 CONTRACT, POLICY = "contract", "policy"
@@ -92,6 +92,19 @@ def of_binding(store: Store, binding: Binding) -> Documents:
 def read_file(files: DocumentFiles, kind: str) -> AnyDocument:
     """Return the document in the file of a kind; raises `ContractError` if it is missing or not valid."""
     return files.read_policy() if kind == POLICY else files.read_contract()
+
+
+def has_same_tables(one: Contract, other: Contract) -> bool:
+    """Return whether features, states of accounts and outcomes are the same under two contracts."""
+    return all(digest(one) == digest(other) for digest in (values_digest, outcomes_digest, states_digest))
+
+
+def candidate_tables(store: Store, contract: str) -> Store:
+    """Return the lake with the tables of features, states and outcomes of a contract that is not bound, by its digest.
+
+    They are kept apart from the curated zone, below `training/contracts/`; everything else is that of the lake.
+    """
+    return store.redirected(layout.candidate_folders(contract))
 
 
 def unused_files(documents: Documents, files: DocumentFiles) -> tuple[UnusedFile, ...]:

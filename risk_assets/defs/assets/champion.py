@@ -34,7 +34,7 @@ from risk_assets.domain.governance.bindings import (
 from risk_assets.domain.governance.gates import require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.errors import ModelError
+from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, document_archive, documents, impact_files, registry
 from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.registry import ModelVersion
@@ -82,7 +82,7 @@ ADOPTIONS: Mapping[Action | None, tuple[Callable[[Sequence[Binding], str, str, s
 
 
 class GovernanceConfig(dg.Config):
-    """What to make live. By default: the newest version that passes the policy's gates."""
+    """What to make live, or which edited file to put in force. By default: the newest version that passes the policy's gates."""
 
     action: Action | None = Field(None, description="The change; `promote` if a version is given. Each requires a reason.")
     version: str | None = Field(None, description="The version to promote, or the challenger, such as model_v002.")
@@ -95,7 +95,9 @@ class GovernanceConfig(dg.Config):
     override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
 
 
-def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
+def champion(
+    context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]
+) -> dg.Output[Change | None]:
     """The version that is live, its challenger, and the policy and contract in force; `risk serve` follows within two seconds.
 
     To roll back, materialize with `{action: rollback, reason: ...}`. To put an edited policy or contract file in force, materialize
@@ -104,16 +106,18 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
     history = binding_log.read(lakehouse.store)
     # in the UI, a decision is made again by executing its run again, if there was another one since
     if is_decided(history if is_unreported(context.run) else history[-1:], root_run_id(context.run)):
-        return None
+        return dg.Output(None)
+    metadata: dict[str, Any] = {}
     if config.action in ADOPTIONS:
         change: Change | None = _adopted(config, lakehouse, history)
+        metadata = _adoption_impact(lakehouse, ADOPTIONS[config.action][1])
     else:
         change = decide(config, lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings).policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
         contract = document_archive.read(lakehouse.store, Contract, change.contract)
         for version in filter(None, (change.champion, change.challenger)):
             require_fit(registry.read_scorecard(lakehouse.store, version), contract)
-    return change
+    return dg.Output(change, metadata=metadata)
 
 
 def is_decided(history: Sequence[Binding], root: str) -> bool:
@@ -151,6 +155,16 @@ def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[B
     change = adopt(history, document.digest, config.actor, reason)
     document_archive.archive(lakehouse.store, document)
     return change
+
+
+def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:
+    """Return the impact of a file as metadata; why there is none if it cannot be measured, which does not stop a decision."""
+    document = documents.read_file(lakehouse.settings, kind)
+    try:
+        figures, _ = impact_files.adoption(lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings), document)
+    except (LakeError, ModelError) as error:
+        return {"impact": f"not measured: {error}"}
+    return _changes(figures)
 
 
 def _promote(history: Sequence[Binding], version: Metadata, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.documents import Documents
     from risk_assets.lake.store import Store
     from risk_assets.runner import Runner
@@ -37,6 +38,17 @@ def warn_unused_files(settings: "Settings", documents: "Documents") -> None:
 
     for file in unused_files(documents, settings):
         print_warning(file.kind, file.note)
+
+
+def warn_unbound_files(lakehouse: "Lakehouse") -> None:
+    """Print the warnings of `warn_unused_files` before runs; nothing if documents cannot be read: the runs report that."""
+    from risk_assets.errors import RiskError
+
+    try:
+        documents = lakehouse.documents
+    except RiskError:
+        return
+    warn_unused_files(lakehouse.settings, documents)
 
 
 def runner(settings: "Settings") -> "AbstractContextManager[Runner]":

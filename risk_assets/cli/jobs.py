@@ -111,7 +111,7 @@ def train(
     config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
-        context.warn_unused_files(settings, runner.lakehouse.documents)
+        context.warn_unbound_files(runner.lakehouse)
         _warn_without_landing(settings)
         window = runner.lakehouse.candidate.training_window(date)
         stored = refresh(runner, window.first, date if window.derived else window.last)
@@ -275,6 +275,6 @@ def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], 
     with context.runner(settings) as runner:
         dates = dates_until(date, until)
         runner.require_dates(*dates)
-        context.warn_unused_files(settings, runner.lakehouse.documents)
+        context.warn_unbound_files(runner.lakehouse)
         _warn_without_landing(settings)
         return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

@@ -111,7 +111,7 @@ def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
     if made_from.policy is not None:
         yield from _errors(partial(document_archive.read, store, Policy, made_from.policy))
     if made_from.binding is not None:
-        yield from _errors(partial(binding_log.find, store, made_from.binding))
+        yield from _errors(lambda: documents.of_binding(store, binding_log.find(store, made_from.binding or 0)))
     for version in filter(None, (made_from.model_version, made_from.challenger)):
         yield from registry.problems(store, version)
 

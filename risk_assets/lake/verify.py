@@ -111,9 +111,14 @@ def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
     if made_from.policy is not None:
         yield from _errors(partial(document_archive.read, store, Policy, made_from.policy))
     if made_from.binding is not None:
-        yield from _errors(lambda: documents.of_binding(store, binding_log.find(store, made_from.binding or 0)))
+        yield from _errors(partial(_read_binding, store, made_from.binding))
     for version in filter(None, (made_from.model_version, made_from.challenger)):
         yield from registry.problems(store, version)
+
+
+def _read_binding(store: Store, seq: int) -> None:
+    """Read a binding and the documents that it names."""
+    documents.of_binding(store, binding_log.find(store, seq))
 
 
 def _version_problems(store: Store, name: str) -> Iterator[str]:

@@ -76,9 +76,9 @@ def live(
         raise ModelError("no version was live at that time. See risk history." if at else "no model is live yet. Run risk train DATE.")
     report.binding(out(), binding, registry.read_version(lake, binding.champion))
     _report_unfinished(lake)
-    if at is None:
-        context.warn_unused_files(settings, of_binding(lake, binding))
     problems = registry.binding_problems(lake, binding)
+    if at is None and not problems:
+        context.warn_unused_files(settings, of_binding(lake, binding))
     for problem in problems:
         print_error("damaged", problem)
     if problems:

@@ -99,7 +99,7 @@ def verify(store: Store) -> list[str]:
             binding = _decode(content, path)
             documents |= {(Policy, binding.policy): None, (Contract, binding.contract): None}
         before, empty = content, ""
-    problems += [problem for kind, digest in documents for problem in _document_problems(store, kind, digest)]
+    problems += [problem for kind, digest in documents for problem in document_archive.problems(store, kind, digest)]
     return [*problems, *(f"{path} is empty, so it does not count: {_RESTORE}" for path, size in _files(store) if not size)]
 
 
@@ -156,14 +156,6 @@ def _problems(seq: int, path: str, content: bytes | None, before: bytes | None, 
         return [f"{path} does not follow {empty or layout.binding(seq - 1)}: one of the two was changed"]
     if seq == 1 and binding.previous is not None:
         return [f"{path} follows a binding that is missing"]
-    return []
-
-
-def _document_problems(store: Store, kind: type[Policy | Contract], digest: str) -> list[str]:
-    try:
-        document_archive.read(store, kind, digest)
-    except LakeError as error:
-        return [str(error)]
     return []
 
 

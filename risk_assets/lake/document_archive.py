@@ -48,6 +48,15 @@ def read(store: Store, kind: type[D], digest: str) -> D:
         raise LakeError(f"{path} was written by another release. Use that release to make again what was made under it.") from error
 
 
+def problems(store: Store, kind: type[Document], digest: str) -> list[str]:
+    """Return a message if a document is missing, was changed or is another release's."""
+    try:
+        read(store, kind, digest)
+    except LakeError as error:
+        return [str(error)]
+    return []
+
+
 def find(store: Store, kind: type[D], digest: str) -> D | None:
     """Return a document by its kind and digest, or None if it cannot be read."""
     try:

@@ -138,8 +138,11 @@ def problems(store: Store, name: str) -> list[str]:
 
 
 def binding_problems(store: Store, binding: Binding) -> list[str]:
-    """Return a message for each file of the versions of a binding that is missing or was changed."""
-    return [problem for name in filter(None, (binding.champion, binding.challenger)) for problem in problems(store, name)]
+    """Return a message for each file of the versions of a binding, and each of its documents, that is missing or was changed."""
+    found = [problem for name in filter(None, (binding.champion, binding.challenger)) for problem in problems(store, name)]
+    for kind, digest in ((Policy, binding.policy), (Contract, binding.contract)):
+        found += document_archive.problems(store, kind, digest)
+    return found
 
 
 def read_version(store: Store, name: str) -> ModelVersion:

@@ -58,7 +58,11 @@ def _show(kind: str) -> None:
     settings = context.settings()
     documents = context.documents(settings, settings.open_lake())
     if documents.binding is None:
-        out().print(f"{getattr(settings, kind)} is in force, because no model is live yet. The first promotion binds it.", soft_wrap=True)
+        out().print(
+            f"{getattr(settings, kind)} is in force, because no model is live yet. The first promotion binds it.",
+            markup=False,
+            soft_wrap=True,
+        )
         return
     found = _differences(settings, documents, kind)[1]
     report.differences(out(), kind, getattr(settings, kind), documents.binding, found)

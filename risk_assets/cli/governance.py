@@ -120,6 +120,7 @@ def _show_contract_change(version: str) -> None:
     out().print(
         f"The contract changes too, to the one that {version} was trained with: {keys}. Dates that are run later are validated under it.",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 

@@ -37,6 +37,15 @@ PREDICTIONS = "curated__predictions"
 LIVE, AS_OF = "live", "as_of"
 
 
+@dataclass
+class _Run:
+    """What was resolved for the present run. `at` is the instant whose binding decides; None for the newest binding."""
+
+    at: str | None = None
+    documents: Documents | None = None
+    candidate: "Lakehouse | None" = None
+
+
 @dataclass(frozen=True)
 class Lakehouse:
     """The lake, the landing folder, and the contract and policy in force, each opened when first used.
@@ -46,7 +55,7 @@ class Lakehouse:
 
     settings: Settings
     blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
-    _run: dict[str, Any] = field(default_factory=dict, repr=False)  # what was resolved for the present run
+    _run: _Run = field(default_factory=_Run, repr=False, compare=False)
 
     @cached_property
     def store(self) -> Store:
@@ -61,10 +70,9 @@ class Lakehouse:
     @property
     def documents(self) -> Documents:
         """The documents in force in this run: of the newest binding at its start, or of the one when an `as_of` date was due."""
-        if "documents" not in self._run:
-            self._run["documents"] = documents.in_force(self.store, self.settings, self._run.get("at"))
-        found: Documents = self._run["documents"]
-        return found
+        if self._run.documents is None:
+            self._run.documents = documents.in_force(self.store, self.settings, self._run.at)
+        return self._run.documents
 
     @property
     def contract(self) -> Contract:
@@ -88,14 +96,13 @@ class Lakehouse:
         ContractError
             If the file of the contract is missing or not valid.
         """
-        if "candidate" not in self._run:
+        if self._run.candidate is None:
             bound, contract = self.documents, self.settings.read_contract()
-            found = replace(self, _run={"documents": replace(bound, contract=contract)})
+            found = replace(self, _run=_Run(documents=replace(bound, contract=contract)))
             same = documents.has_same_tables(bound.contract, contract)
             found.__dict__["store"] = self.store if same else documents.candidate_tables(self.store, contract.digest)
-            self._run["candidate"] = found
-        candidate: Lakehouse = self._run["candidate"]
-        return candidate
+            self._run.candidate = found
+        return self._run.candidate
 
     @property
     def is_apart(self) -> bool:
@@ -104,8 +111,7 @@ class Lakehouse:
 
     def begin(self, at: str | None = None) -> None:
         """Begin a run: resolve the documents in force again when they are next used, as of an instant if one is given."""
-        self._run.clear()
-        self._run["at"] = at
+        self._run.at, self._run.documents, self._run.candidate = at, None, None
 
     def manifest(self, key: str, date: str) -> Manifest:
         """Return the manifest of an asset's partition; raises `LakeError` if it is missing or does not match."""
@@ -131,8 +137,8 @@ class Lakehouse:
         finally:
             with suppress(LakeError):  # storage is down: the leases expire
                 self.leases.release()
-                if isinstance(candidate := self._run.get("candidate"), Lakehouse):
-                    candidate.leases.release()
+                if self._run.candidate:
+                    self._run.candidate.leases.release()
             self.begin()
             remove_copies()
 

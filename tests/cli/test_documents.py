@@ -1,10 +1,15 @@
 """`risk policy` and `risk contract`: what differs from the bound document, and its adoption with a reason."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from risk_assets.cli.report import documents as report
+from risk_assets.domain.contract.differences import Difference
 from tests.cli.conftest import Risk
+from tests.domain.governance.test_bindings import made
 
 
 def lower(folder: Path) -> None:
@@ -86,3 +91,11 @@ def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: 
     assert "model_v003 against model_v001" in asked
     on_trained("promote", "model_v003", "--reason", "x", "--yes")
     assert "is the bound contract" in on_trained("contract").text
+
+
+def test_brackets_in_values_are_printed_as_they_are() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    report.differences(console, "contract", Path("[a]/c.yml"), made("promote 1")[0], [Difference("x [b]", "[bold]", "[gone; left]")])
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert all(text in shown for text in ("[a]/c.yml differs", "x [b]", "[bold]", "[gone; left]"))

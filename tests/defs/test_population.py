@@ -72,7 +72,7 @@ def test_accounts_that_are_not_eligible_are_counted_and_not_scored(ruled_book: B
     assert evidence(found["issue_share"])["excluded"] == dict(reasons)
     assert "not eligible (limit 50.0%); opened by telephone in " in (found["eligible_share"].description or "")
     strict = lakehouse.policy.model_copy(update={"checks": lakehouse.policy.checks.model_copy(update={"max_not_eligible": 0.01})})
-    with mock.patch.dict(lakehouse._run, documents=replace(lakehouse.documents, policy=strict)):
+    with mock.patch.object(lakehouse._run, "documents", replace(lakehouse.documents, policy=strict)):
         assert not eligible_share(lakehouse, NEXT).passed
     listed = read_table(lake, layout.review(NEXT)).collect()
     assert set(listed["account_id"]) <= set(predicted.filter(status="scored")["account_id"])

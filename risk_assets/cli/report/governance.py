@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from risk_assets.cli.report.tables import new_table, percent, text
@@ -133,7 +134,7 @@ def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Seq
             each.action,
             each.champion,
             challenger_label(each),
-            "\n".join(changed),
+            escape("\n".join(changed)),
             each.actor,
             each.reason,
         )

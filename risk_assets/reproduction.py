@@ -11,6 +11,7 @@ from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake.documents import candidate_tables
 from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
@@ -82,14 +83,21 @@ def _restore(store: Store, origin: Origin, version: str) -> str:
     )
 
 
+def training_tables(store: Store, origin: Origin) -> Store:
+    """Return the lake with the tables that trained a version: the curated zone, or those of a contract that was not bound."""
+    apart = {contract for path in origin.inputs if (contract := layout.candidate_contract(path))}
+    return candidate_tables(store, apart.pop()) if apart else store
+
+
 def _train(store: Store, origin: Origin, contract: Contract) -> TrainedModel:
     from risk_assets.domain.training.dataset import labelled  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
     policy = document_archive.read(store, Policy, origin.policy).with_estimator(origin.requested)
     dates = sorted({date for path in origin.inputs if (date := layout.date_of(path))})
-    features = {date: read_table(store, layout.features(date)) for date in dates}
-    outcomes = {date: known_by(read_table(store, layout.curated_outcomes(date)), origin.known_by) for date in dates}
+    tables = training_tables(store, origin)
+    features = {date: read_table(tables, layout.features(date)) for date in dates}
+    outcomes = {date: known_by(read_table(tables, layout.curated_outcomes(date)), origin.known_by) for date in dates}
     with translate_polars_errors(f"the tables of {dates[0]} to {dates[-1]}"):
         rows = labelled(features, outcomes, contract, policy.training)
     return train(rows, origin.training_date, contract, policy, live=None)

@@ -210,6 +210,7 @@ class Runner:
                 run_id=run_id,
                 tags={STARTED_BY_TAG: current_user(), SOURCE_TAG: "risk", **process_tags(run_id, self.settings.lake), **tags},
             )
+        self.lakehouse.begin()  # the run may have changed what is in force
         if ran.success:
             self._unreported.extend(unreported.values())
         return self._result(ran.dagster_run.run_id, date or "", ran.success)

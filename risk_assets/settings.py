@@ -189,6 +189,10 @@ class Settings(BaseSettings):
             return Policy()
         return Policy.parse(_text(self.policy, "RISK_POLICY"), str(self.policy))
 
+    def proposes(self, kind: str) -> bool:
+        """Return whether the file of the `contract` or the `policy` exists, or its setting is set."""
+        return kind in self.model_fields_set or bool(getattr(self, kind).exists())
+
     def _credential_for(self, url: str) -> AzureCredential | None:
         return self.credential() if is_azure(url) else None
 
@@ -282,6 +286,8 @@ def _text(path: Path, variable: str) -> str:
         raise ContractError(
             f"{path} cannot be read ({error.strerror}). Set {variable} to the file, or run in the project's folder."
         ) from error
+    except UnicodeDecodeError:
+        raise ContractError(f"{path} is not UTF-8 text. Save it as UTF-8, or set {variable} to another file.") from None
 
 
 def _from_connection_string(text: str) -> AzureCredential:

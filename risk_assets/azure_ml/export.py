@@ -7,12 +7,11 @@ from risk_assets.azure_ml import documents, files
 from risk_assets.azure_ml.files import Files, VersionFiles
 from risk_assets.azure_ml.options import Options
 from risk_assets.azure_ml.routing import BLUE, GREEN, ModelAsset, Routing, model_assets, route
-from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.errors import RiskError
 from risk_assets.lake import layout, registry
+from risk_assets.lake.documents import of_binding
 from risk_assets.lake.store import Store
 
 UNUSED_GREEN = (
@@ -21,23 +20,23 @@ UNUSED_GREEN = (
 )
 
 
-def export_binding(store: Store, contract: Contract, policy: Policy, folder: Path, options: Options) -> Routing:
-    """Write an export of the live binding to a new or empty folder; a failed export writes nothing.
+def export_binding(store: Store, folder: Path, options: Options) -> Routing:
+    """Write an export of the live binding, with its contract and policy, to a new or empty folder; a failed export writes nothing.
 
     Raises
     ------
     RiskError
-        If the folder is not empty, no version is live, or a version is incomplete or does not fit the contract.
+        If the folder is not empty, no version is live, or a version is incomplete or does not fit the bound contract.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RiskError(f"{folder} is not empty. Choose a new folder: an export never mixes with other files.")
     champion = registry.champion(store)
+    binding, bound = champion.binding, of_binding(store, champion.binding)
     for model in champion.arms.models:
-        require_fit(model, contract)
-    binding = champion.binding
+        require_fit(model, bound.contract)
     routing, assets = route(binding, options), model_assets(binding, options)
     versions = {name: files.read_version(store, name) for asset in assets.values() for name in asset.model_versions}
-    exported = files.code(binding, versions, {"contract": contract, "policy": policy}) | _models(assets, versions)
+    exported = files.code(binding, versions, {"contract": bound.contract, "policy": bound.policy}) | _models(assets, versions)
     example = versions[binding.champion].files.get(layout.EXAMPLE)
     if example is not None:
         exported["request.json"] = files.request(example)

@@ -28,7 +28,7 @@ def export(
 
     settings = context.settings()
     options = Options(endpoint, instance_type, instances, workers, mirror, sticky)
-    routing = export_binding(settings.open_lake(), settings.read_contract(), settings.read_policy(), folder, options)
+    routing = export_binding(settings.open_lake(), folder, options)
     traffic = ", ".join(f"{name} {percent} %" for name, percent in routing.traffic.items())
     copies = "".join(f"; copies to {name} {percent} %" for name, percent in routing.mirror.items())
     console = out()

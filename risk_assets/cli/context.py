@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from risk_assets.defs.resources import Lakehouse
+    from risk_assets.lake.documents import Documents
     from risk_assets.lake.store import Store
     from risk_assets.runner import Runner
     from risk_assets.settings import Settings
@@ -20,6 +22,33 @@ def settings() -> "Settings":
 def lake() -> "Store":
     """Return the lake of the settings."""
     return settings().open_lake()
+
+
+def documents(settings: "Settings", lake: "Store") -> "Documents":
+    """Return the contract and the policy in force: the bound ones, or those of the files while nothing is bound."""
+    from risk_assets.lake.documents import in_force
+
+    return in_force(lake, settings)
+
+
+def warn_unused_files(settings: "Settings", documents: "Documents") -> None:
+    """Print a warning for each file of a contract or a policy that is not the bound one."""
+    from risk_assets.cli.console import print_warning
+    from risk_assets.lake.documents import unused_files
+
+    for file in unused_files(documents, settings):
+        print_warning(file.kind, file.note)
+
+
+def warn_unbound_files(lakehouse: "Lakehouse") -> None:
+    """Print the warnings of `warn_unused_files` before runs; nothing if documents cannot be read: the runs report that."""
+    from risk_assets.errors import RiskError
+
+    try:
+        documents = lakehouse.documents
+    except RiskError:
+        return
+    warn_unused_files(lakehouse.settings, documents)
 
 
 def runner(settings: "Settings") -> "AbstractContextManager[Runner]":

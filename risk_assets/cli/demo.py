@@ -22,6 +22,7 @@ def demo() -> None:
     Without RISK_LANDING, RISK_CONTRACT and RISK_POLICY, the files of a simulated bank land first.
     """
     from risk_assets.cli.report import runs as report
+    from risk_assets.lake.documents import in_force
     from risk_assets.lake.landing import dates
 
     settings = context.settings()
@@ -41,7 +42,7 @@ def demo() -> None:
         finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
         lake = settings.open_lake()
-        report.outcomes(out(), lake, settings.read_contract(), outcomes)
+        report.outcomes(out(), lake, in_force(lake, settings).contract, outcomes)
         report.snapshots(out(), lake, newest)
         show_maturity(lake, trained)
         show_models(lake)

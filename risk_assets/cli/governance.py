@@ -27,18 +27,22 @@ def promote(
     override: Override = False,
     yes: Annotated[bool, typer.Option("--yes", help="Promote without showing the impact and asking.")] = False,
 ) -> None:
-    """Make a version live, after showing its impact and asking."""
+    """Make a version live, after showing its impact and asking.
+
+    The contract that the version was trained with comes into force with it; the keys that change are shown.
+    """
+    _show_contract_change(version)
     if not yes:
         show_impact(version)
         if not sys.stdin.isatty():
             raise RiskError(f"stdin is not a terminal: review the impact above and run again with --yes (risk promote {version} --yes).")
         typer.confirm(f"Promote {version}?", abort=True)
-    _govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override)
+    govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override)
 
 
 def rollback(reason: Reason, by: By) -> None:
     """Return to the version that was live before the last promotion."""
-    _govern(action=ROLL_BACK, reason=reason, actor=by)
+    govern(action=ROLL_BACK, reason=reason, actor=by)
 
 
 def challenge(
@@ -54,7 +58,7 @@ def challenge(
     if [share is not None, shadow, end].count(True) != 1 or (version is None) != end:
         raise typer.BadParameter("give VERSION with either --share or --shadow, or --end alone")
     action = END_CHALLENGE if end else CHALLENGE
-    _govern(action=action, version=version, share=share, reason=reason, actor=by, override=override)
+    govern(action=action, version=version, share=share, reason=reason, actor=by, override=override)
 
 
 def live(
@@ -63,14 +67,18 @@ def live(
     """Show which version is live, or was live at an instant: since when, by whom and why. Its files are verified."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log, registry
+    from risk_assets.lake.documents import of_binding
 
-    lake = context.lake()
+    settings = context.settings()
+    lake = settings.open_lake()
     binding = binding_log.live(lake, at and parse_instant(at))
     if binding is None:
         raise ModelError("no version was live at that time. See risk history." if at else "no model is live yet. Run risk train DATE.")
     report.binding(out(), binding, registry.read_version(lake, binding.champion))
     _report_unfinished(lake)
     problems = registry.binding_problems(lake, binding)
+    if at is None and not problems:
+        context.warn_unused_files(settings, of_binding(lake, binding))
     for problem in problems:
         print_error("damaged", problem)
     if problems:
@@ -80,16 +88,41 @@ def live(
 def history(
     verify: Annotated[bool, typer.Option("--verify", help="Verify the hash chain and each binding's seal.")] = False,
 ) -> None:
-    """Show all bindings: what was live since when, by whom and why."""
+    """Show all bindings: what was live since when, what changed in policy and contract, by whom and why."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log
+    from risk_assets.lake.documents import changed_keys
 
     if verify:
         _verify_history()
     else:
         lake = context.lake()
-        report.history(out(), binding_log.read(lake))
+        bindings = binding_log.read(lake)
+        changes = [changed_keys(lake, before, found) for before, found in zip((None, *bindings), bindings, strict=False)]
+        report.history(out(), bindings, changes)
         _report_unfinished(lake)
+
+
+def _show_contract_change(version: str) -> None:
+    """Print which keys of the contract change if a version is promoted; nothing if the contract stays."""
+    from risk_assets.domain.contract.differences import differences
+    from risk_assets.domain.contract.schema import Contract
+    from risk_assets.lake import document_archive, registry
+
+    settings = context.settings()
+    lake = settings.open_lake()
+    documents = context.documents(settings, lake)
+    origin = registry.read_version(lake, version).metadata.origin
+    if documents.binding is None or documents.binding.contract == origin.contract:
+        return
+    own = document_archive.read(lake, Contract, origin.contract)
+    keys = ", ".join(found.key for found in differences(documents.contract, own))
+    out().print(
+        f"The contract changes too, to the one that {version} was trained with: {keys}. Dates that are run later are validated under it.",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _report_unfinished(lake: "Store") -> None:
@@ -116,7 +149,7 @@ def _verify_history() -> None:
     out().print("Store the hash outside the lake: a chain that still ends in it was not rewritten.")
 
 
-def _govern(**change: str | float | bool | None) -> None:
+def govern(**change: str | float | bool | None) -> None:
     """Materialize `registry/champion` with a change and show the live version."""
     with context.runner(context.settings()) as runner:
         error = runner.govern(**{name: value for name, value in change.items() if value is not None})

@@ -69,14 +69,15 @@ def outcomes(date: Day, until: Until = None) -> None:
     If the contract derives outcomes from later snapshots: carry the states of accounts up to DATE, and write the outcomes of the
     snapshot that matures on DATE. After a correction of the accounts of a date, repeat it from that date on with --until.
     """
-    if context.settings().read_contract().target.derived is None:
+    settings = context.settings()
+    if context.documents(settings, settings.open_lake()).contract.target.derived is None:
         results = _run_dates("outcomes", date, until, {})
         out().print(
             f"outcomes: {sum(result.error is None for result in results)} of {counted(len(results), 'date is', 'dates are')} in the lake."
         )
         finish(results)
         return
-    with context.runner(context.settings()) as runner:
+    with context.runner(settings) as runner:
         carried, written = derive(runner, dates_until(date, until))
     stored = sum(result.error is None for result in written)
     out().print(
@@ -111,9 +112,10 @@ def train(
     config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
     with context.runner(settings) as runner:
         runner.require_dates(date)
+        context.warn_unbound_files(runner.lakehouse)
         _warn_without_landing(settings)
-        window = runner.lakehouse.training_window(date)
-        stored = refresh(runner, window.first, date if runner.lakehouse.contract.target.derived else window.last)
+        window = runner.lakehouse.candidate.training_window(date)
+        stored = refresh(runner, window.first, date if window.derived else window.last)
         _require_features(runner, stored, date)
         trained = runner.run("training", date, *assets, training__model=config)
         if trained.error is None:
@@ -209,8 +211,9 @@ def _settle(settings: "Settings") -> None:
 def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     """Store what has landed or changed from `start` to `end`: accounts with their features, and outcomes.
 
-    Features of another contract are made again, from the raw file of the lake if the landed one is gone. Derived outcomes are
-    written if they have matured and have none, or if the accounts that decide them were corrected.
+    Features of another contract than the one in force are made again, from the raw file of the lake if the landed one is gone;
+    training makes those of a contract that is not bound. Derived outcomes are written if they have matured and have none, or if the
+    accounts that decide them were corrected.
     """
     from risk_assets.defs.resources import Lakehouse
     from risk_assets.lake.dates import committed_dates
@@ -290,5 +293,6 @@ def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], 
     with context.runner(settings) as runner:
         dates = dates_until(date, until)
         runner.require_dates(*dates)
+        context.warn_unbound_files(runner.lakehouse)
         _warn_without_landing(settings)
         return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))

@@ -71,7 +71,7 @@ def land(
     dates = date_range(start, shift(start, days - 1 if first else 0))
     if dates[0] < settings.start_date.isoformat():
         raise RiskError(f"{settings.why_not_run(dates[0])} Or land the file for a later date.")
-    contract, landing = settings.read_contract(), settings.open_landing()
+    contract, landing = context.documents(settings, settings.open_lake()).contract, settings.open_landing()
     source = landed.Source.read(file, contract.columns)
     written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
     for kind, names in written.items():

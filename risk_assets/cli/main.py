@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from risk_assets.cli import audit, azure, demo, governance, jobs, landing, models, serving, ui
+from risk_assets.cli import audit, azure, demo, documents, governance, jobs, landing, models, serving, ui
 from risk_assets.cli.console import FAILED, USAGE, print_error
 from risk_assets.clock import DateError
 from risk_assets.errors import RiskError
@@ -30,8 +30,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-contract_app = typer.Typer(help="The contract: the columns of an account.", no_args_is_help=True)
+contract_app = typer.Typer(invoke_without_command=True)
+contract_app.callback()(documents.contract)
 contract_app.command("infer")(landing.infer_contract)
+contract_app.command("show")(documents.show_contract)
+contract_app.command("adopt")(documents.adopt_contract)
+policy_app = typer.Typer(invoke_without_command=True)
+policy_app.callback()(documents.policy)
+policy_app.command("show")(documents.show_policy)
+policy_app.command("adopt")(documents.adopt_policy)
 models_app = typer.Typer(invoke_without_command=True)
 models_app.callback()(models.models)
 models_app.command("show")(models.show)
@@ -39,6 +46,7 @@ models_app.command("reproduce")(models.reproduce)
 azure_app = typer.Typer(help="The live model on Azure ML.", no_args_is_help=True)
 azure_app.command("export")(azure.export)
 app.add_typer(contract_app, name="contract")
+app.add_typer(policy_app, name="policy")
 app.add_typer(azure_app, name="azure")
 app.add_typer(models_app, name="models")
 COMMANDS: tuple[Callable[..., None], ...] = (

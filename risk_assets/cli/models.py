@@ -22,7 +22,7 @@ def show(version: Version) -> None:
     settings = context.settings()
     lake = settings.open_lake()
     card = registry.read_scorecard(lake, version).scorecard
-    scale = settings.read_policy().points
+    scale = context.documents(settings, lake).policy.points
     registered = registry.read_version(lake, version)
     report.labels(out(), registered, document_archive.read(lake, Contract, registered.metadata.origin.contract).target)
     report.scorecard(out(), registered, card, registry.read_steps(lake, version), scale)
@@ -55,6 +55,7 @@ def show_impact(version: str) -> None:
 
     settings = context.settings()
     lake = settings.open_lake()
-    impact, accounts = impact_files.compute(lake, version, settings.read_contract(), settings.read_policy())
+    found = context.documents(settings, lake)
+    impact, accounts = impact_files.compute(lake, version, found.contract, found.policy)
     impact_files.write(lake, impact, accounts)
     report.impact(out(), impact)

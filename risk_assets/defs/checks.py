@@ -16,6 +16,7 @@ from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shif
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
+from risk_assets.domain.governance.artifacts import Profile
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
@@ -185,7 +186,7 @@ def eligible_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """No feature is missing much more often than in the training of the live model."""
-    profile = registry.live_profile(lakehouse.store)
+    profile = _live_profile(lakehouse)
     if profile is None:
         return _result(True, NO_REFERENCE)
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_missing_increase
@@ -195,7 +196,7 @@ def missing_share(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def unseen_levels(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """No category has many levels that the training of the live model did not see."""
-    profile = registry.live_profile(lakehouse.store)
+    profile = _live_profile(lakehouse)
     if profile is None:
         return _result(True, NO_REFERENCE)
     manifest, limit = lakehouse.manifest("curated/features", date), lakehouse.policy.checks.max_unseen_share
@@ -337,6 +338,12 @@ def _most_frequent(rows: Mapping[str, int]) -> str:
     return "".join(f"; {text} in {counted(number, 'row')}" for text, number in list(rows.items())[:DESCRIBED_ISSUES])
 
 
+def _live_profile(lakehouse: Lakehouse) -> Profile | None:
+    """Return the reference profile of the version that is live in this run, or None if no version is."""
+    binding = lakehouse.documents.binding
+    return registry.read_profile(lakehouse.store, binding.champion) if binding else None
+
+
 def _eligible_rows(manifest: Manifest) -> int:
     """Return the rows of a features table that no population rule excludes."""
     return manifest.rows - manifest.facts_as(FeatureFacts).not_eligible
@@ -362,7 +369,8 @@ def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:
 def _issues_with_required(lakehouse: Lakehouse, date: str) -> tuple[int, dict[str, int]]:
     """Return the rows with issues and the rows of each issue, most frequent first, as the live models score the date."""
     manifest = lakehouse.manifest("curated/features", date)
-    live = registry.live_arms(lakehouse.store)
+    binding = lakehouse.documents.binding
+    live = registry.arms(lakehouse.store, binding) if binding else None
     required = [name for name in live.required if name in manifest.columns] if live else []
     if not required:
         return manifest.facts_as(FeatureFacts).with_issues, _issues(lakehouse, date)

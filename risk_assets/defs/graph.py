@@ -29,9 +29,9 @@ class Node:
     """An asset: the function that computes it, and what Dagster needs to know.
 
     `inputs` map the function's parameters to upstream assets; if the node is `windowed`, they are a mapping of date to table over
-    the training window. `refresh` brings outcomes of the window up to date. `after` are upstream assets that the step does not
-    read before the function is called. `mapped` names the mapping of `Partitions` to the dates of an upstream asset, if they are
-    not the same.
+    the training window, under the contract of the file. `refresh` brings tables of the window up to date. `after` are upstream
+    assets that the step does not read before the function is called. `mapped` names the mapping of `Partitions` to the dates of an
+    upstream asset, if they are not the same.
     """
 
     key: str
@@ -50,7 +50,7 @@ class Node:
 NODES = (
     Node("raw/accounts", raw.accounts, "raw", {"csv", "azure"}),
     Node("raw/outcomes", raw.outcomes, "raw", {"csv", "azure"}),
-    Node("curated/features", features.features, "table", {"polars", "parquet"}, {"accounts": "raw/accounts"}, version="3"),
+    Node("curated/features", features.features, "table", {"polars", "parquet"}, after=("raw/accounts",), version="3"),
     Node(
         "curated/account_states",
         outcomes.account_states,
@@ -168,16 +168,18 @@ def _step(
         lakehouse: Lakehouse = given["lakehouse"]
         with reported_failures():
             mark_alive(context, lakehouse.settings.lake)
+            scope = lakehouse.candidate if node.windowed else lakehouse
             date = context.partition_key if context.has_partition_key else newest_date(lakehouse.store, node.key) if node.daily else ""
             if context.selected_asset_keys:
                 _take_lease(node.key, date, context, lakehouse)
-                _refresh(node, context, lakehouse, partitions)
-                arguments = {"context": context, **given, **_inputs(node, date, lakehouse, partitions, managers)}
+                _refresh(node, context, scope, partitions)
+                inputs = _inputs(node, date, scope, partitions, io_managers(scope) if node.windowed else managers)
+                arguments = {"context": context, **given, "lakehouse": scope, **inputs}
                 value = node.function(**{name: arguments[name] for name in parameters})
                 yield _output(value)
             for name in (key.name for key in context.selected_asset_check_keys):
                 with translate_polars_errors(f"{node.key} of {date}"):
-                    yield _named(released(checks[name](lakehouse, date), name, context.run.tags), name, node.key)
+                    yield _named(released(checks[name](scope, date), name, context.run.tags), name, node.key)
 
     return _with_signature(step, {name: kind for name, kind in parameters.items() if name in ("config", "lakehouse")})
 
@@ -202,7 +204,7 @@ def _take_lease(key: str, date: str, context: dg.AssetExecutionContext, lakehous
 
 
 def _refresh(node: Node, context: dg.AssetExecutionContext, lakehouse: Lakehouse, partitions: Partitions) -> None:
-    """Bring the outcomes of the training window up to date, and report what was written as materializations."""
+    """Bring tables of the training window up to date, and report what was written in the curated zone as materializations."""
     if not node.refresh:
         return
     for key, date in node.refresh(lakehouse, _window(context.partition_key, lakehouse, partitions), context.run):

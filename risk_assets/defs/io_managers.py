@@ -18,7 +18,7 @@ from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, impact_files, layout, raw, registry, run_log, verification
+from risk_assets.lake import binding_log, documents, impact_files, layout, raw, registry, run_log, verification
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.raw import LandedFile
@@ -185,14 +185,17 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
             "actor": now.actor,
             "reason": now.reason,
             "overrides": ", ".join(now.overrides) or None,
+            "policy": now.policy,
+            "contract": now.contract,
+            **_unused_files(self._lakehouse, now),
             "sha256": binding_log.head(self._store),
         }
         context.add_output_metadata({name: value for name, value in fields.items() if value is not None})
-        context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(history))})
+        context.add_output_metadata({"changed": obj is not None, "history": dg.MetadataValue.md(_history(self._store, history))})
 
     def read(self, key: str, date: str) -> Champion:
-        """Return what is live and its models after verifying their hashes."""
-        return registry.champion(self._store)
+        """Return what is in force in this run and its models, after verifying their hashes."""
+        return registry.bound(self._store, self._lakehouse.documents.binding)
 
 
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
@@ -222,9 +225,17 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
     }
 
 
-def _history(history: Sequence[Binding]) -> str:
+def _unused_files(lakehouse: Lakehouse, binding: Binding) -> dict[str, str]:
+    """Return a note for each file of a policy or a contract that is not the bound one."""
+    bound = documents.of_binding(lakehouse.store, binding)
+    return {f"unused_{file.kind}_file": file.note for file in documents.unused_files(bound, lakehouse.settings)}
+
+
+def _history(store: Store, history: Sequence[Binding]) -> str:
     """Return the newest bindings as a Markdown table."""
-    header = ("binding", "since (UTC)", "action", "live", "challenger", "by", "because")
+    header = ("binding", "since (UTC)", "action", "live", "challenger", "changed documents", "by", "because")
+    newest = history[-SHOWN_BINDINGS:]
+    before = (None, *history)[-len(newest) - 1 : -1]
     rows = (
         (
             str(found.seq),
@@ -232,10 +243,11 @@ def _history(history: Sequence[Binding]) -> str:
             found.action,
             found.champion,
             challenger_label(found),
+            "; ".join(documents.changed_keys(store, earlier, found)),
             found.actor,
             found.reason,
         )
-        for found in reversed(history[-SHOWN_BINDINGS:])
+        for earlier, found in reversed([*zip(before, newest, strict=True)])
     )
     return markdown_table(header, rows)
 

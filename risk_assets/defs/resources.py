@@ -1,21 +1,23 @@
 """Dagster's resources over the lake and the settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 import dagster as dg
 
+from risk_assets.defs.failures import PARTITION_TAG
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
+from risk_assets.domain.contract.values import outcomes_digest, states_digest
 from risk_assets.domain.training.window import TrainingWindow, training_window
 from risk_assets.errors import LakeError
-from risk_assets.lake import landing, layout, raw
+from risk_assets.lake import documents, landing, layout, raw
 from risk_assets.lake.addresses import is_azure
+from risk_assets.lake.documents import Documents
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.leases import Leases
 from risk_assets.lake.manifests import Manifest, Provenance, identity, require_manifest
@@ -31,12 +33,29 @@ if TYPE_CHECKING:
     from dagster_azure.blob import AzureBlobStorageResource
 
 
+PREDICTIONS = "curated__predictions"
+LIVE, AS_OF = "live", "as_of"
+
+
+@dataclass
+class _Run:
+    """What was resolved for the present run. `at` is the instant whose binding decides; None for the newest binding."""
+
+    at: str | None = None
+    documents: Documents | None = None
+    candidate: "Lakehouse | None" = None
+
+
 @dataclass(frozen=True)
 class Lakehouse:
-    """The lake, the landing folder, the contract and the policy, each opened when first used."""
+    """The lake, the landing folder, and the contract and policy in force, each opened when first used.
+
+    The documents in force are resolved once in a run, so that all its steps and checks use the same ones.
+    """
 
     settings: Settings
     blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
+    _run: _Run = field(default_factory=_Run, repr=False, compare=False)
 
     @cached_property
     def store(self) -> Store:
@@ -48,15 +67,51 @@ class Lakehouse:
         """The landing folder."""
         return open_store(self.settings.landing, self._credential_for(self.settings.landing), self.settings.storage_retry_seconds)
 
-    @cached_property
-    def contract(self) -> Contract:
-        """The contract."""
-        return self.settings.read_contract()
+    @property
+    def documents(self) -> Documents:
+        """The documents in force in this run: of the newest binding at its start, or of the one when an `as_of` date was due."""
+        if self._run.documents is None:
+            self._run.documents = documents.in_force(self.store, self.settings, self._run.at)
+        return self._run.documents
 
-    @cached_property
+    @property
+    def contract(self) -> Contract:
+        """The contract in force."""
+        return self.documents.contract
+
+    @property
     def policy(self) -> Policy:
-        """The policy."""
-        return self.settings.read_policy()
+        """The policy in force."""
+        return self.documents.policy
+
+    @property
+    def candidate(self) -> "Lakehouse":
+        """The lakehouse as training uses it: the contract of the file with the policy in force.
+
+        If that contract decides other features, states or outcomes than the bound one, their tables are kept apart from the curated
+        zone, which belongs to the bound contract.
+
+        Raises
+        ------
+        ContractError
+            If the file of the contract is missing or not valid.
+        """
+        if self._run.candidate is None:
+            bound, contract = self.documents, self.settings.read_contract()
+            found = replace(self, _run=_Run(documents=replace(bound, contract=contract)))
+            same = documents.has_same_tables(bound.contract, contract)
+            found.__dict__["store"] = self.store if same else documents.candidate_tables(self.store, contract.digest)
+            self._run.candidate = found
+        return self._run.candidate
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether tables are kept apart from the curated zone, because their contract is not bound."""
+        return self.store.actual(layout.CURATED) != layout.CURATED
+
+    def begin(self, at: str | None = None) -> None:
+        """Begin a run: resolve the documents in force again when they are next used, as of an instant if one is given."""
+        self._run.at, self._run.documents, self._run.candidate = at, None, None
 
     def manifest(self, key: str, date: str) -> Manifest:
         """Return the manifest of an asset's partition; raises `LakeError` if it is missing or does not match."""
@@ -74,13 +129,17 @@ class Lakehouse:
         return Leases(lambda: self.store, self.settings.lease_wait_seconds)
 
     @contextmanager
-    def opened(self) -> Iterator["Lakehouse"]:
+    def opened(self, at: str | None = None) -> Iterator["Lakehouse"]:
         """Yield the lakehouse for a run; at the end, release its leases and remove its copies of files on Azure."""
+        self.begin(at)
         try:
             yield self
         finally:
             with suppress(LakeError):  # storage is down: the leases expire
                 self.leases.release()
+                if self._run.candidate:
+                    self._run.candidate.leases.release()
+            self.begin()
             remove_copies()
 
     def guard(self, key: str, date: str) -> Guard:
@@ -102,10 +161,10 @@ class Lakehouse:
         contract = self.contract
         return contract.columns if kind == "accounts" else contract.outcome_columns
 
-    @cached_property
+    @property
     def contract_values(self) -> str:
         """The hash of those parts of the contract that decide values."""
-        return values_digest(self.contract)
+        return self.documents.values
 
     def values_of(self, key: str) -> str:
         """Return the hash of those parts of the contract that decide the values of an asset's tables."""
@@ -127,11 +186,24 @@ def run_resource(lakehouse: Lakehouse) -> dg.ResourceDefinition:
     """Return the lakehouse as Dagster's resource: at the end of a run its leases are released."""
 
     @contextmanager
-    def opened(_: dg.InitResourceContext) -> Iterator[Lakehouse]:
-        with lakehouse.opened():
+    def opened(context: dg.InitResourceContext) -> Iterator[Lakehouse]:
+        with lakehouse.opened(_scored_at(context.run, lakehouse.settings)):
             yield lakehouse
 
     return dg.ResourceDefinition(resource_fn=opened, description="The lake, the landing folder, the contract and the policy.")
+
+
+def _scored_at(run: dg.DagsterRun | None, settings: Settings) -> str | None:
+    """Return the instant whose binding scores a run that is configured `as_of`; None for the newest binding."""
+    if run is None or configured_model(run.run_config) != AS_OF or PARTITION_TAG not in run.tags:
+        return None
+    return settings.calendar.due(run.tags[PARTITION_TAG])
+
+
+def configured_model(run_config: Mapping[str, Any]) -> str:
+    """Return by what a run scores: `live`, `as_of` or a version."""
+    config = run_config.get("ops", {}).get(PREDICTIONS, {}).get("config", {})
+    return str(config.get("model", LIVE))
 
 
 def azure_blob(credential: AzureCredential) -> "AzureBlobStorageResource":

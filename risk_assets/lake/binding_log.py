@@ -6,9 +6,11 @@ An empty file is a write that did not complete. It does not count if the next bi
 import msgspec
 
 from risk_assets.clock import seconds_between, utc_now
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.errors import LakeError, ModelError
-from risk_assets.lake import layout
+from risk_assets.lake import document_archive, layout
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
@@ -79,16 +81,25 @@ def write(store: Store, change: Change, run_id: str | None = None) -> Binding:
 
 
 def verify(store: Store) -> list[str]:
-    """Return a message for each binding that is missing, was changed or does not follow the one before; none if all are valid."""
+    """Return a message for each binding that is missing, was changed or does not follow the one before; none if all are valid.
+
+    The policies and contracts that the bindings name are verified too.
+    """
     problems: list[str] = []
     before, empty = None, ""
+    documents: dict[tuple[type[Policy | Contract], str], None] = {}
     for seq, path in enumerate(_expected_paths(store), start=1):
         content = store.find(path)
         if content == b"":
             empty = path
             continue
-        problems += _problems(seq, path, content, before, empty)
+        found = _problems(seq, path, content, before, empty)
+        problems += found
+        if content and not found:
+            binding = _decode(content, path)
+            documents |= {(Policy, binding.policy): None, (Contract, binding.contract): None}
         before, empty = content, ""
+    problems += [problem for kind, digest in documents for problem in document_archive.problems(store, kind, digest)]
     return [*problems, *(f"{path} is empty, so it does not count: {_RESTORE}" for path, size in _files(store) if not size)]
 
 
@@ -123,6 +134,8 @@ def _next(change: Change, last: tuple[Binding, bytes] | None, seq: int, run_id: 
         actor=change.actor,
         reason=change.reason,
         overrides=change.overrides,
+        policy=change.policy,
+        contract=change.contract,
         effective_from=max(now, last[0].effective_from) if last and not wrong else now,
         recorded_at=now,
         previous=_hash(last[1]) if last else None,

@@ -1,4 +1,4 @@
-"""Every policy that scored a date or trained a model, and every contract that trained one, under the SHA-256 of its content.
+"""Every policy and contract that trained a model or was bound, under the SHA-256 of its content.
 
 With them a date can be scored again and a version trained again.
 """
@@ -46,3 +46,20 @@ def read(store: Store, kind: type[D], digest: str) -> D:
         return kind.model_validate_json(content)
     except ValidationError as error:
         raise LakeError(f"{path} was written by another release. Use that release to make again what was made under it.") from error
+
+
+def problems(store: Store, kind: type[Document], digest: str) -> list[str]:
+    """Return a message if a document is missing, was changed or is another release's."""
+    try:
+        read(store, kind, digest)
+    except LakeError as error:
+        return [str(error)]
+    return []
+
+
+def find(store: Store, kind: type[D], digest: str) -> D | None:
+    """Return a document by its kind and digest, or None if it cannot be read."""
+    try:
+        return read(store, kind, digest)
+    except LakeError:
+        return None

@@ -9,7 +9,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.azure_blobs import RETRY_SECONDS
 from risk_assets.lake.store import AzureCredential, Store, open_store
 
-FORMAT = 2
+FORMAT = 3
 
 
 class LakeFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

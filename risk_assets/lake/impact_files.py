@@ -5,20 +5,57 @@ import polars as pl
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.impact import Impact, measure
+from risk_assets.domain.contract.values import values_digest
+from risk_assets.domain.governance.impact import Impact, Side, compare, measure
+from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, registry, snapshots
+from risk_assets.lake import document_archive, layout, registry, snapshots
+from risk_assets.lake.documents import AnyDocument, Documents
+from risk_assets.lake.feature_tables import features_under
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import translate_polars_errors
 
 
 def compute(store: Store, version: str, contract: Contract, policy: Policy) -> tuple[Impact, pl.DataFrame]:
-    """Return the changes on the newest dates if a version replaces the live one, and the accounts they affect."""
+    """Return the changes on the newest dates if a version replaces the live one, and the accounts they affect.
+
+    If the version was trained under a contract that decides other values than `contract`, which is in force, its features are made
+    from the raw files.
+    """
     candidate, live = registry.read_scorecard(store, version), registry.find_live(store)
-    newest = snapshots.newest(store, candidate.scorecard.features, policy.promotion.impact_days)
-    with translate_polars_errors(f"the impact of {version} on {', '.join(newest)}"):
-        return measure(newest, candidate, live, policy, contract)
+    own = document_archive.read(store, Contract, registry.read_version(store, version).metadata.origin.contract)
+    days = policy.promotion.impact_days
+    if live is None or values_digest(own) == values_digest(contract):
+        newest = snapshots.newest(store, candidate.scorecard.features, days)
+        with translate_polars_errors(f"the impact of {version} on {', '.join(newest)}"):
+            return measure(newest, candidate, live, policy, contract)
+    bound, theirs = features_under(store, contract, own, snapshots.newest(store, live.scorecard.features, days))
+    with translate_polars_errors(f"the impact of {version} on {', '.join(theirs)}"):
+        return compare(Side(version, candidate, policy, theirs), Side(live.version, live, policy, bound), own)
+
+
+def adoption(store: Store, bound: Documents, proposed: AnyDocument) -> tuple[Impact, pl.DataFrame]:
+    """Return the changes on the newest dates if a policy or a contract replaces the bound one, and the accounts they affect.
+
+    Both sides are scored by the live version; a challenger is left out.
+
+    Raises
+    ------
+    ModelError
+        If no version is live, a contract lacks a feature of the live version, or there is no snapshot with its features.
+    """
+    live = registry.bound(store, bound.binding).arms.champion
+    newest = snapshots.newest(store, live.scorecard.features, bound.policy.promotion.impact_days)
+    if isinstance(proposed, Policy):
+        ours, theirs, policy, kind = newest, newest, proposed, "policy"
+    else:
+        require_fit(live, proposed)
+        ours, theirs = features_under(store, bound.contract, proposed, newest)
+        policy, kind = bound.policy, "contract"
+    candidate = Side(f"{live.version} with the {kind} of the file", live, policy, theirs)
+    with translate_polars_errors(f"the impact of the {kind} on {', '.join(theirs)}"):
+        return compare(candidate, Side(f"{live.version} with the bound {kind}", live, bound.policy, ours), bound.contract)
 
 
 def write(store: Store, impact: Impact, accounts: pl.DataFrame) -> None:

@@ -13,6 +13,7 @@ FORMAT = "format.json"
 TEMPORARY = ".tmp"
 FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
 
+CANDIDATES = f"{TRAINING}/contracts"
 BINDINGS = f"{REGISTRY}/bindings"
 POLICIES = f"{REGISTRY}/policies"
 CONTRACTS = f"{REGISTRY}/contracts"
@@ -44,6 +45,7 @@ _DOCUMENT = re.compile(rf"(?:{POLICIES}|{CONTRACTS})/([0-9a-f]{{64}})\.json")
 _REVISION = re.compile(rf"{REVISIONS}/[^/]+/([0-9]{{6,}})\.manifest\.json")
 _FOR_OUTCOMES = re.compile(r"/(?:outcomes|account_states)_")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
+_CANDIDATE = re.compile(rf"{CANDIDATES}/([0-9a-f]{{64}})/")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
@@ -150,6 +152,18 @@ def training_run(date: str, run_id: str) -> str:
 def training_current(date: str) -> str:
     """Return the path of the file that names the run whose model is the one of a date."""
     return artifact(training_folder(date), CURRENT)
+
+
+def candidate_folders(contract: str) -> dict[str, str]:
+    """Return where the tables of a contract that is not bound are kept, and their leases, by the folder that they replace."""
+    place = f"{CANDIDATES}/{contract}"
+    return {CURATED: place, f"{LEASES}/{CURATED}": f"{LEASES}/{place}"}
+
+
+def candidate_contract(path: str) -> str | None:
+    """Return the digest of the contract of a candidate's table from its path, or None if the path is another file's."""
+    match = _CANDIDATE.match(path)
+    return match[1] if match else None
 
 
 def date_of(path: str) -> str | None:

@@ -7,12 +7,14 @@ from typing import TypeVar
 import msgspec
 
 from risk_assets.clock import utc_now
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.artifacts import Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step, VersionedScorecard
 from risk_assets.errors import LakeError, MissingModelError, ModelError
-from risk_assets.lake import binding_log, layout, model_files
+from risk_assets.lake import binding_log, document_archive, layout, model_files
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.objects import Guard, no_guard
@@ -136,8 +138,11 @@ def problems(store: Store, name: str) -> list[str]:
 
 
 def binding_problems(store: Store, binding: Binding) -> list[str]:
-    """Return a message for each file of the versions of a binding that is missing or was changed."""
-    return [problem for name in filter(None, (binding.champion, binding.challenger)) for problem in problems(store, name)]
+    """Return a message for each file of the versions of a binding, and each of its documents, that is missing or was changed."""
+    found = [problem for name in filter(None, (binding.champion, binding.challenger)) for problem in problems(store, name)]
+    for kind, digest in ((Policy, binding.policy), (Contract, binding.contract)):
+        found += document_archive.problems(store, kind, digest)
+    return found
 
 
 def read_version(store: Store, name: str) -> ModelVersion:
@@ -183,21 +188,27 @@ def bind(store: Store, change: Change, run_id: str | None = None) -> Binding:
     ------
     ModelError
         If a file of a version is missing or changed, or another binding was made after the change was decided.
+    LakeError
+        If the policy or the contract is not archived, or was changed.
     """
+    document_archive.read(store, Policy, change.policy)
+    document_archive.read(store, Contract, change.contract)
     for version in (change.champion, change.challenger):
         if version is not None:
             _require_complete(store, version)
     return binding_log.write(store, change, run_id)
 
 
-def champion(store: Store, at: str | None = None) -> Champion:
-    """Return the live models now, or at an instant; raises `ModelError` if no version was live or one is damaged."""
-    binding = binding_log.live(store, at)
-    if binding is not None:
-        return Champion(binding, arms(store, binding))
-    if at is None:
+def champion(store: Store) -> Champion:
+    """Return the live models; raises `ModelError` if no version is live or one is damaged."""
+    return bound(store, binding_log.live(store))
+
+
+def bound(store: Store, binding: Binding | None) -> Champion:
+    """Return a binding with its models; raises `ModelError` if there is none or a version is damaged."""
+    if binding is None:
         raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
-    raise ModelError(f"no version was live at {at}, before the first binding. See which version was live when: risk history.")
+    return Champion(binding, arms(store, binding))
 
 
 def arms(store: Store, binding: Binding) -> Arms:
@@ -212,16 +223,9 @@ def find_live(store: Store) -> VersionedScorecard | None:
     return read_scorecard(store, binding.champion) if binding else None
 
 
-def live_arms(store: Store) -> Arms | None:
-    """Return the models that score now, or None if no version is live."""
-    binding = binding_log.live(store)
-    return arms(store, binding) if binding else None
-
-
-def live_profile(store: Store) -> Profile | None:
-    """Return the reference profile of the live version, or None if no version is live."""
-    binding = binding_log.live(store)
-    return _read(store, binding.champion, layout.PROFILE, Profile) if binding else None
+def read_profile(store: Store, name: str) -> Profile:
+    """Return the reference profile of a version; raises `ModelError` if its hash differs."""
+    return _read(store, name, layout.PROFILE, Profile)
 
 
 def candidate(store: Store) -> Metadata | None:

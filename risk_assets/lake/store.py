@@ -1,6 +1,6 @@
 """Objects by path: a folder, Azurite or Azure Blob behind one small interface. No other module opens a path."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,9 +15,13 @@ from risk_assets.lake.azure_blobs import RETRY_SECONDS, AzureCredential, AzureOb
 from risk_assets.lake.disk import DiskObjects
 from risk_assets.lake.hashing import Content, content_of_chunks, content_of_file
 from risk_assets.lake.objects import Entry, Guard, Objects, TableTarget, no_guard
+from risk_assets.lake.redirected import Places, RedirectedObjects
 from risk_assets.lake.storage_errors import is_missing_container, storage_error
 
 __all__ = ["AzureCredential", "Entry", "Store", "TableTarget", "open_store"]
+
+
+_NOWHERE = Places({})
 
 
 def _no_action() -> None:
@@ -49,10 +53,28 @@ class Store:
     credential: AzureCredential | None = None
     retry_seconds: float = RETRY_SECONDS
     _before_first_write: Callable[[], None] = field(default=_no_action, repr=False)
+    _places: Places = field(default=_NOWHERE, repr=False, hash=False)
 
     def before_first_write(self, action: Callable[[], None]) -> "Store":
         """Return the same store; it runs an action once, before its first write."""
         return replace(self, _before_first_write=action)
+
+    def redirected(self, folders: Mapping[str, str]) -> "Store":
+        """Return the same store with some folders kept at other places of it; other paths are shared."""
+        places = Places(folders)
+        return replace(self, _objects=RedirectedObjects(self._objects, places), _places=places)
+
+    def actual(self, path: str) -> str:
+        """Return where an object is kept: its path, unless its folder is redirected."""
+        return self._places.actual(path)
+
+    def logical(self, path: str) -> str:
+        """Return the path of an object that is kept at a place of its own: the reverse of `actual`."""
+        return self._places.logical(path)
+
+    def file(self, path: str) -> Path | None:
+        """Return the file of an object on disk; None on Azure."""
+        return self.folder / self.actual(path) if self.folder else None
 
     def get(self, path: str) -> bytes:
         """Return the content of an object; raises `FileNotFoundError` if it does not exist."""
@@ -90,7 +112,8 @@ class Store:
     def is_broken_link(self, path: str) -> bool:
         """Return whether a path is a symbolic link whose target does not exist; never on Azure."""
         with self._translate_errors(path):
-            return self.folder is not None and (self.folder / path).is_symlink() and not (self.folder / path).exists()
+            file = self.file(path)
+            return file is not None and file.is_symlink() and not file.exists()
 
     def entries(self, prefix: str) -> tuple[Entry, ...]:
         """Return all objects below a folder with size and version, sorted by path; one listing."""
@@ -108,7 +131,8 @@ class Store:
     def content(self, path: str) -> Content:
         """Return the lengths and hashes of an object's content; reads all of it."""
         with self._translate_errors(path):
-            return content_of_file(self.folder / path) if self.folder else content_of_chunks(self.chunks(path))
+            file = self.file(path)
+            return content_of_file(file) if file else content_of_chunks(self.chunks(path))
 
     def put(self, path: str, content: bytes, guard: Guard = no_guard) -> None:
         """Write an object atomically; replaces an existing one.
@@ -152,7 +176,7 @@ class Store:
 
     def uri(self, path: str) -> str:
         """Return the address of an object, as polars and the user read it; `open_store` reads it in the same way."""
-        return str(self.folder / path) if self.folder else f"{self.url.rstrip('/')}/{path}"
+        return str(self.file(path) or f"{self.url.rstrip('/')}/{self.actual(path)}")
 
     @contextmanager
     def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
@@ -177,8 +201,9 @@ class Store:
     def pin(self, path: str) -> Path:
         """Return a file on this disk that keeps the present content of an object when it is replaced. The caller deletes it."""
         with self._translate_errors(path):
-            assert isinstance(self._objects, DiskObjects)
-            return self._objects.pin(path)
+            objects = self._objects.objects if isinstance(self._objects, RedirectedObjects) else self._objects
+            assert isinstance(objects, DiskObjects)
+            return objects.pin(self.actual(path))
 
     def remove_old_temporary_files(self, older_than: timedelta = timedelta(days=1)) -> int:
         """Remove the temporary files that interrupted writes left, if their last write is older; return their number.

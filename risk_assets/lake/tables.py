@@ -155,7 +155,7 @@ def read_table(store: Store, path: str) -> pl.LazyFrame:
 
 def read_changed(store: Store, path: str) -> pl.LazyFrame:
     """Return a CSV table for a comparison that reports the changes: its content is not verified."""
-    return _scan_csv(store.folder / path if store.folder else store.get(path))
+    return _scan_csv(store.file(path) or store.get(path))
 
 
 def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:

@@ -78,9 +78,9 @@ def remove_copies() -> None:
 def _pinned(store: Store, manifest: Manifest, part: str) -> Path:
     """Return a further name of the file that was verified."""
     file = store.pin(part)
-    if store.folder is None or file != store.folder / part:
+    if file != store.file(part):
         _pins.append(file)
-    if _known.get((store.url, part), ("", ""))[0] != version_of(file):
+    if _known.get((store.url, store.actual(part)), ("", ""))[0] != version_of(file):
         raise LakeError(f"{part} was written again while it was read. Run again.")
     return file
 
@@ -98,7 +98,7 @@ def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:
     expected = manifest.sha256[entry.path]
     if entry.size != manifest.parts[entry.path]:
         return False
-    if _known.get((store.url, entry.path)) == (entry.version, expected):
+    if _known.get((store.url, store.actual(entry.path))) == (entry.version, expected):
         return True
     if store.content(entry.path).sha256 != expected or store.entry(entry.path) != entry:
         return False
@@ -109,7 +109,7 @@ def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:
 def _remember(store: Store, entry: Entry, digest: str) -> None:
     if len(_known) >= MAX_REMEMBERED:
         _known.clear()
-    _known[store.url, entry.path] = entry.version, digest
+    _known[store.url, store.actual(entry.path)] = entry.version, digest
 
 
 def _copy_all(store: Store, manifest: Manifest) -> None:

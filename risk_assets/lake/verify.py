@@ -8,7 +8,18 @@ from risk_assets.domain.contract.documents import Document
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, document_archive, impact_files, layout, model_files, raw, registry, run_log, verification
+from risk_assets.lake import (
+    binding_log,
+    document_archive,
+    documents,
+    impact_files,
+    layout,
+    model_files,
+    raw,
+    registry,
+    run_log,
+    verification,
+)
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, find_manifest, identity
@@ -54,6 +65,7 @@ def verify_all(store: Store) -> list[Verified]:
         _verified(
             "training dates", [(date, _errors(partial(registry.read_trained, store, date))) for date in committed_dates(store, TRAINED)]
         ),
+        _verified("tables of contracts that were not bound", _candidate_tables(store)),
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
         *(_documents(store, kind, what) for kind, what in ((Policy, "policies"), (Contract, "contracts"))),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
@@ -99,9 +111,14 @@ def _scoring_problems(store: Store, manifest: Manifest) -> Iterator[str]:
     if made_from.policy is not None:
         yield from _errors(partial(document_archive.read, store, Policy, made_from.policy))
     if made_from.binding is not None:
-        yield from _errors(partial(binding_log.find, store, made_from.binding))
+        yield from _errors(partial(_read_binding, store, made_from.binding))
     for version in filter(None, (made_from.model_version, made_from.challenger)):
         yield from registry.problems(store, version)
+
+
+def _read_binding(store: Store, seq: int) -> None:
+    """Read a binding and the documents that it names."""
+    documents.of_binding(store, binding_log.find(store, seq))
 
 
 def _version_problems(store: Store, name: str) -> Iterator[str]:
@@ -117,6 +134,16 @@ def _documents(store: Store, kind: type[Document], what: str) -> Verified:
     return _verified(
         what, [(found, _errors(partial(document_archive.read, store, kind, found))) for found in document_archive.digests(store, kind)]
     )
+
+
+def _candidate_tables(store: Store) -> Iterator[tuple[str, list[str]]]:
+    """Yield each table that training made under a contract that was not bound, with its problems."""
+    suffix = layout.manifest("")
+    for path in store.list(f"{layout.CANDIDATES}/"):
+        contract = layout.candidate_contract(path)
+        if contract and path.endswith(suffix):
+            tables = documents.candidate_tables(store, contract)
+            yield path, table_problems(tables, tables.logical(path.removesuffix(suffix)))
 
 
 def _superseded(store: Store) -> list[str]:

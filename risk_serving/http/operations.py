@@ -30,13 +30,18 @@ def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
     async def alive() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/health/ready", summary="Whether records can be scored, and whether the model is up to date")
+    @router.get("/health/ready", summary="Whether records can be scored, whether the model is up to date, and which files are not bound")
     async def ready(response: Response) -> dict[str, str | None]:
         if live.current is None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
             response.headers["retry-after"] = "5"
-            return {"status": "no model", "model_version": None}
-        return {"status": "stale" if live.problem else "ready", "model_version": live.current.version}
+            return {"status": "no model", "model_version": None, "unused_files": None}
+        unused = await asyncio.to_thread(live.unused_files)
+        return {
+            "status": "stale" if live.problem else "ready",
+            "model_version": live.current.version,
+            "unused_files": ", ".join(file.kind for file in unused) or None,
+        }
 
     @router.get("/model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")
     async def model() -> Response:

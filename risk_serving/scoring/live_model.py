@@ -1,12 +1,10 @@
-"""The live model: loaded from the lake, watched, and replaced as a whole when another version goes live."""
+"""The live model: loaded from the lake with its policy and contract, watched, and replaced as a whole by the next binding."""
 
 import asyncio
 import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeAlias
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
@@ -17,6 +15,7 @@ from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError, RiskError
 from risk_assets.lake import binding_log, registry
+from risk_assets.lake.documents import Documents, UnusedFile, of_binding, unused_files
 from risk_assets.lake.format import require_format
 from risk_assets.lake.store import Store
 from risk_serving.scoring.scorer import Scorer
@@ -26,14 +25,12 @@ from risk_serving.settings import ServingSettings
 _NO_MODEL = "no model is live yet. Train one on dates with outcomes: risk train DATE."
 _LAKE_GONE = "the lake has no bindings any more. Check that RISK_LAKE exists, or restore it from a backup."
 
-_State: TypeAlias = tuple[str | None, bytes, bytes]  # the newest binding's path, the contract, the policy
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class LiveSnapshot:
-    """Everything that one request needs, for one binding, contract and policy; it never changes."""
+    """Everything that one request needs, for one binding with its contract and policy; it never changes."""
 
     binding: Binding
     arms: Arms
@@ -68,13 +65,15 @@ def build_snapshot(binding: Binding, arms: Arms, contract: Contract, policy: Pol
 class LiveModel:
     """Keeps the live model up to date: looks for another every `serve_refresh_seconds`.
 
-    One assignment replaces `current`, so that each request uses one model from start to end. If the newest binding, contract
+    One assignment replaces `current`, so that each request uses one model from start to end. If the newest binding or its contract
     or policy cannot be loaded, the previous model keeps serving, `problem` has the reason, and the next look tries again.
+    The files of contract and policy are not used; `unused_files` are those that differ from the bound ones.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
-        self._loaded: _State | None = None
+        self._loaded: str | None = None  # the path of the binding
+        self._bound: Documents | None = None
         self.store: Store = settings.connect_lake()
         self.current: LiveSnapshot | None = None
         self.problem: str | None = None
@@ -87,7 +86,7 @@ class LiveModel:
             await asyncio.to_thread(self.refresh)
 
     def refresh(self) -> None:
-        """Load the live version if the binding, the contract or the policy has changed; never raises."""
+        """Load the live version if there is another binding; never raises."""
         try:
             self._refresh()
         except Exception as error:  # noqa: BLE001 - whatever the error in the new version is, the previous one keeps serving
@@ -97,21 +96,27 @@ class LiveModel:
             self._report(None)
 
     def _refresh(self) -> None:
-        state = (binding_log.newest(self.store), _read(self._settings.contract), _read(self._settings.policy))
-        if state == self._loaded:
+        newest = binding_log.newest(self.store)
+        if newest is not None and newest == self._loaded:
             return
         require_format(self.store)
-        if state[0] is None:
+        if newest is None:
             raise ModelError(_NO_MODEL if self.current is None else _LAKE_GONE)
         started = time.perf_counter()
-        self.current = self._load()
-        self._loaded = state
-        logger.info("live model: %s, loaded in %.0f ms", self.current.version, 1000 * (time.perf_counter() - started))
-
-    def _load(self) -> LiveSnapshot:
         champion = registry.champion(self.store)
-        contract, policy = self._settings.read_contract(), self._settings.read_policy()
-        snapshot = build_snapshot(champion.binding, champion.arms, contract, policy, self._settings.serve_max_records)
+        bound = of_binding(self.store, champion.binding)
+        self.current = self._load(champion, bound)
+        self._loaded, self._bound = newest, bound
+        logger.info("live model: %s, loaded in %.0f ms", self.current.version, 1000 * (time.perf_counter() - started))
+        for file in self.unused_files():
+            logger.warning("%s", file.note)
+
+    def unused_files(self) -> tuple[UnusedFile, ...]:
+        """Return the files of contract and policy that differ from the bound ones; reads them."""
+        return unused_files(self._bound, self._settings) if self._bound else ()
+
+    def _load(self, champion: registry.Champion, bound: Documents) -> LiveSnapshot:
+        snapshot = build_snapshot(champion.binding, champion.arms, bound.contract, bound.policy, self._settings.serve_max_records)
         examples = tuple(registry.read_example(self.store, model.version) for model in snapshot.arms.models)
         for model, example in zip(snapshot.arms.models, examples, strict=True):
             require_reproduced(model, example)
@@ -125,11 +130,3 @@ class LiveModel:
                 logger.warning("cannot load the live model: %s", problem)
             else:
                 logger.info("the live model can be loaded again")
-
-
-def _read(path: Path) -> bytes:
-    """Return a file's content, or nothing if it cannot be read: loading it then raises an error with the reason."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""

@@ -26,7 +26,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.bindings import challenge, promote
 from risk_assets.domain.training.train import train
-from risk_assets.lake import binding_log, registry
+from risk_assets.lake import binding_log, document_archive, registry
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.store import Store, open_store
 from tests.conftest import ROOT
@@ -79,7 +79,8 @@ def registered(contract: Contract, policy: Policy, tmp_path_factory: pytest.Temp
     store = open_lake(str(folder))
     for estimator in ("logistic", "scorecard"):
         registry.register(store, train(frame, "2026-01-01", contract, policy.with_estimator(estimator), live=None), "run")
-    registry.bind(store, promote((), LOGISTIC, "ada", "because"))
+    document_archive.archive(store, contract, policy)
+    registry.bind(store, promote((), LOGISTIC, "ada", "because", policy=policy.digest, contract=contract.digest))
     return folder
 
 
@@ -112,7 +113,7 @@ def write(contract: Contract, policy: Policy) -> Callable[..., Routing]:
     """Export a lake: `write(store, folder, **options)`."""
 
     def written(store: Store, folder: Path, **options: object) -> Routing:
-        return export_binding(store, contract, policy, folder, Options(**options))  # type: ignore[arg-type]
+        return export_binding(store, folder, Options(**options))  # type: ignore[arg-type]
 
     return written
 

@@ -17,7 +17,7 @@ from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS
 from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, layout, raw, registry
+from risk_assets.lake import binding_log, document_archive, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.manifests import require_manifest
 from risk_assets.lake.raw import LandedFile
@@ -101,7 +101,9 @@ def go_live(lakehouse: Lakehouse, workspace: Workspace, missing: float) -> None:
         model = train(frame, TRAINING, contract, lakehouse.policy.with_estimator(name), None)
         registry.register(store, model, "bench")
         workspace.pipeline(name).write_bytes(model.pipeline)
-    registry.bind(store, promote(binding_log.read(store), workspace.version("logistic"), "bench", "the benchmark's model"))
+    bound = {"policy": lakehouse.policy.digest, "contract": contract.digest}
+    document_archive.archive(store, lakehouse.policy, contract)
+    registry.bind(store, promote(binding_log.read(store), workspace.version("logistic"), "bench", "the benchmark's model", **bound))
 
 
 def write_documents(workspace: Workspace) -> None:

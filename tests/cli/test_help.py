@@ -9,7 +9,8 @@ from tests.cli.conftest import Risk, run_process
 from tests.conftest import ROOT
 
 COMMANDS = (
-    "demo", "contract", "contract infer", "land", "run", "outcomes", "train", "log", "models", "models show", "impact", "promote",
+    "demo", "contract", "contract infer", "contract show", "contract adopt", "policy", "policy show", "policy adopt", "land", "run",
+    "outcomes", "train", "log", "models", "models show", "impact", "promote",
     "rollback", "challenge", "live", "history", "replay", "explain", "ui", "serve", "token", "azure", "azure export",
 )  # fmt: skip
 

@@ -41,6 +41,7 @@ def test_a_version_is_reproduced_under_its_own_documents(on_trained: Risk, train
 def test_a_version_with_a_date_without_labels_is_reproduced(on_trained: Risk, trained: Path) -> None:
     policy, outcomes = trained / "data/policy.yml", trained / "data/landing/outcomes_2026-01-01.csv"
     policy.write_text(policy.read_text(encoding="utf-8").replace("spacing_days: 1", "spacing_days: 3"), encoding="utf-8")
+    on_trained("policy", "adopt", "--reason", "a test", "--yes")
     on_trained("run", "2026-01-01")
     header, *lines = outcomes.read_text(encoding="utf-8").splitlines()
     (trained / "lakehouse/raw/outcomes_2026-01-01.csv.manifest.json").unlink()
@@ -110,6 +111,7 @@ def test_the_features_that_a_version_requires_are_shown(on_trained: Risk, traine
     assert "Required features" not in on_trained("models", "show", "model_v001").stdout
     policy = trained / "data/policy.yml"
     policy.write_text(policy.read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"), encoding="utf-8")
+    on_trained("policy", "adopt", "--reason", "a test", "--yes")
     on_trained("train", "2026-01-03", "--register-only")
     shown = " ".join(on_trained("models", "show", "model_v003").stdout.split())
     assert "Required features (accounts without a value are not scored): " in shown

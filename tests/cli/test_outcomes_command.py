@@ -27,6 +27,7 @@ def test_outcomes_of_a_derived_target_do_not_land(folder: Path, risk: Risk) -> N
 
 def test_derived_outcomes_of_dates_that_were_run(trained: Path) -> None:
     derive(trained)
+    run_here(trained, "contract", "adopt", "--reason", "a test", "--yes")
     done = run_here(trained, "outcomes", "2026-01-02", "--until", "2026-01-03")
     assert "states of 3 dates carried; outcomes of 1 of 1 snapshot that matured is in the lake." in done.text
     again = run_here(trained, "outcomes", "2026-01-03")

@@ -169,9 +169,8 @@ def test_training_stops_if_a_date_lacks_a_column_of_the_contract(on_trained: Ris
         contract.read_text(encoding="utf-8") + "  tenure: {type: number, required: true, reason: Tenure}\n", encoding="utf-8"
     )
     done = on_trained("train", "2026-01-03", code=1)
-    assert "2026-01-01 blocked: required_columns of raw/accounts: missing: tenure" in done.text
-    assert "Next: nothing was trained, because 2026-01-01, 2026-01-02, 2026-01-03 failed." in done.text
-    assert done.text.endswith("or remove from the contract the columns that they lack; then risk train 2026-01-03.")
+    assert "2026-01-03 failed: raw/accounts_2026-01-01.csv has no column tenure. Land a file that has them" in done.text
+    assert "data/contract.yml differs from the bound contract and is not used (features.tenure)" in done.text
     assert "made under another contract" not in done.text
 
 

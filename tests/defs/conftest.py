@@ -70,6 +70,15 @@ class Book:
     def score(self, date: str = NEXT) -> Result:
         return self.runner.run("daily_scoring", date)
 
+    def with_documents(self, **files: Path) -> "Book":
+        """Return the book with other files of contract and policy, which are not in force until they are adopted."""
+        settings = self.settings.model_copy(update=files)
+        return Book(settings, Runner(settings, self.runner.instance))
+
+    def adopt(self, kind: str) -> None:
+        """Put the file of the `policy` or the `contract` in force."""
+        assert self.runner.govern(action=f"adopt_{kind}", reason="a test") is None
+
     def register_scorecard(self) -> None:
         """Register a scorecard as the next version; the champion stays live."""
         assert self.runner.run("training", LABELLED[-1], *REGISTERING, training__model={"estimator": "scorecard"}).error is None

@@ -11,7 +11,6 @@ from risk_assets.defs.releases import BY_TAG, CHECKS_TAG, REASON_TAG, release_ta
 from risk_assets.errors import RiskError
 from risk_assets.lake import impact_files, layout, registry
 from risk_assets.lake.manifests import find_manifest
-from risk_assets.runner import Runner
 from tests.conftest import POLICY
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -49,8 +48,8 @@ def strict_book(book: Book, tmp_path: Path) -> Book:
     """The book with a live version that was trained with `unseen_missing: issue`."""
     policy = tmp_path / "policy.yml"
     policy.write_text(POLICY.read_text(encoding="utf-8").replace("unseen_missing: worst", "unseen_missing: issue"))
-    settings = book.settings.model_copy(update={"policy": policy})
-    strict = Book(settings, Runner(settings, book.runner.instance))
+    strict = book.with_documents(policy=policy)
+    strict.adopt("policy")
     assert strict.runner.run("training", LABELLED[-1]).error is None
     return strict
 

@@ -1,6 +1,5 @@
 """Bad input: each error says what to do, is logged, and leaves no half-written table."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from risk_assets.clock import DateError, utc_now
 from risk_assets.defs.checks import bad_rate
 from risk_assets.lake import layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
-from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -277,13 +275,14 @@ def test_without_a_live_model_features_are_kept(empty_book: Book) -> None:
     assert empty_book.log()[0]["error"] == error
 
 
-def test_a_contract_that_does_not_fit_the_champion_stops_scoring(book: Book, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_the_champion_is_not_used(book: Book, tmp_path: Path) -> None:
     text = (ROOT / "data/contract.yml").read_text(encoding="utf-8")
     start, end = text.index("\n  bureau_score:"), text.index("\n  region:")
     changed = tmp_path / "contract.yml"
     changed.write_text(text[:start] + text[end:], encoding="utf-8")
-    other = dataclasses.replace(book, runner=Runner(_with(book.settings, contract=changed), book.runner.instance))
-    error = other.score().error
+    other = book.with_documents(contract=changed)
+    assert other.score().error is None
+    error = other.runner.govern(action="adopt_contract", reason="simpler")
     assert error is not None and "bureau_score (number)" in error and "risk train" in error
 
 

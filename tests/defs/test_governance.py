@@ -15,13 +15,11 @@ import yaml
 
 from risk_assets.definitions import build
 from risk_assets.defs.assets.model import _figures
-from risk_assets.domain.contract.policy import Policy
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, document_archive, layout, registry, replay
+from risk_assets.lake import binding_log, layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.tables import read_table
 from risk_assets.lake.verify import verify_date
-from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -215,12 +213,11 @@ def test_a_changed_artifact_is_not_promoted(two_versions: Book) -> None:
     assert error is not None and f"registry/{SECOND}/scorecard.json is not the file that was registered" in error
 
 
-def test_a_version_with_features_not_in_the_contract_is_rejected(two_versions: Book, tmp_path: Path) -> None:
+def test_a_contract_without_a_feature_of_the_live_version_is_not_adopted(two_versions: Book, tmp_path: Path) -> None:
     narrow = yaml.safe_load(two_versions.settings.contract.read_text(encoding="utf-8"))
     del narrow["features"]["utilisation"]
     (tmp_path / "narrow.yml").write_text(yaml.safe_dump(narrow, sort_keys=False), encoding="utf-8")
-    runner = Runner(two_versions.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), two_versions.runner.instance)
-    error = runner.govern(version=SECOND, reason="better")
+    error = two_versions.with_documents(contract=tmp_path / "narrow.yml").runner.govern(action="adopt_contract", reason="simpler")
     assert error is not None and "utilisation (number)" in error and "risk train" in error
     assert len(binding_log.read(two_versions.lake)) == 1
 
@@ -318,10 +315,9 @@ def test_replay_names_a_file_with_one_changed_byte(scored_book: Book, path: str)
 
 
 def test_replay_names_a_changed_policy(scored_book: Book) -> None:
-    path = layout.policy(scored_book.lakehouse.policy.digest)
-    assert document_archive.read(scored_book.lake, Policy, scored_book.lakehouse.policy.digest) == scored_book.lakehouse.policy
-    flip(scored_book, path, b'"threshold":0.25', b'"threshold":0.35')
-    with pytest.raises(LakeError, match=scored_book.lakehouse.policy.digest):
+    digest = scored_book.lakehouse.policy.digest
+    flip(scored_book, layout.policy(digest), b'"threshold":0.25', b'"threshold":0.35')
+    with pytest.raises(LakeError, match=digest):
         replay.replay(scored_book.lake, NEXT)
 
 

@@ -4,6 +4,7 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -34,6 +35,7 @@ def ruled_book(trained: Path, tmp_path: Path) -> Iterator[Book]:
     contract = tmp_path / "contract.yml"
     contract.write_text((ROOT / "data/contract.yml").read_text(encoding="utf-8") + RULES, encoding="utf-8")
     with in_memory(on_disk(tmp_path / "book").model_copy(update={"contract": contract})) as book:
+        book.adopt("contract")
         yield book
 
 
@@ -70,7 +72,7 @@ def test_accounts_that_are_not_eligible_are_counted_and_not_scored(ruled_book: B
     assert evidence(found["issue_share"])["excluded"] == dict(reasons)
     assert "not eligible (limit 50.0%); opened by telephone in " in (found["eligible_share"].description or "")
     strict = lakehouse.policy.model_copy(update={"checks": lakehouse.policy.checks.model_copy(update={"max_not_eligible": 0.01})})
-    with mock.patch.dict(vars(lakehouse), policy=strict):
+    with mock.patch.object(lakehouse._run, "documents", replace(lakehouse.documents, policy=strict)):
         assert not eligible_share(lakehouse, NEXT).passed
     listed = read_table(lake, layout.review(NEXT)).collect()
     assert set(listed["account_id"]) <= set(predicted.filter(status="scored")["account_id"])

@@ -73,7 +73,9 @@ def test_a_change_of_a_process_that_lives_is_not_repeated_by_another(two_version
 def test_a_killed_change_is_not_repeated_after_a_training(two_versions: Book) -> None:
     assert two_versions.runner.govern(**PROMOTION) is None
     end_process(two_versions)
-    registry.bind(two_versions.lake, promote(binding_log.read(two_versions.lake), "model_v001", "dagster", "gates"), "a training")
+    history = binding_log.read(two_versions.lake)
+    bound = {"policy": history[-1].policy, "contract": history[-1].contract}
+    registry.bind(two_versions.lake, promote(history, "model_v001", "dagster", "gates", **bound), "a training")
     assert two_versions.runner.govern(**PROMOTION) is None
     assert changes(two_versions) == ["promote", "promote", "promote"]
 

@@ -5,22 +5,13 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.tables import Table
-from tests.conftest import ROOT
-
-SMALL_CONTRACT = """
-id: id
-target: {column: defaulted, bad: "1", good: "0"}
-features:
-  age: {type: number, risk: down, reason: Age}
-  city: {type: category, reason: City}
-"""
+from tests.documents import SAMPLE_POLICY, SMALL
 
 NO_SCORE = pl.lit(None, pl.Float64)
 FACTS = (pl.len().alias("rows"), pl.lit(0).alias("new_accounts"), NO_SCORE.alias("min_score"), NO_SCORE.alias("max_score"))
@@ -39,7 +30,7 @@ def people() -> pl.LazyFrame:
 @pytest.fixture(scope="session")
 def small() -> Contract:
     """A contract of two features."""
-    return Contract.parse(SMALL_CONTRACT, "small.yml")
+    return SMALL
 
 
 @pytest.fixture(scope="session")
@@ -50,5 +41,4 @@ def model(small: Contract) -> TrainedModel:
     bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
     city = np.where(np.arange(1000) % 2 == 0, "north", "south")
     frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01", GROUP: [f"A{row}" for row in range(1000)]})
-    policy = Policy.parse((ROOT / "data/policy.yml").read_text(encoding="utf-8"), "data/policy.yml")
-    return train(frame, "2026-01-01", small, policy, live=None)
+    return train(frame, "2026-01-01", small, SAMPLE_POLICY, live=None)

@@ -17,6 +17,7 @@ from risk_assets.lake import binding_log, registry
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
+from tests.documents import BOUND, archived
 from tests.lake.test_registry import flip, register, together
 
 GOVERN = """
@@ -37,7 +38,8 @@ def create_after_signal(store, path, content):
 Store.create = create_after_signal
 lake = load_settings().open_lake()
 history = binding_log.read(lake)
-change = roll_back(history, "bob", "worse") if sys.argv[1] == "rollback" else promote(history, sys.argv[1], "ada", "better")
+bound = {"policy": history[-1].policy, "contract": history[-1].contract}
+change = roll_back(history, "bob", "worse") if sys.argv[1] == "rollback" else promote(history, sys.argv[1], "ada", "better", **bound)
 try:
     print(registry.bind(lake, change).champion)
 except ModelError as error:
@@ -63,7 +65,10 @@ def path(number: int) -> str:
 
 def promotions(store: Store, *numbers: int) -> list[Binding]:
     """Promote versions, one after the other."""
-    return [binding_log.write(store, promote(binding_log.read(store), f"model_v00{number}", "ada", "because")) for number in numbers]
+    archived(store)
+    return [
+        binding_log.write(store, promote(binding_log.read(store), f"model_v00{number}", "ada", "because", **BOUND)) for number in numbers
+    ]
 
 
 def sealed(binding: Binding) -> bytes:
@@ -89,7 +94,7 @@ def named(problems: list[str], number: int) -> bool:
 
 def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Callable[..., None]) -> None:
     clock("10:00:00")
-    found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",)))
+    found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",), **BOUND))
     written = json.loads(store.get(path(1)))
     seal = written.pop("seal")
     assert written == {
@@ -103,6 +108,8 @@ def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Ca
         "actor": "ada",
         "reason": "the first: «à l'essai»",
         "overrides": ["auc_floor"],
+        "policy": BOUND["policy"],
+        "contract": BOUND["contract"],
         "effective_from": "2026-03-01T10:00:00+00:00",
         "recorded_at": "2026-03-01T10:00:00+00:00",
         "previous": None,
@@ -243,7 +250,9 @@ def test_one_of_two_concurrent_writers_gets_an_error(store: Store, monkeypatch: 
     promotions(store, 1)
     history = binding_log.read(store)
     found = together(
-        monkeypatch, "entries", lambda number: binding_log.write(store, promote(history, f"model_v00{number + 1}", "ada", "because"))
+        monkeypatch,
+        "entries",
+        lambda number: binding_log.write(store, promote(history, f"model_v00{number + 1}", "ada", "because", **BOUND)),
     )
     (winner,) = (binding for binding in found if isinstance(binding, Binding))
     (loser,) = (error for error in found if isinstance(error, ModelError))
@@ -254,7 +263,9 @@ def test_one_of_two_concurrent_writers_gets_an_error(store: Store, monkeypatch: 
 
 
 def test_one_of_two_concurrent_first_writers_gets_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = together(monkeypatch, "entries", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because")))
+    found = together(
+        monkeypatch, "entries", lambda number: binding_log.write(store, promote((), f"model_v00{number}", "ada", "because", **BOUND))
+    )
     assert sorted(isinstance(outcome, Binding) for outcome in found) == [False, True]
     assert [binding for binding in found if isinstance(binding, Binding)] == list(binding_log.read(store))
 
@@ -297,7 +308,7 @@ def test_a_change_based_on_an_older_history_is_rejected(store: Store) -> None:
     promotions(store, 1, 2)
     seen = binding_log.read(store)
     changes = [
-        promote(seen, "model_v004", "ada", "better"),
+        promote(seen, "model_v004", "ada", "better", **BOUND),
         roll_back(seen, "ada", "worse"),
         challenge(seen, "model_v004", 0.1, "s", "ada", "try it"),
     ]
@@ -309,7 +320,7 @@ def test_a_change_based_on_an_older_history_is_rejected(store: Store) -> None:
 
 
 def test_a_change_is_not_written_twice(store: Store) -> None:
-    change = promote((), "model_v001", "ada", "because")
+    change = promote((), "model_v001", "ada", "because", **BOUND)
     binding_log.write(store, change)
     with pytest.raises(ModelError, match="another binding was made"):
         binding_log.write(store, change)
@@ -476,7 +487,7 @@ def test_a_first_binding_with_a_predecessor_is_named(store: Store) -> None:
 
 def test_a_changed_newest_binding_blocks_reads_and_writes(store: Store) -> None:
     promotions(store, 1, 2)
-    change = promote(binding_log.read(store), "model_v003", "ada", "because")
+    change = promote(binding_log.read(store), "model_v003", "ada", "because", **BOUND)
     edit(store, 2, b"model_v002", b"model_v001")
     reads: tuple[Callable[[], object], ...] = (
         lambda: binding_log.live(store),

@@ -68,8 +68,8 @@ def test_the_first_write_writes_the_format(settings: Settings, store: Store, wri
     lake = settings.open_lake()
     assert store.list("") == ()
     WRITES[write](lake)
-    assert store.get("format.json") == b'{"format":2}'
-    assert require_format(store) == FORMAT == 2
+    assert store.get("format.json") == b'{"format":3}'
+    assert require_format(store) == FORMAT == 3
 
 
 class SourceFailedError(Exception):
@@ -121,8 +121,8 @@ def test_a_lake_that_begins_while_it_is_opened_opens(settings: Settings, monkeyp
 
 def test_a_first_write_after_another_release_is_rejected(settings: Settings, store: Store) -> None:
     lake = settings.open_lake()
-    store.put("format.json", b'{"format": 3}')
-    with pytest.raises(LakeError, match="has format 3"):
+    store.put("format.json", b'{"format": 4}')
+    with pytest.raises(LakeError, match="has format 4"):
         lake.put("logs/a", b"1")
     assert store.list("") == ("format.json",)
 
@@ -143,7 +143,7 @@ def test_a_lake_of_this_format_opens(settings: Settings, store: Store, opened: s
 
 
 @pytest.mark.parametrize("opened", OPENED)
-@pytest.mark.parametrize(("number", "age"), [(0, "an earlier"), (3, "a later")])
+@pytest.mark.parametrize(("number", "age"), [(0, "an earlier"), (4, "a later")])
 def test_a_lake_of_another_format_is_rejected(settings: Settings, store: Store, opened: str, number: int, age: str) -> None:
     store.put("format.json", b'{"format": %d}' % number)
     with pytest.raises(LakeError) as caught:
@@ -193,14 +193,14 @@ def test_the_service_does_not_load_a_lake_of_another_format(disk_settings: Setti
     live = LiveModel(ServingSettings(lake=disk_settings.lake, **files, _env_file=None))
     live.refresh()
     assert live.problem == "no model is live yet. Train one on dates with outcomes: risk train DATE."
-    live.store.put("format.json", b'{"format": 3}')
+    live.store.put("format.json", b'{"format": 4}')
     live.refresh()
     assert live.current is None
-    assert "has format 3" in (live.problem or "")
+    assert "has format 4" in (live.problem or "")
 
 
 def test_connecting_to_a_lake_sends_no_request(settings: Settings, store: Store) -> None:
-    store.put("format.json", b'{"format": 3}')
+    store.put("format.json", b'{"format": 4}')
     lake = settings.connect_lake()
-    with pytest.raises(LakeError, match="has format 3"):
+    with pytest.raises(LakeError, match="has format 4"):
         require_format(lake)

@@ -21,6 +21,7 @@ from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store
+from tests.documents import archived
 
 _runs = itertools.count(1)
 ARTIFACTS = ["scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json", "model.joblib"]
@@ -48,7 +49,7 @@ def other(model: TrainedModel, intercept: float) -> TrainedModel:
 
 
 def go_live(store: Store, version: str) -> Binding:
-    return registry.bind(store, promote(binding_log.read(store), version, "ada", "because"))
+    return registry.bind(store, promote(binding_log.read(store), version, "ada", "because", **archived(store)))
 
 
 def go_against(store: Store, version: str, share: float | None = 0.1) -> Binding:
@@ -391,7 +392,7 @@ def test_the_challenge_of_a_damaged_version_can_end(store: Store, model: Trained
 def test_a_change_based_on_an_older_history_is_not_bound(store: Store, model: TrainedModel) -> None:
     register(store, model, model, model)
     go_live(store, "model_v001")
-    change = promote(binding_log.read(store), "model_v003", "ada", "because")
+    change = promote(binding_log.read(store), "model_v003", "ada", "because", **archived(store))
     go_live(store, "model_v002")
     with pytest.raises(ModelError, match=r"another binding was made.*risk live"):
         registry.bind(store, change)
@@ -429,15 +430,16 @@ def test_the_champion_of_an_instant_has_its_own_models(store: Store, model: Trai
     go_against(store, "model_v002", None)
     go_live(store, "model_v002")
     first, later = VersionedScorecard("model_v001", model.scorecard), VersionedScorecard("model_v002", second.scorecard)
-    found = [registry.champion(store, f"2026-03-01T{hour}:59:59+00:00").arms for hour in (10, 11, 12)]
+    found = [registry.bound(store, binding_log.live(store, f"2026-03-01T{hour}:59:59+00:00")).arms for hour in (10, 11, 12)]
     assert found == [Arms(first), Arms(first, later, None, "0a1b"), Arms(later)]
 
 
 def test_no_version_is_live_before_the_first_binding(store: Store, model: TrainedModel) -> None:
     register(store, model)
     go_live(store, "model_v001")
-    with pytest.raises(ModelError, match=r"no version was live at 2020-01-01T00:00:00\+00:00.*risk history"):
-        registry.champion(store, "2020-01-01T00:00:00+00:00")
+    assert binding_log.live(store, "2020-01-01T00:00:00+00:00") is None
+    with pytest.raises(ModelError, match="no model is live yet"):
+        registry.bound(store, None)
 
 
 # --- candidates --------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from risk_assets.lake.manifests import Provenance, identity, require_manifest, w
 from risk_assets.lake.replay import Replay, replay
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
+from tests.documents import archived
 from tests.lake.conftest import table
 
 DATE = "2026-01-07"
@@ -38,7 +39,7 @@ def scored(store: Store, model: TrainedModel, policy: Policy) -> Store:
     }
     write_table(store, layout.features(DATE), table(pl.LazyFrame(features, schema_overrides={"excluded": pl.String})))
     registry.register(store, model, "run-1")
-    binding = registry.bind(store, promote((), "model_v001", "ann", "a test"))
+    binding = registry.bind(store, promote((), "model_v001", "ann", "a test", **archived(store)))
     document_archive.archive(store, policy)
     made_from = Provenance(
         run_id="run-2",

@@ -25,7 +25,7 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSU
 from risk_assets.domain.governance import bindings
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.store import Store, open_store
-from tests.conftest import ROOT
+from tests.conftest import CONTRACT, POLICY
 from tests.defs.conftest import NEXT, copied, trained_book
 from tests.prepared import prepared
 from tests.serving.auth.issuer import Issuer, Keys, serve_issuer
@@ -73,7 +73,7 @@ class Service:
         secure = "--ssl-certfile" in arguments
         self.url = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
-        files = {"RISK_LAKE": lake, "RISK_CONTRACT": str(ROOT / "data/contract.yml"), "RISK_POLICY": str(ROOT / "data/policy.yml")}
+        files = {"RISK_LAKE": lake, "RISK_CONTRACT": str(CONTRACT), "RISK_POLICY": str(POLICY)}
         command = [sys.executable, "-m", "risk_serving", "--port", str(port), *arguments]
         self._outputs = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115 - closed with the service; files never fill up, pipes do
         self.process = subprocess.Popen(command, env=environment | files | variables, stdout=self._outputs[0], stderr=self._outputs[1])
@@ -198,7 +198,9 @@ def issuer(keys: Keys) -> Iterator[Issuer]:
 
 def promote(lake: Store, version: str) -> None:
     """Promote a version."""
-    registry.bind(lake, bindings.promote(binding_log.read(lake), version, "ann", "a test"))
+    origin = registry.read_version(lake, version).metadata.origin
+    change = bindings.promote(binding_log.read(lake), version, "ann", "a test", policy=origin.policy, contract=origin.contract)
+    registry.bind(lake, change)
 
 
 def roll_back(lake: Store) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import httpx
 import msgspec
 
-from risk_assets.domain.governance.bindings import Change
-from risk_assets.lake import binding_log, layout
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.governance.bindings import adopt_policy
+from risk_assets.lake import binding_log, document_archive, layout, registry
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from tests.azurite.server import Azurite
-from tests.conftest import ROOT
+from tests.conftest import CONTRACT, POLICY
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote
+from tests.serving.scoring.test_live_model import bind_unchecked
 
 Records = list[dict[str, Any]]
 SOON = {"RISK_SERVE_REFRESH_SECONDS": "0.1", "RISK_SERVE_LOG_SECONDS": "0.1"}
@@ -69,7 +71,7 @@ def test_previous_version_serves_while_the_new_one_is_damaged(serve: Callable[..
     path = f"registry/{SCORECARD}/{layout.SCORECARD}"
     original = lake.get(path)
     lake.put(path, original[:-20] + b" " + original[-19:])
-    binding_log.write(lake, Change(1, "promote", SCORECARD, "ann", "a test"))
+    bind_unchecked(lake, SCORECARD)
     until_stale(service)
     failures = service.metric("risk_serving_reload_failures_total")
     assert failures >= 1
@@ -87,7 +89,7 @@ def test_previous_version_serves_while_the_new_one_is_damaged(serve: Callable[..
 
 def test_binding_to_a_missing_version_is_not_followed(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, **SOON)
-    binding_log.write(lake, Change(1, "promote", "model_v404", "ann", "a test"))
+    bind_unchecked(lake, "model_v404")
     until_stale(service)
     assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
     assert len(warnings(service)) == 1
@@ -97,26 +99,38 @@ def test_binding_to_a_missing_version_is_not_followed(serve: Callable[..., Servi
     assert version(service) == SCORECARD
 
 
-def test_changed_policy_is_used_and_unfit_contract_is_not(
+def test_an_edited_policy_is_reported_and_not_used_until_adopted(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
-    contract, policy = (Path(shutil.copy(ROOT / f"data/{name}.yml", tmp_path)) for name in ("contract", "policy"))
+    contract, policy = (Path(shutil.copy(file, tmp_path)) for file in (CONTRACT, POLICY))
     service = serve(lake, RISK_CONTRACT=str(contract), RISK_POLICY=str(policy))
     before = service.scored(records)
     safe = next(place for place, result in enumerate(before) if 0.05 < result["probability"] < 0.08)
-    assert (before[safe]["prediction"], before[safe]["band"], before[safe]["reasons"]) == (0, "B", [])
-    text = policy.read_text(encoding="utf-8")
-    policy.write_text(text.replace("threshold: 0.25", "threshold: 0.05").replace("B: 0.08", "B: 0.05"), encoding="utf-8")
+    assert service.client.get("/health/ready").json()["unused_files"] is None
+    policy.write_text(policy.read_text(encoding="utf-8") + "threshold: 0.05\n", encoding="utf-8")
+    contract.write_text("not: a contract", encoding="utf-8")
+    assert service.client.get("/health/ready").json() == {
+        "status": "ready",
+        "model_version": LOGISTIC,
+        "unused_files": "policy, contract",
+    }
+    edited = Policy.parse(policy.read_text(encoding="utf-8"), "policy.yml")
+    time.sleep(FOLLOWED)
+    assert service.scored(records) == before
+    document_archive.archive(lake, edited)
+    registry.bind(lake, adopt_policy(binding_log.read(lake), edited.digest, "ann", "a lower cut-off"))
     assert service.until(lambda: service.scored([records[safe]])[0]["prediction"] == 1) < FOLLOWED
-    after = service.scored([records[safe]])[0]
-    assert (after["band"], after["probability"]) == ("C", before[safe]["probability"])
-    assert len(after["reasons"]) > 0
-    original = contract.read_text(encoding="utf-8")
-    contract.write_text(original.replace("  utilisation:", "  utilization:"), encoding="utf-8")
-    until_stale(service)
-    assert service.scored([records[safe]])[0] == after
-    contract.write_text(original, encoding="utf-8")
-    until_ready(service)
+    assert len(service.scored([records[safe]])[0]["reasons"]) > 0
+
+
+def test_the_service_needs_no_files_of_contract_and_policy(
+    serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
+) -> None:
+    service = serve(lake, RISK_CONTRACT=str(tmp_path / "none.yml"), RISK_POLICY=str(tmp_path / "none.yml"))
+    assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
+    assert service.client.get("/health/ready").json()["unused_files"] == "policy, contract"
+    reported = [line for line in warnings(service) if "none.yml cannot be read" in line]
+    assert len(reported) == 2
 
 
 def test_missing_lake_delays_the_log_and_not_the_answers(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from risk_assets.cli.report.tables import new_table, percent, text
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from risk_assets.domain.scorecard.scorecard import Scorecard, Step
     from risk_assets.lake.registry import ModelVersion
     from risk_assets.reproduction import Reproduction
+
+SHOWN_DIGITS = 12  # of a digest
 
 
 def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
@@ -145,6 +148,8 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
         "action": binding.action + overrides,
         "challenger": challenger_label(binding) or "none",
         "binding": str(binding.seq),
+        "policy": binding.policy[:SHOWN_DIGITS],
+        "contract": binding.contract[:SHOWN_DIGITS],
         "estimator": origin.estimator,
         "trained for": origin.training_date,
         "AUC, other accounts": auc_text(metrics.other_accounts),
@@ -155,11 +160,20 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
     console.print(table)
 
 
-def history(console: Console, bindings: Sequence[Binding]) -> None:
-    """Print all bindings, newest first."""
-    table = new_table("Bindings", "number", "since", "action", "live", "challenger", "by", "reason")
-    for each in reversed(bindings):
-        table.add_row(str(each.seq), each.effective_from, each.action, each.champion, challenger_label(each), each.actor, each.reason)
+def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Sequence[str]]) -> None:
+    """Print all bindings, newest first, each with the keys of policy and contract that it changed."""
+    table = new_table("Bindings", "number", "since", "action", "live", "challenger", "changed documents", "by", "reason")
+    for each, changed in reversed([*zip(bindings, changes, strict=True)]):
+        table.add_row(
+            str(each.seq),
+            each.effective_from,
+            each.action,
+            each.champion,
+            challenger_label(each),
+            escape("\n".join(changed)),
+            each.actor,
+            each.reason,
+        )
     console.print(table)
 
 

@@ -1,9 +1,10 @@
-"""Which version is live: the impact of a new one, and the decision."""
+"""Which version is live, under which policy and contract: the impact of a new version, and the decision."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import dagster as dg
@@ -13,13 +14,18 @@ from pydantic import Field
 from risk_assets.defs.liveness import is_unreported, root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import (
+    ADOPT_CONTRACT,
+    ADOPT_POLICY,
     CHALLENGE,
     END_CHALLENGE,
     PROMOTE,
     ROLL_BACK,
     Binding,
     Change,
+    adopt_contract,
+    adopt_policy,
     challenge,
     end_challenge,
     promote,
@@ -29,8 +35,9 @@ from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.governance.gates import require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.errors import ModelError
-from risk_assets.lake import binding_log, impact_files, registry
+from risk_assets.errors import LakeError, ModelError
+from risk_assets.lake import binding_log, document_archive, documents, impact_files, registry
+from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.store import Store
 
@@ -66,10 +73,17 @@ class Action(Enum):
     rollback = ROLL_BACK
     challenge = CHALLENGE
     end_challenge = END_CHALLENGE
+    adopt_policy = ADOPT_POLICY
+    adopt_contract = ADOPT_CONTRACT
+
+
+ADOPTIONS: Mapping[Action | None, tuple[Callable[[Sequence[Binding], str, str, str], Change], str]] = MappingProxyType(
+    {Action.adopt_policy: (adopt_policy, documents.POLICY), Action.adopt_contract: (adopt_contract, documents.CONTRACT)}
+)
 
 
 class GovernanceConfig(dg.Config):
-    """What to make live. By default: the newest version that passes the policy's gates."""
+    """What to make live, or which edited file to put in force. By default: the newest version that passes the policy's gates."""
 
     action: Action | None = Field(None, description="The change; `promote` if a version is given. Each requires a reason.")
     version: str | None = Field(None, description="The version to promote, or the challenger, such as model_v002.")
@@ -82,20 +96,29 @@ class GovernanceConfig(dg.Config):
     override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
 
 
-def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
-    """The version that is live, and its challenger; `risk serve` follows within two seconds.
+def champion(
+    context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]
+) -> dg.Output[Change | None]:
+    """The version that is live, its challenger, and the policy and contract in force; `risk serve` follows within two seconds.
 
-    To roll back, materialize with `{action: rollback, reason: ...}`.
+    To roll back, materialize with `{action: rollback, reason: ...}`. To put an edited policy or contract file in force, materialize
+    with `{action: adopt_policy, reason: ...}` or `adopt_contract`.
     """
     history = binding_log.read(lakehouse.store)
     # in the UI, a decision is made again by executing its run again, if there was another one since
     if is_decided(history if is_unreported(context.run) else history[-1:], root_run_id(context.run)):
-        return None
-    change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
+        return dg.Output(None)
+    metadata: dict[str, Any] = {}
+    if config.action in ADOPTIONS:
+        change: Change | None = _adopted(config, lakehouse, history)
+        metadata = _adoption_impact(lakehouse, ADOPTIONS[config.action][1])
+    else:
+        change = decide(config, lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings).policy.promotion.mode)
     if change and change.action != END_CHALLENGE:
+        contract = document_archive.read(lakehouse.store, Contract, change.contract)
         for version in filter(None, (change.champion, change.challenger)):
-            require_fit(registry.read_scorecard(lakehouse.store, version), lakehouse.contract)
-    return change
+            require_fit(registry.read_scorecard(lakehouse.store, version), contract)
+    return dg.Output(change, metadata=metadata)
 
 
 def is_decided(history: Sequence[Binding], root: str) -> bool:
@@ -117,28 +140,61 @@ def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
         return _requested(config, history, store)
     newest = registry.candidate(store) if mode == "auto" and not (history and history[-1].challenger) else None
     if newest:
-        return promote(history, newest.name, config.actor, config.reason or "the newest version that passed the gates")
+        if history and newest.origin.contract != history[-1].contract:
+            return None  # a contract is never changed automatically
+        return _promote(history, newest, config.actor, config.reason or "the newest version that passed the gates")
     if not history:
         raise ModelError(f"no model is live, and {_why_none(store, mode)}")
     return None
 
 
-def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
+def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[Binding]) -> Change:
+    """Return the change that puts the file of a policy or a contract in force, after archiving it."""
+    action, reason = _action_and_reason(config)
+    adopt, kind = ADOPTIONS[Action(action)]
+    document = documents.read_file(lakehouse.settings, kind)
+    change = adopt(history, document.digest, config.actor, reason)
+    document_archive.archive(lakehouse.store, document)
+    return change
+
+
+def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:
+    """Return the impact of a file as metadata; why there is none if it cannot be measured, which does not stop a decision."""
+    document = documents.read_file(lakehouse.settings, kind)
+    try:
+        figures, _ = impact_files.adoption(lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings), document)
+    except (LakeError, ModelError) as error:
+        return {"impact": f"not measured: {error}"}
+    return _changes(figures)
+
+
+def _promote(history: Sequence[Binding], version: Metadata, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:
+    origin = version.origin
+    return promote(history, version.name, actor, reason, overrides, policy=origin.policy, contract=origin.contract)
+
+
+def _action_and_reason(config: GovernanceConfig) -> tuple[str, str]:
+    """Return the requested action and its reason; raises `ModelError` without a reason."""
     action = config.action.value if config.action else PROMOTE
     if not config.reason or not config.reason.strip():
         raise ModelError(f"{action} requires a reason, which is stored with the binding. Set reason in the configuration.")
+    return action, config.reason
+
+
+def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
+    action, reason = _action_and_reason(config)
     if action == ROLL_BACK:
-        return roll_back(history, config.actor, config.reason)
+        return roll_back(history, config.actor, reason)
     if action == END_CHALLENGE:
-        return end_challenge(history, config.actor, config.reason)
+        return end_challenge(history, config.actor, reason)
     if not config.version:
         raise ModelError(f"{action} requires a version (for example version: model_v002). List the versions: risk models.")
-    gates = registry.read_version(store, config.version).metadata.gates
+    metadata = registry.read_version(store, config.version).metadata
     if action == PROMOTE:
-        overrides = require_passed(config.version, gates, config.override)
-        return promote(history, config.version, config.actor, config.reason, overrides)
-    overrides = () if config.share is None else require_passed(config.version, gates, config.override)
-    change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, config.reason)
+        overrides = require_passed(config.version, metadata.gates, config.override)
+        return _promote(history, metadata, config.actor, reason, overrides)
+    overrides = () if config.share is None else require_passed(config.version, metadata.gates, config.override)
+    change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, reason)
     return replace(change, overrides=overrides)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
+from risk_assets.defs.failures import PARTITION_TAG
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
@@ -25,8 +26,18 @@ from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.outcome_tables import FEATURES, OUTCOMES, outdated_outcomes, outdated_states, state_at_end
-from risk_assets.lake.staleness import changed_dates
+from risk_assets.lake.feature_tables import feature_table
+from risk_assets.lake.outcome_tables import (
+    FEATURES,
+    OUTCOMES,
+    STATES,
+    dates_to_carry,
+    outdated_outcomes,
+    outdated_states,
+    state_at_end,
+    state_table,
+)
+from risk_assets.lake.staleness import changed_dates, outdated_features
 from risk_assets.lake.tables import translate_polars_errors, write_table
 
 
@@ -96,17 +107,20 @@ def model(
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:
-    """Bring the outcomes of those dates up to date, and return the assets and dates that were written.
+    """Bring the outcomes of those dates up to date, and return the assets and dates that were written in the raw and curated zones.
 
     Files that have landed since are stored. Derived outcomes are written if they have matured and the states of accounts have
-    been carried; the other dates are left as they are.
+    been carried; the other dates are left as they are. Under a contract that is not bound, features and states are made as well,
+    for all dates from the first one to the training date, and kept apart from the curated zone.
 
     Raises
     ------
     LakeError
-        If outcomes are derived, and accounts were corrected since their states were carried.
+        If outcomes are derived under the contract in force, and accounts were corrected since their states were carried.
     """
-    if lakehouse.contract.target.derived:
+    if lakehouse.is_apart and dates:
+        _make_candidate_tables(lakehouse, dates, run)
+    elif lakehouse.contract.target.derived:
         require_carried(lakehouse, dates)
     stored = () if lakehouse.contract.target.derived else _changed_outcomes(lakehouse, dates)
     for date in stored:
@@ -117,7 +131,26 @@ def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.Dagster
         with _leased(lakehouse, OUTCOMES, date, run):
             table = snapshot_outcomes(lakehouse, date, run.run_id)
             write_table(lakehouse.store, layout.curated_outcomes(date), table, lakehouse.guard(OUTCOMES, date))
-    return (*(("raw/outcomes", date) for date in stored), *((OUTCOMES, date) for date in listed))
+    return (*(("raw/outcomes", date) for date in stored), *((OUTCOMES, date) for date in listed if not lakehouse.is_apart))
+
+
+def _make_candidate_tables(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> None:
+    """Make the features of a contract that is not bound from the raw files, and the states of accounts if it derives outcomes.
+
+    Tables that are up to date stay, so that the next training under the contract reuses them.
+    """
+    store, contract = lakehouse.store, lakehouse.contract
+    last = run.tags[PARTITION_TAG] if contract.target.derived else dates[-1]
+    raw = [date for date in committed_dates(store, "raw/accounts") if dates[0] <= date <= last]
+    for date in outdated_features(store, lakehouse.contract_values, raw):
+        with _leased(lakehouse, FEATURES, date, run):
+            table = feature_table(store, contract, date, run.run_id)
+            write_table(store, layout.features(date), table, lakehouse.guard(FEATURES, date))
+    if contract.target.derived:
+        for date in dates_to_carry(store, contract, last):
+            with _leased(lakehouse, STATES, date, run):
+                table = state_table(store, contract, date, run.run_id)
+                write_table(store, layout.account_states(date), table, lakehouse.guard(STATES, date))
 
 
 def _changed_outcomes(lakehouse: Lakehouse, dates: Sequence[str]) -> tuple[str, ...]:
@@ -213,7 +246,7 @@ def _noting(note: str | None) -> Iterator[None]:
 def _inputs(lakehouse: Lakehouse, dates: Collection[str]) -> dict[str, str]:
     """Return the SHA-256 of the content of each table that was read, by path."""
     manifests = (lakehouse.manifest(key, date) for date in sorted(dates) for key in ("curated/features", OUTCOMES))
-    return {manifest.path: manifest.digest for manifest in manifests}
+    return {lakehouse.store.actual(manifest.path): manifest.digest for manifest in manifests}
 
 
 def _maturity(origin: Origin) -> dict[str, Any]:

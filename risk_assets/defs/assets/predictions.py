@@ -6,24 +6,26 @@ from pydantic import Field
 
 from risk_assets.defs.failures import passed_checks
 from risk_assets.defs.releases import releases_in_effect
-from risk_assets.defs.resources import Lakehouse
+from risk_assets.defs.resources import AS_OF, LIVE, Lakehouse
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.lake import document_archive, registry
+from risk_assets.lake import registry
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table
 
-LIVE, AS_OF = "live", "as_of"
-
 
 class ScoringConfig(dg.Config):
     """How to score."""
 
-    model: str = Field(LIVE, description="`live`, `as_of` (what was live when the date was due) or a version such as `model_v002`.")
+    model: str = Field(
+        LIVE,
+        description="`live`; `as_of`: model, policy and contract that were in force when the date was due; or a version such as "
+        "`model_v002`, with the policy and contract in force.",
+    )
 
 
 def predictions(
@@ -34,11 +36,9 @@ def predictions(
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> Table:
     """Status, probability, points, band and reasons of every account, in the order of the raw file."""
-    due = lakehouse.settings.calendar.due(context.partition_key)
-    arms, binding = choose(config.model, champion, lakehouse.store, due)
+    arms, binding = choose(config.model, champion, lakehouse.store)
     for model in arms.models:
         require_fit(model, lakehouse.contract)
-    document_archive.archive(lakehouse.store, lakehouse.policy)
     made_from = lakehouse.made_from(
         context.run.run_id,
         context.partition_key,
@@ -55,11 +55,11 @@ def predictions(
     )
 
 
-def choose(model: str, live: Champion, store: Store, due: str) -> tuple[Arms, int | None]:
-    """Return the models that score a date due at an instant, and the number of their binding; None if a version was named."""
-    if model == LIVE:
-        return live.arms, live.binding.seq
-    if model == AS_OF:
-        then = registry.champion(store, at=due)
-        return then.arms, then.binding.seq
+def choose(model: str, champion: Champion, store: Store) -> tuple[Arms, int | None]:
+    """Return the models that score a date, and the number of their binding; None if a version was named.
+
+    `champion` is of the binding that the run has resolved: the newest one, or for `as_of` the one when the date was due.
+    """
+    if model in (LIVE, AS_OF):
+        return champion.arms, champion.binding.seq
     return Arms(registry.read_scorecard(store, model)), None

@@ -1,18 +1,21 @@
-"""Bindings record which version is live; a change is the request for the next one."""
+"""Bindings record which version is live under which policy and contract; a change is the request for the next one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from risk_assets.errors import ModelError
 
 PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge", "end_challenge"
+ADOPT_POLICY, ADOPT_CONTRACT = "adopt_policy", "adopt_contract"
 CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The live version and its challenger from an instant on, with who decided it and why.
+    """The live version, its challenger, and the policy and contract in force from an instant on, with who decided it and why.
+
+    `policy` and `contract` are the digests of archived documents.
 
     `mode` is `champion` (no challenger), `ab` (the challenger decides for `challenger_share` of the accounts, drawn with
     `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the failed gates that were overridden.
@@ -30,6 +33,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     actor: str
     reason: str
     overrides: tuple[str, ...]
+    policy: str
+    contract: str
     effective_from: str
     recorded_at: str
     previous: str | None
@@ -50,6 +55,8 @@ class Change:
     share: float | None = None
     salt: str = ""
     overrides: tuple[str, ...] = ()
+    policy: str = field(kw_only=True)
+    contract: str = field(kw_only=True)
 
     @property
     def mode(self) -> str:
@@ -59,15 +66,33 @@ class Change:
         return SHADOW if self.share is None else AB_TEST
 
 
-def promote(history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:
-    """Return the change that makes a version live and ends a challenge; raises `ModelError` if the version is already live."""
+def promote(
+    history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = (), *, policy: str, contract: str
+) -> Change:
+    """Return the change that makes a version live and ends a challenge.
+
+    The contract that the version was trained with becomes the one in force. The policy in force stays.
+
+    Parameters
+    ----------
+    policy, contract : str
+        The digests of the documents that the version was trained with. The policy counts only if none is bound yet.
+
+    Raises
+    ------
+    ModelError
+        If the version is already live.
+    """
     if history and history[-1].champion == version:
         raise ModelError(f"{version} is already live. See since when and why: risk live.")
-    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides)
+    bound = history[-1].policy if history else policy
+    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides, policy=bound, contract=contract)
 
 
 def roll_back(history: Sequence[Binding], actor: str, reason: str) -> Change:
     """Return the change to the version that was live before the last promotion not rolled back yet; it ends a challenge.
+
+    The version returns with the contract under which it was last live. The policy in force stays.
 
     Raises
     ------
@@ -77,11 +102,12 @@ def roll_back(history: Sequence[Binding], actor: str, reason: str) -> Change:
     promoted = _promoted(history)
     if len(promoted) < 2:
         raise ModelError("there is no earlier version to roll back to. List all bindings: risk history.")
-    return Change(_latest_seq(history), ROLL_BACK, promoted[-2], actor, reason)
+    then = next(binding for binding in reversed(history) if binding.champion == promoted[-2])
+    return Change(_latest_seq(history), ROLL_BACK, then.champion, actor, reason, policy=history[-1].policy, contract=then.contract)
 
 
 def challenge(history: Sequence[Binding], version: str, share: float | None, salt: str, actor: str, reason: str) -> Change:
-    """Return the change that adds or replaces a challenger.
+    """Return the change that adds or replaces a challenger; policy and contract stay.
 
     Parameters
     ----------
@@ -105,14 +131,39 @@ def challenge(history: Sequence[Binding], version: str, share: float | None, sal
     if share is not None and not 0 < share < 1:
         raise ModelError("the challenger's share must be between 0 and 1, such as 0.1. For a challenger in shadow use --shadow.")
     kept = latest.salt if latest.challenger == version and latest.salt else salt
-    return Change(_latest_seq(history), CHALLENGE, latest.champion, actor, reason, version, share, kept)
+    return Change(
+        latest.seq, CHALLENGE, latest.champion, actor, reason, version, share, kept, policy=latest.policy, contract=latest.contract
+    )
 
 
 def end_challenge(history: Sequence[Binding], actor: str, reason: str) -> Change:
     """Return the change that removes the challenger; raises `ModelError` if there is none."""
     if not history or history[-1].challenger is None:
         raise ModelError("no version challenges the live one, so there is nothing to end. See the live version: risk live.")
-    return Change(_latest_seq(history), END_CHALLENGE, history[-1].champion, actor, reason)
+    latest = history[-1]
+    return Change(latest.seq, END_CHALLENGE, latest.champion, actor, reason, policy=latest.policy, contract=latest.contract)
+
+
+def adopt_policy(history: Sequence[Binding], policy: str, actor: str, reason: str) -> Change:
+    """Return the change that puts a policy in force; versions and contract stay.
+
+    Raises
+    ------
+    ModelError
+        If no version is live, or the policy is in force already.
+    """
+    return replace(_adopted(history, ADOPT_POLICY, actor, reason, "policy", policy), policy=policy)
+
+
+def adopt_contract(history: Sequence[Binding], contract: str, actor: str, reason: str) -> Change:
+    """Return the change that puts a contract in force; versions and policy stay.
+
+    Raises
+    ------
+    ModelError
+        If no version is live, or the contract is in force already.
+    """
+    return replace(_adopted(history, ADOPT_CONTRACT, actor, reason, "contract", contract), contract=contract)
 
 
 def challenger_label(binding: Binding) -> str:
@@ -120,6 +171,30 @@ def challenger_label(binding: Binding) -> str:
     if binding.challenger is None:
         return ""
     return f"{binding.challenger} ({'shadow' if binding.challenger_share is None else f'{100 * binding.challenger_share:g}%'})"
+
+
+def _adopted(history: Sequence[Binding], action: str, actor: str, reason: str, kind: str, digest: str) -> Change:
+    """Return the change of an adoption with the documents of the newest binding."""
+    if not history:
+        raise ModelError(
+            f"no model is live yet, so the file of the {kind} is in force. The first promotion binds it: risk train DATE, or risk promote "
+            "VERSION --reason WHY."
+        )
+    latest = history[-1]
+    if getattr(latest, kind) == digest:
+        raise ModelError(f"the {kind} in the file is the one in force since binding {latest.seq} or before: there is nothing to adopt.")
+    return Change(
+        latest.seq,
+        action,
+        latest.champion,
+        actor,
+        reason,
+        latest.challenger,
+        latest.challenger_share,
+        latest.salt,
+        policy=latest.policy,
+        contract=latest.contract,
+    )
 
 
 def _promoted(history: Sequence[Binding]) -> list[str]:

@@ -1,9 +1,12 @@
-"""What changes for accounts if a candidate replaces the live version: bands, flags, and predicted bad rates by category.
+"""What changes for accounts if a candidate replaces the live version, or another policy or contract comes into force.
+
+Bands, flags, and predicted bad rates by category.
 
 An account is flagged when a model predicts it bad.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -41,7 +44,22 @@ _SCORED = {
     "live_bad": pl.Boolean(),
 }
 _SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("probability", "live_probability").sum())
+_LIVE = "live: "  # before the columns of the live side, where both sides are in one table
+_CAN_BE_SCORED, _LACKS_REQUIRED = f"{_LIVE}can be scored", f"{_LIVE}lacks required"
 _LIVE_FIGURES = ("live_", "newly_", "no_longer_")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two that are compared: how it is called, its model and policy, and its features by date.
+
+    Features are `account_id`, the features of the contract, `excluded` and `issues`, in the order of the raw file.
+    """
+
+    name: str
+    model: VersionedScorecard
+    policy: Policy
+    snapshots: Mapping[str, pl.LazyFrame]
 
 
 class CategoryImpact(msgspec.Struct, frozen=True):
@@ -58,7 +76,9 @@ class CategoryImpact(msgspec.Struct, frozen=True):
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate changes on the rows of some dates that both models score.
+    """What a candidate changes on the rows of some dates that both sides score.
+
+    The candidate is a version, or the live version with another policy or contract; then `candidate` and `against` say so.
 
     `unscored` and `live_unscored` are the other eligible rows without issues: a value of a feature is missing that the model
     requires. `not_eligible` are the rows that a population rule excludes.
@@ -96,15 +116,27 @@ def measure(
     policy: Policy,
     contract: Contract,
 ) -> tuple[Impact, pl.DataFrame]:
-    """Return what changes if the candidate replaces the live version, and the rows whose flag changes.
+    """Return what changes if the candidate replaces the live version, and the rows whose flag changes: see `compare`.
+
+    Parameters
+    ----------
+    snapshots : Mapping[str, pl.LazyFrame]
+        The validated features of each date.
+    """
+    live_side = Side(live.version, live, policy, snapshots) if live else None
+    return compare(Side(candidate.version, candidate, policy, snapshots), live_side, contract)
+
+
+def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Impact, pl.DataFrame]:
+    """Return what changes if one side replaces the other, and the rows whose flag changes.
 
     Dates are streamed one after the other. Memory holds a few copies of 8 bytes for each account, and the changed rows.
 
     Parameters
     ----------
-    snapshots : Mapping[str, pl.LazyFrame]
-        The validated features of each date: `account_id`, features, `excluded`, `issues`. Rows that are not eligible or have issues do
-        not count, nor rows without a value of a feature that one of the models requires.
+    candidate, live : Side
+        Both have the same dates and rows. Rows that are not eligible or have issues on one side do not count, nor rows without a
+        value of a feature that one of the models requires.
     contract : Contract
         Declares the categories. A category that is missing from a snapshot is left out.
 
@@ -118,30 +150,30 @@ def measure(
     ModelError
         If there is no snapshot, one lacks a feature of the candidate, or no row can be scored.
     """
-    dates = tuple(sorted(snapshots))
-    schemas = [snapshots[date].collect_schema() for date in dates]
-    _require_features(candidate, schemas, dates)
-    comparable = live if live and not _missing_features(live, schemas) else None
+    dates = tuple(sorted(candidate.snapshots))
+    schemas = _schemas(candidate, dates)
+    _require_features(candidate.model, schemas, dates)
+    comparable = live if live and not _missing_features(live.model, _schemas(live, dates)) else None
     # Without a live model the candidate is compared with itself, and `_without_live` removes the figures of that comparison.
-    models = (candidate, comparable or candidate)
+    sides = (candidate, comparable or candidate)
     categories = _categories_of_all(schemas, contract)
-    checked = {date: snapshots[date].filter(can_be_scored()) for date in dates}
-    unscored, live_unscored = _count_unscored(checked.values(), models)
-    both = {date: rows.filter(*(~lacks_required(model.scorecard) for model in models)) for date, rows in checked.items()}
-    tables = {date: _scored(both[date], models, policy, categories) for date in dates}
+    checked = {date: _joined(*sides, date).filter(can_be_scored(), _CAN_BE_SCORED) for date in dates}
+    unscored, live_unscored = _count_unscored(checked.values(), sides)
+    both = {date: rows.filter(~lacks_required(candidate.model.scorecard), ~pl.col(_LACKS_REQUIRED)) for date, rows in checked.items()}
+    tables = {date: _scored(both[date], sides, categories) for date in dates}
     bands = _band_counts(tables)
     changes = _collected(_changes(table, date) for date, table in tables.items())
     impact = Impact(
-        candidate=candidate.version,
-        against=models[1].version,
+        candidate=candidate.name,
+        against=sides[1].name,
         dates=dates,
-        policy=policy.digest,
+        policy=candidate.policy.digest,
         accounts=_count_accounts(both.values()),
-        migration=_migration(bands, list(policy.bands)),
+        migration=_migration(bands, *(list(side.policy.bands) for side in sides)),
         categories=_category_impacts(tables.values(), categories),
         unscored=unscored,
         live_unscored=live_unscored,
-        not_eligible=_count_excluded(snapshots.values()),
+        not_eligible=_count_excluded(candidate.snapshots.values()),
         **_figures(bands, changes),
     )
     return impact if comparable else _without_live(impact), changes
@@ -152,7 +184,7 @@ def migration_table(impact: Impact) -> str:
     if not impact.migration:
         return "There is no live model to compare with."
     rows = ([band, *map(str, row.values())] for band, row in impact.migration.items())
-    header = ["live \N{RIGHTWARDS ARROW} candidate", *impact.migration]
+    header = ["live \N{RIGHTWARDS ARROW} candidate", *next(iter(impact.migration.values()))]
     return markdown_table(header, rows, numbers=len(header) - 1)
 
 
@@ -182,6 +214,22 @@ def _require_features(candidate: VersionedScorecard, schemas: Sequence[pl.Schema
         )
 
 
+def _schemas(side: Side, dates: Sequence[str]) -> list[pl.Schema]:
+    return [side.snapshots[date].collect_schema() for date in dates]
+
+
+def _joined(candidate: Side, live: Side, date: str) -> pl.LazyFrame:
+    """Return the candidate's features of a date, and those that the live side reads, whether it can score, and whether it lacks one."""
+    theirs = [
+        can_be_scored().alias(_CAN_BE_SCORED),
+        lacks_required(live.model.scorecard).alias(_LACKS_REQUIRED),
+        *(pl.col(name).alias(f"{_LIVE}{name}") for name in live.model.scorecard.features),
+    ]
+    if live.snapshots is candidate.snapshots:
+        return candidate.snapshots[date].with_columns(theirs)
+    return pl.concat([candidate.snapshots[date], live.snapshots[date].select(theirs)], how="horizontal")
+
+
 def _missing_features(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
     """Return the model's features that a snapshot lacks or has with another type."""
     kinds = model.scorecard.features.items()
@@ -192,11 +240,12 @@ def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tupl
     return tuple(name for name in contract.all_categories if all(schema.get(name) == pl.String for schema in schemas))
 
 
-def _count_unscored(snapshots: Iterable[pl.LazyFrame], models: Sequence[VersionedScorecard]) -> tuple[int, int]:
-    """Return the rows that each model does not score because a required feature is missing."""
-    if not any(model.scorecard.required for model in models):
+def _count_unscored(snapshots: Iterable[pl.LazyFrame], sides: Sequence[Side]) -> tuple[int, int]:
+    """Return the rows that each side does not score because a required feature is missing."""
+    if not any(side.model.scorecard.required for side in sides):
         return 0, 0
-    counts = [lacks_required(model.scorecard).sum().cast(pl.Int64).alias(str(at)) for at, model in enumerate(models)]
+    lacks = (lacks_required(sides[0].model.scorecard), pl.col(_LACKS_REQUIRED))
+    counts = [missing.sum().cast(pl.Int64).alias(str(at)) for at, missing in enumerate(lacks)]
     ours, live = _collected(rows.select(counts) for rows in snapshots).sum().row(0)
     return ours, live
 
@@ -205,19 +254,21 @@ def _count_excluded(snapshots: Iterable[pl.LazyFrame]) -> int:
     return sum(rows.select(pl.col(EXCLUDED).count()).collect(engine="streaming").item() for rows in snapshots)
 
 
-def _scored(features: pl.LazyFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.LazyFrame:
-    """Return both models' probabilities and bands, and the categories under their positions, because a category may have any name."""
-    needed = dict.fromkeys([name for model in models for name in model.scorecard.features] + list(categories))
+def _scored(features: pl.LazyFrame, sides: Sequence[Side], categories: Sequence[str]) -> pl.LazyFrame:
+    """Return both sides' probabilities and bands, and the categories under their positions, because a category may have any name."""
+    ours, live = (list(side.model.scorecard.features) for side in sides)
+    needed = dict.fromkeys([*ours, *(f"{_LIVE}{name}" for name in live), *categories])
     rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
-    score = partial(_score, models=models, policy=policy, categories=categories)
+    score = partial(_score, sides=sides, categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
 
 
-def _score(batch: pl.DataFrame, models: Sequence[VersionedScorecard], policy: Policy, categories: Sequence[str]) -> pl.DataFrame:
+def _score(batch: pl.DataFrame, sides: Sequence[Side], categories: Sequence[str]) -> pl.DataFrame:
+    theirs = batch.select(pl.col(f"{_LIVE}{name}").alias(name) for name in sides[1].model.scorecard.features)
     columns: list[Any] = [batch[ACCOUNT_ID]]
-    for model in models:
-        decided = decide(frame_log_odds(model.scorecard, batch), policy)
+    for side, rows in zip(sides, (batch, theirs), strict=True):
+        decided = decide(frame_log_odds(side.model.scorecard, rows), side.policy)
         columns += [decided.probability, decided.band, decided.prediction]
     levels = {str(position): batch[name] for position, name in enumerate(categories)}
     return pl.DataFrame(dict(zip(_SCORED, columns, strict=True)) | levels)
@@ -273,10 +324,10 @@ def _figures(bands: pl.DataFrame, changes: pl.DataFrame) -> dict[str, Any]:
     return figures | {"newly_flagged_accounts": newly, "no_longer_flagged_accounts": no_longer}
 
 
-def _migration(bands: pl.DataFrame, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    migration = {live: dict.fromkeys(names, 0) for live in names}
+def _migration(bands: pl.DataFrame, names: Sequence[str], live_names: Sequence[str]) -> dict[str, dict[str, int]]:
+    migration = {live: dict.fromkeys(names, 0) for live in live_names}
     for live, band, rows in bands.select("live_band", "band", "rows").iter_rows():
-        migration[names[live]][names[band]] += rows
+        migration[live_names[live]][names[band]] += rows
     return migration
 
 

@@ -6,20 +6,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.governance.bindings import Binding, Change, challenge, challenger_label, end_challenge, promote, roll_back
+from risk_assets.domain.governance.bindings import (
+    Binding,
+    Change,
+    adopt_contract,
+    adopt_policy,
+    challenge,
+    challenger_label,
+    end_challenge,
+    promote,
+    roll_back,
+)
 from risk_assets.errors import ModelError
 
 
 def change(history: tuple[Binding, ...], step: str) -> Change:
-    """Return the change of a step: `promote 2`, `rollback`, `shadow 2`, `challenge 2 0.1 salt` or `end`."""
+    """Return the change of a step: `promote 2`, `rollback`, `shadow 2`, `challenge 2 0.1 salt`, `end`, `policy p2` or `contract c2`.
+
+    Version 2 was trained under policy p2 and contract c2.
+    """
     action, *words = step.split()
+    if action in ("policy", "contract"):
+        return {"policy": adopt_policy, "contract": adopt_contract}[action](history, words[0], "ada", "because")
     if action == "rollback":
         return roll_back(history, "ada", "because")
     if action == "end":
         return end_challenge(history, "ada", "because")
     version = f"model_v00{words[0]}"
     if action == "promote":
-        return promote(history, version, "ada", "because")
+        return promote(history, version, "ada", "because", policy=f"p{words[0]}", contract=f"c{words[0]}")
     share, salt = (None, "shadows") if action == "shadow" else (float(words[1]), words[2])
     return challenge(history, version, share, salt, "ada", "because")
 
@@ -40,6 +55,8 @@ def made(*steps: str) -> tuple[Binding, ...]:
             actor=requested.actor,
             reason=requested.reason,
             overrides=requested.overrides,
+            policy=requested.policy,
+            contract=requested.contract,
             effective_from="2026-03-01T10:00:00+00:00",
             recorded_at="2026-03-01T10:00:00+00:00",
             previous=None,
@@ -66,10 +83,10 @@ def rejection(*steps: str) -> str:
 
 def test_promotion_records_version_actor_reason_and_latest() -> None:
     history = made("promote 1", "promote 2")
-    assert promote(history, "model_v003", "ada", "better", ("auc_floor",)) == Change(
-        after=2, action="promote", champion="model_v003", actor="ada", reason="better", overrides=("auc_floor",)
+    assert promote(history, "model_v003", "ada", "better", ("auc_floor",), policy="p3", contract="c3") == Change(
+        2, "promote", "model_v003", "ada", "better", overrides=("auc_floor",), policy="p1", contract="c3"
     )
-    assert promote((), "model_v001", "ada", "the first").after == 0
+    assert promote((), "model_v001", "ada", "the first", policy="p1", contract="c1").after == 0
 
 
 def test_live_version_cannot_be_promoted_again() -> None:
@@ -138,7 +155,9 @@ def test_rollback_without_an_earlier_version_is_rejected(steps: str) -> None:
 
 
 def test_rollback_records_version_actor_reason_and_latest() -> None:
-    assert roll_back(made("promote 1", "promote 2"), "bob", "worse") == Change(2, "rollback", "model_v001", "bob", "worse")
+    assert roll_back(made("promote 1", "promote 2"), "bob", "worse") == Change(
+        2, "rollback", "model_v001", "bob", "worse", policy="p1", contract="c1"
+    )
 
 
 @st.composite
@@ -185,7 +204,7 @@ def test_promoted_challenger_goes_live_without_challenge() -> None:
 def test_challenge_keeps_the_champion_and_records_share_and_salt() -> None:
     history = made("promote 1")
     assert challenge(history, "model_v002", 0.25, "salt", "ada", "try it") == Change(
-        after=1, action="challenge", champion="model_v001", actor="ada", reason="try it", challenger="model_v002", share=0.25, salt="salt"
+        1, "challenge", "model_v001", "ada", "try it", "model_v002", 0.25, "salt", policy="p1", contract="c1"
     )
     modes = [made("promote 1", step)[-1].mode for step in ("challenge 2 0.25 salt", "shadow 2")]
     assert modes == ["ab", "shadow"]
@@ -239,7 +258,53 @@ def test_ending_without_a_challenge_is_rejected(steps: str) -> None:
 
 def test_end_of_a_challenge_records_actor_and_reason() -> None:
     found = end_challenge(made("promote 1", "shadow 2"), "bob", "seen enough")
-    assert found == Change(2, "end_challenge", "model_v001", "bob", "seen enough")
+    assert found == Change(2, "end_challenge", "model_v001", "bob", "seen enough", policy="p1", contract="c1")
+
+
+# --- documents -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("steps", "bound"),
+    [
+        ("promote 1", ("p1", "c1")),  # the first promotion binds the documents that trained the version
+        ("promote 1, promote 2", ("p1", "c2")),  # the policy in force stays, the contract becomes the version's
+        ("promote 1, policy p9, promote 2", ("p9", "c2")),
+        ("promote 1, policy p9, contract c9, shadow 2, end", ("p9", "c9")),
+        ("promote 1, promote 2, rollback", ("p1", "c1")),
+        ("promote 1, contract c9, promote 2, policy p9, rollback", ("p9", "c9")),  # as the version was last live
+    ],
+)
+def test_documents_in_force_after_changes(steps: str, bound: tuple[str, str]) -> None:
+    now = made(*steps.split(", "))[-1]
+    assert (now.policy, now.contract) == bound
+
+
+@pytest.mark.parametrize("step", ["policy p9", "contract c9"])
+def test_adoption_keeps_versions_and_the_challengers_accounts(step: str) -> None:
+    before, now = made("promote 1", "challenge 2 0.1 s", step)[-2:]
+    assert now.action == f"adopt_{step.split(maxsplit=1)[0]}"
+    assert (now.champion, now.challenger, now.challenger_share, now.salt) == ("model_v001", "model_v002", 0.1, "s")
+    assert {before.policy, before.contract} & {now.policy, now.contract} in ({"p1"}, {"c1"})
+
+
+@pytest.mark.parametrize("steps", ["promote 1, policy p9", "promote 1, contract c9"])
+def test_rollback_does_not_count_an_adoption_as_a_promotion(steps: str) -> None:
+    assert "no earlier version" in rejection(*steps.split(", "), "rollback")
+    assert champion("promote 1", "promote 2", steps.split(", ")[1], "rollback") == "model_v001"
+
+
+@pytest.mark.parametrize(("kind", "step"), [("policy", "policy p1"), ("contract", "contract c1")])
+def test_adoption_of_the_document_in_force_is_rejected(kind: str, step: str) -> None:
+    message = rejection("promote 1", step)
+    assert message.startswith(f"the {kind} in the file is the one in force")
+
+
+@pytest.mark.parametrize("step", ["policy p1", "contract c1"])
+def test_adoption_without_a_live_model_is_rejected(step: str) -> None:
+    message = rejection(step)
+    assert "no model is live yet" in message
+    assert "risk train DATE" in message
 
 
 @pytest.mark.parametrize(

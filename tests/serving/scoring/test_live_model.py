@@ -13,13 +13,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Change
-from risk_assets.lake import binding_log, layout, registry
+from risk_assets.lake import binding_log, document_archive, layout, registry
 from risk_assets.lake.store import Store
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.settings import ServingSettings
-from tests.conftest import ROOT
+from tests.conftest import CONTRACT, POLICY
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, challenge, promote, roll_back
 
 SHARE, SALT = 0.4, "pepper"
@@ -27,8 +29,8 @@ SHARE, SALT = 0.4, "pepper"
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """Copies of the contract and the policy for one test."""
-    return {name: Path(shutil.copy(ROOT / f"data/{name}.yml", tmp_path)) for name in ("contract", "policy")}
+    """Copies of the bound contract and the bound policy for one test."""
+    return {file.stem: Path(shutil.copy(file, tmp_path)) for file in (CONTRACT, POLICY)}
 
 
 @pytest.fixture
@@ -46,10 +48,26 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def bind_documents(lake: Store, files: dict[str, Path]) -> None:
+    """Write a binding with the documents in the files, without a check that the versions fit."""
+    contract = Contract.parse(files["contract"].read_text(encoding="utf-8"), "contract.yml")
+    policy = Policy.parse(files["policy"].read_text(encoding="utf-8"), "policy.yml")
+    document_archive.archive(lake, contract, policy)
+    latest = binding_log.read(lake)[-1]
+    change = Change(latest.seq, "adopt_contract", latest.champion, "ann", "a test", policy=policy.digest, contract=contract.digest)
+    binding_log.write(lake, change)
+
+
 def bind_unchecked(lake: Store, version: str) -> None:
     """Write a binding to a version without a check of its files."""
-    history = binding_log.read(lake)
-    binding_log.write(lake, Change(history[-1].seq, "promote", version, "ann", "a test"))
+    latest = binding_log.read(lake)[-1]
+    change = Change(latest.seq, "promote", version, "ann", "a test", policy=latest.policy, contract=latest.contract)
+    binding_log.write(lake, change)
+
+
+def roll_forward(lake: Store) -> None:
+    """Write another binding with the same versions and documents."""
+    bind_unchecked(lake, binding_log.read(lake)[-1].champion)
 
 
 def flip_a_byte(lake: Store, file: str) -> None:
@@ -155,45 +173,59 @@ def test_snapshot_in_use_does_not_change_on_promotion(lake: Store, live: LiveMod
     assert version_of(live) == LOGISTIC
 
 
-def test_contract_without_a_models_feature_is_not_used(live: LiveModel, files: dict[str, Path]) -> None:
+def test_contract_without_a_models_feature_is_not_used(lake: Store, live: LiveModel, files: dict[str, Path]) -> None:
     before = live.current
-    content = files["contract"].read_bytes()
     edit(files["contract"], "  bureau_score:\n", "  bureau_points:\n")
+    bind_documents(lake, files)
     live.refresh()
     assert live.current is before
     assert live.problem is not None
     assert "bureau_score" in live.problem
-    files["contract"].write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["contracts", "policies"])
+def test_damaged_document_keeps_the_live_model_and_is_reported(lake: Store, live: LiveModel, kind: str) -> None:
+    before = live.current
+    (path,) = lake.list(f"registry/{kind}/")
+    content = lake.get(path)
+    lake.delete(path)
+    roll_forward(lake)
+    live.refresh()
+    assert live.current is before
+    assert live.problem is not None and path in live.problem
+    lake.put(path, content)
     live.refresh()
     assert live.problem is None
 
 
-@pytest.mark.parametrize("name", ["contract", "policy"])
-def test_unreadable_contract_or_policy_is_not_used(live: LiveModel, files: dict[str, Path], name: str) -> None:
-    before = live.current
-    files[name].unlink()
-    live.refresh()
-    assert live.current is before
-    assert live.problem is not None
-    assert str(files[name]) in live.problem
-    files[name].write_text("[", encoding="utf-8")
-    live.refresh()
-    assert live.current is before
-    assert live.failures == 2
-
-
-def test_feature_name_with_a_quote_is_reported(live: LiveModel, files: dict[str, Path]) -> None:
+def test_feature_name_with_a_quote_is_reported(lake: Store, live: LiveModel, files: dict[str, Path]) -> None:
     edit(files["contract"], "features:\n\n", "features:\n  'a\"b': {type: number, reason: R}\n\n")
+    bind_documents(lake, files)
     live.refresh()
     assert live.problem is not None and "rename it" in live.problem
     assert live.current is not None and 'a"b' not in [field.name for field in live.current.decoder.fields]
 
 
-def test_changed_policy_is_used(live: LiveModel, files: dict[str, Path]) -> None:
-    edit(files["policy"], "threshold: 0.25", "threshold: 0.2")
+def test_bound_policy_is_used_and_the_file_is_not(lake: Store, live: LiveModel, files: dict[str, Path]) -> None:
+    edit(files["policy"], "training:", "threshold: 0.2\ntraining:")
     live.refresh()
-    assert live.current is not None
-    assert live.current.policy.threshold == 0.2
+    assert live.current is not None and live.current.policy.threshold == 0.25
+    assert [file.kind for file in live.unused_files()] == ["policy"]
+    bind_documents(lake, files)
+    live.refresh()
+    assert live.current is not None and live.current.policy.threshold == 0.2
+    assert live.unused_files() == ()
+
+
+@pytest.mark.parametrize("name", ["contract", "policy"])
+def test_unreadable_file_is_reported_and_not_needed(live: LiveModel, files: dict[str, Path], name: str) -> None:
+    for content in (b"[", b"\xff\xfe", b""):
+        files[name].write_bytes(content)
+        assert [file.kind for file in live.unused_files()] == [name]
+    files[name].unlink()
+    live.refresh()
+    assert live.problem is None
+    assert [file.kind for file in live.unused_files()] == [name]
 
 
 def test_missing_lake_keeps_the_live_model_and_is_reported(lake: Store, live: LiveModel, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from risk_serving.http.predict import ScoredBody, score_body
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.defs.conftest import NEXT
+from tests.documents import BOUND
 from tests.domain.scorecard.test_forms import policies, steps, weights
 from tests.serving.conftest import LOGISTIC, SCORECARD
 
@@ -201,7 +202,7 @@ def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
 def _live(contract: Contract, models: Arms, policy: Policy) -> LiveSnapshot:
     """Return the snapshot of a binding to these models."""
     challenger = models.challenger.version if models.challenger else None
-    plain = {"seq": 1, "action": "promote", "mode": "ab", "actor": "ann", "reason": "a test", "overrides": ()}
+    plain = {"seq": 1, "action": "promote", "mode": "ab", "actor": "ann", "reason": "a test", "overrides": (), **BOUND}
     times = {"effective_from": "2026-03-01T00:00:00+00:00", "recorded_at": "2026-03-01T00:00:00+00:00", "previous": None, "seal": ""}
     named = {"champion": models.champion.version, "challenger": challenger, "challenger_share": models.share, "salt": models.salt}
     return build_snapshot(msgspec.convert({**plain, **times, **named}, Binding), models, contract, policy, 1000)

@@ -1,0 +1,103 @@
+"""Commands of the contract and the policy: compare the file with the bound document, and put the file in force."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from risk_assets.cli import context
+from risk_assets.cli.console import out
+from risk_assets.cli.governance import By, Reason, govern
+from risk_assets.domain.governance.bindings import ADOPT_CONTRACT, ADOPT_POLICY
+from risk_assets.errors import RiskError
+
+if TYPE_CHECKING:
+    from risk_assets.domain.contract.differences import Difference
+    from risk_assets.lake.documents import AnyDocument, Documents
+    from risk_assets.settings import Settings
+
+POLICY, CONTRACT = "policy", "contract"
+Yes = Annotated[bool, typer.Option("--yes", help="Adopt without showing the impact and asking.")]
+
+
+def policy(command: typer.Context) -> None:
+    """The policy: compare the file with the one in force, and put the file in force."""
+    if command.invoked_subcommand is None:
+        _show(POLICY)
+
+
+def contract(command: typer.Context) -> None:
+    """The contract: infer one, compare the file with the one in force, and put the file in force."""
+    if command.invoked_subcommand is None:
+        _show(CONTRACT)
+
+
+def show_policy() -> None:
+    """Show what differs between the file of the policy and the one in force."""
+    _show(POLICY)
+
+
+def show_contract() -> None:
+    """Show what differs between the file of the contract and the one in force."""
+    _show(CONTRACT)
+
+
+def adopt_policy(reason: Reason, by: By, yes: Yes = False) -> None:
+    """Put the file of the policy in force, after showing its impact and asking. Batch and service use it from then on."""
+    _adopt(POLICY, ADOPT_POLICY, reason, by, yes)
+
+
+def adopt_contract(reason: Reason, by: By, yes: Yes = False) -> None:
+    """Put the file of the contract in force, after showing its impact and asking. The live models must fit it."""
+    _adopt(CONTRACT, ADOPT_CONTRACT, reason, by, yes)
+
+
+def _show(kind: str) -> None:
+    from risk_assets.cli.report import documents as report
+
+    settings = context.settings()
+    documents = context.documents(settings, settings.open_lake())
+    if documents.binding is None:
+        out().print(
+            f"{getattr(settings, kind)} is in force, because no model is live yet. The first promotion binds it.",
+            markup=False,
+            soft_wrap=True,
+        )
+        return
+    found = _differences(settings, documents, kind)[1]
+    report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+
+
+def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
+    from risk_assets.cli.report import documents as report
+    from risk_assets.cli.report import governance
+    from risk_assets.lake import impact_files
+
+    settings = context.settings()
+    lake = settings.open_lake()
+    documents = context.documents(settings, lake)
+    if documents.binding is not None:
+        proposed, found = _differences(settings, documents, kind)
+        report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+        if found and not yes:
+            impact, _ = impact_files.adoption(lake, documents, proposed)
+            governance.impact(out(), impact)
+            _confirm(kind)
+    govern(action=action, reason=reason, actor=by)
+
+
+def _confirm(kind: str) -> None:
+    if not sys.stdin.isatty():
+        raise RiskError(
+            f"stdin is not a terminal: review the impact above and run again with --yes (risk {kind} adopt --reason WHY --yes)."
+        )
+    typer.confirm(f"Adopt this {kind}?", abort=True)
+
+
+def _differences(settings: "Settings", documents: "Documents", kind: str) -> "tuple[AnyDocument, tuple[Difference, ...]]":
+    """Return the document in the file, and how it differs from the one in force."""
+    from risk_assets.domain.contract.differences import differences
+    from risk_assets.lake.documents import read_file
+
+    proposed = read_file(settings, kind)
+    return proposed, differences(getattr(documents, kind), proposed)

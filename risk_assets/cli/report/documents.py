@@ -1,0 +1,25 @@
+"""Prints how the file of a contract or a policy differs from the bound document."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from risk_assets.cli.report.tables import new_table
+from risk_assets.domain.contract.differences import Difference
+from risk_assets.domain.governance.bindings import Binding
+
+
+def differences(console: Console, kind: str, path: Path, binding: Binding, found: Sequence[Difference]) -> None:
+    """Print the keys that differ with both values, or that there are none."""
+    bound = f"the bound {kind} (binding {binding.seq}, {getattr(binding, kind)[:12]})"
+    file = escape(str(path))
+    if not found:
+        console.print(f"{file} is {bound}.", highlight=False, soft_wrap=True)
+        return
+    table = new_table(f"{file} differs from {bound}", "key", "in force", "in the file")
+    for each in found:
+        table.add_row(*map(escape, (each.key, each.before, each.after)))
+    console.print(table)
+    console.print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)

@@ -1,0 +1,101 @@
+"""`risk policy` and `risk contract`: what differs from the bound document, and its adoption with a reason."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from risk_assets.cli.report import documents as report
+from risk_assets.domain.contract.differences import Difference
+from tests.cli.conftest import Risk
+from tests.domain.governance.test_bindings import made
+
+
+def lower(folder: Path) -> None:
+    """Edit the file of the policy: a lower cut-off."""
+    with (folder / "data/policy.yml").open("a", encoding="utf-8") as file:
+        file.write("threshold: 0.1\n")
+
+
+def flagged(folder: Path) -> int:
+    lines = (folder / "lakehouse/curated/accounts_2026-01-04_predictions.csv").read_text(encoding="utf-8").splitlines()
+    position = lines[0].split(",").index("prediction")
+    return sum(line.split(",")[position] == "1" for line in lines[1:])
+
+
+def test_an_edited_policy_is_reported_and_used_after_its_adoption(on_scored: Risk, scored: Path) -> None:
+    before = flagged(scored)
+    assert "is the bound policy (binding 2, " in on_scored("policy").stdout
+    lower(scored)
+    note = "data/policy.yml differs from the bound policy and is not used (threshold). Compare them: risk policy."
+    assert note in on_scored("run", "2026-01-04").text and note in on_scored("live").text
+    assert flagged(scored) == before
+    shown = on_scored("policy", "show").text
+    assert "threshold" in shown and "0.25" in shown and "0.1" in shown and "risk policy adopt --reason WHY" in shown
+    asked = on_scored("policy", "adopt", "--reason", "fewer losses", code=1).text
+    assert "newly flagged" in asked and "model_v001 with the policy of the file" in asked and "Rows by band" in asked
+    assert "stdin is not a terminal" in asked and "(risk policy adopt --reason WHY --yes)" in asked
+    on_scored("policy", "adopt", "--reason", "fewer losses", "--by", "ann", "--yes")
+    history = on_scored("history").stdout
+    assert all(text in history for text in ("adopt_policy", "policy: threshold", "fewer losses", "ann"))
+    assert "The chain is complete" in on_scored("history", "--verify").stdout
+    assert "differs" not in on_scored("run", "2026-01-04").text
+    assert flagged(scored) > 1.5 * before
+
+
+@pytest.mark.parametrize("kind", ["policy", "contract"])
+def test_an_identical_document_is_not_adopted(on_scored: Risk, kind: str) -> None:
+    done = on_scored(kind, "adopt", "--reason", "x", code=1)
+    assert f"the {kind} in the file is the one in force" in done.text and "nothing to adopt" in done.text
+
+
+@pytest.mark.parametrize("kind", ["policy", "contract"])
+def test_the_files_are_in_force_before_the_first_promotion(risk: Risk, kind: str) -> None:
+    assert f"data/{kind}.yml is in force, because no model is live yet." in risk(kind).text
+    assert "no model is live yet" in risk(kind, "adopt", "--reason", "x", code=1).text
+
+
+def test_a_broken_contract_stops_training_and_not_scoring(on_scored: Risk, scored: Path) -> None:
+    (scored / "data/contract.yml").write_text("id: [", encoding="utf-8")
+    assert "data/contract.yml is not valid YAML" in on_scored("run", "2026-01-04").text
+    for command in (("train", "2026-01-03"), ("contract",), ("contract", "adopt", "--reason", "x")):
+        assert "data/contract.yml is not valid YAML" in on_scored(*command, code=1).text
+
+
+def test_a_contract_that_does_not_fit_the_live_version_is_not_adopted(on_scored: Risk, scored: Path) -> None:
+    path = scored / "data/contract.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("  utilisation:", "  utilization:"), encoding="utf-8")
+    for more in ((), ("--yes",)):
+        done = on_scored("contract", "adopt", "--reason", "x", *more, code=1)
+        assert "model_v001 needs features that are not in the contract: utilisation (number)" in done.text
+
+
+def test_the_impact_of_a_contract_is_measured_from_the_raw_files(on_scored: Risk, scored: Path) -> None:
+    path = scored / "data/contract.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("max: 5000000", "max: 60000"), encoding="utf-8")
+    done = on_scored("contract", "adopt", "--reason", "x", code=1)
+    assert "model_v001 with the contract of the file against model_v001 with the bound contract" in done.text
+    on_scored("contract", "adopt", "--reason", "x", "--yes")
+    history = on_scored("history").text
+    assert "adopt_contract" in history and "features" in history
+
+
+def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: Path) -> None:
+    path = trained / "data/contract.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("max: 5000000", "max: 4000000"), encoding="utf-8")
+    on_trained("train", "2026-01-03")
+    assert "model_v001" in on_trained("live").stdout
+    asked = on_trained("promote", "model_v003", "--reason", "x", code=1).text
+    assert "The contract changes too, to the one that model_v003 was trained with: features." in asked
+    assert "model_v003 against model_v001" in asked
+    on_trained("promote", "model_v003", "--reason", "x", "--yes")
+    assert "is the bound contract" in on_trained("contract").text
+
+
+def test_brackets_in_values_are_printed_as_they_are() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    report.differences(console, "contract", Path("[a]/c.yml"), made("promote 1")[0], [Difference("x [b]", "[bold]", "[gone; left]")])
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert all(text in shown for text in ("[a]/c.yml differs", "x [b]", "[bold]", "[gone; left]"))

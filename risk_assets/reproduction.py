@@ -12,7 +12,7 @@ from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.documents import candidate_tables
-from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.manifests import changed_tables, find_readable
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
 
@@ -54,16 +54,16 @@ def reproduce(store: Store, version: str) -> Reproduction:
         If the version is missing.
     """
     origin = registry.read_version(store, version).metadata.origin
-    contract = document_archive.read(store, Contract, origin.contract)
-    next_step = _restore(store, origin, version) if _is_of_another_contract(store, origin, contract) else None
+    contract, tables = document_archive.read(store, Contract, origin.contract), training_tables(store, origin)
+    next_step = _restore(store, origin, version) if _is_of_another_contract(tables, origin, contract) else None
     try:
-        trained = _train(store, origin, contract)
+        trained = _train(tables, origin, contract)
     except RiskError as error:
         if next_step is None:
             raise
         raise LakeError(f"{version} cannot be trained again ({error}). {next_step}") from error
     differences = tuple(_differences(trained.scorecard, registry.read_scorecard(store, version).scorecard))
-    return Reproduction(version, differences, (*_tables(store, origin), *_changed(origin, trained.origin)), next_step)
+    return Reproduction(version, differences, (*changed_tables(tables, origin.inputs), *_changed(origin, trained.origin)), next_step)
 
 
 def _is_of_another_contract(store: Store, origin: Origin, contract: Contract) -> bool:
@@ -79,14 +79,21 @@ def _restore(store: Store, origin: Origin, version: str) -> str:
     return (
         f"Tables that trained it were made again under another contract. Its contract, {origin.contract[:12]}, is archived: copy "
         f"{store.uri(path)} to then.yml, make the tables again (RISK_CONTRACT=then.yml risk train {origin.training_date} --register-only), "
-        f"then: risk models reproduce {version}. risk train under today's contract makes today's tables again."
+        f"then: risk models reproduce {version}. The curated zone stays as it is."
     )
 
 
 def training_tables(store: Store, origin: Origin) -> Store:
-    """Return the lake with the tables that trained a version: the curated zone, or those of a contract that was not bound."""
+    """Return the lake with the tables that trained a version.
+
+    They are in the curated zone, or apart from it if their contract was not bound. If the curated ones were made again under
+    another contract, a later training under the contract of the version may have made its tables again, apart.
+    """
     apart = {contract for path in origin.inputs if (contract := layout.candidate_contract(path))}
-    return candidate_tables(store, apart.pop()) if apart else store
+    if apart:
+        return candidate_tables(store, apart.pop())
+    own = candidate_tables(store, origin.contract)
+    return own if changed_tables(store, origin.inputs) and not changed_tables(own, origin.inputs) else store
 
 
 def _train(store: Store, origin: Origin, contract: Contract) -> TrainedModel:
@@ -95,9 +102,8 @@ def _train(store: Store, origin: Origin, contract: Contract) -> TrainedModel:
 
     policy = document_archive.read(store, Policy, origin.policy).with_estimator(origin.requested)
     dates = sorted({date for path in origin.inputs if (date := layout.date_of(path))})
-    tables = training_tables(store, origin)
-    features = {date: read_table(tables, layout.features(date)) for date in dates}
-    outcomes = {date: known_by(read_table(tables, layout.curated_outcomes(date)), origin.known_by) for date in dates}
+    features = {date: read_table(store, layout.features(date)) for date in dates}
+    outcomes = {date: known_by(read_table(store, layout.curated_outcomes(date)), origin.known_by) for date in dates}
     with translate_polars_errors(f"the tables of {dates[0]} to {dates[-1]}"):
         rows = labelled(features, outcomes, contract, policy.training)
     return train(rows, origin.training_date, contract, policy, live=None)
@@ -110,11 +116,6 @@ def _differences(ours: Scorecard, theirs: Scorecard) -> Iterator[str]:
     ]
     one, other = parts
     return (name for name in {**one, **other} if one.get(name) != other.get(name))
-
-
-def _tables(store: Store, origin: Origin) -> Iterator[str]:
-    manifests = {path: find_readable(store, path) for path in origin.inputs}
-    return (path for path, manifest in manifests.items() if manifest is None or manifest.digest != origin.inputs[path])
 
 
 def _changed(then: Origin, now: Origin) -> Iterator[str]:

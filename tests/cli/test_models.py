@@ -77,6 +77,7 @@ def test_a_version_of_an_earlier_contract_is_reproduced_under_it(on_trained: Ris
     contract = trained / "data/contract.yml"
     before = contract.read_text(encoding="utf-8")
     contract.write_text(before.replace("max: 5000000", "max: 60000"), encoding="utf-8")
+    on_trained("contract", "adopt", "--reason", "x", "--yes")
     on_trained("train", "2026-01-03", "--register-only")
     failed = on_trained("models", "reproduce", "model_v001", code=1).stdout
     assert "model_v001 is NOT reproduced" in failed

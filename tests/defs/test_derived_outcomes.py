@@ -21,7 +21,9 @@ RULE = "  derived: {bad_when: {column: days_past_due, at_least: 1}, within_days:
 
 @pytest.fixture
 def deriving(book: Book) -> Book:
-    return with_contract(book, (TARGET, RULE), "derived.yml")
+    derived = with_contract(book, (TARGET, RULE), "derived.yml")
+    derived.adopt("contract")
+    return derived
 
 
 def listed(book: Book, zone: str) -> tuple[str, ...]:

@@ -213,7 +213,9 @@ def _migration(impact: "Impact") -> Table:
 
 
 def _categories(impact: "Impact") -> Table:
-    table = new_table("Predicted bad rate by category", "feature", "level", "rows", impact.candidate, impact.against or "")
+    figures = ("predicted bad rate", "before", "flagged", "before")
+    table = new_table("Predicted bad rate and flagged rows by category", "feature", "level", "rows", *figures)
     for part in impact.categories:
-        table.add_row(part.feature, part.level, str(part.rows), percent(part.predicted_bad_rate), percent(part.live_predicted_bad_rate))
+        rates = percent(part.predicted_bad_rate), percent(part.live_predicted_bad_rate)
+        table.add_row(part.feature, part.level, str(part.rows), *rates, str(part.flagged), text(part.live_flagged))
     return table

@@ -73,6 +73,8 @@ class CategoryImpact(msgspec.Struct, frozen=True):
     rows: int
     predicted_bad_rate: float
     live_predicted_bad_rate: float | None
+    flagged: int = 0
+    live_flagged: int | None = None
 
 
 class Impact(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +172,7 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
         policy=candidate.policy.digest,
         accounts=_count_accounts(both.values()),
         migration=_migration(bands, *(list(side.policy.bands) for side in sides)),
-        categories=_category_impacts(tables.values(), categories),
+        categories=_category_impacts(tables.values(), categories, sides),
         unscored=unscored,
         live_unscored=live_unscored,
         not_eligible=_count_excluded(candidate.snapshots.values()),
@@ -189,18 +191,20 @@ def migration_table(impact: Impact) -> str:
 
 
 def category_table(impact: Impact, min_rows: int = 1) -> str:
-    """Return the predicted bad rates by level in Markdown: feature, level, rows, candidate, live, difference.
+    """Return the predicted bad rates and the flagged rows by level in Markdown: feature, level, rows, candidate, live, difference.
 
     Levels with fewer than `min_rows` rows are left out, so that no single customer can be recognised.
     """
     rows = (_category_row(part) for part in impact.categories if part.rows >= min_rows)
-    return markdown_table(("feature", "level", "rows", "candidate", "live", "difference (percentage points)"), rows, numbers=4)
+    header = ("feature", "level", "rows", "candidate", "live", "difference (percentage points)", "flagged", "flagged, live")
+    return markdown_table(header, rows, numbers=6)
 
 
 def _category_row(part: CategoryImpact) -> list[str]:
     ours, live = part.predicted_bad_rate, part.live_predicted_bad_rate
     compared = ["", ""] if live is None else [f"{live:.2%}", f"{100 * (ours - live):+z.2f}"]
-    return [part.feature, part.level, str(part.rows), f"{ours:.2%}", *compared]
+    live_flagged = "" if part.live_flagged is None else str(part.live_flagged)
+    return [part.feature, part.level, str(part.rows), f"{ours:.2%}", *compared, str(part.flagged), live_flagged]
 
 
 def _require_features(candidate: VersionedScorecard, schemas: Sequence[pl.Schema], dates: Sequence[str]) -> None:
@@ -331,21 +335,22 @@ def _migration(bands: pl.DataFrame, names: Sequence[str], live_names: Sequence[s
     return migration
 
 
-def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str]) -> tuple[CategoryImpact, ...]:
+def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str], sides: Sequence[Side]) -> tuple[CategoryImpact, ...]:
     if not names:
         return ()
     positions = [str(position) for position in range(len(names))]
     long = (table.unpivot(on=positions, index=["probability", "live_probability"]) for table in tables)
-    sums = _collected(rows.group_by("variable", "value").agg(_SUMS) for rows in long).group_by("variable", "value").sum()
+    flagged = [flag.sum().cast(pl.Int64) for flag in _flags(sides)]
+    sums = _collected(rows.group_by("variable", "value").agg(*_SUMS, *flagged) for rows in long).group_by("variable", "value").sum()
     ordered = sums.sort(pl.col("variable").cast(pl.Int64), "value", nulls_last=True)
     return tuple(
-        CategoryImpact(names[int(position)], MISSING_LABEL if level is None else level, rows, probability / rows, live / rows)
-        for position, level, rows, probability, live in ordered.iter_rows()
+        CategoryImpact(names[int(position)], MISSING_LABEL if level is None else level, rows, probability / rows, live / rows, *flagged)
+        for position, level, rows, probability, live, *flagged in ordered.iter_rows()
     )
 
 
 def _without_live(impact: Impact) -> Impact:
     """Return the impact without figures of a live model."""
     removed: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(_LIVE_FIGURES)}
-    categories = tuple(msgspec.structs.replace(part, live_predicted_bad_rate=None) for part in impact.categories)
+    categories = tuple(msgspec.structs.replace(part, live_predicted_bad_rate=None, live_flagged=None) for part in impact.categories)
     return msgspec.structs.replace(impact, against=None, migration={}, categories=categories, **removed)

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.impact import CHANGES_SCHEMA, CategoryImpact, Impact, category_table, measure, migration_table
+from risk_assets.domain.governance.impact import (
+    CHANGES_SCHEMA,
+    CategoryImpact,
+    Impact,
+    Side,
+    category_table,
+    compare,
+    measure,
+    migration_table,
+)
 from risk_assets.domain.scorecard.points_table import MISSING_LABEL
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.errors import ModelError
@@ -96,7 +105,9 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         [row["account_id"] for row in changes if row["change"] == change] for change in ("newly flagged", "no longer flagged")
     )
     order = sorted(levels, key=lambda level: (level is None, level or ""))
-    means = {level: [sum(side) / len(side) for side in zip(*levels[level], strict=True)] for level in order}
+    sides = {level: list(zip(*levels[level], strict=True)) for level in order}
+    means = {level: [sum(side) / len(side) for side in found] for level, found in sides.items()}
+    flags = {level: [sum(one >= 0.5 for one in side) for side in found] for level, found in sides.items()}
     impact = Impact(
         candidate=candidate.version,
         against=live.version,
@@ -114,7 +125,8 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         no_longer_flagged_accounts=len(set(no_longer)),
         migration=migration,
         categories=tuple(
-            CategoryImpact("k", "(missing)" if level is None else level, len(levels[level]), *means[level]) for level in order
+            CategoryImpact("k", "(missing)" if level is None else level, len(levels[level]), *means[level], *flags[level])
+            for level in order
         ),
         live_unscored=0,
     )
@@ -397,6 +409,36 @@ def test_migration_table_has_live_rows_and_candidate_columns() -> None:
     ]
 
 
+# --- another policy or contract ------------------------------------------------------------------------------------------
+
+
+def test_two_policies_are_compared_on_the_same_rows() -> None:
+    wider = Policy.model_validate({"threshold": 0.75, "bands": {"good": 0.5, "fair": 0.75, "poor": 1}})
+    days = {DAY: table([{"x": -3, "k": "u"}, {"x": 0.5, "k": "u"}, {"x": 3, "k": "v"}, {"x": 3, "issues": "x: bad"}])}
+    impact, changes = compare(Side("with the file's", LIVE, wider, days), Side("with the bound", LIVE, POLICY, days), BOOK)
+    assert (impact.candidate, impact.against, impact.policy) == ("with the file's", "with the bound", wider.digest)
+    assert (impact.rows, impact.flagged, impact.live_flagged, impact.newly_flagged, impact.no_longer_flagged) == (3, 1, 2, 0, 1)
+    assert impact.migration == {
+        "A": {"good": 1, "fair": 0, "poor": 0},
+        "B": {"good": 0, "fair": 0, "poor": 0},
+        "C": {"good": 0, "fair": 1, "poor": 1},
+    }
+    assert [(part.level, part.flagged, part.live_flagged) for part in impact.categories] == [("u", 0, 1), ("v", 1, 1)]
+    assert [row["account_id"] for row in changes.to_dicts()] == ["a1"]
+    assert migration_table(impact).splitlines()[0] == "| live \N{RIGHTWARDS ARROW} candidate | good | fair | poor |"
+
+
+def test_two_contracts_are_compared_row_by_row() -> None:
+    """The contract of the file reads x in another unit, lets one row in that had an issue, and has one issue of its own."""
+    bound = [{"x": 1, "k": "u"}, {"x": -1, "k": "u"}, {"x": None, "issues": "x: out of range"}, {"x": 2}]
+    other = [{"x": -1, "k": "u"}, {"x": -1, "k": "u"}, {"x": 5, "k": "u"}, {"x": None, "issues": "x: missing"}]
+    sides = [Side(name, LIVE, POLICY, {DAY: table(rows)}) for name, rows in (("file", other), ("bound", bound))]
+    impact, changes = compare(*sides, BOOK)
+    assert (impact.rows, impact.flagged, impact.live_flagged, impact.no_longer_flagged) == (2, 0, 1, 1)
+    assert changes.to_dicts()[0]["probability"] == pytest.approx(1 / (1 + math.e))
+    assert changes.to_dicts()[0]["live_probability"] == pytest.approx(1 / (1 + 1 / math.e))
+
+
 def test_migration_table_without_a_live_model_is_a_sentence() -> None:
     assert migration_table(measured(ALONE, STRICTER, None)[0]) == "There is no live model to compare with."
 
@@ -404,23 +446,28 @@ def test_migration_table_without_a_live_model_is_a_sentence() -> None:
 def of_levels(*categories: CategoryImpact) -> list[str]:
     impact, _ = measured(ALONE, STRICTER, LIVE)
     lines = category_table(msgspec.structs.replace(impact, categories=categories)).splitlines()
-    assert lines[:2] == ["| feature | level | rows | candidate | live | difference (percentage points) |", "|---|---|---:|---:|---:|---:|"]
+    assert lines[:2] == [
+        "| feature | level | rows | candidate | live | difference (percentage points) | flagged | flagged, live |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
     return lines[2:]
 
 
 def test_category_table_shows_percentage_points() -> None:
     found = of_levels(
-        CategoryImpact("k", "u", 1200, 0.25, 0.1234), CategoryImpact("k", "v", 1, 0.1, 0.2), CategoryImpact("k", "w", 2, 0.1, 0.10000001)
+        CategoryImpact("k", "u", 1200, 0.25, 0.1234, 30, 20),
+        CategoryImpact("k", "v", 1, 0.1, 0.2),
+        CategoryImpact("k", "w", 2, 0.1, 0.10000001),
     )
     assert found == [
-        "| k | u | 1200 | 25.00% | 12.34% | +12.66 |",
-        "| k | v | 1 | 10.00% | 20.00% | -10.00 |",
-        "| k | w | 2 | 10.00% | 10.00% | +0.00 |",
+        "| k | u | 1200 | 25.00% | 12.34% | +12.66 | 30 | 20 |",
+        "| k | v | 1 | 10.00% | 20.00% | -10.00 | 0 |  |",
+        "| k | w | 2 | 10.00% | 10.00% | +0.00 | 0 |  |",
     ]
 
 
 def test_category_table_without_a_live_model_has_empty_cells() -> None:
-    assert of_levels(CategoryImpact("k", "u", 12, 0.25, None)) == ["| k | u | 12 | 25.00% |  |  |"]
+    assert of_levels(CategoryImpact("k", "u", 12, 0.25, None)) == ["| k | u | 12 | 25.00% |  |  | 0 |  |"]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +481,7 @@ def test_category_table_without_a_live_model_has_empty_cells() -> None:
     ],
 )
 def test_category_table_escapes_levels(level: str, shown: str) -> None:
-    assert of_levels(CategoryImpact("k", level, 1, 0.5, 0.5)) == [f"| k | {shown} | 1 | 50.00% | 50.00% | +0.00 |"]
+    assert of_levels(CategoryImpact("k", level, 1, 0.5, 0.5)) == [f"| k | {shown} | 1 | 50.00% | 50.00% | +0.00 | 0 |  |"]
 
 
 # Eighths are exact in binary, so that both implementations agree at the threshold.

@@ -9,7 +9,7 @@ from risk_assets.domain.governance.artifacts import Origin, TrainedModel
 from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.lake import document_archive, layout, registry
-from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.manifests import changed_tables
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
 
@@ -50,7 +50,7 @@ def reproduce(store: Store, version: str) -> Reproduction:
     origin = registry.read_version(store, version).metadata.origin
     trained, registered = _train(store, origin), registry.read_scorecard(store, version).scorecard
     differences = tuple(_differences(trained.scorecard, registered))
-    return Reproduction(version, differences, (*_tables(store, origin), *_changed(origin, trained.origin)))
+    return Reproduction(version, differences, (*changed_tables(store, origin.inputs), *_changed(origin, trained.origin)))
 
 
 def _train(store: Store, origin: Origin) -> TrainedModel:
@@ -74,11 +74,6 @@ def _differences(ours: Scorecard, theirs: Scorecard) -> Iterator[str]:
     ]
     one, other = parts
     return (name for name in {**one, **other} if one.get(name) != other.get(name))
-
-
-def _tables(store: Store, origin: Origin) -> Iterator[str]:
-    manifests = {path: find_readable(store, path) for path in origin.inputs}
-    return (path for path, manifest in manifests.items() if manifest is None or manifest.digest != origin.inputs[path])
 
 
 def _changed(then: Origin, now: Origin) -> Iterator[str]:

@@ -123,6 +123,7 @@ def _next(change: Change, last: tuple[Binding, bytes] | None, seq: int, run_id: 
         actor=change.actor,
         reason=change.reason,
         overrides=change.overrides,
+        approved_by=change.approved_by,
         effective_from=max(now, last[0].effective_from) if last and not wrong else now,
         recorded_at=now,
         previous=_hash(last[1]) if last else None,

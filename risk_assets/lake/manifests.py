@@ -213,3 +213,9 @@ def _committed(store: Store, path: str) -> Manifest:
     if manifest is None:
         raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}")
     return manifest
+
+
+def changed_tables(store: Store, inputs: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the tables whose content is missing or not the one whose digest is recorded, by path."""
+    manifests = {path: find_readable(store, path) for path in inputs}
+    return tuple(path for path, manifest in manifests.items() if manifest is None or manifest.digest != inputs[path])

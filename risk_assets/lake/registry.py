@@ -166,6 +166,11 @@ def read_scorecard(store: Store, name: str) -> VersionedScorecard:
     return VersionedScorecard(name, _read(store, name, layout.SCORECARD, Scorecard))
 
 
+def read_profile(store: Store, name: str) -> Profile:
+    """Return the profile of a version's training rows; raises `ModelError` if its hash differs."""
+    return _read(store, name, layout.PROFILE, Profile)
+
+
 def read_steps(store: Store, name: str) -> tuple[Step, ...]:
     """Return the points table of a version; raises `ModelError` if its hash differs."""
     return _read(store, name, layout.STEPS, tuple[Step, ...])
@@ -196,7 +201,10 @@ def champion(store: Store, at: str | None = None) -> Champion:
     if binding is not None:
         return Champion(binding, arms(store, binding))
     if at is None:
-        raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
+        raise ModelError(
+            "no model is live yet: train one on dates with outcomes (risk train DATE), or promote one that is registered (risk models; "
+            "risk promote VERSION --reason WHY), then run this date again."
+        )
     raise ModelError(f"no version was live at {at}, before the first binding. See which version was live when: risk history.")
 
 
@@ -221,15 +229,13 @@ def live_arms(store: Store) -> Arms | None:
 def live_profile(store: Store) -> Profile | None:
     """Return the reference profile of the live version, or None if no version is live."""
     binding = binding_log.live(store)
-    return _read(store, binding.champion, layout.PROFILE, Profile) if binding else None
+    return read_profile(store, binding.champion) if binding else None
 
 
-def candidate(store: Store) -> Metadata | None:
-    """Return the newest version that passed its gates and is newer than every version that was bound, or None."""
-    bound = {name for found in binding_log.read(store) for name in (found.champion, found.challenger) if name}
-    last = max(map(_number, bound), default=0)
-    found = (_find_metadata(store, name) for name in _newest_first(store) if _number(name) > last)
-    return next((metadata for metadata in found if metadata and metadata.may_go_live), None)
+def registered_by(store: Store, root_run_id: str) -> str | None:
+    """Return the version that a run or one of its retries registered, or None."""
+    name = _claimed_by(store, root_run_id)
+    return name if name and _is_complete(store, name) else None
 
 
 def _claimed_by(store: Store, run_id: str) -> str | None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from risk_assets.defs.liveness import is_unreported, root_run_id
 from risk_assets.defs.metadata import MIN_CELL_SIZE, shown
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.bindings import (
     CHALLENGE,
     END_CHALLENGE,
@@ -25,13 +26,14 @@ from risk_assets.domain.governance.bindings import (
     promote,
     roll_back,
 )
-from risk_assets.domain.governance.gates import require_passed
+from risk_assets.domain.governance.gates import gate_text, require_names, require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.errors import ModelError
 from risk_assets.lake import binding_log, impact_files, registry
 from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.store import Store
+from risk_assets.promotion import gates_now, measure_again
 
 SALT_BYTES = 8
 SHOWN_FIGURES = (
@@ -68,7 +70,7 @@ class Action(Enum):
 
 
 class GovernanceConfig(dg.Config):
-    """What to make live. By default: the newest version that passes the policy's gates."""
+    """What to make live. By default: the version that this run registered, if it passes the policy's gates."""
 
     action: Action | None = Field(None, description="The change; `promote` if a version is given. Each requires a reason.")
     version: str | None = Field(None, description="The version to promote, or the challenger, such as model_v002.")
@@ -78,10 +80,13 @@ class GovernanceConfig(dg.Config):
     )
     reason: str | None = Field(None, description="Why; stored with the binding.")
     actor: str = Field("dagster", description="Who decides; stored with the binding.")
-    override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
+    override: bool = Field(False, description="Override gates that the version has not passed; stored with the binding.")
+    approved_by: str | None = Field(None, description="The second person, if the policy requires one; stored with the binding.")
 
 
-def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]) -> Change | None:
+def champion(
+    context: dg.AssetExecutionContext, config: GovernanceConfig, lakehouse: dg.ResourceParam[Lakehouse]
+) -> dg.Output[Change | None]:
     """The version that is live, and its challenger; `risk serve` follows within two seconds.
 
     To roll back, materialize with `{action: rollback, reason: ...}`.
@@ -89,12 +94,12 @@ def champion(context: dg.AssetExecutionContext, config: GovernanceConfig, lakeho
     history = binding_log.read(lakehouse.store)
     # in the UI, a decision is made again by executing its run again, if there was another one since
     if is_decided(history if is_unreported(context.run) else history[-1:], root_run_id(context.run)):
-        return None
-    change = decide(config, lakehouse.store, lakehouse.policy.promotion.mode)
+        return dg.Output(None)
+    change, waiting = decide(config, lakehouse.store, lakehouse.policy, root_run_id(context.run))
     if change and change.action != END_CHALLENGE:
         for version in filter(None, (change.champion, change.challenger)):
             require_fit(registry.read_scorecard(lakehouse.store, version), lakehouse.contract)
-    return change
+    return dg.Output(change, metadata={"waiting": waiting} if waiting else {})
 
 
 def is_decided(history: Sequence[Binding], root: str) -> bool:
@@ -102,27 +107,47 @@ def is_decided(history: Sequence[Binding], root: str) -> bool:
     return any(binding.run_id == root for binding in history)
 
 
-def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
-    """Return the change to make, or None if nothing changes.
+def decide(config: GovernanceConfig, store: Store, policy: Policy, root: str) -> tuple[Change | None, str | None]:
+    """Return the change to make, or None and why the version that this run registered waits.
+
+    Parameters
+    ----------
+    root : str
+        The run that decides, or the first run of its retries: of all versions, only the one that it registered can go live
+        without a request.
 
     Raises
     ------
     ModelError
-        If a reason is missing, the action is unknown or impossible, the version failed a gate, or no version is live and
-        none may go live automatically.
+        If a reason or a name is missing, the action is unknown or impossible, the version has not passed a gate, or no version is
+        live and this run registered none.
     """
     history = binding_log.read(store)
     if config.action or config.version:
-        return _requested(config, history, store)
-    newest = registry.candidate(store) if mode == "auto" and not (history and history[-1].challenger) else None
-    if newest:
-        return promote(history, newest.name, config.actor, config.reason or "the newest version that passed the gates")
-    if not history:
-        raise ModelError(f"no model is live, and {_why_none(store, mode)}")
-    return None
+        return _requested(config, history, store, policy), None
+    version = registry.registered_by(store, root)
+    if version is None:
+        if not history:
+            raise ModelError(f"no model is live, and {_why_none(store)}")
+        return None, None
+    if waiting := _waiting(version, history, store, policy):
+        return None, f"{version} is not live: {waiting}"
+    return promote(history, version, config.actor, config.reason or "the version of this training passed the gates"), None
 
 
-def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
+def _waiting(version: str, history: Sequence[Binding], store: Store, policy: Policy) -> str | None:
+    """Return why the version of a training does not go live by itself, or None if it does."""
+    if policy.promotion.mode == "manual":
+        return "the policy's promotion.mode is manual"
+    if history and history[-1].challenger:
+        return f"{history[-1].challenger} challenges the live version"
+    if policy.promotion.second_name == "always":
+        return "the policy requires a second name for each promotion"
+    found = gates_now(store, version, policy).found
+    return "; ".join(gate_text(gate) for gate in found if not gate.passed) or None
+
+
+def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store, policy: Policy) -> Change:
     action = config.action.value if config.action else PROMOTE
     if not config.reason or not config.reason.strip():
         raise ModelError(f"{action} requires a reason, which is stored with the binding. Set reason in the configuration.")
@@ -132,23 +157,29 @@ def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Stor
         return end_challenge(history, config.actor, config.reason)
     if not config.version:
         raise ModelError(f"{action} requires a version (for example version: model_v002). List the versions: risk models.")
-    gates = registry.read_version(store, config.version).metadata.gates
     if action == PROMOTE:
-        overrides = require_passed(config.version, gates, config.override)
-        return promote(history, config.version, config.actor, config.reason, overrides)
-    overrides = () if config.share is None else require_passed(config.version, gates, config.override)
-    change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, config.reason)
-    return replace(change, overrides=overrides)
+        change = promote(history, config.version, config.actor, config.reason)
+    else:
+        change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, config.reason)
+    decides = action == PROMOTE or config.share is not None  # a shadow decides for no account
+    overrides = _overrides(config, store, policy) if decides else ()
+    return replace(change, overrides=overrides, approved_by=config.approved_by)
 
 
-def _why_none(store: Store, mode: str) -> str:
+def _overrides(config: GovernanceConfig, store: Store, policy: Policy) -> tuple[str, ...]:
+    """Return the gates that are overridden, after measuring all of them again; raises `ModelError` if they may not be."""
+    assert config.version is not None
+    found = measure_again(store, config.version, policy).found
+    overrides = require_passed(config.version, found, config.override, policy.promotion)
+    require_names(config.actor, config.approved_by, overrides, policy.promotion)
+    return overrides
+
+
+def _why_none(store: Store) -> str:
     found = registry.versions(store)
     if not found:
         return "none is registered: train one (risk train DATE)."
-    if mode == "manual":
-        return "the policy's promotion.mode is manual: risk promote VERSION --reason WHY."
-    failed = [f"{gate.name} ({gate.evidence})" for gate in found[-1].metadata.gates if not gate.passed]
-    return f"the newest version, {found[-1].name}, failed {', '.join(failed)}. Train on more dates, or change the policy."
+    return f"none is promoted. Promote one: risk promote {found[-1].name} --reason WHY."
 
 
 def _changes(figures: Impact) -> dict[str, Any]:

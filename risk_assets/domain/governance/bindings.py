@@ -8,6 +8,7 @@ import msgspec
 from risk_assets.errors import ModelError
 
 PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge", "end_challenge"
+BEST_GATE = "not_worse_than_best"
 CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 
@@ -15,7 +16,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The live version and its challenger from an instant on, with who decided it and why.
 
     `mode` is `champion` (no challenger), `ab` (the challenger decides for `challenger_share` of the accounts, drawn with
-    `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the failed gates that were overridden.
+    `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the gates that were not passed and were
+    overridden, `approved_by` is the second person.
     `run_id` is the run that made it, or the first run of its retries; None in bindings of an earlier release.
     `previous` is the SHA-256 of the previous binding's file, `seal` that of this binding as compact JSON with an empty seal.
     """
@@ -35,6 +37,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     previous: str | None
     seal: str
     run_id: str | None = None
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Change:
     share: float | None = None
     salt: str = ""
     overrides: tuple[str, ...] = ()
+    approved_by: str | None = None
 
     @property
     def mode(self) -> str:
@@ -59,11 +63,13 @@ class Change:
         return SHADOW if self.share is None else AB_TEST
 
 
-def promote(history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:
+def promote(
+    history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = (), approved_by: str | None = None
+) -> Change:
     """Return the change that makes a version live and ends a challenge; raises `ModelError` if the version is already live."""
     if history and history[-1].champion == version:
         raise ModelError(f"{version} is already live. See since when and why: risk live.")
-    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides)
+    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides, approved_by=approved_by)
 
 
 def roll_back(history: Sequence[Binding], actor: str, reason: str) -> Change:
@@ -113,6 +119,15 @@ def end_challenge(history: Sequence[Binding], actor: str, reason: str) -> Change
     if not history or history[-1].challenger is None:
         raise ModelError("no version challenges the live one, so there is nothing to end. See the live version: risk live.")
     return Change(_latest_seq(history), END_CHALLENGE, history[-1].champion, actor, reason)
+
+
+def rivals(history: Sequence[Binding]) -> tuple[str, ...]:
+    """Return the versions that have been live, oldest first, each once: a new version is compared with all of them.
+
+    An override of the comparison with the best one starts anew: what was live before it no longer counts.
+    """
+    start = max((at for at, binding in enumerate(history) if BEST_GATE in binding.overrides), default=0)
+    return tuple(dict.fromkeys(binding.champion for binding in history[start:]))
 
 
 def challenger_label(binding: Binding) -> str:

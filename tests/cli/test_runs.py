@@ -27,7 +27,7 @@ def test_landed_files_become_model_predictions_and_log(risk: Risk, folder: Path)
     assert (folder / "lakehouse/curated/accounts_2026-01-04_predictions.csv").exists()
     assert "model_v001" in risk("models").stdout
     live = risk("live").stdout
-    assert "the newest version that passed the gates" in live and "AUC, other accounts" in live and "accuracy (base rate)" in live
+    assert "the version of this training passed the gates" in live and "AUC, other accounts" in live and "accuracy (base rate)" in live
     assert "daily_scoring" in risk("log").stdout
     assert "outcomes: 1 of 1 date is in the lake." in risk("outcomes", "2026-01-03").stdout
 

@@ -78,7 +78,8 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     first_line = id_line(id_column, 0 if id_column == ROW_ID else _repeats(rows[id_column]))
     source = Source(name, len(rows), len(sample) > SAMPLE_ROWS)
     text = write_draft(source, first_line, outcome, decimal, found)
-    return Draft(text, tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings))
+    warnings = tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings)
+    return Draft(text, warnings, outcome.bad_share)
 
 
 def _check_header(rows: pl.DataFrame, id_column: str | None, target: str, name: str) -> None:

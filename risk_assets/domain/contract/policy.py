@@ -147,7 +147,7 @@ class Promotion(Document):
         by it.
     max_band_calibration_ratio
         `calibration_by_band` and `segments`: the same in each band, and in each level of a category that has enough bad accounts.
-        In bands safer than the average, the difference of the rates is compared with the average rate.
+        In bands safer than the average, the difference of the rates counts in relation to the average rate.
     min_brier_skill
         `brier_skill`: the minimum share by which the squared error is lower than that of predicting the average rate for everyone.
     max_auc_loss

@@ -195,13 +195,12 @@ def _stability(evidence: Evidence, policy: Promotion) -> _Named | Gate:
 
 def _segments(held: Held, ratio: float) -> _Named | Gate:
     rows = held.both
-    average = float(rows.bad.mean())
     found = []
     for feature, levels in held.levels.items():
         for level in sorted({level for level in levels[rows.bad == 1] if isinstance(level, str)}):
             part = rows.only(levels == level)
             if part.bads >= SEGMENT_BADS:
-                found.append(calibration(f"{feature} {level}", part, ratio, average, design_effect(part)))
+                found.append(calibration(f"{feature} {level}", part, ratio, 0.0, design_effect(part)))
     if not found:
         why = f"no level of a category has {SEGMENT_BADS} bad accounts or customers: none is measured"
         return Gate("segments", PASSED, evidence=why)

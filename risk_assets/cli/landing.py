@@ -52,7 +52,7 @@ def infer_contract(
     if output is None:
         typer.echo(draft.text, nl=False)
         return
-    policy = output.with_name(f"{output.stem}-policy{output.suffix or '.yml'}")
+    policy = output.parent / f"{output.stem}-policy{output.suffix or '.yml'}"
     _write_new({output: draft.text, policy: draft_policy(str(file), draft.bad_rate)})
     out().print(
         f"{output}: {counted(len(contract.features), 'feature')}. {policy}: versions go live by risk promote. Review the comments of both "

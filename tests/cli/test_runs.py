@@ -1,7 +1,6 @@
 """`risk demo`, `risk run`, `risk outcomes` and `risk log`: dates are scored and logged."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -64,12 +63,11 @@ def test_log_shows_only_the_newest_rows(on_scored: Risk) -> None:
 
 def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "data/bank", folder / "data/bank", dirs_exist_ok=True)
-    monkeypatch.setattr(bank, "BANK", replace(bank.BANK, accounts=2000))
     monkeypatch.setattr(bank, "LABELLED", bank.LABELLED[5::6])
     monkeypatch.setattr(bank, "UNLABELLED", bank.UNLABELLED[-1:])
     shown = risk("demo").stdout
     for text in (
-        "2000 accounts, 2 weekly snapshots from 2025-10-08 to 2025-11-19 with outcomes",
+        "3200 accounts, 2 weekly snapshots from 2025-10-08 to 2025-11-19 with outcomes",
         "at least 30 days past due within 60 days",
         "Snapshots",
         "2026-01-28",

@@ -98,11 +98,13 @@ def impossible(name: str, why: str, more_bads: int | None = None) -> Gate:
 
 def _limit(criterion: Criterion, interval: Interval) -> float:
     """Return the limit that the interval comes closest to, or exceeds most."""
+    return float(criterion.high if _is_high(criterion, interval) else criterion.low)
+
+
+def _is_high(criterion: Criterion, interval: Interval) -> bool:
     if math.isinf(criterion.low):
-        return criterion.high
-    if math.isinf(criterion.high):
-        return criterion.low
-    return criterion.low if criterion.low - interval[0] > interval[1] - criterion.high else criterion.high
+        return True
+    return not math.isinf(criterion.high) and interval[1] - criterion.high >= criterion.low - interval[0]
 
 
 def _limits(criterion: Criterion) -> str:

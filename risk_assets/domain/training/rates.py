@@ -44,9 +44,7 @@ class Rows:
 def jeffreys(rate: float, trials: float, tail: float) -> Interval:
     """Return the interval of a rate of so many independent trials."""
     good, bad = (1 - rate) * trials + 0.5, rate * trials + 0.5
-    low = 0.0 if rate == 0 else float(betaincinv(bad, good, tail))
-    high = 1.0 if rate == 1 else float(betaincinv(bad, good, 1 - tail))
-    return low, high
+    return float(betaincinv(bad, good, tail)), float(betaincinv(bad, good, 1 - tail))
 
 
 def design_effect(rows: Rows) -> float:

@@ -13,8 +13,8 @@ def rows(bad: np.ndarray, probability: np.ndarray | float, groups: np.ndarray | 
 
 def test_jeffreys_interval_is_that_of_the_beta_distribution() -> None:
     assert jeffreys(0.1, 50, 0.05) == pytest.approx((beta.ppf(0.05, 5.5, 45.5), beta.ppf(0.95, 5.5, 45.5)))
-    assert jeffreys(0.0, 50, 0.05)[0] == 0
-    assert jeffreys(1.0, 50, 0.05)[1] == 1
+    assert 0 < jeffreys(0.0, 50, 0.05)[0] < 1e-3
+    assert 1 - 1e-3 < jeffreys(1.0, 50, 0.05)[1] < 1
 
 
 def test_repeated_rows_count_once() -> None:
@@ -32,7 +32,7 @@ def test_a_class_that_is_missing_has_an_interval() -> None:
     groups = np.repeat(np.arange(20), 2)
     found = calibration("all rows", rows(np.zeros(40), 0.2, groups), 1.3, 0.0, design_effect(rows(np.zeros(40), 0.2, groups)))
     assert found.value == 0
-    assert found.interval(0.05, 1) == pytest.approx((0, beta.ppf(0.95, 0.5, 20.5) / 0.2))
+    assert found.interval(0.05, 1) == pytest.approx((beta.ppf(0.05, 0.5, 20.5) / 0.2, beta.ppf(0.95, 0.5, 20.5) / 0.2))
 
 
 @pytest.mark.parametrize(("predicted", "average", "figure"), [(0.2, 0.1, 1.5), (0.01, 0.1, 1 + 0.29 / 0.1)])

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from risk_assets.cli import context
-from risk_assets.cli.console import each, finish, out
-from risk_assets.cli.jobs import refresh, show_maturity, show_models
+from risk_assets.cli.console import FAILED, each, finish, out
+from risk_assets.cli.jobs import refresh, show_maturity, show_models, show_waiting
 from risk_assets.clock import shift
 from risk_assets.errors import RiskError
 
@@ -22,6 +24,7 @@ def demo() -> None:
     Without RISK_LANDING, RISK_CONTRACT and RISK_POLICY, the files of a simulated bank land first.
     """
     from risk_assets.cli.report import runs as report
+    from risk_assets.lake import binding_log
     from risk_assets.lake.documents import in_force
     from risk_assets.lake.landing import dates
 
@@ -40,8 +43,11 @@ def demo() -> None:
     trained = max(outcomes[-1], shift(newest[0], -1))  # the outcomes may be known long after their snapshots
     with context.runner(settings) as runner:
         finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
-        finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
         lake = settings.open_lake()
+        if binding_log.live(lake) is None:
+            show_waiting(lake, trained)
+            raise typer.Exit(FAILED)
+        finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
         report.outcomes(out(), lake, in_force(lake, settings).contract, outcomes)
         report.snapshots(out(), lake, newest)
         show_maturity(lake, trained)

@@ -7,7 +7,7 @@ import typer
 
 from risk_assets.cli import context
 from risk_assets.cli.console import FAILED, Version, out, print_error, print_warning, user
-from risk_assets.cli.models import show_impact
+from risk_assets.cli.models import show_gates, show_impact
 from risk_assets.clock import parse_instant
 from risk_assets.domain.governance.bindings import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
 from risk_assets.errors import ModelError, RiskError
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 Reason = Annotated[str, typer.Option("--reason", help="Why. Recorded in the binding.")]
 By = Annotated[str, typer.Option("--by", help="Who decides. Recorded in the binding.", default_factory=user, show_default="user")]
-Override = Annotated[bool, typer.Option("--override", help="Accept gates that the version did not pass. Recorded in the binding.")]
+ApprovedBy = Annotated[
+    str | None, typer.Option("--approved-by", metavar="NAME", help="Second person, if the policy requires one. Recorded in the binding.")
+]
+Override = Annotated[
+    bool,
+    typer.Option("--override", help="Set aside gates that the version has not passed, if the policy allows it. Recorded in the binding."),
+]
 
 
 def promote(
@@ -25,19 +31,21 @@ def promote(
     reason: Reason,
     by: By,
     override: Override = False,
+    approved_by: ApprovedBy = None,
     yes: Annotated[bool, typer.Option("--yes", help="Promote without showing the impact and asking.")] = False,
 ) -> None:
-    """Make a version live, after showing its impact and asking.
+    """Make a version live, after measuring its gates again, showing its impact and asking.
 
     The contract that the version was trained with comes into force with it; the keys that change are shown.
     """
     _show_contract_change(version)
+    show_gates(version)
     if not yes:
         show_impact(version)
         if not sys.stdin.isatty():
             raise RiskError(f"stdin is not a terminal: review the impact above and run again with --yes (risk promote {version} --yes).")
         typer.confirm(f"Promote {version}?", abort=True)
-    govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override)
+    govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override, approved_by=approved_by)
 
 
 def rollback(reason: Reason, by: By) -> None:
@@ -45,7 +53,7 @@ def rollback(reason: Reason, by: By) -> None:
     govern(action=ROLL_BACK, reason=reason, actor=by)
 
 
-def challenge(
+def challenge(  # noqa: PLR0913, PLR0917 - one parameter for each option
     reason: Reason,
     by: By,
     version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Challenger, such as model_v002.")] = None,
@@ -53,12 +61,15 @@ def challenge(
     shadow: Annotated[bool, typer.Option("--shadow", help="The challenger scores every account and decides for none.")] = False,
     end: Annotated[bool, typer.Option("--end", help="End the challenge.")] = False,
     override: Override = False,
+    approved_by: ApprovedBy = None,
 ) -> None:
     """Run a challenger beside the live version: for a share of the accounts, or in shadow."""
     if [share is not None, shadow, end].count(True) != 1 or (version is None) != end:
         raise typer.BadParameter("give VERSION with either --share or --shadow, or --end alone")
+    if version and share is not None:
+        show_gates(version)
     action = END_CHALLENGE if end else CHALLENGE
-    govern(action=action, version=version, share=share, reason=reason, actor=by, override=override)
+    govern(action=action, version=version, share=share, reason=reason, actor=by, override=override, approved_by=approved_by)
 
 
 def live(

@@ -101,7 +101,10 @@ def train(
     estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,
     register_only: Annotated[bool, typer.Option("--register-only", help="Register the version without promoting it.")] = False,
 ) -> None:
-    """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes the policy's gates.
+    """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes all of the policy's gates.
+
+    A version that fails a gate, or whose gates the data cannot decide, is registered and waits for `risk promote`, as all versions
+    do if the policy's promotion.mode is manual. The exit code is then 0, and the next command is printed.
 
     Landed accounts and outcomes of the training window are stored in the lake first. If the features of a date cannot be made,
     nothing is trained. If outcomes cannot be derived for a date, the version is trained and shown, and may go live, without that
@@ -122,8 +125,19 @@ def train(
             lake = settings.open_lake()
             show_maturity(lake, date)
             show_models(lake)
+            show_waiting(lake, date)
             _show_left_out(lake, date, stored)
         finish([*stored, trained])
+
+
+def show_waiting(lake: "Store", date: str) -> None:
+    """Print the next command if the version trained for a date is not live."""
+    from risk_assets.cli.report import governance as report
+    from risk_assets.lake import binding_log, registry
+
+    version, binding = registry.newest_of(lake, date), binding_log.live(lake)
+    if binding is None or binding.champion != version.name:
+        report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None)
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:

@@ -1,6 +1,6 @@
 """Commands that bring in data: infer a contract from a file, and land the file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,8 +26,13 @@ def infer_contract(
     bad: Annotated[str | None, typer.Option("--bad", help="Target value that means bad. Inferred if it is unambiguous.")] = None,
     output: Annotated[Path | None, typer.Option("--out", help="File to write. Defaults to standard output.")] = None,
 ) -> None:
-    """Infer a contract from a CSV; comments explain what was found and which columns were left out."""
+    """Infer a contract from a CSV; comments explain what was found and which columns were left out.
+
+    With --out, a policy is written beside the contract: cut-off and bands from the bad rate, and versions go live only by
+    `risk promote`.
+    """
     from risk_assets.domain.contract.draft import MATURITY_WARNING
+    from risk_assets.domain.contract.draft_policy import draft_policy
     from risk_assets.domain.contract.infer import infer
     from risk_assets.domain.contract.schema import ROW_ID, Contract
     from risk_assets.lake.landing import Source
@@ -47,9 +52,12 @@ def infer_contract(
     if output is None:
         typer.echo(draft.text, nl=False)
         return
-    _write_new(output, draft.text)
+    policy = output.parent / f"{output.stem}-policy{output.suffix or '.yml'}"
+    _write_new({output: draft.text, policy: draft_policy(str(file), draft.bad_rate)})
     out().print(
-        f"{output}: {counted(len(contract.features), 'feature')}. Review its comments, edit the reasons, and set RISK_CONTRACT={output}."
+        f"{output}: {counted(len(contract.features), 'feature')}. {policy}: versions go live by risk promote. Review the comments of both "
+        f"and edit the reasons. Then: export RISK_CONTRACT={output} RISK_POLICY={policy}",
+        soft_wrap=True,
     )
 
 
@@ -115,14 +123,17 @@ def _of(source: "Source", lines: int, one: str, many: str) -> str:
     return f"{lines} of {counted(source.counts.rows, 'line')} {one if lines == 1 else many}"
 
 
-def _write_new(path: Path, text: str) -> None:
-    try:
-        with path.open("x", encoding="utf-8") as writer:
-            writer.write(text)
-    except FileNotFoundError:
-        raise RiskError(f"{path.parent} does not exist. Create the folder, or choose another file with --out.") from None
-    except FileExistsError:
-        raise RiskError(f"{path} already exists and may contain your edits. Move it, or choose another file with --out.") from None
+def _write_new(texts: Mapping[Path, str]) -> None:
+    """Write files that must not exist yet: all of them or, if one exists, none."""
+    for path in texts:
+        if path.exists():
+            raise RiskError(f"{path} already exists and may contain your edits. Move it, or choose another file with --out.")
+    for path, text in texts.items():
+        try:
+            with path.open("x", encoding="utf-8") as writer:
+                writer.write(text)
+        except FileNotFoundError:
+            raise RiskError(f"{path.parent} does not exist. Create the folder, or choose another file with --out.") from None
 
 
 def _summary(names: list[str]) -> str:

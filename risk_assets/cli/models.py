@@ -48,6 +48,16 @@ def impact(version: Version) -> None:
     out().print(f"Accounts: {accounts}", highlight=False, soft_wrap=True)
 
 
+def show_gates(version: str) -> None:
+    """Measure the gates of a version under the current policy and against what is live, and print them."""
+    from risk_assets.cli.report import governance as report
+    from risk_assets.promotion import measure_again
+
+    settings = context.settings()
+    out().print(f"Gates of {version}, measured again:", highlight=False)
+    report.gates(out(), measure_again(settings.open_lake(), version, settings.read_policy()).found)
+
+
 def show_impact(version: str) -> None:
     """Compute, save and print the impact of a version on the newest dates in the lake."""
     from risk_assets.cli.report import governance as report

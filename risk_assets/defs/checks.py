@@ -17,6 +17,7 @@ from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.governance.artifacts import Profile
+from risk_assets.domain.governance.gates import gate_text
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import count_outcomes, require_outcome_columns
 from risk_assets.domain.ingest.row_ids import with_ids
@@ -274,10 +275,12 @@ def training_outcomes(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not abnormal and not note, description, warn=True, **figures, abnormal_dates=len(abnormal), **left_out)
 
 
-def auc_floor(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The AUC on other accounts is above the policy's floor; below it, the version is registered but does not go live."""
-    auc, floor = registry.read_trained(lakehouse.store, date).metrics.roc_auc, lakehouse.policy.promotion.min_roc_auc
-    return _result(auc >= floor, f"AUC on other accounts {auc:.4f}, floor {floor:.4f}", warn=True, roc_auc=auc, floor=floor)
+def gates(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The model passes all gates of the policy; otherwise the version is registered and does not go live by itself."""
+    measured = registry.read_trained(lakehouse.store, date).gates
+    waiting = [gate for gate in measured.found if not gate.passed]
+    description = "; ".join(map(gate_text, waiting)) or f"all {len(measured.found)} gates are passed"
+    return _result(measured.passed, description, warn=True, **{gate.name: gate.status for gate in measured.found})
 
 
 def stable_groups(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -305,7 +308,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/features": (unique_ids, issue_share, eligible_share, missing_share, unseen_levels),
         "curated/predictions": (one_per_row, probabilities, live_binding),
         "curated/review_list": (riskiest_first,),
-        "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, auc_floor),
+        "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, gates),
         "registry/champion": (chain,),
     }
 )

@@ -145,7 +145,7 @@ class BlobModelVersionIOManager(BlobIOManager[TrainedModel]):
         """Register the model; its number becomes metadata."""
         version = registry.register(self._store, obj, _run_id(context), _root_run_id(context))
         path = self._store.uri(layout.version_folder(version.name))
-        context.add_output_metadata({"version": version.name, "path": path, "may_go_live": version.metadata.may_go_live})
+        context.add_output_metadata({"version": version.name, "path": path, "gates_passed": version.metadata.gates.passed})
 
     def read(self, key: str, date: str) -> ModelVersion:
         """Return the newest version trained for the date."""
@@ -173,6 +173,9 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
         if obj is not None:
             registry.bind(self._store, obj, _root_run_id(context))
         history = binding_log.read(self._store)
+        if not history:
+            context.add_output_metadata({"version": "none is live", "changed": False})
+            return
         now = history[-1]
         fields = {
             "version": now.champion,
@@ -185,6 +188,7 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
             "actor": now.actor,
             "reason": now.reason,
             "overrides": ", ".join(now.overrides) or None,
+            "approved_by": now.approved_by,
             "policy": now.policy,
             "contract": now.contract,
             **_unused_files(self._lakehouse, now),

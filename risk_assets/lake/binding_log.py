@@ -136,6 +136,7 @@ def _next(change: Change, last: tuple[Binding, bytes] | None, seq: int, run_id: 
         overrides=change.overrides,
         policy=change.policy,
         contract=change.contract,
+        approved_by=change.approved_by,
         effective_from=max(now, last[0].effective_from) if last and not wrong else now,
         recorded_at=now,
         previous=_hash(last[1]) if last else None,

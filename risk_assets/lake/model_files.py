@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from risk_assets.clock import utc_now
-from risk_assets.domain.governance.artifacts import Gate, Metrics, Origin, Profile, TrainedModel
+from risk_assets.domain.governance.artifacts import MeasuredGates, Metrics, Origin, Profile, TrainedModel
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 from risk_assets.errors import LakeError, MissingModelError, ModelError
 from risk_assets.lake import layout
@@ -27,18 +27,13 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     sha256: dict[str, str]
     origin: Origin
-    gates: tuple[Gate, ...]
+    gates: MeasuredGates
     seal: str | None = None
 
     @property
     def name(self) -> str:
         """The version, `model_vNNN`."""
         return self.version
-
-    @property
-    def may_go_live(self) -> bool:
-        """Whether every gate is passed."""
-        return all(gate.passed for gate in self.gates)
 
 
 def contents(model: TrainedModel) -> dict[str, bytes]:

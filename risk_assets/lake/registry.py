@@ -171,6 +171,11 @@ def read_scorecard(store: Store, name: str) -> VersionedScorecard:
     return VersionedScorecard(name, _read(store, name, layout.SCORECARD, Scorecard))
 
 
+def read_profile(store: Store, name: str) -> Profile:
+    """Return the profile of a version's training rows; raises `ModelError` if its hash differs."""
+    return _read(store, name, layout.PROFILE, Profile)
+
+
 def read_steps(store: Store, name: str) -> tuple[Step, ...]:
     """Return the points table of a version; raises `ModelError` if its hash differs."""
     return _read(store, name, layout.STEPS, tuple[Step, ...])
@@ -207,7 +212,10 @@ def champion(store: Store) -> Champion:
 def bound(store: Store, binding: Binding | None) -> Champion:
     """Return a binding with its models; raises `ModelError` if there is none or a version is damaged."""
     if binding is None:
-        raise ModelError("no model is live yet: train one on dates with outcomes (risk train DATE), then run this date again.")
+        raise ModelError(
+            "no model is live yet: train one on dates with outcomes (risk train DATE), or promote one that is registered (risk models; "
+            "risk promote VERSION --reason WHY), then run this date again."
+        )
     return Champion(binding, arms(store, binding))
 
 
@@ -223,17 +231,10 @@ def find_live(store: Store) -> VersionedScorecard | None:
     return read_scorecard(store, binding.champion) if binding else None
 
 
-def read_profile(store: Store, name: str) -> Profile:
-    """Return the reference profile of a version; raises `ModelError` if its hash differs."""
-    return _read(store, name, layout.PROFILE, Profile)
-
-
-def candidate(store: Store) -> Metadata | None:
-    """Return the newest version that passed its gates and is newer than every version that was bound, or None."""
-    bound = {name for found in binding_log.read(store) for name in (found.champion, found.challenger) if name}
-    last = max(map(_number, bound), default=0)
-    found = (_find_metadata(store, name) for name in _newest_first(store) if _number(name) > last)
-    return next((metadata for metadata in found if metadata and metadata.may_go_live), None)
+def registered_by(store: Store, root_run_id: str) -> str | None:
+    """Return the version that a run or one of its retries registered, or None."""
+    name = _claimed_by(store, root_run_id)
+    return name if name and _is_complete(store, name) else None
 
 
 def _claimed_by(store: Store, run_id: str) -> str | None:

@@ -78,7 +78,7 @@ def _describe_version(version: registry.ModelVersion) -> dict[str, object]:
         "model_version": version.name,
         "registered_at": version.metadata.registered_at,
         "origin": msgspec.to_builtins(version.metadata.origin),
-        "gates": msgspec.to_builtins(version.metadata.gates),
+        "gates": msgspec.to_builtins(version.metadata.gates.found),
         "metrics": msgspec.to_builtins(version.metrics),
     }
 

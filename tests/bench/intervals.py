@@ -16,7 +16,7 @@ from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, Validation, cross_validate, fit, in_rows
-from risk_assets.domain.training.intervals import Codes, Interval, auc, auc_gain, auc_interval
+from risk_assets.domain.training.intervals import Codes, Interval, auc, auc_gain, auc_interval, gain_interval
 from risk_assets.domain.training.split import Split, split
 from tests.bench.accounts import CONTRACT, accounts
 from tests.bench.measure import table
@@ -100,7 +100,7 @@ def _of_auc(held: Holdout, random: np.random.Generator) -> dict[str, Interval]:
 
 
 def _of_gain(held: Holdout, random: np.random.Generator) -> dict[str, Interval]:
-    by_group, by_row = (auc_gain(held.bad, held.ours, held.theirs, unit) for unit in (held.groups, np.arange(len(held.bad))))
+    by_group, by_row = (gain_interval(auc_gain(held.bad, held.ours, held.theirs, unit)) for unit in (held.groups, np.arange(len(held.bad))))
     resampled = [
         _weighted_auc(held.bad, held.ours, weights) - _weighted_auc(held.bad, held.theirs, weights) for weights in _resamples(held, random)
     ]

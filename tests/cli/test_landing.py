@@ -24,11 +24,14 @@ def bring_own_data(risk: Risk, folder: Path, **settings: str) -> None:
     """Run the README's commands for own data."""
     foreign_file(folder / "own.csv", 3000)
     risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", **settings)
-    own = {**settings, "RISK_CONTRACT": "own.yml"}
+    own = {**settings, "RISK_CONTRACT": "own.yml", "RISK_POLICY": "own-policy.yml"}
     landed = risk("land", "own.csv", "--from", "2026-02-01", "--days", "5", **own).text
     assert "accounts: 5 files landed, accounts_2026-02-01.csv to accounts_2026-02-05.csv" in landed
     assert "outcomes: 5 files landed" in landed
-    assert "model_v001 (live)" in risk("train", "2026-02-03", **own).stdout
+    trained = risk("train", "2026-02-03", **own).text
+    assert "model_v001 is registered and not live; no model is live." in trained
+    assert "Next: risk promote model_v001 --reason WHY" in trained
+    assert "model_v001" in risk("promote", "model_v001", "--reason", "the first model", "--override", "--yes", **own).stdout
     done = risk("run", "2026-02-04", "--until", "2026-02-05", **own)
     assert done.stdout.count("600") >= 4
 
@@ -72,6 +75,16 @@ def test_inferred_contract_never_overwrites_a_file(risk: Risk, folder: Path) -> 
     done = risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", code=1)
     assert "own.yml already exists" in done.stderr
     assert (folder / "own.yml").read_text(encoding="utf-8") == "edited\n"
+    assert not (folder / "own-policy.yml").exists()
+
+
+def test_inferred_policy_never_overwrites_a_file(risk: Risk, folder: Path) -> None:
+    foreign_file(folder / "own.csv", 300)
+    (folder / "own-policy.yml").write_text("edited\n", encoding="utf-8")
+    done = risk("contract", "infer", "own.csv", "--id", "client id", "--target", "outcome", "--out", "own.yml", code=1)
+    assert "own-policy.yml already exists" in done.stderr
+    assert (folder / "own-policy.yml").read_text(encoding="utf-8") == "edited\n"
+    assert not (folder / "own.yml").exists()
 
 
 def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Path) -> None:

@@ -211,14 +211,14 @@ def test_checks_without_a_partition_check_the_newest_date(scored_book: Book) -> 
         scored_book,
         ("raw/accounts", "row_count"),
         ("curated/predictions", "one_per_row"),
-        ("training/model", "auc_floor"),
+        ("training/model", "gates"),
         ("registry/champion", "chain"),
     )
     assert done.success
     assert {evaluation.check_name for evaluation in done.get_asset_check_evaluations()} == {
         "row_count",
         "one_per_row",
-        "auc_floor",
+        "gates",
         "chain",
     }
 

@@ -8,6 +8,7 @@ import pytest
 
 from risk_assets.definitions import build
 from risk_assets.defs import checks
+from risk_assets.domain.governance.artifacts import Gate
 from risk_assets.lake import layout, registry
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import find_manifest, write_manifest
@@ -188,7 +189,7 @@ def test_a_good_training_passes_its_checks(book: Book) -> None:
         "training_outcomes": True,
         "stable_groups": True,
         "compiled_equals_fitted": True,
-        "auc_floor": True,
+        "gates": True,
         "chain": True,
     }
 
@@ -210,14 +211,17 @@ def test_riskiest_first_fails_on_another_order(scored_book: Book) -> None:
     assert not checks.riskiest_first(scored_book.lakehouse, NEXT).passed
 
 
-def test_compiled_equals_fitted_and_auc_floor_fail(book: Book) -> None:
+def test_compiled_equals_fitted_and_gates_fail(book: Book) -> None:
     model = registry.read_trained(book.lake, LABELLED[-1])
-    worse = msgspec.structs.replace(model.metrics, compiled_difference=1e-6, roc_auc=0.55)
-    registry.write_trained(book.lake, LABELLED[-1], dataclasses.replace(model, metrics=worse), "test")
+    worse = msgspec.structs.replace(model.metrics, compiled_difference=1e-6)
+    low = Gate("discrimination", "undecided", 0.62, 0.6, (0.55, 0.68), "AUC 0.62", 40)
+    found = msgspec.structs.replace(model.gates, found=(low,))
+    registry.write_trained(book.lake, LABELLED[-1], dataclasses.replace(model, metrics=worse, gates=found), "test")
     assert not checks.compiled_equals_fitted(book.lakehouse, LABELLED[-1]).passed
-    low = checks.auc_floor(book.lakehouse, LABELLED[-1])
-    assert not low.passed
-    assert low.severity == dg.AssetCheckSeverity.WARN
+    result = checks.gates(book.lakehouse, LABELLED[-1])
+    assert not result.passed
+    assert result.severity == dg.AssetCheckSeverity.WARN
+    assert "discrimination (undecided: AUC 0.62; 40 more bad accounts" in (result.description or "")
 
 
 def test_accounts_of_several_groups_are_a_warning(book: Book) -> None:

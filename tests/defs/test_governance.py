@@ -20,6 +20,8 @@ from risk_assets.lake import binding_log, layout, registry, replay
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.tables import read_table
 from risk_assets.lake.verify import verify_date
+from risk_assets.promotion import gates_now, measure_again
+from risk_assets.runner import Runner
 from risk_assets.settings import Settings
 from tests.defs.conftest import LABELLED, NEXT, Book
 
@@ -195,16 +197,115 @@ def test_a_share_outside_0_and_1_is_rejected(two_versions: Book, share: float) -
     assert error is not None and "between 0 and 1" in error
 
 
-def test_a_failed_gate_needs_an_override_that_is_recorded(two_versions: Book) -> None:
-    path = f"registry/{SECOND}/{layout.METADATA}"
-    metadata = json.loads(two_versions.lake.get(path))
-    metadata["gates"][0]["passed"] = False
-    metadata["seal"] = None
-    two_versions.lake.put(path, json.dumps(metadata).encode())
-    error = two_versions.runner.govern(version=SECOND, reason="we need it")
-    assert error is not None and "auc_floor" in error and "override" in error
-    assert two_versions.runner.govern(version=SECOND, reason="we need it", override=True) is None
-    assert binding_log.read(two_versions.lake)[-1].overrides == ("auc_floor",)
+def under(book: Book, folder: Path, **promotion: object) -> Runner:
+    """Return a runner under a policy with other rules of promotion."""
+    policy = yaml.safe_load(book.settings.policy.read_text(encoding="utf-8"))
+    policy["promotion"] |= promotion
+    path = folder / f"policy-{len(list(folder.glob('policy-*')))}.yml"
+    path.write_text(yaml.safe_dump(policy), encoding="utf-8")
+    return Runner(book.settings.model_copy(update={"policy": path}), book.runner.instance)
+
+
+def test_a_gate_is_measured_under_the_policy_of_now(two_versions: Book, tmp_path: Path) -> None:
+    assert registry.read_version(two_versions.lake, SECOND).metadata.gates.passed
+    strict = under(two_versions, tmp_path, min_roc_auc=0.99)
+    error = strict.govern(version=SECOND, reason="we need it")
+    assert error is not None and "discrimination (failed: AUC" in error and "--override" in error
+    fixed = under(two_versions, tmp_path, min_roc_auc=0.99, override=["stability"])
+    error = fixed.govern(version=SECOND, reason="we need it", override=True)
+    assert error is not None and "does not allow to override discrimination" in error
+    assert len(binding_log.read(two_versions.lake)) == 1
+    assert strict.govern(version=SECOND, reason="we need it", override=True) is None
+    assert binding_log.read(two_versions.lake)[-1].overrides == ("discrimination",)
+
+
+def test_an_undecided_gate_needs_an_override(two_versions: Book, tmp_path: Path) -> None:
+    runner = under(two_versions, tmp_path, max_calibration_ratio=1.05)
+    error = runner.govern(version=SECOND, reason="better")
+    assert error is not None and "calibration (undecided: " in error and "more bad accounts or customers among the other accounts" in error
+    assert runner.govern(version=SECOND, reason="better", override=True) is None
+    assert binding_log.read(two_versions.lake)[-1].overrides == ("calibration",)
+
+
+def test_a_second_name_is_recorded_in_the_binding(two_versions: Book, tmp_path: Path) -> None:
+    runner = under(two_versions, tmp_path, second_name="always")
+    error = runner.govern(version=SECOND, reason="better", actor="ann")
+    assert error is not None and "--approved-by" in error
+    error = runner.govern(version=SECOND, reason="better", actor="ann", approved_by="Ann")
+    assert error is not None and "another" in error
+    assert runner.govern(version=SECOND, reason="better", actor="ann", approved_by="bob") is None
+    assert (binding_log.read(two_versions.lake)[-1].actor, binding_log.read(two_versions.lake)[-1].approved_by) == ("ann", "bob")
+
+
+def test_a_version_of_changed_tables_cannot_be_measured(two_versions: Book) -> None:
+    path = layout.curated_outcomes(LABELLED[0])
+    two_versions.lake.delete(f"{path}.manifest.json")
+    error = two_versions.runner.govern(version=SECOND, reason="better")
+    assert error is not None and f"{path} was changed since the training or is missing" in error
+    assert "discrimination (undecided" in error and "stability" not in error
+    assert two_versions.runner.govern(version=SECOND, reason="better", override=True) is None
+    assert "not_worse_than_live" in binding_log.read(two_versions.lake)[-1].overrides
+
+
+def test_a_registered_version_never_goes_live_by_a_later_training(two_versions: Book, tmp_path: Path) -> None:
+    """The later candidate fails a gate; the registered version had passed those of its own day."""
+    assert registry.read_version(two_versions.lake, SECOND).metadata.gates.passed
+    strict = under(two_versions, tmp_path, min_roc_auc=0.99)
+    assert strict.run("training", LABELLED[-1]).error is None
+    assert strict.govern() is None
+    assert [found.champion for found in binding_log.read(two_versions.lake)] == ["model_v001"]
+
+
+def test_a_training_in_manual_mode_succeeds_and_waits(book: Book, tmp_path: Path) -> None:
+    done = under(book, tmp_path, mode="manual").run("training", LABELLED[-1])
+    assert (done.error, done.warnings) == (None, ())
+    assert [found.champion for found in binding_log.read(book.lake)] == ["model_v001"]
+    assert registry.read_version(book.lake, SECOND).metadata.gates.passed
+
+
+def test_a_first_training_that_is_undecided_succeeds_and_waits(empty_book: Book, tmp_path: Path) -> None:
+    for date in LABELLED:
+        empty_book.land_sample(f"accounts_{date}.csv", f"outcomes_{date}.csv")
+        assert empty_book.runner.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+    done = under(empty_book, tmp_path, max_calibration_ratio=1.05).run("training", LABELLED[-1])
+    assert done.error is None
+    assert "gates of training/model: calibration (undecided" in done.warnings[0]
+    assert binding_log.read(empty_book.lake) == ()
+    error = empty_book.runner.govern()
+    assert error is not None and "risk promote model_v001 --reason WHY" in error
+
+
+def test_gates_of_another_live_version_are_measured_again(two_versions: Book) -> None:
+    """The version was measured against the live one of its training; another one is live now."""
+    two_versions.register_scorecard()
+    assert two_versions.runner.govern(version=SECOND, reason="better") is None
+    policy = two_versions.lakehouse.policy
+    stored = registry.read_version(two_versions.lake, "model_v003").metadata.gates
+    assert (stored.live, stored.champions) == ("model_v001", ("model_v001",))
+    found = gates_now(two_versions.lake, "model_v003", policy)
+    assert (found.live, found.champions) == (SECOND, ("model_v001", SECOND))
+    assert {"not_worse_than_live", "not_worse_than_best"} <= {gate.name for gate in found.found}
+    assert gates_now(two_versions.lake, "model_v001", policy).live == SECOND
+
+
+def test_gates_measured_again_are_those_of_the_training(two_versions: Book) -> None:
+    policy = two_versions.lakehouse.policy
+    stored = registry.read_version(two_versions.lake, SECOND).metadata.gates
+    assert gates_now(two_versions.lake, SECOND, policy) == stored
+    assert measure_again(two_versions.lake, SECOND, policy) == stored
+
+
+def test_a_live_model_whose_feature_left_the_contract_leaves_the_gate_undecided(book: Book, tmp_path: Path) -> None:
+    narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))
+    del narrow["features"]["utilisation"]
+    (tmp_path / "narrow.yml").write_text(yaml.safe_dump(narrow, sort_keys=False), encoding="utf-8")
+    runner = Runner(book.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), book.runner.instance)
+    for date in LABELLED:
+        assert runner.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+    done = runner.run("training", LABELLED[-1])
+    assert done.error is None
+    assert "not_worse_than_live (undecided: model_v001 cannot be compared" in done.warnings[0]
+    assert [found.champion for found in binding_log.read(book.lake)] == ["model_v001"]
 
 
 def test_a_changed_artifact_is_not_promoted(two_versions: Book) -> None:
@@ -304,7 +405,7 @@ def test_features_that_were_written_again_unchanged_are_the_same(scored_book: Bo
 )
 def test_replay_names_a_file_with_one_changed_byte(scored_book: Book, path: str) -> None:
     content = bytearray(scored_book.lake.get(path))
-    at = content.index(b"logistic") if path.endswith("scorecard.json") else content.index(b"newest") if "bindings" in path else 200
+    at = content.index(b"logistic") if path.endswith("scorecard.json") else content.index(b"passed") if "bindings" in path else 200
     content[at] ^= 1
     scored_book.lake.put(path, bytes(content))
     try:

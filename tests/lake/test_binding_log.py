@@ -94,7 +94,7 @@ def named(problems: list[str], number: int) -> bool:
 
 def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Callable[..., None]) -> None:
     clock("10:00:00")
-    found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("auc_floor",), **BOUND))
+    found = binding_log.write(store, Change(0, "promote", "model_v001", "ada", "the first: «à l'essai»", overrides=("stability",), **BOUND))
     written = json.loads(store.get(path(1)))
     seal = written.pop("seal")
     assert written == {
@@ -107,14 +107,14 @@ def test_a_binding_records_actor_version_time_and_reason(store: Store, clock: Ca
         "salt": "",
         "actor": "ada",
         "reason": "the first: «à l'essai»",
-        "overrides": ["auc_floor"],
+        "overrides": ["stability"],
         "policy": BOUND["policy"],
         "contract": BOUND["contract"],
         "effective_from": "2026-03-01T10:00:00+00:00",
         "recorded_at": "2026-03-01T10:00:00+00:00",
         "previous": None,
     }
-    assert (found.seal, found.reason, found.overrides) == (seal, "the first: «à l'essai»", ("auc_floor",))
+    assert (found.seal, found.reason, found.overrides) == (seal, "the first: «à l'essai»", ("stability",))
     assert binding_log.read(store) == (found,)
 
 

@@ -35,7 +35,8 @@ def flip(store: Store, path: str) -> None:
 
 
 def failing(model: TrainedModel) -> TrainedModel:
-    return replace(model, gates=(Gate("auc_floor", False, "AUC 0.5, floor 0.6"),))
+    failed = Gate("discrimination", "failed", 0.5, 0.6, (0.4, 0.55), "AUC 0.5")
+    return replace(model, gates=msgspec.structs.replace(model.gates, found=(failed,)))
 
 
 def register(store: Store, *models: TrainedModel) -> list[str]:
@@ -253,7 +254,7 @@ def test_a_damaged_version_does_not_hide_the_others(store: Store, model: Trained
 def test_a_flipped_gate_in_metadata_is_found(store: Store, model: TrainedModel) -> None:
     register(store, failing(model))
     content = store.get("registry/model_v001/metadata.json")
-    store.put("registry/model_v001/metadata.json", content.replace(b'"passed": false', b'"passed": true', 1))
+    store.put("registry/model_v001/metadata.json", content.replace(b'"status": "failed"', b'"status": "passed"', 1))
     assert store.get("registry/model_v001/metadata.json") != content
     with pytest.raises(LakeError, match=r"registry/model_v001/metadata\.json was changed since it was written"):
         registry.read_version(store, "model_v001")
@@ -442,68 +443,34 @@ def test_no_version_is_live_before_the_first_binding(store: Store, model: Traine
         registry.bound(store, None)
 
 
-# --- candidates --------------------------------------------------------------------------------------------------------
+# --- versions of a run -------------------------------------------------------------------------------------------------
 
 
-def test_the_candidate_is_the_newest_that_passes_its_gates(store: Store, model: TrainedModel) -> None:
-    assert model.gates
-    assert all(gate.passed for gate in model.gates)
-    assert registry.candidate(store) is None
-    register(store, model, model, failing(model))
-    found = registry.candidate(store)
-    assert found is not None
-    assert found.name == "model_v002"
+def test_a_run_finds_only_the_version_it_registered(store: Store, model: TrainedModel) -> None:
+    registry.register(store, model, "run-a")
+    registry.register(store, other(model, -3.0), "retry-of-b", "run-b")
+    found = [registry.registered_by(store, run) for run in ("run-a", "run-b", "retry-of-b", "run-c")]
+    assert found == ["model_v001", "model_v002", None, None]
+
+
+def test_a_claimed_number_without_a_version_is_not_registered(store: Store, model: TrainedModel) -> None:
+    registry.register(store, model, "run-a")
+    store.delete("registry/model_v001/metadata.json")
+    assert registry.registered_by(store, "run-a") is None
 
 
 def test_damaged_metrics_do_not_hide_other_versions(store: Store, model: TrainedModel) -> None:
-    other = replace(model, origin=msgspec.structs.replace(model.origin, training_date="2026-01-02"))
-    register(store, other, model, failing(other))
+    later = replace(model, origin=msgspec.structs.replace(model.origin, training_date="2026-01-02"))
+    register(store, later, model, failing(later))
     for name in ("model_v001", "model_v003"):
         flip(store, f"registry/{name}/metrics.json")
-    found = registry.candidate(store)
-    assert found is not None
-    assert found.name == "model_v002"
     assert registry.newest_of(store, "2026-01-01").name == "model_v002"
     with pytest.raises(ModelError, match="model_v003"):
         registry.newest_of(store, "2026-01-02")
 
 
-def test_a_candidate_with_damaged_metrics_does_not_go_live(store: Store, model: TrainedModel) -> None:
+def test_a_version_with_damaged_metrics_does_not_go_live(store: Store, model: TrainedModel) -> None:
     register(store, model)
     flip(store, "registry/model_v001/metrics.json")
-    found = registry.candidate(store)
-    assert found is not None
     with pytest.raises(ModelError, match=r"registry/model_v001/metrics\.json"):
-        go_live(store, found.name)
-
-
-def test_a_live_or_older_version_is_not_a_candidate(store: Store, model: TrainedModel) -> None:
-    register(store, model, model, failing(model))
-    go_live(store, "model_v002")
-    assert registry.candidate(store) is None
-
-
-@pytest.mark.parametrize("share", [0.1, None])
-def test_a_current_or_past_challenger_is_not_a_candidate(store: Store, model: TrainedModel, share: float | None) -> None:
-    register(store, model, model, model)
-    go_live(store, "model_v001")
-    go_against(store, "model_v003", share)
-    assert registry.candidate(store) is None
-    registry.bind(store, end_challenge(binding_log.read(store), "ada", "seen enough"))
-    assert registry.candidate(store) is None
-    register(store, model)
-    found = registry.candidate(store)
-    assert found is not None
-    assert found.name == "model_v004"
-
-
-def test_only_newer_versions_are_candidates_after_a_rollback(store: Store, model: TrainedModel) -> None:
-    register(store, model, model, model)
-    for version in ("model_v001", "model_v003"):
-        go_live(store, version)
-    registry.bind(store, roll_back(binding_log.read(store), "ada", "worse"))
-    assert registry.candidate(store) is None
-    register(store, failing(model), model)
-    found = registry.candidate(store)
-    assert found is not None
-    assert found.name == "model_v005"
+        go_live(store, "model_v001")

@@ -11,7 +11,10 @@ from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
 from risk_assets.domain.governance.fairness import FAIRNESS_COLUMNS, fairness_rows
+from risk_assets.domain.governance.gates import needed_text, summary
 from risk_assets.domain.wording import counted
+
+GATE_STYLES = {"passed": "green", "failed": "bold red", "undecided": "yellow"}
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.policy import Points
@@ -43,7 +46,7 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
             auc_text(metrics.other_accounts),
             auc_text(metrics.later_dates),
             accuracy_text(metrics),
-            _gates(version.metadata.gates),
+            summary(version.metadata.gates.found),
         )
     console.print(table)
     for version in reversed(versions):
@@ -99,9 +102,7 @@ def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", step
     console.print(f"Tried, {_considered(version)}", highlight=False, soft_wrap=True)
     if card.required:
         console.print(f"Required features (accounts without a value are not scored): {', '.join(card.required)}", soft_wrap=True)
-    for gate in version.metadata.gates:
-        result = "passed" if gate.passed else "[red]NOT passed[/]"
-        console.print(f"  {result} {gate.name}: {gate.evidence}", highlight=False, soft_wrap=True)
+    gates(console, version.metadata.gates.found)
     table = new_table(f"Base points: {base_points(card, scale):.1f}", "feature", "step", "points", "rows", "bad rate")
     previous = None
     for step in steps:
@@ -119,6 +120,22 @@ def _fairness(metrics: "Metrics") -> Table:
     for row in fairness_rows(metrics.fairness):
         table.add_row(*row)
     return table
+
+
+def gates(console: Console, found: "Sequence[Gate]") -> None:
+    """Print each gate: passed, failed or undecided, its evidence, and what would decide it."""
+    for gate in found:
+        result = f"[{GATE_STYLES[gate.status]}]{gate.status}[/]"
+        console.print(f"  {result} {gate.name}: {escape(gate.evidence + needed_text(gate))}", highlight=False, soft_wrap=True)
+
+
+def waiting(console: Console, version: str, found: "Sequence[Gate]", live: str | None) -> None:
+    """Print that a version is registered and not live, the gates that it has not passed, and the command that promotes it."""
+    open_gates = [gate for gate in found if not gate.passed]
+    console.print(f"{version} is registered and not live; {live or 'no model'} is live.", highlight=False, soft_wrap=True)
+    gates(console, open_gates)
+    override = " --override" if open_gates else ""
+    console.print(f"Next: risk promote {version} --reason WHY{override}", highlight=False, soft_wrap=True)
 
 
 def impact(console: Console, impact: "Impact") -> None:
@@ -139,11 +156,12 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
     """Print the live version: since when, by whom and why, its challenger, and its metrics."""
     metrics, origin = version.metrics, version.metadata.origin
     overrides = f", overriding {', '.join(binding.overrides)}" if binding.overrides else ""
+    approved = f", approved by {binding.approved_by}" if binding.approved_by else ""
     table = new_table(None, "", "", header=False)
     for name, value in {
         "live": binding.champion,
         "since": binding.effective_from,
-        "by": binding.actor,
+        "by": binding.actor + approved,
         "reason": binding.reason,
         "action": binding.action + overrides,
         "challenger": challenger_label(binding) or "none",
@@ -187,11 +205,6 @@ def _holdouts(metrics: "Metrics") -> Table:
     for row in holdouts(metrics):
         table.add_row(*row)
     return table
-
-
-def _gates(gates: "Sequence[Gate]") -> str:
-    failed = [gate.name for gate in gates if not gate.passed]
-    return f"NOT {', '.join(failed)}" if failed else "passed"
 
 
 def _flags(impact: "Impact") -> Table:

@@ -14,6 +14,7 @@ from pydantic import Field
 from risk_assets.defs.liveness import is_unreported, root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import (
     ADOPT_CONTRACT,
@@ -32,7 +33,7 @@ from risk_assets.domain.governance.bindings import (
     roll_back,
 )
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
-from risk_assets.domain.governance.gates import require_passed
+from risk_assets.domain.governance.gates import gate_text, require_names, require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.errors import LakeError, ModelError
@@ -40,6 +41,7 @@ from risk_assets.lake import binding_log, document_archive, documents, impact_fi
 from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.store import Store
+from risk_assets.promotion import gates_now, measure_again
 
 SALT_BYTES = 8
 SHOWN_FIGURES = (
@@ -83,7 +85,9 @@ ADOPTIONS: Mapping[Action | None, tuple[Callable[[Sequence[Binding], str, str, s
 
 
 class GovernanceConfig(dg.Config):
-    """What to make live, or which edited file to put in force. By default: the newest version that passes the policy's gates."""
+    """What to make live, or which edited file to put in force. By default: the version that this run registered, if it passes
+    the policy's gates.
+    """
 
     action: Action | None = Field(None, description="The change; `promote` if a version is given. Each requires a reason.")
     version: str | None = Field(None, description="The version to promote, or the challenger, such as model_v002.")
@@ -93,7 +97,8 @@ class GovernanceConfig(dg.Config):
     )
     reason: str | None = Field(None, description="Why; stored with the binding.")
     actor: str = Field("dagster", description="Who decides; stored with the binding.")
-    override: bool = Field(False, description="Override gates that the version failed; stored with the binding.")
+    override: bool = Field(False, description="Override gates that the version has not passed; stored with the binding.")
+    approved_by: str | None = Field(None, description="The second person, if the policy requires one; stored with the binding.")
 
 
 def champion(
@@ -113,7 +118,9 @@ def champion(
         change: Change | None = _adopted(config, lakehouse, history)
         metadata = _adoption_impact(lakehouse, ADOPTIONS[config.action][1])
     else:
-        change = decide(config, lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings).policy.promotion.mode)
+        policy = documents.in_force(lakehouse.store, lakehouse.settings).policy
+        change, waiting = decide(config, lakehouse.store, policy, root_run_id(context.run))
+        metadata = {"waiting": waiting} if waiting else {}
     if change and change.action != END_CHALLENGE:
         contract = document_archive.read(lakehouse.store, Contract, change.contract)
         for version in filter(None, (change.champion, change.challenger)):
@@ -126,26 +133,47 @@ def is_decided(history: Sequence[Binding], root: str) -> bool:
     return any(binding.run_id == root for binding in history)
 
 
-def decide(config: GovernanceConfig, store: Store, mode: str) -> Change | None:
-    """Return the change to make, or None if nothing changes.
+def decide(config: GovernanceConfig, store: Store, policy: Policy, root: str) -> tuple[Change | None, str | None]:
+    """Return the change to make, or None and why the version that this run registered waits.
+
+    Parameters
+    ----------
+    root : str
+        The run that decides, or the first run of its retries: of all versions, only the one that it registered can go live
+        without a request.
 
     Raises
     ------
     ModelError
-        If a reason is missing, the action is unknown or impossible, the version failed a gate, or no version is live and
-        none may go live automatically.
+        If a reason or a name is missing, the action is unknown or impossible, the version has not passed a gate, or no version is
+        live and this run registered none.
     """
     history = binding_log.read(store)
     if config.action or config.version:
-        return _requested(config, history, store)
-    newest = registry.candidate(store) if mode == "auto" and not (history and history[-1].challenger) else None
-    if newest:
-        if history and newest.origin.contract != history[-1].contract:
-            return None  # a contract is never changed automatically
-        return _promote(history, newest, config.actor, config.reason or "the newest version that passed the gates")
-    if not history:
-        raise ModelError(f"no model is live, and {_why_none(store, mode)}")
-    return None
+        return _requested(config, history, store, policy), None
+    version = registry.registered_by(store, root)
+    if version is None:
+        if not history:
+            raise ModelError(f"no model is live, and {_why_none(store)}")
+        return None, None
+    metadata = registry.read_version(store, version).metadata
+    if waiting := _waiting(metadata, history, store, policy):
+        return None, f"{version} is not live: {waiting}"
+    return _promote(history, metadata, config.actor, config.reason or "the version of this training passed the gates"), None
+
+
+def _waiting(version: Metadata, history: Sequence[Binding], store: Store, policy: Policy) -> str | None:
+    """Return why the version of a training does not go live by itself, or None if it does."""
+    if policy.promotion.mode == "manual":
+        return "the policy's promotion.mode is manual"
+    if history and history[-1].challenger:
+        return f"{history[-1].challenger} challenges the live version"
+    if history and history[-1].contract != version.origin.contract:
+        return "it was trained under another contract than the bound one, and a contract never changes without a reason"
+    if policy.promotion.second_name == "always":
+        return "the policy requires a second name for each promotion"
+    found = gates_now(store, version.name, policy).found
+    return "; ".join(gate_text(gate) for gate in found if not gate.passed) or None
 
 
 def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[Binding]) -> Change:
@@ -168,9 +196,9 @@ def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:
     return _changes(figures)
 
 
-def _promote(history: Sequence[Binding], version: Metadata, actor: str, reason: str, overrides: tuple[str, ...] = ()) -> Change:
+def _promote(history: Sequence[Binding], version: Metadata, actor: str, reason: str) -> Change:
     origin = version.origin
-    return promote(history, version.name, actor, reason, overrides, policy=origin.policy, contract=origin.contract)
+    return promote(history, version.name, actor, reason, policy=origin.policy, contract=origin.contract)
 
 
 def _action_and_reason(config: GovernanceConfig) -> tuple[str, str]:
@@ -181,7 +209,7 @@ def _action_and_reason(config: GovernanceConfig) -> tuple[str, str]:
     return action, config.reason
 
 
-def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store) -> Change:
+def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Store, policy: Policy) -> Change:
     action, reason = _action_and_reason(config)
     if action == ROLL_BACK:
         return roll_back(history, config.actor, reason)
@@ -189,23 +217,29 @@ def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Stor
         return end_challenge(history, config.actor, reason)
     if not config.version:
         raise ModelError(f"{action} requires a version (for example version: model_v002). List the versions: risk models.")
-    metadata = registry.read_version(store, config.version).metadata
     if action == PROMOTE:
-        overrides = require_passed(config.version, metadata.gates, config.override)
-        return _promote(history, metadata, config.actor, reason, overrides)
-    overrides = () if config.share is None else require_passed(config.version, metadata.gates, config.override)
-    change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, reason)
-    return replace(change, overrides=overrides)
+        change = _promote(history, registry.read_version(store, config.version).metadata, config.actor, reason)
+    else:
+        change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, reason)
+    decides = action == PROMOTE or config.share is not None  # a shadow decides for no account
+    overrides = _overrides(config, store, policy) if decides else ()
+    return replace(change, overrides=overrides, approved_by=config.approved_by)
 
 
-def _why_none(store: Store, mode: str) -> str:
+def _overrides(config: GovernanceConfig, store: Store, policy: Policy) -> tuple[str, ...]:
+    """Return the gates that are overridden, after measuring all of them again; raises `ModelError` if they may not be."""
+    assert config.version is not None
+    found = measure_again(store, config.version, policy).found
+    overrides = require_passed(config.version, found, config.override, policy.promotion)
+    require_names(config.actor, config.approved_by, overrides, policy.promotion)
+    return overrides
+
+
+def _why_none(store: Store) -> str:
     found = registry.versions(store)
     if not found:
         return "none is registered: train one (risk train DATE)."
-    if mode == "manual":
-        return "the policy's promotion.mode is manual: risk promote VERSION --reason WHY."
-    failed = [f"{gate.name} ({gate.evidence})" for gate in found[-1].metadata.gates if not gate.passed]
-    return f"the newest version, {found[-1].name}, failed {', '.join(failed)}. Train on more dates, or change the policy."
+    return f"none is promoted. Promote one: risk promote {found[-1].name} --reason WHY."
 
 
 def _changes(figures: Impact) -> dict[str, Any]:

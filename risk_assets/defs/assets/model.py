@@ -11,6 +11,7 @@ import polars as pl
 from msgspec import structs
 from pydantic import Field
 
+from risk_assets import promotion
 from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.failures import PARTITION_TAG
@@ -18,8 +19,9 @@ from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import Origin, TrainedModel, left_out_note
-from risk_assets.domain.governance.evidence import considered_table, holdouts_table, interval_text
+from risk_assets.domain.governance.evidence import considered_table, gates_table, holdouts_table, interval_text
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE, fairness_table
+from risk_assets.domain.governance.gates import summary
 from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
@@ -85,7 +87,15 @@ def model(
         known = {day: known_by(rows, by) for day, rows in outcomes.items()}
         with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
             rows = labelled(features, known, contract, policy.training)
-            trained = train(rows, date, contract, policy, registry.find_live(lakehouse.store))
+            trained = train(
+                rows,
+                date,
+                contract,
+                policy,
+                registry.find_live(lakehouse.store),
+                promotion.compared(lakehouse.store),
+                promotion.newest_snapshot(lakehouse.store, contract),
+            )
         regrouped = count_regrouped(features, known, contract)
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(
@@ -101,7 +111,7 @@ def model(
         left_out_until=later.known_on,
         regrouped=regrouped,
     )
-    dated = replace(trained, origin=origin)
+    dated = replace(trained, origin=origin, gates=structs.replace(trained.gates, policy=lakehouse.policy.digest))
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
     return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **more}))
 
@@ -219,9 +229,12 @@ def require_carried(lakehouse: Lakehouse, dates: Sequence[str]) -> None:
 
 def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[TrainedModel]:
     """A trained model under the next free number: immutable, with the hashes of its files and the results of its gates."""
-    gates = {gate.name: f"{'passed' if gate.passed else 'FAILED'}: {gate.evidence}" for gate in model.gates}
     table = steps_table(model.steps, lakehouse.policy.points, MIN_CELL_SIZE)
-    return dg.Output(model, metadata={**gates, "table": dg.MetadataValue.md(table)})
+    shown_gates: dict[str, Any] = {
+        "gates": dg.MetadataValue.md(gates_table(model.gates.found)),
+        "gates_summary": summary(model.gates.found),
+    }
+    return dg.Output(model, metadata={**shown_gates, "table": dg.MetadataValue.md(table)})
 
 
 def _known_by(date: str, lakehouse: Lakehouse) -> str:

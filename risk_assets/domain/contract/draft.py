@@ -60,10 +60,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Draft:
-    """A draft contract: its YAML, and the warnings in its comments, each with the name of its column."""
+    """A draft contract: its YAML, the warnings in its comments, each with the name of its column, and the observed bad rate."""
 
     text: str
     warnings: tuple[str, ...]
+    bad_rate: float
 
 
 def write_draft(source: Source, ids: Sequence[str], outcome: Outcome, decimal: Decimal, columns: Sequence[Column]) -> str:

@@ -80,7 +80,8 @@ def infer(frame: pl.LazyFrame, columns: Sequence[str], id: str | None, target: s
     first_line = id_line(id_column, 0 if id_column == ROW_ID else _repeats(rows[id_column]))
     source = Source(name, len(rows), len(sample) > SAMPLE_ROWS)
     text = write_draft(source, [first_line, *_groups(texts_of_features)], outcome, decimal, found)
-    return Draft(text, tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings))
+    warnings = tuple(f"{comment(column.name)}: {warning}" for column in found for warning in column.warnings)
+    return Draft(text, warnings, outcome.bad_share)
 
 
 def _groups(texts: pl.DataFrame) -> list[str]:

@@ -16,6 +16,18 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 Days = Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
+Ratio = Annotated[Number, Field(gt=1, allow_inf_nan=False)]
+GateName = Literal[
+    "discrimination",
+    "calibration",
+    "calibration_by_band",
+    "brier_skill",
+    "not_worse_than_live",
+    "not_worse_than_best",
+    "directions",
+    "stability",
+    "segments",
+]
 
 
 class Points(Document):
@@ -124,26 +136,57 @@ class Training(Document):
 
 
 class Promotion(Document):
-    """The gates that a new version must pass to become champion.
+    """The gates that a new version must pass to go live, and who may decide otherwise.
+
+    A gate is passed if its figure is within the limit with 95 % confidence, failed if the figure is beyond the limit with 95 %
+    confidence that allows for all gates, and otherwise undecided. Only a version that passes all gates goes live automatically.
 
     Attributes
     ----------
     mode
-        "auto" promotes a version that passes the gates; "manual" waits for `risk promote`.
+        "auto" promotes the version that a training has registered if it passes the gates; "manual" waits for `risk promote`.
     min_roc_auc
-        The minimum AUC on other accounts, which never train.
+        `discrimination`: the minimum AUC on other accounts, which never train.
+    max_calibration_ratio
+        `calibration`: the observed bad rate is at most this many times the predicted one, and at least the predicted one divided
+        by it.
+    max_band_calibration_ratio
+        `calibration_by_band` and `segments`: the same in each band, and in each level of a category that has enough bad accounts.
+        In bands safer than the average, the difference of the rates counts in relation to the average rate.
+    min_brier_skill
+        `brier_skill`: the minimum share by which the squared error is lower than that of predicting the average rate for everyone.
     max_auc_loss
-        The maximum loss of AUC compared with the champion on the same rows of other accounts.
-    max_calibration_error
-        The maximum distance between predicted and observed rates: the mean over tenths of the rows of other accounts.
+        `not_worse_than_live`, `not_worse_than_best`: the AUC may be at most this much lower than that of the live version, and of
+        the best version that has been live, on the same rows of other accounts.
+    max_psi
+        `stability`: the maximum population stability index of the score and of each feature, between the training rows and the
+        newest snapshot. What sampling alone would give is subtracted.
+    override
+        The gates that `--override` may set aside when a person promotes a version that has not passed them.
+    second_name
+        Whether `risk promote` requires a second person, `--approved-by`: "never", to "override" a gate, or "always".
     impact_days
         The number of newest dates scored by both candidate and champion, to list the accounts they treat differently.
     """
 
     mode: Literal["auto", "manual"] = "auto"
     min_roc_auc: Share = 0.6
+    max_calibration_ratio: Ratio = 1.3
+    max_band_calibration_ratio: Ratio = 1.75
+    min_brier_skill: Annotated[Number, Field(lt=1, allow_inf_nan=False)] = 0.0
     max_auc_loss: Share = 0.02
-    max_calibration_error: Share = 0.1
+    max_psi: Positive = 0.25
+    override: tuple[GateName, ...] = (
+        "discrimination",
+        "calibration",
+        "calibration_by_band",
+        "brier_skill",
+        "not_worse_than_live",
+        "not_worse_than_best",
+        "stability",
+        "segments",
+    )
+    second_name: Literal["never", "override", "always"] = "never"
     impact_days: Days = 7
 
 

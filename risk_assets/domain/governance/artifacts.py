@@ -1,6 +1,7 @@
 """What is stored with a trained model. These types can be read without scikit-learn."""
 
 from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -8,13 +9,48 @@ from risk_assets.domain.governance.fairness import Fairness
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Step
 from risk_assets.domain.wording import counted
 
+Status: TypeAlias = Literal["passed", "failed", "undecided"]
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+UNDECIDED: Final = "undecided"
 
-class Gate(msgspec.Struct, frozen=True):
-    """A condition for promotion, whether the version passes it, and the measured figure beside the required one."""
+
+class Gate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A condition for going live, and whether a version is within its limit, beyond it, or the data cannot tell.
+
+    `value` is the figure, `limit` the limit that it is closest to, `interval` its 90 % interval. `more_bads` are the bad groups
+    that would decide an undecided gate if the figure stayed the same; None if they would not help.
+    """
 
     name: str
-    passed: bool
-    evidence: str
+    status: Status
+    value: float | None = None
+    limit: float | None = None
+    interval: tuple[float, float] | None = None
+    evidence: str = ""
+    more_bads: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the version is within the limit."""
+        return self.status == PASSED
+
+
+class MeasuredGates(msgspec.Struct, frozen=True):
+    """The gates of a version, the hash of the policy, and the versions that they were measured against.
+
+    `champions` are the versions that have been live and are compared, with the live one; none if nothing has been live.
+    """
+
+    found: tuple[Gate, ...]
+    policy: str
+    live: str | None
+    champions: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate is passed."""
+        return all(gate.passed for gate in self.found)
 
 
 class CalibrationBin(msgspec.Struct, frozen=True):
@@ -193,5 +229,5 @@ class TrainedModel:
     profile: Profile
     example: Example
     origin: Origin
-    gates: tuple[Gate, ...]
+    gates: MeasuredGates
     pipeline: bytes

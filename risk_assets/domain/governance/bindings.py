@@ -9,6 +9,7 @@ from risk_assets.errors import ModelError
 
 PROMOTE, ROLL_BACK, CHALLENGE, END_CHALLENGE = "promote", "rollback", "challenge", "end_challenge"
 ADOPT_POLICY, ADOPT_CONTRACT = "adopt_policy", "adopt_contract"
+BEST_GATE = "not_worse_than_best"
 CHAMPION_ONLY, AB_TEST, SHADOW = "champion", "ab", "shadow"
 
 
@@ -18,7 +19,8 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `policy` and `contract` are the digests of archived documents.
 
     `mode` is `champion` (no challenger), `ab` (the challenger decides for `challenger_share` of the accounts, drawn with
-    `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the failed gates that were overridden.
+    `salt`) or `shadow` (it scores all accounts and decides for none). `overrides` are the gates that were not passed and were
+    overridden, `approved_by` is the second person.
     `run_id` is the run that made it, or the first run of its retries; None in bindings of an earlier release.
     `previous` is the SHA-256 of the previous binding's file, `seal` that of this binding as compact JSON with an empty seal.
     """
@@ -40,6 +42,7 @@ class Binding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     previous: str | None
     seal: str
     run_id: str | None = None
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Change:
     share: float | None = None
     salt: str = ""
     overrides: tuple[str, ...] = ()
+    approved_by: str | None = None
     policy: str = field(kw_only=True)
     contract: str = field(kw_only=True)
 
@@ -164,6 +168,15 @@ def adopt_contract(history: Sequence[Binding], contract: str, actor: str, reason
         If no version is live, or the contract is in force already.
     """
     return replace(_adopted(history, ADOPT_CONTRACT, actor, reason, "contract", contract), contract=contract)
+
+
+def rivals(history: Sequence[Binding]) -> tuple[str, ...]:
+    """Return the versions that have been live, oldest first, each once: a new version is compared with all of them.
+
+    An override of the comparison with the best one starts anew: what was live before it no longer counts.
+    """
+    start = max((at for at, binding in enumerate(history) if BEST_GATE in binding.overrides), default=0)
+    return tuple(dict.fromkeys(binding.champion for binding in history[start:]))
 
 
 def challenger_label(binding: Binding) -> str:

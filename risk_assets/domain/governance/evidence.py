@@ -3,12 +3,13 @@
 A group is an account, or all accounts of a customer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from risk_assets.domain.governance.artifacts import CrossValidated, Metrics, Performance
+from risk_assets.domain.governance.artifacts import CrossValidated, Gate, Metrics, Performance
 from risk_assets.domain.markdown import markdown_table
 
 HOLDOUT_COLUMNS = ("model, holdout", "rows", "groups", "bad groups", "AUC (95 %)", "accuracy (base rate)", "calibration error")
+GATE_COLUMNS = ("gate", "result", "evidence", "bad accounts or customers that would decide it")
 CONSIDERED_COLUMNS = ("estimator", "cross-validated AUC (95 %)")
 ONE_DATE = "one date only"
 
@@ -40,6 +41,17 @@ def holdouts(metrics: Metrics) -> Iterator[tuple[str, ...]]:
 def holdouts_table(metrics: Metrics) -> str:
     """Return the rows of `holdouts` as Markdown."""
     return markdown_table(HOLDOUT_COLUMNS, holdouts(metrics))
+
+
+def gates(found: Sequence[Gate]) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each gate, with the cells of `GATE_COLUMNS`."""
+    for gate in found:
+        yield gate.name, gate.status, gate.evidence, "" if gate.more_bads is None else f"{gate.more_bads} more"
+
+
+def gates_table(found: Sequence[Gate]) -> str:
+    """Return the rows of `gates` as Markdown."""
+    return markdown_table(GATE_COLUMNS, gates(found))
 
 
 def considered(tried: Mapping[str, CrossValidated | None], chosen: str) -> dict[str, str]:

@@ -1,71 +1,61 @@
-"""The gates that a version must pass before it goes live."""
+"""Which gates a version has not passed, and whether a person may set them aside."""
 
 from collections.abc import Sequence
 
 from risk_assets.domain.contract.policy import Promotion
-from risk_assets.domain.governance.artifacts import Gate, Metrics, Performance
-from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
+from risk_assets.domain.governance.artifacts import FAILED, Gate
+from risk_assets.domain.wording import counted
 from risk_assets.errors import ModelError
 
-ROUNDING = 1e-12  # 0.62 - 0.60 is slightly more than 0.02 in floating point
 
+def require_passed(version: str, found: Sequence[Gate], override: bool, policy: Promotion) -> tuple[str, ...]:
+    """Return the names of the gates that are not passed, all of them overridden.
 
-def gates(metrics: Metrics, reasons: Sequence[str], policy: Promotion) -> tuple[Gate, ...]:
-    """Return the gates of a candidate, measured on other accounts; the comparison with the live model only if `metrics` has one.
-
-    Parameters
-    ----------
-    reasons : sequence of str
-        The reason text of each feature.
+    Raises
+    ------
+    ModelError
+        If there are any and `override` is false, or the policy does not allow to override one of them.
     """
-    found = (
-        _auc_floor(metrics, policy),
-        _calibrated(metrics, policy),
-        _compiled_equals_fitted(metrics),
-        _reasons_complete(reasons),
-    )
-    if metrics.champion_other_accounts is None or metrics.auc_gain is None:
-        return found
-    return *found, _not_worse_than_live(metrics, metrics.champion_other_accounts, metrics.auc_gain, policy)
+    open_gates = [gate for gate in found if not gate.passed]
+    fixed = [gate.name for gate in open_gates if gate.name not in policy.override]
+    if open_gates and (fixed or not override):
+        raise ModelError(f"{version} has not passed {'; '.join(map(gate_text, open_gates))}. {_next_step(fixed)}")
+    return tuple(gate.name for gate in open_gates)
 
 
-def require_passed(version: str, found: Sequence[Gate], override: bool) -> tuple[str, ...]:
-    """Return the names of the failed gates; raises `ModelError` if there are any and `override` is false."""
-    failed = [gate for gate in found if not gate.passed]
-    if failed and not override:
-        evidence = "; ".join(f"{gate.name} ({gate.evidence})" for gate in failed)
-        raise ModelError(
-            f"{version} did not pass {evidence}. Choose another version, or override the gates (the binding records the override)."
-        )
-    return tuple(gate.name for gate in failed)
+def gate_text(gate: Gate) -> str:
+    """Return a gate's name, whether it failed or is undecided, the evidence, and what would decide it."""
+    return f"{gate.name} ({gate.status}: {gate.evidence}{needed_text(gate)})"
 
 
-def _auc_floor(metrics: Metrics, policy: Promotion) -> Gate:
-    passed = metrics.roc_auc >= policy.min_roc_auc
-    low, high = metrics.other_accounts.roc_auc_interval
-    evidence = f"AUC on other accounts {metrics.roc_auc:.4f}, 95 % interval {low:.4f} to {high:.4f}, floor {policy.min_roc_auc:.4f}"
-    return Gate("auc_floor", passed, evidence)
+def needed_text(gate: Gate) -> str:
+    """Return how many more bad groups would decide a gate, after a semicolon; an empty text if they would not help."""
+    if gate.more_bads is None:
+        return ""
+    bads = counted(gate.more_bads, "more bad account or customer", "more bad accounts or customers")
+    return f"; {bads} among the other accounts would decide it"
 
 
-def _calibrated(metrics: Metrics, policy: Promotion) -> Gate:
-    error, limit = metrics.other_accounts.calibration_error, policy.max_calibration_error
-    return Gate("calibrated", error <= limit, f"calibration error on other accounts {error:.4f}, limit {limit:.4f}")
+def summary(found: Sequence[Gate]) -> str:
+    """Return "passed", or the names of the gates that failed and of those that are undecided."""
+    failed = [gate.name for gate in found if gate.status == FAILED]
+    undecided = [gate.name for gate in found if not gate.passed and gate.status != FAILED]
+    parts = [f"FAILED {', '.join(failed)}" if failed else "", f"undecided {', '.join(undecided)}" if undecided else ""]
+    return "; ".join(filter(None, parts)) or "passed"
 
 
-def _compiled_equals_fitted(metrics: Metrics) -> Gate:
-    difference = metrics.compiled_difference
-    return Gate("compiled_equals_fitted", difference <= MAX_DIFFERENCE, f"probabilities differ by at most {difference:.1e}")
+def require_names(actor: str, approved_by: str | None, overrides: Sequence[str], policy: Promotion) -> None:
+    """Verify that a second person has approved a promotion if the policy requires it; raises `ModelError`."""
+    needed = policy.second_name == "always" or (policy.second_name == "override" and bool(overrides))
+    if approved_by is not None and approved_by.strip().casefold() in ("", actor.strip().casefold()):
+        raise ModelError("the person who approves must be another than the one who decides. Set --by and --approved-by to two names.")
+    if needed and approved_by is None:
+        when = "to override a gate" if policy.second_name == "override" else "for each promotion"
+        raise ModelError(f"the policy requires a second name {when} (promotion.second_name). Add --approved-by NAME.")
 
 
-def _reasons_complete(reasons: Sequence[str]) -> Gate:
-    complete = sum(bool(text.strip()) for text in reasons)
-    return Gate("reasons_complete", complete == len(reasons), f"{complete} of {len(reasons)} features have a text")
-
-
-def _not_worse_than_live(metrics: Metrics, champion: Performance, gain: tuple[float, float], policy: Promotion) -> Gate:
-    loss, (low, high) = champion.roc_auc - metrics.roc_auc, gain
-    evidence = (
-        f"AUC on other accounts {metrics.roc_auc:.4f}, the live model's {champion.roc_auc:.4f} on the same rows: a gain of {-loss:+z.4f}, "
-        f"95 % interval {low:+.4f} to {high:+.4f}, allowed loss {policy.max_auc_loss:.4f}"
-    )
-    return Gate("not_worse_than_live", loss <= policy.max_auc_loss + ROUNDING, evidence)
+def _next_step(fixed: Sequence[str]) -> str:
+    train = "Train on more accounts or dates, or choose another version (risk models)"
+    if fixed:
+        return f"The policy does not allow to override {', '.join(fixed)} (promotion.override). {train}."
+    return f"{train}; or override them: --override (the binding records the names)."

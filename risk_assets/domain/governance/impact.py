@@ -172,7 +172,7 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
         policy=candidate.policy.digest,
         accounts=_count_accounts(both.values()),
         migration=_migration(bands, *(list(side.policy.bands) for side in sides)),
-        categories=_category_impacts(tables.values(), categories, sides),
+        categories=_category_impacts(tables.values(), categories),
         unscored=unscored,
         live_unscored=live_unscored,
         not_eligible=_count_excluded(candidate.snapshots.values()),
@@ -335,13 +335,13 @@ def _migration(bands: pl.DataFrame, names: Sequence[str], live_names: Sequence[s
     return migration
 
 
-def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str], sides: Sequence[Side]) -> tuple[CategoryImpact, ...]:
+def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str]) -> tuple[CategoryImpact, ...]:
     if not names:
         return ()
     positions = [str(position) for position in range(len(names))]
-    long = (table.unpivot(on=positions, index=["probability", "live_probability"]) for table in tables)
-    flagged = [flag.sum().cast(pl.Int64) for flag in _flags(sides)]
-    sums = _collected(rows.group_by("variable", "value").agg(*_SUMS, *flagged) for rows in long).group_by("variable", "value").sum()
+    long = (table.unpivot(on=positions, index=["probability", "live_probability", "bad", "live_bad"]) for table in tables)
+    flagged = pl.col("bad", "live_bad").sum().cast(pl.Int64)
+    sums = _collected(rows.group_by("variable", "value").agg(*_SUMS, flagged) for rows in long).group_by("variable", "value").sum()
     ordered = sums.sort(pl.col("variable").cast(pl.Int64), "value", nulls_last=True)
     return tuple(
         CategoryImpact(names[int(position)], MISSING_LABEL if level is None else level, rows, probability / rows, live / rows, *flagged)

@@ -33,10 +33,13 @@ class Estimate:
     variance: float
     smaller: int
 
-    @property
-    def width(self) -> float:
-        """Half of the length of the 95 % interval."""
-        return -float(stdtrit(self.smaller - 1, TAIL)) * math.sqrt(self.variance)
+    def width(self, tail: float = TAIL) -> float:
+        """Return half of the length of the interval with a share of `tail` on each side."""
+        return -float(stdtrit(self.smaller - 1, tail)) * math.sqrt(self.variance)
+
+    def times(self, factor: float) -> "Estimate":
+        """Return the same figure as so many times the groups would give it."""
+        return Estimate(self.value, self.variance / factor, int(self.smaller * factor))
 
 
 def auc(bad: Integers, probability: Floats, groups: Codes) -> Estimate:
@@ -57,8 +60,8 @@ def mean_auc(folds: Sequence[Estimate]) -> Estimate:
     return Estimate(float(np.mean(values)), float(np.sum(variances)) / len(folds) ** 2, min(fold.smaller for fold in folds))
 
 
-def auc_interval(found: Estimate) -> Interval:
-    """Return the 95 % interval of an AUC.
+def auc_interval(found: Estimate, tail: float = TAIL) -> Interval:
+    """Return the interval of an AUC, the 95 % one by default.
 
     Without a wrong pair, or without a right one, the variance is zero. The groups of the smaller class then count as
     independent trials with the same result (C. Clopper and E. Pearson, Biometrika 26, 1934). A class of one group gives the
@@ -67,21 +70,25 @@ def auc_interval(found: Estimate) -> Interval:
     if found.smaller < 2:
         return 0.0, 1.0
     if found.value in (0.0, 1.0):
-        bound = TAIL ** (1 / found.smaller)
+        bound = tail ** (1 / found.smaller)
         return (bound, 1.0) if found.value else (0.0, 1 - bound)
-    middle, width = logit(found.value), found.width / (found.value * (1 - found.value))
+    middle, width = logit(found.value), found.width(tail) / (found.value * (1 - found.value))
     return float(expit(middle - width)), float(expit(middle + width))
 
 
-def auc_gain(bad: Integers, probability: Floats, rival: Floats, groups: Codes) -> Interval:
-    """Return the 95 % interval of the AUC of `probability` minus that of `rival`, on the same rows, shape (n,).
+def auc_gain(bad: Integers, probability: Floats, rival: Floats, groups: Codes) -> Estimate:
+    """Return the AUC of `probability` minus that of `rival`, on the same rows, shape (n,).
 
-    What both have in common cancels, group by group. A class of one group gives the interval from -1 to 1.
+    What both have in common cancels, group by group.
     """
-    found = _estimate(bad, _placements(bad, probability) - _placements(bad, rival), groups)
+    return _estimate(bad, _placements(bad, probability) - _placements(bad, rival), groups)
+
+
+def gain_interval(found: Estimate, tail: float = TAIL) -> Interval:
+    """Return the interval of a difference of two AUCs, the 95 % one by default; from -1 to 1 if a class has one group."""
     if found.smaller < 2:
         return -1.0, 1.0
-    return max(found.value - found.width, -1.0), min(found.value + found.width, 1.0)
+    return max(found.value - found.width(tail), -1.0), min(found.value + found.width(tail), 1.0)
 
 
 def share_interval(share: float, groups: int) -> Interval:

@@ -9,16 +9,13 @@ from importlib.metadata import version as library_version
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 
 from risk_assets.code_version import code_version
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import CrossValidated, Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
 from risk_assets.domain.governance.fairness import Fairness
-from risk_assets.domain.governance.gates import ROUNDING, gates
 from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
-from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import cut_off_probability
@@ -27,7 +24,17 @@ from risk_assets.domain.training.dataset import count_groups, require_enough, re
 from risk_assets.domain.training.estimators import FittedModel, cross_validate, fit, names
 from risk_assets.domain.training.example import example
 from risk_assets.domain.training.fairness import Outcomes, fairness
-from risk_assets.domain.training.intervals import Codes, Interval, auc_gain
+from risk_assets.domain.training.intervals import Codes, Interval, auc_gain, gain_interval
+from risk_assets.domain.training.measurement import (
+    Candidate,
+    Compared,
+    Snapshot,
+    against_direction,
+    can_score,
+    card_inputs,
+    card_probability,
+    measure_gates,
+)
 from risk_assets.domain.training.metrics import performance
 from risk_assets.domain.training.reference_profile import profile
 from risk_assets.domain.training.split import Mask, Split, split
@@ -35,7 +42,7 @@ from risk_assets.errors import ModelError
 
 REBALANCE = "Land outcomes of more accounts or dates, widen training.window_days, lower training.holdout or training.other_accounts"
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "polars", "joblib")
-SIGNS = {"up": 1, "down": -1}
+ROUNDING = 1e-12  # 0.62 - 0.60 is slightly more than 0.02 in floating point
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,18 @@ class _Holdouts:
     later_dates: Performance | None
 
 
-def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, live: VersionedScorecard | None) -> TrainedModel:
+def train(
+    frame: pd.DataFrame,
+    date: str,
+    contract: Contract,
+    policy: Policy,
+    live: VersionedScorecard | None,
+    compared: Compared | None = None,
+    newest: Snapshot | None = None,
+) -> TrainedModel:
     """Fit on the training rows, compile, and measure on other accounts and on later dates.
+
+    `compared` are the versions that the gates compare; by default the live one. `newest` is the newest snapshot.
 
     If the policy selects both estimators, the one with the higher cross-validated AUC is fitted, or the simpler one if its AUC is
     lower by no more than the policy's tolerance. The holdouts take no part in the choice.
@@ -75,7 +92,7 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
     ------
     ModelError
         If a number is too large to scale, a part would have only one class, the holdouts leave fewer than the policy's `min_rows`
-        and `min_bad` to train on, or the compiled model differs from the fitted one.
+        and `min_bad` to train on, the compiled model differs from the fitted one, or a feature has no reason text.
     """
     require_scalable(frame, contract)
     data = _Data(frame, pd.factorize(frame[GROUP])[0], split(frame, policy.training))
@@ -88,8 +105,10 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
     model = fit(name, *rows, tried[name])
     card = model.card
     metrics = _metrics(data, model, considered, contract, policy, live)
-    x = _inputs(card, older)
+    _require_reasons(card)
+    x = card_inputs(card, older)
     reference = profile(older[list(contract.inputs)], probability(card, contributions(card, x)), contract)
+    alone = Compared(live.version, {live.version: live.scorecard}) if live else Compared()
     return TrainedModel(
         scorecard=card,
         steps=steps(card, x, labels(older), _ranges(reference)),
@@ -97,7 +116,14 @@ def train(frame: pd.DataFrame, date: str, contract: Contract, policy: Policy, li
         profile=reference,
         example=example(model, older, contract),
         origin=_origin(card.estimator, date, data, contract, policy),
-        gates=gates(metrics, [term.reason for term in card.terms], policy.promotion),
+        gates=measure_gates(
+            Candidate(card, reference, metrics.groups_train),
+            (frame, data.parts),
+            compared or alone,
+            newest,
+            contract,
+            policy,
+        ),
         pipeline=_pickled(model),
     )
 
@@ -111,23 +137,15 @@ def choose(considered: Mapping[str, CrossValidated | None], simpler_within: floa
     return next(name for name, found in auc.items() if best - found <= simpler_within + ROUNDING)
 
 
-def against_direction(card: Scorecard, contract: Contract) -> tuple[str, ...]:
-    """Return the numbers whose slope contradicts the direction that the contract declares."""
-    slopes = {term.feature: getattr(term.shape, "slope", 0.0) for term in card.terms}
-    return tuple(name for name, f in contract.inputs.items() if f.risk and slopes.get(name, 0.0) * SIGNS[f.risk] < 0)
-
-
 def labels(frame: pd.DataFrame) -> Integers:
     """Return the outcomes of labelled rows, shape (n,): 1 if the account went bad."""
     return frame[OUTCOME].to_numpy(dtype=np.int64)
 
 
-def _inputs(card: Scorecard, frame: pd.DataFrame) -> Floats:
-    return encode(pl.from_pandas(frame[[term.feature for term in card.terms]], nan_to_null=True), card)
-
-
-def _probability(card: Scorecard, frame: pd.DataFrame) -> Floats:
-    return probability(card, contributions(card, _inputs(card, frame)))
+def _require_reasons(card: Scorecard) -> None:
+    blank = [term.feature for term in card.terms if not term.reason.strip()]
+    if blank:
+        raise ModelError(f"{', '.join(blank)} has no reason text, so the model is not registered. Set `reason` in the contract.")
 
 
 def _compiled_difference(model: FittedModel, compiled: Floats, older: pd.DataFrame, held: pd.DataFrame, contract: Contract) -> float:
@@ -160,11 +178,11 @@ def _metrics(
     live: VersionedScorecard | None,
 ) -> Metrics:
     older, held = data.older, data.held
-    compiled = _probability(model.card, held)
+    compiled = card_probability(model.card, held)
     measured = _measured(data, compiled, cut_off_probability(policy))
     figures = measured.other_accounts
     groups, bad_groups, _ = count_groups(older[GROUP].to_numpy(), labels(older))
-    theirs = None if live is None else _probability_of_live(live, model.card, held)
+    theirs = card_probability(live.scorecard, held) if live and can_score(live.scorecard, contract) else None
     champion = None if theirs is None else _measured(data, theirs, cut_off_probability(policy))
     return Metrics(
         accuracy=figures.accuracy,
@@ -203,16 +221,11 @@ def _measured(data: _Data, held_probability: Floats, threshold: float) -> _Holdo
     return _Holdouts(figures(parts.other_accounts), figures(parts.later_dates) if parts.later_dates.any() else None)
 
 
-def _probability_of_live(live: VersionedScorecard, card: Scorecard, held: pd.DataFrame) -> Floats | None:
-    """Return the live model's probabilities; None if its features are not all in the candidate."""
-    return _probability(live.scorecard, held) if live.scorecard.features.items() <= card.features.items() else None
-
-
 def _gain(data: _Data, compiled: Floats, theirs: Floats) -> Interval:
     """Return the interval of the gain in AUC over the live model, on other accounts."""
     part = data.parts.other_accounts
     among_held = part[~data.parts.train]
-    return auc_gain(labels(data.frame)[part], compiled[among_held], theirs[among_held], data.groups[part])
+    return gain_interval(auc_gain(labels(data.frame)[part], compiled[among_held], theirs[among_held], data.groups[part]))
 
 
 def _fairness(data: _Data, compiled: Floats, contract: Contract, policy: Policy) -> tuple[Fairness, ...]:

@@ -32,7 +32,12 @@ def test_only_threshold_and_bands_are_required() -> None:
     boosting = policy.training.scorecard
     assert (boosting.rounds, boosting.learning_rate, boosting.max_leaves) == (200, 0.1, 8)
     assert (boosting.max_bins, boosting.min_rows, boosting.shrinkage) == (32, 50, 1.0)
-    assert (policy.promotion.max_calibration_error, policy.promotion.impact_days) == (0.1, 7)
+    assert (policy.promotion.max_calibration_ratio, policy.promotion.max_band_calibration_ratio, policy.promotion.impact_days) == (
+        1.3,
+        1.75,
+        7,
+    )
+    assert (policy.promotion.second_name, "directions" in policy.promotion.override, len(policy.promotion.override)) == ("never", False, 8)
     assert (policy.training.holdout, policy.training.random_state, policy.promotion.mode) == (0.2, 42, "auto")
     assert (policy.training.spacing_days, policy.training.other_accounts) == (28, 0.2)
 
@@ -148,8 +153,10 @@ def test_a_repeated_key_is_an_error(text: str) -> None:
         ("promotion: {mode: never}", "promotion.mode", "'auto' or 'manual'"),
         ("promotion: {min_roc_auc: 60}", "promotion.min_roc_auc", "less than or equal to 1"),
         ("promotion: {max_auc_loss: -0.1}", "promotion.max_auc_loss", "greater than or equal to 0"),
-        ("promotion: {max_calibration_error: 1.1}", "promotion.max_calibration_error", "less than or equal to 1"),
-        ("promotion: {max_calibration_error: -0.1}", "promotion.max_calibration_error", "greater than or equal to 0"),
+        ("promotion: {max_calibration_ratio: 1}", "promotion.max_calibration_ratio", "greater than 1"),
+        ("promotion: {max_band_calibration_ratio: .inf}", "promotion.max_band_calibration_ratio", "finite"),
+        ("promotion: {override: [auc_floor]}", "promotion.override.0", "'discrimination'"),
+        ("promotion: {second_name: sometimes}", "promotion.second_name", "'never', 'override' or 'always'"),
         ("promotion: {impact_days: 0}", "promotion.impact_days", "greater than or equal to 1"),
         ("checks: {max_issue_share: 10}", "checks.max_issue_share", "less than or equal to 1"),
         ("checks: {min_bad_rate: 0.6, max_bad_rate: 0.5}", "checks", "min_bad_rate must not be above max_bad_rate"),

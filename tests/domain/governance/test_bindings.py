@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from risk_assets.domain.governance.bindings import (
     challenger_label,
     end_challenge,
     promote,
+    rivals,
     roll_back,
 )
 from risk_assets.errors import ModelError
@@ -83,8 +85,8 @@ def rejection(*steps: str) -> str:
 
 def test_promotion_records_version_actor_reason_and_latest() -> None:
     history = made("promote 1", "promote 2")
-    assert promote(history, "model_v003", "ada", "better", ("auc_floor",), policy="p3", contract="c3") == Change(
-        2, "promote", "model_v003", "ada", "better", overrides=("auc_floor",), policy="p1", contract="c3"
+    assert promote(history, "model_v003", "ada", "better", ("stability",), policy="p3", contract="c3") == Change(
+        2, "promote", "model_v003", "ada", "better", overrides=("stability",), policy="p1", contract="c3"
     )
     assert promote((), "model_v001", "ada", "the first", policy="p1", contract="c1").after == 0
 
@@ -324,3 +326,15 @@ def test_challenger_label_shows_share_or_shadow(steps: list[str], text: str) -> 
 @pytest.mark.parametrize(("share", "rounded"), [(0.004, "(0%)"), (0.997, "(100%)")])
 def test_challenger_label_does_not_round_to_0_or_100_percent(share: float, rounded: str) -> None:
     assert rounded not in challenger_label(made("promote 1", f"challenge 2 {share} s")[-1])
+
+
+def test_rivals_are_the_versions_that_have_been_live() -> None:
+    assert rivals(made("promote 1", "promote 3", "shadow 2", "rollback", "promote 4")) == ("model_v001", "model_v003", "model_v004")
+    assert rivals(()) == ()
+
+
+def test_an_override_of_the_best_comparison_starts_anew() -> None:
+    first, second, third = made("promote 1", "promote 2", "promote 3")
+    overriding = msgspec.structs.replace(second, overrides=("stability", "not_worse_than_best"))
+    assert rivals((first, overriding, third)) == ("model_v002", "model_v003")
+    assert rivals((first, msgspec.structs.replace(second, overrides=("stability",)))) == ("model_v001", "model_v002")

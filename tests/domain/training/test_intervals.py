@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 
-from risk_assets.domain.training.intervals import Estimate, auc, auc_gain, auc_interval, mean_auc
+from risk_assets.domain.training.intervals import Estimate, auc, auc_gain, auc_interval, gain_interval, mean_auc
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -52,7 +52,7 @@ def test_repeated_snapshots_of_an_account_add_no_evidence(snapshots: int) -> Non
     rows = np.tile(np.arange(100), snapshots)
     once, often = (auc_interval(auc(bad[at], score[at], at)) for at in (np.arange(100), rows))
     assert often == pytest.approx(once, abs=1e-12)
-    gains = [auc_gain(bad[at], score[at], other[at], at) for at in (np.arange(100), rows)]
+    gains = [gain_interval(auc_gain(bad[at], score[at], other[at], at)) for at in (np.arange(100), rows)]
     assert gains[0] == pytest.approx(gains[1], abs=1e-12)
     by_row = auc_interval(auc(bad[rows], score[rows], np.arange(len(rows))))
     assert by_row[1] - by_row[0] < (once[1] - once[0]) / np.sqrt(snapshots) * 1.1
@@ -82,7 +82,7 @@ def test_one_group_of_a_class_shows_nothing() -> None:
     bad, score = np.array([0, 1, 1, 0]), np.array([0.1, 0.9, 0.8, 0.2])
     groups = np.array([0, 1, 1, 2])
     assert auc_interval(auc(bad, score, groups)) == (0.0, 1.0)
-    assert auc_gain(bad, score, -score, groups) == (-1.0, 1.0)
+    assert gain_interval(auc_gain(bad, score, -score, groups)) == (-1.0, 1.0)
 
 
 def test_mean_of_folds_is_as_certain_as_all_rows_together() -> None:
@@ -96,16 +96,16 @@ def test_mean_of_folds_is_as_certain_as_all_rows_together() -> None:
 
 def test_gain_is_zero_between_equal_rankings() -> None:
     bad, score, _ = accounts(200)
-    assert auc_gain(bad, score, score, np.arange(200)) == (0, 0)
-    assert auc_gain(bad, score, score / 2 + 0.1, np.arange(200)) == (0, 0)
+    assert gain_interval(auc_gain(bad, score, score, np.arange(200))) == (0, 0)
+    assert gain_interval(auc_gain(bad, score, score / 2 + 0.1, np.arange(200))) == (0, 0)
 
 
 def test_gain_of_a_better_model_is_positive_and_antisymmetric() -> None:
     bad, good, _ = accounts(400)
     uninformative = np.random.default_rng(9).normal(size=400)
-    low, high = auc_gain(bad, good, uninformative, np.arange(400))
+    low, high = gain_interval(auc_gain(bad, good, uninformative, np.arange(400)))
     assert 0.1 < low < roc_auc_score(bad, good) - roc_auc_score(bad, uninformative) < high
-    assert auc_gain(bad, uninformative, good, np.arange(400)) == pytest.approx((-high, -low), abs=1e-12)
+    assert gain_interval(auc_gain(bad, uninformative, good, np.arange(400))) == pytest.approx((-high, -low), abs=1e-12)
 
 
 def test_gain_interval_is_close_to_a_bootstrap_of_groups() -> None:
@@ -115,5 +115,5 @@ def test_gain_interval_is_close_to_a_bootstrap_of_groups() -> None:
     for _ in range(400):
         drawn = np.repeat(random.integers(0, 300, 300), 3)
         gains.append(roc_auc_score(bad[drawn], good[drawn]) - roc_auc_score(bad[drawn], worse[drawn]))
-    found = auc_gain(bad[rows], good[rows], worse[rows], rows)
+    found = gain_interval(auc_gain(bad[rows], good[rows], worse[rows], rows))
     assert found == pytest.approx(tuple(np.percentile(gains, [2.5, 97.5])), abs=0.02)

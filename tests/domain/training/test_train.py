@@ -15,19 +15,19 @@ import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 
 from risk_assets.clock import date_range
-from risk_assets.domain.contract.policy import Policy, Promotion, Training
+from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import GROUP, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import CrossValidated, TrainedModel
 from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Example, Line, Scorecard, Step, Steps, Term, VersionedScorecard
-from risk_assets.domain.training import estimators
-from risk_assets.domain.training import train as train_module
+from risk_assets.domain.training import estimators, measurement
 from risk_assets.domain.training.dataset import count_regrouped, labelled
 from risk_assets.domain.training.estimators import FittedModel
 from risk_assets.domain.training.groups import OTHER_ACCOUNTS, hashes, never_train
+from risk_assets.domain.training.measurement import against_direction
 from risk_assets.domain.training.split import split
-from risk_assets.domain.training.train import against_direction, choose, train
+from risk_assets.domain.training.train import choose, train
 from risk_assets.errors import ModelError
 
 DATES = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05")
@@ -43,7 +43,8 @@ CONTRACT = Contract.model_validate(
     }
 )
 POLICY = Policy.model_validate({"threshold": 0.3, "bands": {"A": 1}, "training": {"min_rows": 80, "min_bad": 10, "spacing_days": 1}})
-GATES = ("auc_floor", "calibrated", "compiled_equals_fitted", "reasons_complete")
+GATES = ("discrimination", "calibration", "calibration_by_band", "brier_skill", "directions", "stability", "segments")
+COMPARED = (*GATES[:4], "not_worse_than_live", *GATES[4:])
 FEATURES = {"account_id": pl.String, "x": pl.Float64, "y": pl.Float64, "k": pl.String, "excluded": pl.String, "issues": pl.String}
 
 Tables = dict[str, pl.LazyFrame]
@@ -379,9 +380,9 @@ def test_held_out_rows_do_not_influence_the_model() -> None:
     assert trained(spoilt).profile == trained(frame).profile
 
 
-@pytest.mark.parametrize(("estimator", "with_live", "times"), [("logistic", False, 1), ("logistic", True, 2), ("both", True, 2)])
-def test_each_model_scores_the_holdouts_once_per_training(
-    estimator: str, with_live: bool, times: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("estimator", "with_live", "rivals"), [("logistic", False, 0), ("logistic", True, 1), ("both", True, 1)])
+def test_each_model_scores_the_holdouts_twice_per_training(
+    estimator: str, with_live: bool, rivals: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = rows_of()
     live = VersionedScorecard("model_v001", trained(frame).scorecard) if with_live else None
@@ -391,11 +392,11 @@ def test_each_model_scores_the_holdouts_once_per_training(
         encoded.append(len(features))
         return encode(features, card)
 
-    monkeypatch.setattr(train_module, "encode", counting)
+    monkeypatch.setattr(measurement, "encode", counting)
     trained(frame, live, policy=policy_of(estimator))
-    # the training rows are scored once, for the profile and the points table
-    older = len(training_rows(frame))
-    assert sorted(encoded) == [len(frame) - older] * times + [older]
+    # the training rows are scored once, for the profile and the points table; the holdouts for the figures and for the gates
+    older, others = len(training_rows(frame)), len(other_accounts(frame))
+    assert sorted(encoded) == sorted([*[len(frame) - older] * (2 + rivals), *[others] * rivals, older])
 
 
 @pytest.mark.parametrize("estimator", ["logistic", "scorecard"])
@@ -461,7 +462,7 @@ def test_live_model_is_measured_on_the_same_holdouts() -> None:
     assert model.metrics.auc_gain is not None
     low, high = model.metrics.auc_gain
     assert low < model.metrics.roc_auc - model.metrics.champion_other_accounts.roc_auc < high
-    assert [gate.name for gate in model.gates] == [*GATES, "not_worse_than_live"]
+    assert tuple(gate.name for gate in model.gates.found) == COMPARED
 
 
 def test_candidate_worse_than_the_live_model_fails_the_gate() -> None:
@@ -474,7 +475,7 @@ def test_candidate_worse_than_the_live_model_fails_the_gate() -> None:
     model = trained(noise, live)
     assert model.metrics.champion_other_accounts is not None
     assert model.metrics.champion_other_accounts.roc_auc > model.metrics.roc_auc + 0.02
-    assert {gate.name: gate.passed for gate in model.gates}["not_worse_than_live"] is False
+    assert {gate.name: gate.status for gate in model.gates.found}["not_worse_than_live"] != "passed"
     assert model.metrics.auc_gain is not None
     assert model.metrics.auc_gain[1] < 0
 
@@ -483,7 +484,9 @@ def test_candidate_worse_than_the_live_model_fails_the_gate() -> None:
 def test_live_model_with_missing_or_retyped_features_is_skipped(term: Term) -> None:
     model = trained(rows_of(), VersionedScorecard("model_v001", Scorecard("logistic", 0.0, (term,))))
     assert (model.metrics.champion_version, model.metrics.champion_other_accounts, model.metrics.auc_gain) == (None, None, None)
-    assert [gate.name for gate in model.gates] == [*GATES]
+    (gate,) = (gate for gate in model.gates.found if gate.name == "not_worse_than_live")
+    assert (gate.status, gate.value, gate.more_bads) == ("undecided", None, None)
+    assert "model_v001 cannot be compared" in gate.evidence
 
 
 def test_live_model_with_fewer_features_is_measured() -> None:
@@ -787,17 +790,25 @@ def test_live_model_of_another_estimator_is_compared() -> None:
     assert model.metrics.champion_other_accounts.roc_auc == live.metrics.roc_auc
     assert model.metrics.auc_gain is not None
     assert model.metrics.auc_gain[0] > 0
-    (gate,) = (gate for gate in model.gates if gate.name == "not_worse_than_live")
+    (gate,) = (gate for gate in model.gates.found if gate.name == "not_worse_than_live")
     assert gate.passed
-    assert f"interval {model.metrics.auc_gain[0]:+.4f} to {model.metrics.auc_gain[1]:+.4f}" in gate.evidence
+    assert gate.interval is not None
+    assert model.metrics.auc_gain[0] < gate.interval[0] < gate.interval[1] < model.metrics.auc_gain[1]
 
 
-def test_blank_reason_fails_the_reasons_gate() -> None:
+def test_blank_reason_is_an_error() -> None:
     blank_reason = FREE.features["k"].model_copy(update={"reason": " "})  # a contract that is read from a file cannot have this
     blank = FREE.model_copy(update={"features": FREE.features | {"k": blank_reason}})
-    lenient = POLICY.model_copy(update={"promotion": Promotion(max_calibration_error=1)})
-    model = trained(rows_of(), contract=blank, policy=lenient)
-    assert [gate.name for gate in model.gates if not gate.passed] == ["reasons_complete"]
+    with pytest.raises(ModelError, match="k has no reason text"):
+        trained(rows_of(), contract=blank)
+
+
+def test_steps_against_the_declared_direction_are_found() -> None:
+    contract = Contract.model_validate(CONTRACT.model_dump())
+    card = trained(rows_of(), policy=policy_of("scorecard")).scorecard
+    assert against_direction(card, contract) == ()
+    dip = Term("x", Steps((0.0, 1.0, 2.0), (-1.0, 0.5, 0.25, 2.0), 0.0), 0.0, 0.0, "X")
+    assert against_direction(Scorecard("scorecard", 0.0, (dip,)), contract) == ("x",)
 
 
 # --- the example ---------------------------------------------------------------------------------------------------------

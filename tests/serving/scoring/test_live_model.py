@@ -269,7 +269,7 @@ def test_model_route_returns_binding_metrics_and_gates(served_book: Path, servic
     assert not {"salt", "seal", "previous"} & document["binding"].keys()
     assert document["metrics"] == metrics
     assert document["origin"]["features"] == metadata["origin"]["features"]
-    assert document["gates"] == metadata["gates"]
+    assert document["gates"] == metadata["gates"]["found"]
     assert document["problem"] is None
 
 

@@ -66,6 +66,8 @@ def _show(kind: str) -> None:
         return
     found = _differences(settings, documents, kind)[1]
     report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+    if found:
+        out().print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)
 
 
 def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:

@@ -77,15 +77,16 @@ def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
 
     settings = context.settings()
     lake = settings.open_lake()
-    documents = context.documents(settings, lake)
+    documents, digest = context.documents(settings, lake), None
     if documents.binding is not None:
         proposed, found = _differences(settings, documents, kind)
         report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+        digest = proposed.digest
         if found and not yes:
             impact, _ = impact_files.adoption(lake, documents, proposed)
             governance.impact(out(), impact)
             _confirm(kind)
-    govern(action=action, reason=reason, actor=by)
+    govern(action=action, reason=reason, actor=by, document=digest)
 
 
 def _confirm(kind: str) -> None:

@@ -121,6 +121,21 @@ def train(
         lake = settings.open_lake()
         show_maturity(lake, date)
         show_models(lake)
+        _show_waiting(lake, date)
+
+
+def _show_waiting(lake: "Store", date: str) -> None:
+    """Print the next step if the newest version of a date was trained under another contract than the one in force."""
+    from risk_assets.lake import binding_log, registry
+
+    version, binding = registry.newest_of(lake, date), binding_log.live(lake)
+    if binding and version.metadata.origin.contract != binding.contract and binding.champion != version.name:
+        out().print(
+            f"{version.name} was trained under another contract than the one in force, so it does not go live by itself. "
+            f"Next: risk promote {version.name} --reason WHY",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:

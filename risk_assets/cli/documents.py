@@ -66,6 +66,8 @@ def _show(kind: str) -> None:
         return
     found = _differences(settings, documents, kind)[1]
     report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+    if found:
+        out().print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)
 
 
 def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
@@ -75,15 +77,16 @@ def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
 
     settings = context.settings()
     lake = settings.open_lake()
-    documents = context.documents(settings, lake)
+    documents, digest = context.documents(settings, lake), None
     if documents.binding is not None:
         proposed, found = _differences(settings, documents, kind)
         report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
+        digest = proposed.digest
         if found and not yes:
             impact, _ = impact_files.adoption(lake, documents, proposed)
             governance.impact(out(), impact)
             _confirm(kind)
-    govern(action=action, reason=reason, actor=by)
+    govern(action=action, reason=reason, actor=by, document=digest)
 
 
 def _confirm(kind: str) -> None:

@@ -131,13 +131,16 @@ def train(
 
 
 def show_waiting(lake: "Store", date: str) -> None:
-    """Print the next command if the version trained for a date is not live."""
+    """Print why the version trained for a date is not live, and the command that promotes it; nothing if it is live."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log, registry
 
     version, binding = registry.newest_of(lake, date), binding_log.live(lake)
-    if binding is None or binding.champion != version.name:
-        report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None)
+    if binding and binding.champion == version.name:
+        return
+    if binding and version.metadata.origin.contract != binding.contract:
+        out().print(f"{version.name} was trained under another contract than the one in force, which never changes by itself.", soft_wrap=True)
+    report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None)
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:

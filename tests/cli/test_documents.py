@@ -84,7 +84,9 @@ def test_the_impact_of_a_contract_is_measured_from_the_raw_files(on_scored: Risk
 def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: Path) -> None:
     path = trained / "data/contract.yml"
     path.write_text(path.read_text(encoding="utf-8").replace("max: 5000000", "max: 4000000"), encoding="utf-8")
-    on_trained("train", "2026-01-03")
+    done = on_trained("train", "2026-01-03")
+    assert "model_v003 was trained under another contract than the one in force" in done.text
+    assert "Next: risk promote model_v003 --reason WHY" in done.text
     assert "model_v001" in on_trained("live").stdout
     asked = on_trained("promote", "model_v003", "--reason", "x", code=1).text
     assert "The contract changes too, to the one that model_v003 was trained with: features." in asked

@@ -56,6 +56,19 @@ def test_another_change_is_not_a_repeated_one(two_versions: Book, change: dict[s
     assert changes(two_versions) == TWO_ROLLBACKS
 
 
+def test_a_killed_adoption_is_not_repeated_and_another_file_is_another(two_versions: Book, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yml"
+    for threshold in ("0.2", "0.2", "0.15"):
+        policy.write_text(f"threshold: {threshold}\n", encoding="utf-8")
+        edited = two_versions.with_documents(policy=policy)
+        adoption = {"action": "adopt_policy", "reason": "lower", "document": edited.settings.read_policy().digest}
+        assert edited.runner.govern(**adoption) is None
+        end_process(edited)
+    assert changes(two_versions) == ["promote", "adopt_policy", "adopt_policy"]
+    policy.write_text("threshold: 0.1\n", encoding="utf-8")
+    assert "was changed since its impact was shown" in str(edited.runner.govern(**adoption | {"reason": "lower again"}))
+
+
 def test_a_rollback_after_one_that_was_reported_is_another(two_versions: Book) -> None:
     promote_twice(two_versions)
     for _ in range(2):

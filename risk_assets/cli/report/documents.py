@@ -18,8 +18,8 @@ def differences(console: Console, kind: str, path: Path, binding: Binding, found
     if not found:
         console.print(f"{file} is {bound}.", highlight=False, soft_wrap=True)
         return
-    table = new_table(f"{file} differs from {bound}", "key", "in force", "in the file")
+    console.print(f"[bold]{file}[/] differs from {bound}:", highlight=False, soft_wrap=True)
+    table = new_table(None, "key", "in force", "in the file")
     for each in found:
         table.add_row(*map(escape, (each.key, each.before, each.after)))
     console.print(table)
-    console.print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)

@@ -97,6 +97,9 @@ class GovernanceConfig(dg.Config):
     )
     reason: str | None = Field(None, description="Why; stored with the binding.")
     actor: str = Field("dagster", description="Who decides; stored with the binding.")
+    document: str | None = Field(
+        None, description="The digest of the policy or contract to adopt, if it was shown before: the file must still have it."
+    )
     override: bool = Field(False, description="Override gates that the version has not passed; stored with the binding.")
     approved_by: str | None = Field(None, description="The second person, if the policy requires one; stored with the binding.")
 
@@ -181,6 +184,8 @@ def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[B
     action, reason = _action_and_reason(config)
     adopt, kind = ADOPTIONS[Action(action)]
     document = documents.read_file(lakehouse.settings, kind)
+    if config.document not in (None, document.digest):
+        raise ModelError(f"the file of the {kind} was changed since its impact was shown. Show it again: risk {kind} adopt --reason WHY.")
     change = adopt(history, document.digest, config.actor, reason)
     document_archive.archive(lakehouse.store, document)
     return change

@@ -139,7 +139,9 @@ def show_waiting(lake: "Store", date: str) -> None:
     if binding and binding.champion == version.name:
         return
     if binding and version.metadata.origin.contract != binding.contract:
-        out().print(f"{version.name} was trained under another contract than the one in force, which never changes by itself.", soft_wrap=True)
+        out().print(
+            f"{version.name} was trained under another contract than the one in force, which never changes by itself.", soft_wrap=True
+        )
     report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None)
 
 

@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import GateName, Promotion
 from risk_assets.domain.governance.artifacts import FAILED, PASSED, Gate
-from risk_assets.domain.governance.verdicts import Criterion, gate, impossible
+from risk_assets.domain.governance.verdicts import MAX_TIMES, Criterion, gate, impossible
 from risk_assets.domain.scorecard.arrays import Floats, Integers
 from risk_assets.domain.training.intervals import Estimate, Interval, auc, auc_gain, auc_interval, gain_interval
 from risk_assets.domain.training.rates import Rows, brier_skill, calibration, design_effect, merged_bands, needed_bads
 from risk_assets.domain.training.stability import Shares, stability
 
+GROWTH = 1.02  # of the numbers of bads that are tried
 SEGMENT_BADS = 100  # groups; levels with fewer are not measured
 UNKNOWN = 1e6  # a bound that no figure exceeds, and JSON can hold
 NEED_ROWS = ("discrimination", "calibration", "calibration_by_band", "brier_skill")
@@ -154,14 +155,23 @@ def _normal(found: Estimate, tail: float) -> Interval:
 
 def _by_band(held: Held, average: float, effect: float, ratio: float) -> _Named | Gate:
     rows, needed = held.others, needed_bads(ratio)
-    parts = merged_bands(rows.probability / effect, held.band, held.bands, needed)
+    expected = rows.probability / effect
+    parts = merged_bands(expected, held.band, held.bands, needed)
     if len(parts) < 2:
-        have = min(float(rows.probability.sum()) / effect, rows.bads)
-        why = f"two bands need {math.ceil(2 * needed)} bad accounts or customers, other accounts have {rows.bads}"
-        return impossible("calibration_by_band", why, max(math.ceil(2 * needed - have), 1))
+        found = f"other accounts have {expected.sum():.0f} in all bands, with rows of one account or customer counted once"
+        why = f"each of two bands needs {math.ceil(needed)} expected bad accounts or customers; {found}"
+        return impossible("calibration_by_band", why, _bads_for_two_bands(held, expected, needed))
     return "calibration_by_band", [
         calibration(f"band {name}", rows.only(part), ratio, average, effect) for name, part in parts.items() if part.any()
     ]
+
+
+def _bads_for_two_bands(held: Held, expected: Floats, needed: float) -> int | None:
+    """Return how many more bad groups, distributed as those at hand, give two bands; None if too many, as if all rows are in one."""
+    bads, times = max(held.others.bads, 1), 1.0
+    while times < MAX_TIMES and len(merged_bands(expected * times, held.band, held.bands, needed)) < 2:
+        times *= GROWTH
+    return math.ceil(bads * (times - 1)) if times < MAX_TIMES else None
 
 
 def _comparison(name: str, held: Held, versions: Sequence[str], policy: Promotion) -> _Named | Gate:

@@ -208,3 +208,19 @@ def test_levels_with_few_bads_are_not_measured() -> None:
     (gate,) = (gate for gate in measure(replace(known, held=replace(known.held, levels=levels)), POLICY) if gate.name == "segments")
     assert gate.passed
     assert "no level of a category has 100 bad" in gate.evidence
+
+
+def test_bads_that_are_needed_for_two_bands_are_enough() -> None:
+    log_odds, bad, _ = book(900, 0.1, 4)
+    (gate,) = (gate for gate in measure(evidence(bad, expit(log_odds)), POLICY) if gate.name == "calibration_by_band")
+    assert gate.more_bads is not None
+    times = 1 + gate.more_bads / int(bad.sum())
+    log_odds, bad, _ = book(round(900 * times * 1.15), 0.1, 4)
+    (gate,) = (gate for gate in measure(evidence(bad, expit(log_odds)), POLICY) if gate.name == "calibration_by_band")
+    assert gate.value is not None
+
+
+def test_rows_of_one_band_never_give_two() -> None:
+    _, bad, _ = book(300, 0.1, 5)
+    (gate,) = (gate for gate in measure(evidence(bad, np.full(300, 0.1)), POLICY) if gate.name == "calibration_by_band")
+    assert (gate.status, gate.more_bads) == ("undecided", None)

@@ -15,7 +15,7 @@ from tests.bench.derived import derived
 from tests.bench.measure import BenchError, module, say, set_up, show
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts")
+SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the product; works in .bench/.")
     parser.add_argument("--rows", type=_rows, default=10_000_000, help="rows of the large file (default: %(default)s)")
     parser.add_argument("--rounds", type=_rounds, default=3, help="how often each thing is run (default: %(default)s)")
-    parser.add_argument("--books", type=_rounds, default=500, help="simulated books of intervals and holdouts (default: %(default)s)")
+    parser.add_argument(
+        "--books", type=_rounds, default=500, help="simulated books of intervals, holdouts and gates (default: %(default)s)"
+    )
     parser.add_argument("--missing", type=float, default=0.0, help="share of values that are missing (default: %(default)s)")
     parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")
     parser.add_argument("--real", type=_file, metavar="FILE", help="a CSV of the UCI credit card default data set")

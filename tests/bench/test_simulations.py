@@ -1,6 +1,6 @@
 import pytest
 
-from tests.bench import holdouts, intervals
+from tests.bench import gates, holdouts, intervals
 
 pytestmark = pytest.mark.long
 
@@ -16,3 +16,11 @@ def test_holdouts_of_one_book(capsys):
     holdouts.main("1")
     found = capsys.readouterr().out
     assert [line.split("|")[1].strip() for line in found.splitlines() if "AUC on unseen accounts |" in line] == ["logistic", "scorecard"]
+
+
+def test_gates_of_one_book(capsys, monkeypatch):
+    monkeypatch.setattr(gates, "WEEKS", 2)
+    gates.main("1")
+    found = capsys.readouterr().out
+    assert found.count(", equal |") == len(gates.BADS)
+    assert "1 years of 2 weekly trainings" in found

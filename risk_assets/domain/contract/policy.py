@@ -174,7 +174,7 @@ class Promotion(Document):
     max_calibration_ratio: Ratio = 1.3
     max_band_calibration_ratio: Ratio = 1.75
     min_brier_skill: Annotated[Number, Field(lt=1, allow_inf_nan=False)] = 0.0
-    max_auc_loss: Share = 0.02
+    max_auc_loss: Share = 0.01
     max_psi: Positive = 0.25
     override: tuple[GateName, ...] = (
         "discrimination",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from risk_assets.domain.governance.artifacts import FAILED, PASSED, UNDECIDED, Gate, Status
 
 LEVEL = 0.05
-CONFIDENCE = "90 % interval"  # `LEVEL` on each side
+REPEATED_LEVEL = 0.001  # for a comparison that is repeated at each training: about `LEVEL` in a year of weekly ones
 MAX_TIMES = 1000.0  # more data than this many times those at hand is not a plan
 STEPS = 24  # of the bisection: the factor is then exact to a millionth of its logarithm
 _WORST_FIRST: tuple[Status, ...] = (FAILED, UNDECIDED, PASSED)
@@ -35,6 +35,8 @@ class Criterion:
         Returns the interval of the figure for a tail on each side, as so many times the groups would give it.
     bads
         The number of bad groups on which the figure rests.
+    level
+        The probability with which a version at a limit passes.
     """
 
     subject: str
@@ -43,10 +45,11 @@ class Criterion:
     high: float
     interval: Callable[[float, float], Interval]
     bads: int = 0
+    level: float = LEVEL
 
     def status(self, together: int, times: float = 1.0) -> Status:
         """Return whether the figure is within its limits; `together` is the number of criteria that are judged together."""
-        low, high = self.interval(LEVEL, times)
+        low, high = self.interval(self.level, times)
         if self.low <= low and high <= self.high:
             return PASSED
         low, high = self.interval(LEVEL / together, times)
@@ -65,7 +68,7 @@ class Criterion:
     @property
     def excess(self) -> float:
         """How far the interval goes beyond the limits; negative if it is within them."""
-        low, high = self.interval(LEVEL, 1.0)
+        low, high = self.interval(self.level, 1.0)
         return max(self.low - low, high - self.high)
 
 
@@ -79,14 +82,14 @@ def gate(name: str, criteria: Sequence[Criterion], together: int, note: str) -> 
     status, worst = _WORST_FIRST[rank], criteria[at]
     undecided = [criterion for (rank, _, _), criterion in zip(found, criteria, strict=True) if _WORST_FIRST[rank] == UNDECIDED]
     needed = [criterion.more_bads(together) for criterion in undecided]
-    interval = worst.interval(LEVEL, 1.0)
+    interval = worst.interval(worst.level, 1.0)
     return Gate(
         name=name,
         status=status,
         value=worst.value,
         limit=_limit(worst, interval),
         interval=interval,
-        evidence=f"{worst.subject}, {CONFIDENCE} {interval[0]:.4f} to {interval[1]:.4f}, {_limits(worst)}{note}",
+        evidence=f"{worst.subject}, {100 - 200 * worst.level:g} % interval {interval[0]:.4f} to {interval[1]:.4f}, {_limits(worst)}{note}",
         more_bads=None if status != UNDECIDED or None in needed else max(n for n in needed if n is not None),
     )
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import GateName, Promotion
 from risk_assets.domain.governance.artifacts import FAILED, PASSED, Gate
-from risk_assets.domain.governance.verdicts import MAX_TIMES, Criterion, gate, impossible
+from risk_assets.domain.governance.verdicts import LEVEL, MAX_TIMES, REPEATED_LEVEL, Criterion, gate, impossible
 from risk_assets.domain.scorecard.arrays import Floats, Integers
 from risk_assets.domain.training.intervals import Estimate, Interval, auc, auc_gain, auc_interval, gain_interval
 from risk_assets.domain.training.rates import Rows, brier_skill, calibration, design_effect, merged_bands, needed_bads
@@ -142,9 +142,11 @@ def _skill(rows: Rows, policy: Promotion) -> Criterion:
     return _at_least(policy.min_brier_skill, f"Brier skill {found.value:.4f}", found, _normal, rows.bads)
 
 
-def _at_least(low: float, subject: str, found: Estimate, interval: Callable[[Estimate, float], Interval], bads: int) -> Criterion:
+def _at_least(
+    low: float, subject: str, found: Estimate, interval: Callable[[Estimate, float], Interval], bads: int, level: float = LEVEL
+) -> Criterion:
     """Return whether an estimate is at least a limit."""
-    return Criterion(subject, found.value, low, math.inf, lambda tail, times: interval(found.times(times), tail), bads)
+    return Criterion(subject, found.value, low, math.inf, lambda tail, times: interval(found.times(times), tail), bads, level)
 
 
 def _normal(found: Estimate, tail: float) -> Interval:
@@ -186,7 +188,8 @@ def _comparison(name: str, held: Held, versions: Sequence[str], policy: Promotio
     assert rival is not None
     found = auc_gain(rows.bad, rows.probability, rival, rows.groups)
     subject = f"AUC {figures[best] + found.value:.4f}, that of {best} {figures[best]:.4f} on the same rows: gain {found.value:+.4f}"
-    return name, [_at_least(-policy.max_auc_loss, subject, found, gain_interval, rows.bads)]
+    level = REPEATED_LEVEL if name == "not_worse_than_best" else LEVEL
+    return name, [_at_least(-policy.max_auc_loss, subject, found, gain_interval, rows.bads, level)]
 
 
 def _directions(against: Sequence[str]) -> Gate:

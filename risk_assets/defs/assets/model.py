@@ -159,8 +159,16 @@ def _leased(lakehouse: Lakehouse, key: str, date: str, run: dg.DagsterRun) -> It
 
 
 def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, by: str) -> None:
-    stored = {key: committed_dates(lakehouse.store, key) for key in ("curated/features", OUTCOMES)}
-    window.require_labelled(stored["curated/features"], stored[OUTCOMES], by)
+    features, outcomes = (_stored_dates(lakehouse, *keys, window) for keys in ((FEATURES, "raw/accounts"), (OUTCOMES, "raw/outcomes")))
+    window.require_labelled(features, outcomes, by)
+
+
+def _stored_dates(lakehouse: Lakehouse, key: str, source: str, window: TrainingWindow) -> set[str]:
+    """Return the dates of a table; under a contract that is not bound, tables are made for the window, so later dates are the source's."""
+    stored = set(committed_dates(lakehouse.store, key))
+    if lakehouse.is_apart:
+        stored |= {date for date in committed_dates(lakehouse.store, source) if date > window.last}
+    return stored
 
 
 def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:

@@ -11,8 +11,9 @@ from risk_assets.lake.tables import Table
 
 def features(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> Table:
     """Numbers and categories as the contract declares them, the issues of each row, never its values, and who is not eligible."""
+    table = feature_table(lakehouse.store, lakehouse.contract, context.partition_key, context.run.run_id)
     require_landed(lakehouse, context.partition_key)
-    return feature_table(lakehouse.store, lakehouse.contract, context.partition_key, context.run.run_id)
+    return table
 
 
 def require_landed(lakehouse: Lakehouse, date: str) -> None:

@@ -189,8 +189,16 @@ def _leased(lakehouse: Lakehouse, key: str, date: str, run: dg.DagsterRun) -> It
 
 def _require_labelled(lakehouse: Lakehouse, window: TrainingWindow, outcomes: Collection[str], by: str) -> None:
     """Verify that the window has features with outcomes, given the dates of the window whose outcomes are of the contract's target."""
-    later = [date for date in committed_dates(lakehouse.store, OUTCOMES) if date > window.last]
-    window.require_labelled(committed_dates(lakehouse.store, FEATURES), [*outcomes, *later], by)
+    later = [date for date in _stored_dates(lakehouse, OUTCOMES, "raw/outcomes", window) if date > window.last]
+    window.require_labelled(_stored_dates(lakehouse, FEATURES, "raw/accounts", window), [*outcomes, *later], by)
+
+
+def _stored_dates(lakehouse: Lakehouse, key: str, source: str, window: TrainingWindow) -> set[str]:
+    """Return the dates of a table; under a contract that is not bound, tables are made for the window, so later dates are the source's."""
+    stored = set(committed_dates(lakehouse.store, key))
+    if lakehouse.is_apart:
+        stored |= {date for date in committed_dates(lakehouse.store, source) if date > window.last}
+    return stored
 
 
 def require_current(lakehouse: Lakehouse, dates: Sequence[str]) -> None:

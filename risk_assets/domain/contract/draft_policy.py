@@ -16,10 +16,13 @@ TEMPLATE = """\
 # All other keys have their defaults. They are documented in risk_assets/domain/contract/policy.py; the file data/policy.yml
 # of the project has all of them.
 
+# The cut-off and the bounds of bands are probabilities; with `points` they are points.
+cut_by: probability
+
 # The cut-off: an account is predicted bad (1) from this probability on. It is a guess: {multiple:g} times the odds of the bad rate.
 threshold: {threshold}
 
-# The highest probability of each band, from the safest to the riskiest.
+# The upper bound of each band, from the safest to the riskiest; a probability at a bound is in the riskier band.
 bands: {{{bands}}}
 
 promotion:

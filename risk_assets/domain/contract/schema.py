@@ -58,7 +58,7 @@ Days = Annotated[int, Field(ge=0, le=MAX_WINDOW_DAYS, strict=True)]
 class BadWhen(Document):
     """The condition under which an account is bad on a date: a number feature of its snapshot is at least a limit."""
 
-    column: ColumnName
+    column: str
     at_least: Annotated[Number, Field(allow_inf_nan=False)]
 
 
@@ -310,7 +310,7 @@ class Exclusion(Document):
     """
 
     reason: Text
-    column: ColumnName
+    column: str
     at_least: Number | None = Field(default=None, exclude_if=_is_unset)
     above: Number | None = Field(default=None, exclude_if=_is_unset)
     at_most: Number | None = Field(default=None, exclude_if=_is_unset)

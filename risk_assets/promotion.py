@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.values import reads_alike
 from risk_assets.domain.governance.artifacts import MeasuredGates, Origin
 from risk_assets.domain.governance.bindings import Binding, rivals
 from risk_assets.domain.ingest.outcome_history import known_by
@@ -44,15 +45,17 @@ def measure_again(store: Store, version: str, policy: Policy) -> MeasuredGates:
     card, origin = registry.read_scorecard(store, version).scorecard, found.metadata.origin
     contract = document_archive.read(store, Contract, origin.contract)
     candidate, tables = Candidate(card, registry.read_profile(store, version), found.metrics.groups_train), training_tables(store, origin)
-    return measure_gates(candidate, _rows(tables, origin, contract), compared(store), newest_snapshot(tables, contract), contract, policy)
+    return measure_gates(
+        candidate, _rows(tables, origin, contract), compared(store, contract), newest_snapshot(tables, contract), contract, policy
+    )
 
 
-def compared(store: Store) -> "Compared":
-    """Return the live version, and the versions that a new one is compared with."""
+def compared(store: Store, contract: Contract) -> "Compared":
+    """Return the live version, and the versions that a new one of a contract is compared with."""
     from risk_assets.domain.training.measurement import Compared
 
     history = binding_log.read(store)
-    return Compared(live_version(history), {name: _readable(store, name) for name in rivals(history)})
+    return Compared(live_version(history), {name: _comparable(store, name, contract) for name in rivals(history)})
 
 
 def newest_snapshot(store: Store, contract: Contract) -> "Snapshot | None":
@@ -72,12 +75,14 @@ def live_version(history: Sequence[Binding]) -> str | None:
     return history[-1].champion if history else None
 
 
-def _readable(store: Store, version: str) -> Scorecard | None:
-    """Return the scorecard of a version, or None if it is missing or damaged."""
+def _comparable(store: Store, version: str, contract: Contract) -> Scorecard | None:
+    """Return the scorecard of a version; None if a file of it is damaged, or a contract reads one of its features in another way."""
     try:
-        return registry.read_scorecard(store, version).scorecard
+        card, origin = registry.read_scorecard(store, version).scorecard, registry.read_version(store, version).metadata.origin
+        own = document_archive.read(store, Contract, origin.contract)
     except (LakeError, ModelError):
         return None
+    return card if reads_alike(own, contract, card.features) else None
 
 
 def _rows(store: Store, origin: Origin, contract: Contract) -> "tuple[pd.DataFrame, Split] | str":

@@ -295,9 +295,13 @@ def test_gates_measured_again_are_those_of_the_training(two_versions: Book) -> N
     assert measure_again(two_versions.lake, SECOND, policy) == stored
 
 
-def test_a_live_model_whose_feature_left_the_contract_leaves_the_gate_undecided(book: Book, tmp_path: Path) -> None:
+@pytest.mark.parametrize("now", [{}, {"max": 4}], ids=["gone", "another range"])
+def test_a_feature_of_the_live_model_that_the_contract_changes_leaves_the_gate_undecided(
+    book: Book, tmp_path: Path, now: dict[str, int]
+) -> None:
     narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))
-    del narrow["features"]["utilisation"]
+    before = narrow["features"].pop("utilisation")
+    narrow["features"].update({"utilisation": before | now} if now else {})
     (tmp_path / "narrow.yml").write_text(yaml.safe_dump(narrow, sort_keys=False), encoding="utf-8")
     runner = Runner(book.settings.model_copy(update={"contract": tmp_path / "narrow.yml"}), book.runner.instance)
     for date in LABELLED:

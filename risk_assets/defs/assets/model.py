@@ -26,7 +26,7 @@ from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
-from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake import document_archive, layout
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.feature_tables import feature_table
 from risk_assets.lake.outcome_tables import (
@@ -87,15 +87,8 @@ def model(
         known = {day: known_by(rows, by) for day, rows in outcomes.items()}
         with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
             rows = labelled(features, known, contract, policy.training)
-            trained = train(
-                rows,
-                date,
-                contract,
-                policy,
-                registry.find_live(lakehouse.store),
-                promotion.compared(lakehouse.store),
-                promotion.newest_snapshot(lakehouse.store, contract),
-            )
+            compared, newest = promotion.compared(lakehouse.store, contract), promotion.newest_snapshot(lakehouse.store, contract)
+            trained = train(rows, date, contract, policy, compared.live_scorecard, compared, newest)
         regrouped = count_regrouped(features, known, contract)
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from risk_assets.domain.contract.schema import Contract
@@ -32,6 +32,13 @@ def states_digest(contract: Contract) -> str:
     """Return the SHA-256 of what decides the states of accounts: the condition of bad, and the values of features."""
     derived = contract.target.derived
     return _digest(_values(contract) | {"bad_when": derived.bad_when.model_dump(mode="json") if derived else None})
+
+
+def reads_alike(one: Contract, other: Contract, features: Iterable[str]) -> bool:
+    """Return whether two contracts read the same values of features from a file: types, formats, ranges and missing values are equal."""
+    parts = [_values(contract) for contract in (one, other)]
+    shared = [{key: value for key, value in part.items() if key not in ("id", "group", "exclude", "features")} for part in parts]
+    return shared[0] == shared[1] and all(parts[0]["features"].get(name) == parts[1]["features"].get(name) for name in features)
 
 
 def _values(contract: Contract) -> dict[str, Any]:

@@ -179,7 +179,8 @@ def _bads_for_two_bands(held: Held, expected: Floats, needed: float) -> int | No
 def _comparison(name: str, held: Held, versions: Sequence[str], policy: Promotion) -> _Named | Gate:
     lacking = [version for version in versions if held.rivals[version] is None]
     if lacking:
-        why = f"{', '.join(lacking)} cannot be compared: the contract lacks a feature that it needs, or its scorecard is damaged"
+        causes = "the contract lacks a feature that it needs or reads it in another way, or its files are damaged"
+        why = f"{', '.join(lacking)} cannot be compared: {causes}"
         return impossible(name, why)
     rows = held.others
     figures = {version: auc(rows.bad, rival, rows.groups).value for version in versions if (rival := held.rivals[version]) is not None}

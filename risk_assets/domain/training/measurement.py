@@ -12,7 +12,7 @@ from risk_assets.domain.contract.schema import GROUP, OUTCOME, Contract
 from risk_assets.domain.governance.artifacts import LevelBins, MeasuredGates, NumberBins, Profile
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
-from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
 from risk_assets.domain.training.gates import Evidence, Held, measure
 from risk_assets.domain.training.rates import Rows
@@ -43,10 +43,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Compared:
-    """The live version, and the scorecards of all versions that have been live and are compared; None for a damaged one."""
+    """The live version, and the scorecards of all versions that have been live and are compared; None for one that cannot be."""
 
     live: str | None = None
     champions: Mapping[str, Scorecard | None] = field(default_factory=dict)
+
+    @property
+    def live_scorecard(self) -> VersionedScorecard | None:
+        """The scorecard of the live version; None if nothing is live or it cannot be compared."""
+        card = self.champions.get(self.live) if self.live else None
+        return VersionedScorecard(self.live, card) if self.live and card else None
 
 
 def measure_gates(

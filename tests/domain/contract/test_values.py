@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import outcomes_digest, states_digest
+from risk_assets.domain.contract.values import outcomes_digest, reads_alike, states_digest
 
 LANDED = """
 id: customer
@@ -44,3 +44,19 @@ def test_what_makes_outcomes_stale(text: str, old: str, new: str, stale: bool) -
 @pytest.mark.parametrize(("old", "new", "stale"), [("at_least: 90", "at_least: 30", True), ("within_days: 365", "within_days: 30", False)])
 def test_what_makes_states_stale(old: str, new: str, stale: bool) -> None:
     assert changes(states_digest, DERIVED, old, new) is stale
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "alike"),
+    [
+        ("min: 0", "min: 1", False),
+        ("type: number,", "type: number, missing: [-9],", False),
+        ("id: customer", "id: customer\nmissing: [NA]", False),
+        ("features:\n", "features:\n  more: {type: number, reason: More}\n", True),
+        ("reason: Days", "reason: Late", True),
+        ("id: customer", "id: client", True),
+    ],
+)
+def test_which_contracts_read_a_feature_alike(old: str, new: str, alike: bool) -> None:
+    assert old in LANDED
+    assert reads_alike(Contract.parse(LANDED, "a"), Contract.parse(LANDED.replace(old, new, 1), "b"), ["days"]) is alike

@@ -28,6 +28,7 @@ GateName = Literal[
     "stability",
     "segments",
 ]
+OVERRIDABLE: tuple[GateName, ...] = tuple(name for name in get_args(GateName) if name != "directions")
 
 
 class Points(Document):
@@ -176,16 +177,7 @@ class Promotion(Document):
     min_brier_skill: Annotated[Number, Field(lt=1, allow_inf_nan=False)] = 0.0
     max_auc_loss: Share = 0.01
     max_psi: Positive = 0.25
-    override: tuple[GateName, ...] = (
-        "discrimination",
-        "calibration",
-        "calibration_by_band",
-        "brier_skill",
-        "not_worse_than_live",
-        "not_worse_than_best",
-        "stability",
-        "segments",
-    )
+    override: tuple[GateName, ...] = OVERRIDABLE
     second_name: Literal["never", "override", "always"] = "never"
     impact_days: Days = 7
 

@@ -58,6 +58,13 @@ class ServingSettings(Settings):
         The largest body, the most records in a request, and the time in which the body must arrive.
     serve_max_in_flight
         The most requests that are scored at once; further requests get status 503.
+    serve_max_connections, serve_head_seconds, serve_keep_alive_seconds
+        The most open connections, the time in which a request's line and headers must arrive, and the time that an idle connection
+        stays open. A process that may open fewer files accepts fewer connections.
+    serve_write_seconds, serve_max_unread_bytes
+        The time in which a client must read an answer, and the most bytes of answers, of all connections, that wait to be read.
+    serve_drain_seconds
+        The time between SIGTERM, at which the service is no longer ready, and the end of accepting requests.
     serve_refresh_seconds
         The interval at which the service looks for another live version.
     serve_docs
@@ -79,6 +86,12 @@ class ServingSettings(Settings):
     serve_max_records: Count = 1000
     serve_body_seconds: Seconds = 5.0
     serve_max_in_flight: Count = 256
+    serve_max_connections: Count = 1000
+    serve_head_seconds: Seconds = 10.0
+    serve_keep_alive_seconds: Count = 300
+    serve_write_seconds: Seconds = 10.0
+    serve_max_unread_bytes: Count = 64 * 1024 * 1024
+    serve_drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     serve_refresh_seconds: Seconds = 1.0
     serve_docs: bool = True
     serve_log_share: Annotated[float, Field(ge=0, le=1)] = 1.0

@@ -1,7 +1,6 @@
 """The middleware around every request: access control, security headers, logging, and problem documents for errors."""
 
 import logging
-import random
 import re
 import time
 import traceback
@@ -14,7 +13,7 @@ from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import Denied
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
-from risk_serving.observability.request_log import RequestLog
+from risk_serving.observability.request_log import RequestLog, new_request_id
 from risk_serving.observability.tracing import Tracing
 from risk_serving.settings import OPERATE, SCORE
 
@@ -59,7 +58,9 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        log = scope["request_log"] = RequestLog(_request_id(headers.get(b"x-request-id", b"")), headers)
+        log = scope["request_log"] = RequestLog(new_request_id(), headers)
+        if b"x-request-id" in headers:
+            log.client_request_id = _client_request_id(headers[b"x-request-id"])
         route = _route(scope["path"])
         respond = _logged(send, log, scope["scheme"])
         try:
@@ -89,6 +90,8 @@ def _logged(send: Send, log: RequestLog, scheme: str) -> Send:
         if message["type"] == "http.response.start":
             log.status = message["status"]
             headers = [*message.get("headers", ()), *HEADERS, (b"x-request-id", log.request_id.encode())]
+            if log.client_request_id is not None:
+                headers.append((b"x-client-request-id", log.client_request_id.encode()))
             headers += [CONTENT_POLICY] if all(name != CONTENT_POLICY[0] for name, _ in headers) else []
             headers += [HSTS] if scheme == "https" else []
             message = {**message, "headers": headers}
@@ -129,8 +132,8 @@ def _route(path: str) -> str:
     return route if route in ROUTE_ROLES else OTHER_ROUTE
 
 
-def _request_id(sent: bytes) -> str:
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
+def _client_request_id(sent: bytes) -> str | None:
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else None
 
 
 def _location(error: Exception) -> str:

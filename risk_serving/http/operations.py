@@ -12,6 +12,7 @@ from risk_assets.domain.governance.bindings import Binding
 from risk_assets.errors import MissingModelError, RiskError
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
+from risk_serving.http.connections import Connections
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import PredictionLog
@@ -22,7 +23,7 @@ RETRY_AFTER = (b"retry-after", b"5")
 PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
 
 
-def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
+def routes(live: LiveModel, service_metrics: Metrics, connections: Connections) -> APIRouter:
     """Return the routes for health, versions and metrics."""
     router = APIRouter(tags=["operations"])
 
@@ -32,10 +33,10 @@ def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
 
     @router.get("/health/ready", summary="Whether records can be scored, and whether the model is up to date")
     async def ready(response: Response) -> dict[str, str | None]:
-        if live.current is None:
+        if connections.stopping or live.current is None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
             response.headers["retry-after"] = "5"
-            return {"status": "no model", "model_version": None}
+            return {"status": "stopping" if connections.stopping else "no model", "model_version": None}
         return {"status": "stale" if live.problem else "ready", "model_version": live.current.version}
 
     @router.get("/model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")

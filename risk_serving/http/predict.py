@@ -53,12 +53,16 @@ class PredictEndpoint:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            await self._answer(scope["request_log"], receive, send)
+            content = await self._answer(scope["request_log"], receive)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
+        # A client that does not read holds only its answer, and for a limited time: `connections` closes its connection.
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(content)})
+        await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, log: RequestLog, receive: Receive, send: Send) -> None:
+    async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
+        """Return the answer to a request, which has been logged."""
         body = await self._read_body(log.headers, receive)
         log.bytes_in = len(body)
         live = self._live.current
@@ -68,12 +72,11 @@ class PredictEndpoint:
         scored_body = score_body(live, body)
         content, scored = scored_body.content, scored_body.scored
         log.version, log.records = live.version, len(scored.results)
-        headers = [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
-        self._prediction_log.offer(Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger))
+        entry = Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger, log.client_request_id)
+        self._prediction_log.offer(entry)
+        return content
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:
@@ -105,3 +108,7 @@ class PredictEndpoint:
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
+
+
+def _headers(content: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]

@@ -1,8 +1,9 @@
 """The prediction log: requests and results in the lake, in the layout of Azure ML's data collector, for Azure ML's monitors.
 
 Each line is one request in one collection, `model_inputs` or `model_outputs`: an event whose `data` are the request's records.
-Both lines of a request have the same `correlationid`, and a record has the same index in both: the monitors join them by
-`{correlationid}_{index}`. Azure ML documents the lines in "Store collected data in Blob Storage" of
+Both lines of a request have the same `correlationid`, the service's own id of the request, and a record has the same index in
+both: the monitors join them by `{correlationid}_{index}`. `xrequestid` is the caller's id of the request, if one was sent.
+Azure ML documents the lines in "Store collected data in Blob Storage" of
 https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data.
 """
 
@@ -38,8 +39,8 @@ Pieces: TypeAlias = tuple[bytes | memoryview, ...]
 class Entry:
     """One answered request: its body, and the result of each record.
 
-    `received_at` is in seconds since 1970, UTC. `shadow` has the probabilities of a challenger in shadow, whose version is
-    `shadow_version`.
+    `client_request_id` is the caller's id, which need not be unique. `received_at` is in seconds since 1970, UTC. `shadow` has the
+    probabilities of a challenger in shadow, whose version is `shadow_version`.
     """
 
     request_id: str
@@ -48,6 +49,7 @@ class Entry:
     results: Sequence[RecordResult]
     shadow: Sequence[float | None] | None
     shadow_version: str | None
+    client_request_id: str | None = None
 
 
 class _Request(msgspec.Struct):
@@ -87,7 +89,7 @@ class PredictionLog:
     source
         The `source` of the events: the name of the service.
     share
-        The share of requests that are logged, in [0, 1]. The request id alone decides whether a request is logged.
+        The share of requests that are logged, in [0, 1]. The service's own request id alone decides whether a request is logged.
     records
         The most records that wait to be written, about 2 KB of memory each; further records are dropped and counted.
     seconds
@@ -187,7 +189,8 @@ def _shared_fields(entry: Entry) -> str:
     """Return the fields that both events of an entry share. Ids and versions contain nothing that JSON must escape."""
     received = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.received_at))
     versions = ",".join(dict.fromkeys([result.model_version for result in entry.results]))
-    return f'"time":"{received}","correlationid":"{entry.request_id}","xrequestid":"{entry.request_id}","modelversion":"{versions}"'
+    sent = entry.client_request_id or entry.request_id
+    return f'"time":"{received}","correlationid":"{entry.request_id}","xrequestid":"{sent}","modelversion":"{versions}"'
 
 
 def _event_end(data: bytes | memoryview, shared: str) -> bytes:

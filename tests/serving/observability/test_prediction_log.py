@@ -151,6 +151,12 @@ def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Calla
     ]
 
 
+def test_callers_id_is_logged_beside_the_services(store: Store, start: Callable[..., PredictionLog]) -> None:
+    entries = [replace(ENTRY, request_id=name, client_request_id="order-7") for name in ("request-1", "request-2")]
+    for collection in logged(store, start(), *entries):
+        assert [(line["correlationid"], line["xrequestid"]) for line in collection] == [("request-1", "order-7"), ("request-2", "order-7")]
+
+
 def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
     sent = b'{"records":\r\n [{"id":"007",\n"age":-9,"city":" n/a "},\n{"city":"\\u00e9\\"\\n\\u2028"}]}'
     (inputs,), _ = logged(store, start(), replace(ENTRY, body=sent))

@@ -45,7 +45,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     """Return the service; raises `RiskError` if its settings are not valid."""
     live, metrics, access = LiveModel(settings), Metrics(), Access(settings)
     tracing = open_tracing(settings.serve_telemetry)
-    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds)
+    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds)
     opened = Connections(ConnectionLimits.of(settings), metrics)
     predict = PredictEndpoint(settings, live, metrics, log)
     app = FastAPI(

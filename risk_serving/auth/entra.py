@@ -23,7 +23,8 @@ FETCH_SECONDS = 3.0
 MAX_KEYS_BYTES = 1024 * 1024
 MIN_KEY_BITS = 2048
 
-_NAME_CLAIMS = ("azp", "appid", "oid", "sub")
+_APP_CLAIMS = ("azp", "appid")  # the application that got the token, in access tokens of version 2 and 1
+_ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash"})
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class EntraTokens:
     async def find_caller(self, token: str) -> Caller:
         """Return the caller of a token: its name and app roles; raises `Denied` (401) if the token is not valid."""
         claims = self._verify(token, await self._keys.find(_key_id(token)))
-        return Caller(_name(claims), _roles(claims))
+        return Caller(_application(claims), _roles(claims))
 
     def _verify(self, token: str, key: RSAPublicKey) -> Mapping[str, object]:
         try:
@@ -153,8 +154,12 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-def _name(claims: Mapping[str, object]) -> str:
-    return next((value for claim in _NAME_CLAIMS if isinstance(value := claims.get(claim), str) and value), "entra")
+def _application(claims: Mapping[str, object]) -> str:
+    """Return the application that got a token; raises `Denied` (401) for an ID token, which has none and is not for a service."""
+    name = next((value for claim in _APP_CLAIMS if isinstance(value := claims.get(claim), str) and value), None)
+    if name is None or not _ID_TOKEN_CLAIMS.isdisjoint(claims):
+        raise invalid_token("The token is not an access token. Get one for this application's scope.")
+    return name
 
 
 def _roles(claims: Mapping[str, object]) -> frozenset[str]:

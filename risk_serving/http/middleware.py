@@ -32,9 +32,16 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 )
-CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+ANSWER_HEADERS = (
+    *HEADERS,
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+DOCS_POLICY = b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+# Documentation has no values: browsers may keep it, and ask with its ETag whether it has changed.
+DOCS_HEADERS = (*HEADERS, (b"cache-control", b"no-cache"), (b"content-security-policy", DOCS_POLICY))
+DOCS_ROUTES = ("/docs", "/openapi.json")
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
@@ -62,7 +69,7 @@ class RequestMiddleware:
         if b"x-request-id" in headers:
             log.client_request_id = _client_request_id(headers[b"x-request-id"])
         route = _route(scope["path"])
-        respond = _logged(send, log, scope["scheme"])
+        respond = _logged(send, log, DOCS_HEADERS if route in DOCS_ROUTES else ANSWER_HEADERS, scope["scheme"])
         try:
             role = ROUTE_ROLES.get(route, OPERATE)
             if role:
@@ -83,17 +90,17 @@ class RequestMiddleware:
         self._tracing.record(line, log.received_at, seconds, log.headers.get(b"traceparent", b""))
 
 
-def _logged(send: Send, log: RequestLog, scheme: str) -> Send:
+def _logged(send: Send, log: RequestLog, always: tuple[tuple[bytes, bytes], ...], scheme: str) -> Send:
     """Return a `send` that adds the headers of every answer, and logs its status and size."""
 
     async def respond(message: Message) -> None:
         if message["type"] == "http.response.start":
             log.status = message["status"]
-            headers = [*message.get("headers", ()), *HEADERS, (b"x-request-id", log.request_id.encode())]
+            headers = [*message.get("headers", ()), *always, (b"x-request-id", log.request_id.encode())]
             if log.client_request_id is not None:
                 headers.append((b"x-client-request-id", log.client_request_id.encode()))
-            headers += [CONTENT_POLICY] if all(name != CONTENT_POLICY[0] for name, _ in headers) else []
-            headers += [HSTS] if scheme == "https" else []
+            if scheme == "https":
+                headers.append(HSTS)
             message = {**message, "headers": headers}
         else:
             log.bytes_out += len(message.get("body", b""))

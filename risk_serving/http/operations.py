@@ -1,6 +1,7 @@
 """Routes for operators: health, the live version, registered versions, metrics."""
 
 import asyncio
+import re
 from http import HTTPStatus
 
 import msgspec
@@ -20,6 +21,7 @@ from risk_serving.scoring.live_model import LiveModel
 
 STATE_SECONDS = 1.0
 RETRY_AFTER = (b"retry-after", b"5")
+VERSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
 
 
@@ -80,6 +82,8 @@ def _describe_version(version: registry.ModelVersion) -> dict[str, object]:
 
 
 def _read_version(store: Store, name: str) -> registry.ModelVersion:
+    if not VERSION.fullmatch(name):
+        raise Problem(HTTPStatus.NOT_FOUND, "no-such-version", "The version does not exist. GET /model has the live one.")
     try:
         return registry.read_version(store, name)
     except MissingModelError as error:

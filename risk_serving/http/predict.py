@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -14,10 +15,11 @@ from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.scorer import Scored
-from risk_serving.scoring.wire import Answer
+from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
 
 JSON = b"application/json"
+MAX_EXPLAINING = 16
 _encoder = msgspec.json.Encoder()
 
 
@@ -30,8 +32,8 @@ class ScoredBody:
 
 
 def score_body(live: LiveSnapshot, body: bytes) -> ScoredBody:
-    """Return the answer to a request's body; raises `Problem` (422) if any record is not valid."""
-    scored = live.scorer.score(live.decoder.decode(body))
+    """Return the answer to a request's body; raises `InvalidRequest` if any record is not valid."""
+    scored = live.scorer.score(live.decoder.read(body))
     return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 
@@ -42,7 +44,8 @@ class PredictEndpoint:
         self._max_bytes, self._seconds = settings.serve_max_body_bytes, settings.serve_body_seconds
         self._max_in_flight = settings.serve_max_in_flight
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
-        self._in_flight = 0
+        self._in_flight = self._explaining = 0
+        self._explainer = ThreadPoolExecutor(1, "explain")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
@@ -69,7 +72,10 @@ class PredictEndpoint:
         if live is None:
             detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
-        scored_body = score_body(live, body)
+        try:
+            scored_body = score_body(live, body)
+        except InvalidRequest:
+            raise await self._explain(live, body) from None
         content, scored = scored_body.content, scored_body.scored
         log.version, log.records = live.version, len(scored.results)
         self._metrics.record_results(scored.results)
@@ -77,6 +83,17 @@ class PredictEndpoint:
         entry = Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger, log.client_request_id)
         self._prediction_log.offer(entry)
         return content
+
+    async def _explain(self, live: LiveSnapshot, body: bytes) -> Problem:
+        """Return the problem of an invalid body, found in a thread of its own, so that other requests do not wait for it."""
+        if self._explaining >= MAX_EXPLAINING:
+            detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
+        self._explaining += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._explainer, live.decoder.explain, body)
+        finally:
+            self._explaining -= 1
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:

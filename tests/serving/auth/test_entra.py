@@ -38,13 +38,19 @@ def test_token_of_the_issuer_is_accepted(entra: Access, keys: Keys, issuer: Issu
     ("other", "name"),
     [
         ({"azp": None, "appid": "app-0", "oid": "o"}, "app-0"),
-        ({"azp": None, "oid": "o"}, "o"),
-        ({"azp": None}, "s"),
-        ({"azp": 7, "sub": None, "oid": ""}, "entra"),
+        ({"azp": "app-2", "appid": "app-0"}, "app-2"),
+        ({"azp": 7, "appid": "app-0"}, "app-0"),
     ],
 )
-def test_caller_name_is_the_first_naming_claim(entra: Access, keys: Keys, other: dict[str, Any], name: str) -> None:
+def test_caller_name_is_the_application_of_the_token(entra: Access, keys: Keys, other: dict[str, Any], name: str) -> None:
     assert admit(entra, bearing(signed(keys[0], **other))).name == name
+
+
+@pytest.mark.parametrize("other", [{"azp": None}, {"azp": ""}, {"nonce": "n"}, {"at_hash": "h"}, {"c_hash": "h"}])
+def test_id_token_is_unauthorized(entra: Access, keys: Keys, other: dict[str, Any]) -> None:
+    error = denied(entra, bearing(signed(keys[0], **other)))
+    assert error.status == 401
+    assert "not an access token" in error.detail
 
 
 NOW = int(time.time())

@@ -89,6 +89,11 @@ def test_other_host_header_is_403_without_access_control(service: Service, host:
     assert service.client.get("/model").status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Real-IP", "Via", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded"])
+def test_request_through_a_proxy_is_403_without_access_control(service: Service, header: str) -> None:
+    assert service.client.get("/model", headers={header: "203.0.113.9"}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "risk.example"])
 def test_public_address_is_not_served_without_access_control(tmp_path: Path, host: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
@@ -159,6 +164,6 @@ def test_guarded_answers_have_security_headers(guarded: Service) -> None:
         headers = guarded.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["cache-control"] == "no-store"
+        assert headers["cache-control"] == ("no-cache" if path == "/docs" else "no-store")
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "server" not in headers

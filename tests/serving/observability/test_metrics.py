@@ -82,7 +82,7 @@ def test_metrics_describe_the_live_version(service: Service) -> None:
 def test_dropped_predictions_and_failed_writes_are_counted(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
-    service = serve(lake, RISK_SERVE_LOG_RECORDS="10", RISK_SERVE_LOG_SECONDS="0.1")
+    service = serve(lake, RISK_SERVE_LOG_BYTES="10000", RISK_SERVE_LOG_SECONDS="0.1")
     service.scored(records[:1])
     (tmp_path / "lake").rename(tmp_path / "away")
     service.scored(records[:8])

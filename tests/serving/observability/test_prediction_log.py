@@ -70,8 +70,8 @@ def start(store: Store) -> Iterator[Callable[..., PredictionLog]]:
     """Start a log that is closed after the test."""
     logs = []
 
-    def started(share: float = 1.0, records: int = 1000, seconds: float = NEVER) -> PredictionLog:
-        log = PredictionLog(store, SOURCE, share, records, seconds)
+    def started(share: float = 1.0, limit: int = 2_000_000, seconds: float = NEVER) -> PredictionLog:
+        log = PredictionLog(store, SOURCE, share, limit, seconds)
         log.start()
         logs.append(log)
         return log
@@ -215,7 +215,7 @@ def test_request_ids_hash_decides_what_is_logged(store: Store, start: Callable[.
     expected = {name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64 < share}
     assert abs(len(expected) - 1000 * share) < 50
     for _ in range(2):
-        log = start(share=share, records=10_000)
+        log = start(share=share, limit=10_000_000)
         for name in names:
             log.offer(replace(ENTRY, request_id=name))
         log.close(PATIENCE)
@@ -226,7 +226,7 @@ def test_request_ids_hash_decides_what_is_logged(store: Store, start: Callable[.
 
 
 def test_records_over_the_limit_are_dropped_and_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
-    log = start(records=5, seconds=0.01)
+    log = start(limit=5000, seconds=0.01)
     break_lake(store)
     for number in range(10):
         log.offer(replace(ENTRY, request_id=str(number)))
@@ -234,6 +234,20 @@ def test_records_over_the_limit_are_dropped_and_counted(store: Store, start: Cal
     restore_lake(store)
     log.close(PATIENCE)
     assert [line["correlationid"] for line in lines(store, "model_inputs")] == ["0", "1"]
+
+
+def test_space_around_the_records_takes_no_memory(start: Callable[..., PredictionLog]) -> None:
+    log, space = start(), b" " * 1_000_000
+    for number in range(20):
+        log.offer(replace(ENTRY, request_id=str(number), body=space + ENTRY.body + space))
+    assert (log.pending, log.dropped) == (40, 0)
+
+
+def test_records_are_limited_in_bytes(start: Callable[..., PredictionLog]) -> None:
+    log = start()
+    for number in range(20):
+        log.offer(replace(ENTRY, request_id=str(number), body=ENTRY.body[:-2] + b" " * 1_000_000 + b"]}"))
+    assert (log.pending, log.dropped) == (2, 38)
 
 
 def test_entries_are_written_once_after_the_lake_returns(store: Store, start: Callable[..., PredictionLog]) -> None:

@@ -57,7 +57,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         redirect_slashes=False,
         telemetry=FASTAPI_TELEMETRY_OFF,
     )
-    app.include_router(operations.routes(live, metrics, opened))
+    app.include_router(operations.routes(live, metrics, opened, settings.serve_stale_seconds))
     app.router.routes += [Route(path, predict, methods=["POST"]) for path in docs.SCORING_PATHS]
     if settings.serve_docs:
         app.include_router(docs.routes(app, live, secured=not access.localhost_only))
@@ -77,7 +77,7 @@ def _lifespan(
         """Load and watch the live model; after the last request, write the pending logs."""
         metrics.start()
         log.start()
-        await asyncio.to_thread(live.refresh)
+        await live.start()
         tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operations.record_state(live, metrics, log))]
         yield {connections.STATE: opened}
         for task in tasks:

@@ -68,6 +68,8 @@ class ServingSettings(Settings):
         The time between SIGTERM, at which the service is no longer ready, and the end of accepting requests.
     serve_refresh_seconds
         The interval at which the service looks for another live version.
+    serve_stale_seconds
+        The time after which a look that has not ended makes the service stale, and a read of the lake for a caller fails.
     serve_docs
         Whether `/docs` and `/openapi.json` are served.
     serve_log_share, serve_log_bytes, serve_log_seconds
@@ -94,6 +96,7 @@ class ServingSettings(Settings):
     serve_max_unread_bytes: Count = 64 * 1024 * 1024
     serve_drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     serve_refresh_seconds: Seconds = 1.0
+    serve_stale_seconds: Seconds = 30.0
     serve_docs: bool = True
     serve_log_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     serve_log_bytes: Count = 16 * 1024 * 1024

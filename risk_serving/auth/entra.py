@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from time import monotonic
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import jwt
@@ -14,6 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from risk_serving.auth.bearer import Caller, invalid_token, unauthorized
 from risk_serving.settings import ROLES, Entra
+from risk_serving.worker import Worker
 
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 30  # accepted difference between the issuer's clock and this one
@@ -70,6 +72,7 @@ class _SigningKeys:
         self._keys: dict[str, RSAPublicKey] = {}
         self._expires_at = self._next_fetch_at = monotonic()
         self._lock = asyncio.Lock()
+        self._worker = Worker("keys")
 
     async def find(self, key_id: str) -> RSAPublicKey:
         """Return the key with an id; raises `Denied` (401) if the issuer does not have it."""
@@ -103,8 +106,10 @@ class _SigningKeys:
     async def _fetch(self) -> dict[str, RSAPublicKey] | None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                return await asyncio.to_thread(_fetch_keys, self._url)
+                return await self._worker.run(_fetch_keys, self._url)
         except (OSError, ValueError, HTTPException, msgspec.MsgspecError, jwt.PyJWTError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
             logger.warning("cannot fetch the issuer's keys: %s", type(error).__name__)
             return None
 
@@ -124,7 +129,7 @@ class _KeySet(msgspec.Struct, frozen=True):
 def _fetch_keys(url: str) -> dict[str, RSAPublicKey]:
     """Return the RSA signing keys of a JWKS by id; raises `ValueError` if it has none."""
     with urlopen(url, timeout=FETCH_SECONDS) as response:  # noqa: S310 - the settings accept only https, and http on this machine
-        content = response.read(MAX_KEYS_BYTES + 1)
+        content = _read(response, monotonic() + FETCH_SECONDS)
     if len(content) > MAX_KEYS_BYTES:
         raise ValueError("the key set is too large")
     listed = msgspec.json.decode(content, type=_KeySet).keys
@@ -133,6 +138,16 @@ def _fetch_keys(url: str) -> dict[str, RSAPublicKey]:
     if not strong:
         raise ValueError("the key set has no usable key")
     return strong
+
+
+def _read(response: HTTPResponse, end: float) -> bytes:
+    """Return the content, cut after `MAX_KEYS_BYTES` + 1; raises `TimeoutError` at the end of the time: each part may be quick."""
+    content = b""
+    while len(content) <= MAX_KEYS_BYTES and (part := response.read1(MAX_KEYS_BYTES + 1 - len(content))):
+        content += part
+        if monotonic() > end:
+            raise TimeoutError
+    return content
 
 
 def _public_key(key: _Key) -> RSAPublicKey:

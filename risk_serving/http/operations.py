@@ -18,6 +18,7 @@ from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.scoring.live_model import LiveModel
+from risk_serving.worker import Worker
 
 STATE_SECONDS = 1.0
 RETRY_AFTER = (b"retry-after", b"5")
@@ -25,8 +26,9 @@ VERSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
 
 
-def routes(live: LiveModel, service_metrics: Metrics, connections: Connections) -> APIRouter:
-    """Return the routes for health, versions and metrics."""
+def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, read_seconds: float) -> APIRouter:
+    """Return the routes for health, versions and metrics; a version must be read from the lake within `read_seconds`."""
+    reader = Worker("versions")
     router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", summary="Whether the process answers")
@@ -50,7 +52,12 @@ def routes(live: LiveModel, service_metrics: Metrics, connections: Connections) 
 
     @router.get("/models/{version}", summary="A registered version: metrics, features, gates")
     async def version(version: str) -> Response:
-        return _json(_describe_version(await asyncio.to_thread(_read_version, live.store, version)))
+        try:
+            async with asyncio.timeout(read_seconds):
+                return _json(_describe_version(await reader.run(_read_version, live.store, version)))
+        except TimeoutError:
+            detail = f"The lake has not answered within {read_seconds:g} s. Try again later."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", detail, headers=(RETRY_AFTER,)) from None
 
     @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
     async def metrics() -> Response:

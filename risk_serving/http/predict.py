@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -17,6 +16,7 @@ from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.scorer import Scored
 from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
+from risk_serving.worker import Worker
 
 JSON = b"application/json"
 MAX_EXPLAINING = 16
@@ -45,7 +45,7 @@ class PredictEndpoint:
         self._max_in_flight = settings.serve_max_in_flight
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
         self._in_flight = self._explaining = 0
-        self._explainer = ThreadPoolExecutor(1, "explain")
+        self._explainer = Worker("explain")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
@@ -91,7 +91,7 @@ class PredictEndpoint:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
         self._explaining += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._explainer, live.decoder.explain, body)
+            return await self._explainer.run(live.decoder.explain, body)
         finally:
             self._explaining -= 1
 

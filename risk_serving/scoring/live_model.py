@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from risk_assets.lake.store import Store
 from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import RequestDecoder
 from risk_serving.settings import ServingSettings
+from risk_serving.worker import Worker
 
 _NO_MODEL = "no model is live yet. Train one on dates with outcomes: risk train DATE."
 _LAKE_GONE = "the lake has no bindings any more. Check that RISK_LAKE exists, or restore it from a backup."
@@ -77,14 +79,30 @@ class LiveModel:
         self._loaded: _State | None = None
         self.store: Store = settings.connect_lake()
         self.current: LiveSnapshot | None = None
-        self.problem: str | None = None
         self.failures = 0
+        self._problem: str | None = None
+        self._looked_at = time.monotonic()
+        self._worker = Worker("live model")
+
+    @property
+    def problem(self) -> str | None:
+        """Why the live version is not, or may not be, the newest: loading it failed, or the last look has not ended; or None."""
+        silent = time.monotonic() - self._looked_at
+        if self._problem is None and silent > self._settings.serve_stale_seconds + self._settings.serve_refresh_seconds:
+            return f"the last look at the lake began {silent:.0f} s ago and has not ended. Check that RISK_LAKE can be reached."
+        return self._problem
+
+    async def start(self) -> None:
+        """Look for the live version, for at most `serve_stale_seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.serve_stale_seconds):
+                await self._worker.run(self.refresh)
 
     async def watch(self) -> None:
         """Refresh at each interval, until cancelled."""
         while True:
             await asyncio.sleep(self._settings.serve_refresh_seconds)
-            await asyncio.to_thread(self.refresh)
+            await self._worker.run(self.refresh)
 
     def refresh(self) -> None:
         """Load the live version if the binding, the contract or the policy has changed; never raises."""
@@ -95,6 +113,7 @@ class LiveModel:
             self._report(str(error) if isinstance(error, RiskError) else f"{type(error).__name__} while loading the live model")
         else:
             self._report(None)
+        self._looked_at = time.monotonic()
 
     def _refresh(self) -> None:
         state = (binding_log.newest(self.store), _read(self._settings.contract), _read(self._settings.policy))
@@ -119,8 +138,8 @@ class LiveModel:
 
     def _report(self, problem: str | None) -> None:
         """Store a problem, and log it if it is new."""
-        if problem != self.problem:
-            self.problem = problem
+        if problem != self._problem:
+            self._problem = problem
             if problem:
                 logger.warning("cannot load the live model: %s", problem)
             else:

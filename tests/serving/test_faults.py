@@ -1,5 +1,6 @@
 """Tests of failures: the service answers what it can, reports the cause, and recovers without a restart."""
 
+import os
 import shutil
 import socket
 import time
@@ -117,6 +118,32 @@ def test_changed_policy_is_used_and_unfit_contract_is_not(
     assert service.scored([records[safe]])[0] == after
     contract.write_text(original, encoding="utf-8")
     until_ready(service)
+
+
+def test_look_that_does_not_end_is_stale(serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records) -> None:
+    contract = Path(shutil.copy(ROOT / "data/contract.yml", tmp_path))
+    content = contract.read_bytes()
+    service = serve(lake, RISK_CONTRACT=str(contract), RISK_SERVE_STALE_SECONDS="0.3", **SOON)
+    until_ready(service)
+    good = service.scored(records[:1])
+    contract.rename(tmp_path / "away")
+    os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer
+    (tmp_path / "pipe").rename(contract)
+    until_stale(service)
+    assert "has not ended" in service.client.get("/model").json()["problem"]
+    assert service.client.get("/health/ready").status_code == 200
+    assert service.scored(records[:1]) == good
+    with contract.open("wb") as pipe:
+        (tmp_path / "away").rename(contract)
+        pipe.write(content)
+    until_ready(service)
+
+
+def test_look_that_does_not_end_delays_neither_start_nor_stop(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "contract.yml")
+    service = serve(lake, RISK_CONTRACT=str(tmp_path / "contract.yml"), RISK_SERVE_STALE_SECONDS="0.3")
+    assert readiness(service) == "no model"
+    assert service.stop() == 0
 
 
 def test_missing_lake_delays_the_log_and_not_the_answers(

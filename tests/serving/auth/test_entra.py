@@ -6,6 +6,7 @@ import hmac
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -312,6 +313,22 @@ def test_fetch_has_a_time_limit(monkeypatch: pytest.MonkeyPatch, keys: Keys, iss
     assert "keys cannot be fetched" in denied(Access(entra_settings(issuer)), bearing(signed(keys[0]))).detail
     assert time.perf_counter() - started < 2
     go_on.set()
+
+
+def test_keys_are_fetched_while_other_threads_are_busy(entra: Access, keys: Keys) -> None:
+    go_on = threading.Event()
+
+    async def admit_while_busy() -> Caller:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, go_on.wait, 10)
+        try:
+            return await entra.admit(bearing(signed(keys[0])), SCORE)
+        finally:
+            go_on.set()
+            await busy
+
+    assert asyncio.run(admit_while_busy()).name == "app-1"
 
 
 def test_issuer_setting_replaces_the_default(keys: Keys, issuer: Issuer) -> None:

@@ -2,8 +2,8 @@
 
 A request passes through the modules in this order:
 
-1. `http.connections` limits connections and heads; `http.middleware` identifies the caller (`auth`), logs and measures
-   (`observability.request_log`, `.metrics`, `.tracing`);
+1. `http.connections` limits connections and heads; `http.middleware` identifies the caller (`auth`) and limits the caller's
+   requests (`http.caller_limits`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
 2. `http.predict` reads the body;
 3. `scoring.wire` decodes and validates its records (`.fields`, `.records`; `.request_errors` and `http.problems` on errors);
 4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from risk_serving.auth.access import Access
 from risk_serving.http import connections, docs, operations
+from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.connections import ConnectionLimits, Connections
 from risk_serving.http.middleware import RequestMiddleware
 from risk_serving.http.predict import PredictEndpoint
@@ -64,8 +65,9 @@ def create_app(settings: ServingSettings) -> FastAPI:
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
     app.state.connections = opened
     app.add_exception_handler(HTTPException, _routing_problem)
+    limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}
-    app.add_middleware(RequestMiddleware, direct=direct, access=access, metrics=metrics, tracing=tracing)
+    app.add_middleware(RequestMiddleware, direct=direct, access=access, limits=limits, metrics=metrics, tracing=tracing)
     return app
 
 

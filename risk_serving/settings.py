@@ -21,6 +21,7 @@ _TENANT_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class ServingSettings(Settings):
         The largest body, the most records in a request, and the time in which the body must arrive.
     serve_max_in_flight
         The most requests that are scored at once; further requests get status 503.
+    serve_caller_rate, serve_caller_burst
+        The requests per second of each caller, unlimited by default, and the most at once.
     serve_max_connections, serve_head_seconds, serve_keep_alive_seconds
         The most open connections, the time in which a request's line and headers must arrive, and the time that an idle connection
         stays open. A process that may open fewer files accepts fewer connections.
@@ -89,6 +92,8 @@ class ServingSettings(Settings):
     serve_max_records: Count = 1000
     serve_body_seconds: Seconds = 5.0
     serve_max_in_flight: Count = 256
+    serve_caller_rate: Rate | None = None
+    serve_caller_burst: Count = 100
     serve_max_connections: Count = 1000
     serve_head_seconds: Seconds = 10.0
     serve_keep_alive_seconds: Count = 300

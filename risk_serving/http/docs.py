@@ -29,6 +29,7 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "A record is not valid. Nothing was scored.",
+    429: "The caller has sent too many requests. Try again after Retry-After seconds.",
     503: "No model is live yet, or too many requests are being scored. Try again after Retry-After seconds.",
 }
 
@@ -130,7 +131,7 @@ def _add_responses(path: str, operation: _Json) -> None:
     if path == "/health/ready":
         responses["503"] = {"description": "No model is live yet."}
     if not path.startswith("/health"):
-        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 503)}
+        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 429, 503)}
     if "{version}" in path:
         responses["404"] = _problem("The version does not exist.")
 

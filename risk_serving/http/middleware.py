@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import Denied
+from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.request_log import RequestLog, new_request_id
@@ -54,9 +55,17 @@ class RequestMiddleware:
     The routes in `direct`, by method and path, bypass the app: its routing takes longer than scoring one record.
     """
 
-    def __init__(self, app: ASGIApp, direct: Mapping[tuple[str, str], ASGIApp], access: Access, metrics: Metrics, tracing: Tracing) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        direct: Mapping[tuple[str, str], ASGIApp],
+        access: Access,
+        limits: CallerLimits | None,
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
         self._app, self._direct = app, direct
-        self._access, self._metrics, self._tracing = access, metrics, tracing
+        self._access, self._limits, self._metrics, self._tracing = access, limits, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; never raises: an unexpected error becomes a problem document with status 500."""
@@ -74,15 +83,34 @@ class RequestMiddleware:
             role = ROUTE_ROLES.get(route, OPERATE)
             if role:
                 log.caller = (await self._access.admit(scope, role)).name
+            if self._limits is not None:
+                self._limit(self._limits, scope, route, log.caller)
             await self._direct.get((scope["method"], scope["path"]), self._app)(scope, receive, respond)
         except Denied as denied:
-            await _send_problem(_denied_problem(denied), log, respond)
+            await _send_problem(self._denied_problem(denied, scope), log, respond)
         except Problem as problem:
             await _send_problem(problem, log, respond)
         except Exception as error:  # noqa: BLE001 - the caller gets a problem document whatever the error is
             await _send_problem(_unexpected_problem(error, log), log, respond)
         finally:
             self._record(log, scope["method"], route, time.perf_counter() - started)
+
+    @staticmethod
+    def _limit(limits: CallerLimits, scope: Scope, route: str, caller: str | None) -> None:
+        """Count a request of a caller; raises `Problem` (429) if there are too many. Health has no limit: load balancers ask for it."""
+        if caller is not None:
+            limits.admit_name(caller)
+        elif route != "/health":
+            limits.admit_address(scope)
+
+    def _denied_problem(self, denied: Denied, scope: Scope) -> Problem:
+        """Return the problem of a request that is not admitted: 429 if its address has sent too many."""
+        try:
+            if self._limits is not None:
+                self._limits.admit_address(scope)
+        except Problem as too_many:
+            return too_many
+        return _denied_problem(denied)
 
     def _record(self, log: RequestLog, method: str, route: str, seconds: float) -> None:
         line = log.line(method, route, seconds)

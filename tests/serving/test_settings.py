@@ -58,7 +58,7 @@ def test_defaults_without_any_variable(loaded: Set) -> None:
     assert (settings.tokens, settings.entra) == ((), None)
     assert (settings.serve_max_body_bytes, settings.serve_max_records, settings.serve_body_seconds) == (4_194_304, 1000, 5.0)
     assert (settings.serve_max_in_flight, settings.serve_refresh_seconds, settings.serve_docs) == (256, 1.0, True)
-    assert settings.serve_stale_seconds == 30.0
+    assert (settings.serve_stale_seconds, settings.serve_caller_rate, settings.serve_caller_burst) == (30.0, None, 100)
     assert (settings.serve_max_connections, settings.serve_head_seconds, settings.serve_keep_alive_seconds) == (1000, 10.0, 300)
     assert (settings.serve_write_seconds, settings.serve_max_unread_bytes, settings.serve_drain_seconds) == (10.0, 67_108_864, 5.0)
     assert (settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds) == (1.0, 16_777_216, 5.0)
@@ -155,6 +155,9 @@ def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> N
         ("DRAIN_SECONDS", "-1.17"),
         ("REFRESH_SECONDS", "nan"),
         ("STALE_SECONDS", "0"),
+        ("CALLER_RATE", "0"),
+        ("CALLER_RATE", "-17"),
+        ("CALLER_BURST", "0"),
         ("DOCS", "sometimes17"),
         ("LOG_SHARE", "1.17"),
         ("LOG_SHARE", "nan"),

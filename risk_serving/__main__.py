@@ -85,6 +85,7 @@ def _configure(settings: ServingSettings, arguments: argparse.Namespace) -> uvic
         workers=arguments.workers,
         http=BoundedProtocol,
         ws="none",
+        loop="risk_serving.http.event_loop:new_event_loop",
         backlog=BACKLOG,
         timeout_keep_alive=settings.serve_keep_alive_seconds,
         ssl_certfile=arguments.ssl_certfile,

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -157,6 +158,13 @@ def test_https_is_served_with_hsts(
     assert answer.json() == service.predict(records[:1]).json()
     assert "max-age=" in answer.headers["strict-transport-security"]
     assert "strict-transport-security" not in service.predict(records[:1]).headers
+
+
+@pytest.mark.long
+def test_tls_handshake_has_a_time_limit(serve: Callable[..., Service], served_book: Path, certificate: tuple[str, str]) -> None:
+    secure = serve(served_book / "lake", "--ssl-certfile", certificate[0], "--ssl-keyfile", certificate[1])
+    with socket.create_connection(("127.0.0.1", int(secure.url.rpartition(":")[2])), timeout=20) as silent:
+        assert silent.recv(1) == b""
 
 
 def test_guarded_answers_have_security_headers(guarded: Service) -> None:

@@ -91,6 +91,7 @@ class RequestDecoder:
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
+        self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
         self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
         numbers = [field for _, field in self._numbers]
         self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
@@ -122,11 +123,11 @@ class RequestDecoder:
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
         rows = list(map(astuple, sent))
-        absent = sum(row.count(UNSET) for row in rows)
-        if self._has_repeated_field(body, rows, absent) or (_has_control_escapes(body) and self._breaks_text_rule(rows)):
+        if _has_control_escapes(body) and self._breaks_text_rule(rows):
             raise InvalidRequest
-        if absent:
-            rows = [tuple([None if value is UNSET else value for value in row]) for row in rows]
+        colons = body.count(b":")
+        if len(rows) < MIN_COLUMNS or self.rules.eligibility.has_rules or colons != len(rows) * len(rows[0]) + 1:
+            rows = self._without_absent(body, rows, colons)
         records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
         if records is None or self._has_missing_id(records):
             raise InvalidRequest
@@ -147,15 +148,21 @@ class RequestDecoder:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
         return body.count(b"{") > self.max_records + MAX_BRACES
 
-    def _has_repeated_field(self, body: bytes, rows: Sequence[Values], absent: int) -> bool:
-        """Return whether a field is repeated, of which msgspec keeps the last: each name has a colon, and texts may have more."""
+    def _without_absent(self, body: bytes, rows: list[Values], colons: int) -> list[Values]:
+        """Return the rows with None for each absent value; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
+
+        Each name has a colon, and texts may have more.
+        """
+        absent = sum(row.count(UNSET) for row in rows)
         names = len(rows) * len(rows[0]) - absent + 1
-        colons = body.count(b":")
-        if colons == names:
-            return False
-        if any(escape in body for escape in _COLON_ESCAPES):
-            return bool(find_repeated(body))
-        return colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
+        if colons != names:
+            if any(escape in body for escape in _COLON_ESCAPES):
+                repeated = bool(find_repeated(body))
+            else:
+                repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
+            if repeated:
+                raise InvalidRequest
+        return [tuple([None if value is UNSET else value for value in row]) for row in rows] if absent else rows
 
     def _breaks_text_rule(self, rows: Sequence[Values]) -> bool:
         """Return whether an id has a line end, or a text NUL."""
@@ -205,13 +212,21 @@ class RequestDecoder:
         return Rows(ids, rows, groups=groups)
 
     def _validated_columns(self, sent: Sequence[Values]) -> Columns | None:
-        """Return the same as `_validated_rows`, computed for all records at once."""
+        """Return the same as `_validated_rows`, computed for all records at once.
+
+        A row may have absent values only if the request has as many names as if it had none: then a field is repeated.
+        """
         values = list(chain.from_iterable(sent))
         width = self._end + bool(self.contract.group)
         columns: list[Any] = [values[position::width] for position in range(width)]
+        if any(UNSET in columns[position] for position in self._texts):
+            return None
         numbers = np.empty((len(self._numbers), len(sent)))
         for row, (position, _) in enumerate(self._numbers):
-            numbers[row] = np.fromiter(columns[position], np.float64, len(sent))
+            try:
+                numbers[row] = np.fromiter(columns[position], np.float64, len(sent))
+            except TypeError:  # an absent value
+                return None
             columns[position] = numbers[row]
         for row, code in self._codes:
             numbers[row, numbers[row] == code] = np.nan

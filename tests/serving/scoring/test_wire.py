@@ -195,6 +195,15 @@ def test_repeated_field_is_reported(
     assert errors(posted(service, f"{head}{again}{tail}".encode())) == [(among, name, "is repeated")]
 
 
+@pytest.mark.parametrize("absent", ["months_employed", "channel", "id"])
+@pytest.mark.parametrize("among", [0, 40], ids=["few", "many"])
+def test_repeated_field_is_reported_beside_an_absent_one(service: Service, records: list[dict[str, Any]], absent: str, among: int) -> None:
+    last = {name: value for name, value in records[among].items() if name != absent}
+    body = json.dumps({"records": [*records[:among], last]})
+    head, _, tail = body.rpartition('"balance":')
+    assert errors(posted(service, f'{head}"balance": 7, "balance":{tail}'.encode())) == [(among, "balance", "is repeated")]
+
+
 def test_repeated_list_of_records_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
     body = json.dumps({"records": records[:1]})
     assert errors(posted(service, f'{{"records": [{{"region": null}}], {body[1:]}'.encode())) == [(None, "records", "is repeated")]

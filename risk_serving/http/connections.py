@@ -74,7 +74,9 @@ class Connections:
         self._silent[connection] = None
         if len(self._open) > self.limits.connections:
             self._metrics.record_closed_connection("too many")
-            self._least_useful(connection).abort()
+            closed = self._least_useful(connection)
+            self.remove(closed)  # before the loop reports its end: further connections may arrive until then
+            closed.abort()
 
     def remove(self, connection: "BoundedProtocol") -> None:
         """Remove a connection that has been closed."""

@@ -89,6 +89,7 @@ class RequestDecoder:
         self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group)
         self._group_tokens = frozenset(group_tokens(contract))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
+        self._width = self._end + bool(contract.group)
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
@@ -122,13 +123,12 @@ class RequestDecoder:
             raise InvalidRequest from None
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
-        rows = list(map(astuple, sent))
-        if _has_control_escapes(body) and self._breaks_text_rule(rows):
-            raise InvalidRequest
-        colons = body.count(b":")
-        if len(rows) < MIN_COLUMNS or self.rules.eligibility.has_rules or colons != len(rows) * len(rows[0]) + 1:
-            rows = self._without_absent(body, rows, colons)
-        records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
+        colons, escapes = body.count(b":"), _has_control_escapes(body)
+        if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
+            records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
+        else:
+            rows = self._read_rows(body, sent, colons, escapes)
+            records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
         if records is None or self._has_missing_id(records):
             raise InvalidRequest
         return msgspec.structs.replace(records, sent=sent)
@@ -148,13 +148,16 @@ class RequestDecoder:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
         return body.count(b"{") > self.max_records + MAX_BRACES
 
-    def _without_absent(self, body: bytes, rows: list[Values], colons: int) -> list[Values]:
-        """Return the rows with None for each absent value; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
+    def _read_rows(self, body: bytes, sent: Sequence[msgspec.Struct], colons: int, escapes: bool) -> list[Values]:
+        """Return the records' values, None if absent; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
 
-        Each name has a colon, and texts may have more.
+        Each name has a colon, and texts may have more. With `escapes`, texts may have characters that are not allowed.
         """
+        rows = list(map(astuple, sent))
+        if escapes and self._breaks_text_rule(rows):
+            raise InvalidRequest
         absent = sum(row.count(UNSET) for row in rows)
-        names = len(rows) * len(rows[0]) - absent + 1
+        names = len(rows) * self._width - absent + 1
         if colons != names:
             if any(escape in body for escape in _COLON_ESCAPES):
                 repeated = bool(find_repeated(body))
@@ -187,7 +190,9 @@ class RequestDecoder:
 
     def _validated(self, sent: Sequence[Values]) -> Records | None:
         """Return eligible records, or None if any is not valid."""
-        return self._validated_rows(sent) if len(sent) < MIN_COLUMNS else self._validated_columns(sent)
+        if len(sent) < MIN_COLUMNS:
+            return self._validated_rows(sent)
+        return self._validated_columns(list(chain.from_iterable(sent)), len(sent))
 
     def _validated_rows(self, sent: Sequence[Values]) -> Rows | None:
         ids, rows, groups = [], [], []
@@ -211,20 +216,18 @@ class RequestDecoder:
                 groups.append(self._group(values[self._end]))
         return Rows(ids, rows, groups=groups)
 
-    def _validated_columns(self, sent: Sequence[Values]) -> Columns | None:
-        """Return the same as `_validated_rows`, computed for all records at once.
+    def _validated_columns(self, values: list[Any], count: int) -> Columns | None:
+        """Return the same as `_validated_rows` for the values of `count` records, one after another, computed at once.
 
-        A row may have absent values only if the request has as many names as if it had none: then a field is repeated.
+        A value may be absent only if the request has as many names as if there were none: then a field is repeated.
         """
-        values = list(chain.from_iterable(sent))
-        width = self._end + bool(self.contract.group)
-        columns: list[Any] = [values[position::width] for position in range(width)]
+        columns: list[Any] = [values[position :: self._width] for position in range(self._width)]
         if any(UNSET in columns[position] for position in self._texts):
             return None
-        numbers = np.empty((len(self._numbers), len(sent)))
+        numbers = np.empty((len(self._numbers), count))
         for row, (position, _) in enumerate(self._numbers):
             try:
-                numbers[row] = np.fromiter(columns[position], np.float64, len(sent))
+                numbers[row] = np.fromiter(columns[position], np.float64, count)
             except TypeError:  # an absent value
                 return None
             columns[position] = numbers[row]

@@ -23,6 +23,7 @@ from risk_serving.scoring.records import Categories, Columns, Ineligible, Record
 from risk_serving.scoring.request_errors import RecordRules, find_errors, find_repeated
 
 MAX_ERRORS = 1000
+LARGE_BODY = 10_000  # bytes
 MAX_BRACES = 20_000  # besides those of the records
 _COLON_ESCAPES = (b"\\u003a", b"\\u003A")
 _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
@@ -123,7 +124,7 @@ class RequestDecoder:
             raise InvalidRequest from None
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
-        colons, escapes = body.count(b":"), _has_control_escapes(body)
+        colons, escapes = _count(body, b":"), _has_control_escapes(body)
         if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
             records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
@@ -146,7 +147,7 @@ class RequestDecoder:
 
     def _has_too_many_braces(self, body: bytes) -> bool:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
-        return body.count(b"{") > self.max_records + MAX_BRACES
+        return _count(body, b"{") > self.max_records + MAX_BRACES
 
     def _read_rows(self, body: bytes, sent: Sequence[msgspec.Struct], colons: int, escapes: bool) -> list[Values]:
         """Return the records' values, None if absent; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
@@ -287,6 +288,13 @@ def _required(contract: Contract, arms: Arms) -> set[str]:
 def _has_control_escapes(body: bytes) -> bool:
     """Return whether a text may have NUL or a line end."""
     return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
+
+
+def _count(body: bytes, character: bytes) -> int:
+    """Return how often a character occurs; numpy takes a fifth of the time for a large body."""
+    if len(body) < LARGE_BODY:
+        return body.count(character)
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
 def _account(sent: str | None) -> str | None:

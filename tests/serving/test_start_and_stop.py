@@ -123,7 +123,7 @@ def test_request_of_an_idle_client_at_the_end_gets_no_reset(serve: Callable[...,
 
 def test_idle_connection_is_closed_after_the_keep_alive_time(serve: Callable[..., Service], served_book: Path) -> None:
     service = serve(served_book / "lake", RISK_SERVE_KEEP_ALIVE_SECONDS="1")
-    with socket.create_connection((httpx.URL(service.url).host, httpx.URL(service.url).port or 0), timeout=5) as idle:
+    with socket.create_connection((httpx.URL(service.url).host, httpx.URL(service.url).port or 0), timeout=3) as idle:
         idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         receive_live(idle)
         assert idle.recv(65536) == b""

@@ -17,6 +17,7 @@ import pytest
 
 from risk_assets.lake.store import Store
 from tests.serving.conftest import Service, serving
+from tests.serving.http.test_connections import receive_live
 from tests.serving.test_faults import logged
 from tests.serving.test_load import all_ready, workers
 
@@ -127,11 +128,3 @@ def test_idle_connection_is_closed_after_the_keep_alive_time(serve: Callable[...
         idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         receive_live(idle)
         assert idle.recv(65536) == b""
-
-
-def receive_live(connection: socket.socket) -> None:
-    """Receive an answer of /health/live."""
-    received = b""
-    while not received.endswith(b'{"status":"live"}'):
-        received += connection.recv(65536)
-    assert received.startswith(b"HTTP/1.1 200 ")

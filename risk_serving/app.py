@@ -2,7 +2,8 @@
 
 A request passes through the modules in this order:
 
-1. `http.middleware` identifies the caller (`auth`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
+1. `http.connections` limits connections and heads; `http.middleware` identifies the caller (`auth`) and limits the caller's
+   requests (`http.caller_limits`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
 2. `http.predict` reads the body;
 3. `scoring.wire` decodes and validates its records (`.fields`, `.records`; `.request_errors` and `http.problems` on errors);
 4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
@@ -12,7 +13,7 @@ A request passes through the modules in this order:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from http import HTTPStatus
 
@@ -23,7 +24,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from risk_serving.auth.access import Access
-from risk_serving.http import docs, operations
+from risk_serving.http import connections, docs, operations
+from risk_serving.http.caller_limits import CallerLimits
+from risk_serving.http.connections import ConnectionLimits, Connections
 from risk_serving.http.middleware import RequestMiddleware
 from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import MEDIA_TYPE, Problem
@@ -43,39 +46,42 @@ def create_app(settings: ServingSettings) -> FastAPI:
     """Return the service; raises `RiskError` if its settings are not valid."""
     live, metrics, access = LiveModel(settings), Metrics(), Access(settings)
     tracing = open_tracing(settings.serve_telemetry)
-    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds)
+    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds)
+    opened = Connections(ConnectionLimits.of(settings), metrics)
     predict = PredictEndpoint(settings, live, metrics, log)
     app = FastAPI(
         title="Credit-risk scoring",
-        lifespan=_lifespan(live, metrics, log, tracing),
+        lifespan=_lifespan(live, metrics, log, tracing, opened),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry=FASTAPI_TELEMETRY_OFF,
     )
-    app.include_router(operations.routes(live, metrics))
+    app.include_router(operations.routes(live, metrics, opened, settings.serve_stale_seconds))
     app.router.routes += [Route(path, predict, methods=["POST"]) for path in docs.SCORING_PATHS]
     if settings.serve_docs:
         app.include_router(docs.routes(app, live, secured=not access.localhost_only))
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
+    app.state.connections = opened
     app.add_exception_handler(HTTPException, _routing_problem)
+    limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}
-    app.add_middleware(RequestMiddleware, direct=direct, access=access, metrics=metrics, tracing=tracing)
+    app.add_middleware(RequestMiddleware, direct=direct, access=access, limits=limits, metrics=metrics, tracing=tracing)
     return app
 
 
 def _lifespan(
-    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing, opened: Connections
+) -> Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         """Load and watch the live model; after the last request, write the pending logs."""
         metrics.start()
         log.start()
-        await asyncio.to_thread(live.refresh)
+        await live.start()
         tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operations.record_state(live, metrics, log))]
-        yield
+        yield {connections.STATE: opened}
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -17,9 +17,11 @@ NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _AUTHORITY = "https://login.microsoftonline.com"
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")
+_TENANT_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,30 @@ class ServingSettings(Settings):
     serve_entra_tenant, serve_entra_audience
         The Entra ID tenant and the application's id: set both or neither.
     serve_entra_issuer, serve_entra_jwks
-        The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. The address
-        must be https, or http on this machine.
+        The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. A tenant that is not
+        given by its id requires the issuer, because tokens name the id. The address must be https, or http on this machine.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
         The largest body, the most records in a request, and the time in which the body must arrive.
     serve_max_in_flight
         The most requests that are scored at once; further requests get status 503.
+    serve_caller_rate, serve_caller_burst
+        The requests per second of each caller, unlimited by default, and the most at once.
+    serve_max_connections, serve_head_seconds, serve_keep_alive_seconds
+        The most open connections, the time in which a request's line and headers must arrive, and the time that an idle connection
+        stays open. A process that may open fewer files accepts fewer connections.
+    serve_write_seconds, serve_max_unread_bytes
+        The time in which a client must read an answer, and the most bytes of answers, of all connections, that wait to be read.
+    serve_drain_seconds
+        The time between SIGTERM, at which the service is no longer ready, and the end of accepting requests.
     serve_refresh_seconds
         The interval at which the service looks for another live version.
+    serve_stale_seconds
+        The time after which a look that has not ended makes the service stale, and a read of the lake for a caller fails.
     serve_docs
         Whether `/docs` and `/openapi.json` are served.
-    serve_log_share, serve_log_records, serve_log_seconds
-        The share of requests in the prediction log (0 to 1), the most records that wait to be written (about 2 KB of
-        memory each), and the interval between writes.
+    serve_log_share, serve_log_bytes, serve_log_seconds
+        The share of requests in the prediction log (0 to 1), the most bytes that wait to be written, and the interval between
+        writes.
     serve_telemetry
         The destination of spans and OpenTelemetry metrics: `off`, `otlp` or `azure-monitor`.
     """
@@ -73,16 +86,25 @@ class ServingSettings(Settings):
     serve_tokens: SecretStr | None = None
     serve_entra_tenant: str | None = None
     serve_entra_audience: str | None = Field(None, validate_default=True)
-    serve_entra_issuer: str | None = None
+    serve_entra_issuer: str | None = Field(None, validate_default=True)
     serve_entra_jwks: str | None = None
     serve_max_body_bytes: Count = 4 * 1024 * 1024
     serve_max_records: Count = 1000
     serve_body_seconds: Seconds = 5.0
     serve_max_in_flight: Count = 256
+    serve_caller_rate: Rate | None = None
+    serve_caller_burst: Count = 100
+    serve_max_connections: Count = 1000
+    serve_head_seconds: Seconds = 10.0
+    serve_keep_alive_seconds: Count = 300
+    serve_write_seconds: Seconds = 10.0
+    serve_max_unread_bytes: Count = 64 * 1024 * 1024
+    serve_drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     serve_refresh_seconds: Seconds = 1.0
+    serve_stale_seconds: Seconds = 30.0
     serve_docs: bool = True
     serve_log_share: Annotated[float, Field(ge=0, le=1)] = 1.0
-    serve_log_records: Count = 5000
+    serve_log_bytes: Count = 16 * 1024 * 1024
     serve_log_seconds: Seconds = 5.0
     serve_telemetry: Literal["off", "otlp", "azure-monitor"] = "off"
 
@@ -111,7 +133,10 @@ class ServingSettings(Settings):
 
     @field_validator("serve_entra_issuer")
     @classmethod
-    def _require_issuer(cls, issuer: str | None) -> str | None:
+    def _require_issuer(cls, issuer: str | None, info: ValidationInfo) -> str | None:
+        tenant = info.data.get("serve_entra_tenant")
+        if issuer is None and tenant is not None and not _TENANT_ID.fullmatch(tenant):
+            raise ValueError("it is required, because RISK_SERVE_ENTRA_TENANT is not an id, which tokens name. Set the id instead.")
         if issuer is not None and not issuer.strip():
             raise ValueError("it is empty. Give the value of the tokens' iss claim, or unset it for the default.")
         return issuer

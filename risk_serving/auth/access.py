@@ -11,6 +11,13 @@ from risk_serving.auth.entra import EntraTokens
 from risk_serving.settings import ROLES, ServingSettings
 
 _LOCAL_HOST = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_FORWARDED = (b"x-forwarded", b"x-original", b"x-envoy")  # the starts of names
+_PROXIED = frozenset(
+    {
+        *(b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"x-azure-clientip", b"x-azure-socketip"),
+        *(b"client-ip", b"true-client-ip", b"cf-connecting-ip", b"fastly-client-ip", b"x-proxyuser-ip", b"x-appgw-trace-id"),
+    }
+)
 _LOCAL_CALLER = Caller("local", frozenset(ROLES))
 
 
@@ -56,7 +63,7 @@ def _admit_local(scope: Scope) -> Caller:
     """Return the local caller; denies another host name (DNS rebinding in a browser) and the clients of a proxy."""
     client, headers = scope.get("client"), scope["headers"]
     hosts = [value for name, value in headers if name == b"host"]
-    forwarded = any(name in {b"forwarded", b"x-forwarded-for"} for name, _ in headers)
+    forwarded = any(name in _PROXIED or name.startswith(_FORWARDED) for name, _ in headers)
     if client and is_loopback(client[0]) and not forwarded and len(hosts) == 1 and _LOCAL_HOST.fullmatch(hosts[0]):
         return _LOCAL_CALLER
     raise Denied(

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from time import monotonic
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import jwt
@@ -14,6 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from risk_serving.auth.bearer import Caller, invalid_token, unauthorized
 from risk_serving.settings import ROLES, Entra
+from risk_serving.worker import Worker
 
 ALGORITHM = "RS256"
 LEEWAY_SECONDS = 30  # accepted difference between the issuer's clock and this one
@@ -23,7 +25,8 @@ FETCH_SECONDS = 3.0
 MAX_KEYS_BYTES = 1024 * 1024
 MIN_KEY_BITS = 2048
 
-_NAME_CLAIMS = ("azp", "appid", "oid", "sub")
+_APP_CLAIMS = ("azp", "appid")  # the application that got the token, in access tokens of version 2 and 1
+_ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash"})
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class EntraTokens:
     async def find_caller(self, token: str) -> Caller:
         """Return the caller of a token: its name and app roles; raises `Denied` (401) if the token is not valid."""
         claims = self._verify(token, await self._keys.find(_key_id(token)))
-        return Caller(_name(claims), _roles(claims))
+        return Caller(_application(claims), _roles(claims))
 
     def _verify(self, token: str, key: RSAPublicKey) -> Mapping[str, object]:
         try:
@@ -69,6 +72,7 @@ class _SigningKeys:
         self._keys: dict[str, RSAPublicKey] = {}
         self._expires_at = self._next_fetch_at = monotonic()
         self._lock = asyncio.Lock()
+        self._worker = Worker("keys")
 
     async def find(self, key_id: str) -> RSAPublicKey:
         """Return the key with an id; raises `Denied` (401) if the issuer does not have it."""
@@ -102,8 +106,10 @@ class _SigningKeys:
     async def _fetch(self) -> dict[str, RSAPublicKey] | None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                return await asyncio.to_thread(_fetch_keys, self._url)
+                return await self._worker.run(_fetch_keys, self._url)
         except (OSError, ValueError, HTTPException, msgspec.MsgspecError, jwt.PyJWTError) as error:
+            if isinstance(error, HTTPError):
+                error.close()
             logger.warning("cannot fetch the issuer's keys: %s", type(error).__name__)
             return None
 
@@ -123,7 +129,7 @@ class _KeySet(msgspec.Struct, frozen=True):
 def _fetch_keys(url: str) -> dict[str, RSAPublicKey]:
     """Return the RSA signing keys of a JWKS by id; raises `ValueError` if it has none."""
     with urlopen(url, timeout=FETCH_SECONDS) as response:  # noqa: S310 - the settings accept only https, and http on this machine
-        content = response.read(MAX_KEYS_BYTES + 1)
+        content = _read(response, monotonic() + FETCH_SECONDS)
     if len(content) > MAX_KEYS_BYTES:
         raise ValueError("the key set is too large")
     listed = msgspec.json.decode(content, type=_KeySet).keys
@@ -132,6 +138,16 @@ def _fetch_keys(url: str) -> dict[str, RSAPublicKey]:
     if not strong:
         raise ValueError("the key set has no usable key")
     return strong
+
+
+def _read(response: HTTPResponse, end: float) -> bytes:
+    """Return the content, cut after `MAX_KEYS_BYTES` + 1; raises `TimeoutError` at the end of the time: each part may be quick."""
+    content = b""
+    while len(content) <= MAX_KEYS_BYTES and (part := response.read1(MAX_KEYS_BYTES + 1 - len(content))):
+        content += part
+        if monotonic() > end:
+            raise TimeoutError
+    return content
 
 
 def _public_key(key: _Key) -> RSAPublicKey:
@@ -153,8 +169,12 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-def _name(claims: Mapping[str, object]) -> str:
-    return next((value for claim in _NAME_CLAIMS if isinstance(value := claims.get(claim), str) and value), "entra")
+def _application(claims: Mapping[str, object]) -> str:
+    """Return the application that got a token; raises `Denied` (401) for an ID token, which has none and is not for a service."""
+    name = next((value for claim in _APP_CLAIMS if isinstance(value := claims.get(claim), str) and value), None)
+    if name is None or not _ID_TOKEN_CLAIMS.isdisjoint(claims):
+        raise invalid_token("The token is not an access token. Get one for this application's scope.")
+    return name
 
 
 def _roles(claims: Mapping[str, object]) -> frozenset[str]:

@@ -20,6 +20,7 @@ from azureml.ai.monitoring.init import is_sdk_ready  # type: ignore[import-not-f
 from azureml_inference_server_http.api.aml_request import AMLRequest, rawhttp  # type: ignore[import-not-found]
 from azureml_inference_server_http.api.aml_response import AMLResponse  # type: ignore[import-not-found]
 from flask import g  # type: ignore[import-not-found]
+from msgspec.structs import astuple
 from pandas import DataFrame, Series
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -159,7 +160,8 @@ def _arms(binding: Binding, versions: dict[str, VersionedScorecard]) -> Arms:
 
 def _inputs(records: Records) -> DataFrame:
     """Return the records as they were sent, one column for each feature of the contract."""
-    return DataFrame(msgspec.to_builtins(list(records.sent)))
+    names = records.sent[0].__struct_encode_fields__
+    return DataFrame([[None if value is msgspec.UNSET else value for value in astuple(record)] for record in records.sent], columns=names)
 
 
 def _outputs(results: Sequence[RecordResult], shadow: Sequence[float | None] | None, shadow_version: str | None) -> DataFrame:

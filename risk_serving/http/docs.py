@@ -1,10 +1,12 @@
 """`/openapi.json` and `/docs`: the current schema, made from the contract and the live model, without files from the internet."""
 
+import hashlib
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 
 from risk_serving.http import problems
@@ -13,9 +15,6 @@ from risk_serving.scoring.records import Value
 from risk_serving.scoring.wire import answer_schema, request_schema
 
 ASSETS = ("fastapi_offline", "static")
-CONTENT_POLICY = {
-    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-}
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Credit-risk scoring</title>
 <link rel="stylesheet" href="/docs/static/swagger-ui.css"><link rel="icon" href="/docs/static/favicon.png"></head>
 <body><div id="docs"></div><script src="/docs/static/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>
@@ -30,6 +29,7 @@ PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "A record is not valid. Nothing was scored.",
+    429: "The caller has sent too many requests. Try again after Retry-After seconds.",
     503: "No model is live yet, or too many requests are being scored. Try again after Retry-After seconds.",
 }
 
@@ -39,20 +39,53 @@ _Json: TypeAlias = dict[str, Any]
 def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
     """Return the routes for the OpenAPI document and the page that shows it; `secured` if callers need a token."""
     router = APIRouter(include_in_schema=False)
+    document = CachedDocument(app, live, secured=secured)
+    page, script = _Cached(PAGE.encode(), "text/html"), _Cached(SCRIPT.encode(), "text/javascript")
 
     @router.get("/openapi.json")
-    async def openapi() -> Response:
-        return Response(msgspec.json.encode(_document(app, live.current, secured=secured)), media_type="application/json")
+    async def openapi(request: Request) -> Response:
+        return document.current().answer(request)
 
     @router.get("/docs")
-    async def page() -> Response:
-        return Response(PAGE, media_type="text/html", headers=CONTENT_POLICY)
+    async def docs_page(request: Request) -> Response:
+        return page.answer(request)
 
     @router.get("/docs/start.js")
-    async def script() -> Response:
-        return Response(SCRIPT, media_type="text/javascript", headers=CONTENT_POLICY)
+    async def start_script(request: Request) -> Response:
+        return script.answer(request)
 
     return router
+
+
+class _Cached:
+    """Content that is sent as it is, or not at all to a client that has it."""
+
+    def __init__(self, content: bytes, media_type: str) -> None:
+        self._content, self._media_type = content, media_type
+        self._etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+
+    def answer(self, request: Request) -> Response:
+        """Return the content, or 304 if the request has its ETag."""
+        headers = {"etag": self._etag}
+        if self._etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(self._content, media_type=self._media_type, headers=headers)
+
+
+class CachedDocument:
+    """The OpenAPI document, made once for each live model."""
+
+    def __init__(self, app: FastAPI, live: LiveModel, *, secured: bool) -> None:
+        self._app, self._live, self._secured = app, live, secured
+        self._made: tuple[LiveSnapshot | None, _Cached] | None = None
+
+    def current(self) -> _Cached:
+        """Return the document of the live model."""
+        live = self._live.current
+        if self._made is None or self._made[0] is not live:
+            content = msgspec.json.encode(_document(self._app, live, secured=self._secured))
+            self._made = (live, _Cached(content, "application/json"))
+        return self._made[1]
 
 
 def _document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> _Json:
@@ -98,7 +131,7 @@ def _add_responses(path: str, operation: _Json) -> None:
     if path == "/health/ready":
         responses["503"] = {"description": "No model is live yet."}
     if not path.startswith("/health"):
-        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 503)}
+        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 429, 503)}
     if "{version}" in path:
         responses["404"] = _problem("The version does not exist.")
 

@@ -1,7 +1,6 @@
 """The middleware around every request: access control, security headers, logging, and problem documents for errors."""
 
 import logging
-import random
 import re
 import time
 import traceback
@@ -12,9 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import Denied
+from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
-from risk_serving.observability.request_log import RequestLog
+from risk_serving.observability.request_log import RequestLog, new_request_id
 from risk_serving.observability.tracing import Tracing
 from risk_serving.settings import OPERATE, SCORE
 
@@ -33,9 +33,16 @@ HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
 )
-CONTENT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+ANSWER_HEADERS = (
+    *HEADERS,
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+DOCS_POLICY = b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+# Documentation has no values: browsers may keep it, and ask with its ETag whether it has changed.
+DOCS_HEADERS = (*HEADERS, (b"cache-control", b"no-cache"), (b"content-security-policy", DOCS_POLICY))
+DOCS_ROUTES = ("/docs", "/openapi.json")
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
@@ -48,9 +55,17 @@ class RequestMiddleware:
     The routes in `direct`, by method and path, bypass the app: its routing takes longer than scoring one record.
     """
 
-    def __init__(self, app: ASGIApp, direct: Mapping[tuple[str, str], ASGIApp], access: Access, metrics: Metrics, tracing: Tracing) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        direct: Mapping[tuple[str, str], ASGIApp],
+        access: Access,
+        limits: CallerLimits | None,
+        metrics: Metrics,
+        tracing: Tracing,
+    ) -> None:
         self._app, self._direct = app, direct
-        self._access, self._metrics, self._tracing = access, metrics, tracing
+        self._access, self._limits, self._metrics, self._tracing = access, limits, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; never raises: an unexpected error becomes a problem document with status 500."""
@@ -59,16 +74,20 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
-        log = scope["request_log"] = RequestLog(_request_id(headers.get(b"x-request-id", b"")), headers)
+        log = scope["request_log"] = RequestLog(new_request_id(), headers)
+        if b"x-request-id" in headers:
+            log.client_request_id = _client_request_id(headers[b"x-request-id"])
         route = _route(scope["path"])
-        respond = _logged(send, log, scope["scheme"])
+        respond = _logged(send, log, DOCS_HEADERS if route in DOCS_ROUTES else ANSWER_HEADERS, scope["scheme"])
         try:
             role = ROUTE_ROLES.get(route, OPERATE)
             if role:
                 log.caller = (await self._access.admit(scope, role)).name
+            if self._limits is not None:
+                self._limit(self._limits, scope, route, log.caller)
             await self._direct.get((scope["method"], scope["path"]), self._app)(scope, receive, respond)
         except Denied as denied:
-            await _send_problem(_denied_problem(denied), log, respond)
+            await _send_problem(self._denied_problem(denied, scope), log, respond)
         except Problem as problem:
             await _send_problem(problem, log, respond)
         except Exception as error:  # noqa: BLE001 - the caller gets a problem document whatever the error is
@@ -76,21 +95,40 @@ class RequestMiddleware:
         finally:
             self._record(log, scope["method"], route, time.perf_counter() - started)
 
+    @staticmethod
+    def _limit(limits: CallerLimits, scope: Scope, route: str, caller: str | None) -> None:
+        """Count a request of a caller; raises `Problem` (429) if there are too many. Health has no limit: load balancers ask for it."""
+        if caller is not None:
+            limits.admit_name(caller)
+        elif route != "/health":
+            limits.admit_address(scope)
+
+    def _denied_problem(self, denied: Denied, scope: Scope) -> Problem:
+        """Return the problem of a request that is not admitted: 429 if its address has sent too many."""
+        try:
+            if self._limits is not None:
+                self._limits.admit_address(scope)
+        except Problem as too_many:
+            return too_many
+        return _denied_problem(denied)
+
     def _record(self, log: RequestLog, method: str, route: str, seconds: float) -> None:
         line = log.line(method, route, seconds)
         self._metrics.record_request(line)
         self._tracing.record(line, log.received_at, seconds, log.headers.get(b"traceparent", b""))
 
 
-def _logged(send: Send, log: RequestLog, scheme: str) -> Send:
+def _logged(send: Send, log: RequestLog, always: tuple[tuple[bytes, bytes], ...], scheme: str) -> Send:
     """Return a `send` that adds the headers of every answer, and logs its status and size."""
 
     async def respond(message: Message) -> None:
         if message["type"] == "http.response.start":
             log.status = message["status"]
-            headers = [*message.get("headers", ()), *HEADERS, (b"x-request-id", log.request_id.encode())]
-            headers += [CONTENT_POLICY] if all(name != CONTENT_POLICY[0] for name, _ in headers) else []
-            headers += [HSTS] if scheme == "https" else []
+            headers = [*message.get("headers", ()), *always, (b"x-request-id", log.request_id.encode())]
+            if log.client_request_id is not None:
+                headers.append((b"x-client-request-id", log.client_request_id.encode()))
+            if scheme == "https":
+                headers.append(HSTS)
             message = {**message, "headers": headers}
         else:
             log.bytes_out += len(message.get("body", b""))
@@ -129,8 +167,8 @@ def _route(path: str) -> str:
     return route if route in ROUTE_ROLES else OTHER_ROUTE
 
 
-def _request_id(sent: bytes) -> str:
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
+def _client_request_id(sent: bytes) -> str | None:
+    return sent.decode() if _REQUEST_ID.fullmatch(sent) else None
 
 
 def _location(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Routes for operators: health, the live version, registered versions, metrics."""
 
 import asyncio
+import re
 from http import HTTPStatus
 
 import msgspec
@@ -12,18 +13,22 @@ from risk_assets.domain.governance.bindings import Binding
 from risk_assets.errors import MissingModelError, RiskError
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
+from risk_serving.http.connections import Connections
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.scoring.live_model import LiveModel
+from risk_serving.worker import Worker
 
 STATE_SECONDS = 1.0
 RETRY_AFTER = (b"retry-after", b"5")
+VERSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
 
 
-def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
-    """Return the routes for health, versions and metrics."""
+def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, read_seconds: float) -> APIRouter:
+    """Return the routes for health, versions and metrics; a version must be read from the lake within `read_seconds`."""
+    reader = Worker("versions")
     router = APIRouter(tags=["operations"])
 
     @router.get("/health/live", summary="Whether the process answers")
@@ -32,15 +37,15 @@ def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
 
     @router.get("/health/ready", summary="Whether records can be scored, whether the model is up to date, and which files are not bound")
     async def ready(response: Response) -> dict[str, str | None]:
-        if live.current is None:
+        if connections.stopping or live.current is None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
             response.headers["retry-after"] = "5"
-            return {"status": "no model", "model_version": None, "unused_files": None}
-        unused = await asyncio.to_thread(live.unused_files)
+            status = "stopping" if connections.stopping else "no model"
+            return {"status": status, "model_version": None, "unused_files": None}
         return {
             "status": "stale" if live.problem else "ready",
             "model_version": live.current.version,
-            "unused_files": ", ".join(file.kind for file in unused) or None,
+            "unused_files": ", ".join(file.kind for file in live.unused_files) or None,
         }
 
     @router.get("/model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")
@@ -52,7 +57,12 @@ def routes(live: LiveModel, service_metrics: Metrics) -> APIRouter:
 
     @router.get("/models/{version}", summary="A registered version: metrics, features, gates")
     async def version(version: str) -> Response:
-        return _json(_describe_version(await asyncio.to_thread(_read_version, live.store, version)))
+        try:
+            async with asyncio.timeout(read_seconds):
+                return _json(_describe_version(await reader.run(_read_version, live.store, version)))
+        except TimeoutError:
+            detail = f"The lake has not answered within {read_seconds:g} s. Try again later."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", detail, headers=(RETRY_AFTER,)) from None
 
     @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
     async def metrics() -> Response:
@@ -84,6 +94,8 @@ def _describe_version(version: registry.ModelVersion) -> dict[str, object]:
 
 
 def _read_version(store: Store, name: str) -> registry.ModelVersion:
+    if not VERSION.fullmatch(name):
+        raise Problem(HTTPStatus.NOT_FOUND, "no-such-version", "The version does not exist. GET /model has the live one.")
     try:
         return registry.read_version(store, name)
     except MissingModelError as error:

@@ -14,10 +14,12 @@ from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.scorer import Scored
-from risk_serving.scoring.wire import Answer
+from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
+from risk_serving.worker import Worker
 
 JSON = b"application/json"
+MAX_EXPLAINING = 16
 _encoder = msgspec.json.Encoder()
 
 
@@ -30,8 +32,8 @@ class ScoredBody:
 
 
 def score_body(live: LiveSnapshot, body: bytes) -> ScoredBody:
-    """Return the answer to a request's body; raises `Problem` (422) if any record is not valid."""
-    scored = live.scorer.score(live.decoder.decode(body))
+    """Return the answer to a request's body; raises `InvalidRequest` if any record is not valid."""
+    scored = live.scorer.score(live.decoder.read(body))
     return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 
@@ -42,7 +44,8 @@ class PredictEndpoint:
         self._max_bytes, self._seconds = settings.serve_max_body_bytes, settings.serve_body_seconds
         self._max_in_flight = settings.serve_max_in_flight
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
-        self._in_flight = 0
+        self._in_flight = self._explaining = 0
+        self._explainer = Worker("explain")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
@@ -53,27 +56,44 @@ class PredictEndpoint:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            await self._answer(scope["request_log"], receive, send)
+            content = await self._answer(scope["request_log"], receive)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
+        # A client that does not read holds only its answer, and for a limited time: `connections` closes its connection.
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(content)})
+        await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, log: RequestLog, receive: Receive, send: Send) -> None:
+    async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
+        """Return the answer to a request, which has been logged."""
         body = await self._read_body(log.headers, receive)
         log.bytes_in = len(body)
         live = self._live.current
         if live is None:
             detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
-        scored_body = score_body(live, body)
+        try:
+            scored_body = score_body(live, body)
+        except InvalidRequest:
+            raise await self._explain(live, body) from None
         content, scored = scored_body.content, scored_body.scored
         log.version, log.records = live.version, len(scored.results)
-        headers = [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
-        self._prediction_log.offer(Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger))
+        entry = Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger, log.client_request_id)
+        self._prediction_log.offer(entry)
+        return content
+
+    async def _explain(self, live: LiveSnapshot, body: bytes) -> Problem:
+        """Return the problem of an invalid body, found in a thread of its own, so that other requests do not wait for it."""
+        if self._explaining >= MAX_EXPLAINING:
+            detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
+        self._explaining += 1
+        try:
+            return await self._explainer.run(live.decoder.explain, body)
+        finally:
+            self._explaining -= 1
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:
@@ -105,3 +125,7 @@ class PredictEndpoint:
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
+
+
+def _headers(content: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]

@@ -26,7 +26,8 @@ class BackgroundWriter(Generic[T]):
     name
         The destination as it appears in the log. The first of several consecutive failures is logged.
     limit
-        The largest total weight of the items that wait. A heavier item is accepted if no other item waits.
+        The largest total weight of the items that wait. A heavier item is accepted if no other item waits. The first item that is
+        dropped since the last successful write is logged.
     seconds
         The interval between batches, and the pause after a failure. A batch is passed early if half the limit is reached.
     """
@@ -40,17 +41,18 @@ class BackgroundWriter(Generic[T]):
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._offered: list[T] = []
-        self._weight = 0
+        self._weight = self._count = 0
         self._batch: list[T] = []
-        self._batch_weight = 0
+        self._batch_weight = self._batch_count = 0
         self._dropped = 0
+        self._drops = False
         self._failures = 0
         self._problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     @property
     def dropped(self) -> int:
-        """The weight of the items that were not accepted, or that could not be written."""
+        """The count of the items that were not accepted, or that could not be written."""
         return self._dropped
 
     @property
@@ -65,23 +67,28 @@ class BackgroundWriter(Generic[T]):
 
     @property
     def pending(self) -> int:
-        """The weight of the items that are not yet written."""
+        """The count of the items that are not yet written."""
         with self._lock:
-            return self._weight + self._batch_weight
+            return self._count + self._batch_count
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def offer(self, item: T, weight: int = 1) -> bool:
-        """Accept an item without waiting; return False, and count it as dropped, if the buffer is full or closed."""
+    def offer(self, item: T, weight: int = 1, count: int = 1) -> bool:
+        """Accept an item without waiting; return False, and add its count to `dropped`, if the buffer is full or closed."""
         with self._lock:
             offered, pending = self._weight + weight, self._weight + self._batch_weight
-            if (pending and pending + weight > self._limit) or self._stop.is_set():
-                self._dropped += weight
-                return False
-            self._weight = offered
-            self._offered.append(item)
+            accepted = not ((pending and pending + weight > self._limit) or self._stop.is_set())
+            if accepted:
+                self._weight = offered
+                self._count += count
+                self._offered.append(item)
+            else:
+                self._dropped += count
+        if not accepted:
+            self._log_drop()
+            return False
         if 2 * offered >= self._limit and not self._wake.is_set():
             self._wake.set()
         return True
@@ -109,8 +116,8 @@ class BackgroundWriter(Generic[T]):
 
     def _take_batch(self) -> None:
         with self._lock:
-            self._batch, self._batch_weight = self._offered, self._weight
-            self._offered, self._weight = [], 0
+            self._batch, self._batch_weight, self._batch_count = self._offered, self._weight, self._count
+            self._offered, self._weight, self._count = [], 0, 0
 
     def _write_batch(self) -> bool:
         """Write the current batch; return False if it must be written again."""
@@ -126,9 +133,14 @@ class BackgroundWriter(Generic[T]):
             self._drop_batch()
             return True
         with self._lock:
-            self._batch, self._batch_weight = [], 0
-        self._problem = None
+            self._batch, self._batch_weight, self._batch_count = [], 0, 0
+        self._problem, self._drops = None, False
         return True
+
+    def _log_drop(self) -> None:
+        if not self._drops:
+            self._drops = True
+            logger.warning("the buffer of %s is full: entries are dropped, and counted in risk_serving_dropped_total", self._name)
 
     def _record_failure(self, problem: str) -> None:
         self._failures += 1
@@ -137,12 +149,12 @@ class BackgroundWriter(Generic[T]):
         self._problem = problem
 
     def _take_rest(self) -> None:
-        """Add the items that were offered since the last batch to its weight."""
+        """Add the items that were offered since the last batch to its count."""
         with self._lock:
-            self._batch_weight += self._weight
-            self._offered, self._weight = [], 0
+            self._batch_count += self._count
+            self._offered, self._weight, self._count = [], 0, 0
 
     def _drop_batch(self) -> None:
         with self._lock:
-            self._dropped += self._batch_weight
-            self._batch, self._batch_weight = [], 0
+            self._dropped += self._batch_count
+            self._batch, self._batch_weight, self._batch_count = [], 0, 0

@@ -61,6 +61,10 @@ class Metrics:
             "risk_serving_not_eligible", "Records that are not eligible by version and reason.", ["version", "reason"], registry=own
         )
 
+        self._closed = Counter(
+            "risk_serving_closed_connections", "Connections that were closed because of a limit.", ["reason"], registry=own
+        )
+
     def _add_model_metrics(self, own: CollectorRegistry) -> None:
         self._age = Gauge(
             "risk_serving_version_age_seconds", "Time since the live version went live.", registry=own, multiprocess_mode="livemax"
@@ -87,6 +91,10 @@ class Metrics:
             self._bytes_in.observe(line.bytes_in)
             self._bytes_out.observe(line.bytes_out)
         self._lines.offer(line)
+
+    def record_closed_connection(self, reason: str) -> None:
+        """Count a connection that was closed because of a limit."""
+        self._closed.labels(reason).inc()
 
     def record_results(self, results: Sequence[RecordResult]) -> None:
         """Count scored records by version, arm and bin of the probability, and the others by version and reason."""

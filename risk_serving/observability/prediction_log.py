@@ -1,8 +1,9 @@
 """The prediction log: requests and results in the lake, in the layout of Azure ML's data collector, for Azure ML's monitors.
 
 Each line is one request in one collection, `model_inputs` or `model_outputs`: an event whose `data` are the request's records.
-Both lines of a request have the same `correlationid`, and a record has the same index in both: the monitors join them by
-`{correlationid}_{index}`. Azure ML documents the lines in "Store collected data in Blob Storage" of
+Both lines of a request have the same `correlationid`, the service's own id of the request, and a record has the same index in
+both: the monitors join them by `{correlationid}_{index}`. `xrequestid` is the caller's id of the request, if one was sent.
+Azure ML documents the lines in "Store collected data in Blob Storage" of
 https://learn.microsoft.com/azure/machine-learning/how-to-collect-production-data.
 """
 
@@ -30,16 +31,17 @@ AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
 WRITER_ID_BYTES = 8
 HOUR_SECONDS = 3600
+ENTRY_BYTES = 1500  # of an entry without its records: the ends of its lines, and the objects that hold them
 
-Pieces: TypeAlias = tuple[bytes | memoryview, ...]
+Pieces: TypeAlias = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One answered request: its body, and the result of each record.
 
-    `received_at` is in seconds since 1970, UTC. `shadow` has the probabilities of a challenger in shadow, whose version is
-    `shadow_version`.
+    `client_request_id` is the caller's id, which need not be unique. `received_at` is in seconds since 1970, UTC. `shadow` has the
+    probabilities of a challenger in shadow, whose version is `shadow_version`.
     """
 
     request_id: str
@@ -48,6 +50,7 @@ class Entry:
     results: Sequence[RecordResult]
     shadow: Sequence[float | None] | None
     shadow_version: str | None
+    client_request_id: str | None = None
 
 
 class _Request(msgspec.Struct):
@@ -74,6 +77,11 @@ class _Lines:
     inputs: Pieces
     outputs: Pieces
 
+    @property
+    def size(self) -> int:
+        """The memory that it takes, in bytes."""
+        return ENTRY_BYTES + len(self.inputs[1]) + len(self.outputs[1])
+
 
 class PredictionLog:
     """Writes entries to the lake in the background, in files for each hour and collection.
@@ -87,18 +95,18 @@ class PredictionLog:
     source
         The `source` of the events: the name of the service.
     share
-        The share of requests that are logged, in [0, 1]. The request id alone decides whether a request is logged.
-    records
-        The most records that wait to be written, about 2 KB of memory each; further records are dropped and counted.
+        The share of requests that are logged, in [0, 1]. The service's own request id alone decides whether a request is logged.
+    limit
+        The most bytes that wait to be written; the records of further requests are dropped and counted.
     seconds
         The interval between writes.
     """
 
-    def __init__(self, store: Store, source: str, share: float, records: int, seconds: float) -> None:
+    def __init__(self, store: Store, source: str, share: float, limit: int, seconds: float) -> None:
         self._store = store
         self._starts = {collection: _event_start(source, collection) for collection in (INPUTS, OUTPUTS)}
         self._bucket_limit = int(share * 2 ** (8 * BUCKET_BYTES))
-        self._writer = BackgroundWriter(self._write, "the prediction log", records, seconds)
+        self._writer = BackgroundWriter(self._write, "the prediction log", limit, seconds)
         self._writer_id = secrets.token_hex(WRITER_ID_BYTES)
         self._batches = 0
 
@@ -129,7 +137,8 @@ class PredictionLog:
     def offer(self, entry: Entry) -> None:
         """Log an entry without waiting, if its request belongs to the logged share and the buffer has room."""
         if int.from_bytes(bucket(b"", entry.request_id)) < self._bucket_limit:
-            self._writer.offer(self._lines(entry), len(entry.results))
+            lines = self._lines(entry)
+            self._writer.offer(lines, lines.size, len(entry.results))
 
     def close(self, timeout: float) -> None:
         """Write the pending entries and stop, within `timeout` seconds."""
@@ -187,21 +196,23 @@ def _shared_fields(entry: Entry) -> str:
     """Return the fields that both events of an entry share. Ids and versions contain nothing that JSON must escape."""
     received = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.received_at))
     versions = ",".join(dict.fromkeys([result.model_version for result in entry.results]))
-    return f'"time":"{received}","correlationid":"{entry.request_id}","xrequestid":"{entry.request_id}","modelversion":"{versions}"'
+    sent = entry.client_request_id or entry.request_id
+    return f'"time":"{received}","correlationid":"{entry.request_id}","xrequestid":"{sent}","modelversion":"{versions}"'
 
 
-def _event_end(data: bytes | memoryview, shared: str) -> bytes:
+def _event_end(data: bytes, shared: str) -> bytes:
     """Return the end of an event, after its data."""
     size, event_id = len(data), uuid.UUID(int=random.getrandbits(128), version=4)
     return f',"contentrange":"bytes 0-{size - 1}/{size}","id":"{event_id}",{shared}}}\n'.encode()
 
 
-def _inputs(body: bytes) -> bytes | memoryview:
+def _inputs(body: bytes) -> bytes:
     """Return the records as they were sent, on one line: valid JSON has line breaks only between tokens."""
     start, end = body.index(b"["), body.rindex(b"]")
     if body.find(b"[", start + 1) != -1 or body.index(b"]") != end:
         return _one_line(bytes(msgspec.json.decode(body, type=_Request).records))
-    return memoryview(body)[start : end + 1] if b"\n" not in body and b"\r" not in body else _one_line(body[start : end + 1])
+    records = body[start : end + 1]  # a copy: the rest of the body may be large
+    return records if b"\n" not in records and b"\r" not in records else _one_line(records)
 
 
 def _one_line(text: bytes) -> bytes:

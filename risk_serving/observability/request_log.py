@@ -1,5 +1,6 @@
 """One request as it is logged: collected while it is answered, written to stdout as one JSON line."""
 
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,12 +24,14 @@ class LogLine(msgspec.Struct, omit_defaults=True):
     version: str | None = None
     records: int | None = None
     problem: str | None = None
+    client_request_id: str | None = None
 
 
 @dataclass(slots=True)
 class RequestLog:
     """The facts about a request, in the ASGI scope under `request_log` while it is answered.
 
+    `request_id` is the service's own id, which is unique; `client_request_id` is the caller's, if the caller has sent one.
     `received_at` is in seconds since 1970, UTC; `problem` is the kind of a problem document.
     """
 
@@ -42,6 +45,7 @@ class RequestLog:
     version: str | None = None
     records: int | None = None
     problem: str | None = None
+    client_request_id: str | None = None
 
     def line(self, method: str, route: str, seconds: float) -> LogLine:
         """Return the line of a request that took `seconds`; `route` is the route's name, never the path that was sent."""
@@ -58,4 +62,10 @@ class RequestLog:
             version=self.version,
             records=self.records,
             problem=self.problem,
+            client_request_id=self.client_request_id,
         )
+
+
+def new_request_id() -> str:
+    """Return a new id: 32 hexadecimal digits."""
+    return f"{random.getrandbits(128):032x}"

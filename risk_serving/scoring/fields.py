@@ -24,6 +24,7 @@ from risk_assets.domain.contract.text import normalize_level, strip_cell
 
 # Patterns of JSON schema: a text without NUL, one that is not blank, and one that has no line end inside either.
 TEXT = r"^[^\x00]*$"
+MAX_ID = 256  # characters, with surrounding whitespace
 KNOWN_TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
 KNOWN_LINE = r"^\s*[^\s\x00]([^\r\n\x00]*[^\s\x00])?\s*$"
 _LINE_END = re.compile(r"[\r\n]")
@@ -36,6 +37,13 @@ def broken_text(value: object) -> str | None:
     if not isinstance(value, str):
         return "must be text or null"
     return CONTROL_ISSUE if "\0" in value else None
+
+
+def broken_id_text(value: object) -> str | None:
+    """Return the rule that a decoded JSON value breaks as the id of an account or a customer, which may be missing, or None."""
+    if isinstance(value, str) and len(value) > MAX_ID:
+        return f"longer than {MAX_ID} characters"
+    return broken_text(value)
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class IdField:
 
     def broken_rule(self, value: object) -> str | None:
         """Return the rule that a decoded JSON value breaks, or None. An id may be absent or null."""
-        if (rule := broken_text(value)) or not isinstance(value, str):
+        if (rule := broken_id_text(value)) or not isinstance(value, str):
             return rule
         if normalize_level(value) in self.tokens:
             return MISSING_ISSUE
@@ -65,7 +73,13 @@ class IdField:
     def schema(self, column: str) -> dict[str, object]:
         """Return the JSON schema of the valid values. It cannot express that whitespace around a missing-value text is ignored."""
         text = f"The account's id: {column} in the contract. Surrounding whitespace is ignored. Without it, the champion scores the record."
-        return {"type": ["string", "null"], "pattern": KNOWN_LINE, "not": {"enum": sorted(self.tokens - {""})}, "description": text}
+        return {
+            "type": ["string", "null"],
+            "maxLength": MAX_ID,
+            "pattern": KNOWN_LINE,
+            "not": {"enum": sorted(self.tokens - {""})},
+            "description": text,
+        }
 
 
 @dataclass(frozen=True)

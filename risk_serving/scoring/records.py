@@ -35,7 +35,8 @@ class Rows(msgspec.Struct, frozen=True):
     """The eligible records: ids without surrounding whitespace, and features in the contract's order, None if missing.
 
     `groups` has the customers, None if missing; it is empty if the contract has no group. `sent` has all records as they were
-    decoded, before ids, levels and missing codes are replaced. `ineligible` are the other records, in order.
+    decoded, before ids, levels and missing codes are replaced; an absent value is `msgspec.UNSET`. `ineligible` are the other
+    records, in order.
     """
 
     ids: Sequence[str | None]

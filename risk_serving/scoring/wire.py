@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain, count
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
@@ -17,11 +18,14 @@ from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import TEXT, Field, IdField
+from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
 from risk_serving.scoring.records import Categories, Columns, Ineligible, Records, Rows, Value
-from risk_serving.scoring.request_errors import RecordRules, find_errors
+from risk_serving.scoring.request_errors import RecordRules, find_errors, find_repeated
 
 MAX_ERRORS = 1000
+LARGE_BODY = 10_000  # bytes
+MAX_BRACES = 20_000  # besides those of the records
+_COLON_ESCAPES = (b"\\u003a", b"\\u003A")
 _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
@@ -48,6 +52,7 @@ class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=N
     model_version: str
 
 
+Values: TypeAlias = tuple[Any, ...]
 RecordResult: TypeAlias = Result | NotEligible
 
 
@@ -56,6 +61,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     model_version: str
     results: list[RecordResult]
+
+
+class InvalidRequest(Exception):
+    """A body that is not a valid request; `RequestDecoder.explain` finds its errors."""
 
 
 class RequestDecoder:
@@ -81,8 +90,10 @@ class RequestDecoder:
         self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group)
         self._group_tokens = frozenset(group_tokens(contract))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
+        self._width = self._end + bool(contract.group)
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
+        self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
         self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
         numbers = [field for _, field in self._numbers]
         self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
@@ -98,56 +109,96 @@ class RequestDecoder:
         Problem
             422, with the index, field and rule of each error, if any record is not valid.
         """
-        if self._is_suspect(body) and (errors := find_errors(body, self.rules, self.max_records)):
-            raise _invalid_request(errors)
+        try:
+            return self.read(body)
+        except InvalidRequest:
+            raise self.explain(body) from None
+
+    def read(self, body: bytes) -> Records:
+        """Return the same as `decode`; raises `InvalidRequest` if any record is not valid, before much of the body is read."""
+        if self._has_too_many_braces(body):
+            raise InvalidRequest
         try:
             sent = self._decoder.decode(body).records
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise self._invalid(body) from None
+            raise InvalidRequest from None
         if not 0 < len(sent) <= self.max_records:
-            raise self._invalid(body)
-        records = self._eligible(sent) if self.rules.eligibility.has_rules else self._validated(sent)
+            raise InvalidRequest
+        colons, escapes = _count(body, b":"), _has_control_escapes(body)
+        if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
+            records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
+        else:
+            rows = self._read_rows(body, sent, colons, escapes)
+            records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
         if records is None or self._has_missing_id(records):
-            raise self._invalid(body)
-        return records
+            raise InvalidRequest
+        return msgspec.structs.replace(records, sent=sent)
+
+    def explain(self, body: bytes) -> Problem:
+        """Return the problem of a body that `read` rejects; takes several times as long."""
+        if self._has_too_many_braces(body):
+            return _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
+        errors = find_errors(body, self.rules, self.max_records)
+        return _invalid_request(errors or find_repeated(body))  # a repeated field is the only other error
 
     def _has_missing_id(self, records: Records) -> bool:
         any_missing = self.rules.account.any_missing
         return any_missing(records.ids) or (bool(records.ineligible) and any_missing([record.id for record in records.ineligible]))
 
-    def _is_suspect(self, body: bytes) -> bool:
-        """Return whether a body has to be read slowly: it may have too many records, or ids with line ends, or texts with NUL.
+    def _has_too_many_braces(self, body: bytes) -> bool:
+        """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
+        return _count(body, b"{") > self.max_records + MAX_BRACES
 
-        A record has at least one brace: a request with far too many is rejected before they are decoded. Texts may have them too.
+    def _read_rows(self, body: bytes, sent: Sequence[msgspec.Struct], colons: int, escapes: bool) -> list[Values]:
+        """Return the records' values, None if absent; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
+
+        Each name has a colon, and texts may have more. With `escapes`, texts may have characters that are not allowed.
         """
-        if body.count(b"{") > self.max_records + 1:
-            return True
-        return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
+        rows = list(map(astuple, sent))
+        if escapes and self._breaks_text_rule(rows):
+            raise InvalidRequest
+        absent = sum(row.count(UNSET) for row in rows)
+        names = len(rows) * self._width - absent + 1
+        if colons != names:
+            if any(escape in body for escape in _COLON_ESCAPES):
+                repeated = bool(find_repeated(body))
+            else:
+                repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
+            if repeated:
+                raise InvalidRequest
+        return [tuple([None if value is UNSET else value for value in row]) for row in rows] if absent else rows
 
-    def _eligible(self, sent: Sequence[msgspec.Struct]) -> Records | None:
+    def _breaks_text_rule(self, rows: Sequence[Values]) -> bool:
+        """Return whether an id has a line end, or a text NUL."""
+        account = self.rules.account
+        texts = (value for row in rows for value in row if isinstance(value, str))
+        return any("\0" in text for text in texts) or any(account.broken_rule(row[0]) for row in rows if row[0] is not UNSET)
+
+    def _eligible(self, rows: Sequence[Values]) -> Records | None:
         """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""
-        ineligible = list(self._ineligible(sent))
+        ineligible = list(self._ineligible(rows))
         if not ineligible:
-            return self._validated(sent)
+            return self._validated(rows)
         positions = {record.position for record in ineligible}
-        records = self._validated([record for position, record in enumerate(sent) if position not in positions])
-        return None if records is None else msgspec.structs.replace(records, sent=sent, ineligible=ineligible)
+        records = self._validated([row for position, row in enumerate(rows) if position not in positions])
+        return None if records is None else msgspec.structs.replace(records, ineligible=ineligible)
 
-    def _ineligible(self, sent: Sequence[msgspec.Struct]) -> Iterator[Ineligible]:
-        for position, record in enumerate(sent):
-            values = astuple(record)
+    def _ineligible(self, rows: Sequence[Values]) -> Iterator[Ineligible]:
+        for position, values in enumerate(rows):
             if reason := self.rules.eligibility.excluded(values[1 : self._end]):
                 group = self._group(values[self._end]) if self.contract.group else None
                 yield Ineligible(position, _account(values[0]), group, reason)
 
-    def _validated(self, sent: Sequence[msgspec.Struct]) -> Records | None:
+    def _validated(self, sent: Sequence[Values]) -> Records | None:
         """Return eligible records, or None if any is not valid."""
-        return self._validated_rows(sent) if len(sent) < MIN_COLUMNS else self._validated_columns(sent)
+        if len(sent) < MIN_COLUMNS:
+            return self._validated_rows(sent)
+        return self._validated_columns(list(chain.from_iterable(sent)), len(sent))
 
-    def _validated_rows(self, sent: Sequence[msgspec.Struct]) -> Rows | None:
+    def _validated_rows(self, sent: Sequence[Values]) -> Rows | None:
         ids, rows, groups = [], [], []
-        for record in sent:
-            values: list[Any] = list(astuple(record))
+        for row in sent:
+            values: list[Any] = list(row)
             for position, field in self._numbers:
                 value = values[position]
                 if value is None or value in field.codes:
@@ -164,16 +215,22 @@ class RequestDecoder:
             rows.append(tuple(values[1 : self._end]))
             if self.contract.group:
                 groups.append(self._group(values[self._end]))
-        return Rows(ids, rows, sent, groups)
+        return Rows(ids, rows, groups=groups)
 
-    def _validated_columns(self, sent: Sequence[msgspec.Struct]) -> Columns | None:
-        """Return the same as `_validated_rows`, computed for all records at once."""
-        values = list(chain.from_iterable(map(astuple, sent)))
-        width = self._end + bool(self.contract.group)
-        columns: list[Any] = [values[position::width] for position in range(width)]
-        numbers = np.empty((len(self._numbers), len(sent)))
+    def _validated_columns(self, values: list[Any], count: int) -> Columns | None:
+        """Return the same as `_validated_rows` for the values of `count` records, one after another, computed at once.
+
+        A value may be absent only if the request has as many names as if there were none: then a field is repeated.
+        """
+        columns: list[Any] = [values[position :: self._width] for position in range(self._width)]
+        if any(UNSET in columns[position] for position in self._texts):
+            return None
+        numbers = np.empty((len(self._numbers), count))
         for row, (position, _) in enumerate(self._numbers):
-            numbers[row] = np.fromiter(columns[position], np.float64, len(sent))
+            try:
+                numbers[row] = np.fromiter(columns[position], np.float64, count)
+            except TypeError:  # an absent value
+                return None
             columns[position] = numbers[row]
         for row, code in self._codes:
             numbers[row, numbers[row] == code] = np.nan
@@ -184,16 +241,11 @@ class RequestDecoder:
             if field.required and None in categories.levels:
                 return None
         groups = list(map(self._group, columns[self._end])) if self.contract.group else ()
-        return Columns(list(map(_account, columns[0])), columns[1 : self._end], sent, groups)
+        return Columns(list(map(_account, columns[0])), columns[1 : self._end], groups=groups)
 
     def _group(self, sent: str | None) -> str | None:
         """Return the customer of a record, or None if it is missing."""
         return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
-
-    def _invalid(self, body: bytes) -> Problem:
-        # A repeated field is the only error that the second reading cannot find: it keeps the last value only.
-        errors = find_errors(body, self.rules, self.max_records)
-        return _invalid_request(errors or [FieldError(None, None, "a field is repeated")])
 
 
 def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dict[str, object]:
@@ -204,7 +256,7 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
     properties |= {field.name: field.schema() for field in decoder.fields}
     if decoder.contract.group:
         text = "The customer's id. A challenger decides for all accounts of a customer, or for none; if it is missing, by the account's id."
-        properties[decoder.contract.group] = {"type": ["string", "null"], "pattern": TEXT, "description": text}
+        properties[decoder.contract.group] = {"type": ["string", "null"], "maxLength": MAX_ID, "pattern": TEXT, "description": text}
     required = [field.name for field in decoder.fields if field.required]
     record = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
     if decoder.contract.exclude:
@@ -233,6 +285,18 @@ def _required(contract: Contract, arms: Arms) -> set[str]:
     return {name for name, feature in contract.features.items() if feature.required and name in used} | set(arms.required)
 
 
+def _has_control_escapes(body: bytes) -> bool:
+    """Return whether a text may have NUL or a line end."""
+    return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
+
+
+def _count(body: bytes, character: bytes) -> int:
+    """Return how often a character occurs; numpy takes a fifth of the time for a large body."""
+    if len(body) < LARGE_BODY:
+        return body.count(character)
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
+
+
 def _account(sent: str | None) -> str | None:
     return None if sent is None else strip_cell(sent)
 
@@ -246,12 +310,13 @@ def _categories(column: Sequence[str | None], field: Field) -> Categories:
 
 def _request_type(fields: Sequence[Field], group: str | None) -> Any:
     """Return the struct that msgspec decodes a request into. Its fields are numbered, because a column's name may be any text."""
-    types: dict[bool, Any] = {True: float | None, False: str | None}
-    typed: list[Any] = [("field_0", str | None, None)]
-    typed += [(f"field_{position}", types[field.is_number], None) for position, field in enumerate(fields, start=1)]
+    types: dict[bool, Any] = {True: float | None | UnsetType, False: str | None | UnsetType}
+    identifier: Any = Annotated[str, Meta(max_length=MAX_ID)] | None | UnsetType
+    typed: list[Any] = [("field_0", identifier, UNSET)]
+    typed += [(f"field_{position}", types[field.is_number], UNSET) for position, field in enumerate(fields, start=1)]
     names = {"field_0": ID, **{f"field_{position}": field.name for position, field in enumerate(fields, start=1)}}
     if group:
-        typed.append(("group", str | None, None))
+        typed.append(("group", identifier, UNSET))
         names["group"] = group
     record = msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
     return msgspec.defstruct("Request", [("records", list[record])], forbid_unknown_fields=True, frozen=True, gc=False)  # type: ignore[valid-type]

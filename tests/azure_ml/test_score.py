@@ -131,7 +131,7 @@ def test_blue_is_the_champion_and_green_the_challenger(post: Post, live: LiveSna
 )
 def test_invalid_request_gets_the_services_problem_document(post: Post, live: LiveSnapshot, content: bytes) -> None:
     with pytest.raises(Problem) as rejected:
-        score_body(live, content)
+        live.decoder.decode(content)
     response = post("sticky", content)
     assert (response.status_code, response.headers["content-type"]) == (422, "application/problem+json")
     assert response.json() == json.loads(rejected.value.content(response.headers["x-request-id"]))

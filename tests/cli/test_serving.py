@@ -50,7 +50,7 @@ def wait_until_it_responds(process: "subprocess.Popen[str]", client: httpx.Clien
 
 
 def test_serve_responds_until_sigterm(folder: Path) -> None:
-    with serving(folder, RISK_LAKE=str(folder / "lake")) as (process, client):
+    with serving(folder, RISK_LAKE=str(folder / "lake"), RISK_SERVE_DRAIN_SECONDS="0") as (process, client):
         assert client.get("/health/live").status_code == 200
         assert client.post("/predict", json={"records": [{}]}).status_code == 503
         process.send_signal(signal.SIGTERM)

@@ -76,7 +76,12 @@ class Service:
         files = {"RISK_LAKE": lake, "RISK_CONTRACT": str(CONTRACT), "RISK_POLICY": str(POLICY)}
         command = [sys.executable, "-m", "risk_serving", "--port", str(port), *arguments]
         self._outputs = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115 - closed with the service; files never fill up, pipes do
-        self.process = subprocess.Popen(command, env=environment | files | variables, stdout=self._outputs[0], stderr=self._outputs[1])
+        self.process = subprocess.Popen(
+            command,
+            env=environment | files | {"RISK_SERVE_DRAIN_SECONDS": "0"} | variables,
+            stdout=self._outputs[0],
+            stderr=self._outputs[1],
+        )
         self.client = httpx.Client(base_url=self.url, timeout=30, verify=not secure, trust_env=False)
         self._wait()
 

@@ -1,5 +1,6 @@
 """Tests of failures: the service answers what it can, reports the cause, and recovers without a restart."""
 
+import os
 import shutil
 import socket
 import time
@@ -109,11 +110,8 @@ def test_an_edited_policy_is_reported_and_not_used_until_adopted(
     assert service.client.get("/health/ready").json()["unused_files"] is None
     policy.write_text(policy.read_text(encoding="utf-8") + "threshold: 0.05\n", encoding="utf-8")
     contract.write_text("not: a contract", encoding="utf-8")
-    assert service.client.get("/health/ready").json() == {
-        "status": "ready",
-        "model_version": LOGISTIC,
-        "unused_files": "policy, contract",
-    }
+    differing = {"status": "ready", "model_version": LOGISTIC, "unused_files": "policy, contract"}
+    assert service.until(lambda: service.client.get("/health/ready").json() == differing) < FOLLOWED
     edited = Policy.parse(policy.read_text(encoding="utf-8"), "policy.yml")
     time.sleep(FOLLOWED)
     assert service.scored(records) == before
@@ -131,6 +129,32 @@ def test_the_service_needs_no_files_of_contract_and_policy(
     assert service.client.get("/health/ready").json()["unused_files"] == "policy, contract"
     reported = [line for line in warnings(service) if "none.yml cannot be read" in line]
     assert len(reported) == 2
+
+
+def test_look_that_does_not_end_is_stale(serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records) -> None:
+    contract = Path(shutil.copy(CONTRACT, tmp_path))
+    content = contract.read_bytes()
+    service = serve(lake, RISK_CONTRACT=str(contract), RISK_SERVE_STALE_SECONDS="0.3", **SOON)
+    until_ready(service)
+    good = service.scored(records[:1])
+    contract.rename(tmp_path / "away")
+    os.mkfifo(tmp_path / "pipe")  # reading it waits for a writer
+    (tmp_path / "pipe").rename(contract)
+    until_stale(service)
+    assert "has not ended" in service.client.get("/model").json()["problem"]
+    assert service.client.get("/health/ready").status_code == 200
+    assert service.scored(records[:1]) == good
+    with contract.open("wb") as pipe:
+        (tmp_path / "away").rename(contract)
+        pipe.write(content)
+    until_ready(service)
+
+
+def test_look_that_does_not_end_delays_neither_start_nor_stop(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "contract.yml")
+    service = serve(lake, RISK_CONTRACT=str(tmp_path / "contract.yml"), RISK_SERVE_STALE_SECONDS="0.3", **SOON)
+    until_stale(service)
+    assert service.stop() == 0
 
 
 def test_missing_lake_delays_the_log_and_not_the_answers(

@@ -140,6 +140,31 @@ def test_invalid_requests_do_not_affect_valid_ones(service: Service, records: Re
     assert {answer.status for answer in rejected} == {422, 413}
 
 
+def test_padded_requests_hold_no_memory(serve: Callable[..., Service], lake: Store, records: Records) -> None:
+    service = serve(lake, RISK_SERVE_LOG_SECONDS="60")
+    padded = msgspec.json.encode({"records": records[:1]}) + b" " * 4_000_000
+    before = service.kilobytes("VmRSS")
+    for _ in range(60):
+        service.client.post("/predict", content=padded, headers={"Content-Type": "application/json"}).raise_for_status()
+    assert service.kilobytes("VmRSS") - before < 60 * MB
+    assert service.stop() == 0
+    assert len(logged(lake)) == 60
+
+
+def test_hostile_bodies_do_not_delay_valid_requests(service: Service, records: Records) -> None:
+    hostile = (b'{"x":[' + b"[]," * 1_300_000 + b"[]]}", b'{"records":[' + b"{}," * 1_300_000 + b"{}]}")
+    json, good = {"Content-Type": "application/json"}, service.scored(records[:3])
+    with load(service, lambda client, number: client.post("/predict", content=hostile[number % 2], headers=json)) as rejected:
+        service.until(lambda: len(rejected) > 3)
+        seconds = []
+        for _ in range(30):
+            started = time.perf_counter()
+            assert service.scored(records[:3]) == good
+            seconds.append(time.perf_counter() - started)
+    assert {answer.status for answer in rejected} == {422}
+    assert max(seconds) < SLOWEST
+
+
 def test_workers_share_metrics_and_follow_a_promotion(serve: Callable[..., Service], lake: Store, records: Records) -> None:
     service = serve(lake, "--workers", "2")
     service.until(lambda: len(workers(service)) == 2)
@@ -221,7 +246,7 @@ def paused(process: int) -> Iterator[None]:
 
 
 def test_memory_does_not_grow_with_requests(serve: Callable[..., Service], lake: Store, records: Records) -> None:
-    service = serve(lake, RISK_SERVE_LOG_RECORDS="2000", RISK_SERVE_LOG_SECONDS="0.5")
+    service = serve(lake, RISK_SERVE_LOG_BYTES="4000000", RISK_SERVE_LOG_SECONDS="0.5")
     one, many = {"records": records[:1]}, {"records": (records * 4)[:1000]}
     send_many(service, one, 4000)
     send_many(service, many, 50)

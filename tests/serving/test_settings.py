@@ -29,6 +29,7 @@ from risk_serving.settings import Entra, ServingSettings, Token
 
 DIGEST = hashlib.sha256(b"Secret-1").hexdigest()
 OTHER = hashlib.sha256(b"Secret-2").hexdigest()
+TENANT = "3f2c0000-1111-2222-3333-444455556666"
 
 Set = Callable[..., ServingSettings]
 
@@ -57,7 +58,10 @@ def test_defaults_without_any_variable(loaded: Set) -> None:
     assert (settings.tokens, settings.entra) == ((), None)
     assert (settings.serve_max_body_bytes, settings.serve_max_records, settings.serve_body_seconds) == (4_194_304, 1000, 5.0)
     assert (settings.serve_max_in_flight, settings.serve_refresh_seconds, settings.serve_docs) == (256, 1.0, True)
-    assert (settings.serve_log_share, settings.serve_log_records, settings.serve_log_seconds) == (1.0, 5000, 5.0)
+    assert (settings.serve_stale_seconds, settings.serve_caller_rate, settings.serve_caller_burst) == (30.0, None, 100)
+    assert (settings.serve_max_connections, settings.serve_head_seconds, settings.serve_keep_alive_seconds) == (1000, 10.0, 300)
+    assert (settings.serve_write_seconds, settings.serve_max_unread_bytes, settings.serve_drain_seconds) == (10.0, 67_108_864, 5.0)
+    assert (settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds) == (1.0, 16_777_216, 5.0)
     assert settings.serve_telemetry == "off"
     assert settings.storage_retry_seconds == 10.0
 
@@ -103,14 +107,25 @@ def test_malformed_token_is_reported_by_its_number(loaded: Set, text: str, entry
 
 
 def test_tenant_gives_issuer_and_keys(loaded: Set) -> None:
-    assert loaded(RISK_SERVE_ENTRA_TENANT="3f2c", RISK_SERVE_ENTRA_AUDIENCE="api://risk").entra == Entra(
-        "https://login.microsoftonline.com/3f2c/v2.0", "api://risk", "https://login.microsoftonline.com/3f2c/discovery/v2.0/keys"
+    authority = f"https://login.microsoftonline.com/{TENANT}"
+    assert loaded(RISK_SERVE_ENTRA_TENANT=TENANT, RISK_SERVE_ENTRA_AUDIENCE="api://risk").entra == Entra(
+        f"{authority}/v2.0", "api://risk", f"{authority}/discovery/v2.0/keys"
     )
+
+
+@pytest.mark.parametrize("tenant", ["bank.example", "bank.onmicrosoft.com", "common", "organizations"])
+def test_tenant_that_is_not_an_id_requires_the_issuer(loaded: Set, tenant: str) -> None:
+    with pytest.raises(ContractError, match=r"RISK_SERVE_ENTRA_ISSUER: .*RISK_SERVE_ENTRA_TENANT is not an id") as caught:
+        loaded(RISK_SERVE_ENTRA_TENANT=tenant, RISK_SERVE_ENTRA_AUDIENCE="api://risk")
+    assert tenant not in str(caught.value)
+    issuer = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+    found = loaded(RISK_SERVE_ENTRA_TENANT=tenant, RISK_SERVE_ENTRA_AUDIENCE="api://risk", RISK_SERVE_ENTRA_ISSUER=issuer).entra
+    assert found == Entra(issuer, "api://risk", f"https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys")
 
 
 def test_issuer_and_keys_can_be_set(loaded: Set) -> None:
     settings = loaded(
-        RISK_SERVE_ENTRA_TENANT="3f2c",
+        RISK_SERVE_ENTRA_TENANT=TENANT,
         RISK_SERVE_ENTRA_AUDIENCE="a",
         RISK_SERVE_ENTRA_ISSUER="https://issuer/",
         RISK_SERVE_ENTRA_JWKS="https://keys",
@@ -121,7 +136,7 @@ def test_issuer_and_keys_can_be_set(loaded: Set) -> None:
 @pytest.mark.parametrize("variable", ["RISK_SERVE_ENTRA_TENANT", "RISK_SERVE_ENTRA_AUDIENCE"])
 def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> None:
     with pytest.raises(ContractError, match=r"RISK_SERVE_ENTRA_AUDIENCE: .*Set both, or neither"):
-        loaded(**{variable: "3f2c"})
+        loaded(**{variable: TENANT})
 
 
 @pytest.mark.parametrize(
@@ -132,11 +147,21 @@ def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> N
         ("BODY_SECONDS", "0"),
         ("BODY_SECONDS", "inf"),
         ("MAX_IN_FLIGHT", "1.17"),
+        ("MAX_CONNECTIONS", "0"),
+        ("HEAD_SECONDS", "0"),
+        ("KEEP_ALIVE_SECONDS", "1.17"),
+        ("WRITE_SECONDS", "inf"),
+        ("MAX_UNREAD_BYTES", "-17"),
+        ("DRAIN_SECONDS", "-1.17"),
         ("REFRESH_SECONDS", "nan"),
+        ("STALE_SECONDS", "0"),
+        ("CALLER_RATE", "0"),
+        ("CALLER_RATE", "-17"),
+        ("CALLER_BURST", "0"),
         ("DOCS", "sometimes17"),
         ("LOG_SHARE", "1.17"),
         ("LOG_SHARE", "nan"),
-        ("LOG_RECORDS", "0"),
+        ("LOG_BYTES", "0"),
         ("LOG_SECONDS", "-1.17"),
         ("TELEMETRY", "jaeger17"),
         ("ENTRA_TENANT", "a/../b17"),

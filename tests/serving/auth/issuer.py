@@ -15,7 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from risk_serving.settings import ServingSettings
 
-TENANT, AUDIENCE = "3f2c", "api://risk"
+TENANT, AUDIENCE = "3f2c0000-1111-2222-3333-444455556666", "api://risk"
 ISSUER = f"https://login.microsoftonline.com/{TENANT}/v2.0"
 
 Keys: TypeAlias = tuple[rsa.RSAPrivateKey, rsa.RSAPrivateKey, rsa.RSAPrivateKey]

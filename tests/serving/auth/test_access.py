@@ -8,6 +8,7 @@ from risk_serving.settings import OPERATE, SCORE, ServingSettings
 from tests.serving.auth.conftest import OLD, Headers, admit, bearing, denied, request, sha256
 from tests.serving.auth.issuer import Issuer, Keys, entra_settings, signed
 
+FORWARDING = (b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip", b"true-client-ip", b"x-original-url")
 BOTH = Caller("local", frozenset({"score", "operate"}))
 
 
@@ -37,6 +38,8 @@ def test_localhost_is_admitted_without_access_control(client: str, host: bytes) 
         (("127.0.0.1", 5), [(b"host", b"localhost"), (b"host", b"evil.example")]),
         (("127.0.0.1", 5), [(b"host", b"localhost"), (b"x-forwarded-for", b"203.0.113.9")]),
         (("127.0.0.1", 5), [(b"host", b"localhost"), (b"forwarded", b"for=203.0.113.9")]),
+        *((("127.0.0.1", 5), [(b"host", b"localhost"), (name, b"203.0.113.9")]) for name in FORWARDING),
+        (("127.0.0.1", 5), [(b"host", b"10.0.0.7")]),
     ],
 )
 def test_other_hosts_are_forbidden_without_access_control(client: tuple[str, int] | None, headers: Headers) -> None:

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -89,6 +90,11 @@ def test_other_host_header_is_403_without_access_control(service: Service, host:
     assert service.client.get("/model").status_code == 200
 
 
+@pytest.mark.parametrize("header", ["X-Real-IP", "Via", "X-Forwarded-Host", "X-Forwarded-For", "Forwarded"])
+def test_request_through_a_proxy_is_403_without_access_control(service: Service, header: str) -> None:
+    assert service.client.get("/model", headers={header: "203.0.113.9"}).status_code == 403
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "risk.example"])
 def test_public_address_is_not_served_without_access_control(tmp_path: Path, host: str) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_"))}
@@ -154,11 +160,18 @@ def test_https_is_served_with_hsts(
     assert "strict-transport-security" not in service.predict(records[:1]).headers
 
 
+@pytest.mark.long
+def test_tls_handshake_has_a_time_limit(serve: Callable[..., Service], served_book: Path, certificate: tuple[str, str]) -> None:
+    secure = serve(served_book / "lake", "--ssl-certfile", certificate[0], "--ssl-keyfile", certificate[1])
+    with socket.create_connection(("127.0.0.1", int(secure.url.rpartition(":")[2])), timeout=20) as silent:
+        assert silent.recv(1) == b""
+
+
 def test_guarded_answers_have_security_headers(guarded: Service) -> None:
     for path in ("/health/live", "/model", "/nowhere", "/docs"):
         headers = guarded.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
-        assert headers["cache-control"] == "no-store"
+        assert headers["cache-control"] == ("no-cache" if path == "/docs" else "no-store")
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "server" not in headers

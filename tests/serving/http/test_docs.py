@@ -10,12 +10,17 @@ from urllib.parse import urlparse
 
 import jsonschema_rs
 import pytest
+from fastapi import FastAPI
 from playwright.sync_api import ConsoleMessage, Page, Request, Route
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
-from tests.serving.conftest import LOGISTIC, Service, token_entry
+from risk_serving.http import docs
+from risk_serving.scoring.live_model import LiveModel
+from risk_serving.settings import ServingSettings
+from tests.conftest import ROOT
+from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote, token_entry
 
 ATTACK_SECONDS = 60
 SCORING = ("/predict", "/score")
@@ -146,6 +151,35 @@ def test_schema_and_service_agree_on_values(
     content = {"records": [{**records[0], field: value}]}
     assert jsonschema_rs.is_valid(request_schema, content) is fits
     assert service.client.post("/predict", json=content).status_code == (200 if fits else 422)
+
+
+def test_document_is_made_once_for_each_live_model(served_book: Path, tmp_path: Path) -> None:
+    live = LiveModel(ServingSettings(lake=str(served_book / "lake"), contract=ROOT / "data/contract.yml", policy=ROOT / "data/policy.yml"))
+    document = docs.CachedDocument(FastAPI(), live, secured=False)
+    without = document.current()
+    assert document.current() is without
+    live.refresh()
+    assert live.problem is None
+    made = document.current()
+    assert made is not without
+    live.refresh()
+    assert document.current() is made
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/start.js", "/docs/static/swagger-ui.css"])
+def test_documentation_is_not_sent_again_to_who_has_it(service: Service, path: str) -> None:
+    etag = service.client.get(path).headers["etag"]
+    again = service.client.get(path, headers={"If-None-Match": etag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    assert service.client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_etag_changes_with_the_live_version(serve: Callable[..., Service], lake: Store) -> None:
+    changing = serve(lake)
+    first = changing.client.get("/openapi.json")
+    promote(lake, SCORECARD)
+    changing.until(lambda: changing.client.get("/openapi.json").json()["info"]["version"] == SCORECARD)
+    assert changing.client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
 
 
 def test_document_is_valid_without_a_model(serve: Callable[..., Service], tmp_path: Path) -> None:

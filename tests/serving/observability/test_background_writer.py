@@ -80,24 +80,38 @@ def test_half_full_buffer_is_written_early(sink: Sink) -> None:
 def test_full_buffer_drops_and_counts_without_waiting(sink: Sink) -> None:
     sink.open.clear()
     writer = started(sink, limit=10, seconds=SECONDS)
-    assert writer.offer(0, weight=4)
+    assert writer.offer(0, weight=4, count=3)
     assert sink.entered.wait(PATIENCE)
     start = time.perf_counter()
-    accepted = [writer.offer(item, weight=4) for item in range(1, 1001)]
+    accepted = [writer.offer(item, weight=4, count=3) for item in range(1, 1001)]
     assert time.perf_counter() - start < 1
     assert accepted == [True] + [False] * 999
-    assert (writer.dropped, writer.pending) == (4 * 999, 8)
+    assert (writer.dropped, writer.pending) == (3 * 999, 6)
     sink.open.set()
     writer.close(PATIENCE)
     assert sink.items == [0, 1]
-    assert (writer.dropped, writer.pending) == (4 * 999, 0)
+    assert (writer.dropped, writer.pending) == (3 * 999, 0)
+
+
+def test_first_of_several_drops_is_logged(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
+    writer = started(sink, limit=2, seconds=NEVER)
+    sink.open.clear()
+    for _ in range(2):
+        assert [writer.offer(item, weight=2) for item in range(3)] == [True, False, False]
+        sink.open.set()
+        assert soon(lambda: writer.pending == 0)
+        sink.open.clear()
+    sink.open.set()
+    writer.close(PATIENCE)
+    message = "the buffer of the log is full: entries are dropped, and counted in risk_serving_dropped_total"
+    assert [record.getMessage() for record in caplog.records] == [message] * 2
 
 
 def test_light_item_is_accepted_after_a_heavy_one_is_dropped(sink: Sink) -> None:
     writer = started(sink, limit=10, seconds=NEVER)
     assert [writer.offer(item, weight=weight) for item, weight in ((1, 2), (2, 11), (3, 2))] == [True, False, True]
     writer.close(PATIENCE)
-    assert (sink.items, writer.dropped) == ([1, 3], 11)
+    assert (sink.items, writer.dropped) == ([1, 3], 1)
 
 
 def test_item_over_the_limit_is_accepted_by_an_empty_buffer(sink: Sink) -> None:
@@ -105,12 +119,12 @@ def test_item_over_the_limit_is_accepted_by_an_empty_buffer(sink: Sink) -> None:
     writer = started(sink, limit=10, seconds=NEVER)
     assert writer.offer(1, weight=11)
     assert sink.entered.wait(PATIENCE)
-    assert [writer.offer(2, weight=11), writer.pending] == [False, 11]
+    assert [writer.offer(2, weight=11), writer.pending] == [False, 1]
     sink.open.set()
     assert soon(lambda: writer.pending == 0)
     assert writer.offer(3, weight=11)
     writer.close(PATIENCE)
-    assert (sink.items, writer.dropped) == ([1, 3], 11)
+    assert (sink.items, writer.dropped) == ([1, 3], 1)
 
 
 def test_first_of_several_failures_is_logged(sink: Sink, caplog: pytest.LogCaptureFixture) -> None:
@@ -154,7 +168,7 @@ def test_failed_batch_is_retried_unchanged_before_newer_items(sink: Sink, error:
 def test_unexpected_error_drops_one_batch_only(sink: Sink, error: Exception) -> None:
     sink.error = error
     writer = started(sink)
-    writer.offer(1, weight=3)
+    writer.offer(1, count=3)
     assert soon(lambda: writer.dropped == 3)
     assert (writer.failures, writer.pending, sink.failed) == (1, 0, [[1]])
     assert writer.problem and type(error).__name__ in writer.problem and "Zürich" not in writer.problem
@@ -180,7 +194,7 @@ def test_half_full_buffer_is_written_early_after_a_drop(sink: Sink) -> None:
 def test_unexpected_error_while_closing_counts_once(sink: Sink) -> None:
     sink.error = ValueError("no")
     writer = started(sink, seconds=NEVER)
-    writer.offer(1, weight=5)
+    writer.offer(1, count=5)
     writer.close(PATIENCE)
     assert (writer.dropped, writer.failures, writer.pending) == (5, 1, 0)
 
@@ -204,15 +218,15 @@ def test_closing_writes_pending_items_and_accepts_no_more(sink: Sink) -> None:
     writer.offer(1)
     writer.close(PATIENCE)
     assert sink.items == [1]
-    assert not writer.offer(2, weight=7)
+    assert not writer.offer(2, count=7)
     assert (writer.dropped, writer.pending) == (7, 0)
 
 
 def test_failure_while_closing_counts_as_dropped(sink: Sink) -> None:
     sink.error = LakeError("gone")
     writer = started(sink, seconds=NEVER)
-    writer.offer(1, weight=3)
-    writer.offer(2, weight=2)
+    writer.offer(1, count=3)
+    writer.offer(2, count=2)
     writer.close(PATIENCE)
     assert (writer.dropped, writer.pending, writer.problem) == (5, 0, "gone")
 

@@ -82,7 +82,7 @@ def test_metrics_describe_the_live_version(service: Service) -> None:
 def test_dropped_predictions_and_failed_writes_are_counted(
     serve: Callable[..., Service], lake: Store, tmp_path: Path, records: Records
 ) -> None:
-    service = serve(lake, RISK_SERVE_LOG_RECORDS="10", RISK_SERVE_LOG_SECONDS="0.1")
+    service = serve(lake, RISK_SERVE_LOG_BYTES="10000", RISK_SERVE_LOG_SECONDS="0.1")
     service.scored(records[:1])
     (tmp_path / "lake").rename(tmp_path / "away")
     service.scored(records[:8])
@@ -125,14 +125,15 @@ def test_each_request_is_one_line_without_values(serve: Callable[..., Service], 
     denied = service.predict(records[:1])
     odd = service.client.get(f"/nowhere/{records[0]['id']}?region=south", headers={"X-Request-ID": "two words"})
     answers = {answer.headers["x-request-id"]: answer for answer in (scored, wrong, denied, odd)}
-    assert scored.headers["x-request-id"] == "order-7"
+    assert scored.headers["x-client-request-id"] == "order-7"
     assert len(answers) == 4
     assert "two words" not in answers
     service.until(lambda: all(name in service.output for name in answers))
     lines = {line["request_id"]: line for line in lines_of(service) if line["request_id"] in answers}
     assert len([line for line in lines_of(service) if line["request_id"] in answers]) == 4
     assert {name: line["status"] for name, line in lines.items()} == {name: answer.status_code for name, answer in answers.items()}
-    line = lines["order-7"]
+    line = lines[scored.headers["x-request-id"]]
+    assert line["client_request_id"] == "order-7"
     assert (line["caller"], line["version"], line["records"], line["method"], line["route"]) == ("shop", LOGISTIC, 3, "POST", "/predict")
     assert (line["bytes_in"], line["bytes_out"]) == (len(scored.request.content), len(scored.content))
     assert 0 < line["milliseconds"] < 1000
@@ -190,11 +191,12 @@ def test_unexpected_error_is_a_500_and_its_message_is_not_logged(tmp_path: Path,
         assert answer.status_code == 500
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.json()["request_id"] == "r-1"
+        assert answer.json()["request_id"] == answer.headers["x-request-id"]
+        assert answer.headers["x-client-request-id"] == "r-1"
         assert SECRET not in answer.text
         assert "ValueError" not in answer.text
     (record,) = (record for record in caplog.records if record.levelno >= logging.ERROR)
-    assert "r-1" in record.getMessage()
+    assert started or answer.headers["x-request-id"] in record.getMessage()
     assert "ValueError" in record.getMessage()
     assert Path(__file__).name in record.getMessage()
     assert record.exc_info is None

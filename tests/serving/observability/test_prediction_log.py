@@ -70,8 +70,8 @@ def start(store: Store) -> Iterator[Callable[..., PredictionLog]]:
     """Start a log that is closed after the test."""
     logs = []
 
-    def started(share: float = 1.0, records: int = 1000, seconds: float = NEVER) -> PredictionLog:
-        log = PredictionLog(store, SOURCE, share, records, seconds)
+    def started(share: float = 1.0, limit: int = 2_000_000, seconds: float = NEVER) -> PredictionLog:
+        log = PredictionLog(store, SOURCE, share, limit, seconds)
         log.start()
         logs.append(log)
         return log
@@ -151,6 +151,12 @@ def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Calla
     ]
 
 
+def test_callers_id_is_logged_beside_the_services(store: Store, start: Callable[..., PredictionLog]) -> None:
+    entries = [replace(ENTRY, request_id=name, client_request_id="order-7") for name in ("request-1", "request-2")]
+    for collection in logged(store, start(), *entries):
+        assert [(line["correlationid"], line["xrequestid"]) for line in collection] == [("request-1", "order-7"), ("request-2", "order-7")]
+
+
 def test_records_are_logged_as_they_were_sent(store: Store, start: Callable[..., PredictionLog]) -> None:
     sent = b'{"records":\r\n [{"id":"007",\n"age":-9,"city":" n/a "},\n{"city":"\\u00e9\\"\\n\\u2028"}]}'
     (inputs,), _ = logged(store, start(), replace(ENTRY, body=sent))
@@ -209,7 +215,7 @@ def test_request_ids_hash_decides_what_is_logged(store: Store, start: Callable[.
     expected = {name for name in names if int(hashlib.sha256(name.encode()).hexdigest()[:16], 16) / 2**64 < share}
     assert abs(len(expected) - 1000 * share) < 50
     for _ in range(2):
-        log = start(share=share, records=10_000)
+        log = start(share=share, limit=10_000_000)
         for name in names:
             log.offer(replace(ENTRY, request_id=name))
         log.close(PATIENCE)
@@ -220,7 +226,7 @@ def test_request_ids_hash_decides_what_is_logged(store: Store, start: Callable[.
 
 
 def test_records_over_the_limit_are_dropped_and_counted(store: Store, start: Callable[..., PredictionLog]) -> None:
-    log = start(records=5, seconds=0.01)
+    log = start(limit=5000, seconds=0.01)
     break_lake(store)
     for number in range(10):
         log.offer(replace(ENTRY, request_id=str(number)))
@@ -228,6 +234,20 @@ def test_records_over_the_limit_are_dropped_and_counted(store: Store, start: Cal
     restore_lake(store)
     log.close(PATIENCE)
     assert [line["correlationid"] for line in lines(store, "model_inputs")] == ["0", "1"]
+
+
+def test_space_around_the_records_takes_no_memory(start: Callable[..., PredictionLog]) -> None:
+    log, space = start(), b" " * 1_000_000
+    for number in range(20):
+        log.offer(replace(ENTRY, request_id=str(number), body=space + ENTRY.body + space))
+    assert (log.pending, log.dropped) == (40, 0)
+
+
+def test_records_are_limited_in_bytes(start: Callable[..., PredictionLog]) -> None:
+    log = start()
+    for number in range(20):
+        log.offer(replace(ENTRY, request_id=str(number), body=ENTRY.body[:-2] + b" " * 1_000_000 + b"]}"))
+    assert (log.pending, log.dropped) == (2, 38)
 
 
 def test_entries_are_written_once_after_the_lake_returns(store: Store, start: Callable[..., PredictionLog]) -> None:

@@ -210,22 +210,23 @@ def test_bound_policy_is_used_and_the_file_is_not(lake: Store, live: LiveModel, 
     edit(files["policy"], "training:", "threshold: 0.2\ntraining:")
     live.refresh()
     assert live.current is not None and live.current.policy.threshold == 0.25
-    assert [file.kind for file in live.unused_files()] == ["policy"]
+    assert [file.kind for file in live.unused_files] == ["policy"]
     bind_documents(lake, files)
     live.refresh()
     assert live.current is not None and live.current.policy.threshold == 0.2
-    assert live.unused_files() == ()
+    assert live.unused_files == ()
 
 
 @pytest.mark.parametrize("name", ["contract", "policy"])
 def test_unreadable_file_is_reported_and_not_needed(live: LiveModel, files: dict[str, Path], name: str) -> None:
     for content in (b"[", b"\xff\xfe", b""):
         files[name].write_bytes(content)
-        assert [file.kind for file in live.unused_files()] == [name]
+        live.refresh()
+        assert [file.kind for file in live.unused_files] == [name]
     files[name].unlink()
     live.refresh()
     assert live.problem is None
-    assert [file.kind for file in live.unused_files()] == [name]
+    assert [file.kind for file in live.unused_files] == [name]
 
 
 def test_missing_lake_keeps_the_live_model_and_is_reported(lake: Store, live: LiveModel, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, lis
     errors = [(at, *issue.rsplit(": ", 1)) for at, issues in enumerate(expected[ISSUES]) if issues for issue in issues.split(SEPARATOR)]
     if errors:
         with pytest.raises(Problem) as caught:
-            score_body(_live(contract, models, policy), body)
+            _live(contract, models, policy).decoder.decode(body)
         # batch lists what the contract requires first, and then what the models require
         place = list(contract.request_features).index
         errors.sort(key=lambda error: (error[0], place(error[1])))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
@@ -44,6 +45,7 @@ RECORDS: dict[str, tuple[Mapping[str, object], list[tuple[str, str]]]] = {
     "the batch id's name": ({"account_id": MARKER}, [("account_id", "is not in the contract")]),
     "the outcome": ({"defaulted": MARKER}, [("defaulted", "is not in the contract")]),
     "an id of a number": ({"id": NUMBER}, [("id", "must be text or null")]),
+    "a long id": ({"id": MARKER * 20}, [("id", "longer than 256 characters")]),
     "an id of a list": ({"id": [MARKER]}, [("id", "must be text or null")]),
     "several": (
         {"colour": MARKER, "id": NUMBER, "balance": NUMBER, "region": None},
@@ -67,9 +69,13 @@ BODIES: dict[str, tuple[bytes, tuple[int | None, str | None, str]]] = {
     "Latin-1": (f'{{"records": [{{"region": "{MARKER}ä"}}]}}'.encode("latin-1"), (None, None, "is not UTF-8")),
     "an encoded surrogate": (b'{"records": [{"region": "' + MARKER.encode() + b'\xed\xa0\x80"}]}', (None, None, "is not UTF-8")),
     "UTF-16": (f'{{"records": [{{"region": "{MARKER}"}}]}}'.encode("utf-16"), (None, None, "is not valid JSON: ")),
-    "deep lists": (b"[" * 100_000, (None, None, "nested too deeply")),
-    "deep lists, closed": (b'{"records": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", (None, None, "nested too deeply")),
-    "deep objects": (b'{"records": [{"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"}]}", (None, None, "nested too deeply")),
+    "deep lists": (b"[" * 10_000, (None, None, "nested too deeply")),
+    "deep lists, closed": (b'{"records": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", (None, None, "nested too deeply")),
+    "deep objects": (b'{"records": [{"x": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}]}", (None, None, "nested too deeply")),
+    "many empty lists": (b'{"x": [' + b"[]," * 1_300_000 + b"[]]}", (None, None, "is not valid, and has too many values")),
+    "many empty texts": (b'{"records": [{"x": [' + b'"",' * 1_300_000 + b'""]}]}', (None, None, "is not valid, and has too many values")),
+    "many names": (b"{" + b",".join(b'"%x":1' % n for n in range(300_000)) + b"}", (None, None, "is not valid, and has too many values")),
+    "very deep lists": (b"[" * 4_000_000, (None, None, "is not valid, and has too many values")),
     "not an object": (f'["{MARKER}"]'.encode(), (None, None, "must be an object with the field records")),
     "null": (b"null", (None, None, "must be an object with the field records")),
     "no records": (b"{}", (None, "records", "must be a list of objects")),
@@ -156,7 +162,7 @@ def test_far_too_many_records_are_rejected_before_decoding(serve: Callable[..., 
 
 
 def test_braces_in_texts_do_not_count_as_records(service: Service, records: list[dict[str, Any]]) -> None:
-    braced = [{**record, "id": "{" * 500} for record in records[:40]]
+    braced = [{**record, "id": "{" * 256} for record in records[:40]]
     plain = [{**record, "id": None} for record in records[:40]]
     assert [{**result, "id": None} for result in service.scored(braced)] == service.scored(plain)
 
@@ -167,15 +173,57 @@ def test_up_to_a_thousand_errors_are_listed(service: Service) -> None:
     assert "more_errors" not in answer.json()
 
 
-def test_last_value_of_a_repeated_field_counts(service: Service, records: list[dict[str, Any]]) -> None:
-    once = json.dumps({"records": records[:1]})
-    assert posted(service, once.replace('"balance":', '"balance": 7, "balance":').encode()).json()["results"] == service.scored(records[:1])
+@pytest.mark.parametrize("among", [0, 40], ids=["few", "many"])
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("balance", '"balance": 7, "balance":'),
+        ("balance", f'"balance": "{MARKER}", "balance":'),
+        ("balance", '"balance": null, "balance":'),
+        ("balance", r'"b\u0061lance": 7, "balance":'),
+        ("id", f'"id": "{MARKER}", "id":'),
+        ("id", '"id": null, "id":'),
+    ],
+)
+@pytest.mark.parametrize("other", [{}, {"annual_income": None}, {"channel": "a:b"}], ids=["plain", "null", "colon"])
+def test_repeated_field_is_reported(
+    service: Service, records: list[dict[str, Any]], name: str, again: str, other: dict[str, Any], among: int
+) -> None:
+    last = {key: value for key, value in {**records[among], **other}.items() if key != "months_employed"}
+    body = json.dumps({"records": [*records[:among], last]})
+    head, _, tail = body.rpartition(f'"{name}":')
+    assert errors(posted(service, f"{head}{again}{tail}".encode())) == [(among, name, "is repeated")]
 
 
-def test_repeated_field_with_an_invalid_value_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
-    once = json.dumps({"records": records[:1]})
-    answer = posted(service, once.replace('"balance":', f'"balance": "{MARKER}", "balance":').encode())
-    assert errors(answer) == [(None, None, "a field is repeated")]
+@pytest.mark.parametrize("absent", ["months_employed", "channel", "id"])
+@pytest.mark.parametrize("among", [0, 40], ids=["few", "many"])
+def test_repeated_field_is_reported_beside_an_absent_one(service: Service, records: list[dict[str, Any]], absent: str, among: int) -> None:
+    last = {name: value for name, value in records[among].items() if name != absent}
+    body = json.dumps({"records": [*records[:among], last]})
+    head, _, tail = body.rpartition('"balance":')
+    assert errors(posted(service, f'{head}"balance": 7, "balance":{tail}'.encode())) == [(among, "balance", "is repeated")]
+
+
+def test_repeated_list_of_records_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
+    body = json.dumps({"records": records[:1]})
+    assert errors(posted(service, f'{{"records": [{{"region": null}}], {body[1:]}'.encode())) == [(None, "records", "is repeated")]
+
+
+@pytest.mark.parametrize("text", [":", "a:null", "\\u003a", r"\u003a", r"\u003A:", r"\u003a\"\n"])
+@pytest.mark.parametrize("size", [1, 40])
+def test_colons_in_texts_do_not_count_as_names(service: Service, records: list[dict[str, Any]], text: str, size: int) -> None:
+    sent = [{**record, "channel": "TEXT", "months_employed": None} for record in records[:size]]
+    answer = posted(service, json.dumps({"records": sent}).replace("TEXT", text).encode())
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["results"]) == size
+
+
+@pytest.mark.parametrize("body", [BODIES["many empty lists"][0], BODIES["many names"][0], b'{"records": [' + b"{}," * 1_300_000 + b"{}]}"])
+def test_hostile_body_is_not_decoded_a_second_time(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    decoder = RequestDecoder(OPTIONAL, Arms(_model("x")), 1000)
+    monkeypatch.setattr(msgspec.json, "Decoder", None)
+    with pytest.raises(Problem):
+        decoder.decode(body)
 
 
 def test_max_records_is_a_setting(serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]) -> None:

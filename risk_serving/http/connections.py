@@ -1,0 +1,310 @@
+"""Connections: limits of their number, of the time and size of a request's head, and of answers that the client does not read.
+
+uvicorn has none of these limits. `Connections` is in the lifespan state, which uvicorn passes to the protocol of each connection.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.observability.metrics import Metrics
+from risk_serving.observability.request_log import RequestLog, new_request_id
+from risk_serving.settings import ServingSettings
+
+try:
+    import resource
+except ImportError:  # Windows has no limit of descriptors
+    resource = None  # type: ignore[assignment]
+
+STATE = "connections"  # the key in the lifespan state
+BACKLOG = 128  # connections that the system accepts before the service does
+RESERVED_DESCRIPTORS = BACKLOG + 64  # for accepted connections that are about to be refused, and for the lake, the logs and the issuer
+MAX_HEAD_BYTES = 64 * 1024
+MAX_HEADERS = 500  # also of a chunked body's trailer
+MAX_PIPELINED = 64
+LINGER_SECONDS = 1.0
+UNPARSED = "unparsed"  # the route of a request that is not valid HTTP
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """The most connections; the time for a request's head and for an answer to be read; the most bytes that wait to be read."""
+
+    connections: int
+    head_seconds: float
+    write_seconds: float
+    unread_bytes: int
+
+    @staticmethod
+    def of(settings: ServingSettings) -> "ConnectionLimits":
+        """Return the limits of the settings, with fewer connections if the process may not open as many descriptors."""
+        connections = min(settings.serve_max_connections, max(1, _descriptors() - RESERVED_DESCRIPTORS))
+        if connections < settings.serve_max_connections:
+            logger.warning(
+                "%d connections are accepted at once and not %d: the process may open %d files. Raise the limit: ulimit -n %d.",
+                *(connections, settings.serve_max_connections, _descriptors(), settings.serve_max_connections + RESERVED_DESCRIPTORS),
+            )
+        return ConnectionLimits(connections, settings.serve_head_seconds, settings.serve_write_seconds, settings.serve_max_unread_bytes)
+
+
+class Connections:
+    """The open connections of this process.
+
+    `stopping` is set when the process is about to stop: further answers then close their connections.
+    """
+
+    def __init__(self, limits: ConnectionLimits, metrics: Metrics) -> None:
+        self.limits = limits
+        self.stopping = False
+        self._metrics = metrics
+        self._open: set[BoundedProtocol] = set()
+        self._silent: dict[BoundedProtocol, None] = {}  # without a complete request so far, the oldest first
+        self._unread: dict[BoundedProtocol, None] = {}  # with an answer that the client does not read, the oldest first
+
+    def add(self, connection: "BoundedProtocol") -> None:
+        """Add a new connection; if there are too many, close one that waits for a request: a silent one, or else the idlest."""
+        self._open.add(connection)
+        self._silent[connection] = None
+        if len(self._open) > self.limits.connections:
+            self._metrics.record_closed_connection("too many")
+            closed = self._least_useful(connection)
+            self.remove(closed)  # before the loop reports its end: further connections may arrive until then
+            closed.abort()
+
+    def remove(self, connection: "BoundedProtocol") -> None:
+        """Remove a connection that has been closed."""
+        self._open.discard(connection)
+        self._silent.pop(connection, None)
+        self._unread.pop(connection, None)
+
+    def request_arrived(self, connection: "BoundedProtocol") -> None:
+        """Record that a connection has sent its first complete head."""
+        self._silent.pop(connection, None)
+
+    def writing_paused(self, connection: "BoundedProtocol") -> None:
+        """Record that a client does not read; if too many bytes wait, close the connections that have waited longest."""
+        self._unread[connection] = None
+        waiting = sum(each.unread for each in self._unread)
+        for each in tuple(self._unread):
+            if waiting <= self.limits.unread_bytes:
+                return
+            waiting -= each.unread
+            self._metrics.record_closed_connection("unread bytes")
+            each.abort()
+
+    def writing_resumed(self, connection: "BoundedProtocol") -> None:
+        """Record that a client has read enough."""
+        self._unread.pop(connection, None)
+
+    def timed_out(self, what: str) -> None:
+        """Count a connection that is closed because of a time limit."""
+        self._metrics.record_closed_connection(what)
+
+    def refuse(self, problem: Problem) -> bytes:
+        """Count and log a request that never reached the app, and return its answer, which closes the connection."""
+        log = RequestLog(new_request_id(), {})
+        content = problem.content(log.request_id)
+        log.status, log.problem, log.bytes_out = int(problem.status), problem.kind, len(content)
+        self._metrics.record_request(log.line("-", UNPARSED, 0.0))
+        head = (
+            b"content-type: " + MEDIA_TYPE,
+            b"content-length: %d" % len(content),
+            b"x-request-id: " + log.request_id.encode(),
+            b"connection: close",
+        )
+        return STATUS_LINE[problem.status] + b"\r\n".join((*head, b"", content))
+
+    def _least_useful(self, new: "BoundedProtocol") -> "BoundedProtocol":
+        oldest = next(iter(self._silent))
+        if oldest is not new:
+            return oldest
+        idle = (each for each in self._open if each is not new and each.idle_until is not None)
+        return min(idle, key=_idle_until, default=new)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with the limits of `Connections`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._all: Connections = self.app_state[STATE]
+        self._limits = self._all.limits
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._is_silent = True
+        self._in_head = False
+        self._head_bytes = 0
+        self._lingers = False
+
+    @property
+    def unread(self) -> int:
+        """The bytes that wait to be read by the client."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def idle_until(self) -> float | None:
+        """When the connection is closed if no further request arrives, or None if a request is being answered."""
+        timer = self.timeout_keep_alive_task or self._head_timer
+        return None if timer is None else timer.when()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for the first request."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(self._limits.head_seconds, self._end_head)
+        self._all.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._cancel_head_timer()
+        self._cancel_write_timer()
+        self._all.remove(self)
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse data, and limit the head of a request that is not complete yet."""
+        if self._lingers:
+            return
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._limit_head(len(data))
+        elif len(self.headers) > MAX_HEADERS:
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Start a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Start to answer, or queue the request."""
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests are sent without waiting for an answer")  # the parser turns it into status 400
+        super().on_headers_complete()
+        self._in_head = False
+        if self._head_timer is not None:
+            self._cancel_head_timer()
+        if self._is_silent:
+            self._is_silent = False
+            self._all.request_arrived(self)
+        if self._all.stopping:
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or for the client to read the answer before the connection is closed."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._limit_write("slow reader")
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection."""
+        self._close()
+
+    def pause_writing(self) -> None:
+        """Limit the time in which the client must read."""
+        super().pause_writing()
+        self._limit_write("slow reader")
+        self._all.writing_paused(self)
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._cancel_write_timer()
+        self._all.writing_resumed(self)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer data that is not valid HTTP, unless an answer has started."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "malformed-request", "The request is not valid HTTP, or has too many headers.")
+
+    def shutdown(self) -> None:
+        """Close the connection after its answer; if it is idle, read on for a moment: a request on its way then gets no reset."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self.transport.can_write_eof() and not self.transport.is_closing():
+            self._lingers = True
+            self._unset_keepalive_if_required()
+            self.transport.write_eof()
+            self._limit_write("", LINGER_SECONDS)
+        else:
+            self._close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Do nothing: a request to upgrade is answered, counted and logged like any other."""
+
+    def _limit_head(self, received: int) -> None:
+        """Limit the time and the size of a head that has begun, or of what is left of a request that has been answered."""
+        if self.transport.is_closing():
+            return
+        if self._head_timer is None and self.timeout_keep_alive_task is None:
+            self._head_timer = self.loop.call_later(self._limits.head_seconds, self._end_head)
+        if self._in_head:
+            self._head_bytes += received
+            if self._head_bytes > MAX_HEAD_BYTES:
+                detail = f"The request's line and headers are larger than {MAX_HEAD_BYTES} bytes."
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail)
+
+    def _end_head(self) -> None:
+        """Close a connection whose request has not arrived in time; a client that has sent a part of it gets status 408."""
+        self._head_timer = None
+        self._all.timed_out("slow head")
+        if self._in_head:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "slow-head", f"The headers did not arrive within {self._limits.head_seconds:g} s.")
+        self._close()
+
+    def _refuse(self, status: HTTPStatus, kind: str, detail: str) -> None:
+        if self.transport.is_closing():
+            return
+        answer = self._all.refuse(Problem(status, kind, detail))
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(answer)
+        self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._limit_write("slow reader")
+
+    def _limit_write(self, reason: str, seconds: float | None = None) -> None:
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self._limits.write_seconds if seconds is None else seconds, self._end_write, reason)
+
+    def _end_write(self, reason: str) -> None:
+        self._write_timer = None
+        if reason:
+            self._all.timed_out(reason)
+        self.transport.abort()
+
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+
+def _descriptors() -> int:
+    """Return how many descriptors the process may open, at least; 2**31 if there is no limit."""
+    if resource is None:
+        return 2**31
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 2**31 if soft == resource.RLIM_INFINITY else soft
+
+
+def _idle_until(connection: BoundedProtocol) -> float:
+    return connection.idle_until or 0.0

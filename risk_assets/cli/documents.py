@@ -7,7 +7,7 @@ import typer
 
 from risk_assets.cli import context
 from risk_assets.cli.console import out
-from risk_assets.cli.governance import By, Reason, govern
+from risk_assets.cli.governance import ApprovedBy, By, Reason, govern
 from risk_assets.domain.governance.bindings import ADOPT_CONTRACT, ADOPT_POLICY
 from risk_assets.errors import RiskError
 
@@ -42,14 +42,14 @@ def show_contract() -> None:
     _show(CONTRACT)
 
 
-def adopt_policy(reason: Reason, by: By, yes: Yes = False) -> None:
+def adopt_policy(reason: Reason, by: By, approved_by: ApprovedBy = None, yes: Yes = False) -> None:
     """Put the file of the policy in force, after showing its impact and asking. Batch and service use it from then on."""
-    _adopt(POLICY, ADOPT_POLICY, reason, by, yes)
+    _adopt(POLICY, yes, reason=reason, actor=by, approved_by=approved_by)
 
 
-def adopt_contract(reason: Reason, by: By, yes: Yes = False) -> None:
+def adopt_contract(reason: Reason, by: By, approved_by: ApprovedBy = None, yes: Yes = False) -> None:
     """Put the file of the contract in force, after showing its impact and asking. The live models must fit it."""
-    _adopt(CONTRACT, ADOPT_CONTRACT, reason, by, yes)
+    _adopt(CONTRACT, yes, reason=reason, actor=by, approved_by=approved_by)
 
 
 def _show(kind: str) -> None:
@@ -70,7 +70,7 @@ def _show(kind: str) -> None:
         out().print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)
 
 
-def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
+def _adopt(kind: str, yes: bool, **decision: str | None) -> None:
     from risk_assets.cli.report import documents as report
     from risk_assets.cli.report import governance
     from risk_assets.lake import impact_files
@@ -86,7 +86,7 @@ def _adopt(kind: str, action: str, reason: str, by: str, yes: bool) -> None:
             impact, _ = impact_files.adoption(lake, documents, proposed)
             governance.impact(out(), impact)
             _confirm(kind)
-    govern(action=action, reason=reason, actor=by, document=digest)
+    govern(action=ADOPT_POLICY if kind == POLICY else ADOPT_CONTRACT, document=digest, **decision)
 
 
 def _confirm(kind: str) -> None:

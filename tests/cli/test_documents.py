@@ -91,7 +91,8 @@ def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: 
     asked = on_trained("promote", "model_v003", "--reason", "x", code=1).text
     assert "The contract changes too, to the one that model_v003 was trained with: features." in asked
     assert "model_v003 against model_v001" in asked
-    on_trained("promote", "model_v003", "--reason", "x", "--yes")
+    assert "model_v001 cannot be compared: the contract lacks a feature that it needs or reads it in another way" in asked
+    on_trained("promote", "model_v003", "--reason", "x", "--yes", "--override")
     assert "is the bound contract" in on_trained("contract").text
 
 

@@ -58,6 +58,7 @@ def test_too_few_outcomes_name_those_known_later(folder: Path, risk: Risk) -> No
 def test_a_version_without_a_date_that_failed_is_shown(trained: Path) -> None:
     """The outcomes of 4 January mature on the 6th, which has no snapshot."""
     derive(trained, at_least=1)
+    run_here(trained, "contract", "adopt", "--reason", "a test", "--yes")
     done = run_here(trained, "train", "2026-01-06", code=1)
     assert "Training for 2026-01-06: outcomes mature 2 days after" in done.stdout and "model_v003" in done.stdout
     assert (

@@ -60,7 +60,10 @@ def test_service_without_a_model_is_503_and_recovers(
     assert service.predict(records[:1]).json()["type"] == "urn:risk-serving:no-model"
     assert service.client.get("/health/live").status_code == 200
     service.until(lambda: service.metric("risk_serving_stale") == 1)
-    shutil.copytree(served_book / "lake", tmp_path / "lake", dirs_exist_ok=True, ignore=shutil.ignore_patterns("online"))
+    (tmp_path / "lake").mkdir(exist_ok=True)
+    shutil.copy(served_book / "lake" / layout.FORMAT, tmp_path / "lake")  # first: the service looks while the lake is copied
+    shutil.copytree(served_book / "lake", tmp_path / "lake", dirs_exist_ok=True, ignore=shutil.ignore_patterns("online", "bindings"))
+    shutil.copytree(served_book / "lake" / layout.BINDINGS, tmp_path / "lake" / layout.BINDINGS)
     until_ready(service)
     assert service.scored(records[:1])[0]["model_version"] == LOGISTIC
     assert len(warnings(service)) == 1

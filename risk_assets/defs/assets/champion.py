@@ -33,7 +33,7 @@ from risk_assets.domain.governance.bindings import (
     roll_back,
 )
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
-from risk_assets.domain.governance.gates import gate_text, require_names, require_passed
+from risk_assets.domain.governance.gates import gate_text, require_adoption_names, require_names, require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.errors import LakeError, ModelError
@@ -187,8 +187,9 @@ def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[B
     if config.document not in (None, document.digest):
         raise ModelError(f"the file of the {kind} was changed since its impact was shown. Show it again: risk {kind} adopt --reason WHY.")
     change = adopt(history, document.digest, config.actor, reason)
+    require_adoption_names(config.actor, config.approved_by, documents.in_force(lakehouse.store, lakehouse.settings).policy.promotion)
     document_archive.archive(lakehouse.store, document)
-    return change
+    return replace(change, approved_by=config.approved_by)
 
 
 def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:

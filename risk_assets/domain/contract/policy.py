@@ -165,7 +165,8 @@ class Promotion(Document):
     override
         The gates that `--override` may set aside when a person promotes a version that has not passed them.
     second_name
-        Whether `risk promote` requires a second person, `--approved-by`: "never", to "override" a gate, or "always".
+        Whether `risk promote` requires a second person, `--approved-by`: "never", to "override" a gate, or "always". Unless it is
+        "never", adopting another policy or contract requires one as well.
     impact_days
         The number of newest dates scored by both candidate and champion, to list the accounts they treat differently.
     """

@@ -47,10 +47,22 @@ def summary(found: Sequence[Gate]) -> str:
 def require_names(actor: str, approved_by: str | None, overrides: Sequence[str], policy: Promotion) -> None:
     """Verify that a second person has approved a promotion if the policy requires it; raises `ModelError`."""
     needed = policy.second_name == "always" or (policy.second_name == "override" and bool(overrides))
+    when = "to override a gate" if policy.second_name == "override" else "for each promotion"
+    _require_second(actor, approved_by, needed, when)
+
+
+def require_adoption_names(actor: str, approved_by: str | None, policy: Promotion) -> None:
+    """Verify that a second person has approved another policy or contract; raises `ModelError`.
+
+    It is required if the policy in force requires one for anything: otherwise one person could first adopt a policy without it.
+    """
+    _require_second(actor, approved_by, policy.second_name != "never", "for another policy or contract")
+
+
+def _require_second(actor: str, approved_by: str | None, needed: bool, when: str) -> None:
     if approved_by is not None and approved_by.strip().casefold() in ("", actor.strip().casefold()):
         raise ModelError("the person who approves must be another than the one who decides. Set --by and --approved-by to two names.")
     if needed and approved_by is None:
-        when = "to override a gate" if policy.second_name == "override" else "for each promotion"
         raise ModelError(f"the policy requires a second name {when} (promotion.second_name). Add --approved-by NAME.")
 
 

@@ -85,7 +85,7 @@ class _Model:
         self._positions = [features.index(term.feature) for term in card.terms]
         self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
-        self._texts = reason_texts(card, policy)
+        self._texts = reason_texts(card)
 
     def results(self, records: Records) -> list[RecordResult]:
         if isinstance(records, Rows):

@@ -141,7 +141,7 @@ def _status() -> pl.Expr:
 def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
-    texts = pl.Series(reason_texts(card, policy), dtype=pl.String)
+    texts = pl.Series(reason_texts(card), dtype=pl.String)
     reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.texts[:, rank])) for rank in range(policy.reasons)}
     return {
         "probability": pl.Series(scores.probability),

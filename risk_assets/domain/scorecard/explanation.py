@@ -74,7 +74,7 @@ def _contribution(term: Term, value: str | float | None, log_odds: float, policy
 
 def _prediction(scores: Scores, card: Scorecard, policy: Policy) -> dict[str, Any]:
     """Return the first row of scores as columns of the predictions table."""
-    texts = reason_texts(card, policy)
+    texts = reason_texts(card)
     reasons = [texts[position] if position >= 0 else None for position in scores.texts[0]]
     return {
         "probability": float(scores.probability[0]),

@@ -25,12 +25,12 @@ def reference(term: Term, policy: Policy) -> float:
     return term.best if policy.reasons_against == "best" else term.mean
 
 
-def reason_texts(card: Scorecard, policy: Policy) -> tuple[str, ...]:
+def reason_texts(card: Scorecard) -> tuple[str, ...]:
     """Return the texts of all positions of all terms, in the card's order."""
-    return tuple(text for term in card.terms for text in _texts(term, policy))
+    return tuple(text for term in card.terms for text in _texts(term))
 
 
-def text_positions(card: Scorecard, policy: Policy, x: Floats, parts: Floats, reasons: Integers) -> Integers:
+def text_positions(card: Scorecard, x: Floats, parts: Floats, reasons: Integers) -> Integers:
     """Return for each reason the position of its text in `reason_texts`, -1 for none.
 
     Parameters
@@ -51,17 +51,17 @@ def text_positions(card: Scorecard, policy: Policy, x: Floats, parts: Floats, re
         chosen = order[ends[at] : ends[at + 1]]
         if len(chosen):
             row = rows[chosen]
-            found[row, ranks[chosen]] = start + _positions(term, policy, x[row, at], parts[at, row])
+            found[row, ranks[chosen]] = start + _positions(term, x[row, at], parts[at, row])
         start += _size(term)
     return found
 
 
-def text_of(term: Term, policy: Policy) -> TextOf:
+def text_of(term: Term) -> TextOf:
     """Return the function from one account's value and its contribution to the text of the term as a reason."""
-    texts, shape = _texts(term, policy), term.shape
+    texts, shape = _texts(term), term.shape
     if isinstance(shape, Line):
-        above = _known_reference(term, policy)
-        return lambda value, part: texts[MISSING if value is None else KNOWN if part > above else NEUTRAL]
+        typical = _typical(term)
+        return lambda value, part: texts[MISSING if value is None else KNOWN if part > typical else NEUTRAL]
     *known, missing = texts
     if isinstance(shape, Levels):
         *levels, unseen = known
@@ -71,21 +71,15 @@ def text_of(term: Term, policy: Policy) -> TextOf:
     return lambda value, _: missing if value is None else known[bisect_left(edges, value)]
 
 
-def _texts(term: Term, policy: Policy) -> tuple[str, ...]:
-    """Return the text of each position of a term; a line has a third one, for known values that are not worse than the reference."""
+def _texts(term: Term) -> tuple[str, ...]:
+    """Return the text of each position of a term; a line has a third one, for known values that are not worse than a typical one."""
     if not term.texts:
         return (term.reason,) * _size(term)
-    if isinstance(term.shape, Line):
-        return *term.texts, term.reason
-    *texts, missing = term.texts
-    above = _known_reference(term, policy)
-    return *(text if part > above else term.reason for text, part in zip(texts, term.shape.table, strict=False)), missing
+    return (*term.texts, term.reason) if isinstance(term.shape, Line) else term.texts
 
 
-def _known_reference(term: Term, policy: Policy) -> float:
-    """Return the log-odds of the known values that the policy compares with; below all others if no value was missing in training."""
-    found = term.known_best if policy.reasons_against == "best" else term.known_mean
-    return -math.inf if found is None else found
+def _typical(term: Term) -> float:
+    return -math.inf if term.typical is None else term.typical
 
 
 def _size(term: Term) -> int:
@@ -98,10 +92,10 @@ def _size(term: Term) -> int:
             return len(weights) + 1
 
 
-def _positions(term: Term, policy: Policy, x: Floats, part: Floats) -> Integers:
+def _positions(term: Term, x: Floats, part: Floats) -> Integers:
     match term.shape:
         case Line():
-            known = np.where(part > _known_reference(term, policy), KNOWN, NEUTRAL)
+            known = np.where(part > _typical(term), KNOWN, NEUTRAL)
             return np.where(np.isnan(x), MISSING, known)
         case Levels(levels):
             return np.where(np.isnan(x), len(levels) + 1, x).astype(np.int64)

@@ -75,11 +75,10 @@ Shape: TypeAlias = Line | Steps | Levels
 class Term(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature of the model.
 
-    `mean` and `best` are the mean and the lowest contribution in training, the reference points of reasons, and `known_mean` and
-    `known_best` those of the known values, None if no value was missing. `reason` is the text of the feature as a reason. `texts`
-    has the text at each position instead: of a line's known and missing values, or of each entry of the shape's `table`. The text
-    of a known value applies if the value contributes more than the known ones that the policy compares with; else `reason` does.
-    An account without a value of a `required` feature is not scored.
+    `mean` and `best` are the mean and the lowest contribution in training, the reference points of reasons. `reason` is the text of
+    the feature as a reason. `texts` has the text at each position instead: of a line's known and missing values, or of each entry of
+    the shape's `table`. The text of a line's known values applies to those that contribute more than `typical`, which average ones
+    do; to the others, `reason` does. An account without a value of a `required` feature is not scored.
     """
 
     feature: str
@@ -89,8 +88,7 @@ class Term(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     required: bool = False
     texts: tuple[str, ...] = ()
-    known_mean: float | None = None
-    known_best: float | None = None
+    typical: float | None = None
 
 
 class Scorecard(msgspec.Struct, frozen=True):

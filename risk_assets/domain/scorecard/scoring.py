@@ -51,7 +51,7 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
         points=decisions.points,
         band=decisions.band,
         reasons=reasons,
-        texts=text_positions(card, policy, x, parts, reasons),
+        texts=text_positions(card, x, parts, reasons),
     )
 
 

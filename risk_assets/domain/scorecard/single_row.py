@@ -25,7 +25,7 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
     """
     parts_of = contributions(card)
     references = [reference(term, policy) for term in card.terms]
-    texts = [text_of(term, policy) for term in card.terms]
+    texts = [text_of(term) for term in card.terms]
     intercept, cuts, most = card.intercept, policy.cuts, policy.reasons
     factor, offset, base = policy.points.pdo / math.log(2), math.log(policy.points.odds), policy.points.base
 

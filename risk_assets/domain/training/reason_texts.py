@@ -1,21 +1,31 @@
 """The text of each position of a fitted model, so that no account gets a text that is false for it."""
 
+import math
+from dataclasses import dataclass
 from itertools import accumulate
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from risk_assets.domain.contract.schema import Contract, ReasonTexts
-from risk_assets.domain.scorecard.arrays import Floats, contributions
+from risk_assets.domain.scorecard.arrays import Floats, contribution
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Shape, Term
 
 
-def with_reason_texts(card: Scorecard, contract: Contract, x: Floats) -> Scorecard:
-    """Return the card with the contract's texts at each position, and the reference points of known values.
+@dataclass(frozen=True)
+class _Average:
+    """The lower and the higher one of the mean and the median of the known values in training."""
 
-    A text for high values is at the positions where a lower value would score better and no higher value would; a text for low
-    values the other way round. All other known values, all levels and a flat line have the neutral text.
+    low: float
+    high: float
+
+
+def with_reason_texts(card: Scorecard, contract: Contract, x: Floats) -> Scorecard:
+    """Return the card with the contract's texts at each position.
+
+    A text for high values is given where the value is above the mean and the median of the known values in training, a lower value
+    would score better, and no higher value would; a text for low values the other way round. All other known values, all levels and
+    a flat line have the neutral text. A line has one text for all values, and `typical` separates those that are far enough.
 
     Parameters
     ----------
@@ -23,34 +33,44 @@ def with_reason_texts(card: Scorecard, contract: Contract, x: Floats) -> Scoreca
         The inputs of the training rows, NaN for missing.
     """
     terms = (
-        _with_texts(term, contract.inputs[term.feature].reason_texts(term.feature), part, np.isnan(column))
-        for term, part, column in zip(card.terms, contributions(card, x), x.T, strict=True)
+        _with_texts(term, contract.inputs[term.feature].reason_texts(term.feature), _average(column))
+        for term, column in zip(card.terms, x.T, strict=True)
     )
     return Scorecard(card.estimator, card.intercept, tuple(terms))
 
 
-def _with_texts(term: Term, texts: ReasonTexts, part: Floats, missing: npt.NDArray[np.bool_]) -> Term:
-    known = part[~missing]
-    some = bool(len(known)) and len(known) < len(part)
-    return msgspec.structs.replace(
-        term,
-        reason=texts.neutral,
-        texts=_at_each_position(term.shape, texts),
-        known_mean=float(known.mean()) if some else None,
-        known_best=float(known.min()) if some else None,
-    )
+def _average(column: Floats) -> _Average | None:
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return None
+    mean, median = float(known.mean()), float(np.median(known))
+    return _Average(min(mean, median), max(mean, median))
 
 
-def _at_each_position(shape: Shape, texts: ReasonTexts) -> tuple[str, ...]:
+def _with_texts(term: Term, texts: ReasonTexts, average: _Average | None) -> Term:
+    shape, typical = term.shape, None
+    if isinstance(shape, Line) and average:
+        typical = float(contribution(shape, np.array([average.low, average.high])).max())
+    return msgspec.structs.replace(term, reason=texts.neutral, texts=_at_each_position(shape, texts, average), typical=typical)
+
+
+def _at_each_position(shape: Shape, texts: ReasonTexts, average: _Average | None) -> tuple[str, ...]:
     if isinstance(shape, Line):
         return _text(texts, lower_is_better=shape.slope > 0, higher_is_better=shape.slope < 0), texts.missing
     *known, _ = shape.table
-    if isinstance(shape, Levels):
+    if isinstance(shape, Levels) or average is None:
         return *([texts.neutral] * len(known)), texts.missing
     best_up_to = list(accumulate(known, min))
     best_from = list(accumulate(reversed(known), min))[::-1]
-    sides = zip(known, best_up_to, best_from, strict=True)
-    return *(_text(texts, lower < part, higher < part) for part, lower, higher in sides), texts.missing
+    ends = zip((-math.inf, *shape.edges), (*shape.edges, math.inf), strict=True)  # the values above the first one, up to the second
+    found = [_text(texts, lower < part, higher < part) for part, lower, higher in zip(known, best_up_to, best_from, strict=True)]
+    true = [texts.neutral if not _is_true(text, texts, *end, average) else text for text, end in zip(found, ends, strict=True)]
+    return *true, texts.missing
+
+
+def _is_true(text: str, texts: ReasonTexts, above: float, up_to: float, average: _Average) -> bool:
+    """Return whether all values of a step are on the side of the average that a text names."""
+    return (text != texts.low or up_to < average.low) and (text != texts.high or above >= average.high)
 
 
 def _text(texts: ReasonTexts, lower_is_better: bool, higher_is_better: bool) -> str:

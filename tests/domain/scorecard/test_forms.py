@@ -51,7 +51,7 @@ def texts(shape: Line | Steps | Levels) -> st.SearchStrategy[tuple[str, ...]]:
 @st.composite
 def cards_and_rows(draw: st.DrawFn) -> tuple[Scorecard, list[list[float | str | None]]]:
     terms = tuple(
-        Term(f"f{at}", shape, draw(weights), draw(weights), f"why f{at}", False, draw(texts(shape)), draw(known), draw(known))
+        Term(f"f{at}", shape, draw(weights), draw(weights), f"why f{at}", False, draw(texts(shape)), draw(known))
         for at, shape in enumerate(draw(st.lists(shapes, min_size=1, max_size=6)))
     )
     card = Scorecard("scorecard", draw(st.floats(-5, 5)), terms)
@@ -83,7 +83,7 @@ def test_single_row_scores_equal_numpy_bit_for_bit(made: tuple[Scorecard, list[l
         assert bad == together.prediction[at]
         assert points == together.points[at]
         assert band == together.band[at]
-        found = reason_texts(card, policy)
+        found = reason_texts(card)
         assert list(reasons) == [found[position] for position in together.texts[at].tolist() if position >= 0]
         assert ((together.texts[at] >= 0) == (together.reasons[at] >= 0)).all()
 

@@ -92,7 +92,7 @@ def cards(draw: st.DrawFn, contract: Contract) -> Scorecard:
     )
     shapes = {name: draw(number if feature.type == "number" else level) for name, feature in contract.inputs.items()}
     terms = tuple(
-        Term(name, shape, draw(weights), draw(weights), f"why {name}", draw(seldom), _texts(name, shape), draw(known), draw(known))
+        Term(name, shape, draw(weights), draw(weights), f"why {name}", draw(seldom), _texts(name, shape), draw(known))
         for name, shape in shapes.items()
     )
     return Scorecard(estimator, draw(st.floats(-5, 5)), terms)

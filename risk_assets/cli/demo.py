@@ -45,7 +45,7 @@ def demo() -> None:
         finish([*refresh(runner, outcomes[0], outcomes[-1]), runner.run("training", trained)])
         lake = settings.open_lake()
         if binding_log.live(lake) is None:
-            show_waiting(lake, trained)
+            show_waiting(settings, lake, trained)
             raise typer.Exit(FAILED)
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
         report.outcomes(out(), lake, in_force(lake, settings).contract, outcomes)

@@ -125,12 +125,12 @@ def train(
             lake = settings.open_lake()
             show_maturity(lake, date)
             show_models(lake)
-            show_waiting(lake, date)
+            show_waiting(settings, lake, date)
             _show_left_out(lake, date, stored)
         finish([*stored, trained])
 
 
-def show_waiting(lake: "Store", date: str) -> None:
+def show_waiting(settings: "Settings", lake: "Store", date: str) -> None:
     """Print why the version trained for a date is not live, and the command that promotes it; nothing if it is live."""
     from risk_assets.cli.report import governance as report
     from risk_assets.lake import binding_log, registry
@@ -142,7 +142,8 @@ def show_waiting(lake: "Store", date: str) -> None:
         out().print(
             f"{version.name} was trained under another contract than the one in force, which never changes by itself.", soft_wrap=True
         )
-    report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None)
+    policy = context.documents(settings, lake).policy.promotion
+    report.waiting(out(), version.name, version.metadata.gates.found, binding.champion if binding else None, policy)
 
 
 def _require_features(runner: "Runner", stored: "Sequence[Result]", date: str) -> None:

@@ -49,13 +49,14 @@ def impact(version: Version) -> None:
 
 
 def show_gates(version: str) -> None:
-    """Measure the gates of a version under the current policy and against what is live, and print them."""
+    """Measure the gates of a version under the policy in force and against what is live, and print them."""
     from risk_assets.cli.report import governance as report
     from risk_assets.promotion import measure_again
 
     settings = context.settings()
     out().print(f"Gates of {version}, measured again:", highlight=False)
-    report.gates(out(), measure_again(settings.open_lake(), version, settings.read_policy()).found)
+    lake = settings.open_lake()
+    report.gates(out(), measure_again(lake, version, context.documents(settings, lake).policy).found)
 
 
 def show_impact(version: str) -> None:

@@ -4,9 +4,11 @@ import io
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from risk_assets.cli.report import documents as report
+from risk_assets.cli.report import governance
 from risk_assets.domain.contract.differences import Difference
 from tests.cli.conftest import Risk
 from tests.domain.governance.test_bindings import made
@@ -102,3 +104,12 @@ def test_brackets_in_values_are_printed_as_they_are() -> None:
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert all(text in shown for text in ("[a]/c.yml differs", "x [b]", "[bold]", "[gone; left]"))
+
+
+def test_history_has_overrides_and_the_second_name() -> None:
+    binding = replace(made("promote 1")[0], overrides=("stability",), approved_by="bob")
+    console = Console(file=io.StringIO(), width=160)
+    governance.history(console, [binding], [()])
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "override: stability" in shown and "approved by bob" in shown

@@ -204,7 +204,7 @@ def test_a_candidate_of_an_unbound_contract_leaves_the_curated_zone_alone(book: 
     assert proposed.runner.run("training", LABELLED[-1], "training/model").error is None
     assert {entry.path: entry.version for entry in book.lake.entries(f"{layout.CANDIDATES}/")} == made  # reused
 
-    assert proposed.runner.govern(version="model_v002", reason="a narrower range") is None
+    assert proposed.runner.govern(version="model_v002", reason="a narrower range", override=True) is None
     now = binding_log.read(book.lake)[-1]
     assert (now.champion, now.contract, now.policy) == ("model_v002", origin.contract, live.policy)
     assert book.score().error is None

@@ -176,6 +176,7 @@ def test_promote_roll_back_and_promote_again(two_versions: Book) -> None:
     ("choice", "says"),
     [
         ({"version": "model_v001"}, "requires a reason"),
+        ({"version": "model_v001", "reason": "x", "actor": " "}, "requires the name of the person who decides"),
         ({"version": "model_v001", "reason": "again"}, "already live"),
         ({"version": "model_v009", "reason": "x"}, "not in the lake"),
         ({"version": "latest", "reason": "x"}, "is not a version"),
@@ -287,6 +288,10 @@ def test_a_first_training_that_is_undecided_succeeds_and_waits(empty_book: Book,
     assert binding_log.read(empty_book.lake) == ()
     error = empty_book.runner.govern()
     assert error is not None and "risk promote model_v001 --reason WHY" in error
+    edited = under(empty_book, tmp_path, max_calibration_ratio=9)
+    assert edited.govern(version="model_v001", reason="our first model") is None  # measured under the policy that it binds
+    (binding,) = binding_log.read(empty_book.lake)
+    assert (binding.policy, binding.overrides) == (edited.settings.read_policy().digest, ())
 
 
 def test_gates_of_another_live_version_are_measured_again(two_versions: Book) -> None:

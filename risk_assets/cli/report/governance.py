@@ -11,13 +11,13 @@ from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
 from risk_assets.domain.governance.fairness import FAIRNESS_COLUMNS, fairness_rows
-from risk_assets.domain.governance.gates import needed_text, summary
+from risk_assets.domain.governance.gates import needed_text, next_command, summary
 from risk_assets.domain.wording import counted
 
 GATE_STYLES = {"passed": "green", "failed": "bold red", "undecided": "yellow"}
 
 if TYPE_CHECKING:
-    from risk_assets.domain.contract.policy import Points
+    from risk_assets.domain.contract.policy import Points, Promotion
     from risk_assets.domain.contract.schema import Target
     from risk_assets.domain.governance.artifacts import Gate, Metrics
     from risk_assets.domain.governance.impact import Impact
@@ -129,13 +129,11 @@ def gates(console: Console, found: "Sequence[Gate]") -> None:
         console.print(f"  {result} {gate.name}: {escape(gate.evidence + needed_text(gate))}", highlight=False, soft_wrap=True)
 
 
-def waiting(console: Console, version: str, found: "Sequence[Gate]", live: str | None) -> None:
+def waiting(console: Console, version: str, found: "Sequence[Gate]", live: str | None, policy: "Promotion") -> None:
     """Print that a version is registered and not live, the gates that it has not passed, and the command that promotes it."""
-    open_gates = [gate for gate in found if not gate.passed]
     console.print(f"{version} is registered and not live; {live or 'no model'} is live.", highlight=False, soft_wrap=True)
-    gates(console, open_gates)
-    override = " --override" if open_gates else ""
-    console.print(f"Next: risk promote {version} --reason WHY{override}", highlight=False, soft_wrap=True)
+    gates(console, [gate for gate in found if not gate.passed])
+    console.print(next_command(version, found, policy), highlight=False, soft_wrap=True)
 
 
 def impact(console: Console, impact: "Impact") -> None:
@@ -156,12 +154,11 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
     """Print the live version: since when, by whom and why, its challenger, and its metrics."""
     metrics, origin = version.metrics, version.metadata.origin
     overrides = f", overriding {', '.join(binding.overrides)}" if binding.overrides else ""
-    approved = f", approved by {binding.approved_by}" if binding.approved_by else ""
     table = new_table(None, "", "", header=False)
     for name, value in {
         "live": binding.champion,
         "since": binding.effective_from,
-        "by": binding.actor + approved,
+        "by": ", ".join(_people(binding)),
         "reason": binding.reason,
         "action": binding.action + overrides,
         "challenger": challenger_label(binding) or "none",
@@ -178,6 +175,11 @@ def binding(console: Console, binding: Binding, version: "ModelVersion") -> None
     console.print(table)
 
 
+def _people(binding: Binding) -> list[str]:
+    """Return who decided a binding, and who approved it."""
+    return [binding.actor, *([f"approved by {binding.approved_by}"] if binding.approved_by else [])]
+
+
 def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Sequence[str]]) -> None:
     """Print all bindings, newest first, each with the keys of policy and contract that it changed."""
     table = new_table("Bindings", "number", "since", "action", "live", "challenger", "changed documents", "by", "reason")
@@ -185,11 +187,11 @@ def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Seq
         table.add_row(
             str(each.seq),
             each.effective_from,
-            each.action,
+            "\n".join((each.action, *(f"override: {name}" for name in each.overrides))),
             each.champion,
             challenger_label(each),
             escape("\n".join(changed)),
-            each.actor,
+            escape("\n".join(_people(each))),
             each.reason,
         )
     console.print(table)

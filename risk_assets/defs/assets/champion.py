@@ -162,7 +162,8 @@ def decide(config: GovernanceConfig, store: Store, policy: Policy, root: str) ->
     metadata = registry.read_version(store, version).metadata
     if waiting := _waiting(metadata, history, store, policy):
         return None, f"{version} is not live: {waiting}"
-    return _promote(history, metadata, config.actor, config.reason or "the version of this training passed the gates"), None
+    reason = config.reason or "the version of this training passed the gates"
+    return promote(history, version, config.actor, reason, policy=_archived(store, policy), contract=metadata.origin.contract), None
 
 
 def _waiting(version: Metadata, history: Sequence[Binding], store: Store, policy: Policy) -> str | None:
@@ -202,16 +203,19 @@ def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:
     return _changes(figures)
 
 
-def _promote(history: Sequence[Binding], version: Metadata, actor: str, reason: str) -> Change:
-    origin = version.origin
-    return promote(history, version.name, actor, reason, policy=origin.policy, contract=origin.contract)
+def _archived(store: Store, policy: Policy) -> str:
+    """Archive the policy in force, which the first promotion binds, and return its digest."""
+    document_archive.archive(store, policy)
+    return policy.digest
 
 
 def _action_and_reason(config: GovernanceConfig) -> tuple[str, str]:
-    """Return the requested action and its reason; raises `ModelError` without a reason."""
+    """Return the requested action and its reason; raises `ModelError` without a reason or a name."""
     action = config.action.value if config.action else PROMOTE
     if not config.reason or not config.reason.strip():
-        raise ModelError(f"{action} requires a reason, which is stored with the binding. Set reason in the configuration.")
+        raise ModelError(f"{action} requires a reason, which is stored with the binding. Set reason (--reason).")
+    if not config.actor.strip():
+        raise ModelError(f"{action} requires the name of the person who decides, which is stored with the binding. Set actor (--by).")
     return action, config.reason
 
 
@@ -224,7 +228,8 @@ def _requested(config: GovernanceConfig, history: Sequence[Binding], store: Stor
     if not config.version:
         raise ModelError(f"{action} requires a version (for example version: model_v002). List the versions: risk models.")
     if action == PROMOTE:
-        change = _promote(history, registry.read_version(store, config.version).metadata, config.actor, reason)
+        contract = registry.read_version(store, config.version).metadata.origin.contract
+        change = promote(history, config.version, config.actor, reason, policy=_archived(store, policy), contract=contract)
     else:
         change = challenge(history, config.version, config.share, secrets.token_hex(SALT_BYTES), config.actor, reason)
     decides = action == PROMOTE or config.share is not None  # a shadow decides for no account

@@ -79,8 +79,10 @@ def promote(
 
     Parameters
     ----------
-    policy, contract : str
-        The digests of the documents that the version was trained with. The policy counts only if none is bound yet.
+    policy : str
+        The digest of the policy in force, under which the gates were measured. It counts only if none is bound yet.
+    contract : str
+        The digest of the contract that the version was trained with.
 
     Raises
     ------

@@ -59,6 +59,16 @@ def require_adoption_names(actor: str, approved_by: str | None, policy: Promotio
     _require_second(actor, approved_by, policy.second_name != "never", "for another policy or contract")
 
 
+def next_command(version: str, found: Sequence[Gate], policy: Promotion) -> str:
+    """Return the command that promotes a version with these gates, or why the policy does not allow it."""
+    open_gates = [gate.name for gate in found if not gate.passed]
+    if fixed := [name for name in open_gates if name not in policy.override]:
+        return _next_step(fixed)
+    override = " --override" if open_gates else ""
+    second = policy.second_name == "always" or (policy.second_name == "override" and bool(open_gates))
+    return f"Next: risk promote {version} --reason WHY{override}{' --approved-by NAME' if second else ''}"
+
+
 def _require_second(actor: str, approved_by: str | None, needed: bool, when: str) -> None:
     if approved_by is not None and approved_by.strip().casefold() in ("", actor.strip().casefold()):
         raise ModelError("the person who approves must be another than the one who decides. Set --by and --approved-by to two names.")

@@ -269,7 +269,7 @@ def test_end_of_a_challenge_records_actor_and_reason() -> None:
 @pytest.mark.parametrize(
     ("steps", "bound"),
     [
-        ("promote 1", ("p1", "c1")),  # the first promotion binds the documents that trained the version
+        ("promote 1", ("p1", "c1")),  # the first promotion binds both
         ("promote 1, promote 2", ("p1", "c2")),  # the policy in force stays, the contract becomes the version's
         ("promote 1, policy p9, promote 2", ("p9", "c2")),
         ("promote 1, policy p9, contract c9, shadow 2, end", ("p9", "c9")),

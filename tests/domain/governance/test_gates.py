@@ -4,7 +4,7 @@ import pytest
 
 from risk_assets.domain.contract.policy import Promotion
 from risk_assets.domain.governance.artifacts import Gate
-from risk_assets.domain.governance.gates import gate_text, require_names, require_passed, summary
+from risk_assets.domain.governance.gates import gate_text, next_command, require_names, require_passed, summary
 from risk_assets.errors import ModelError
 
 POLICY = Promotion(override=("stability", "calibration"))
@@ -44,6 +44,22 @@ def test_text_says_how_many_bads_would_decide() -> None:
 def test_summary_names_failed_and_undecided_gates() -> None:
     assert summary((PASSED,)) == "passed"
     assert summary((PASSED, FAILED, UNDECIDED, FIXED)) == "FAILED stability, brier_skill; undecided calibration"
+
+
+@pytest.mark.parametrize(
+    ("found", "second_name", "says"),
+    [
+        ((PASSED,), "never", "Next: risk promote model_v007 --reason WHY"),
+        ((PASSED, FAILED), "never", "Next: risk promote model_v007 --reason WHY --override"),
+        ((PASSED,), "override", "Next: risk promote model_v007 --reason WHY"),
+        ((FAILED,), "override", "Next: risk promote model_v007 --reason WHY --override --approved-by NAME"),
+        ((PASSED,), "always", "Next: risk promote model_v007 --reason WHY --approved-by NAME"),
+        ((FIXED,), "never", "The policy does not allow to override brier_skill (promotion.override). Train on more accounts"),
+    ],
+)
+def test_next_command_is_one_that_the_policy_accepts(found: tuple[Gate, ...], second_name: str, says: str) -> None:
+    policy = Promotion.model_validate({"override": POLICY.override, "second_name": second_name})
+    assert next_command("model_v007", found, policy).startswith(says)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from risk_assets.cli import context
 from risk_assets.cli.console import out
 from risk_assets.cli.governance import ApprovedBy, By, Reason, govern
 from risk_assets.domain.governance.bindings import ADOPT_CONTRACT, ADOPT_POLICY
-from risk_assets.errors import RiskError
+from risk_assets.errors import LakeError, ModelError, RiskError
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.differences import Difference
     from risk_assets.lake.documents import AnyDocument, Documents
+    from risk_assets.lake.store import Store
     from risk_assets.settings import Settings
 
 POLICY, CONTRACT = "policy", "contract"
@@ -72,7 +73,6 @@ def _show(kind: str) -> None:
 
 def _adopt(kind: str, yes: bool, **decision: str | None) -> None:
     from risk_assets.cli.report import documents as report
-    from risk_assets.cli.report import governance
     from risk_assets.lake import impact_files
 
     settings = context.settings()
@@ -82,18 +82,31 @@ def _adopt(kind: str, yes: bool, **decision: str | None) -> None:
         proposed, found = _differences(settings, documents, kind)
         report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
         digest = proposed.digest
+        if found:
+            impact_files.require_adoptable(lake, documents, proposed)
         if found and not yes:
-            impact, _ = impact_files.adoption(lake, documents, proposed)
-            governance.impact(out(), impact)
+            _show_impact(lake, documents, proposed, kind)
             _confirm(kind)
     govern(action=ADOPT_POLICY if kind == POLICY else ADOPT_CONTRACT, document=digest, **decision)
 
 
+def _show_impact(lake: "Store", documents: "Documents", proposed: "AnyDocument", kind: str) -> None:
+    """Print the impact of a document; if it cannot be measured, print why: that does not stop an adoption."""
+    from risk_assets.cli.report import governance
+    from risk_assets.lake import impact_files
+
+    try:
+        impact, _ = impact_files.adoption(lake, documents, proposed)
+    except (LakeError, ModelError) as error:
+        text = f"The impact is not measured: {error}\nrisk {kind} adopt --reason WHY --yes adopts without it."
+        out().print(text, markup=False, highlight=False, soft_wrap=True)
+    else:
+        governance.impact(out(), impact)
+
+
 def _confirm(kind: str) -> None:
     if not sys.stdin.isatty():
-        raise RiskError(
-            f"stdin is not a terminal: review the impact above and run again with --yes (risk {kind} adopt --reason WHY --yes)."
-        )
+        raise RiskError(f"stdin is not a terminal: review the text above and run again with --yes (risk {kind} adopt --reason WHY --yes).")
     typer.confirm(f"Adopt this {kind}?", abort=True)
 
 

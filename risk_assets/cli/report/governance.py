@@ -140,9 +140,8 @@ def impact(console: Console, impact: "Impact") -> None:
     """Print how a promotion changes decisions: flags, bands, and the predicted bad rate by category."""
     dates = f"{impact.dates[0]} to {impact.dates[-1]}" if len(impact.dates) > 1 else impact.dates[0]
     against = impact.against or "no live model"
-    console.print(
-        f"[bold]{impact.candidate}[/] against {against}, on {dates}: {counted(impact.rows, 'row')} of {counted(impact.accounts, 'account')}"
-    )
+    rows = f"{counted(impact.rows, 'row')} of {counted(impact.accounts, 'account')}{' that both score' if impact.against else ''}"
+    console.print(f"[bold]{impact.candidate}[/] against {against}, on {dates}: {rows}")
     console.print(_flags(impact))
     if impact.migration:
         console.print("[bold]Rows by band: live model down, candidate across[/]")
@@ -212,11 +211,19 @@ def _holdouts(metrics: "Metrics") -> Table:
 def _flags(impact: "Impact") -> Table:
     table = new_table(None, "", impact.candidate, impact.against or "")
     table.add_row("predicted bad rate", percent(impact.predicted_bad_rate), percent(impact.live_predicted_bad_rate))
+    table.add_row("scored", text(impact.scored), text(impact.live_scored))
+    table.add_row("not scored: with issues", text(impact.with_issues), text(impact.live_with_issues))
     table.add_row("not scored: a required feature is missing", text(impact.unscored), text(impact.live_unscored))
-    table.add_row("not scored: not eligible", text(impact.not_eligible), "" if impact.against is None else text(impact.not_eligible))
+    table.add_row("not scored: not eligible", text(impact.not_eligible), text(impact.live_not_eligible))
     table.add_row("flagged", text(impact.flagged), text(impact.live_flagged))
-    table.add_row("newly flagged", f"{text(impact.newly_flagged)} ({text(impact.newly_flagged_accounts)} accounts)", "")
-    table.add_row("no longer flagged", f"{text(impact.no_longer_flagged)} ({text(impact.no_longer_flagged_accounts)} accounts)", "")
+    for label, rows, accounts in (
+        ("newly flagged", impact.newly_flagged, impact.newly_flagged_accounts),
+        ("no longer flagged", impact.no_longer_flagged, impact.no_longer_flagged_accounts),
+        ("newly scored and flagged", impact.newly_scored_flagged, impact.newly_scored_flagged_accounts),
+        ("flagged before and no longer scored", impact.no_longer_scored_flagged, impact.no_longer_scored_flagged_accounts),
+    ):
+        if rows is not None and accounts is not None:
+            table.add_row(label, f"{rows} ({counted(accounts, 'account')})", "")
     return table
 
 

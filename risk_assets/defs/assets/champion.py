@@ -36,7 +36,7 @@ from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.governance.gates import gate_text, require_adoption_names, require_names, require_passed
 from risk_assets.domain.governance.impact import Impact, category_table, migration_table
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.errors import LakeError, ModelError
+from risk_assets.errors import ContractError, LakeError, ModelError
 from risk_assets.lake import binding_log, document_archive, documents, impact_files, registry
 from risk_assets.lake.model_files import Metadata
 from risk_assets.lake.registry import ModelVersion
@@ -47,9 +47,14 @@ SALT_BYTES = 8
 SHOWN_FIGURES = (
     "rows",
     "accounts",
+    "scored",
+    "live_scored",
+    "with_issues",
+    "live_with_issues",
     "unscored",
     "live_unscored",
     "not_eligible",
+    "live_not_eligible",
     "predicted_bad_rate",
     "live_predicted_bad_rate",
     "flagged",
@@ -58,6 +63,10 @@ SHOWN_FIGURES = (
     "no_longer_flagged",
     "newly_flagged_accounts",
     "no_longer_flagged_accounts",
+    "newly_scored_flagged",
+    "no_longer_scored_flagged",
+    "newly_scored_flagged_accounts",
+    "no_longer_scored_flagged_accounts",
 )
 Computed: TypeAlias = tuple[Impact, pl.DataFrame]
 
@@ -188,7 +197,9 @@ def _adopted(config: GovernanceConfig, lakehouse: Lakehouse, history: Sequence[B
     if config.document not in (None, document.digest):
         raise ModelError(f"the file of the {kind} was changed since its impact was shown. Show it again: risk {kind} adopt --reason WHY.")
     change = adopt(history, document.digest, config.actor, reason)
-    require_adoption_names(config.actor, config.approved_by, documents.in_force(lakehouse.store, lakehouse.settings).policy.promotion)
+    bound = documents.in_force(lakehouse.store, lakehouse.settings)
+    require_adoption_names(config.actor, config.approved_by, bound.policy.promotion)
+    impact_files.require_adoptable(lakehouse.store, bound, document)
     document_archive.archive(lakehouse.store, document)
     return replace(change, approved_by=config.approved_by)
 
@@ -198,7 +209,7 @@ def _adoption_impact(lakehouse: Lakehouse, kind: str) -> dict[str, Any]:
     document = documents.read_file(lakehouse.settings, kind)
     try:
         figures, _ = impact_files.adoption(lakehouse.store, documents.in_force(lakehouse.store, lakehouse.settings), document)
-    except (LakeError, ModelError) as error:
+    except (ContractError, LakeError, ModelError) as error:
         return {"impact": f"not measured: {error}"}
     return _changes(figures)
 

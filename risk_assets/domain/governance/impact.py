@@ -26,6 +26,7 @@ from risk_assets.domain.scorecard.scoring import decide
 from risk_assets.errors import ModelError
 
 NEWLY_FLAGGED, NO_LONGER_FLAGGED = "newly flagged", "no longer flagged"
+NEWLY_SCORED_FLAGGED, NO_LONGER_SCORED_FLAGGED = "newly scored and flagged", "flagged before and no longer scored"
 CHANGES_SCHEMA = {
     "date": pl.String,
     ACCOUNT_ID: pl.String,
@@ -45,7 +46,16 @@ _SCORED = {
 }
 _SUMS = (pl.len().cast(pl.Int64).alias("rows"), pl.col("probability", "live_probability").sum())
 _LIVE = "live: "  # before the columns of the live side, where both sides are in one table
-_CAN_BE_SCORED, _LACKS_REQUIRED = f"{_LIVE}can be scored", f"{_LIVE}lacks required"
+_CHANGES = {
+    "newly_flagged": NEWLY_FLAGGED,
+    "no_longer_flagged": NO_LONGER_FLAGGED,
+    "newly_scored_flagged": NEWLY_SCORED_FLAGGED,
+    "no_longer_scored_flagged": NO_LONGER_SCORED_FLAGGED,
+}
+_COUNTED = ("scored", "unscored", "not_eligible", "with_issues")
+_OURS = {name: f"candidate: {name}" for name in _COUNTED}  # whether a row counts as such on a side
+_THEIRS = {name: f"{_LIVE}{name}" for name in _COUNTED}
+_BOTH = pl.col("bad").is_not_null() & pl.col("live_bad").is_not_null()
 _LIVE_FIGURES = ("live_", "newly_", "no_longer_")
 
 
@@ -82,12 +92,15 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
 
     The candidate is a version, or the live version with another policy or contract; then `candidate` and `against` say so.
 
-    `unscored` and `live_unscored` are the other eligible rows without issues: a value of a feature is missing that the model
-    requires. `not_eligible` are the rows that a population rule excludes.
+    `scored`, `unscored`, `with_issues` and `not_eligible` are all rows of the candidate, and the same names with `live_` those of
+    the live side: `unscored` are eligible and have no issues, but lack a value that the model requires, and `not_eligible` are
+    excluded by a population rule. `newly_scored_flagged` are the rows that only the candidate scores, and flags, because the
+    contracts of the sides differ; `no_longer_scored_flagged` those that only the live side scores, and flags. `flagged` and
+    `live_flagged` include them. All other figures are of the `rows` that both sides score.
     `against` is the live version. It is None if there is none or the snapshots lack its features; then all figures of the live
     model are None and `migration` is empty. `policy` is the policy's hash. `accounts` and the figures that end in `_accounts`
     count each account once, also if it is newly flagged on one date and no longer flagged on another. `migration` maps the
-    live model's bands to the candidate's bands to rows, zeros included.
+    live model's bands to the candidate's bands to rows, zeros included. An impact of an earlier release lacks the last figures.
     """
 
     candidate: str
@@ -109,6 +122,15 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     unscored: int = 0
     live_unscored: int | None = None
     not_eligible: int = 0
+    live_not_eligible: int | None = None
+    scored: int | None = None
+    live_scored: int | None = None
+    with_issues: int | None = None
+    live_with_issues: int | None = None
+    newly_scored_flagged: int | None = None
+    no_longer_scored_flagged: int | None = None
+    newly_scored_flagged_accounts: int | None = None
+    no_longer_scored_flagged_accounts: int | None = None
 
 
 def measure(
@@ -137,20 +159,21 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
     Parameters
     ----------
     candidate, live : Side
-        Both have the same dates and rows. Rows that are not eligible or have issues on one side do not count, nor rows without a
-        value of a feature that one of the models requires.
+        Both have the same dates and rows. Sides with the same snapshots have the same contract: rows that only one of them scores
+        lack a value that the other model requires, and are left out. Under two contracts, those that are flagged are changes.
     contract : Contract
         Declares the categories. A category that is missing from a snapshot is left out.
 
     Returns
     -------
     tuple[Impact, pl.DataFrame]
-        The figures; and the changed rows with the columns of `CHANGES_SCHEMA`, by date and in the file's order.
+        The figures; and the changed rows with the columns of `CHANGES_SCHEMA`, by date and in the file's order. A side that does
+        not score a row has no probability there.
 
     Raises
     ------
     ModelError
-        If there is no snapshot, one lacks a feature of the candidate, or no row can be scored.
+        If there is no snapshot, one lacks a feature of the candidate, or no row is scored by both sides.
     """
     dates = tuple(sorted(candidate.snapshots))
     schemas = _schemas(candidate, dates)
@@ -159,10 +182,11 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
     # Without a live model the candidate is compared with itself, and `_without_live` removes the figures of that comparison.
     sides = (candidate, comparable or candidate)
     categories = _categories_of_all(schemas, contract)
-    checked = {date: _joined(*sides, date).filter(can_be_scored(), _CAN_BE_SCORED) for date in dates}
-    unscored, live_unscored = _count_unscored(checked.values(), sides)
-    both = {date: rows.filter(~lacks_required(candidate.model.scorecard), ~pl.col(_LACKS_REQUIRED)) for date, rows in checked.items()}
-    tables = {date: _scored(both[date], sides, categories) for date in dates}
+    joined = {date: _joined(*sides, date) for date in dates}
+    both = {date: rows.filter(_OURS["scored"], _THEIRS["scored"]) for date, rows in joined.items()}
+    either = {date: rows.filter(pl.col(_OURS["scored"]) | pl.col(_THEIRS["scored"])) for date, rows in joined.items()}
+    scored = both if sides[0].snapshots is sides[1].snapshots else either
+    tables = {date: _scored(scored[date], sides, categories) for date in dates}
     bands = _band_counts(tables)
     changes = _collected(_changes(table, date) for date, table in tables.items())
     impact = Impact(
@@ -172,10 +196,8 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
         policy=candidate.policy.digest,
         accounts=_count_accounts(both.values()),
         migration=_migration(bands, *(list(side.policy.bands) for side in sides)),
-        categories=_category_impacts(tables.values(), categories),
-        unscored=unscored,
-        live_unscored=live_unscored,
-        not_eligible=_count_excluded(candidate.snapshots.values()),
+        categories=_category_impacts((table.filter(_BOTH) for table in tables.values()), categories),
+        **_row_counts(joined.values()),
         **_figures(bands, changes),
     )
     return impact if comparable else _without_live(impact), changes
@@ -223,15 +245,19 @@ def _schemas(side: Side, dates: Sequence[str]) -> list[pl.Schema]:
 
 
 def _joined(candidate: Side, live: Side, date: str) -> pl.LazyFrame:
-    """Return the candidate's features of a date, and those that the live side reads, whether it can score, and whether it lacks one."""
-    theirs = [
-        can_be_scored().alias(_CAN_BE_SCORED),
-        lacks_required(live.model.scorecard).alias(_LACKS_REQUIRED),
-        *(pl.col(name).alias(f"{_LIVE}{name}") for name in live.model.scorecard.features),
-    ]
+    """Return the candidate's features of a date, those that the live side reads, and how each side counts the row."""
+    theirs = [*_counted(live, _THEIRS), *(pl.col(name).alias(f"{_LIVE}{name}") for name in live.model.scorecard.features)]
+    ours = candidate.snapshots[date].with_columns(_counted(candidate, _OURS))
     if live.snapshots is candidate.snapshots:
-        return candidate.snapshots[date].with_columns(theirs)
-    return pl.concat([candidate.snapshots[date], live.snapshots[date].select(theirs)], how="horizontal")
+        return ours.with_columns(theirs)
+    return pl.concat([ours, live.snapshots[date].select(theirs)], how="horizontal")
+
+
+def _counted(side: Side, names: Mapping[str, str]) -> list[pl.Expr]:
+    """Return whether a side scores a row; and if not, why."""
+    lacks = lacks_required(side.model.scorecard)
+    found = (can_be_scored() & ~lacks, can_be_scored() & lacks, pl.col(EXCLUDED).is_not_null(), pl.col(ISSUES).is_not_null())
+    return [each.alias(names[name]) for name, each in zip(_COUNTED, found, strict=True)]
 
 
 def _missing_features(model: VersionedScorecard, schemas: Sequence[pl.Schema]) -> list[str]:
@@ -244,25 +270,21 @@ def _categories_of_all(schemas: Sequence[pl.Schema], contract: Contract) -> tupl
     return tuple(name for name in contract.all_categories if all(schema.get(name) == pl.String for schema in schemas))
 
 
-def _count_unscored(snapshots: Iterable[pl.LazyFrame], sides: Sequence[Side]) -> tuple[int, int]:
-    """Return the rows that each side does not score because a required feature is missing."""
-    if not any(side.model.scorecard.required for side in sides):
-        return 0, 0
-    lacks = (lacks_required(sides[0].model.scorecard), pl.col(_LACKS_REQUIRED))
-    counts = [missing.sum().cast(pl.Int64).alias(str(at)) for at, missing in enumerate(lacks)]
-    ours, live = _collected(rows.select(counts) for rows in snapshots).sum().row(0)
-    return ours, live
-
-
-def _count_excluded(snapshots: Iterable[pl.LazyFrame]) -> int:
-    return sum(rows.select(pl.col(EXCLUDED).count()).collect(engine="streaming").item() for rows in snapshots)
+def _row_counts(snapshots: Iterable[pl.LazyFrame]) -> dict[str, int]:
+    """Return how many rows each side scores, and how many it does not, by cause."""
+    names = {**_OURS, **{f"live_{name}": column for name, column in _THEIRS.items()}}
+    counts = [pl.col(column).sum().cast(pl.Int64).alias(name) for name, column in names.items()]
+    return _collected(rows.select(counts) for rows in snapshots).sum().row(0, named=True)
 
 
 def _scored(features: pl.LazyFrame, sides: Sequence[Side], categories: Sequence[str]) -> pl.LazyFrame:
-    """Return both sides' probabilities and bands, and the categories under their positions, because a category may have any name."""
+    """Return the probabilities and bands of the sides, null where one does not score the row, and the categories.
+
+    Categories are under their positions, because a category may have any name.
+    """
     ours, live = (list(side.model.scorecard.features) for side in sides)
     needed = dict.fromkeys([*ours, *(f"{_LIVE}{name}" for name in live), *categories])
-    rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), *needed)
+    rows = features.select(strip_cells(pl.col(ACCOUNT_ID)), *needed, _OURS["scored"], _THEIRS["scored"])
     score = partial(_score, sides=sides, categories=categories)
     schema = _SCORED | {str(position): pl.String() for position in range(len(categories))}
     return rows.map_batches(score, schema=schema, streamable=True)
@@ -271,20 +293,28 @@ def _scored(features: pl.LazyFrame, sides: Sequence[Side], categories: Sequence[
 def _score(batch: pl.DataFrame, sides: Sequence[Side], categories: Sequence[str]) -> pl.DataFrame:
     theirs = batch.select(pl.col(f"{_LIVE}{name}").alias(name) for name in sides[1].model.scorecard.features)
     columns: list[Any] = [batch[ACCOUNT_ID]]
-    for side, rows in zip(sides, (batch, theirs), strict=True):
+    for side, rows, names in zip(sides, (batch, theirs), (_OURS, _THEIRS), strict=True):
         decided = decide(frame_log_odds(side.model.scorecard, rows), side.policy)
-        columns += [decided.probability, decided.band, decided.prediction]
+        found = pl.DataFrame({"probability": decided.probability, "band": decided.band, "bad": decided.prediction})
+        columns += found.select(pl.when(batch[names["scored"]]).then(pl.all())).get_columns()
     levels = {str(position): batch[name] for position, name in enumerate(categories)}
     return pl.DataFrame(dict(zip(_SCORED, columns, strict=True)) | levels)
 
 
 def _band_counts(tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """Return rows and sums of probabilities by band and flag of both models; raises `ModelError` if there are no rows."""
+    """Return rows and sums of probabilities by band and flag of both sides, null where one does not score the rows.
+
+    Raises
+    ------
+    ModelError
+        If no row is scored by both sides.
+    """
     bands = _collected(table.group_by("live_band", "band", "bad", "live_bad").agg(_SUMS) for table in tables.values())
-    if bands.is_empty():
+    if bands.filter(_BOTH).is_empty():
+        by_whom = "" if bands.is_empty() else " under both contracts"
         raise ModelError(
-            f"no row of {', '.join(tables)} can be scored. See `{ISSUES}` and `{EXCLUDED}` in the features for the causes, and the "
-            "features that the models require (risk models show VERSION), and land fixed files."
+            f"no row of {', '.join(tables)} can be scored{by_whom}. See `{ISSUES}` and `{EXCLUDED}` in the features for the causes, and "
+            "the features that the models require (risk models show VERSION), and land fixed files."
         )
     return bands
 
@@ -292,9 +322,16 @@ def _band_counts(tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
 def _changes(table: pl.LazyFrame, date: str) -> pl.LazyFrame:
     """Return the rows whose flag differs, with the columns of `CHANGES_SCHEMA`."""
     bad, live_bad = pl.col("bad"), pl.col("live_bad")
-    change = pl.when(bad).then(pl.lit(NEWLY_FLAGGED)).otherwise(pl.lit(NO_LONGER_FLAGGED))
+    changes = {
+        NEWLY_FLAGGED: bad & ~live_bad,
+        NO_LONGER_FLAGGED: live_bad & ~bad,
+        NEWLY_SCORED_FLAGGED: bad & live_bad.is_null(),
+        NO_LONGER_SCORED_FLAGGED: live_bad & bad.is_null(),
+    }
+    change = pl.coalesce(pl.when(applies).then(pl.lit(name)) for name, applies in changes.items())
     columns = (pl.lit(date), pl.col(ACCOUNT_ID), change, pl.col("probability"), pl.col("live_probability"))
-    return table.filter(bad != live_bad).select(column.alias(name) for column, name in zip(columns, CHANGES_SCHEMA, strict=True))
+    found = table.select(column.alias(name) for column, name in zip(columns, CHANGES_SCHEMA, strict=True))
+    return found.filter(pl.col("change").is_not_null())
 
 
 def _collected(queries: Iterable[pl.LazyFrame]) -> pl.DataFrame:
@@ -315,22 +352,26 @@ def _count_accounts(snapshots: Iterable[pl.LazyFrame]) -> int:
 
 def _figures(bands: pl.DataFrame, changes: pl.DataFrame) -> dict[str, Any]:
     rows, bad, live_bad = pl.col("rows"), pl.col("bad"), pl.col("live_bad")
-    figures = bands.select(
+    rates = bands.filter(_BOTH).select(
         rows=rows.sum(),
         predicted_bad_rate=pl.col("probability").sum() / rows.sum(),
         live_predicted_bad_rate=pl.col("live_probability").sum() / rows.sum(),
+    )
+    flags = bands.select(
         flagged=rows.filter(bad).sum(),
         live_flagged=rows.filter(live_bad).sum(),
         newly_flagged=rows.filter(bad & ~live_bad).sum(),
         no_longer_flagged=rows.filter(live_bad & ~bad).sum(),
-    ).row(0, named=True)
-    newly, no_longer = (changes.filter(change=change)[ACCOUNT_ID].n_unique() for change in (NEWLY_FLAGGED, NO_LONGER_FLAGGED))
-    return figures | {"newly_flagged_accounts": newly, "no_longer_flagged_accounts": no_longer}
+        newly_scored_flagged=rows.filter(bad & live_bad.is_null()).sum(),
+        no_longer_scored_flagged=rows.filter(live_bad & bad.is_null()).sum(),
+    )
+    accounts = {f"{name}_accounts": changes.filter(change=change)[ACCOUNT_ID].n_unique() for name, change in _CHANGES.items()}
+    return rates.row(0, named=True) | flags.row(0, named=True) | accounts
 
 
 def _migration(bands: pl.DataFrame, names: Sequence[str], live_names: Sequence[str]) -> dict[str, dict[str, int]]:
     migration = {live: dict.fromkeys(names, 0) for live in live_names}
-    for live, band, rows in bands.select("live_band", "band", "rows").iter_rows():
+    for live, band, rows in bands.filter(_BOTH).select("live_band", "band", "rows").iter_rows():
         migration[live_names[live]][names[band]] += rows
     return migration
 

@@ -108,6 +108,7 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
     sides = {level: list(zip(*levels[level], strict=True)) for level in order}
     means = {level: [sum(side) / len(side) for side in found] for level, found in sides.items()}
     flags = {level: [sum(one >= 0.5 for one in side) for side in found] for level, found in sides.items()}
+    issues = sum(row.get("issues") is not None for found in days.values() for row in found)
     impact = Impact(
         candidate=candidate.version,
         against=live.version,
@@ -129,6 +130,15 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
             for level in order
         ),
         live_unscored=0,
+        live_not_eligible=0,
+        scored=len(rows),
+        live_scored=len(rows),
+        with_issues=issues,
+        live_with_issues=issues,
+        newly_scored_flagged=0,
+        no_longer_scored_flagged=0,
+        newly_scored_flagged_accounts=0,
+        no_longer_scored_flagged_accounts=0,
     )
     return impact, changes
 
@@ -249,7 +259,7 @@ def test_rows_with_issues_do_not_count() -> None:
     invalid = [{"x": -0.5, "k": "w", "issues": "x: above 9"}, {"x": None, "k": None, "issues": "x: missing"}]
     # the rows with issues come last, so that the other accounts keep their names
     assert measured({DAY: kept + invalid, NEXT: invalid}, STRICTER, LIVE)[0] == msgspec.structs.replace(
-        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT)
+        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT), with_issues=4, live_with_issues=4
     )
 
 
@@ -257,7 +267,7 @@ def test_rows_that_are_not_eligible_do_not_count() -> None:
     kept = [{"x": -0.5, "k": "u"}, {"x": 0.5, "k": "v"}]
     closed = [{"x": -0.5, "k": "w", "excluded": "closed"}, {"x": None, "k": None, "excluded": "late"}]
     assert measured({DAY: kept + closed, NEXT: closed}, STRICTER, LIVE)[0] == msgspec.structs.replace(
-        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT), not_eligible=4
+        measured({DAY: kept}, STRICTER, LIVE)[0], dates=(DAY, NEXT), not_eligible=4, live_not_eligible=4
     )
 
 
@@ -313,6 +323,8 @@ def test_rows_without_a_required_feature_are_not_scored() -> None:
     candidate, live = requiring(model("model_v002", x=X, y=X), "x"), requiring(model("model_v001", x=X, y=X), "y")
     impact, changes = measured(MISSING, candidate, live)
     assert (impact.unscored, impact.live_unscored) == (2, 2)
+    assert (impact.scored, impact.live_scored, impact.with_issues, impact.live_with_issues) == (3, 3, 1, 1)
+    assert (impact.newly_scored_flagged, impact.no_longer_scored_flagged) == (0, 0)  # one contract
     assert (impact.rows, impact.accounts, impact.flagged, impact.live_flagged) == (2, 2, 1, 1)
     assert changes == []
     assert sum(part.rows for part in impact.categories) == 2
@@ -325,10 +337,11 @@ def test_rows_without_a_newly_required_feature_are_counted() -> None:
     assert (alone.unscored, alone.live_unscored, alone.rows) == (3, None, 2)
 
 
-def test_a_stored_impact_without_unscored_rows_is_read() -> None:
+def test_a_stored_impact_without_counts_of_rows_is_read() -> None:
     impact, _ = measured(MISSING, STRICTER, LIVE)
-    stored = {name: value for name, value in msgspec.to_builtins(impact).items() if "unscored" not in name}
-    assert msgspec.convert(stored, Impact).unscored == 0
+    stored = {name: value for name, value in msgspec.to_builtins(impact).items() if not name.endswith(("scored", "issues"))}
+    read = msgspec.convert(stored, Impact)
+    assert (read.unscored, read.scored, read.live_scored, read.with_issues) == (0, None, None, None)
 
 
 def test_rows_that_no_model_scores_are_an_error() -> None:
@@ -338,7 +351,7 @@ def test_rows_that_no_model_scores_are_an_error() -> None:
 
 def assert_alone(impact: Impact, changes: list[dict[str, Any]]) -> None:
     of_live = ("against", *(name for name in Impact.__struct_fields__ if name.startswith(("live_", "newly_", "no_longer_"))))
-    assert len(of_live) == 8
+    assert len(of_live) == 15
     assert {getattr(impact, name) for name in of_live} == {None}
     assert (impact.migration, changes) == ({}, [])
     assert {one.live_predicted_bad_rate for one in impact.categories} == {None}
@@ -434,9 +447,48 @@ def test_two_contracts_are_compared_row_by_row() -> None:
     other = [{"x": -1, "k": "u"}, {"x": -1, "k": "u"}, {"x": 5, "k": "u"}, {"x": None, "issues": "x: missing"}]
     sides = [Side(name, LIVE, POLICY, {DAY: table(rows)}) for name, rows in (("file", other), ("bound", bound))]
     impact, changes = compare(*sides, BOOK)
-    assert (impact.rows, impact.flagged, impact.live_flagged, impact.no_longer_flagged) == (2, 0, 1, 1)
-    assert changes.to_dicts()[0]["probability"] == pytest.approx(1 / (1 + math.e))
-    assert changes.to_dicts()[0]["live_probability"] == pytest.approx(1 / (1 + 1 / math.e))
+    assert (impact.rows, impact.flagged, impact.live_flagged, impact.no_longer_flagged) == (2, 1, 2, 1)
+    assert (impact.newly_scored_flagged, impact.no_longer_scored_flagged) == (1, 1)
+    first, *others = changes.to_dicts()
+    assert first["probability"] == pytest.approx(1 / (1 + math.e))
+    assert first["live_probability"] == pytest.approx(1 / (1 + 1 / math.e))
+    assert [(row["account_id"], row["change"]) for row in others] == [
+        ("a2", "newly scored and flagged"),
+        ("a3", "flagged before and no longer scored"),
+    ]
+    assert [(row["probability"] is None, row["live_probability"] is None) for row in others] == [(False, True), (True, False)]
+
+
+def test_rows_that_only_one_contract_scores_are_counted_on_their_side() -> None:
+    """The contract of the file excludes a level, has a narrower range and requires y; the bound one excludes another level."""
+    bound = [{"x": 1, "y": 1}, {"x": 2, "y": 1}, {"x": 3}, {"x": -3}, {"x": 4, "excluded": "late"}, {"x": 1, "issues": "line"}]
+    other = [
+        {"x": 1, "y": 1, "excluded": "closed"},
+        {"x": 2, "y": 1, "issues": "x: above 1"},
+        {"x": 3, "issues": "y: missing"},
+        {"x": -3},
+        {"x": 4, "k": "u"},
+        {"x": 1, "issues": "line"},
+    ]
+    frames = {"file": {DAY: table(other), NEXT: table(other[:4])}, "bound": {DAY: table(bound), NEXT: table(bound[:4])}}
+    impact, changes = compare(*(Side(name, LIVE, POLICY, days) for name, days in frames.items()), BOOK)
+    assert (impact.scored, impact.live_scored, impact.rows, impact.accounts) == (3, 8, 2, 1)
+    assert (impact.flagged, impact.live_flagged, impact.newly_flagged, impact.no_longer_flagged) == (1, 6, 0, 0)
+    assert (impact.not_eligible, impact.live_not_eligible, impact.with_issues, impact.live_with_issues) == (2, 1, 5, 1)
+    assert (impact.newly_scored_flagged, impact.newly_scored_flagged_accounts) == (1, 1)
+    assert (impact.no_longer_scored_flagged, impact.no_longer_scored_flagged_accounts) == (6, 3)
+    assert changes["account_id"].to_list() == ["a0", "a1", "a2", "a4", "a0", "a1", "a2"]
+    assert [part.rows for part in impact.categories] == [2]
+    assert sum(sum(row.values()) for row in impact.migration.values()) == 2
+
+
+def test_contracts_without_a_common_row_are_an_error() -> None:
+    sides = [
+        Side("file", LIVE, POLICY, {DAY: table([{"x": 1, "excluded": "closed"}])}),
+        Side("bound", LIVE, POLICY, {DAY: table([{"x": 1}])}),
+    ]
+    with pytest.raises(ModelError, match=f"no row of {DAY} can be scored under both contracts"):
+        compare(*sides, BOOK)
 
 
 def test_migration_table_without_a_live_model_is_a_sentence() -> None:

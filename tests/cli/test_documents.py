@@ -1,6 +1,7 @@
 """`risk policy` and `risk contract`: what differs from the bound document, and its adoption with a reason."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,14 @@ from rich.console import Console
 from risk_assets.cli.report import documents as report
 from risk_assets.cli.report import governance
 from risk_assets.domain.contract.differences import Difference
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.bindings import adopt_contract
+from risk_assets.lake import binding_log, document_archive
+from risk_assets.lake.store import open_store
 from tests.cli.conftest import Risk
 from tests.domain.governance.test_bindings import made
+
+KONTO = "  konto: {type: number, required: true, reason: The account}\n"
 
 
 def lower(folder: Path) -> None:
@@ -81,6 +88,53 @@ def test_the_impact_of_a_contract_is_measured_from_the_raw_files(on_scored: Risk
     on_scored("contract", "adopt", "--reason", "x", "--yes")
     history = on_scored("history").text
     assert "adopt_contract" in history and "features" in history
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    """Edit the file of the contract."""
+    path = folder / "data/contract.yml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_the_impact_of_a_contract_counts_what_each_side_scores(on_scored: Risk, scored: Path) -> None:
+    edit(scored, "features:\n", "exclude:\n  - {column: annual_income, above: 60000, reason: rich}\nfeatures:\n")
+    asked = on_scored("contract", "adopt", "--reason", "x", code=1).stdout
+    cells = {label: row for label, *row in (re.split(" {2,}", line.strip()) for line in asked.splitlines())}
+    figures = {label: [int(text) for text in row if text.isdigit()] for label, row in cells.items()}
+    (scored_now, scored_before), (excluded, excluded_before) = figures["scored"], figures["not scored: not eligible"]
+    assert excluded > excluded_before == 0
+    assert scored_before - scored_now > 0
+    flagged_now, flagged_before = figures["flagged"]
+    gone, accounts = cells["flagged before and no longer scored"][0].split("(")
+    assert flagged_before - flagged_now == int(gone) >= int(accounts.split()[0]) > 0
+
+
+@pytest.mark.parametrize(("old", "new"), [("features:\n", f"features:\n{KONTO}"), ("id: account_id", "id: konto")])
+def test_a_contract_with_a_column_that_no_file_has_is_not_adopted(on_scored: Risk, scored: Path, old: str, new: str) -> None:
+    edit(scored, old, new)
+    for more in ((), ("--yes",)):
+        done = on_scored("contract", "adopt", "--reason", "x", *more, code=1)
+        assert "raw/accounts_2026-01-05.csv, the newest raw file, has no column konto, which the contract of the file requires" in done.text
+        assert "Remove it from the contract" in done.text and "risk run DATE" in done.text
+    assert "adopt_contract" not in on_scored("history").stdout
+
+
+def test_a_contract_that_fits_replaces_one_that_does_not(on_scored: Risk, scored: Path) -> None:
+    edit(scored, "features:\n", f"features:\n{KONTO}")
+    lake = open_store(str(scored / "lakehouse"))
+    broken = Contract.parse((scored / "data/contract.yml").read_text(encoding="utf-8"), "contract.yml")
+    document_archive.archive(lake, broken)
+    binding_log.write(lake, adopt_contract(binding_log.read(lake), broken.digest, "ann", "a mistake"))
+    edit(scored, "max: 5000000", "max: 60000")
+    assert "--yes adopts without it" in on_scored("contract", "adopt", "--reason", "x", code=1).text  # the same lack
+    edit(scored, KONTO, "")
+    asked = on_scored("contract", "adopt", "--reason", "x", code=1)
+    assert "The impact is not measured: raw/accounts_2026-01-05.csv, the newest raw file, has no column konto" in asked.text
+    assert "which the contract in force requires" in asked.text and "--yes adopts without it" in asked.text
+    on_scored("contract", "adopt", "--reason", "x", "--yes")
+    assert on_scored("history").stdout.count("adopt_contract") == 2
 
 
 def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: Path) -> None:

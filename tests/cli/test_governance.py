@@ -1,11 +1,15 @@
 """`risk promote`, `rollback`, `challenge`, `live` and `history`: every change is recorded with its reason."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from risk_assets.cli.report import governance as report
 from tests.cli.conftest import Risk
+from tests.domain.governance.test_impact import ALONE, LIVE, STRICTER, measured
 
 
 def test_challenger_is_shown_in_the_list(on_trained: Risk) -> None:
@@ -20,6 +24,18 @@ def test_promote_shows_the_impact_and_requires_yes(on_scored: Risk) -> None:
     assert "newly flagged" in done.stdout and "--yes" in done.stderr
     assert "stdin is not a terminal" in done.text
     assert "model_v001" in on_scored("live").stdout
+
+
+def test_the_impact_without_a_live_model_has_no_lines_of_changes() -> None:
+    shown = {}
+    for live in (LIVE, None):
+        console = Console(file=io.StringIO(), width=160)
+        report.impact(console, measured(ALONE, STRICTER, live)[0])
+        assert isinstance(console.file, io.StringIO)
+        shown[live] = console.file.getvalue()
+    assert "newly flagged" in shown[LIVE] and "no longer flagged" in shown[LIVE] and "1 account)" in shown[LIVE]
+    assert "against no live model" in shown[None] and "flagged" in shown[None]
+    assert not any(text in shown[None] for text in ("newly", "no longer", "account)"))
 
 
 def test_promote_and_rollback_are_recorded(on_scored: Risk) -> None:

@@ -112,10 +112,14 @@ def test_training_uses_the_bound_policy(book: Book, tmp_path: Path) -> None:
     assert "too few" in str(proposed.runner.run("training", LABELLED[-1], "training/model").error)
 
 
-def test_an_adoption_needs_a_reason_and_a_difference(book: Book, lower: Path) -> None:
+def test_an_adoption_needs_a_reason_and_a_difference(book: Book, lower: Path, edited: Callable[[str, str], Path]) -> None:
     assert "requires a reason" in str(book.runner.govern(action="adopt_policy"))
     assert "there is nothing to adopt" in str(book.runner.govern(action="adopt_policy", reason="again"))
     assert "there is nothing to adopt" in str(book.runner.govern(action="adopt_contract", reason="again"))
+    unknown = edited("features:\n", "features:\n  konto: {type: number, reason: The account}\n")
+    refused = str(book.with_documents(contract=unknown).runner.govern(action="adopt_contract", reason="why"))
+    assert f"accounts_{LABELLED[-1]}.csv, the newest raw file, has no column konto" in refused
+    assert len(binding_log.read(book.lake)) == 1
     assert "no model is live" not in str(book.with_documents(policy=lower).runner.govern(action="adopt_policy", reason="why"))
 
 
@@ -133,6 +137,8 @@ def test_the_ui_shows_the_impact_of_an_adoption_and_files_that_differ(book: Book
     metadata = event.asset_materialization.metadata
     assert metadata["newly_flagged"].value > 0 and "bands" in metadata
     assert "policy: threshold" in str(metadata["history"].value)
+    assert metadata["live_scored"].value == metadata["scored"].value == metadata["rows"].value
+    assert "newly_scored_flagged" not in metadata
     assert "unused_policy_file" not in metadata
     book.adopt("policy")
     assert proposed.runner.run("training", LABELLED[-1]).error is None
@@ -154,6 +160,11 @@ def test_as_of_reproduces_a_date_across_a_contract_change(
     assert proposed.score().error is None
     assert proposed.lake.get(layout.predictions(NEXT)) == then
     proposed.adopt("contract")
+    (event,) = proposed.runner.instance.fetch_materializations(dg.AssetKey(["registry", "champion"]), limit=1).records
+    assert event.asset_materialization is not None
+    figures = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    assert figures["with_issues"] > figures["live_with_issues"] and figures["scored"] < figures["live_scored"]
+    assert figures["no_longer_scored_flagged"] == figures["live_flagged"] - figures["flagged"]
     released = {"risk/release": "issue_share", "risk/release_by": "ann", "risk/release_reason": "a test"}
     assert proposed.runner.run("daily_scoring", NEXT, tags=released).error is None
     assert proposed.lake.get(layout.predictions(NEXT)) != then

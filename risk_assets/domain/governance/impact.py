@@ -96,7 +96,7 @@ class Impact(msgspec.Struct, frozen=True, kw_only=True):
     the live side: `unscored` are eligible and have no issues, but lack a value that the model requires, and `not_eligible` are
     excluded by a population rule. `newly_scored_flagged` are the rows that only the candidate scores, and flags, because the
     contracts of the sides differ; `no_longer_scored_flagged` those that only the live side scores, and flags. `flagged` and
-    `live_flagged` include them. All other figures are of the `rows` that both sides score.
+    `live_flagged` include them. They are None if both sides have one contract. All other figures are of the `rows` that both sides score.
     `against` is the live version. It is None if there is none or the snapshots lack its features; then all figures of the live
     model are None and `migration` is empty. `policy` is the policy's hash. `accounts` and the figures that end in `_accounts`
     count each account once, also if it is newly flagged on one date and no longer flagged on another. `migration` maps the
@@ -185,8 +185,8 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
     joined = {date: _joined(*sides, date) for date in dates}
     both = {date: rows.filter(_OURS["scored"], _THEIRS["scored"]) for date, rows in joined.items()}
     either = {date: rows.filter(pl.col(_OURS["scored"]) | pl.col(_THEIRS["scored"])) for date, rows in joined.items()}
-    scored = both if sides[0].snapshots is sides[1].snapshots else either
-    tables = {date: _scored(scored[date], sides, categories) for date in dates}
+    has_one_contract = sides[0].snapshots is sides[1].snapshots
+    tables = {date: _scored((both if has_one_contract else either)[date], sides, categories) for date in dates}
     bands = _band_counts(tables)
     changes = _collected(_changes(table, date) for date, table in tables.items())
     impact = Impact(
@@ -200,6 +200,8 @@ def compare(candidate: Side, live: Side | None, contract: Contract) -> tuple[Imp
         **_row_counts(joined.values()),
         **_figures(bands, changes),
     )
+    if has_one_contract:
+        impact = _without(impact, "newly_scored_", "no_longer_scored_")
     return impact if comparable else _without_live(impact), changes
 
 
@@ -392,6 +394,11 @@ def _category_impacts(tables: Iterable[pl.LazyFrame], names: Sequence[str]) -> t
 
 def _without_live(impact: Impact) -> Impact:
     """Return the impact without figures of a live model."""
-    removed: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(_LIVE_FIGURES)}
     categories = tuple(msgspec.structs.replace(part, live_predicted_bad_rate=None, live_flagged=None) for part in impact.categories)
-    return msgspec.structs.replace(impact, against=None, migration={}, categories=categories, **removed)
+    return msgspec.structs.replace(_without(impact, *_LIVE_FIGURES), against=None, migration={}, categories=categories)
+
+
+def _without(impact: Impact, *prefixes: str) -> Impact:
+    """Return the impact without the figures whose names begin with one of the prefixes."""
+    removed: dict[str, Any] = {name: None for name in Impact.__struct_fields__ if name.startswith(prefixes)}
+    return msgspec.structs.replace(impact, **removed)

@@ -135,10 +135,6 @@ def by_hand(days: Mapping[str, Rows], candidate: VersionedScorecard, live: Versi
         live_scored=len(rows),
         with_issues=issues,
         live_with_issues=issues,
-        newly_scored_flagged=0,
-        no_longer_scored_flagged=0,
-        newly_scored_flagged_accounts=0,
-        no_longer_scored_flagged_accounts=0,
     )
     return impact, changes
 
@@ -324,7 +320,7 @@ def test_rows_without_a_required_feature_are_not_scored() -> None:
     impact, changes = measured(MISSING, candidate, live)
     assert (impact.unscored, impact.live_unscored) == (2, 2)
     assert (impact.scored, impact.live_scored, impact.with_issues, impact.live_with_issues) == (3, 3, 1, 1)
-    assert (impact.newly_scored_flagged, impact.no_longer_scored_flagged) == (0, 0)  # one contract
+    assert (impact.newly_scored_flagged, impact.no_longer_scored_flagged) == (None, None)  # one contract
     assert (impact.rows, impact.accounts, impact.flagged, impact.live_flagged) == (2, 2, 1, 1)
     assert changes == []
     assert sum(part.rows for part in impact.categories) == 2

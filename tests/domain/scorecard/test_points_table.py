@@ -9,6 +9,7 @@ import pytest
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.scorecard.points_table import steps, steps_table
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Step, Steps, Term
+from risk_assets.domain.training.reference_profile import number_bins
 
 NAN = math.nan
 DEBT = Term("debt", Steps((10.0, 20.5), (-1.0, 0.5, 2.0), missing=0.25), 0.125, -1.0, "Debt")
@@ -76,6 +77,20 @@ def test_line_omits_empty_ranges_but_not_missing() -> None:
     (below, above, missing) = steps(known, everyone, np.array([0, 1]), RANGES)
     assert (below.log_odds, above.log_odds) == (-0.25, 1.75)
     assert missing == Step("debt", "(missing)", 0.25, 0, 0)
+
+
+def test_line_of_a_mostly_zero_number_shows_its_effect() -> None:
+    days = np.array([0.0] * 97 + [5.0, 10.0, 26.0])
+    card = Scorecard("logistic", 0.0, (Term("days", Line(slope=0.5, center=0.0, missing=9.0), 0.205, 0.0, "Days"),))
+    found = steps(card, days[:, np.newaxis], np.zeros(100, dtype=np.int64), {"days": number_bins(days).edges})
+    assert [(step.step, step.rows) for step in found] == [
+        ("under 5", 97),
+        ("from 5 under 10", 1),
+        ("from 10 under 26", 1),
+        ("from 26", 1),
+        ("(missing)", 0),
+    ]
+    assert [step.log_odds + 0.205 for step in found] == pytest.approx([0, 2.5, 5, 13, 9], abs=1e-12)
 
 
 def test_single_step_is_named_any() -> None:

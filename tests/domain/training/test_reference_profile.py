@@ -61,6 +61,26 @@ def test_repeated_values_give_no_empty_bin(zeros: int) -> None:
     assert found.shares == pytest.approx([zeros / 1000, 1 - zeros / 1000], abs=1e-12)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_repeated_value_is_a_bin_by_itself_and_the_rest_is_divided(sign: int) -> None:
+    days = [float(sign * day) for day in range(1, 31)] * 2
+    found = bins([0.0] * 1940 + days)
+    assert max(found.shares) == pytest.approx(0.97, abs=1e-12)
+    assert sorted(found.shares)[:-1] == pytest.approx([0.01, 0.01, 0.01], abs=1e-12)
+    assert found.edges == ((1.0, 11.0, 21.0) if sign == 1 else (-20.0, -10.0, 0.0))
+
+
+def test_a_repeated_value_between_others_is_a_bin_by_itself() -> None:
+    found = bins([-1.0] * 5 + [0.0] * 90 + [1.0] * 3 + [2.0] * 2)
+    assert found == NumberBins(edges=(0.0, 1.0, 2.0), shares=(0.05, 0.9, 0.03, 0.02), missing=0.0)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 11, 100, 1000])
+def test_two_distinct_values_have_two_bins(rows: int) -> None:
+    for many in ([0.0] * (rows - 1) + [1.0], [0.0] + [1.0] * (rows - 1)):
+        assert bins(many).edges == (1.0,)
+
+
 NUMBERS = st.one_of(st.just(NAN), st.integers(0, 3).map(float), st.floats(-1e9, 1e9))
 
 
@@ -70,6 +90,9 @@ def test_shares_count_the_values_between_edges_and_sum_to_1(values: list[float])
     found = bins(values)
     assert len(found.shares) == len(found.edges) + 1 <= 10
     assert list(found.edges) == sorted(set(found.edges))
+    assert set(found.edges) <= set(values)
+    assert all(found.shares) or not found.edges
+    assert bool(found.edges) == (len({value for value in values if not math.isnan(value)}) > 1)
     assert sum(found.shares) + found.missing == pytest.approx(1, abs=1e-12)
     assert found.missing == pytest.approx(sum(map(math.isnan, values)) / len(values), abs=1e-12)
     bounds = [-math.inf, *found.edges, math.inf]

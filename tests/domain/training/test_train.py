@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, brier_score_loss, roc_auc_score
 from risk_assets.clock import date_range
 from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import GROUP, SNAPSHOT, Contract
-from risk_assets.domain.governance.artifacts import CrossValidated, TrainedModel
+from risk_assets.domain.governance.artifacts import CrossValidated, NumberBins, TrainedModel
 from risk_assets.domain.scorecard.arrays import contributions, probability
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Example, Line, Scorecard, Step, Steps, Term, VersionedScorecard
@@ -742,9 +742,13 @@ def test_line_ranges_are_profile_bins_with_mean_contributions() -> None:
     line = model.scorecard.terms[1].shape
     assert isinstance(line, Line)
     steps = of_feature(model, "y")
-    edges = np.quantile(older["y"], np.arange(1, 10) / 10, method="higher")
+    bins = model.profile.features["y"]
+    assert isinstance(bins, NumberBins)
+    edges = bins.edges
     ranges = [rows["y"] for _, rows in older.groupby(np.searchsorted(edges, older["y"], side="right"))]
     assert [step.rows for step in steps[:-1]] == [len(values) for values in ranges]
+    assert len(ranges) == 10
+    assert {len(values) for values in ranges} <= {len(older) // 10, len(older) // 10 + 1}
     expected = [line.slope * (values.mean() - older["y"].mean()) for values in ranges]
     assert [step.log_odds for step in steps[:-1]] == pytest.approx(expected, abs=1e-9)
     assert (steps[0].step[:6], steps[-2].step[:5], steps[-1].step) == ("under ", "from ", "(missing)")

@@ -17,12 +17,12 @@ from risk_assets.domain.scorecard.arrays import Floats, contributions, probabili
 from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import score
-from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Value
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result
+from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
+from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not eligible."""
+    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not scored."""
 
     results: list[RecordResult]
     shadow: Sequence[float | None] | None = None
@@ -41,10 +41,10 @@ class Scorer:
     def score(self, records: Records) -> Scored:
         """Return the results of all records, in their order."""
         scored = self._scored(records)
-        return self._with_ineligible(scored, records.ineligible) if records.ineligible else scored
+        return self._with_unscored(scored, records.unscored) if records.unscored else scored
 
     def _scored(self, records: Records) -> Scored:
-        """Return the results of the eligible records."""
+        """Return the results of the records to score."""
         if self._challenger is None:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
@@ -57,14 +57,14 @@ class Scorer:
         challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
-    def _with_ineligible(self, scored: Scored, ineligible: Sequence[Ineligible]) -> Scored:
-        """Return the results with those of the records that are not eligible, at their positions."""
+    def _with_unscored(self, scored: Scored, unscored: Sequence[Unscored]) -> Scored:
+        """Return the results with those of the records that are not scored, at their positions."""
         results, shadow = list(scored.results), None if scored.shadow is None else list(scored.shadow)
-        groups = [_group(record.id, record.group) if self._has_customers else record.id for record in ineligible]
+        groups = [_group(record.id, record.group) if self._has_customers else record.id for record in unscored]
         challenged = self._arms.challenged(groups)
-        for record, by_challenger in zip(ineligible, challenged, strict=True):
+        for record, by_challenger in zip(unscored, challenged, strict=True):
             model = self._challenger if self._challenger and by_challenger else self._champion
-            results.insert(record.position, NotEligible(record.id, record.reason, model.arm, model.version))
+            results.insert(record.position, model.unscored(record))
             if shadow is not None:
                 shadow.insert(record.position, None)
         return Scored(results, shadow)
@@ -98,6 +98,11 @@ class _Model:
         predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
         bands = map(self._bands.__getitem__, scores.band.tolist())
         return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
+
+    def unscored(self, record: Unscored) -> RecordResult:
+        if isinstance(record, Ineligible):
+            return NotEligible(record.id, record.reason, self.arm, self.version)
+        return WithIssues(record.id, record.issues, self.arm, self.version)
 
     def probabilities(self, records: Records) -> list[float]:
         if isinstance(records, Rows):

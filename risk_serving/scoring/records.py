@@ -49,7 +49,7 @@ class Rows(msgspec.Struct, frozen=True):
     `groups` has the customers, None if missing; it is empty if the contract has no group. `sent` has all records as they were
     decoded, before ids, levels and missing codes are replaced; an absent value is `msgspec.UNSET`. `unscored` are the other
     records, in order. Of those that are not valid, `sent` has only the values that can be read. `is_rewritten` if the body has no
-    list of records that equals `sent`.
+    list of records that equals `sent`; `explain` if the results are to be explained.
     """
 
     ids: Sequence[str | None]
@@ -58,10 +58,11 @@ class Rows(msgspec.Struct, frozen=True):
     groups: Sequence[str | None] = ()
     unscored: Sequence[Unscored] = ()
     is_rewritten: bool = False
+    explain: bool = False
 
     def take(self, indices: Sequence[int]) -> "Rows":
         """Return the ids and features of the records at some indices, in their order."""
-        return Rows([self.ids[index] for index in indices], [self.rows[index] for index in indices])
+        return Rows([self.ids[index] for index in indices], [self.rows[index] for index in indices], explain=self.explain)
 
 
 class Columns(msgspec.Struct, frozen=True):
@@ -73,10 +74,12 @@ class Columns(msgspec.Struct, frozen=True):
     groups: Sequence[str | None] = ()
     unscored: Sequence[Unscored] = ()
     is_rewritten: bool = False
+    explain: bool = False
 
     def take(self, indices: Sequence[int]) -> "Columns":
         """Return the ids and features of the records at some indices, in their order."""
-        return Columns([self.ids[index] for index in indices], [_take(column, indices) for column in self.columns])
+        columns = [_take(column, indices) for column in self.columns]
+        return Columns([self.ids[index] for index in indices], columns, explain=self.explain)
 
 
 Records: TypeAlias = Rows | Columns

@@ -18,6 +18,7 @@ REPEATED = "is repeated"
 MAX_VALUES = 1000
 ON_ERROR = "on_error"
 FAIL, SKIP = "fail", "skip"
+EXPLAIN = "explain"
 
 
 class UnreadableBody(Exception):
@@ -113,10 +114,12 @@ def request_errors(content: object, max_records: int) -> Iterator[FieldError]:
     if not isinstance(content, dict):
         yield FieldError(None, None, "must be an object with the field records")
         return
-    for name in (name for name in content if name not in {"records", ON_ERROR}):
-        yield FieldError(None, name[:MAX_NAME], f"unknown field: only records and {ON_ERROR} are allowed")
+    for name in (name for name in content if name not in {"records", ON_ERROR, EXPLAIN}):
+        yield FieldError(None, name[:MAX_NAME], f"unknown field: only records, {ON_ERROR} and {EXPLAIN} are allowed")
     if content.get(ON_ERROR, FAIL) not in (FAIL, SKIP):
         yield FieldError(None, ON_ERROR, f"must be {FAIL} or {SKIP}")
+    if not isinstance(content.get(EXPLAIN, False), bool):
+        yield FieldError(None, EXPLAIN, "must be true or false")
     records = content.get("records")
     if not isinstance(records, list):
         yield FieldError(None, "records", "must be a list of objects")

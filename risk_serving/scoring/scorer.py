@@ -16,9 +16,9 @@ from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
 from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
-from risk_assets.domain.scorecard.scoring import score
+from risk_assets.domain.scorecard.scoring import base_points, feature_points, score
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
+from risk_serving.scoring.wire import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -86,8 +86,17 @@ class _Model:
         self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
         self._texts = reason_texts(card, policy)
+        self._contributions = single_row.contributions(card)
+        self._base_points = base_points(card, policy.points)
 
     def results(self, records: Records) -> list[RecordResult]:
+        results = self._results(records)
+        if not records.explain:
+            return list(results)
+        explanations = map(self._explanation, self._parts(records))
+        return [msgspec.structs.replace(result, explanation=each) for result, each in zip(results, explanations, strict=True)]
+
+    def _results(self, records: Records) -> list[Result]:
         if isinstance(records, Rows):
             return [self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)]
         scores = score(self._card, self._policy, self._matrix(records))
@@ -113,6 +122,21 @@ class _Model:
     def _row_result(self, account: str | None, row: Row) -> Result:
         probability, bad, points, band, reasons = self._score_row(self._term_values(row))
         return Result(account, int(bad), probability, points, self._bands[band], reasons, self.arm, self.version)
+
+    def _parts(self, records: Records) -> list[list[float]]:
+        """Return the log-odds of each record's features."""
+        if isinstance(records, Rows):
+            return [self._contributions(self._term_values(row)) for row in records.rows]
+        parts: list[list[float]] = contributions(self._card, self._matrix(records)).T.tolist()
+        return parts
+
+    def _explanation(self, parts: Sequence[float]) -> Explanation:
+        scale = self._policy.points
+        features = [
+            FeatureExplanation(term.feature, part, feature_points(part - term.mean, scale))
+            for term, part in zip(self._card.terms, parts, strict=True)
+        ]
+        return Explanation(self._card.intercept, self._base_points, features)
 
     def _term_values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]

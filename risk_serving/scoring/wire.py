@@ -21,6 +21,7 @@ from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
 from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
 from risk_serving.scoring.request_errors import (
+    EXPLAIN,
     FAIL,
     ON_ERROR,
     SKIP,
@@ -42,8 +43,27 @@ _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line en
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
 
+class FeatureExplanation(msgspec.Struct, frozen=True, gc=False):
+    """What one feature adds to a record's log-odds of default, and to its points beside those of its mean in training."""
+
+    feature: str
+    log_odds: float
+    points: float
+
+
+class Explanation(msgspec.Struct, frozen=True, gc=False):
+    """What a score consists of: `base_log_odds` plus those of all features give the probability, `base_points` plus theirs the points."""
+
+    base_log_odds: float
+    base_points: float
+    features: list[FeatureExplanation]
+
+
 class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED):
-    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad."""
+    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad.
+
+    `explanation` is there if the request asks for it.
+    """
 
     id: str | None
     prediction: int
@@ -53,6 +73,7 @@ class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED
     reasons: tuple[str, ...]
     arm: str
     model_version: str
+    explanation: Explanation | UnsetType = UNSET
 
 
 class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=NOT_ELIGIBLE):
@@ -149,7 +170,8 @@ class RequestDecoder:
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
         escapes = _has_control_escapes(body)
-        colons = _count(body, b":") - (request.on_error is not UNSET)  # those of the records, and one
+        options = (request.on_error is not UNSET) + (request.explain is not UNSET)
+        colons = _count(body, b":") - options  # those of the records, and one
         if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
             records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
@@ -157,7 +179,7 @@ class RequestDecoder:
             records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
         if records is None or self._has_missing_id(records):
             raise InvalidRequest
-        return msgspec.structs.replace(records, sent=sent)
+        return msgspec.structs.replace(records, sent=sent, explain=request.explain is True)
 
     def reread(self, body: bytes) -> Records:
         """Return the records of a body that `read` rejects, in several times the time.
@@ -181,7 +203,8 @@ class RequestDecoder:
         repeated = list(find_repeated(body))
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
             raise _invalid_request(errors)
-        return self._without_invalid(records, chain(single, repeated))
+        valid = self._without_invalid(records, chain(single, repeated))
+        return msgspec.structs.replace(valid, explain=content.get(EXPLAIN, False))
 
     def _without_invalid(self, content: Sequence[object], errors: Iterable[FieldError]) -> Records:
         """Return the records of a document without those that have errors, which are among `unscored`."""
@@ -328,14 +351,16 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
         text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
         record["description"] = text
     records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
-    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues."
+    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues. "
+    text += f"With {SKIP}, records may break the rules of this schema."
     on_error = {"type": "string", "enum": [FAIL, SKIP], "default": FAIL, "description": text}
+    explain = {"type": "boolean", "default": False, "description": "Whether each scored record's result has its explanation."}
     known = {name: value for name, value in example.items() if value is not None}
     return {
         "type": "object",
         "additionalProperties": False,
         "required": ["records"],
-        "properties": {"records": records, ON_ERROR: on_error},
+        "properties": {"records": records, ON_ERROR: on_error, EXPLAIN: explain},
         "example": {"records": [{ID: "EXAMPLE", **known}]},
     }
 
@@ -380,7 +405,8 @@ def _position(record: Unscored) -> int:
 
 def _request_type(record: Any) -> Any:
     """Return the struct that msgspec decodes a request into."""
-    fields: list[Any] = [("records", list[record]), (ON_ERROR, Literal["fail", "skip"] | UnsetType, UNSET)]
+    options: list[Any] = [(ON_ERROR, Literal["fail", "skip"] | UnsetType, UNSET), (EXPLAIN, bool | UnsetType, UNSET)]
+    fields = [("records", list[record]), *options]
     return msgspec.defstruct("Request", fields, forbid_unknown_fields=True, frozen=True, gc=False)
 
 

@@ -11,13 +11,15 @@ from tests.serving.conftest import Service
 
 README = (ROOT / "risk_serving/README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```\n(curl .*?)\n```$", README, re.MULTILINE | re.DOTALL)
-STATUSES = ["scored", "issue"]
+STATUSES = ["scored", "issue", "scored"]
 
 
 @pytest.mark.parametrize(("command", "status"), list(zip(COMMANDS, STATUSES, strict=True)))
 def test_command_is_answered(service: Service, command: str, status: str) -> None:
     command = command.replace("http://127.0.0.1:8000", service.url)
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
-    assert [result["status"] for result in json.loads(done.stdout)["results"]] == [status]
+    results = json.loads(done.stdout)["results"]
+    assert [result["status"] for result in results] == [status]
+    assert ("explanation" in results[0]) is ("explain" in command)
     if status == "issue":
-        assert f'"issues":{json.dumps(json.loads(done.stdout)["results"][0]["issues"], separators=(",", ":"))}' in README
+        assert f'"issues":{json.dumps(results[0]["issues"], separators=(",", ":"))}' in README

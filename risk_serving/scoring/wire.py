@@ -19,6 +19,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
+from risk_serving.scoring.formats import COLUMNS, DATAFRAME_RECORDS, DATAFRAME_SPLIT, FORMATS, INPUT_DATA, INPUTS, FormatError, to_records
 from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
 from risk_serving.scoring.request_errors import (
     EXPLAIN,
@@ -165,7 +166,7 @@ class RequestDecoder:
         try:
             request = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise InvalidRequest from None
+            return self._read_other_format(body)
         sent = request.records
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
@@ -181,6 +182,16 @@ class RequestDecoder:
             raise InvalidRequest
         return msgspec.structs.replace(records, sent=sent, explain=request.explain is True)
 
+    def _read_other_format(self, body: bytes) -> Records:
+        """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
+        try:
+            rewritten = to_records(body, self.rules.most_values(self.max_records))
+        except FormatError:
+            raise InvalidRequest from None
+        if rewritten is None:
+            raise InvalidRequest
+        return msgspec.structs.replace(self.read(rewritten), is_rewritten=True)
+
     def reread(self, body: bytes) -> Records:
         """Return the records of a body that `read` rejects, in several times the time.
 
@@ -192,7 +203,10 @@ class RequestDecoder:
         if self._has_too_many_braces(body):
             raise _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
         try:
+            body = to_records(body, self.rules.most_values(self.max_records)) or body
             content = read_content(body, self.rules, self.max_records)
+        except FormatError as error:
+            raise _invalid_request(error.errors[:MAX_COUNTED]) from None
         except UnreadableBody as unreadable:
             raise _invalid_request([unreadable.error]) from None
         records = records_of(content, self.max_records)
@@ -359,10 +373,32 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["records"],
-        "properties": {"records": records, ON_ERROR: on_error, EXPLAIN: explain},
+        "oneOf": [{"required": [name]} for name in ("records", *FORMATS)],
+        "properties": {"records": records, **_other_formats(records, decoder.max_records), ON_ERROR: on_error, EXPLAIN: explain},
         "example": {"records": [{ID: "EXAMPLE", **known}]},
     }
+
+
+def _other_formats(records: Mapping[str, Any], max_records: int) -> dict[str, object]:
+    """Return the JSON schemas of the formats besides `records`."""
+    record = records["items"]
+    size = {"type": "array", "minItems": 1, "maxItems": max_records}
+    names = {"type": "array", "uniqueItems": True, "items": {"enum": list(record["properties"])}}
+    row = {"type": "array", "items": {"type": ["number", "string", "null"]}}
+    split = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["columns", "data"],
+        "properties": {"columns": names, "index": {"type": "array"}, "data": {**size, "items": row}},
+        "description": "Rows of values, one for each name in columns. The index is ignored. The values have the schemas of records.",
+    }
+    columns = {
+        **record,
+        "properties": {name: {**size, "items": field} for name, field in record["properties"].items()},
+        "description": "Columns of equal length.",
+    }
+    either = {"anyOf": [split, columns]}
+    return {DATAFRAME_RECORDS: records, DATAFRAME_SPLIT: split, INPUTS: columns, INPUT_DATA: either, COLUMNS: columns}
 
 
 def answer_schema() -> tuple[dict[str, object], dict[str, object]]:

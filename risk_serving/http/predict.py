@@ -13,6 +13,7 @@ from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
+from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scored
 from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
@@ -25,15 +26,15 @@ _encoder = msgspec.json.Encoder()
 
 @dataclass(frozen=True)
 class ScoredBody:
-    """The answer to a request's body as JSON, and the scores in it."""
+    """The answer to a request as JSON, and the scores in it."""
 
     content: bytes
     scored: Scored
 
 
-def score_body(live: LiveSnapshot, body: bytes) -> ScoredBody:
-    """Return the answer to a request's body; raises `InvalidRequest` if any record is not valid."""
-    scored = live.scorer.score(live.decoder.read(body))
+def score_records(live: LiveSnapshot, records: Records) -> ScoredBody:
+    """Return the answer to the records of a request."""
+    scored = live.scorer.score(records)
     return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 
@@ -73,25 +74,30 @@ class PredictEndpoint:
             detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
         try:
-            scored_body = score_body(live, body)
+            records = live.decoder.read(body)
         except InvalidRequest:
-            raise await self._explain(live, body) from None
+            records = await self._reread(live, body)
+        scored_body = score_records(live, records)
         content, scored = scored_body.content, scored_body.scored
         log.version, log.records = live.version, len(scored.results)
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
-        entry = Entry(log.request_id, log.received_at, body, scored.results, scored.shadow, challenger, log.client_request_id)
+        logged = _encoder.encode({"records": records.sent}) if records.is_rewritten else body
+        entry = Entry(log.request_id, log.received_at, logged, scored.results, scored.shadow, challenger, log.client_request_id)
         self._prediction_log.offer(entry)
         return content
 
-    async def _explain(self, live: LiveSnapshot, body: bytes) -> Problem:
-        """Return the problem of an invalid body, found in a thread of its own, so that other requests do not wait for it."""
+    async def _reread(self, live: LiveSnapshot, body: bytes) -> Records:
+        """Return the records of an invalid body, without those that are skipped, or raise its `Problem`.
+
+        They are found in a thread of its own, so that other requests do not wait for it.
+        """
         if self._explaining >= MAX_EXPLAINING:
             detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
         self._explaining += 1
         try:
-            return await self._explainer.run(live.decoder.explain, body)
+            return await self._explainer.run(live.decoder.reread, body)
         finally:
             self._explaining -= 1
 

@@ -17,7 +17,7 @@ from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import LogLine
 from risk_serving.scoring.live_model import LiveModel
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result
+from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
 
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
@@ -61,6 +61,10 @@ class Metrics:
             "risk_serving_not_eligible", "Records that are not eligible by version and reason.", ["version", "reason"], registry=own
         )
 
+        self._with_issues = Counter(
+            "risk_serving_with_issues", "Records that were skipped because of issues, by version.", ["version"], registry=own
+        )
+
         self._closed = Counter(
             "risk_serving_closed_connections", "Connections that were closed because of a limit.", ["reason"], registry=own
         )
@@ -97,7 +101,7 @@ class Metrics:
         self._closed.labels(reason).inc()
 
     def record_results(self, results: Sequence[RecordResult]) -> None:
-        """Count scored records by version, arm and bin of the probability, and the others by version and reason."""
+        """Count scored records by version, arm and bin of the probability, and the others by version, those not eligible also by reason."""
         for arm in (CHAMPION, CHALLENGER):
             scored = [result for result in results if isinstance(result, Result) and result.arm == arm]
             bins = [0] * (HISTOGRAM_BINS + 1)
@@ -109,6 +113,8 @@ class Metrics:
                 self._scores.labels(scored[0].model_version, arm, f"{position / HISTOGRAM_BINS:.2f}").inc(bins[position])
         for each in (result for result in results if isinstance(result, NotEligible)):
             self._not_eligible.labels(each.model_version, each.excluded).inc()
+        for skipped in (result for result in results if isinstance(result, WithIssues)):
+            self._with_issues.labels(skipped.model_version).inc()
 
     def record_state(self, live: LiveModel, log: PredictionLog) -> None:
         """Update the metrics of the live version and of the logs."""

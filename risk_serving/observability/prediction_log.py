@@ -18,13 +18,14 @@ from typing import TypeAlias
 
 import msgspec
 
-from risk_assets.domain.contract.schema import NOT_ELIGIBLE, SCORED
+from risk_assets.domain.contract.field_rules import SEPARATOR
+from risk_assets.domain.contract.schema import ISSUE, NOT_ELIGIBLE, SCORED
 from risk_assets.domain.governance.arms import BUCKET_BYTES, bucket
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.observability.background_writer import BackgroundWriter
-from risk_serving.scoring.wire import NotEligible, RecordResult
+from risk_serving.scoring.wire import NotEligible, RecordResult, WithIssues
 
 INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"
@@ -63,6 +64,7 @@ class _Output(msgspec.Struct, gc=False):
     probability: float | None
     prediction: int | None
     excluded: str | None
+    issues: str | None
     model_version: str
     arm: str
     challenger_probability: float | None
@@ -229,8 +231,10 @@ def _outputs(entry: Entry) -> bytes:
 def _output(result: RecordResult, challenger_probability: float | None, challenger_version: str | None) -> _Output:
     challenger = (challenger_probability, challenger_version)
     if isinstance(result, NotEligible):
-        return _Output(result.id, NOT_ELIGIBLE, None, None, result.excluded, result.model_version, result.arm, *challenger)
-    return _Output(result.id, SCORED, result.probability, result.prediction, None, result.model_version, result.arm, *challenger)
+        return _Output(result.id, NOT_ELIGIBLE, None, None, result.excluded, None, result.model_version, result.arm, *challenger)
+    if isinstance(result, WithIssues):
+        return _Output(result.id, ISSUE, None, None, None, SEPARATOR.join(result.issues), result.model_version, result.arm, *challenger)
+    return _Output(result.id, SCORED, result.probability, result.prediction, None, None, result.model_version, result.arm, *challenger)
 
 
 def _hour(lines: _Lines) -> int:

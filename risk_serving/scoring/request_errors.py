@@ -1,61 +1,92 @@
-"""Lists the errors in a rejected request, by a second, slower reading of its body."""
+"""Finds the errors in a rejected request, by a second, slower reading of its body."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 
+from risk_assets.domain.contract.field_rules import MISSING_ISSUE
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_serving.http.problems import FieldError
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import Field, IdField, broken_id_text
 
-MAX_COUNTED = 10_000
 MAX_NAME = 100  # longer names of unknown fields are cut
 REPEATED = "is repeated"
 MAX_VALUES = 1000
+ON_ERROR = "on_error"
+FAIL, SKIP = "fail", "skip"
+EXPLAIN = "explain"
+
+
+class UnreadableBody(Exception):
+    """A body that is not JSON, or that would take long to read; `error` is its only error."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.error = FieldError(None, None, rule)
 
 
 @dataclass(frozen=True)
 class RecordRules:
-    """The rules for a record: its id, its fields, the population rules, and the name of the group, if the contract has one."""
+    """The rules for a record: its id, its fields, the population rules, and the name of the group, if the contract has one.
+
+    `models_require` are the fields that the models require and the contract does not.
+    """
 
     account: IdField
     fields: Sequence[Field]
     eligibility: Eligibility
     group: str | None
+    models_require: Sequence[str]
+
+    def issues(self, errors: Sequence[FieldError]) -> tuple[str, ...]:
+        """Return the errors of one record as the batch lists them: what only the models require comes last."""
+        last = {FieldError(None, name, MISSING_ISSUE): place for place, name in enumerate(self.models_require, start=1)}
+        ordered = sorted((FieldError(None, error.field, error.rule) for error in errors), key=lambda error: last.get(error, 0))
+        return tuple(error.rule if error.field is None else f"{error.field}: {error.rule}" for error in ordered)
+
+    def readable(self, record: object) -> dict[str, object]:
+        """Return the values of a record that have the type of their field."""
+        if not isinstance(record, dict):
+            return {}
+        broken: dict[str, object] = {field.name: field.broken_type(record.get(field.name)) for field in self.fields}
+        broken[ID] = self.account.broken_rule(record.get(ID))
+        if self.group:
+            broken[self.group] = broken_id_text(record.get(self.group))
+        return {name: record[name] for name, rule in broken.items() if rule is None and name in record}
 
     def most_values(self, max_records: int) -> int:
         """Return twice as many commas and opening brackets as a request has outside its texts, and `MAX_VALUES`."""
         return 2 * max_records * (len(self.fields) + 4) + MAX_VALUES
 
 
-def find_errors(body: bytes, rules: RecordRules, max_records: int) -> list[FieldError]:
-    """Return the first `MAX_COUNTED` errors in a body, in the records' order; empty if there is none.
-
-    A body that would take long to read, because it has more values than any valid request, is a single error.
-    """
+def read_content(body: bytes, rules: RecordRules, max_records: int) -> object:
+    """Return a body's JSON document; raises `UnreadableBody`, also for more values than any valid request has."""
     if sum(map(body.count, (b",", b"[", b"{"))) > rules.most_values(max_records):
-        return [FieldError(None, None, f"is not valid, and has too many values to list the errors: send 1 to {max_records} records")]
+        raise UnreadableBody(f"is not valid, and has too many values to list the errors: send 1 to {max_records} records")
     try:
-        content = msgspec.json.Decoder(float_hook=float).decode(body)
+        return msgspec.json.Decoder(float_hook=float).decode(body)
     except UnicodeDecodeError:
-        return [FieldError(None, None, "is not UTF-8")]
+        raise UnreadableBody("is not UTF-8") from None
     except msgspec.MsgspecError as error:
         # msgspec's message gives the position and never the text.
-        return [FieldError(None, None, f"is not valid JSON: {error}")]
+        raise UnreadableBody(f"is not valid JSON: {error}") from None
     except RecursionError:
-        return [FieldError(None, None, "nested too deeply")]
-    return list(islice(_request_errors(content, rules, max_records), MAX_COUNTED))
+        raise UnreadableBody("nested too deeply") from None
 
 
-def find_repeated(body: bytes) -> list[FieldError]:
-    """Return the first `MAX_COUNTED` repeated fields of a valid JSON document, in the records' order; empty if there is none."""
-    content = json.loads(body, object_pairs_hook=_Object, parse_int=str, parse_float=str)
-    return list(islice(_repeated_fields(content), MAX_COUNTED))
+def records_of(content: object, max_records: int) -> list[object]:
+    """Return the records of a document, whether they are valid or not; empty if it has no list of them, or too many."""
+    records = content.get("records") if isinstance(content, dict) else None
+    return records if isinstance(records, list) and len(records) <= max_records else []
+
+
+def find_repeated(body: bytes) -> Iterator[FieldError]:
+    """Yield the repeated fields of a valid JSON document, in the records' order."""
+    return _repeated_fields(json.loads(body, object_pairs_hook=_Object, parse_int=str, parse_float=str))
 
 
 class _Object(dict[str, object]):
@@ -78,19 +109,26 @@ def _repeated_fields(content: object) -> Iterator[FieldError]:
             yield from (FieldError(index, name[:MAX_NAME], REPEATED) for name in record.repeated)
 
 
-def _request_errors(content: object, rules: RecordRules, max_records: int) -> Iterator[FieldError]:
+def request_errors(content: object, max_records: int) -> Iterator[FieldError]:
+    """Yield the errors of a document that do not belong to one record."""
     if not isinstance(content, dict):
         yield FieldError(None, None, "must be an object with the field records")
         return
-    for name in (name for name in content if name != "records"):
-        yield FieldError(None, name[:MAX_NAME], "unknown field: only records is allowed")
+    for name in (name for name in content if name not in {"records", ON_ERROR, EXPLAIN}):
+        yield FieldError(None, name[:MAX_NAME], f"unknown field: only records, {ON_ERROR} and {EXPLAIN} are allowed")
+    if content.get(ON_ERROR, FAIL) not in (FAIL, SKIP):
+        yield FieldError(None, ON_ERROR, f"must be {FAIL} or {SKIP}")
+    if not isinstance(content.get(EXPLAIN, False), bool):
+        yield FieldError(None, EXPLAIN, "must be true or false")
     records = content.get("records")
     if not isinstance(records, list):
         yield FieldError(None, "records", "must be a list of objects")
-        return
-    if not 0 < len(records) <= max_records:
+    elif not 0 < len(records) <= max_records:
         yield FieldError(None, "records", f"must have 1 to {max_records} records")
-        return
+
+
+def record_errors(records: Sequence[object], rules: RecordRules) -> Iterator[FieldError]:
+    """Yield the errors of records, in their order."""
     known = {ID, *([rules.group] if rules.group else []), *(field.name for field in rules.fields)}
     for index, record in enumerate(records):
         yield from _record_errors(index, record, rules, known)

@@ -16,13 +16,13 @@ from risk_assets.domain.scorecard import single_row
 from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
 from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
-from risk_assets.domain.scorecard.scoring import score
-from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Value
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result
+from risk_assets.domain.scorecard.scoring import base_points, feature_points, score
+from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
+from risk_serving.scoring.wire import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not eligible."""
+    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not scored."""
 
     results: list[RecordResult]
     shadow: Sequence[float | None] | None = None
@@ -41,10 +41,10 @@ class Scorer:
     def score(self, records: Records) -> Scored:
         """Return the results of all records, in their order."""
         scored = self._scored(records)
-        return self._with_ineligible(scored, records.ineligible) if records.ineligible else scored
+        return self._with_unscored(scored, records.unscored) if records.unscored else scored
 
     def _scored(self, records: Records) -> Scored:
-        """Return the results of the eligible records."""
+        """Return the results of the records to score."""
         if self._challenger is None:
             return Scored(self._champion.results(records))
         if self._arms.shadow:
@@ -57,14 +57,14 @@ class Scorer:
         challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
-    def _with_ineligible(self, scored: Scored, ineligible: Sequence[Ineligible]) -> Scored:
-        """Return the results with those of the records that are not eligible, at their positions."""
+    def _with_unscored(self, scored: Scored, unscored: Sequence[Unscored]) -> Scored:
+        """Return the results with those of the records that are not scored, at their positions."""
         results, shadow = list(scored.results), None if scored.shadow is None else list(scored.shadow)
-        groups = [_group(record.id, record.group) if self._has_customers else record.id for record in ineligible]
+        groups = [_group(record.id, record.group) if self._has_customers else record.id for record in unscored]
         challenged = self._arms.challenged(groups)
-        for record, by_challenger in zip(ineligible, challenged, strict=True):
+        for record, by_challenger in zip(unscored, challenged, strict=True):
             model = self._challenger if self._challenger and by_challenger else self._champion
-            results.insert(record.position, NotEligible(record.id, record.reason, model.arm, model.version))
+            results.insert(record.position, model.unscored(record))
             if shadow is not None:
                 shadow.insert(record.position, None)
         return Scored(results, shadow)
@@ -86,8 +86,17 @@ class _Model:
         self._encoders = [_encoder(term.shape) for term in card.terms]
         self._bands = list(policy.bands)
         self._texts = reason_texts(card)
+        self._contributions = single_row.contributions(card)
+        self._base_points = base_points(card, policy.points)
 
     def results(self, records: Records) -> list[RecordResult]:
+        results = self._results(records)
+        if not records.explain:
+            return list(results)
+        explanations = map(self._explanation, self._parts(records))
+        return [msgspec.structs.replace(result, explanation=each) for result, each in zip(results, explanations, strict=True)]
+
+    def _results(self, records: Records) -> list[Result]:
         if isinstance(records, Rows):
             return [self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)]
         scores = score(self._card, self._policy, self._matrix(records))
@@ -99,6 +108,11 @@ class _Model:
         bands = map(self._bands.__getitem__, scores.band.tolist())
         return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
 
+    def unscored(self, record: Unscored) -> RecordResult:
+        if isinstance(record, Ineligible):
+            return NotEligible(record.id, record.reason, self.arm, self.version)
+        return WithIssues(record.id, record.issues, self.arm, self.version)
+
     def probabilities(self, records: Records) -> list[float]:
         if isinstance(records, Rows):
             return [self._score_row(self._term_values(row))[0] for row in records.rows]
@@ -108,6 +122,21 @@ class _Model:
     def _row_result(self, account: str | None, row: Row) -> Result:
         probability, bad, points, band, reasons = self._score_row(self._term_values(row))
         return Result(account, int(bad), probability, points, self._bands[band], reasons, self.arm, self.version)
+
+    def _parts(self, records: Records) -> list[list[float]]:
+        """Return the log-odds of each record's features."""
+        if isinstance(records, Rows):
+            return [self._contributions(self._term_values(row)) for row in records.rows]
+        parts: list[list[float]] = contributions(self._card, self._matrix(records)).T.tolist()
+        return parts
+
+    def _explanation(self, parts: Sequence[float]) -> Explanation:
+        scale = self._policy.points
+        features = [
+            FeatureExplanation(term.feature, part, feature_points(part - term.mean, scale))
+            for term, part in zip(self._card.terms, parts, strict=True)
+        ]
+        return Explanation(self._card.intercept, self._base_points, features)
 
     def _term_values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]

@@ -1,10 +1,10 @@
 """The wire format: decodes and validates a request's records, and describes request and answer as JSON schema."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from itertools import chain, count
-from typing import Annotated, Any, TypeAlias
+from itertools import chain, count, islice
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -12,17 +12,31 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
-from risk_assets.domain.contract.schema import NOT_ELIGIBLE, SCORED, STATUS, Contract
+from risk_assets.domain.contract.schema import ISSUE, NOT_ELIGIBLE, SCORED, STATUS, Contract
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
-from risk_serving.scoring.records import Categories, Columns, Ineligible, Records, Rows, Value
-from risk_serving.scoring.request_errors import RecordRules, find_errors, find_repeated
+from risk_serving.scoring.formats import COLUMNS, DATAFRAME_RECORDS, DATAFRAME_SPLIT, FORMATS, INPUT_DATA, INPUTS, FormatError, to_records
+from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
+from risk_serving.scoring.request_errors import (
+    EXPLAIN,
+    FAIL,
+    ON_ERROR,
+    SKIP,
+    RecordRules,
+    UnreadableBody,
+    find_repeated,
+    read_content,
+    record_errors,
+    records_of,
+    request_errors,
+)
 
 MAX_ERRORS = 1000
+MAX_COUNTED = 10_000
 LARGE_BODY = 10_000  # bytes
 MAX_BRACES = 20_000  # besides those of the records
 _COLON_ESCAPES = (b"\\u003a", b"\\u003A")
@@ -30,8 +44,27 @@ _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line en
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
 
+class FeatureExplanation(msgspec.Struct, frozen=True, gc=False):
+    """What one feature adds to a record's log-odds of default, and to its points beside those of its mean in training."""
+
+    feature: str
+    log_odds: float
+    points: float
+
+
+class Explanation(msgspec.Struct, frozen=True, gc=False):
+    """What a score consists of: `base_log_odds` plus those of all features give the probability, `base_points` plus theirs the points."""
+
+    base_log_odds: float
+    base_points: float
+    features: list[FeatureExplanation]
+
+
 class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED):
-    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad."""
+    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad.
+
+    `explanation` is there if the request asks for it.
+    """
 
     id: str | None
     prediction: int
@@ -41,6 +74,7 @@ class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED
     reasons: tuple[str, ...]
     arm: str
     model_version: str
+    explanation: Explanation | UnsetType = UNSET
 
 
 class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=NOT_ELIGIBLE):
@@ -52,8 +86,17 @@ class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=N
     model_version: str
 
 
+class WithIssues(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=ISSUE):
+    """The result of a record that is not valid: its issues, as in the batch, and the arm and version that would have scored it."""
+
+    id: str | None
+    issues: tuple[str, ...]
+    arm: str
+    model_version: str
+
+
 Values: TypeAlias = tuple[Any, ...]
-RecordResult: TypeAlias = Result | NotEligible
+RecordResult: TypeAlias = Result | NotEligible | WithIssues
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +107,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class InvalidRequest(Exception):
-    """A body that is not a valid request; `RequestDecoder.explain` finds its errors."""
+    """A body that is not a valid request; `RequestDecoder.reread` finds its errors."""
 
 
 class RequestDecoder:
@@ -87,7 +130,8 @@ class RequestDecoder:
         self.contract = contract
         self.max_records = max_records
         self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
-        self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group)
+        models_require = [name for name in arms.required if not contract.features[name].required]
+        self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group, models_require)
         self._group_tokens = frozenset(group_tokens(contract))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
@@ -99,7 +143,8 @@ class RequestDecoder:
         self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
         self._high = np.array([field.high for field in numbers]).reshape(-1, 1)
         self._required = np.array([field.required for field in numbers], dtype=np.bool_).reshape(-1, 1)
-        self._decoder = msgspec.json.Decoder(_request_type(self.fields, contract.group))
+        self._record = _record_type(self.fields, contract.group)
+        self._decoder = msgspec.json.Decoder(_request_type(self._record))
 
     def decode(self, body: bytes) -> Records:
         """Return the records of a request's body.
@@ -107,24 +152,27 @@ class RequestDecoder:
         Raises
         ------
         Problem
-            422, with the index, field and rule of each error, if any record is not valid.
+            422, with the index, field and rule of each error, if any record is not valid and the request does not skip them.
         """
         try:
             return self.read(body)
         except InvalidRequest:
-            raise self.explain(body) from None
+            return self.reread(body)
 
     def read(self, body: bytes) -> Records:
         """Return the same as `decode`; raises `InvalidRequest` if any record is not valid, before much of the body is read."""
         if self._has_too_many_braces(body):
             raise InvalidRequest
         try:
-            sent = self._decoder.decode(body).records
+            request = self._decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise InvalidRequest from None
+            return self._read_other_format(body)
+        sent = request.records
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
-        colons, escapes = _count(body, b":"), _has_control_escapes(body)
+        escapes = _has_control_escapes(body)
+        options = (request.on_error is not UNSET) + (request.explain is not UNSET)
+        colons = _count(body, b":") - options  # those of the records, and one
         if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
             records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
@@ -132,18 +180,68 @@ class RequestDecoder:
             records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
         if records is None or self._has_missing_id(records):
             raise InvalidRequest
-        return msgspec.structs.replace(records, sent=sent)
+        return msgspec.structs.replace(records, sent=sent, explain=request.explain is True)
 
-    def explain(self, body: bytes) -> Problem:
-        """Return the problem of a body that `read` rejects; takes several times as long."""
+    def _read_other_format(self, body: bytes) -> Records:
+        """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
+        try:
+            rewritten = to_records(body, self.rules.most_values(self.max_records))
+        except FormatError:
+            raise InvalidRequest from None
+        if rewritten is None:
+            raise InvalidRequest
+        return msgspec.structs.replace(self.read(rewritten), is_rewritten=True)
+
+    def reread(self, body: bytes) -> Records:
+        """Return the records of a body that `read` rejects, in several times the time.
+
+        Raises
+        ------
+        Problem
+            422, unless the errors are those of single records and the request skips these.
+        """
         if self._has_too_many_braces(body):
-            return _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
-        errors = find_errors(body, self.rules, self.max_records)
-        return _invalid_request(errors or find_repeated(body))  # a repeated field is the only other error
+            raise _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
+        try:
+            body = to_records(body, self.rules.most_values(self.max_records)) or body
+            content = read_content(body, self.rules, self.max_records)
+        except FormatError as error:
+            raise _invalid_request(error.errors[:MAX_COUNTED]) from None
+        except UnreadableBody as unreadable:
+            raise _invalid_request([unreadable.error]) from None
+        records = records_of(content, self.max_records)
+        whole, single = request_errors(content, self.max_records), record_errors(records, self.rules)
+        if not (isinstance(content, dict) and content.get(ON_ERROR) == SKIP):
+            errors = list(islice(chain(whole, single), MAX_COUNTED))
+            raise _invalid_request(errors or list(islice(find_repeated(body), MAX_COUNTED)))  # no other error is possible
+        repeated = list(find_repeated(body))
+        if errors := [*whole, *(error for error in repeated if error.record is None)]:
+            raise _invalid_request(errors)
+        valid = self._without_invalid(records, chain(single, repeated))
+        return msgspec.structs.replace(valid, explain=content.get(EXPLAIN, False))
+
+    def _without_invalid(self, content: Sequence[object], errors: Iterable[FieldError]) -> Records:
+        """Return the records of a document without those that have errors, which are among `unscored`."""
+        found: defaultdict[int, list[FieldError]] = defaultdict(list)
+        for error in errors:
+            if error.record is not None:
+                found[error.record].append(error)
+        readable = [self.rules.readable(record) if position in found else record for position, record in enumerate(content)]
+        sent: list[msgspec.Struct] = msgspec.convert(readable, list[self._record])  # type: ignore[name-defined]
+        rows = [tuple([None if value is UNSET else value for value in astuple(record)]) for record in sent]
+        valid = [position for position in range(len(rows)) if position not in found]
+        records = self._eligible([rows[position] for position in valid])
+        assert records is not None
+        unscored = [msgspec.structs.replace(record, position=valid[record.position]) for record in records.unscored]
+        invalid = [self._invalid(position, rows[position], self.rules.issues(found[position])) for position in found]
+        return msgspec.structs.replace(records, sent=sent, unscored=sorted([*unscored, *invalid], key=_position), is_rewritten=True)
+
+    def _invalid(self, position: int, values: Values, issues: tuple[str, ...]) -> Invalid:
+        return Invalid(position, _account(values[0]), self._group_of(values), issues)
 
     def _has_missing_id(self, records: Records) -> bool:
         any_missing = self.rules.account.any_missing
-        return any_missing(records.ids) or (bool(records.ineligible) and any_missing([record.id for record in records.ineligible]))
+        return any_missing(records.ids) or (bool(records.unscored) and any_missing([record.id for record in records.unscored]))
 
     def _has_too_many_braces(self, body: bytes) -> bool:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
@@ -161,7 +259,7 @@ class RequestDecoder:
         names = len(rows) * self._width - absent + 1
         if colons != names:
             if any(escape in body for escape in _COLON_ESCAPES):
-                repeated = bool(find_repeated(body))
+                repeated = any(True for _ in find_repeated(body))
             else:
                 repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
             if repeated:
@@ -181,13 +279,12 @@ class RequestDecoder:
             return self._validated(rows)
         positions = {record.position for record in ineligible}
         records = self._validated([row for position, row in enumerate(rows) if position not in positions])
-        return None if records is None else msgspec.structs.replace(records, ineligible=ineligible)
+        return None if records is None else msgspec.structs.replace(records, unscored=ineligible)
 
     def _ineligible(self, rows: Sequence[Values]) -> Iterator[Ineligible]:
         for position, values in enumerate(rows):
             if reason := self.rules.eligibility.excluded(values[1 : self._end]):
-                group = self._group(values[self._end]) if self.contract.group else None
-                yield Ineligible(position, _account(values[0]), group, reason)
+                yield Ineligible(position, _account(values[0]), self._group_of(values), reason)
 
     def _validated(self, sent: Sequence[Values]) -> Records | None:
         """Return eligible records, or None if any is not valid."""
@@ -243,6 +340,10 @@ class RequestDecoder:
         groups = list(map(self._group, columns[self._end])) if self.contract.group else ()
         return Columns(list(map(_account, columns[0])), columns[1 : self._end], groups=groups)
 
+    def _group_of(self, values: Values) -> str | None:
+        """Return the customer of a record's values, or None if it is missing or the contract has no group."""
+        return self._group(values[self._end]) if self.contract.group else None
+
     def _group(self, sent: str | None) -> str | None:
         """Return the customer of a record, or None if it is missing."""
         return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
@@ -264,14 +365,40 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
         text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
         record["description"] = text
     records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
+    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues. "
+    text += f"With {SKIP}, records may break the rules of this schema."
+    on_error = {"type": "string", "enum": [FAIL, SKIP], "default": FAIL, "description": text}
+    explain = {"type": "boolean", "default": False, "description": "Whether each scored record's result has its explanation."}
     known = {name: value for name, value in example.items() if value is not None}
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": ["records"],
-        "properties": {"records": records},
+        "oneOf": [{"required": [name]} for name in ("records", *FORMATS)],
+        "properties": {"records": records, **_other_formats(records, decoder.max_records), ON_ERROR: on_error, EXPLAIN: explain},
         "example": {"records": [{ID: "EXAMPLE", **known}]},
     }
+
+
+def _other_formats(records: Mapping[str, Any], max_records: int) -> dict[str, object]:
+    """Return the JSON schemas of the formats besides `records`."""
+    record = records["items"]
+    size = {"type": "array", "minItems": 1, "maxItems": max_records}
+    names = {"type": "array", "uniqueItems": True, "items": {"enum": list(record["properties"])}}
+    row = {"type": "array", "items": {"type": ["number", "string", "null"]}}
+    split = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["columns", "data"],
+        "properties": {"columns": names, "index": {"type": "array"}, "data": {**size, "items": row}},
+        "description": "Rows of values, one for each name in columns. The index is ignored. The values have the schemas of records.",
+    }
+    columns = {
+        **record,
+        "properties": {name: {**size, "items": field} for name, field in record["properties"].items()},
+        "description": "Columns of equal length.",
+    }
+    either = {"anyOf": [split, columns]}
+    return {DATAFRAME_RECORDS: records, DATAFRAME_SPLIT: split, INPUTS: columns, INPUT_DATA: either, COLUMNS: columns}
 
 
 def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
@@ -308,8 +435,19 @@ def _categories(column: Sequence[str | None], field: Field) -> Categories:
     return Categories(tuple(map(field.level, positions)), found)
 
 
-def _request_type(fields: Sequence[Field], group: str | None) -> Any:
-    """Return the struct that msgspec decodes a request into. Its fields are numbered, because a column's name may be any text."""
+def _position(record: Unscored) -> int:
+    return record.position
+
+
+def _request_type(record: Any) -> Any:
+    """Return the struct that msgspec decodes a request into."""
+    options: list[Any] = [(ON_ERROR, Literal["fail", "skip"] | UnsetType, UNSET), (EXPLAIN, bool | UnsetType, UNSET)]
+    fields = [("records", list[record]), *options]
+    return msgspec.defstruct("Request", fields, forbid_unknown_fields=True, frozen=True, gc=False)
+
+
+def _record_type(fields: Sequence[Field], group: str | None) -> Any:
+    """Return the struct that msgspec decodes a record into. Its fields are numbered, because a column's name may be any text."""
     types: dict[bool, Any] = {True: float | None | UnsetType, False: str | None | UnsetType}
     identifier: Any = Annotated[str, Meta(max_length=MAX_ID)] | None | UnsetType
     typed: list[Any] = [("field_0", identifier, UNSET)]
@@ -318,8 +456,7 @@ def _request_type(fields: Sequence[Field], group: str | None) -> Any:
     if group:
         typed.append(("group", identifier, UNSET))
         names["group"] = group
-    record = msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
-    return msgspec.defstruct("Request", [("records", list[record])], forbid_unknown_fields=True, frozen=True, gc=False)  # type: ignore[valid-type]
+    return msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
 
 
 def _invalid_request(errors: Sequence[FieldError]) -> Problem:

@@ -18,7 +18,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
-from risk_serving.http.predict import score_body
+from risk_serving.http.predict import ScoredBody, score_records
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.azure_ml.conftest import LOGISTIC, SCORECARD, body, environment, model, running
@@ -82,13 +82,18 @@ def records() -> list[dict[str, Any]]:
     return [*generated, {"age": 20.0}, {"id": None, "age": 64, "income": 1e9}]
 
 
+def answered(live: LiveSnapshot, content: bytes) -> ScoredBody:
+    """Return the service's answer to a body."""
+    return score_records(live, live.decoder.decode(content))
+
+
 def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     """Whether two results are equal, with probabilities within the tolerance."""
     return abs(ours["probability"] - theirs["probability"]) <= TOLERANCE and {**ours, "probability": 0} == {**theirs, "probability": 0}
 
 
 def test_sticky_deployment_answers_like_the_service(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
-    expected = json.loads(score_body(live, body(records)).content)
+    expected = json.loads(answered(live, body(records)).content)
     response = post("sticky", body(records))
     assert (response.status_code, response.headers["content-type"]) == (200, "application/json")
     found = response.json()
@@ -101,11 +106,11 @@ def test_sticky_deployment_answers_like_the_service(post: Post, live: LiveSnapsh
 def test_single_records_are_answered_like_the_service(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
     for record in (*records[:5], *records[-2:]):
         found = post("sticky", body([record])).json()["results"]
-        assert same(found[0], json.loads(score_body(live, body([record])).content)["results"][0])
+        assert same(found[0], json.loads(answered(live, body([record])).content)["results"][0])
 
 
 def test_blue_is_the_champion_and_green_the_challenger(post: Post, live: LiveSnapshot, records: list[dict[str, Any]]) -> None:
-    expected = json.loads(score_body(live, body(records)).content)["results"]
+    expected = json.loads(answered(live, body(records)).content)["results"]
     for name, arm, version in (("blue", "champion", LOGISTIC), ("green", "challenger", SCORECARD)):
         found = post(name, body(records)).json()
         assert found["model_version"] == LOGISTIC

@@ -6,12 +6,11 @@ from functools import partial
 import numpy as np
 import polars as pl
 
-from risk_assets.domain.contract.field_rules import MISSING_ISSUE
+from risk_assets.domain.contract.field_rules import MISSING_ISSUE, SEPARATOR
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUE, ISSUES, NOT_ELIGIBLE, SCORED, STATUS
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.ingest.population import can_be_scored, is_eligible
-from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
 from risk_assets.domain.scorecard.reasons import reason_texts

@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_schema
-from risk_assets.domain.contract.field_rules import plain
+from risk_assets.domain.contract.field_rules import SEPARATOR, plain
 from risk_assets.domain.contract.policy import Points, Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, SNAPSHOT
-from risk_assets.domain.ingest.validation import SEPARATOR
 from risk_assets.domain.scorecard.arrays import Floats, contributions
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard

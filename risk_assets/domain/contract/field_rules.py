@@ -7,6 +7,7 @@ from risk_assets.domain.contract.notation import date_format
 from risk_assets.domain.contract.schema import Contract, Feature
 from risk_assets.domain.contract.text import normalize_level
 
+SEPARATOR = "; "  # between the issues of a row
 MISSING_ISSUE = "missing"
 UNREADABLE_ISSUE = "unreadable"
 REPEATED_ISSUE = "repeated"

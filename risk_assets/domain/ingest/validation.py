@@ -8,6 +8,7 @@ from risk_assets.domain.contract.field_rules import (
     LINE_END_ISSUE,
     MISSING_ISSUE,
     REPEATED_ISSUE,
+    SEPARATOR,
     UNREADABLE_ISSUE,
     above,
     below,
@@ -24,7 +25,6 @@ from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
-SEPARATOR = "; "
 ROW_ISSUE = "\x1frow_issue"  # the issue of the line or of the id
 FEATURE_ISSUES = "\x1ffeature_issues"
 

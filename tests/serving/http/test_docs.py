@@ -1,5 +1,6 @@
 """Tests of the OpenAPI document: current schema, working example, schemathesis run, offline page."""
 
+import os
 import re
 import subprocess
 import sysconfig
@@ -206,7 +207,10 @@ def test_schemathesis_finds_no_errors(serve: Callable[..., Service], lake: Store
     attacked = serve(lake, RISK_SERVE_LOG_SHARE="0")
     command = [f"{sysconfig.get_path('scripts')}/st", "run", f"{attacked.url}/openapi.json", "--checks", "all", "--seed", "4"]
     options = ["--max-examples", "12", "--no-color", "--generation-database", "none"]
-    run = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=ATTACK_SECONDS, check=False)
+    hooks = {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.serving.http.schemathesis_hooks"}
+    run = subprocess.run(
+        [*command, *options], cwd=tmp_path, env=os.environ | hooks, capture_output=True, text=True, timeout=ATTACK_SECONDS, check=False
+    )
     assert run.returncode == 0, run.stdout
     assert int(re.findall(r"(\d+) generated, \1 passed", run.stdout)[0]) > 100
     assert len(PATHS) == int(re.findall(r"Tested: (\d+)", run.stdout)[0])

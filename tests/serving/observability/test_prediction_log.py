@@ -135,7 +135,7 @@ def test_inputs_and_outputs_join_by_request_and_index(store: Store, start: Calla
     unknown = {"age": None, "city": None}
     assert inputs["data"] == [{"id": "A1", "age": 41.5, "city": "Zürich"}, {"id": None, **unknown}, {"id": "A3", **unknown}]
     scored, unscored = {"status": "scored", "excluded": None}, {"status": "not eligible", "excluded": "closed"}
-    none = {"challenger_probability": None, "challenger_version": None}
+    none = {"issues": None, "challenger_probability": None, "challenger_version": None}
     assert outputs["data"] == [
         {
             "id": "A1",

@@ -12,15 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.batch.predictions import predictions
+from risk_assets.domain.contract.field_rules import SEPARATOR
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES, NOT_ELIGIBLE, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUE, ISSUES, NOT_ELIGIBLE, Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.bindings import Binding
-from risk_assets.domain.ingest.validation import RAGGED, SEPARATOR, validate
+from risk_assets.domain.ingest.validation import RAGGED, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
-from risk_serving.http.predict import ScoredBody, score_body
+from risk_serving.http.predict import ScoredBody, score_records
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.defs.conftest import NEXT
@@ -167,8 +168,10 @@ def test_random_records_get_the_results_of_batch(made: tuple[Contract, Arms, lis
         place = list(contract.request_features).index
         errors.sort(key=lambda error: (error[0], place(error[1])))
         assert [(error.record, error.field, error.rule) for error in caught.value.errors] == errors
+        skipping = json.dumps({"on_error": "skip", "records": records}).encode()
+        _require_same(answered(_live(contract, models, policy), skipping), expected)
     else:
-        _require_same(score_body(_live(contract, models, policy), body), expected)
+        _require_same(answered(_live(contract, models, policy), body), expected)
 
 
 def _raw(record: Record, contract: Contract) -> list[str | None]:
@@ -182,6 +185,11 @@ def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
     assert len(results) == expected.height
     for result, row in zip(results, expected.to_dicts(), strict=True):
         assert (result["status"], result.get("excluded")) == (row["status"], row["excluded"])
+        if row["status"] == ISSUE:
+            assert list(result) == ["status", "id", "issues", "arm", "model_version"]
+            assert SEPARATOR.join(result["issues"]) == row[ISSUES]
+            assert [result[name] for name in ("id", "arm", "model_version")] == [row[name] for name in (ACCOUNT_ID, "arm", "model_version")]
+            continue
         if row["status"] == NOT_ELIGIBLE:
             assert list(result) == ["status", "id", "excluded", "arm", "model_version"]
             assert [result[name] for name in ("id", "arm", "model_version")] == [row[name] for name in (ACCOUNT_ID, "arm", "model_version")]
@@ -197,6 +205,11 @@ def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
     for online, batch in zip(beside, expected["challenger_probability"], strict=True):
         assert (online is None) == (batch is None)
         assert online is None or abs(online - batch) <= NEAR
+
+
+def answered(live: LiveSnapshot, body: bytes) -> ScoredBody:
+    """Return the service's answer to a body."""
+    return score_records(live, live.decoder.decode(body))
 
 
 def _live(contract: Contract, models: Arms, policy: Policy) -> LiveSnapshot:
@@ -237,7 +250,7 @@ def test_challenger_scores_the_same_accounts_as_in_batch(
     live = _live(contract, models, policy)
     for start in range(0, len(records), size):
         part = records[start : start + size]
-        _require_same(score_body(live, json.dumps({"records": part}).encode()), expected[start : start + size])
+        _require_same(answered(live, json.dumps({"records": part}).encode()), expected[start : start + size])
     assert len(set(expected["arm"])) == (1 if share is None else 2)
 
 
@@ -247,7 +260,7 @@ def test_records_without_an_id_are_scored_by_the_champion(
     live = _live(contract, Arms(*both, 0.999, "spring"), policy)
     for size in (5, 40):
         nameless = [{**record, "id": None} for record in records[:size]] + [{k: v for k, v in records[0].items() if k != "id"}]
-        results = json.loads(score_body(live, json.dumps({"records": nameless}).encode()).content)["results"]
+        results = json.loads(answered(live, json.dumps({"records": nameless}).encode()).content)["results"]
         assert {result["arm"] for result in results} == {"champion"}
         assert {result["id"] for result in results} == {None}
 
@@ -261,5 +274,5 @@ def test_request_may_have_accounts_of_one_arm_only(
     for arm in ("champion", "challenger"):
         part = [record for record, by_challenger in zip(records, challenged, strict=True) if by_challenger == (arm == "challenger")]
         for size in (1, 5, len(part)):
-            results = json.loads(score_body(live, json.dumps({"records": part[:size]}).encode()).content)["results"]
+            results = json.loads(answered(live, json.dumps({"records": part[:size]}).encode()).content)["results"]
             assert [result["arm"] for result in results] == [arm] * size

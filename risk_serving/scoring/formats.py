@@ -8,7 +8,6 @@ structure" in https://learn.microsoft.com/azure/machine-learning/how-to-deploy-m
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeAlias
 
 import msgspec
@@ -81,7 +80,7 @@ def to_records(body: bytes, limits: Limits) -> bytes | None:
     if len(given) > 1:
         raise FormatError([FieldError(None, name, f"must not be sent beside {given[0]}") for name in given[1:]])
     if count_byte(body, b":") != len(fields) + sum(count_byte(value, b":") for value in fields.values()):
-        raise FormatError(chain(find_repeated(body), [FieldError(None, None, "has a field that is repeated, or an unknown name")]))
+        raise FormatError(_repeated(body, FieldError(None, None, "has an unknown field with a colon")))
     name = given[0]
     records = _READERS[name](name, bytes(fields.pop(name)), limits)
     return msgspec.json.encode({**fields, RECORDS: records})
@@ -137,7 +136,7 @@ def _from_columns(name: str, table: bytes, limits: Limits) -> Records:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise FormatError([FieldError(None, name, _COLUMNS_RULE)]) from None
     if count_byte(table, b":") != len(columns) and _has_repeated(table, columns):
-        raise FormatError(chain(find_repeated(table), [FieldError(None, name, "has a column that is repeated, or an escaped colon")]))
+        raise FormatError(_repeated(table, FieldError(None, name, "has a column with an escaped colon")))
     most = max(map(len, columns.values()), default=0)
     short = [column for column, values in columns.items() if len(values) < most]
     if short:
@@ -162,6 +161,16 @@ def _has_repeated(table: bytes, columns: Mapping[str, Sequence[Raw]]) -> bool:
     """Return whether a table has more names than columns: each has a colon, and names and values may have more."""
     others = sum(column.count(":") for column in columns) + sum(count_byte(value, b":") for values in columns.values() for value in values)
     return count_byte(table, b":") != len(columns) + others
+
+
+def _repeated(text: bytes, otherwise: FieldError) -> Iterator[FieldError]:
+    """Yield the repeated fields of a JSON document, or another error if there is none."""
+    found = False
+    for error in find_repeated(text):
+        found = True
+        yield error
+    if not found:
+        yield otherwise
 
 
 def _from_either(name: str, table: bytes, limits: Limits) -> Records:

@@ -163,7 +163,9 @@ BROKEN: dict[str, tuple[str, tuple[int | None, str | None, str]]] = {
 @pytest.mark.parametrize(("body", "expected"), BROKEN.values(), ids=BROKEN)
 def test_table_that_cannot_be_read_is_reported(service: Service, body: str, expected: tuple[int | None, str | None, str]) -> None:
     answer = service.client.post("/predict", content=body.replace("MARKER", MARKER), headers=JSON)
-    assert errors(answer)[0] == expected
+    found = errors(answer)
+    assert found[0] == expected
+    assert len(found) == 1 or expected[1] in {"x", "on_error"}  # records are checked too
 
 
 @pytest.mark.parametrize(

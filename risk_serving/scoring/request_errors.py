@@ -85,8 +85,12 @@ def records_of(content: object, max_records: int) -> list[object]:
 
 
 def find_repeated(body: bytes) -> Iterator[FieldError]:
-    """Yield the repeated fields of a valid JSON document, in the records' order."""
-    return _repeated_fields(json.loads(body, object_pairs_hook=_Object, parse_int=str, parse_float=str))
+    """Yield the repeated fields of a valid JSON document, in the records' order; raises `UnreadableBody` if it is nested too deeply."""
+    try:
+        content = json.loads(body, object_pairs_hook=_Object, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise UnreadableBody("nested too deeply") from None
+    yield from _repeated_fields(content)
 
 
 class _Object(dict[str, object]):

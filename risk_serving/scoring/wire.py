@@ -19,7 +19,18 @@ from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
-from risk_serving.scoring.formats import COLUMNS, DATAFRAME_RECORDS, DATAFRAME_SPLIT, FORMATS, INPUT_DATA, INPUTS, FormatError, to_records
+from risk_serving.scoring.formats import (
+    COLUMNS,
+    DATAFRAME_RECORDS,
+    DATAFRAME_SPLIT,
+    FORMATS,
+    INPUT_DATA,
+    INPUTS,
+    FormatError,
+    Limits,
+    count_byte,
+    to_records,
+)
 from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
 from risk_serving.scoring.request_errors import (
     EXPLAIN,
@@ -37,7 +48,7 @@ from risk_serving.scoring.request_errors import (
 
 MAX_ERRORS = 1000
 MAX_COUNTED = 10_000
-LARGE_BODY = 10_000  # bytes
+MAX_NAMES = 2000  # characters in the names of a table's columns, besides twice those of the contract
 MAX_BRACES = 20_000  # besides those of the records
 _COLON_ESCAPES = (b"\\u003a", b"\\u003A")
 _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
@@ -143,6 +154,8 @@ class RequestDecoder:
         self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
         self._high = np.array([field.high for field in numbers]).reshape(-1, 1)
         self._required = np.array([field.required for field in numbers], dtype=np.bool_).reshape(-1, 1)
+        most_characters = 2 * sum(map(len, (ID, contract.group or "", *contract.request_features))) + MAX_NAMES
+        self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
         self._record = _record_type(self.fields, contract.group)
         self._decoder = msgspec.json.Decoder(_request_type(self._record))
 
@@ -172,7 +185,7 @@ class RequestDecoder:
             raise InvalidRequest
         escapes = _has_control_escapes(body)
         options = (request.on_error is not UNSET) + (request.explain is not UNSET)
-        colons = _count(body, b":") - options  # those of the records, and one
+        colons = count_byte(body, b":") - options  # those of the records, and one
         if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
             records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
@@ -185,7 +198,7 @@ class RequestDecoder:
     def _read_other_format(self, body: bytes) -> Records:
         """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
         try:
-            rewritten = to_records(body, self.rules.most_values(self.max_records))
+            rewritten = to_records(body, self._limits)
         except FormatError:
             raise InvalidRequest from None
         if rewritten is None:
@@ -203,22 +216,32 @@ class RequestDecoder:
         if self._has_too_many_braces(body):
             raise _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
         try:
-            body = to_records(body, self.rules.most_values(self.max_records)) or body
+            body = to_records(body, self._limits) or body
             content = read_content(body, self.rules, self.max_records)
         except FormatError as error:
-            raise _invalid_request(error.errors[:MAX_COUNTED]) from None
+            raise _invalid_request(self._listed(error.errors)) from None
         except UnreadableBody as unreadable:
             raise _invalid_request([unreadable.error]) from None
         records = records_of(content, self.max_records)
         whole, single = request_errors(content, self.max_records), record_errors(records, self.rules)
         if not (isinstance(content, dict) and content.get(ON_ERROR) == SKIP):
-            errors = list(islice(chain(whole, single), MAX_COUNTED))
-            raise _invalid_request(errors or list(islice(find_repeated(body), MAX_COUNTED)))  # no other error is possible
-        repeated = list(find_repeated(body))
+            raise _invalid_request(self._listed(chain(whole, single)) or self._listed(find_repeated(body)))  # no other error is possible
+        try:
+            repeated = list(find_repeated(body))
+        except UnreadableBody as unreadable:
+            raise _invalid_request([unreadable.error]) from None
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
             raise _invalid_request(errors)
         valid = self._without_invalid(records, chain(single, repeated))
         return msgspec.structs.replace(valid, explain=content.get(EXPLAIN, False))
+
+    @staticmethod
+    def _listed(errors: Iterable[FieldError]) -> list[FieldError]:
+        """Return the first `MAX_COUNTED` errors, or that of a body that is nested too deeply to find them."""
+        try:
+            return list(islice(errors, MAX_COUNTED))
+        except UnreadableBody as unreadable:
+            return [unreadable.error]
 
     def _without_invalid(self, content: Sequence[object], errors: Iterable[FieldError]) -> Records:
         """Return the records of a document without those that have errors, which are among `unscored`."""
@@ -245,7 +268,7 @@ class RequestDecoder:
 
     def _has_too_many_braces(self, body: bytes) -> bool:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
-        return _count(body, b"{") > self.max_records + MAX_BRACES
+        return count_byte(body, b"{") > self.max_records + MAX_BRACES
 
     def _read_rows(self, body: bytes, sent: Sequence[msgspec.Struct], colons: int, escapes: bool) -> list[Values]:
         """Return the records' values, None if absent; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
@@ -415,13 +438,6 @@ def _required(contract: Contract, arms: Arms) -> set[str]:
 def _has_control_escapes(body: bytes) -> bool:
     """Return whether a text may have NUL or a line end."""
     return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
-
-
-def _count(body: bytes, character: bytes) -> int:
-    """Return how often a character occurs; numpy takes a fifth of the time for a large body."""
-    if len(body) < LARGE_BODY:
-        return body.count(character)
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(character)))
 
 
 def _account(sent: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import httpx
 import jsonschema_rs
+import msgspec
 import pandas as pd
 import pytest
 
@@ -15,7 +16,7 @@ from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, Versio
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.formats import FORMATS
-from risk_serving.scoring.wire import RequestDecoder
+from risk_serving.scoring.wire import InvalidRequest, RequestDecoder
 from tests.serving.conftest import Service
 
 Records: TypeAlias = Sequence[dict[str, Any]]
@@ -162,7 +163,9 @@ BROKEN: dict[str, tuple[str, tuple[int | None, str | None, str]]] = {
 @pytest.mark.parametrize(("body", "expected"), BROKEN.values(), ids=BROKEN)
 def test_table_that_cannot_be_read_is_reported(service: Service, body: str, expected: tuple[int | None, str | None, str]) -> None:
     answer = service.client.post("/predict", content=body.replace("MARKER", MARKER), headers=JSON)
-    assert errors(answer)[0] == expected
+    found = errors(answer)
+    assert found[0] == expected
+    assert len(found) == 1 or expected[1] in {"x", "on_error"}  # records are checked too
 
 
 @pytest.mark.parametrize(
@@ -203,3 +206,49 @@ def test_number_too_large_for_a_float_is_reported(number: str) -> None:
     with pytest.raises(Problem) as caught:
         DECODER.decode(f'{{"columns": {{"x": [1, {number}]}}}}'.encode())
     assert [(error.record, error.field, error.rule) for error in caught.value.errors] == [(1, "x", "unreadable")]
+
+
+def test_body_that_is_nested_almost_too_deeply_is_answered() -> None:
+    bodies = (
+        '{"on_error": "skip", "records": [{"x": %s}]}',
+        '{"columns": {"x": [%s], "y": [":"]}}',
+        '{"columns": {"x": [1]}, "columns": {"x": [%s]}}',
+    )
+    for body in bodies:
+        for depth in range(950, 1050):
+            try:
+                DECODER.decode((body % ("[" * depth + "]" * depth)).encode())
+            except Problem as problem:
+                assert problem.errors
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"columns": {"x": [' + "1," * 4_000 + "1]}}",
+        '{"columns": {"x": [1]}, "columns": {"x": [":' + ":" * 1_000_000 + '"]}}',
+        '{"columns": {"x": [1], "x": [2], "y": [":' + ":" * 1_000_000 + '"]}}',
+        '{"dataframe_split": {"columns": ["x", "x"], "data": []}}',
+    ],
+    ids=["many", "repeated table", "repeated column", "repeated name"],
+)
+def test_errors_of_a_table_are_listed_only_when_it_is_read_again(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(json, "loads", None)
+        patched.setattr(msgspec.json, "Decoder", None)
+        with pytest.raises(InvalidRequest):
+            DECODER.read(body.encode())
+    with pytest.raises(Problem) as caught:
+        DECODER.reread(body.encode())
+    assert caught.value.errors
+
+
+@pytest.mark.parametrize("table", ['{"dataframe_split": {"columns": ["NAME"], "data": DATA}}', '{"inputs": {"NAME": ROW}}'])
+def test_long_name_is_not_repeated_for_each_record(table: str) -> None:
+    name, rows = "n" * 5_000, 100
+    body = table.replace("NAME", name).replace("DATA", json.dumps([[1]] * rows)).replace("ROW", json.dumps([1] * rows))
+    for options in ("", '"on_error": "skip", '):
+        with pytest.raises(Problem) as caught:
+            DECODER.decode(("{" + options + body[1:]).encode())
+        ((index, _, rule),) = [(error.record, error.field, error.rule) for error in caught.value.errors]
+        assert (index, rule) == (None, "has columns that are not in the contract, and whose names are too long to list them")

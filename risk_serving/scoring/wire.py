@@ -146,6 +146,7 @@ class RequestDecoder:
         self._group_tokens = frozenset(group_tokens(contract))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
+        self._has_colons = any(":" in name for name in contract.request_features) or ":" in (contract.group or "")
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
@@ -186,7 +187,8 @@ class RequestDecoder:
         escapes = _has_control_escapes(body)
         options = (request.on_error is not UNSET) + (request.explain is not UNSET)
         colons = count_byte(body, b":") - options  # those of the records, and one
-        if len(sent) >= MIN_COLUMNS and not escapes and not self.rules.eligibility.has_rules and colons == len(sent) * self._width + 1:
+        complete = not self._has_colons and colons == len(sent) * self._width + 1
+        if len(sent) >= MIN_COLUMNS and complete and not escapes and not self.rules.eligibility.has_rules:
             records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
             rows = self._read_rows(body, sent, colons, escapes)
@@ -273,7 +275,7 @@ class RequestDecoder:
     def _read_rows(self, body: bytes, sent: Sequence[msgspec.Struct], colons: int, escapes: bool) -> list[Values]:
         """Return the records' values, None if absent; raises `InvalidRequest` if a field is repeated: msgspec keeps the last.
 
-        Each name has a colon, and texts may have more. With `escapes`, texts may have characters that are not allowed.
+        Each name is followed by a colon, and texts may have more. With `escapes`, texts may have characters that are not allowed.
         """
         rows = list(map(astuple, sent))
         if escapes and self._breaks_text_rule(rows):
@@ -281,7 +283,7 @@ class RequestDecoder:
         absent = sum(row.count(UNSET) for row in rows)
         names = len(rows) * self._width - absent + 1
         if colons != names:
-            if any(escape in body for escape in _COLON_ESCAPES):
+            if self._has_colons or any(escape in body for escape in _COLON_ESCAPES):
                 repeated = any(True for _ in find_repeated(body))
             else:
                 repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))

@@ -293,3 +293,15 @@ def _model(feature: str, required: bool = False) -> VersionedScorecard:
 
 def _numbers(number: str, count: int) -> bytes:
     return ('{"records": [' + ", ".join([f'{{"x": {number}}}'] * count) + "]}").encode()
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_a_field_whose_name_has_a_colon_is_not_repeated(count: int) -> None:
+    contract = Contract.model_validate(
+        {"id": "id", "target": {"column": "bad", "bad": 1}, "features": {"x:y": {"type": "number", "reason": "X"}}}
+    )
+    decoder = RequestDecoder(contract, Arms(_model("x:y")), 100)
+    record = '{"id": "a", "x:y": 1}'
+    assert len(decoder.decode(f'{{"records": [{", ".join([record] * count)}]}}'.encode()).ids) == count
+    with pytest.raises(Problem):
+        decoder.decode(b'{"records": [{"id": "a", "x:y": 1, "x:y": 2}]}')

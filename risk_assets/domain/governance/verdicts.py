@@ -1,10 +1,11 @@
 """Whether a figure is within its limits, beyond them, or not known well enough.
 
-A figure is within its limits if its interval is, with `LEVEL` on each side. It is beyond them if the whole interval is, with
-`LEVEL` shared among all criteria that are judged together. A version that violates a limit therefore passes with a probability of
-at most `LEVEL`, however many criteria there are: it must pass all of them. And a version that violates none fails any of them with
-a probability of at most `LEVEL`. Sources: R. Berger, Multiparameter hypothesis testing and acceptance sampling, Technometrics 24
-(1982), for the first; C. Bonferroni's inequality for the second.
+A figure is within its limits if its interval is, with `LEVEL` on each side, or `REPEATED_LEVEL` for a comparison that is repeated
+at each training. It is beyond them if the whole interval is, with `LEVEL` shared among all criteria that are evaluated together. A
+version that violates a limit therefore passes with a probability of at most `LEVEL`, however many criteria there are: it must pass
+all of them. And a version that violates none fails any of them with a probability of at most `LEVEL`. Sources: R. Berger,
+Multiparameter hypothesis testing and acceptance sampling, Technometrics 24 (1982), for the first; C. Bonferroni's inequality for
+the second.
 """
 
 import math
@@ -48,7 +49,7 @@ class Criterion:
     level: float = LEVEL
 
     def status(self, together: int, times: float = 1.0) -> Status:
-        """Return whether the figure is within its limits; `together` is the number of criteria that are judged together."""
+        """Return whether the figure is within its limits; `together` is the number of criteria that are evaluated together."""
         low, high = self.interval(self.level, times)
         if self.low <= low and high <= self.high:
             return PASSED

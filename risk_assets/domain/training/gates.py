@@ -82,15 +82,15 @@ class Evidence:
 
 
 def measure(evidence: Evidence, policy: Promotion) -> tuple[Gate, ...]:
-    """Return all gates that apply, in the order of the policy's names, judged together.
+    """Return all gates that apply, in the order of the policy's names, evaluated together.
 
     The comparisons apply if a version is live, or was live besides the live one.
     """
     criteria, others = _criteria(evidence, policy)
     together = max(sum(map(len, criteria.values())), 1)
     notes = {"stability": f"; training rows compared with {evidence.snapshot}", "segments": "; on both holdouts"}
-    judged = {name: gate(name, found, together, notes.get(name, OTHER_ACCOUNTS)) for name, found in criteria.items()}
-    found = {**judged, **{other.name: other for other in (*others, _directions(evidence.against))}}
+    evaluated = {name: gate(name, found, together, notes.get(name, OTHER_ACCOUNTS)) for name, found in criteria.items()}
+    found = {**evaluated, **{other.name: other for other in (*others, _directions(evidence.against))}}
     return tuple(found[name] for name in get_args(GateName) if name in found)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -54,8 +55,9 @@ class Database:
             with connection.cursor() as cursor:
                 cursor.execute(sql)
 
-    def create(self, name: str) -> "Database":
-        """Create another database on the same server and return it."""
+    def create(self, prefix: str) -> "Database":
+        """Create another database on the same server and return it; its name is unique, because a fixture can be set up again."""
+        name = f"{prefix}_{secrets.token_hex(4)}"
         self.query(f"CREATE DATABASE {name}")
         return Database(self.port, name)
 

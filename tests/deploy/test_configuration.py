@@ -51,7 +51,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def databases(postgres: Database) -> dict[str, Database]:
-    return {kind: postgres.create(f"configuration_{number}") for number, kind in enumerate(FILES)}
+    return {kind: postgres.create("configuration") for kind in FILES}
 
 
 @pytest.fixture(scope="module")

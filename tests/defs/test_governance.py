@@ -315,9 +315,7 @@ def test_gates_measured_again_are_those_of_the_training(two_versions: Book) -> N
 
 
 @pytest.mark.parametrize("now", [{}, {"max": 4}], ids=["gone", "another range"])
-def test_a_feature_of_the_live_model_that_the_contract_changes_leaves_the_gate_undecided(
-    book: Book, tmp_path: Path, now: dict[str, int]
-) -> None:
+def test_a_changed_feature_of_the_live_model_is_undecided(book: Book, tmp_path: Path, now: dict[str, int]) -> None:
     narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))
     before = narrow["features"].pop("utilisation")
     narrow["features"].update({"utilisation": before | now} if now else {})

@@ -70,9 +70,7 @@ class Change:
         return SHADOW if self.share is None else AB_TEST
 
 
-def promote(
-    history: Sequence[Binding], version: str, actor: str, reason: str, overrides: tuple[str, ...] = (), *, policy: str, contract: str
-) -> Change:
+def promote(history: Sequence[Binding], version: str, actor: str, reason: str, *, policy: str, contract: str) -> Change:
     """Return the change that makes a version live and ends a challenge.
 
     The contract that the version was trained with becomes the one in force. The policy in force stays.
@@ -92,7 +90,7 @@ def promote(
     if history and history[-1].champion == version:
         raise ModelError(f"{version} is already live. See since when and why: risk live.")
     bound = history[-1].policy if history else policy
-    return Change(_latest_seq(history), PROMOTE, version, actor, reason, overrides=overrides, policy=bound, contract=contract)
+    return Change(_latest_seq(history), PROMOTE, version, actor, reason, policy=bound, contract=contract)
 
 
 def roll_back(history: Sequence[Binding], actor: str, reason: str) -> Change:

@@ -85,8 +85,8 @@ def rejection(*steps: str) -> str:
 
 def test_promotion_records_version_actor_reason_and_latest() -> None:
     history = made("promote 1", "promote 2")
-    assert promote(history, "model_v003", "ada", "better", ("stability",), policy="p3", contract="c3") == Change(
-        2, "promote", "model_v003", "ada", "better", overrides=("stability",), policy="p1", contract="c3"
+    assert promote(history, "model_v003", "ada", "better", policy="p3", contract="c3") == Change(
+        2, "promote", "model_v003", "ada", "better", policy="p1", contract="c3"
     )
     assert promote((), "model_v001", "ada", "the first", policy="p1", contract="c1").after == 0
 

@@ -30,6 +30,7 @@ from risk_serving.http.connections import ConnectionLimits, Connections
 from risk_serving.http.middleware import RequestMiddleware
 from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.http.whole_requests import WholeRequests
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import RequestLog
@@ -49,9 +50,11 @@ def create_app(settings: ServingSettings) -> FastAPI:
     log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds)
     opened = Connections(ConnectionLimits.of(settings), metrics)
     predict = PredictEndpoint(settings, live, metrics, log)
+    limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
+    whole = WholeRequests(predict, access, limits, metrics, tracing, docs.SCORING_PATHS)
     app = FastAPI(
         title="Credit-risk scoring",
-        lifespan=_lifespan(live, metrics, log, tracing, opened),
+        lifespan=_lifespan(live, metrics, log, tracing, {connections.STATE: opened, connections.WHOLE_REQUESTS: whole}),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -65,14 +68,13 @@ def create_app(settings: ServingSettings) -> FastAPI:
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
     app.state.connections = opened
     app.add_exception_handler(HTTPException, _routing_problem)
-    limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}
     app.add_middleware(RequestMiddleware, direct=direct, access=access, limits=limits, metrics=metrics, tracing=tracing)
     return app
 
 
 def _lifespan(
-    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing, opened: Connections
+    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing, state: Mapping[str, object]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
@@ -81,7 +83,7 @@ def _lifespan(
         log.start()
         await live.start()
         tasks = [asyncio.create_task(live.watch()), asyncio.create_task(operations.record_state(live, metrics, log))]
-        yield {connections.STATE: opened}
+        yield state
         for task in tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -5,13 +5,16 @@ uvicorn has none of these limits. `Connections` is in the lifespan state, which 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.http.whole_requests import WholeRequests, header_lines
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.request_log import RequestLog, new_request_id
 from risk_serving.settings import ServingSettings
@@ -21,13 +24,14 @@ try:
 except ImportError:  # Windows has no limit of descriptors
     resource = None  # type: ignore[assignment]
 
-STATE = "connections"  # the key in the lifespan state
+STATE, WHOLE_REQUESTS = "connections", "whole requests"  # keys in the lifespan state
 BACKLOG = 128  # connections that the system accepts before the service does
 RESERVED_DESCRIPTORS = BACKLOG + 64  # for accepted connections that are about to be refused, and for the lake, the logs and the issuer
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 500  # also of a chunked body's trailer
 MAX_PIPELINED = 64
 LINGER_SECONDS = 1.0
+_OK = STATUS_LINE[HTTPStatus.OK]
 UNPARSED = "unparsed"  # the route of a request that is not valid HTTP
 
 logger = logging.getLogger(__name__)
@@ -142,6 +146,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._head_bytes = 0
         self._lingers = False
+        self._whole: WholeRequests = self.app_state[WHOLE_REQUESTS]
+        self._parts: list[bytes] | None = None  # of a body that may arrive as a whole
+        self._answered = 0  # requests since data arrived
 
     @property
     def unread(self) -> int:
@@ -176,7 +183,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse data, and limit the head of a request that is not complete yet."""
         if self._lingers:
             return
+        self._answered = 0
         super().data_received(data)
+        if self._parts is not None:
+            self._pass_on(self._parts)
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self._limit_head(len(data))
@@ -192,15 +202,32 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start to answer, or queue the request."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests are sent without waiting for an answer")  # the parser turns it into status 400
-        super().on_headers_complete()
         self._in_head = False
         if self._head_timer is not None:
             self._cancel_head_timer()
         if self._is_silent:
             self._is_silent = False
             self._all.request_arrived(self)
-        if self._all.stopping:
-            self.cycle.keep_alive = False
+        if self._may_be_answered_at_once():
+            self._parts = []
+        else:
+            self._start_answer()
+
+    def on_body(self, body: bytes) -> None:
+        """Add to the body."""
+        if self._parts is None:
+            super().on_body(body)
+        else:
+            self._parts.append(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a whole request, or end the body of another."""
+        if self._parts is not None:
+            if self._answer_at_once(b"".join(self._parts)):
+                self._parts = None
+                return
+            self._pass_on(self._parts)
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, or for the client to read the answer before the connection is closed."""
@@ -240,6 +267,42 @@ class BoundedProtocol(HttpToolsProtocol):
             self._limit_write("", LINGER_SECONDS)
         else:
             self._close()
+
+    def _may_be_answered_at_once(self) -> bool:
+        """Return whether a request can be answered without the app, if its body has arrived with its head."""
+        return (
+            self.url in self._whole
+            and (self.cycle is None or self.cycle.response_complete)
+            and self._answered < MAX_PIPELINED
+            and not (self.flow.write_paused or self.expect_100_continue or self._all.stopping)
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and self.parser.should_keep_alive()
+            and not self.parser.should_upgrade()
+        )
+
+    def _answer_at_once(self, body: bytes) -> bool:
+        """Answer a whole request; return whether it is answered."""
+        answer = self._whole.answer(cast(Scope, self.scope), self.url, body)
+        if answer is None:
+            return False
+        self._answered += 1
+        self.transport.write(b"".join((_OK, header_lines(tuple(self.server_state.default_headers)), answer)))
+        self.on_response_complete()
+        return True
+
+    def _pass_on(self, parts: Sequence[bytes]) -> None:
+        """Answer a request by the app, with the parts of its body that have arrived."""
+        self._parts = None
+        if not self.transport.is_closing():
+            self._start_answer()
+            for part in parts:
+                super().on_body(part)
+
+    def _start_answer(self) -> None:
+        super().on_headers_complete()
+        if self._all.stopping:
+            self.cycle.keep_alive = False
 
     def _unsupported_upgrade_warning(self) -> None:
         """Do nothing: a request to upgrade is answered, counted and logged like any other."""

@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -73,18 +73,14 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        headers = dict(scope["headers"])
-        log = scope["request_log"] = RequestLog(new_request_id(), headers)
-        if b"x-request-id" in headers:
-            log.client_request_id = _client_request_id(headers[b"x-request-id"])
+        log: RequestLog | None = scope.get("request_log")  # of a request that `whole_requests` has passed on
+        if log is None:
+            log = scope["request_log"] = new_request_log(scope["headers"])
         route = _route(scope["path"])
         respond = _logged(send, log, DOCS_HEADERS if route in DOCS_ROUTES else ANSWER_HEADERS, scope["scheme"])
         try:
-            role = ROUTE_ROLES.get(route, OPERATE)
-            if role:
-                log.caller = (await self._access.admit(scope, role)).name
-            if self._limits is not None:
-                self._limit(self._limits, scope, route, log.caller)
+            if log.caller is None:
+                await self._admit(scope, route, log)
             await self._direct.get((scope["method"], scope["path"]), self._app)(scope, receive, respond)
         except Denied as denied:
             await _send_problem(self._denied_problem(denied, scope), log, respond)
@@ -94,6 +90,14 @@ class RequestMiddleware:
             await _send_problem(_unexpected_problem(error, log), log, respond)
         finally:
             self._record(log, scope["method"], route, time.perf_counter() - started)
+
+    async def _admit(self, scope: Scope, route: str, log: RequestLog) -> None:
+        """Find the caller and count the request; raises `Denied`, or `Problem` (429)."""
+        role = ROUTE_ROLES.get(route, OPERATE)
+        if role:
+            log.caller = (await self._access.admit(scope, role)).name
+        if self._limits is not None:
+            self._limit(self._limits, scope, route, log.caller)
 
     @staticmethod
     def _limit(limits: CallerLimits, scope: Scope, route: str, caller: str | None) -> None:
@@ -155,8 +159,8 @@ def _denied_problem(denied: Denied) -> Problem:
 
 
 def _unexpected_problem(error: Exception, log: RequestLog) -> Problem:
-    """Log an unexpected error without its message, which may contain a customer's values, and return its problem."""
-    logger.error("request %s failed: %s", log.request_id, _location(error))
+    """Log an unexpected error, and return its problem."""
+    log_unexpected(error, log)
     detail = "An unexpected error occurred in the service. Its log has the details under this request_id."
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error", detail)
 
@@ -167,8 +171,18 @@ def _route(path: str) -> str:
     return route if route in ROUTE_ROLES else OTHER_ROUTE
 
 
-def _client_request_id(sent: bytes) -> str | None:
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else None
+def new_request_log(headers: Iterable[tuple[bytes, bytes]]) -> RequestLog:
+    """Return the record of a request that has arrived, with an id of its own."""
+    log = RequestLog(new_request_id(), dict(headers))
+    sent = log.headers.get(b"x-request-id")
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        log.client_request_id = sent.decode()
+    return log
+
+
+def log_unexpected(error: Exception, log: RequestLog) -> None:
+    """Log an unexpected error without its message, which may contain a customer's values."""
+    logger.error("request %s failed: %s", log.request_id, _location(error))
 
 
 def _location(error: Exception) -> str:

@@ -65,21 +65,46 @@ class PredictEndpoint:
         await send({"type": "http.response.start", "status": 200, "headers": _headers(content)})
         await send({"type": "http.response.body", "body": content})
 
+    def accepts(self, headers: Mapping[bytes, bytes], size: int) -> bool:
+        """Return whether a body of this size, with these headers, is read."""
+        return size <= self._max_bytes and _is_json(headers)
+
+    def answer_whole(self, log: RequestLog, body: bytes) -> bytes:
+        """Return the answer to a body that is accepted, which has been logged.
+
+        Raises
+        ------
+        InvalidRequest
+            If a record is not valid. Nothing has been logged.
+        Problem
+            If no model is live.
+        """
+        live = self._live_model()
+        return self._scored(log, live, live.decoder.read(body), body)
+
     async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
         body = await self._read_body(log.headers, receive)
         log.bytes_in = len(body)
-        live = self._live.current
-        if live is None:
-            detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
+        live = self._live_model()
         try:
             records = live.decoder.read(body)
         except InvalidRequest:
             records = await self._reread(live, body)
+        return self._scored(log, live, records, body)
+
+    def _live_model(self) -> LiveSnapshot:
+        live = self._live.current
+        if live is None:
+            detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
+        return live
+
+    def _scored(self, log: RequestLog, live: LiveSnapshot, records: Records, body: bytes) -> bytes:
+        """Return the answer to the records of a body, and log it."""
         scored_body = score_records(live, records)
         content, scored = scored_body.content, scored_body.scored
-        log.version, log.records = live.version, len(scored.results)
+        log.bytes_in, log.version, log.records = len(body), live.version, len(scored.results)
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
         logged = _encoder.encode({"records": records.sent}) if records.is_rewritten else body
@@ -102,7 +127,7 @@ class PredictEndpoint:
             self._explaining -= 1
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:
+        if not _is_json(headers):
             detail = "The body must be uncompressed JSON, with the header Content-Type: application/json."
             raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)
         if int(headers.get(b"content-length", b"0")) > self._max_bytes:
@@ -131,6 +156,11 @@ class PredictEndpoint:
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
+
+
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
+    sent = headers.get(b"content-type", b"")
+    return (sent == JSON or sent.partition(b";")[0].strip().lower() == JSON) and b"content-encoding" not in headers
 
 
 def _headers(content: bytes) -> list[tuple[bytes, bytes]]:

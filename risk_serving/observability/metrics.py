@@ -6,12 +6,12 @@ from collections import Counter as Count
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION
 from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS
 from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.observability.prediction_log import PredictionLog
@@ -19,13 +19,29 @@ from risk_serving.observability.request_log import LogLine
 from risk_serving.scoring.live_model import LiveModel
 from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
 
+T = TypeVar("T", Counter, Histogram)
+
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 BYTES_BUCKETS = tuple(4**power for power in range(3, 13))
+BINS = [f"{min(position, HISTOGRAM_BINS - 1) / HISTOGRAM_BINS:.2f}" for position in range(HISTOGRAM_BINS + 1)]  # a probability may be 1
 MAX_PENDING_LINES = 10_000
 LINE_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 WORKERS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own variable: workers share their metrics in this folder
+
+
+class _Labelled(dict[tuple[str | int, ...], T], Generic[T]):
+    """The parts of a metric by the values of its labels: finding one again is faster than `labels`."""
+
+    def __init__(self, metric: T) -> None:
+        super().__init__()
+        self._metric: T = metric
+
+    def __missing__(self, labels: tuple[str | int, ...]) -> T:
+        part: T = self._metric.labels(*labels)
+        self[labels] = part
+        return part
 
 
 class Metrics:
@@ -43,28 +59,26 @@ class Metrics:
         self._reported: Count[str] = Count()
 
     def _add_request_metrics(self, own: CollectorRegistry) -> None:
-        self._requests = Counter("risk_serving_requests", "Requests by route and status.", ["route", "status"], registry=own)
-        self._seconds = Histogram(
-            "risk_serving_request_seconds", "Time to answer a request.", ["route"], buckets=SECONDS_BUCKETS, registry=own
-        )
+        requests = Counter("risk_serving_requests", "Requests by route and status.", ["route", "status"], registry=own)
+        seconds = Histogram("risk_serving_request_seconds", "Time to answer a request.", ["route"], buckets=SECONDS_BUCKETS, registry=own)
+        self._requests, self._seconds = _Labelled(requests), _Labelled(seconds)
         self._records = Histogram("risk_serving_request_records", "Records in a scored request.", buckets=RECORDS_BUCKETS, registry=own)
         self._bytes_in = Histogram("risk_serving_request_bytes", "Body size of a scored request.", buckets=BYTES_BUCKETS, registry=own)
         self._bytes_out = Histogram("risk_serving_response_bytes", "Body size of its answer.", buckets=BYTES_BUCKETS, registry=own)
         self.in_flight = Gauge("risk_serving_in_flight", "Requests being scored.", registry=own, multiprocess_mode="livesum")
-        self._scores = Counter(
+        scores = Counter(
             "risk_serving_scores",
             "Scored records by version, arm and the lower bound of the probability's bin.",
             ["version", "arm", "bin"],
             registry=own,
         )
-        self._not_eligible = Counter(
+        not_eligible = Counter(
             "risk_serving_not_eligible", "Records that are not eligible by version and reason.", ["version", "reason"], registry=own
         )
-
-        self._with_issues = Counter(
+        with_issues = Counter(
             "risk_serving_with_issues", "Records that were skipped because of issues, by version.", ["version"], registry=own
         )
-
+        self._results = {Result: _Labelled(scores), NotEligible: _Labelled(not_eligible), WithIssues: _Labelled(with_issues)}
         self._closed = Counter(
             "risk_serving_closed_connections", "Connections that were closed because of a limit.", ["reason"], registry=own
         )
@@ -88,8 +102,8 @@ class Metrics:
 
     def record_request(self, line: LogLine) -> None:
         """Count and log an answered request."""
-        self._requests.labels(line.route, line.status).inc()
-        self._seconds.labels(line.route).observe(line.milliseconds / 1000)
+        self._requests[line.route, line.status].inc()
+        self._seconds[(line.route,)].observe(line.milliseconds / 1000)
         if line.records is not None:
             self._records.observe(line.records)
             self._bytes_in.observe(line.bytes_in)
@@ -102,19 +116,8 @@ class Metrics:
 
     def record_results(self, results: Sequence[RecordResult]) -> None:
         """Count scored records by version, arm and bin of the probability, and the others by version, those not eligible also by reason."""
-        for arm in (CHAMPION, CHALLENGER):
-            scored = [result for result in results if isinstance(result, Result) and result.arm == arm]
-            bins = [0] * (HISTOGRAM_BINS + 1)
-            for result in scored:
-                bins[int(result.probability * HISTOGRAM_BINS)] += 1
-            ones = bins.pop()  # a probability of exactly 1 belongs to the last bin
-            bins[-1] += ones
-            for position in (position for position, records in enumerate(bins) if records):
-                self._scores.labels(scored[0].model_version, arm, f"{position / HISTOGRAM_BINS:.2f}").inc(bins[position])
-        for each in (result for result in results if isinstance(result, NotEligible)):
-            self._not_eligible.labels(each.model_version, each.excluded).inc()
-        for skipped in (result for result in results if isinstance(result, WithIssues)):
-            self._with_issues.labels(skipped.model_version).inc()
+        for (kind, *labels), records in Count(map(_labels, results)).items():
+            self._results[kind][tuple(labels)].inc(records)
 
     def record_state(self, live: LiveModel, log: PredictionLog) -> None:
         """Update the metrics of the live version and of the logs."""
@@ -135,6 +138,15 @@ class Metrics:
     def _raise_to(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(total - self._reported[name])
         self._reported[name] = total
+
+
+def _labels(result: RecordResult) -> tuple[Any, ...]:
+    """Return the type of a result, and the labels of its metric."""
+    if isinstance(result, Result):
+        return Result, result.model_version, result.arm, BINS[int(result.probability * HISTOGRAM_BINS)]
+    if isinstance(result, NotEligible):
+        return NotEligible, result.model_version, result.excluded
+    return WithIssues, result.model_version
 
 
 def _forget_dead_workers(folder: Path) -> None:

@@ -3,8 +3,8 @@
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -27,8 +27,7 @@ class LogLine(msgspec.Struct, omit_defaults=True):
     client_request_id: str | None = None
 
 
-@dataclass(slots=True)
-class RequestLog:
+class RequestLog(msgspec.Struct):
     """The facts about a request, in the ASGI scope under `request_log` while it is answered.
 
     `request_id` is the service's own id, which is unique; `client_request_id` is the caller's, if the caller has sent one.
@@ -37,7 +36,7 @@ class RequestLog:
 
     request_id: str
     headers: Mapping[bytes, bytes]
-    received_at: float = field(default_factory=time.time)
+    received_at: float = msgspec.field(default_factory=time.time)
     status: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
@@ -50,7 +49,7 @@ class RequestLog:
     def line(self, method: str, route: str, seconds: float) -> LogLine:
         """Return the line of a request that took `seconds`; `route` is the route's name, never the path that was sent."""
         return LogLine(
-            time=datetime.fromtimestamp(self.received_at, UTC).isoformat(timespec="milliseconds"),
+            time=_time(self.received_at),
             request_id=self.request_id,
             method=method,
             route=route,
@@ -64,6 +63,17 @@ class RequestLog:
             problem=self.problem,
             client_request_id=self.client_request_id,
         )
+
+
+def _time(seconds: float) -> str:
+    """Return seconds since 1970 as an ISO 8601 time in UTC, with milliseconds."""
+    whole = int(seconds)
+    return f"{_second(whole)}.{int(1000 * (seconds - whole)):03d}+00:00"
+
+
+@lru_cache(4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def new_request_id() -> str:

@@ -58,8 +58,9 @@ class ServingSettings(Settings):
         given by its id requires the issuer, because tokens name the id. The address must be https, or http on this machine.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
         The largest body, the most records in a request, and the time in which the body must arrive.
-    serve_max_in_flight
-        The most requests that are scored at once; further requests get status 503.
+    serve_max_in_flight, serve_max_received_bytes
+        The most requests that wait, for the rest of their body or the list of its errors, and the most bytes of the bodies that are
+        arriving; further requests that must wait get status 503.
     serve_caller_rate, serve_caller_burst
         The requests per second of each caller, unlimited by default, and the most at once.
     serve_max_connections, serve_head_seconds, serve_keep_alive_seconds
@@ -92,6 +93,7 @@ class ServingSettings(Settings):
     serve_max_records: Count = 1000
     serve_body_seconds: Seconds = 5.0
     serve_max_in_flight: Count = 256
+    serve_max_received_bytes: Count = 64 * 1024 * 1024
     serve_caller_rate: Rate | None = None
     serve_caller_burst: Count = 100
     serve_max_connections: Count = 1000

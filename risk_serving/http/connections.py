@@ -31,6 +31,8 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 500  # also of a chunked body's trailer
 MAX_PIPELINED = 64
 LINGER_SECONDS = 1.0
+REST_SECONDS = 0.05
+MAX_WAITED_DIGITS = 5  # of the content length of a body for whose rest the protocol waits
 _OK = STATUS_LINE[HTTPStatus.OK]
 UNPARSED = "unparsed"  # the route of a request that is not valid HTTP
 
@@ -148,6 +150,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._lingers = False
         self._whole: WholeRequests = self.app_state[WHOLE_REQUESTS]
         self._parts: list[bytes] | None = None  # of a body that may arrive as a whole
+        self._rest_timer: asyncio.TimerHandle | None = None
         self._answered = 0  # requests since data arrived
 
     @property
@@ -175,6 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._cancel_head_timer()
         self._cancel_write_timer()
+        self._end_wait()
         self._all.remove(self)
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
@@ -186,7 +190,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answered = 0
         super().data_received(data)
         if self._parts is not None:
-            self._pass_on(self._parts)
+            self._wait_for_rest()
+            return
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self._limit_head(len(data))
@@ -224,9 +229,9 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer a whole request, or end the body of another."""
         if self._parts is not None:
             if self._answer_at_once(b"".join(self._parts)):
-                self._parts = None
+                self._end_wait()
                 return
-            self._pass_on(self._parts)
+            self._pass_on()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -258,6 +263,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close the connection after its answer; if it is idle, read on for a moment: a request on its way then gets no reset."""
+        if self._parts is not None:
+            self._pass_on()
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         elif self.transport.can_write_eof() and not self.transport.is_closing():
@@ -291,13 +298,30 @@ class BoundedProtocol(HttpToolsProtocol):
         self.on_response_complete()
         return True
 
-    def _pass_on(self, parts: Sequence[bytes]) -> None:
+    def _wait_for_rest(self) -> None:
+        """Wait a moment for the rest of a small body: many clients send it in a segment of its own."""
+        if self._rest_timer is None:
+            length = next((value for name, value in self.headers if name == b"content-length"), b"")
+            if 0 < len(length) <= MAX_WAITED_DIGITS and not self.transport.is_closing():
+                self._rest_timer = self.loop.call_later(REST_SECONDS, self._pass_on)
+            else:
+                self._pass_on()
+
+    def _pass_on(self) -> None:
         """Answer a request by the app, with the parts of its body that have arrived."""
-        self._parts = None
+        parts = self._end_wait()
         if not self.transport.is_closing():
             self._start_answer()
             for part in parts:
                 super().on_body(part)
+
+    def _end_wait(self) -> Sequence[bytes]:
+        """Stop to wait for the rest of a body, and return the parts that have arrived."""
+        parts, self._parts = self._parts or (), None
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
+        return parts
 
     def _start_answer(self) -> None:
         super().on_headers_complete()

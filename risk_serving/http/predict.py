@@ -14,6 +14,7 @@ from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
+from risk_serving.scoring.request_errors import ON_ERROR
 from risk_serving.scoring.scorer import Scored
 from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
@@ -44,16 +45,15 @@ class PredictEndpoint:
     def __init__(self, settings: ServingSettings, live: LiveModel, metrics: Metrics, prediction_log: PredictionLog) -> None:
         self._max_bytes, self._seconds = settings.serve_max_body_bytes, settings.serve_body_seconds
         self._max_in_flight = settings.serve_max_in_flight
+        self._max_received = max(settings.serve_max_received_bytes, settings.serve_max_body_bytes)  # one body must be able to arrive
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
-        self._in_flight = self._explaining = 0
+        self._in_flight = self._explaining = self._received = 0
         self._explainer = Worker("explain")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
         if self._in_flight >= self._max_in_flight:
-            detail = f"{self._max_in_flight} requests are being scored, which is the limit. Try again in a second."
-            retry_after = ((b"retry-after", b"1"),)
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, headers=retry_after, close_connection=True)
+            raise _busy(f"{self._max_in_flight} requests are arriving or being read again, which is the limit.", close_connection=True)
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
@@ -117,6 +117,8 @@ class PredictEndpoint:
 
         They are found in a thread of its own, so that other requests do not wait for it.
         """
+        if self._explaining >= MAX_EXPLAINING and ON_ERROR.encode() in body:
+            raise _busy(f"{MAX_EXPLAINING} invalid requests are being read, which is the limit.")
         if self._explaining >= MAX_EXPLAINING:
             detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
@@ -142,20 +144,32 @@ class PredictEndpoint:
     async def _receive_body(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
         size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Problem(HTTPStatus.BAD_REQUEST, "disconnected", "The connection was closed before the end of the body.")
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_bytes:
-                raise self._too_large()
-            more = message.get("more_body", False)
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(HTTPStatus.BAD_REQUEST, "disconnected", "The connection was closed before the end of the body.")
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                self._received += len(parts[-1])
+                if size > self._max_bytes:
+                    raise self._too_large()
+                if self._received > self._max_received:
+                    raise _busy(f"{self._max_received} bytes of other requests are arriving, which is the limit.", close_connection=True)
+                more = message.get("more_body", False)
+        finally:
+            self._received -= size
         return b"".join(parts)
 
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
+
+
+def _busy(cause: str, *, close_connection: bool = False) -> Problem:
+    retry_after = ((b"retry-after", b"1"),)
+    detail = f"{cause} Try again in a second."
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, headers=retry_after, close_connection=close_connection)
 
 
 def _is_json(headers: Mapping[bytes, bytes]) -> bool:

@@ -250,6 +250,10 @@ class HalfRequest:
     def finish(self) -> bytes:
         """Send the rest and return the answer."""
         self._socket.sendall(self._rest)
+        return self.answer()
+
+    def answer(self) -> bytes:
+        """Return the answer."""
         return self._socket.recv(65536)
 
 

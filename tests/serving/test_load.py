@@ -17,7 +17,7 @@ import msgspec
 
 from risk_assets.lake.store import Store
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote, roll_back
-from tests.serving.test_faults import logged, open_request
+from tests.serving.test_faults import HalfRequest, logged, open_request
 
 Records = list[dict[str, Any]]
 FOLLOWED = 2.0
@@ -95,18 +95,37 @@ def test_request_over_the_in_flight_limit_is_503_at_once(serve: Callable[..., Se
     content = {"records": records[:1]}
     with open_request(service, content) as first, open_request(service, content) as second:
         started = time.perf_counter()
-        rejected = service.predict(records[:1])
+        with HalfRequest(service, content) as third:
+            rejected = third.answer()
         assert time.perf_counter() - started < 0.5
-        assert rejected.status_code == 503
-        assert rejected.headers["content-type"] == "application/problem+json"
-        assert rejected.json()["type"] == "urn:risk-serving:busy"
-        assert int(rejected.headers["retry-after"]) == 1
+        assert rejected.startswith(b"HTTP/1.1 503 ")
+        assert b"content-type: application/problem+json\r\n" in rejected
+        assert b"retry-after: 1\r\n" in rejected
+        assert b'"urn:risk-serving:busy"' in rejected
         assert service.client.get("/health/ready").status_code == 200
+        assert service.predict(records[:1]).status_code == 200  # a whole request waits for nothing, so it needs no slot
         assert first.finish().startswith(b"HTTP/1.1 200 ")
         assert service.predict(records[:1]).status_code == 200
         assert second.finish().startswith(b"HTTP/1.1 200 ")
     assert service.predict(records[:1]).status_code == 200
     assert service.metric("risk_serving_in_flight") == 0
+
+
+def test_bodies_that_arrive_are_limited_in_bytes(serve: Callable[..., Service], served_book: Path, records: Records) -> None:
+    variables = {"RISK_SERVE_MAX_BODY_BYTES": "200000", "RISK_SERVE_MAX_RECEIVED_BYTES": "1", "RISK_SERVE_LOG_SHARE": "0"}
+    service = serve(served_book / "lake", **variables)
+    large = {"records": [{**records[0], "id": " " * 200 + records[0]["id"]}] * 250}
+    assert 150_000 < len(msgspec.json.encode(large)) < 200_000
+    with open_request(service, large) as first:
+        with open_request(service, large), HalfRequest(service, large) as third:
+            rejected = third.answer()
+            assert service.predict(records[:1]).status_code == 200
+        assert rejected.startswith(b"HTTP/1.1 503 ")
+        assert b'"urn:risk-serving:busy"' in rejected
+        service.until(lambda: service.metric("risk_serving_in_flight") == 1)
+        assert first.finish().startswith(b"HTTP/1.1 200 ")
+    with open_request(service, large) as again:
+        assert again.finish().startswith(b"HTTP/1.1 200 ")
 
 
 def bad_bodies(record: dict[str, Any]) -> Sequence[tuple[int, bytes]]:

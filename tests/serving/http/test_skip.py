@@ -1,5 +1,6 @@
 """Tests of `"on_error": "skip"`: records that are not valid have their issues as results, and the others are scored."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,9 @@ import httpx
 import pytest
 
 from risk_assets.lake.store import Store
+from risk_serving.app import create_app
+from risk_serving.http import predict
+from risk_serving.settings import ServingSettings
 from tests.serving.conftest import LOGISTIC, Service
 
 MARKER = "zq-73519-marker"
@@ -127,3 +131,21 @@ def _only_event(lake: Store, collection: str) -> dict[str, Any]:
     (path,) = lake.list(f"logs/online/{collection}/")
     event: dict[str, Any] = json.loads(lake.get(path))
     return event
+
+
+@pytest.mark.parametrize(("on_error", "status"), [("skip", 503), ("fail", 422)])
+def test_skipping_is_refused_for_a_moment_while_too_many_invalid_requests_are_read(
+    lake: Store, records: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, on_error: str, status: int
+) -> None:
+    monkeypatch.setattr(predict, "MAX_EXPLAINING", 0)
+    app = create_app(ServingSettings(lake=lake.url, serve_log_share=0, _env_file=None))
+
+    async def post() -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 5))
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post("/predict", json={"on_error": on_error, "records": [{**records[0], "balance": MARKER}]})
+
+    answer = asyncio.run(post())
+    assert answer.status_code == status
+    assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
+    assert MARKER not in answer.text

@@ -1,7 +1,9 @@
 """Tests of requests that arrive as a whole, which the protocol answers, next to those that the app answers: nobody can tell them apart."""
 
 import re
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from risk_serving.http.connections import REST_SECONDS
 from tests.serving.conftest import Service, serving, token_entry
 from tests.serving.http.test_connections import LIVE, connect, request
 
@@ -50,21 +53,13 @@ def _more(connection: socket.socket) -> bytes:
     return data
 
 
-def in_parts(connection: socket.socket, sent: bytes) -> None:
-    """Send a request so that its body arrives after its head."""
+def send_in_parts(connection: socket.socket, sent: bytes, seconds: float) -> None:
+    """Send a request so that its body arrives some seconds after its head."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     head, _, body = sent.partition(b"\r\n\r\n")
     connection.sendall(head + b"\r\n\r\n" + body[:10])
-    with connect_again(connection) as other:  # an answer on another connection shows that the first part has been read
-        other.sendall(LIVE)
-        answers(other, 1)
+    time.sleep(seconds)
     connection.sendall(body[10:])
-
-
-def connect_again(connection: socket.socket) -> socket.socket:
-    other = socket.create_connection(connection.getpeername(), timeout=5)
-    other.settimeout(5)
-    return other
 
 
 def with_headers(sent: bytes, *lines: bytes) -> bytes:
@@ -76,12 +71,13 @@ def with_headers(sent: bytes, *lines: bytes) -> bytes:
 @pytest.mark.parametrize("size", [1, 40])
 def test_answer_is_the_same_as_the_apps(plain: Service, records: Records, size: int, extra: tuple[bytes, ...]) -> None:
     sent = with_headers(request(records[:size]), *extra)
-    with connect(plain) as whole, connect(plain) as parted:
+    with connect(plain) as whole, connect(plain) as soon, connect(plain) as late:
         whole.sendall(sent)
-        in_parts(parted, sent)
-        (first,), (second,) = answers(whole, 1), answers(parted, 1)
-    assert sorted(first[0].splitlines()) == sorted(second[0].splitlines())
-    assert first[1] == second[1]
+        send_in_parts(soon, sent, REST_SECONDS / 10)
+        send_in_parts(late, sent, 2 * REST_SECONDS)
+        (first,), (second,), (third,) = (answers(connection, 1) for connection in (whole, soon, late))
+    assert sorted(first[0].splitlines()) == sorted(second[0].splitlines()) == sorted(third[0].splitlines())
+    assert first[1] == second[1] == third[1]
     assert first[0].startswith(b"HTTP/1.1 200 OK\r\n")
     assert (b"x-client-request-id: mine-1" in first[0]) == (extra == (b"X-Request-ID: mine-1",))
 
@@ -153,6 +149,18 @@ def test_malformed_data_after_a_whole_request_is_refused(plain: Service, records
         while data := connection.recv(65536):
             received += data
     assert [received.count(status) for status in (b"HTTP/1.1 200 ", b"HTTP/1.1 400 ")] == [1, 1]
+
+
+def test_request_in_parts_is_answered_while_the_service_stops(served_book: Path, records: Records) -> None:
+    with serving(served_book / "lake", RISK_SERVE_LOG_SHARE="0") as service, connect(service) as connection:
+        head, _, body = request(records[:1]).partition(b"\r\n\r\n")
+        connection.sendall(head + b"\r\n\r\n" + body[:10])
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(4 * REST_SECONDS)
+        connection.sendall(body[10:])
+        ((head, _),) = answers(connection, 1)
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close\r\n" in head
 
 
 def test_requests_are_measured_and_logged(served_book: Path, records: Records) -> None:

@@ -9,8 +9,9 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from risk_serving.http.problems import Problem
+from risk_serving.observability.event_lines import Entry, sent_records
 from risk_serving.observability.metrics import Metrics
-from risk_serving.observability.prediction_log import Entry, PredictionLog
+from risk_serving.observability.prediction_log import NotStoredError, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
@@ -80,12 +81,29 @@ class PredictEndpoint:
         scored_body = score_records(live, records)
         content, scored = scored_body.content, scored_body.scored
         log.version, log.records = live.version, len(scored.results)
+        await self._log(log, live, _encoder.encode(records.sent) if records.is_rewritten else sent_records(body), scored_body)
         self._metrics.record_results(scored.results)
-        challenger = live.binding.challenger if scored.shadow else None
-        logged = _encoder.encode({"records": records.sent}) if records.is_rewritten else body
-        entry = Entry(log.request_id, log.received_at, logged, scored.results, scored.shadow, challenger, log.client_request_id)
-        self._prediction_log.offer(entry)
         return content
+
+    async def _log(self, log: RequestLog, live: LiveSnapshot, sent: bytes, answer: ScoredBody) -> None:
+        """Log an answer; raises `Problem` if it must not be sent, because the log does not have it."""
+        scored, caller = answer.scored, log.caller
+        entry = Entry(
+            log.request_id,
+            log.received_at,
+            sent,
+            answer.content,
+            len(scored.results),
+            live.binding,
+            caller,
+            log.client_request_id,
+            scored.shadow,
+        )
+        try:
+            await self._prediction_log.add(entry)
+        except NotStoredError:
+            detail = "The answer is not sent, because the prediction log cannot store it at present. Try again in a second."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-logged", detail, headers=((b"retry-after", b"1"),)) from None
 
     async def _reread(self, live: LiveSnapshot, body: bytes) -> Records:
         """Return the records of an invalid body, without those that are skipped, or raise its `Problem`.

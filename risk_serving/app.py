@@ -4,10 +4,12 @@ A request passes through the modules in this order:
 
 1. `http.connections` limits connections and heads; `http.middleware` identifies the caller (`auth`) and limits the caller's
    requests (`http.caller_limits`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
+   `http.whole_requests` does all of this and the next steps at once for a scoring request that has arrived as a whole;
 2. `http.predict` reads the body;
 3. `scoring.wire` decodes and validates its records (`.formats`, `.fields`, `.records`; `.request_errors` and `http.problems` on errors);
 4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
-5. `observability.prediction_log` writes request and results to the lake, through `.background_writer`.
+5. `observability.prediction_log`, or `.required_log`, writes request and answer to the lake, as `.event_lines`, through
+   `.background_writer`.
 
 `http.operations` and `http.docs` have the other routes; `settings` and `__main__` configure and start the service.
 """
@@ -23,6 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from risk_assets.lake.store import Store
 from risk_serving.auth.access import Access
 from risk_serving.http import connections, docs, operations
 from risk_serving.http.caller_limits import CallerLimits
@@ -32,13 +35,15 @@ from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.http.whole_requests import WholeRequests
 from risk_serving.observability.metrics import Metrics
-from risk_serving.observability.prediction_log import PredictionLog
+from risk_serving.observability.prediction_log import BufferedLog, PredictionLog
 from risk_serving.observability.request_log import RequestLog
+from risk_serving.observability.required_log import RequiredLog
 from risk_serving.observability.tracing import Tracing, open_tracing
 from risk_serving.scoring.live_model import LiveModel
-from risk_serving.settings import ServingSettings
+from risk_serving.settings import REQUIRED, ServingSettings
 
 CLOSE_SECONDS = 10.0
+SOURCE = "risk-serving"
 # FastAPI's own telemetry would send exception messages, which may contain a customer's values; `tracing` does not.
 FASTAPI_TELEMETRY_OFF: TelemetryConfig = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
@@ -47,7 +52,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     """Return the service; raises `RiskError` if its settings are not valid."""
     live, metrics, access = LiveModel(settings), Metrics(), Access(settings)
     tracing = open_tracing(settings.serve_telemetry)
-    log = PredictionLog(live.store, "risk-serving", settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds)
+    log = _open_log(live.store, settings)
     opened = Connections(ConnectionLimits.of(settings), metrics)
     predict = PredictEndpoint(settings, live, metrics, log)
     limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
@@ -71,6 +76,13 @@ def create_app(settings: ServingSettings) -> FastAPI:
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}
     app.add_middleware(RequestMiddleware, direct=direct, access=access, limits=limits, metrics=metrics, tracing=tracing)
     return app
+
+
+def _open_log(store: Store, settings: ServingSettings) -> PredictionLog:
+    limit, seconds = settings.serve_log_bytes, settings.serve_log_seconds
+    if settings.serve_log == REQUIRED:
+        return RequiredLog(store, SOURCE, limit, seconds)
+    return BufferedLog(store, SOURCE, settings.serve_log_share, limit, seconds)
 
 
 def _lifespan(

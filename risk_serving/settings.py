@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from risk_assets.settings import RetrySeconds, Settings
 
 SCORE, OPERATE = "score", "operate"
+REQUIRED = "required"
 ROLES = (SCORE, OPERATE)
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -79,6 +80,9 @@ class ServingSettings(Settings):
     serve_log_share, serve_log_bytes, serve_log_seconds
         The share of requests in the prediction log (0 to 1), the most bytes that wait to be written, and the interval between
         writes.
+    serve_log
+        Whether an answer is sent although it is not yet in the prediction log (`buffered`), or only when it is (`required`): then
+        `serve_log_share` must be 1, and an answer waits for at most `serve_log_seconds`.
     serve_telemetry
         The destination of spans and OpenTelemetry metrics: `off`, `otlp` or `azure-monitor`.
     """
@@ -108,6 +112,7 @@ class ServingSettings(Settings):
     serve_log_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     serve_log_bytes: Count = 16 * 1024 * 1024
     serve_log_seconds: Seconds = 5.0
+    serve_log: Literal["buffered", "required"] = "buffered"
     serve_telemetry: Literal["off", "otlp", "azure-monitor"] = "off"
 
     @field_validator("serve_tokens")
@@ -149,6 +154,13 @@ class ServingSettings(Settings):
         if address is not None and not _is_safe(address):
             raise ValueError("it must be an https address, or an http address on this machine. Correct it, or unset it for the default.")
         return address
+
+    @field_validator("serve_log")
+    @classmethod
+    def _require_whole_log(cls, mode: str, info: ValidationInfo) -> str:
+        if mode == REQUIRED and info.data.get("serve_log_share", 1.0) < 1:
+            raise ValueError("required means that every answer is logged, and RISK_SERVE_LOG_SHARE is less than 1. Unset one of the two.")
+        return mode
 
     @property
     def tokens(self) -> tuple[Token, ...]:

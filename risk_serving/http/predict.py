@@ -9,12 +9,13 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from risk_serving.http.problems import Problem
+from risk_serving.observability.event_lines import Entry, sent_records
 from risk_serving.observability.metrics import Metrics
-from risk_serving.observability.prediction_log import Entry, PredictionLog
+from risk_serving.observability.prediction_log import BufferedLog, NotStoredError, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
-from risk_serving.scoring.request_errors import ON_ERROR
+from risk_serving.scoring.request_errors import SKIP
 from risk_serving.scoring.scorer import Scored
 from risk_serving.scoring.wire import Answer, InvalidRequest
 from risk_serving.settings import ServingSettings
@@ -22,6 +23,7 @@ from risk_serving.worker import Worker
 
 JSON = b"application/json"
 MAX_EXPLAINING = 16
+_SKIP = f'"{SKIP}"'.encode()
 _encoder = msgspec.json.Encoder()
 
 
@@ -47,6 +49,7 @@ class PredictEndpoint:
         self._max_in_flight = settings.serve_max_in_flight
         self._max_received = max(settings.serve_max_received_bytes, settings.serve_max_body_bytes)  # one body must be able to arrive
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
+        self._offer = prediction_log.offer if isinstance(prediction_log, BufferedLog) else None
         self._in_flight = self._explaining = self._received = 0
         self._explainer = Worker("explain")
 
@@ -66,8 +69,8 @@ class PredictEndpoint:
         await send({"type": "http.response.body", "body": content})
 
     def accepts(self, headers: Mapping[bytes, bytes], size: int) -> bool:
-        """Return whether a body of this size, with these headers, is read."""
-        return size <= self._max_bytes and _is_json(headers)
+        """Return whether a body of this size, with these headers, can be answered without waiting."""
+        return self._offer is not None and size <= self._max_bytes and _is_json(headers)
 
     def answer_whole(self, log: RequestLog, body: bytes) -> bytes:
         """Return the answer to a body that is accepted, which has been logged.
@@ -79,8 +82,15 @@ class PredictEndpoint:
         Problem
             If no model is live.
         """
+        assert self._offer is not None
+        log.bytes_in = len(body)
         live = self._live_model()
-        return self._scored(log, live, live.decoder.read(body), body)
+        records = live.decoder.read(body)
+        answer = score_records(live, records)
+        log.version, log.records = live.version, len(answer.scored.results)
+        self._offer(_entry(log, live, records, body, answer))
+        self._metrics.record_results(answer.scored.results)
+        return answer.content
 
     async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
@@ -91,7 +101,15 @@ class PredictEndpoint:
             records = live.decoder.read(body)
         except InvalidRequest:
             records = await self._reread(live, body)
-        return self._scored(log, live, records, body)
+        answer = score_records(live, records)
+        log.version, log.records = live.version, len(answer.scored.results)
+        try:
+            await self._prediction_log.add(_entry(log, live, records, body, answer))
+        except NotStoredError:
+            detail = "The answer is not sent, because the prediction log cannot store it at present. Try again in a second."
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-logged", detail, headers=((b"retry-after", b"1"),)) from None
+        self._metrics.record_results(answer.scored.results)
+        return answer.content
 
     def _live_model(self) -> LiveSnapshot:
         live = self._live.current
@@ -100,24 +118,12 @@ class PredictEndpoint:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
         return live
 
-    def _scored(self, log: RequestLog, live: LiveSnapshot, records: Records, body: bytes) -> bytes:
-        """Return the answer to the records of a body, and log it."""
-        scored_body = score_records(live, records)
-        content, scored = scored_body.content, scored_body.scored
-        log.bytes_in, log.version, log.records = len(body), live.version, len(scored.results)
-        self._metrics.record_results(scored.results)
-        challenger = live.binding.challenger if scored.shadow else None
-        logged = _encoder.encode({"records": records.sent}) if records.is_rewritten else body
-        entry = Entry(log.request_id, log.received_at, logged, scored.results, scored.shadow, challenger, log.client_request_id)
-        self._prediction_log.offer(entry)
-        return content
-
     async def _reread(self, live: LiveSnapshot, body: bytes) -> Records:
         """Return the records of an invalid body, without those that are skipped, or raise its `Problem`.
 
         They are found in a thread of its own, so that other requests do not wait for it.
         """
-        if self._explaining >= MAX_EXPLAINING and ON_ERROR.encode() in body:
+        if self._explaining >= MAX_EXPLAINING and _SKIP in body:
             raise _busy(f"{MAX_EXPLAINING} invalid requests are being read, which is the limit.")
         if self._explaining >= MAX_EXPLAINING:
             detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
@@ -164,6 +170,22 @@ class PredictEndpoint:
     def _too_large(self) -> Problem:
         detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
+
+
+def _entry(log: RequestLog, live: LiveSnapshot, records: Records, body: bytes, answer: ScoredBody) -> Entry:
+    sent = _encoder.encode(records.sent) if records.is_rewritten else sent_records(body)
+    scored = answer.scored
+    return Entry(
+        log.request_id,
+        log.received_at,
+        sent,
+        answer.content,
+        len(scored.results),
+        live.binding,
+        log.caller,
+        log.client_request_id,
+        scored.shadow,
+    )
 
 
 def _busy(cause: str, *, close_connection: bool = False) -> Problem:

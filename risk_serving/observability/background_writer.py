@@ -2,12 +2,16 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from risk_assets.errors import RiskError
 
 T = TypeVar("T")
+
+RELEASED = 200  # items freed at once: freeing a large batch would keep other threads from running
+PAUSE_SECONDS = 0.0001
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +97,10 @@ class BackgroundWriter(Generic[T]):
             self._wake.set()
         return True
 
+    def flush(self) -> None:
+        """Write the items that wait now; after a failure, at the end of the pause."""
+        self._wake.set()
+
     def close(self, timeout: float) -> None:
         """Write the pending items and stop, within `timeout` seconds; items that cannot be written count as dropped."""
         with self._lock:
@@ -132,9 +140,11 @@ class BackgroundWriter(Generic[T]):
             self._record_failure(f"{type(error).__name__} while writing")
             self._drop_batch()
             return True
+        written = self._batch
         with self._lock:
             self._batch, self._batch_weight, self._batch_count = [], 0, 0
         self._problem, self._drops = None, False
+        _release(written)
         return True
 
     def _log_drop(self) -> None:
@@ -158,3 +168,10 @@ class BackgroundWriter(Generic[T]):
         with self._lock:
             self._dropped += self._batch_count
             self._batch, self._batch_weight, self._batch_count = [], 0, 0
+
+
+def _release(items: list[T]) -> None:
+    """Free written items, with pauses in which other threads run."""
+    while len(items) > RELEASED:
+        del items[-RELEASED:]
+        time.sleep(PAUSE_SECONDS)

@@ -63,7 +63,7 @@ def test_defaults_without_any_variable(loaded: Set) -> None:
     assert (settings.serve_max_connections, settings.serve_head_seconds, settings.serve_keep_alive_seconds) == (1000, 10.0, 300)
     assert (settings.serve_write_seconds, settings.serve_max_unread_bytes, settings.serve_drain_seconds) == (10.0, 67_108_864, 5.0)
     assert (settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds) == (1.0, 16_777_216, 5.0)
-    assert settings.serve_telemetry == "off"
+    assert (settings.serve_log, settings.serve_telemetry) == ("buffered", "off")
     assert settings.storage_retry_seconds == 10.0
 
 
@@ -164,6 +164,7 @@ def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> N
         ("LOG_SHARE", "nan"),
         ("LOG_BYTES", "0"),
         ("LOG_SECONDS", "-1.17"),
+        ("LOG", "sometimes17"),
         ("TELEMETRY", "jaeger17"),
         ("ENTRA_TENANT", "a/../b17"),
         ("ENTRA_TENANT", ""),
@@ -179,6 +180,12 @@ def test_invalid_setting_is_named_and_its_value_not_shown(loaded: Set, variable:
     with pytest.raises(ContractError, match=f"RISK_SERVE_{variable}: ") as caught:
         loaded(**{f"RISK_SERVE_{variable}": value})
     assert "17" not in str(caught.value)
+
+
+def test_required_log_has_all_requests(loaded: Set) -> None:
+    with pytest.raises(ContractError, match=r"RISK_SERVE_LOG: .*RISK_SERVE_LOG_SHARE is less than 1"):
+        loaded(RISK_SERVE_LOG="required", RISK_SERVE_LOG_SHARE="0.5")
+    assert loaded(RISK_SERVE_LOG_SHARE="1").serve_log == "required"
 
 
 def test_settings_are_frozen(loaded: Set) -> None:

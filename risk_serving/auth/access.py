@@ -4,12 +4,15 @@ import re
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
 from risk_serving.auth.bearer import Caller, Denied, NamedTokens, invalid_token, read_token
-from risk_serving.auth.entra import EntraTokens
-from risk_serving.settings import ROLES, ServingSettings
+from risk_serving.settings import ROLES, Entra, ServingSettings
+
+if TYPE_CHECKING:
+    from risk_serving.auth.entra import EntraTokens
 
 _LOCAL_HOST = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _FORWARDED = (b"x-forwarded", b"x-original", b"x-envoy")  # the starts of names
@@ -30,7 +33,7 @@ class Access:
 
     def __init__(self, settings: ServingSettings) -> None:
         self._named = NamedTokens(settings.tokens)
-        self._entra = EntraTokens(settings.entra) if settings.entra else None
+        self._entra = _entra_tokens(settings.entra) if settings.entra else None
         self.localhost_only = not settings.tokens and self._entra is None
 
     async def admit(self, scope: Scope, role: str) -> Caller:
@@ -55,6 +58,12 @@ class Access:
         if self._entra is None:
             raise invalid_token()
         return await self._entra.find_caller(token.decode("ascii"))
+
+
+def _entra_tokens(entra: Entra) -> "EntraTokens":
+    from risk_serving.auth.entra import EntraTokens  # here, because it takes 9 MB
+
+    return EntraTokens(entra)
 
 
 @lru_cache(1000)

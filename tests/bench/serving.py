@@ -43,7 +43,10 @@ QUICK, BUSY = CASES[:2]
 
 @dataclass(frozen=True)
 class Load:
-    """What the client saw: requests a second, milliseconds, and its own processor time a request (microseconds) and share of a core."""
+    """What the client saw: requests a second, milliseconds, its own processor time a request (microseconds) and share of a core.
+
+    `cpu` is the server's processor time a request, in microseconds.
+    """
 
     rate: float
     slowest: float
@@ -52,14 +55,15 @@ class Load:
     p99: float
     own: float
     share: float
+    cpu: float
 
     @staticmethod
-    def of(text: str) -> "Load":
-        """Read what the client wrote."""
+    def of(text: str, cpu: float) -> "Load":
+        """Read what the client wrote, while the server took some processor seconds."""
         found = json.loads(text)
         answers, seconds, own = found["answers"], found["seconds"], found["cpu"]
         rate = answers / seconds
-        return Load(rate, rate, rate, found["p50"] * 1e3, found["p99"] * 1e3, own / answers * 1e6, own / seconds)
+        return Load(rate, rate, rate, found["p50"] * 1e3, found["p99"] * 1e3, own / answers * 1e6, own / seconds, cpu / answers * 1e6)
 
     @staticmethod
     def median(loads: Sequence["Load"]) -> "Load":
@@ -187,7 +191,9 @@ def _load(place: Place, running: Running, case: Case, seconds: float) -> Load:
     requests = place.root / f"{running.port}_{case.records}.json"
     if not requests.exists():
         requests.write_text(json.dumps([running.request(body) for body in _bodies(place, running.server.form, case.records)]))
-    return Load.of(measure(Task(str(case), module("rivals.load", running.port, requests, case.connections, seconds))).output)
+    before = running.cpu()
+    output = measure(Task(str(case), module("rivals.load", running.port, requests, case.connections, seconds))).output
+    return Load.of(output, running.cpu() - before)
 
 
 def _bodies(place: Place, form: str, size: int) -> list[str]:
@@ -200,7 +206,8 @@ def _sizes() -> list[int]:
 
 def _comparison(found: Mapping[str, Load]) -> str:
     seed, best = found.get(SEED), _best_rival(found)
-    head = ("", "requests/s", "slowest to fastest round", "p50 ms", "p99 ms", "x seed", "x best rival")
+    limit = found.get(LIMIT)
+    head = ("", "requests/s", "slowest to fastest round", "p50 ms", "p99 ms", "CPU µs", "x bare", "x seed", "x best rival")
     rows = (
         (
             name,
@@ -208,6 +215,8 @@ def _comparison(found: Mapping[str, Load]) -> str:
             f"{load.slowest:,.0f} to {load.fastest:,.0f}",
             f"{load.p50:.2f}",
             f"{load.p99:.2f}",
+            f"{load.cpu:,.0f}",
+            f"{load.rate / limit.rate:.2f}" if limit else "",
             _times(load, seed),
             _times(load, best),
         )

@@ -22,8 +22,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 
 from risk_assets.lake.store import Store
 from risk_serving.auth.access import Access
@@ -70,7 +69,6 @@ def create_app(settings: ServingSettings) -> FastAPI:
     app.router.routes += [Route(path, predict, methods=["POST"]) for path in docs.SCORING_PATHS]
     if settings.serve_docs:
         app.include_router(docs.routes(app, live, secured=not access.localhost_only))
-        app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))
     app.state.connections = opened
     app.add_exception_handler(HTTPException, _routing_problem)
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}

@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, TypeAlias
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
 
 from risk_serving.http import problems
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Value
 from risk_serving.scoring.wire import answer_schema, request_schema
 
-ASSETS = ("fastapi_offline", "static")
+ASSETS = "fastapi_offline"  # the package that has Swagger UI
+MEDIA_TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "favicon.png": "image/png"}
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Credit-risk scoring</title>
 <link rel="stylesheet" href="/docs/static/swagger-ui.css"><link rel="icon" href="/docs/static/favicon.png"></head>
 <body><div id="docs"></div><script src="/docs/static/swagger-ui-bundle.js"></script><script src="/docs/start.js"></script></body></html>
@@ -54,6 +58,12 @@ def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
     async def start_script(request: Request) -> Response:
         return script.answer(request)
 
+    @router.get("/docs/static/{name}")
+    async def asset(request: Request, name: str) -> Response:
+        if name not in MEDIA_TYPES:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        return _asset(name).answer(request)
+
     return router
 
 
@@ -70,6 +80,12 @@ class _Cached:
         if self._etag in request.headers.get("if-none-match", ""):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(self._content, media_type=self._media_type, headers=headers)
+
+
+@cache
+def _asset(name: str) -> _Cached:
+    """Return a file of Swagger UI, which is read once."""
+    return _Cached((files(ASSETS) / "static" / name).read_bytes(), MEDIA_TYPES[name])
 
 
 class CachedDocument:

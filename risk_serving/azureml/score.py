@@ -162,8 +162,9 @@ def _arms(binding: Binding, versions: dict[str, VersionedScorecard]) -> Arms:
 
 def _inputs(records: Records) -> DataFrame:
     """Return the records as they were sent, one column for each feature of the contract."""
-    names = records.sent[0].__struct_encode_fields__
-    return DataFrame([[None if value is msgspec.UNSET else value for value in astuple(record)] for record in records.sent], columns=names)
+    sent = records.sent.make()
+    values = [[None if value is msgspec.UNSET else value for value in astuple(record)] for record in sent]
+    return DataFrame(values, columns=sent[0].__struct_encode_fields__)
 
 
 def _outputs(results: Sequence[RecordResult], shadow: Sequence[float | None] | None, shadow_version: str | None) -> DataFrame:

@@ -83,7 +83,7 @@ class PredictEndpoint:
         log.version, log.records = live.version, len(scored.results)
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
-        logged = _encoder.encode({"records": records.sent}) if records.is_rewritten else body
+        logged = records.sent.body() if records.sent.is_rewritten else body
         entry = Entry(log.request_id, log.received_at, logged, scored.results, scored.shadow, challenger, log.client_request_id)
         self._prediction_log.offer(entry)
         return content

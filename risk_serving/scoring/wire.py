@@ -3,20 +3,20 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.text import normalize_level, strip_cell
+from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
+from risk_serving.scoring.columns import AbsentValue, ColumnRules
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import MAX_ID, Field, IdField
 from risk_serving.scoring.formats import (
@@ -25,7 +25,7 @@ from risk_serving.scoring.formats import (
     count_byte,
     to_records,
 )
-from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored
+from risk_serving.scoring.records import Columns, Ineligible, Invalid, Options, Records, Rows, Sent, Unscored
 from risk_serving.scoring.request_errors import (
     EXPLAIN,
     ON_ERROR,
@@ -45,7 +45,7 @@ MAX_NAMES = 2000  # characters in the names of a table's columns, besides twice 
 MAX_BRACES = 20_000  # besides those of the records
 _COLON_ESCAPES = (b"\\u003a", b"\\u003A")
 _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
-MIN_COLUMNS = 32  # records from which on columns are faster than rows
+MIN_COLUMNS = 12  # records from which on columns are faster than rows
 
 
 Values: TypeAlias = tuple[Any, ...]
@@ -77,18 +77,12 @@ class RequestDecoder:
         self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
         models_require = [name for name in arms.required if not contract.features[name].required]
         self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group, models_require)
-        self._group_tokens = frozenset(group_tokens(contract))
+        self._columns = ColumnRules(self.rules, frozenset(group_tokens(contract)))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
         self._has_colons = any(":" in name for name in contract.request_features) or ":" in (contract.group or "")
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
-        self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
-        self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
-        numbers = [field for _, field in self._numbers]
-        self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
-        self._high = np.array([field.high for field in numbers]).reshape(-1, 1)
-        self._required = np.array([field.required for field in numbers], dtype=np.bool_).reshape(-1, 1)
         most_characters = 2 * sum(map(len, (ID, contract.group or "", *contract.request_features))) + MAX_NAMES
         self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
         self._record = _record_type(self.fields, contract.group)
@@ -118,18 +112,17 @@ class RequestDecoder:
         sent = request.records
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
+        options = Options(request.explain is True)
+        colons = count_byte(body, b":") - (request.on_error is not UNSET) - (request.explain is not UNSET)  # of the records, and one
         escapes = _has_control_escapes(body)
-        options = (request.on_error is not UNSET) + (request.explain is not UNSET)
-        colons = count_byte(body, b":") - options  # those of the records, and one
-        complete = not self._has_colons and colons == len(sent) * self._width + 1
-        if len(sent) >= MIN_COLUMNS and complete and not escapes and not self.rules.eligibility.has_rules:
-            records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
+        complete = not self._has_colons and not escapes and colons == len(sent) * self._width + 1
+        if len(sent) >= MIN_COLUMNS and complete:
+            records: Records | None = self._many(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
-            rows = self._read_rows(body, sent, colons, escapes)
-            records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
-        if records is None or self._has_missing_id(records):
+            records = self._validated(self._read_rows(body, sent, colons, escapes))
+        if records is None:
             raise InvalidRequest
-        return msgspec.structs.replace(records, sent=sent, explain=request.explain is True)
+        return msgspec.structs.replace(records, sent=Sent(lambda: sent), options=options)
 
     def _read_other_format(self, body: bytes) -> Records:
         """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
@@ -139,7 +132,8 @@ class RequestDecoder:
             raise InvalidRequest from None
         if rewritten is None:
             raise InvalidRequest
-        return msgspec.structs.replace(self.read(rewritten), is_rewritten=True)
+        records = self.read(rewritten)
+        return msgspec.structs.replace(records, sent=Sent(records.sent.make, is_rewritten=True))
 
     def reread(self, body: bytes) -> Records:
         """Return the records of a body that `read` rejects, in several times the time.
@@ -169,7 +163,7 @@ class RequestDecoder:
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
             raise _invalid_request(errors)
         valid = self._without_invalid(records, chain(single, repeated))
-        return msgspec.structs.replace(valid, explain=content.get(EXPLAIN, False))
+        return msgspec.structs.replace(valid, options=Options(content.get(EXPLAIN, False)))
 
     @staticmethod
     def _listed(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -189,18 +183,15 @@ class RequestDecoder:
         sent: list[msgspec.Struct] = msgspec.convert(readable, list[self._record])  # type: ignore[name-defined]
         rows = [tuple([None if value is UNSET else value for value in astuple(record)]) for record in sent]
         valid = [position for position in range(len(rows)) if position not in found]
-        records = self._eligible([rows[position] for position in valid])
+        records = self._validated([rows[position] for position in valid])
         assert records is not None
         unscored = [msgspec.structs.replace(record, position=valid[record.position]) for record in records.unscored]
         invalid = [self._invalid(position, rows[position], self.rules.issues(found[position])) for position in found]
-        return msgspec.structs.replace(records, sent=sent, unscored=sorted([*unscored, *invalid], key=_position), is_rewritten=True)
+        every = sorted([*unscored, *invalid], key=_position)
+        return msgspec.structs.replace(records, unscored=every, sent=Sent(lambda: sent, is_rewritten=True))
 
     def _invalid(self, position: int, values: Values, issues: tuple[str, ...]) -> Invalid:
-        return Invalid(position, _account(values[0]), self._group_of(values), issues)
-
-    def _has_missing_id(self, records: Records) -> bool:
-        any_missing = self.rules.account.any_missing
-        return any_missing(records.ids) or (bool(records.unscored) and any_missing([record.id for record in records.unscored]))
+        return Invalid(position, _account(values[0]), self._group(values), issues)
 
     def _has_too_many_braces(self, body: bytes) -> bool:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
@@ -231,27 +222,24 @@ class RequestDecoder:
         texts = (value for row in rows for value in row if isinstance(value, str))
         return any("\0" in text for text in texts) or any(account.broken_rule(row[0]) for row in rows if row[0] is not UNSET)
 
-    def _eligible(self, rows: Sequence[Values]) -> Records | None:
+    def _validated(self, sent: Sequence[Values]) -> Records | None:
         """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""
-        ineligible = list(self._ineligible(rows))
-        if not ineligible:
-            return self._validated(rows)
-        positions = {record.position for record in ineligible}
-        records = self._validated([row for position, row in enumerate(rows) if position not in positions])
-        return None if records is None else msgspec.structs.replace(records, unscored=ineligible)
+        if len(sent) >= MIN_COLUMNS:
+            return self._many(list(chain.from_iterable(sent)), len(sent))
+        unscored = list(self._ineligible(sent)) if self.rules.eligibility.has_rules else []
+        positions = {record.position for record in unscored}
+        records = self._few([row for position, row in enumerate(sent) if position not in positions] if unscored else sent)
+        if records is None or self.rules.account.any_missing([*records.ids, *(record.id for record in unscored)]):
+            return None
+        return msgspec.structs.replace(records, unscored=unscored) if unscored else records
 
     def _ineligible(self, rows: Sequence[Values]) -> Iterator[Ineligible]:
         for position, values in enumerate(rows):
             if reason := self.rules.eligibility.excluded(values[1 : self._end]):
-                yield Ineligible(position, _account(values[0]), self._group_of(values), reason)
+                yield Ineligible(position, _account(values[0]), self._group(values), reason)
 
-    def _validated(self, sent: Sequence[Values]) -> Records | None:
+    def _few(self, sent: Sequence[Values]) -> Rows | None:
         """Return eligible records, or None if any is not valid."""
-        if len(sent) < MIN_COLUMNS:
-            return self._validated_rows(sent)
-        return self._validated_columns(list(chain.from_iterable(sent)), len(sent))
-
-    def _validated_rows(self, sent: Sequence[Values]) -> Rows | None:
         ids, rows, groups = [], [], []
         for row in sent:
             values: list[Any] = list(row)
@@ -270,42 +258,22 @@ class RequestDecoder:
             ids.append(_account(values[0]))
             rows.append(tuple(values[1 : self._end]))
             if self.contract.group:
-                groups.append(self._group(values[self._end]))
-        return Rows(ids, rows, groups=groups)
+                groups.append(self._group(row))
+        return Rows(ids, rows, groups)
 
-    def _validated_columns(self, values: list[Any], count: int) -> Columns | None:
-        """Return the same as `_validated_rows` for the values of `count` records, one after another, computed at once.
+    def _many(self, values: list[Any], count: int) -> Columns | None:
+        """Return the same as `_validated` for the values of `count` records, one after another.
 
         A value may be absent only if the request has as many names as if there were none: then a field is repeated.
         """
-        columns: list[Any] = [values[position :: self._width] for position in range(self._width)]
-        if any(UNSET in columns[position] for position in self._texts):
+        try:
+            return self._columns.read([values[position :: self._width] for position in range(self._width)], count)
+        except AbsentValue:
             return None
-        numbers = np.empty((len(self._numbers), count))
-        for row, (position, _) in enumerate(self._numbers):
-            try:
-                numbers[row] = np.fromiter(columns[position], np.float64, count)
-            except TypeError:  # an absent value
-                return None
-            columns[position] = numbers[row]
-        for row, code in self._codes:
-            numbers[row, numbers[row] == code] = np.nan
-        if ((numbers < self._low) | (numbers > self._high) | (self._required & np.isnan(numbers))).any():
-            return None
-        for position, field in self._categories:
-            columns[position] = categories = _categories(columns[position], field)
-            if field.required and None in categories.levels:
-                return None
-        groups = list(map(self._group, columns[self._end])) if self.contract.group else ()
-        return Columns(list(map(_account, columns[0])), columns[1 : self._end], groups=groups)
 
-    def _group_of(self, values: Values) -> str | None:
+    def _group(self, values: Values) -> str | None:
         """Return the customer of a record's values, or None if it is missing or the contract has no group."""
-        return self._group(values[self._end]) if self.contract.group else None
-
-    def _group(self, sent: str | None) -> str | None:
-        """Return the customer of a record, or None if it is missing."""
-        return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
+        return self._columns.group(values[self._end]) if self.contract.group else None
 
 
 def _required(contract: Contract, arms: Arms) -> set[str]:
@@ -320,13 +288,6 @@ def _has_control_escapes(body: bytes) -> bool:
 
 def _account(sent: str | None) -> str | None:
     return None if sent is None else strip_cell(sent)
-
-
-def _categories(column: Sequence[str | None], field: Field) -> Categories:
-    """Return a column of texts as categories; different texts of one level have positions of their own."""
-    positions: defaultdict[str | None, int] = defaultdict(count().__next__)
-    found = np.fromiter(map(positions.__getitem__, column), np.int64, len(column))
-    return Categories(tuple(map(field.level, positions)), found)
 
 
 def _position(record: Unscored) -> int:

@@ -34,7 +34,7 @@ def decisions(log_odds: list[float], policy: Policy) -> list[tuple[int, str, int
     table = predictions(frame.lazy(), ARMS, policy).collect()
     batch = list(zip(table["prediction"], table["band"], table["points"], strict=True))
     ids, scorer = frame["account_id"].to_list(), Scorer(ARMS, policy, CONTRACT)
-    for records in (Rows(ids, [(x,) for x in log_odds]), Columns(ids, [np.array(log_odds)])):
+    for records in (Rows(ids, [(x,) for x in log_odds]), Columns(ids, np.array([log_odds]), [])):
         results = scorer.score(records).results
         assert [(one.prediction, one.band, one.points) for one in results if isinstance(one, Result)] == batch
     stored = table.rows(named=True)

@@ -75,8 +75,7 @@ def rejected(sent: list[tuple[str, str, str]]) -> list[tuple[int | None, str | N
 def levels(records: Records) -> list[tuple[Any, ...]]:
     if isinstance(records, Rows):
         return list(records.rows)
-    columns: list[Any] = list(records.columns)
-    return list(zip(*[[column.levels[at] for at in column.positions] for column in columns], strict=True))
+    return list(zip(*[[column.levels[at] for at in column.positions] for column in records.categories], strict=True))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,10 +12,10 @@ from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
-from risk_serving.scoring.answers import Answer
+from risk_serving.scoring.answers import Answer, ColumnAnswer
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
-from risk_serving.scoring.scorer import Scored
+from risk_serving.scoring.scored import Scored
 from risk_serving.scoring.wire import InvalidRequest
 from risk_serving.settings import ServingSettings
 from risk_serving.worker import Worker
@@ -36,6 +36,8 @@ class ScoredBody:
 def score_records(live: LiveSnapshot, records: Records) -> ScoredBody:
     """Return the answer to the records of a request."""
     scored = live.scorer.score(records)
+    if records.options.as_columns:
+        return ScoredBody(_encoder.encode(ColumnAnswer(live.version, scored.columns())), scored)
     return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 

@@ -1,6 +1,7 @@
 """The answer to a request: its results, one for each record."""
 
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -60,6 +61,46 @@ class WithIssues(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=IS
 
 
 RecordResult: TypeAlias = Result | NotEligible | WithIssues
+Status: TypeAlias = Literal["scored", "not eligible", "issue"]
+
+_STATUS: dict[type, Any] = {Result: SCORED, NotEligible: NOT_ELIGIBLE, WithIssues: ISSUE}
+
+
+class ResultColumns(msgspec.Struct, frozen=True, gc=False):
+    """The results as columns of equal length, in the order of the records; a value that a result does not have is null.
+
+    `explanation` is there if the request asks for it.
+    """
+
+    status: list[Status]
+    id: list[str | None]
+    prediction: list[int | None]
+    probability: list[float | None]
+    points: list[int | None]
+    band: list[str | None]
+    reasons: list[tuple[str, ...] | None]
+    excluded: list[str | None]
+    issues: list[tuple[str, ...] | None]
+    arm: list[str]
+    model_version: list[str]
+    explanation: list[Explanation | None] | UnsetType = UNSET
+
+
+def columns_of(results: Sequence[RecordResult]) -> ResultColumns:
+    """Return results as columns."""
+    names = ResultColumns.__struct_fields__[1:-1]
+    columns: dict[str, Any] = {name: [getattr(result, name, None) for result in results] for name in names}
+    explained = [getattr(result, "explanation", UNSET) for result in results]
+    if any(each is not UNSET for each in explained):
+        columns["explanation"] = [None if each is UNSET else each for each in explained]
+    return ResultColumns([_STATUS[type(result)] for result in results], **columns)
+
+
+class ColumnAnswer(msgspec.Struct, frozen=True, gc=False):
+    """The live version, and the results as columns."""
+
+    model_version: str
+    columns: ResultColumns
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -16,6 +16,8 @@ from risk_serving.scoring.records import Columns, Ineligible
 from risk_serving.scoring.request_errors import RecordRules
 
 Text: TypeAlias = str | None
+
+MIN_COLUMNS = 12  # records from which on columns are faster than rows
 LARGEST = float(np.finfo(np.float64).max)
 
 

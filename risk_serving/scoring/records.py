@@ -7,6 +7,7 @@ import msgspec
 
 from risk_assets.domain.scorecard.arrays import Floats
 from risk_assets.domain.scorecard.many_rows import Codes
+from risk_serving.scoring.options import DEFAULT, Options
 
 Value: TypeAlias = float | str | None
 Row: TypeAlias = tuple[Value, ...]
@@ -49,13 +50,6 @@ class Sent(msgspec.Struct, frozen=True):
         return msgspec.json.encode({"records": self.make()})
 
 
-class Options(msgspec.Struct, frozen=True):
-    """What a request asks for: explanations of its results; results as columns."""
-
-    explain: bool = False
-    as_columns: bool = False
-
-
 class Rows(msgspec.Struct, frozen=True):
     """The records to score: ids without surrounding whitespace, and features in the contract's order, None if missing.
 
@@ -68,7 +62,7 @@ class Rows(msgspec.Struct, frozen=True):
     groups: Sequence[str | None] = ()
     unscored: Sequence[Unscored] = ()
     sent: Sent = Sent()
-    options: Options = Options()
+    options: Options = DEFAULT
 
     def take(self, indices: Sequence[int]) -> "Rows":
         """Return the records at some indices, in their order, without the other records."""
@@ -85,7 +79,7 @@ class Columns(msgspec.Struct, frozen=True):
     groups: Sequence[str | None] = ()
     unscored: Sequence[Unscored] = ()
     sent: Sent = Sent()
-    options: Options = Options()
+    options: Options = DEFAULT
 
     def take(self, indices: Sequence[int]) -> "Columns":
         """Return the records at some indices, in their order, without the other records."""

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
-from risk_serving.scoring.answers import Answer
+from risk_serving.scoring.answers import Answer, ColumnAnswer
 from risk_serving.scoring.fields import MAX_ID, TEXT
 from risk_serving.scoring.formats import COLUMNS, DATAFRAME_RECORDS, DATAFRAME_SPLIT, FORMATS, INPUT_DATA, INPUTS
+from risk_serving.scoring.options import schemas as option_schemas
 from risk_serving.scoring.records import Value
-from risk_serving.scoring.request_errors import EXPLAIN, FAIL, ON_ERROR, SKIP
 from risk_serving.scoring.wire import RequestDecoder
 
 
@@ -30,16 +30,12 @@ def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dic
         text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
         record["description"] = text
     records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
-    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues. "
-    text += f"With {SKIP}, records may break the rules of this schema."
-    on_error = {"type": "string", "enum": [FAIL, SKIP], "default": FAIL, "description": text}
-    explain = {"type": "boolean", "default": False, "description": "Whether each scored record's result has its explanation."}
     known = {name: value for name, value in example.items() if value is not None}
     return {
         "type": "object",
         "additionalProperties": False,
         "oneOf": [{"required": [name]} for name in ("records", *FORMATS)],
-        "properties": {"records": records, **_other_formats(records, decoder.max_records), ON_ERROR: on_error, EXPLAIN: explain},
+        "properties": {"records": records, **_other_formats(records, decoder.max_records), **option_schemas()},
         "example": {"records": [{ID: "EXAMPLE", **known}]},
     }
 
@@ -68,5 +64,5 @@ def _other_formats(records: Mapping[str, Any], max_records: int) -> dict[str, ob
 
 def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
     """Return the JSON schema of an answer, and the component schemas that it refers to, by name."""
-    (schema,), components = msgspec.json.schema_components([Answer], ref_template="#/components/schemas/{name}")
-    return schema, components
+    schemas, components = msgspec.json.schema_components([Answer, ColumnAnswer], ref_template="#/components/schemas/{name}")
+    return {"oneOf": list(schemas)}, components

@@ -1,7 +1,6 @@
 """Scores records: each by the model that answers for its account."""
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -16,13 +15,7 @@ from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_serving.scoring.answers import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
-
-
-class Scored(msgspec.Struct, frozen=True):
-    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not scored."""
-
-    results: list[RecordResult]
-    shadow: Sequence[float | None] | None = None
+from risk_serving.scoring.scored import ManyScored, Scored
 
 
 class Scorer:
@@ -42,15 +35,15 @@ class Scorer:
     def _scored(self, records: Records) -> Scored:
         """Return the results of the records to score."""
         if self._challenger is None:
-            return Scored(self._champion.results(records))
+            return self._champion.scored(records)
         if self._arms.shadow:
-            return Scored(self._champion.results(records), self._challenger.probabilities(records))
+            return self._champion.scored(records, self._challenger.probabilities(records))
         groups = map(_group, records.ids, records.groups) if self._has_customers else records.ids
         challenged = np.array(self._arms.challenged(groups), dtype=np.bool_)
         if not challenged.any():
-            return Scored(self._champion.results(records))
-        champion = iter(self._champion.results(records.take(np.flatnonzero(~challenged).tolist())))
-        challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
+            return self._champion.scored(records)
+        champion = iter(self._champion.scored(records.take(np.flatnonzero(~challenged).tolist())).results)
+        challenger = iter(self._challenger.scored(records.take(np.flatnonzero(challenged).tolist())).results)
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
     def _with_unscored(self, scored: Scored, unscored: Sequence[Unscored]) -> Scored:
@@ -88,24 +81,19 @@ class _Model:
         self._contributions = single_row.contributions(card)
         self._base_points = base_points(card, policy.points)
 
-    def results(self, records: Records) -> list[RecordResult]:
-        results = self._results(records)
+    def scored(self, records: Records, shadow: Sequence[float] | None = None) -> Scored:
+        """Return the scores of records, with the probabilities of a challenger in shadow."""
+        scored = self._scored(records, shadow)
         if not records.options.explain:
-            return list(results)
-        explanations = map(self._explanation, self._parts(records))
-        return [msgspec.structs.replace(result, explanation=each) for result, each in zip(results, explanations, strict=True)]
+            return scored
+        pairs = zip(scored.results, map(self._explanation, self._parts(records)), strict=True)
+        return Scored([msgspec.structs.replace(result, explanation=explanation) for result, explanation in pairs], shadow)
 
-    def _results(self, records: Records) -> list[Result]:
+    def _scored(self, records: Records, shadow: Sequence[float] | None) -> Scored:
         if isinstance(records, Rows):
-            return [self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)]
+            return Scored([self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)], shadow)
         scores = self._many.score(records.numbers, self._used(records))
-        reasons: list[tuple[str, ...]] = [()] * len(records.ids)
-        text = self._many.texts.__getitem__
-        for index, count, positions in zip(scores.flagged.tolist(), scores.counts.tolist(), scores.texts.tolist(), strict=True):
-            reasons[index] = tuple(map(text, positions[:count]))
-        predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
-        bands = map(self._bands.__getitem__, scores.band.tolist())
-        return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
+        return ManyScored(records.ids, scores, (self._bands, self._many.texts), (self.arm, self.version), shadow)
 
     def unscored(self, record: Unscored) -> RecordResult:
         if isinstance(record, Ineligible):

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
@@ -16,20 +16,15 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
-from risk_serving.scoring.columns import AbsentValue, ColumnRules
+from risk_serving.scoring.columnar import ColumnReader
+from risk_serving.scoring.columns import MIN_COLUMNS, AbsentValue, ColumnRules
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import MAX_ID, Field, IdField
-from risk_serving.scoring.formats import (
-    FormatError,
-    Limits,
-    count_byte,
-    to_records,
-)
-from risk_serving.scoring.records import Columns, Ineligible, Invalid, Options, Records, Rows, Sent, Unscored
+from risk_serving.scoring.fields import ID_TYPE, Field, IdField
+from risk_serving.scoring.formats import FormatError, Limits, to_records
+from risk_serving.scoring.json_text import count_byte, has_colon_escapes, has_control_escapes
+from risk_serving.scoring.options import FIELDS, ON_ERROR, SKIP, Options, count_options
+from risk_serving.scoring.records import Columns, Ineligible, Invalid, Records, Rows, Sent, Unscored
 from risk_serving.scoring.request_errors import (
-    EXPLAIN,
-    ON_ERROR,
-    SKIP,
     RecordRules,
     UnreadableBody,
     find_repeated,
@@ -43,9 +38,6 @@ MAX_ERRORS = 1000
 MAX_COUNTED = 10_000
 MAX_NAMES = 2000  # characters in the names of a table's columns, besides twice those of the contract
 MAX_BRACES = 20_000  # besides those of the records
-_COLON_ESCAPES = (b"\\u003a", b"\\u003A")
-_CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
-MIN_COLUMNS = 12  # records from which on columns are faster than rows
 
 
 Values: TypeAlias = tuple[Any, ...]
@@ -87,6 +79,7 @@ class RequestDecoder:
         self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
         self._record = _record_type(self.fields, contract.group)
         self._decoder = msgspec.json.Decoder(_request_type(self._record))
+        self._column_reader = ColumnReader(self._columns, self._record, self.fields, self._limits)
 
     def decode(self, body: bytes) -> Records:
         """Return the records of a request's body.
@@ -112,9 +105,8 @@ class RequestDecoder:
         sent = request.records
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
-        options = Options(request.explain is True)
-        colons = count_byte(body, b":") - (request.on_error is not UNSET) - (request.explain is not UNSET)  # of the records, and one
-        escapes = _has_control_escapes(body)
+        colons = count_byte(body, b":") - count_options(request)  # of the records, and one
+        escapes = has_control_escapes(body)
         complete = not self._has_colons and not escapes and colons == len(sent) * self._width + 1
         if len(sent) >= MIN_COLUMNS and complete:
             records: Records | None = self._many(list(chain.from_iterable(map(astuple, sent))), len(sent))
@@ -122,10 +114,13 @@ class RequestDecoder:
             records = self._validated(self._read_rows(body, sent, colons, escapes))
         if records is None:
             raise InvalidRequest
-        return msgspec.structs.replace(records, sent=Sent(lambda: sent), options=options)
+        return msgspec.structs.replace(records, sent=Sent(lambda: sent), options=Options.of(request))
 
     def _read_other_format(self, body: bytes) -> Records:
         """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
+        columns = self._column_reader.read(body)
+        if columns is not None:
+            return columns
         try:
             rewritten = to_records(body, self._limits)
         except FormatError:
@@ -163,7 +158,7 @@ class RequestDecoder:
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
             raise _invalid_request(errors)
         valid = self._without_invalid(records, chain(single, repeated))
-        return msgspec.structs.replace(valid, options=Options(content.get(EXPLAIN, False)))
+        return msgspec.structs.replace(valid, options=Options.of_document(content))
 
     @staticmethod
     def _listed(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -208,7 +203,7 @@ class RequestDecoder:
         absent = sum(row.count(UNSET) for row in rows)
         names = len(rows) * self._width - absent + 1
         if colons != names:
-            if self._has_colons or any(escape in body for escape in _COLON_ESCAPES):
+            if self._has_colons or has_colon_escapes(body):
                 repeated = any(True for _ in find_repeated(body))
             else:
                 repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
@@ -281,11 +276,6 @@ def _required(contract: Contract, arms: Arms) -> set[str]:
     return {name for name, feature in contract.features.items() if feature.required and name in used} | set(arms.required)
 
 
-def _has_control_escapes(body: bytes) -> bool:
-    """Return whether a text may have NUL or a line end."""
-    return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
-
-
 def _account(sent: str | None) -> str | None:
     return None if sent is None else strip_cell(sent)
 
@@ -296,15 +286,14 @@ def _position(record: Unscored) -> int:
 
 def _request_type(record: Any) -> Any:
     """Return the struct that msgspec decodes a request into."""
-    options: list[Any] = [(ON_ERROR, Literal["fail", "skip"] | UnsetType, UNSET), (EXPLAIN, bool | UnsetType, UNSET)]
-    fields = [("records", list[record]), *options]
+    fields: list[Any] = [("records", list[record]), *FIELDS]
     return msgspec.defstruct("Request", fields, forbid_unknown_fields=True, frozen=True, gc=False)
 
 
 def _record_type(fields: Sequence[Field], group: str | None) -> Any:
     """Return the struct that msgspec decodes a record into. Its fields are numbered, because a column's name may be any text."""
     types: dict[bool, Any] = {True: float | None | UnsetType, False: str | None | UnsetType}
-    identifier: Any = Annotated[str, Meta(max_length=MAX_ID)] | None | UnsetType
+    identifier: Any = ID_TYPE | UnsetType
     typed: list[Any] = [("field_0", identifier, UNSET)]
     typed += [(f"field_{position}", types[field.is_number], UNSET) for position, field in enumerate(fields, start=1)]
     names = {"field_0": ID, **{f"field_{position}": field.name for position, field in enumerate(fields, start=1)}}

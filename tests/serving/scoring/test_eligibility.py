@@ -15,7 +15,8 @@ from risk_serving.http.problems import Problem
 from risk_serving.scoring.answers import NotEligible, Result
 from risk_serving.scoring.records import Columns, Rows
 from risk_serving.scoring.schema import request_schema
-from risk_serving.scoring.scorer import Scored, Scorer
+from risk_serving.scoring.scored import Scored
+from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import RequestDecoder
 
 CONTENT: dict[str, Any] = {

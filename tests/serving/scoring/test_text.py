@@ -19,9 +19,10 @@ from risk_assets.domain.ingest.csv_dialect import sniff
 from risk_assets.domain.ingest.validation import SEPARATOR, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Term, VersionedScorecard
 from risk_serving.http.problems import Problem
+from risk_serving.scoring.columns import MIN_COLUMNS
 from risk_serving.scoring.records import Records, Rows
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import MIN_COLUMNS, RequestDecoder
+from risk_serving.scoring.wire import RequestDecoder
 
 CONTRACT = Contract.model_validate(
     {

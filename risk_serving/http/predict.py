@@ -2,43 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
-import msgspec
 from starlette.types import Receive, Scope, Send
 
+from risk_serving.http.media import Media, media_of
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
-from risk_serving.scoring.answers import Answer, ColumnAnswer
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
-from risk_serving.scoring.scored import Scored
 from risk_serving.scoring.wire import InvalidRequest
 from risk_serving.settings import ServingSettings
 from risk_serving.worker import Worker
 
-JSON = b"application/json"
 MAX_EXPLAINING = 16
-_encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True)
-class ScoredBody:
-    """The answer to a request as JSON, and the scores in it."""
-
-    content: bytes
-    scored: Scored
-
-
-def score_records(live: LiveSnapshot, records: Records) -> ScoredBody:
-    """Return the answer to the records of a request."""
-    scored = live.scorer.score(records)
-    if records.options.as_columns:
-        return ScoredBody(_encoder.encode(ColumnAnswer(live.version, scored.columns())), scored)
-    return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 
 class PredictEndpoint:
@@ -49,7 +28,7 @@ class PredictEndpoint:
         self._max_in_flight = settings.serve_max_in_flight
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
         self._in_flight = self._explaining = 0
-        self._explainer = Worker("explain")
+        self._explainer, self._reader = Worker("explain"), Worker("read")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
@@ -60,15 +39,16 @@ class PredictEndpoint:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            content = await self._answer(scope["request_log"], receive)
+            media = media_of(scope["request_log"].headers)
+            content = await self._answer(media, scope["request_log"], receive)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
         # A client that does not read holds only its answer, and for a limited time: `connections` closes its connection.
-        await send({"type": "http.response.start", "status": 200, "headers": _headers(content)})
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(media, content)})
         await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
+    async def _answer(self, media: Media, log: RequestLog, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
         body = await self._read_body(log.headers, receive)
         log.bytes_in = len(body)
@@ -76,12 +56,9 @@ class PredictEndpoint:
         if live is None:
             detail = "No model is live yet. Train one (risk train DATE): the service then loads it within seconds."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
-        try:
-            records = live.decoder.read(body)
-        except InvalidRequest:
-            records = await self._reread(live, body)
-        scored_body = score_records(live, records)
-        content, scored = scored_body.content, scored_body.scored
+        records = await self._read(media, live, body)
+        scored = live.scorer.score(records)
+        content = media.write(live.version, scored, records.options)
         log.version, log.records = live.version, len(scored.results)
         self._metrics.record_results(scored.results)
         challenger = live.binding.challenger if scored.shadow else None
@@ -90,7 +67,14 @@ class PredictEndpoint:
         self._prediction_log.offer(entry)
         return content
 
-    async def _reread(self, live: LiveSnapshot, body: bytes) -> Records:
+    async def _read(self, media: Media, live: LiveSnapshot, body: bytes) -> Records:
+        """Return the records of a body that are to be scored, or raise its `Problem`. A large one is read in a thread of its own."""
+        try:
+            return media.read(live.decoder, body) if media.is_quick(body) else await self._reader.run(media.read, live.decoder, body)
+        except InvalidRequest:
+            return await self._reread(media, live, body)
+
+    async def _reread(self, media: Media, live: LiveSnapshot, body: bytes) -> Records:
         """Return the records of an invalid body, without those that are skipped, or raise its `Problem`.
 
         They are found in a thread of its own, so that other requests do not wait for it.
@@ -100,14 +84,11 @@ class PredictEndpoint:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
         self._explaining += 1
         try:
-            return await self._explainer.run(live.decoder.reread, body)
+            return await self._explainer.run(media.reread, live.decoder, body)
         finally:
             self._explaining -= 1
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != JSON or b"content-encoding" in headers:
-            detail = "The body must be uncompressed JSON, with the header Content-Type: application/json."
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)
         if int(headers.get(b"content-length", b"0")) > self._max_bytes:
             raise self._too_large()
         try:
@@ -136,5 +117,5 @@ class PredictEndpoint:
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
 
 
-def _headers(content: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]
+def _headers(media: Media, content: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", media.name), (b"content-length", str(len(content)).encode())]

@@ -111,6 +111,11 @@ class ColumnRules:
             return ()
         return [None] * size if column is UNSET else [self.group(value) for value in column]
 
+    @staticmethod
+    def normalized(field: Field, column: Codes) -> Codes:
+        """Return a column with the levels of its texts."""
+        return Codes(tuple(map(field.level, column.levels)), column.positions)
+
     def group(self, sent: Text) -> Text:
         """Return the customer of a record, or None if it is missing."""
         return None if sent is None or normalize_level(sent) in self._group_tokens else sent.strip()

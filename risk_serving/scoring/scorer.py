@@ -15,7 +15,7 @@ from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_serving.scoring.answers import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
-from risk_serving.scoring.scored import ManyScored, Scored
+from risk_serving.scoring.scored import ManyScored, ModelNames, Scored
 
 
 class Scorer:
@@ -78,6 +78,7 @@ class _Model:
         self._many = ManyRows(card, policy, numbers)
         self._categories = [categories.index(name) for name in self._many.categories]
         self._bands = list(policy.bands)
+        self._names = ModelNames(arm, model.version, self._bands, self._many.texts)
         self._contributions = single_row.contributions(card)
         self._base_points = base_points(card, policy.points)
 
@@ -93,7 +94,7 @@ class _Model:
         if isinstance(records, Rows):
             return Scored([self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)], shadow)
         scores = self._many.score(records.numbers, self._used(records))
-        return ManyScored(records.ids, scores, (self._bands, self._many.texts), (self.arm, self.version), shadow)
+        return ManyScored(records.ids, scores, self._names, shadow)
 
     def unscored(self, record: Unscored) -> RecordResult:
         if isinstance(record, Ineligible):

@@ -1,7 +1,7 @@
 """The wire format: decodes and validates a request's records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import chain, islice
 from typing import Any, TypeAlias
@@ -60,6 +60,13 @@ class RequestDecoder:
         feature that a deciding model requires is never optional.
     max_records : int
         The most records in a request.
+
+    Attributes
+    ----------
+    names, record
+        The columns of a request: the id, the features and the group; and the struct of a record with them.
+    columns
+        The rules for columns.
     """
 
     def __init__(self, contract: Contract, arms: Arms, max_records: int) -> None:
@@ -69,7 +76,7 @@ class RequestDecoder:
         self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
         models_require = [name for name in arms.required if not contract.features[name].required]
         self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group, models_require)
-        self._columns = ColumnRules(self.rules, frozenset(group_tokens(contract)))
+        self.columns = ColumnRules(self.rules, frozenset(group_tokens(contract)))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
         self._has_colons = any(":" in name for name in contract.request_features) or ":" in (contract.group or "")
@@ -77,9 +84,10 @@ class RequestDecoder:
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         most_characters = 2 * sum(map(len, (ID, contract.group or "", *contract.request_features))) + MAX_NAMES
         self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
-        self._record = _record_type(self.fields, contract.group)
-        self._decoder = msgspec.json.Decoder(_request_type(self._record))
-        self._column_reader = ColumnReader(self._columns, self._record, self.fields, self._limits)
+        self.record = _record_type(self.fields, contract.group)
+        self.names: tuple[str, ...] = self.record.__struct_encode_fields__
+        self._decoder = msgspec.json.Decoder(_request_type(self.record))
+        self._column_reader = ColumnReader(self.columns, self.record, self.fields, self._limits)
 
     def decode(self, body: bytes) -> Records:
         """Return the records of a request's body.
@@ -139,26 +147,42 @@ class RequestDecoder:
             422, unless the errors are those of single records and the request skips these.
         """
         if self._has_too_many_braces(body):
-            raise _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
+            raise self.problem([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
         try:
             body = to_records(body, self._limits) or body
             content = read_content(body, self.rules, self.max_records)
         except FormatError as error:
-            raise _invalid_request(self._listed(error.errors)) from None
+            raise self.problem(self._listed(error.errors)) from None
         except UnreadableBody as unreadable:
-            raise _invalid_request([unreadable.error]) from None
+            raise self.problem([unreadable.error]) from None
+        return self._read_document(content, lambda: find_repeated(body))
+
+    def read_document(self, content: Mapping[str, object]) -> Records:
+        """Return the records of a JSON document in which no field is repeated; raises `Problem` as `reread` does."""
+        return self._read_document(content, lambda: ())
+
+    def _read_document(self, content: object, find_repeated: Callable[[], Iterable[FieldError]]) -> Records:
         records = records_of(content, self.max_records)
         whole, single = request_errors(content, self.max_records), record_errors(records, self.rules)
         if not (isinstance(content, dict) and content.get(ON_ERROR) == SKIP):
-            raise _invalid_request(self._listed(chain(whole, single)) or self._listed(find_repeated(body)))  # no other error is possible
+            raise self.problem(self._listed(chain(whole, single)) or self._listed(find_repeated()))  # no other error is possible
         try:
-            repeated = list(find_repeated(body))
+            repeated = list(find_repeated())
         except UnreadableBody as unreadable:
-            raise _invalid_request([unreadable.error]) from None
+            raise self.problem([unreadable.error]) from None
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
-            raise _invalid_request(errors)
+            raise self.problem(errors)
         valid = self._without_invalid(records, chain(single, repeated))
         return msgspec.structs.replace(valid, options=Options.of_document(content))
+
+    @staticmethod
+    def problem(errors: Sequence[FieldError]) -> Problem:
+        """Return the problem of a request with errors."""
+        detail = "Nothing was scored. Correct the errors and send the whole request again."
+        more_errors = max(0, len(errors) - MAX_ERRORS)
+        return Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=tuple(errors[:MAX_ERRORS]), more_errors=more_errors
+        )
 
     @staticmethod
     def _listed(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -175,7 +199,7 @@ class RequestDecoder:
             if error.record is not None:
                 found[error.record].append(error)
         readable = [self.rules.readable(record) if position in found else record for position, record in enumerate(content)]
-        sent: list[msgspec.Struct] = msgspec.convert(readable, list[self._record])  # type: ignore[name-defined]
+        sent: list[msgspec.Struct] = msgspec.convert(readable, list[self.record])  # type: ignore[name-defined]
         rows = [tuple([None if value is UNSET else value for value in astuple(record)]) for record in sent]
         valid = [position for position in range(len(rows)) if position not in found]
         records = self._validated([rows[position] for position in valid])
@@ -262,13 +286,13 @@ class RequestDecoder:
         A value may be absent only if the request has as many names as if there were none: then a field is repeated.
         """
         try:
-            return self._columns.read([values[position :: self._width] for position in range(self._width)], count)
+            return self.columns.read([values[position :: self._width] for position in range(self._width)], count)
         except AbsentValue:
             return None
 
     def _group(self, values: Values) -> str | None:
         """Return the customer of a record's values, or None if it is missing or the contract has no group."""
-        return self._columns.group(values[self._end]) if self.contract.group else None
+        return self.columns.group(values[self._end]) if self.contract.group else None
 
 
 def _required(contract: Contract, arms: Arms) -> set[str]:
@@ -301,9 +325,3 @@ def _record_type(fields: Sequence[Field], group: str | None) -> Any:
         typed.append(("group", identifier, UNSET))
         names["group"] = group
     return msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
-
-
-def _invalid_request(errors: Sequence[FieldError]) -> Problem:
-    detail = "Nothing was scored. Correct the errors and send the whole request again."
-    more_errors = max(0, len(errors) - MAX_ERRORS)
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=tuple(errors[:MAX_ERRORS]), more_errors=more_errors)

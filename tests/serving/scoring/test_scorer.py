@@ -21,9 +21,9 @@ from risk_assets.domain.ingest.validation import RAGGED, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
-from risk_serving.http.predict import ScoredBody, score_records
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
+from tests.answered import ScoredBody, answered
 from tests.defs.conftest import NEXT
 from tests.documents import BOUND
 from tests.domain.scorecard.test_forms import policies, steps, weights
@@ -205,11 +205,6 @@ def _require_same(scored_body: ScoredBody, expected: pl.DataFrame) -> None:
     for online, batch in zip(beside, expected["challenger_probability"], strict=True):
         assert (online is None) == (batch is None)
         assert online is None or abs(online - batch) <= NEAR
-
-
-def answered(live: LiveSnapshot, body: bytes) -> ScoredBody:
-    """Return the service's answer to a body."""
-    return score_records(live, live.decoder.decode(body))
 
 
 def _live(contract: Contract, models: Arms, policy: Policy) -> LiveSnapshot:

@@ -48,6 +48,7 @@ class ColumnReader:
         self._rules, self._record, self._limits = rules, record, limits
         self._names: tuple[str, ...] = record.__struct_encode_fields__
         self._positions = {name: position for position, name in enumerate(self._names)}
+        self._fewest = MIN_COLUMNS * sum(field.required for field in fields)  # commas and brackets of a table that is read here
         self._texts = [at for at in range(len(self._names)) if not (0 < at <= len(fields) and fields[at - 1].is_number)]
         self._types = {1 + at: {float, NoneType} if field.is_number else {str, NoneType} for at, field in enumerate(fields)}
         table = _table_type(self._names, fields)
@@ -56,7 +57,7 @@ class ColumnReader:
 
     def read(self, body: bytes) -> Columns | None:
         """Return the records of a body, or None if it is not an ordinary valid table."""
-        if sum(count_byte(body, character) for character in (b",", b"[", b"{")) > self._limits.values:
+        if not self._fewest <= sum(count_byte(body, character) for character in (b",", b"[", b"{")) <= self._limits.values:
             return None
         request = self._decoded(body)
         tables = [table for name in _TABLES if (table := getattr(request, name, UNSET)) is not UNSET]

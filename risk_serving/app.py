@@ -5,9 +5,10 @@ A request passes through the modules in this order:
 1. `http.connections` limits connections and heads; `http.middleware` identifies the caller (`auth`) and limits the caller's
    requests (`http.caller_limits`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
    `http.whole_requests` does all of this and the next steps at once for a scoring request that has arrived as a whole;
-2. `http.predict` reads the body;
-3. `scoring.wire` decodes and validates its records (`.formats`, `.fields`, `.records`; `.request_errors` and `http.problems` on errors);
-4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
+2. `http.predict` reads the body, and `http.media` its records: as JSON by `scoring.wire`, as an Arrow stream by `scoring.arrow`;
+3. `scoring.wire` decodes and validates them, few of them one by one, many by `.columns` (`.formats`, `.columnar`, `.fields`, `.records`;
+   `.request_errors` and `http.problems` on errors);
+4. `scoring.scorer` scores them, as `scoring.scored`, by the model that `scoring.live_model` has loaded and keeps up to date;
 5. `observability.prediction_log`, or `.required_log`, writes request and answer to the lake, as `.event_lines`, through
    `.background_writer`.
 

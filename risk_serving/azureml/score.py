@@ -35,9 +35,10 @@ from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Versioned
 from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.scoring.answers import Answer, NotEligible, RecordResult, WithIssues
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Answer, NotEligible, RecordResult, RequestDecoder, WithIssues
+from risk_serving.scoring.wire import RequestDecoder
 
 JSON = "application/json"
 
@@ -161,8 +162,9 @@ def _arms(binding: Binding, versions: dict[str, VersionedScorecard]) -> Arms:
 
 def _inputs(records: Records) -> DataFrame:
     """Return the records as they were sent, one column for each feature of the contract."""
-    names = records.sent[0].__struct_encode_fields__
-    return DataFrame([[None if value is msgspec.UNSET else value for value in astuple(record)] for record in records.sent], columns=names)
+    sent = records.sent.make()
+    values = [[None if value is msgspec.UNSET else value for value in astuple(record)] for record in sent]
+    return DataFrame(values, columns=sent[0].__struct_encode_fields__)
 
 
 def _outputs(results: Sequence[RecordResult], shadow: Sequence[float | None] | None, shadow_version: str | None) -> DataFrame:

@@ -13,9 +13,10 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from risk_serving.http import problems
+from risk_serving.http.media import ARROW
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Value
-from risk_serving.scoring.wire import answer_schema, request_schema
+from risk_serving.scoring.schema import answer_schema, request_schema
 
 ASSETS = "fastapi_offline"  # the package that has Swagger UI
 MEDIA_TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "favicon.png": "image/png"}
@@ -31,13 +32,17 @@ PROBLEMS = {
     403: "The token does not have the required role.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The body is neither application/json nor an Arrow IPC stream.",
     422: "A record is not valid. Nothing was scored.",
     429: "The caller has sent too many requests. Try again after Retry-After seconds.",
     503: "No model is live yet, or too many requests are being scored. Try again after Retry-After seconds.",
 }
 
 _Json: TypeAlias = dict[str, Any]
+
+_STREAM: _Json = {
+    ARROW.decode(): {"schema": {"type": "string", "format": "binary", "description": "An Arrow IPC stream with a column for each field."}}
+}
 
 
 def routes(app: FastAPI, live: LiveModel, *, secured: bool) -> APIRouter:
@@ -131,9 +136,9 @@ def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping
         "description": description if path == "/predict" else f"The same as /predict. {description}",
         "operationId": path.strip("/"),
         "tags": ["scoring"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request}, **_STREAM}},
         "responses": {
-            "200": {"description": "One result for each record, in order.", "content": {"application/json": {"schema": answer}}},
+            "200": {"description": "One result for each record, in order.", "content": {"application/json": {"schema": answer}, **_STREAM}},
             **{str(status): _problem(text) for status, text in PROBLEMS.items()},
         },
     }

@@ -2,43 +2,26 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
-import msgspec
 from starlette.types import Receive, Scope, Send
 
+from risk_serving.http.media import JSON_MEDIA, Media, media_of
 from risk_serving.http.problems import Problem
 from risk_serving.observability.event_lines import Entry, sent_records
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import BufferedLog, NotStoredError, PredictionLog
 from risk_serving.observability.request_log import RequestLog
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
+from risk_serving.scoring.options import DEFAULT, SKIP
 from risk_serving.scoring.records import Records
-from risk_serving.scoring.request_errors import SKIP
-from risk_serving.scoring.scorer import Scored
-from risk_serving.scoring.wire import Answer, InvalidRequest
+from risk_serving.scoring.scored import Scored
+from risk_serving.scoring.wire import InvalidRequest
 from risk_serving.settings import ServingSettings
 from risk_serving.worker import Worker
 
-JSON = b"application/json"
 MAX_EXPLAINING = 16
 _SKIP = f'"{SKIP}"'.encode()
-_encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True)
-class ScoredBody:
-    """The answer to a request as JSON, and the scores in it."""
-
-    content: bytes
-    scored: Scored
-
-
-def score_records(live: LiveSnapshot, records: Records) -> ScoredBody:
-    """Return the answer to the records of a request."""
-    scored = live.scorer.score(records)
-    return ScoredBody(_encoder.encode(Answer(live.version, scored.results)), scored)
 
 
 class PredictEndpoint:
@@ -51,7 +34,7 @@ class PredictEndpoint:
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
         self._offer = prediction_log.offer if isinstance(prediction_log, BufferedLog) else None
         self._in_flight = self._explaining = self._received = 0
-        self._explainer = Worker("explain")
+        self._explainer, self._reader = Worker("explain"), Worker("read")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
@@ -60,20 +43,24 @@ class PredictEndpoint:
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
-            content = await self._answer(scope["request_log"], receive)
+            media = media_of(scope["request_log"].headers)
+            content = await self._answer(media, scope["request_log"], receive)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
         # A client that does not read holds only its answer, and for a limited time: `connections` closes its connection.
-        await send({"type": "http.response.start", "status": 200, "headers": _headers(content)})
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(media, content)})
         await send({"type": "http.response.body", "body": content})
 
-    def accepts(self, headers: Mapping[bytes, bytes], size: int) -> bool:
-        """Return whether a body of this size, with these headers, can be answered without waiting."""
-        return self._offer is not None and size <= self._max_bytes and _is_json(headers)
+    def media_at_once(self, headers: Mapping[bytes, bytes], body: bytes) -> Media | None:
+        """Return the media type of a body that can be answered without waiting, or None for any other."""
+        if self._offer is None or len(body) > self._max_bytes:
+            return None
+        media = media_of(headers)
+        return media if media.is_quick(body) else None
 
-    def answer_whole(self, log: RequestLog, body: bytes) -> bytes:
-        """Return the answer to a body that is accepted, which has been logged.
+    def answer_at_once(self, media: Media, log: RequestLog, body: bytes) -> bytes:
+        """Return the answer to a body of `media_at_once`, which has been logged.
 
         Raises
         ------
@@ -85,31 +72,33 @@ class PredictEndpoint:
         assert self._offer is not None
         log.bytes_in = len(body)
         live = self._live_model()
-        records = live.decoder.read(body)
-        answer = score_records(live, records)
-        log.version, log.records = live.version, len(answer.scored.results)
-        self._offer(_entry(log, live, records, body, answer))
-        self._metrics.record_results(answer.scored.results)
-        return answer.content
+        records = media.read(live.decoder, body)
+        scored, content = _score(media, log, live, records)
+        self._offer(_entry(media, log, live, body, records, scored, content))
+        self._metrics.record_scores(scored)
+        return content
 
-    async def _answer(self, log: RequestLog, receive: Receive) -> bytes:
+    async def _answer(self, media: Media, log: RequestLog, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
         body = await self._read_body(log.headers, receive)
         log.bytes_in = len(body)
         live = self._live_model()
+        records = await self._read(media, live, body)
+        scored, content = _score(media, log, live, records)
         try:
-            records = live.decoder.read(body)
-        except InvalidRequest:
-            records = await self._reread(live, body)
-        answer = score_records(live, records)
-        log.version, log.records = live.version, len(answer.scored.results)
-        try:
-            await self._prediction_log.add(_entry(log, live, records, body, answer))
+            await self._prediction_log.add(_entry(media, log, live, body, records, scored, content))
         except NotStoredError:
             detail = "The answer is not sent, because the prediction log cannot store it at present. Try again in a second."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-logged", detail, headers=((b"retry-after", b"1"),)) from None
-        self._metrics.record_results(answer.scored.results)
-        return answer.content
+        self._metrics.record_scores(scored)
+        return content
+
+    async def _read(self, media: Media, live: LiveSnapshot, body: bytes) -> Records:
+        """Return the records of a body that are to be scored, or raise its `Problem`. A large one is read in a thread of its own."""
+        try:
+            return media.read(live.decoder, body) if media.is_quick(body) else await self._reader.run(media.read, live.decoder, body)
+        except InvalidRequest:
+            return await self._reread(media, live, body)
 
     def _live_model(self) -> LiveSnapshot:
         live = self._live.current
@@ -118,7 +107,7 @@ class PredictEndpoint:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", detail, headers=((b"retry-after", b"5"),))
         return live
 
-    async def _reread(self, live: LiveSnapshot, body: bytes) -> Records:
+    async def _reread(self, media: Media, live: LiveSnapshot, body: bytes) -> Records:
         """Return the records of an invalid body, without those that are skipped, or raise its `Problem`.
 
         They are found in a thread of its own, so that other requests do not wait for it.
@@ -130,14 +119,11 @@ class PredictEndpoint:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
         self._explaining += 1
         try:
-            return await self._explainer.run(live.decoder.reread, body)
+            return await self._explainer.run(media.reread, live.decoder, body)
         finally:
             self._explaining -= 1
 
     async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        if not _is_json(headers):
-            detail = "The body must be uncompressed JSON, with the header Content-Type: application/json."
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)
         if int(headers.get(b"content-length", b"0")) > self._max_bytes:
             raise self._too_large()
         try:
@@ -172,15 +158,22 @@ class PredictEndpoint:
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
 
 
-def _entry(log: RequestLog, live: LiveSnapshot, records: Records, body: bytes, answer: ScoredBody) -> Entry:
-    sent = _encoder.encode(records.sent) if records.is_rewritten else sent_records(body)
-    scored = answer.scored
+def _score(media: Media, log: RequestLog, live: LiveSnapshot, records: Records) -> tuple[Scored, bytes]:
+    """Return the scores of records, and the answer."""
+    scored = live.scorer.score(records)
+    log.version, log.records = live.version, len(scored)
+    return scored, media.write(live.version, scored, records.options)
+
+
+def _entry(media: Media, log: RequestLog, live: LiveSnapshot, body: bytes, records: Records, scored: Scored, content: bytes) -> Entry:
+    """Return what the prediction log has of a request: a list of records and a list of results, whatever form they were sent in."""
+    as_results = media is JSON_MEDIA and not records.options.as_columns
     return Entry(
         log.request_id,
         log.received_at,
-        sent,
-        answer.content,
-        len(scored.results),
+        records.sent.content() if records.sent.is_rewritten else sent_records(body),
+        content if as_results else JSON_MEDIA.write(live.version, scored, DEFAULT),
+        len(scored),
         live.binding,
         log.caller,
         log.client_request_id,
@@ -194,10 +187,5 @@ def _busy(cause: str, *, close_connection: bool = False) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, headers=retry_after, close_connection=close_connection)
 
 
-def _is_json(headers: Mapping[bytes, bytes]) -> bool:
-    sent = headers.get(b"content-type", b"")
-    return (sent == JSON or sent.partition(b";")[0].strip().lower() == JSON) and b"content-encoding" not in headers
-
-
-def _headers(content: bytes) -> list[tuple[bytes, bytes]]:
-    return [(b"content-type", JSON), (b"content-length", str(len(content)).encode())]
+def _headers(media: Media, content: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"content-type", media.name), (b"content-length", str(len(content)).encode())]

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from risk_serving.auth.access import Access
 from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.middleware import ANSWER_HEADERS, HSTS, log_unexpected, new_request_log
-from risk_serving.http.predict import JSON, PredictEndpoint
+from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.tracing import Tracing
@@ -26,7 +26,7 @@ def header_lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
-_LINES = header_lines(((b"content-type", JSON), *ANSWER_HEADERS))
+_LINES = header_lines(ANSWER_HEADERS)
 _LINES_HTTPS = _LINES + header_lines((HSTS,))
 
 
@@ -55,13 +55,16 @@ class WholeRequests:
         started = time.perf_counter()
         log = scope["request_log"] = new_request_log(scope["headers"])
         caller = self._access.admit_now(scope, SCORE)
-        if caller is None or not self._predict.accepts(log.headers, len(body)):
+        if caller is None:
             return None
         try:
+            media = self._predict.media_at_once(log.headers, body)
+            if media is None:
+                return None
             if self._limits is not None:
                 self._limits.admit_name(caller.name)
             log.caller = caller.name
-            content = self._predict.answer_whole(log, body)
+            content = self._predict.answer_at_once(media, log, body)
         except (Problem, InvalidRequest):
             return None
         except Exception as error:  # noqa: BLE001 - the middleware answers the request, or fails in the same way
@@ -74,4 +77,5 @@ class WholeRequests:
         self._tracing.record(line, log.received_at, seconds, log.headers.get(b"traceparent", b""))
         lines = _LINES_HTTPS if scope["scheme"] == "https" else _LINES
         sent = b"" if log.client_request_id is None else b"x-client-request-id: %s\r\n" % log.client_request_id.encode()
-        return b"%scontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s" % (lines, len(content), log.request_id.encode(), sent, content)
+        own = (lines, media.name, len(content), log.request_id.encode(), sent, content)
+        return b"%scontent-type: %s\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s\r\n%s" % own

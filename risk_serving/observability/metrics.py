@@ -6,25 +6,24 @@ from collections import Counter as Count
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS
 from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import LogLine
+from risk_serving.scoring.answers import NotEligible, Result, WithIssues
 from risk_serving.scoring.live_model import LiveModel
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
+from risk_serving.scoring.scored import Scored
 
 T = TypeVar("T", Counter, Histogram)
 
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
 BYTES_BUCKETS = tuple(4**power for power in range(3, 13))
-BINS = [f"{min(position, HISTOGRAM_BINS - 1) / HISTOGRAM_BINS:.2f}" for position in range(HISTOGRAM_BINS + 1)]  # a probability may be 1
 MAX_PENDING_LINES = 10_000
 LINE_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
@@ -114,9 +113,9 @@ class Metrics:
         """Count a connection that was closed because of a limit."""
         self._closed.labels(reason).inc()
 
-    def record_results(self, results: Sequence[RecordResult]) -> None:
+    def record_scores(self, scored: Scored) -> None:
         """Count scored records by version, arm and bin of the probability, and the others by version, those not eligible also by reason."""
-        for (kind, *labels), records in Count(map(_labels, results)).items():
+        for (kind, *labels), records in scored.counts().items():
             self._results[kind][tuple(labels)].inc(records)
 
     def record_state(self, live: LiveModel, log: PredictionLog) -> None:
@@ -138,15 +137,6 @@ class Metrics:
     def _raise_to(self, counter: Counter, name: str, total: int) -> None:
         counter.inc(total - self._reported[name])
         self._reported[name] = total
-
-
-def _labels(result: RecordResult) -> tuple[Any, ...]:
-    """Return the type of a result, and the labels of its metric."""
-    if isinstance(result, Result):
-        return Result, result.model_version, result.arm, BINS[int(result.probability * HISTOGRAM_BINS)]
-    if isinstance(result, NotEligible):
-        return NotEligible, result.model_version, result.excluded
-    return WithIssues, result.model_version
 
 
 def _forget_dead_workers(folder: Path) -> None:

@@ -5,7 +5,9 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from risk_assets.domain.contract.field_rules import (
     CONTROL_ISSUE,
@@ -25,6 +27,7 @@ from risk_assets.domain.contract.text import normalize_level, strip_cell
 # Patterns of JSON schema: a text without NUL, one that is not blank, and one that has no line end inside either.
 TEXT = r"^[^\x00]*$"
 MAX_ID = 256  # characters, with surrounding whitespace
+ID_TYPE: Any = Annotated[str, Meta(max_length=MAX_ID)] | None  # of the ids of accounts and customers
 KNOWN_TEXT = r"^[^\x00]*[^\s\x00][^\x00]*$"
 KNOWN_LINE = r"^\s*[^\s\x00]([^\r\n\x00]*[^\s\x00])?\s*$"
 _LINE_END = re.compile(r"[\r\n]")

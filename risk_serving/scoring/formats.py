@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, Raw, UnsetType
 
 from risk_serving.http.problems import FieldError
+from risk_serving.scoring.json_text import count_byte
 from risk_serving.scoring.request_errors import MAX_NAME, REPEATED, find_repeated
 
 RECORDS = "records"
 DATAFRAME_RECORDS, DATAFRAME_SPLIT, INPUTS, INPUT_DATA, COLUMNS = "dataframe_records", "dataframe_split", "inputs", "input_data", "columns"
 FORMATS = (DATAFRAME_RECORDS, DATAFRAME_SPLIT, INPUTS, INPUT_DATA, COLUMNS)
-
-LARGE_BODY = 10_000  # bytes
 
 _SPLIT_RULE = "must be an object with the lists columns (names) and data (rows), and index if it is sent"
 _COLUMNS_RULE = "must be an object of columns, each a list of values: values without names are not accepted"
@@ -84,14 +82,6 @@ def to_records(body: bytes, limits: Limits) -> bytes | None:
     name = given[0]
     records = _READERS[name](name, bytes(fields.pop(name)), limits)
     return msgspec.json.encode({**fields, RECORDS: records})
-
-
-def count_byte(text: bytes | Raw, character: bytes) -> int:
-    """Return how often a character occurs; numpy takes a fifth of the time for a large text."""
-    size = len(memoryview(text))
-    if size < LARGE_BODY:
-        return bytes(text).count(character)
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8) == ord(character)))
 
 
 def _from_records(name: str, table: bytes, limits: Limits) -> Records:

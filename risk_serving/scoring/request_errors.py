@@ -12,13 +12,11 @@ from risk_assets.domain.contract.schema import ONLINE_ID as ID
 from risk_serving.http.problems import FieldError
 from risk_serving.scoring.eligibility import Eligibility
 from risk_serving.scoring.fields import Field, IdField, broken_id_text
+from risk_serving.scoring.options import OPTIONS, option_errors
 
 MAX_NAME = 100  # longer names of unknown fields are cut
 REPEATED = "is repeated"
 MAX_VALUES = 1000
-ON_ERROR = "on_error"
-FAIL, SKIP = "fail", "skip"
-EXPLAIN = "explain"
 
 
 class UnreadableBody(Exception):
@@ -118,12 +116,9 @@ def request_errors(content: object, max_records: int) -> Iterator[FieldError]:
     if not isinstance(content, dict):
         yield FieldError(None, None, "must be an object with the field records")
         return
-    for name in (name for name in content if name not in {"records", ON_ERROR, EXPLAIN}):
-        yield FieldError(None, name[:MAX_NAME], f"unknown field: only records, {ON_ERROR} and {EXPLAIN} are allowed")
-    if content.get(ON_ERROR, FAIL) not in (FAIL, SKIP):
-        yield FieldError(None, ON_ERROR, f"must be {FAIL} or {SKIP}")
-    if not isinstance(content.get(EXPLAIN, False), bool):
-        yield FieldError(None, EXPLAIN, "must be true or false")
+    for name in (name for name in content if name not in {"records", *OPTIONS}):
+        yield FieldError(None, name[:MAX_NAME], f"unknown field: only records, {', '.join(OPTIONS[:-1])} and {OPTIONS[-1]} are allowed")
+    yield from option_errors(content)
     records = content.get("records")
     if not isinstance(records, list):
         yield FieldError(None, "records", "must be a list of objects")

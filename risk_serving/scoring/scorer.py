@@ -1,9 +1,6 @@
 """Scores records: each by the model that answers for its account."""
 
-import math
-from collections.abc import Callable, Sequence
-from itertools import repeat
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -13,19 +10,12 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.scorecard import single_row
-from risk_assets.domain.scorecard.arrays import Floats, contributions, probability
-from risk_assets.domain.scorecard.reasons import reason_texts
-from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
-from risk_assets.domain.scorecard.scoring import base_points, feature_points, score
+from risk_assets.domain.scorecard.many_rows import Codes, ManyRows
+from risk_assets.domain.scorecard.scorecard import VersionedScorecard
+from risk_assets.domain.scorecard.scoring import base_points, feature_points
+from risk_serving.scoring.answers import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
-from risk_serving.scoring.wire import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
-
-
-class Scored(msgspec.Struct, frozen=True):
-    """The results in the records' order, and the probabilities of a challenger in shadow, if there is one; None if not scored."""
-
-    results: list[RecordResult]
-    shadow: Sequence[float | None] | None = None
+from risk_serving.scoring.scored import ManyScored, ModelNames, Scored
 
 
 class Scorer:
@@ -34,9 +24,8 @@ class Scorer:
     def __init__(self, arms: Arms, policy: Policy, contract: Contract) -> None:
         self._arms = arms
         self._has_customers = contract.group is not None
-        features = tuple(contract.request_features)
-        self._champion = _Model(arms.champion, CHAMPION, policy, features)
-        self._challenger = _Model(arms.challenger, CHALLENGER, policy, features) if arms.challenger else None
+        self._champion = _Model(arms.champion, CHAMPION, policy, contract)
+        self._challenger = _Model(arms.challenger, CHALLENGER, policy, contract) if arms.challenger else None
 
     def score(self, records: Records) -> Scored:
         """Return the results of all records, in their order."""
@@ -46,15 +35,15 @@ class Scorer:
     def _scored(self, records: Records) -> Scored:
         """Return the results of the records to score."""
         if self._challenger is None:
-            return Scored(self._champion.results(records))
+            return self._champion.scored(records)
         if self._arms.shadow:
-            return Scored(self._champion.results(records), self._challenger.probabilities(records))
+            return self._champion.scored(records, self._challenger.probabilities(records))
         groups = map(_group, records.ids, records.groups) if self._has_customers else records.ids
         challenged = np.array(self._arms.challenged(groups), dtype=np.bool_)
         if not challenged.any():
-            return Scored(self._champion.results(records))
-        champion = iter(self._champion.results(records.take(np.flatnonzero(~challenged).tolist())))
-        challenger = iter(self._challenger.results(records.take(np.flatnonzero(challenged).tolist())))
+            return self._champion.scored(records)
+        champion = iter(self._champion.scored(records.take(np.flatnonzero(~challenged).tolist())).results)
+        challenger = iter(self._challenger.scored(records.take(np.flatnonzero(challenged).tolist())).results)
         return Scored([next(challenger if by_challenger else champion) for by_challenger in challenged.tolist()])
 
     def _with_unscored(self, scored: Scored, unscored: Sequence[Unscored]) -> Scored:
@@ -78,35 +67,34 @@ def _group(account: str | None, customer: str | None) -> str | None:
 class _Model:
     """A version, prepared for records whose features are in the contract's order."""
 
-    def __init__(self, model: VersionedScorecard, arm: str, policy: Policy, features: Sequence[str]) -> None:
+    def __init__(self, model: VersionedScorecard, arm: str, policy: Policy, contract: Contract) -> None:
         card = model.scorecard
+        features = list(contract.request_features)
+        numbers = [name for name, feature in contract.request_features.items() if feature.type == "number"]
+        categories = [name for name in features if name not in numbers]
         self._card, self._policy, self.version, self.arm = card, policy, model.version, arm
         self._score_row = single_row.scorer(card, policy)
         self._positions = [features.index(term.feature) for term in card.terms]
-        self._encoders = [_encoder(term.shape) for term in card.terms]
+        self._many = ManyRows(card, policy, numbers)
+        self._categories = [categories.index(name) for name in self._many.categories]
         self._bands = list(policy.bands)
-        self._texts = reason_texts(card)
+        self._names = ModelNames(arm, model.version, self._bands, self._many.texts)
         self._contributions = single_row.contributions(card)
         self._base_points = base_points(card, policy.points)
 
-    def results(self, records: Records) -> list[RecordResult]:
-        results = self._results(records)
-        if not records.explain:
-            return list(results)
-        explanations = map(self._explanation, self._parts(records))
-        return [msgspec.structs.replace(result, explanation=each) for result, each in zip(results, explanations, strict=True)]
+    def scored(self, records: Records, shadow: Sequence[float] | None = None) -> Scored:
+        """Return the scores of records, with the probabilities of a challenger in shadow."""
+        scored = self._scored(records, shadow)
+        if not records.options.explain:
+            return scored
+        pairs = zip(scored.results, map(self._explanation, self._parts(records)), strict=True)
+        return Scored([msgspec.structs.replace(result, explanation=explanation) for result, explanation in pairs], shadow)
 
-    def _results(self, records: Records) -> list[Result]:
+    def _scored(self, records: Records, shadow: Sequence[float] | None) -> Scored:
         if isinstance(records, Rows):
-            return [self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)]
-        scores = score(self._card, self._policy, self._matrix(records))
-        reasons: list[tuple[str, ...]] = [()] * len(records.ids)
-        flagged = np.flatnonzero(scores.prediction)
-        for index, positions in zip(flagged.tolist(), scores.texts[flagged].tolist(), strict=True):
-            reasons[index] = tuple(self._texts[position] for position in positions if position >= 0)
-        predictions, probabilities, points = scores.prediction.astype(int).tolist(), scores.probability.tolist(), scores.points.tolist()
-        bands = map(self._bands.__getitem__, scores.band.tolist())
-        return list(map(Result, records.ids, predictions, probabilities, points, bands, reasons, repeat(self.arm), repeat(self.version)))
+            return Scored([self._row_result(account, row) for account, row in zip(records.ids, records.rows, strict=True)], shadow)
+        scores = self._many.score(records.numbers, self._used(records))
+        return ManyScored(records.ids, scores, self._names, shadow)
 
     def unscored(self, record: Unscored) -> RecordResult:
         if isinstance(record, Ineligible):
@@ -116,7 +104,7 @@ class _Model:
     def probabilities(self, records: Records) -> list[float]:
         if isinstance(records, Rows):
             return [self._score_row(self._term_values(row))[0] for row in records.rows]
-        probabilities: list[float] = probability(self._card, contributions(self._card, self._matrix(records))).tolist()
+        probabilities: list[float] = self._many.probabilities(records.numbers, self._used(records)).tolist()
         return probabilities
 
     def _row_result(self, account: str | None, row: Row) -> Result:
@@ -127,7 +115,7 @@ class _Model:
         """Return the log-odds of each record's features."""
         if isinstance(records, Rows):
             return [self._contributions(self._term_values(row)) for row in records.rows]
-        parts: list[list[float]] = contributions(self._card, self._matrix(records)).T.tolist()
+        parts: list[list[float]] = self._many.contributions(records.numbers, self._used(records)).T.tolist()
         return parts
 
     def _explanation(self, parts: Sequence[float]) -> Explanation:
@@ -141,20 +129,6 @@ class _Model:
     def _term_values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]
 
-    def _matrix(self, records: Columns) -> Floats:
-        """Return the model's input, shape (records, terms): numbers unchanged, levels as their positions, NaN if missing."""
-        x = np.empty((len(records.ids), len(self._positions)), order="F")
-        for term, (position, encode) in enumerate(zip(self._positions, self._encoders, strict=True)):
-            column = records.columns[position]
-            x[:, term] = encode(column)
-        return x
-
-
-def _encoder(shape: Shape) -> Callable[[Any], Floats]:
-    """Return the function from a column to the model's input: numbers unchanged, levels as positions, NaN for missing."""
-    if not isinstance(shape, Levels):
-        return np.asarray
-    positions: dict[str | None, float] = {None: math.nan}
-    positions.update(shape.positions)
-    unseen = float(len(shape.levels))
-    return lambda column: np.array([positions.get(level, unseen) for level in column.levels])[column.positions]
+    def _used(self, records: Columns) -> list[Codes]:
+        """Return the categories that the model uses, in its order."""
+        return [records.categories[position] for position in self._categories]

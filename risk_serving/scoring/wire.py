@@ -1,42 +1,30 @@
-"""The wire format: decodes and validates a request's records, and describes request and answer as JSON schema."""
+"""The wire format: decodes and validates a request's records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from itertools import chain, count, islice
-from typing import Annotated, Any, Literal, TypeAlias
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
-from risk_assets.domain.contract.schema import ISSUE, NOT_ELIGIBLE, SCORED, STATUS, Contract
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
-from risk_assets.domain.contract.text import normalize_level, strip_cell
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
+from risk_serving.scoring.columnar import ColumnReader
+from risk_serving.scoring.columns import MIN_COLUMNS, AbsentValue, ColumnRules
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
-from risk_serving.scoring.formats import (
-    COLUMNS,
-    DATAFRAME_RECORDS,
-    DATAFRAME_SPLIT,
-    FORMATS,
-    INPUT_DATA,
-    INPUTS,
-    FormatError,
-    Limits,
-    count_byte,
-    to_records,
-)
-from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
+from risk_serving.scoring.fields import ID_TYPE, Field, IdField
+from risk_serving.scoring.formats import FormatError, Limits, to_records
+from risk_serving.scoring.json_text import count_byte, has_colon_escapes, has_control_escapes
+from risk_serving.scoring.options import FIELDS, ON_ERROR, SKIP, Options, count_options
+from risk_serving.scoring.records import Columns, Ineligible, Invalid, Records, Rows, Sent, Unscored
 from risk_serving.scoring.request_errors import (
-    EXPLAIN,
-    FAIL,
-    ON_ERROR,
-    SKIP,
     RecordRules,
     UnreadableBody,
     find_repeated,
@@ -50,71 +38,9 @@ MAX_ERRORS = 1000
 MAX_COUNTED = 10_000
 MAX_NAMES = 2000  # characters in the names of a table's columns, besides twice those of the contract
 MAX_BRACES = 20_000  # besides those of the records
-_COLON_ESCAPES = (b"\\u003a", b"\\u003A")
-_CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line ends in no other way
-MIN_COLUMNS = 32  # records from which on columns are faster than rows
-
-
-class FeatureExplanation(msgspec.Struct, frozen=True, gc=False):
-    """What one feature adds to a record's log-odds of default, and to its points beside those of its mean in training."""
-
-    feature: str
-    log_odds: float
-    points: float
-
-
-class Explanation(msgspec.Struct, frozen=True, gc=False):
-    """What a score consists of: `base_log_odds` plus those of all features give the probability, `base_points` plus theirs the points."""
-
-    base_log_odds: float
-    base_points: float
-    features: list[FeatureExplanation]
-
-
-class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED):
-    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad.
-
-    `explanation` is there if the request asks for it.
-    """
-
-    id: str | None
-    prediction: int
-    probability: float
-    points: int
-    band: str
-    reasons: tuple[str, ...]
-    arm: str
-    model_version: str
-    explanation: Explanation | UnsetType = UNSET
-
-
-class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=NOT_ELIGIBLE):
-    """The result of a record that is not eligible: why, and the arm and version that would have scored it."""
-
-    id: str | None
-    excluded: str
-    arm: str
-    model_version: str
-
-
-class WithIssues(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=ISSUE):
-    """The result of a record that is not valid: its issues, as in the batch, and the arm and version that would have scored it."""
-
-    id: str | None
-    issues: tuple[str, ...]
-    arm: str
-    model_version: str
 
 
 Values: TypeAlias = tuple[Any, ...]
-RecordResult: TypeAlias = Result | NotEligible | WithIssues
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The live version, and the results in the order of the records."""
-
-    model_version: str
-    results: list[RecordResult]
 
 
 class InvalidRequest(Exception):
@@ -134,6 +60,13 @@ class RequestDecoder:
         feature that a deciding model requires is never optional.
     max_records : int
         The most records in a request.
+
+    Attributes
+    ----------
+    names, record
+        The columns of a request: the id, the features and the group; and the struct of a record with them.
+    columns
+        The rules for columns.
     """
 
     def __init__(self, contract: Contract, arms: Arms, max_records: int) -> None:
@@ -143,22 +76,18 @@ class RequestDecoder:
         self.fields = tuple(Field.of(name, feature, contract, name in required) for name, feature in contract.request_features.items())
         models_require = [name for name in arms.required if not contract.features[name].required]
         self.rules = RecordRules(IdField.of(contract), self.fields, Eligibility(contract, self.fields), contract.group, models_require)
-        self._group_tokens = frozenset(group_tokens(contract))
+        self.columns = ColumnRules(self.rules, frozenset(group_tokens(contract)))
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
         self._has_colons = any(":" in name for name in contract.request_features) or ":" in (contract.group or "")
         self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
-        self._texts = (0, *(position for position, _ in self._categories), *([self._end] if contract.group else []))
-        self._codes = tuple((row, code) for row, (_, field) in enumerate(self._numbers) for code in field.codes)
-        numbers = [field for _, field in self._numbers]
-        self._low = np.array([field.low for field in numbers]).reshape(-1, 1)
-        self._high = np.array([field.high for field in numbers]).reshape(-1, 1)
-        self._required = np.array([field.required for field in numbers], dtype=np.bool_).reshape(-1, 1)
         most_characters = 2 * sum(map(len, (ID, contract.group or "", *contract.request_features))) + MAX_NAMES
         self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
-        self._record = _record_type(self.fields, contract.group)
-        self._decoder = msgspec.json.Decoder(_request_type(self._record))
+        self.record = _record_type(self.fields, contract.group)
+        self.names: tuple[str, ...] = self.record.__struct_encode_fields__
+        self._decoder = msgspec.json.Decoder(_request_type(self.record))
+        self._column_reader = ColumnReader(self.columns, self.record, self.fields, self._limits)
 
     def decode(self, body: bytes) -> Records:
         """Return the records of a request's body.
@@ -184,28 +113,30 @@ class RequestDecoder:
         sent = request.records
         if not 0 < len(sent) <= self.max_records:
             raise InvalidRequest
-        escapes = _has_control_escapes(body)
-        options = (request.on_error is not UNSET) + (request.explain is not UNSET)
-        colons = count_byte(body, b":") - options  # those of the records, and one
-        complete = not self._has_colons and colons == len(sent) * self._width + 1
-        if len(sent) >= MIN_COLUMNS and complete and not escapes and not self.rules.eligibility.has_rules:
-            records: Records | None = self._validated_columns(list(chain.from_iterable(map(astuple, sent))), len(sent))
+        colons = count_byte(body, b":") - count_options(request)  # of the records, and one
+        escapes = has_control_escapes(body)
+        complete = not self._has_colons and not escapes and colons == len(sent) * self._width + 1
+        if len(sent) >= MIN_COLUMNS and complete:
+            records: Records | None = self._many(list(chain.from_iterable(map(astuple, sent))), len(sent))
         else:
-            rows = self._read_rows(body, sent, colons, escapes)
-            records = self._eligible(rows) if self.rules.eligibility.has_rules else self._validated(rows)
-        if records is None or self._has_missing_id(records):
+            records = self._validated(self._read_rows(body, sent, colons, escapes))
+        if records is None:
             raise InvalidRequest
-        return msgspec.structs.replace(records, sent=sent, explain=request.explain is True)
+        return msgspec.structs.replace(records, sent=Sent(lambda: sent), options=Options.of(request))
 
     def _read_other_format(self, body: bytes) -> Records:
         """Return the records of a body in one of `FORMATS`; raises `InvalidRequest` for any other."""
+        columns = self._column_reader.read(body)
+        if columns is not None:
+            return columns
         try:
             rewritten = to_records(body, self._limits)
         except FormatError:
             raise InvalidRequest from None
         if rewritten is None:
             raise InvalidRequest
-        return msgspec.structs.replace(self.read(rewritten), is_rewritten=True)
+        records = self.read(rewritten)
+        return msgspec.structs.replace(records, sent=Sent(records.sent.make, is_rewritten=True))
 
     def reread(self, body: bytes) -> Records:
         """Return the records of a body that `read` rejects, in several times the time.
@@ -216,26 +147,42 @@ class RequestDecoder:
             422, unless the errors are those of single records and the request skips these.
         """
         if self._has_too_many_braces(body):
-            raise _invalid_request([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
+            raise self.problem([FieldError(None, "records", f"must have 1 to {self.max_records} records")])
         try:
             body = to_records(body, self._limits) or body
             content = read_content(body, self.rules, self.max_records)
         except FormatError as error:
-            raise _invalid_request(self._listed(error.errors)) from None
+            raise self.problem(self._listed(error.errors)) from None
         except UnreadableBody as unreadable:
-            raise _invalid_request([unreadable.error]) from None
+            raise self.problem([unreadable.error]) from None
+        return self._read_document(content, lambda: find_repeated(body))
+
+    def read_document(self, content: Mapping[str, object]) -> Records:
+        """Return the records of a JSON document in which no field is repeated; raises `Problem` as `reread` does."""
+        return self._read_document(content, lambda: ())
+
+    def _read_document(self, content: object, find_repeated: Callable[[], Iterable[FieldError]]) -> Records:
         records = records_of(content, self.max_records)
         whole, single = request_errors(content, self.max_records), record_errors(records, self.rules)
         if not (isinstance(content, dict) and content.get(ON_ERROR) == SKIP):
-            raise _invalid_request(self._listed(chain(whole, single)) or self._listed(find_repeated(body)))  # no other error is possible
+            raise self.problem(self._listed(chain(whole, single)) or self._listed(find_repeated()))  # no other error is possible
         try:
-            repeated = list(find_repeated(body))
+            repeated = list(find_repeated())
         except UnreadableBody as unreadable:
-            raise _invalid_request([unreadable.error]) from None
+            raise self.problem([unreadable.error]) from None
         if errors := [*whole, *(error for error in repeated if error.record is None)]:
-            raise _invalid_request(errors)
+            raise self.problem(errors)
         valid = self._without_invalid(records, chain(single, repeated))
-        return msgspec.structs.replace(valid, explain=content.get(EXPLAIN, False))
+        return msgspec.structs.replace(valid, options=Options.of_document(content))
+
+    @staticmethod
+    def problem(errors: Sequence[FieldError]) -> Problem:
+        """Return the problem of a request with errors."""
+        detail = "Nothing was scored. Correct the errors and send the whole request again."
+        more_errors = max(0, len(errors) - MAX_ERRORS)
+        return Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=tuple(errors[:MAX_ERRORS]), more_errors=more_errors
+        )
 
     @staticmethod
     def _listed(errors: Iterable[FieldError]) -> list[FieldError]:
@@ -252,21 +199,18 @@ class RequestDecoder:
             if error.record is not None:
                 found[error.record].append(error)
         readable = [self.rules.readable(record) if position in found else record for position, record in enumerate(content)]
-        sent: list[msgspec.Struct] = msgspec.convert(readable, list[self._record])  # type: ignore[name-defined]
+        sent: list[msgspec.Struct] = msgspec.convert(readable, list[self.record])  # type: ignore[name-defined]
         rows = [tuple([None if value is UNSET else value for value in astuple(record)]) for record in sent]
         valid = [position for position in range(len(rows)) if position not in found]
-        records = self._eligible([rows[position] for position in valid])
+        records = self._validated([rows[position] for position in valid])
         assert records is not None
         unscored = [msgspec.structs.replace(record, position=valid[record.position]) for record in records.unscored]
         invalid = [self._invalid(position, rows[position], self.rules.issues(found[position])) for position in found]
-        return msgspec.structs.replace(records, sent=sent, unscored=sorted([*unscored, *invalid], key=_position), is_rewritten=True)
+        every = sorted([*unscored, *invalid], key=_position)
+        return msgspec.structs.replace(records, unscored=every, sent=Sent(lambda: sent, is_rewritten=True))
 
     def _invalid(self, position: int, values: Values, issues: tuple[str, ...]) -> Invalid:
-        return Invalid(position, _account(values[0]), self._group_of(values), issues)
-
-    def _has_missing_id(self, records: Records) -> bool:
-        any_missing = self.rules.account.any_missing
-        return any_missing(records.ids) or (bool(records.unscored) and any_missing([record.id for record in records.unscored]))
+        return Invalid(position, _account(values[0]), self._group(values), issues)
 
     def _has_too_many_braces(self, body: bytes) -> bool:
         """Return whether a body has far too many records, which would take long to decode. A record has a brace; texts may have more."""
@@ -283,7 +227,7 @@ class RequestDecoder:
         absent = sum(row.count(UNSET) for row in rows)
         names = len(rows) * self._width - absent + 1
         if colons != names:
-            if self._has_colons or any(escape in body for escape in _COLON_ESCAPES):
+            if self._has_colons or has_colon_escapes(body):
                 repeated = any(True for _ in find_repeated(body))
             else:
                 repeated = colons != names + sum(value.count(":") for row in rows for value in row if isinstance(value, str))
@@ -297,27 +241,24 @@ class RequestDecoder:
         texts = (value for row in rows for value in row if isinstance(value, str))
         return any("\0" in text for text in texts) or any(account.broken_rule(row[0]) for row in rows if row[0] is not UNSET)
 
-    def _eligible(self, rows: Sequence[Values]) -> Records | None:
+    def _validated(self, sent: Sequence[Values]) -> Records | None:
         """Return the records that match no population rule, validated, and the others; None if any of the former is not valid."""
-        ineligible = list(self._ineligible(rows))
-        if not ineligible:
-            return self._validated(rows)
-        positions = {record.position for record in ineligible}
-        records = self._validated([row for position, row in enumerate(rows) if position not in positions])
-        return None if records is None else msgspec.structs.replace(records, unscored=ineligible)
+        if len(sent) >= MIN_COLUMNS:
+            return self._many(list(chain.from_iterable(sent)), len(sent))
+        unscored = list(self._ineligible(sent)) if self.rules.eligibility.has_rules else []
+        positions = {record.position for record in unscored}
+        records = self._few([row for position, row in enumerate(sent) if position not in positions] if unscored else sent)
+        if records is None or self.rules.account.any_missing([*records.ids, *(record.id for record in unscored)]):
+            return None
+        return msgspec.structs.replace(records, unscored=unscored) if unscored else records
 
     def _ineligible(self, rows: Sequence[Values]) -> Iterator[Ineligible]:
         for position, values in enumerate(rows):
             if reason := self.rules.eligibility.excluded(values[1 : self._end]):
-                yield Ineligible(position, _account(values[0]), self._group_of(values), reason)
+                yield Ineligible(position, _account(values[0]), self._group(values), reason)
 
-    def _validated(self, sent: Sequence[Values]) -> Records | None:
+    def _few(self, sent: Sequence[Values]) -> Rows | None:
         """Return eligible records, or None if any is not valid."""
-        if len(sent) < MIN_COLUMNS:
-            return self._validated_rows(sent)
-        return self._validated_columns(list(chain.from_iterable(sent)), len(sent))
-
-    def _validated_rows(self, sent: Sequence[Values]) -> Rows | None:
         ids, rows, groups = [], [], []
         for row in sent:
             values: list[Any] = list(row)
@@ -336,100 +277,22 @@ class RequestDecoder:
             ids.append(_account(values[0]))
             rows.append(tuple(values[1 : self._end]))
             if self.contract.group:
-                groups.append(self._group(values[self._end]))
-        return Rows(ids, rows, groups=groups)
+                groups.append(self._group(row))
+        return Rows(ids, rows, groups)
 
-    def _validated_columns(self, values: list[Any], count: int) -> Columns | None:
-        """Return the same as `_validated_rows` for the values of `count` records, one after another, computed at once.
+    def _many(self, values: list[Any], count: int) -> Columns | None:
+        """Return the same as `_validated` for the values of `count` records, one after another.
 
         A value may be absent only if the request has as many names as if there were none: then a field is repeated.
         """
-        columns: list[Any] = [values[position :: self._width] for position in range(self._width)]
-        if any(UNSET in columns[position] for position in self._texts):
+        try:
+            return self.columns.read([values[position :: self._width] for position in range(self._width)], count)
+        except AbsentValue:
             return None
-        numbers = np.empty((len(self._numbers), count))
-        for row, (position, _) in enumerate(self._numbers):
-            try:
-                numbers[row] = np.fromiter(columns[position], np.float64, count)
-            except TypeError:  # an absent value
-                return None
-            columns[position] = numbers[row]
-        for row, code in self._codes:
-            numbers[row, numbers[row] == code] = np.nan
-        if ((numbers < self._low) | (numbers > self._high) | (self._required & np.isnan(numbers))).any():
-            return None
-        for position, field in self._categories:
-            columns[position] = categories = _categories(columns[position], field)
-            if field.required and None in categories.levels:
-                return None
-        groups = list(map(self._group, columns[self._end])) if self.contract.group else ()
-        return Columns(list(map(_account, columns[0])), columns[1 : self._end], groups=groups)
 
-    def _group_of(self, values: Values) -> str | None:
+    def _group(self, values: Values) -> str | None:
         """Return the customer of a record's values, or None if it is missing or the contract has no group."""
-        return self._group(values[self._end]) if self.contract.group else None
-
-    def _group(self, sent: str | None) -> str | None:
-        """Return the customer of a record, or None if it is missing."""
-        return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
-
-
-def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dict[str, object]:
-    """Return the JSON schema of the requests that a decoder accepts, with an example."""
-    properties: dict[str, object] = {
-        ID: decoder.rules.account.schema(decoder.contract.id),
-    }
-    properties |= {field.name: field.schema() for field in decoder.fields}
-    if decoder.contract.group:
-        text = "The customer's id. A challenger decides for all accounts of a customer, or for none; if it is missing, by the account's id."
-        properties[decoder.contract.group] = {"type": ["string", "null"], "maxLength": MAX_ID, "pattern": TEXT, "description": text}
-    required = [field.name for field in decoder.fields if field.required]
-    record = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
-    if decoder.contract.exclude:
-        reasons = ", ".join(dict.fromkeys(rule.reason for rule in decoder.contract.exclude))
-        text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
-        record["description"] = text
-    records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
-    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues. "
-    text += f"With {SKIP}, records may break the rules of this schema."
-    on_error = {"type": "string", "enum": [FAIL, SKIP], "default": FAIL, "description": text}
-    explain = {"type": "boolean", "default": False, "description": "Whether each scored record's result has its explanation."}
-    known = {name: value for name, value in example.items() if value is not None}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "oneOf": [{"required": [name]} for name in ("records", *FORMATS)],
-        "properties": {"records": records, **_other_formats(records, decoder.max_records), ON_ERROR: on_error, EXPLAIN: explain},
-        "example": {"records": [{ID: "EXAMPLE", **known}]},
-    }
-
-
-def _other_formats(records: Mapping[str, Any], max_records: int) -> dict[str, object]:
-    """Return the JSON schemas of the formats besides `records`."""
-    record = records["items"]
-    size = {"type": "array", "minItems": 1, "maxItems": max_records}
-    names = {"type": "array", "uniqueItems": True, "items": {"enum": list(record["properties"])}}
-    row = {"type": "array", "items": {"type": ["number", "string", "null"]}}
-    split = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["columns", "data"],
-        "properties": {"columns": names, "index": {"type": "array"}, "data": {**size, "items": row}},
-        "description": "Rows of values, one for each name in columns. The index is ignored. The values have the schemas of records.",
-    }
-    columns = {
-        **record,
-        "properties": {name: {**size, "items": field} for name, field in record["properties"].items()},
-        "description": "Columns of equal length.",
-    }
-    either = {"anyOf": [split, columns]}
-    return {DATAFRAME_RECORDS: records, DATAFRAME_SPLIT: split, INPUTS: columns, INPUT_DATA: either, COLUMNS: columns}
-
-
-def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
-    """Return the JSON schema of an answer, and the component schemas that it refers to, by name."""
-    (schema,), components = msgspec.json.schema_components([Answer], ref_template="#/components/schemas/{name}")
-    return schema, components
+        return self.columns.group(values[self._end]) if self.contract.group else None
 
 
 def _required(contract: Contract, arms: Arms) -> set[str]:
@@ -437,20 +300,8 @@ def _required(contract: Contract, arms: Arms) -> set[str]:
     return {name for name, feature in contract.features.items() if feature.required and name in used} | set(arms.required)
 
 
-def _has_control_escapes(body: bytes) -> bool:
-    """Return whether a text may have NUL or a line end."""
-    return b"\\" in body and any(escape in body for escape in _CONTROL_ESCAPES)  # one byte is found at memory speed
-
-
 def _account(sent: str | None) -> str | None:
     return None if sent is None else strip_cell(sent)
-
-
-def _categories(column: Sequence[str | None], field: Field) -> Categories:
-    """Return a column of texts as categories; different texts of one level have positions of their own."""
-    positions: defaultdict[str | None, int] = defaultdict(count().__next__)
-    found = np.fromiter(map(positions.__getitem__, column), np.int64, len(column))
-    return Categories(tuple(map(field.level, positions)), found)
 
 
 def _position(record: Unscored) -> int:
@@ -459,15 +310,14 @@ def _position(record: Unscored) -> int:
 
 def _request_type(record: Any) -> Any:
     """Return the struct that msgspec decodes a request into."""
-    options: list[Any] = [(ON_ERROR, Literal["fail", "skip"] | UnsetType, UNSET), (EXPLAIN, bool | UnsetType, UNSET)]
-    fields = [("records", list[record]), *options]
+    fields: list[Any] = [("records", list[record]), *FIELDS]
     return msgspec.defstruct("Request", fields, forbid_unknown_fields=True, frozen=True, gc=False)
 
 
 def _record_type(fields: Sequence[Field], group: str | None) -> Any:
     """Return the struct that msgspec decodes a record into. Its fields are numbered, because a column's name may be any text."""
     types: dict[bool, Any] = {True: float | None | UnsetType, False: str | None | UnsetType}
-    identifier: Any = Annotated[str, Meta(max_length=MAX_ID)] | None | UnsetType
+    identifier: Any = ID_TYPE | UnsetType
     typed: list[Any] = [("field_0", identifier, UNSET)]
     typed += [(f"field_{position}", types[field.is_number], UNSET) for position, field in enumerate(fields, start=1)]
     names = {"field_0": ID, **{f"field_{position}": field.name for position, field in enumerate(fields, start=1)}}
@@ -475,9 +325,3 @@ def _record_type(fields: Sequence[Field], group: str | None) -> Any:
         typed.append(("group", identifier, UNSET))
         names["group"] = group
     return msgspec.defstruct("Record", typed, rename=names, forbid_unknown_fields=True, frozen=True, gc=False)
-
-
-def _invalid_request(errors: Sequence[FieldError]) -> Problem:
-    detail = "Nothing was scored. Correct the errors and send the whole request again."
-    more_errors = max(0, len(errors) - MAX_ERRORS)
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail, errors=tuple(errors[:MAX_ERRORS]), more_errors=more_errors)

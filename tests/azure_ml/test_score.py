@@ -18,9 +18,9 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
-from risk_serving.http.predict import ScoredBody, score_records
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
+from tests.answered import answered
 from tests.azure_ml.conftest import LOGISTIC, SCORECARD, body, environment, model, running
 
 TOLERANCE = 1e-12
@@ -80,11 +80,6 @@ def records() -> list[dict[str, Any]]:
         for number in range(120)
     ]
     return [*generated, {"age": 20.0}, {"id": None, "age": 64, "income": 1e9}]
-
-
-def answered(live: LiveSnapshot, content: bytes) -> ScoredBody:
-    """Return the service's answer to a body."""
-    return score_records(live, live.decoder.decode(content))
 
 
 def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:

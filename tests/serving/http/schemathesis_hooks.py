@@ -13,7 +13,7 @@ import schemathesis
 def before_load_schema(_context: schemathesis.HookContext, document: dict[str, Any]) -> None:
     for path in ("/predict", "/score"):
         schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        schema["properties"] = {name: schema["properties"][name] for name in ("records", "on_error", "explain")}
+        schema["properties"] = {name: schema["properties"][name] for name in ("records", "on_error", "explain", "answer")}
         schema["properties"]["on_error"] = {"enum": ["fail"]}
         schema["required"] = ["records"]
         del schema["oneOf"]

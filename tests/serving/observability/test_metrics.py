@@ -22,7 +22,8 @@ from starlette.routing import Route
 from risk_assets.lake.store import Store
 from risk_serving.app import create_app
 from risk_serving.observability.metrics import Metrics
-from risk_serving.scoring.wire import NotEligible, Result
+from risk_serving.scoring.answers import NotEligible, Result
+from risk_serving.scoring.scored import Scored
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
 from tests.serving.conftest import LOGISTIC, Service, token_entry
@@ -94,8 +95,8 @@ def test_dropped_predictions_and_failed_writes_are_counted(
 def test_probabilities_are_counted_in_bins_from_0_to_1() -> None:
     metrics = Metrics()
     probabilities = [0.0, 0.0499, 0.05, 0.949, 0.95, 0.9999, 1.0, 1.0]
-    metrics.record_results([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities])
-    metrics.record_results([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")])
+    metrics.record_scores(Scored([Result(None, 0, probability, 0, "A", (), "champion", LOGISTIC) for probability in probabilities]))
+    metrics.record_scores(Scored([Result(None, 1, 1.0, 0, "F", (), "challenger", "model_v002")]))
     found = [
         (sample.labels["version"], sample.labels["arm"], sample.labels["bin"], sample.value)
         for family in text_string_to_metric_families(metrics.exposition().decode())
@@ -109,7 +110,7 @@ def test_probabilities_are_counted_in_bins_from_0_to_1() -> None:
 def test_records_that_are_not_eligible_are_counted_by_reason() -> None:
     metrics = Metrics()
     closed = NotEligible("A1", "closed", "champion", LOGISTIC)
-    metrics.record_results([closed, closed, NotEligible(None, "late", "champion", LOGISTIC)])
+    metrics.record_scores(Scored([closed, closed, NotEligible(None, "late", "champion", LOGISTIC)]))
     found = metrics.exposition().decode()
     assert f'risk_serving_not_eligible_total{{reason="closed",version="{LOGISTIC}"}} 2.0' in found
     assert f'risk_serving_not_eligible_total{{reason="late",version="{LOGISTIC}"}} 1.0' in found

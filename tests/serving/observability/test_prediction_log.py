@@ -19,7 +19,7 @@ from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.observability.event_lines import Entry, sent_records
 from risk_serving.observability.prediction_log import BufferedLog
-from risk_serving.scoring.wire import Answer, NotEligible, RecordResult, Result, WithIssues
+from risk_serving.scoring.answers import Answer, NotEligible, RecordResult, Result, WithIssues
 from tests.documents import BOUND
 
 # Two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.

@@ -15,9 +15,9 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.impact import measure
 from risk_assets.domain.scorecard.explanation import explain
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
+from risk_serving.scoring.answers import Result
 from risk_serving.scoring.records import Columns, Rows
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Result
 
 CONTRACT = Contract.model_validate(
     {"id": "id", "target": {"column": "t", "bad": 1}, "features": {"x": {"type": "number", "reason": "X", "required": True}}}
@@ -34,7 +34,7 @@ def decisions(log_odds: list[float], policy: Policy) -> list[tuple[int, str, int
     table = predictions(frame.lazy(), ARMS, policy).collect()
     batch = list(zip(table["prediction"], table["band"], table["points"], strict=True))
     ids, scorer = frame["account_id"].to_list(), Scorer(ARMS, policy, CONTRACT)
-    for records in (Rows(ids, [(x,) for x in log_odds]), Columns(ids, [np.array(log_odds)])):
+    for records in (Rows(ids, [(x,) for x in log_odds]), Columns(ids, np.array([log_odds]), [])):
         results = scorer.score(records).results
         assert [(one.prediction, one.band, one.points) for one in results if isinstance(one, Result)] == batch
     stored = table.rows(named=True)

@@ -65,6 +65,28 @@ def test_results_equal_those_of_records(service: Service, records: Records, make
         assert service.client.post("/score", json={**options, **make(sent)}).content == expected.content
 
 
+def as_columns(results: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Return results as the columns of an answer."""
+    names = ["status", "id", "prediction", "probability", "points", "band", "reasons", "excluded", "issues", "arm", "model_version"]
+    names += ["explanation"] if any("explanation" in result for result in results) else []
+    return {name: [result.get(name) for result in results] for name in names}
+
+
+@SIZES
+@EACH
+@pytest.mark.parametrize("options", [{}, {"on_error": "skip"}, {"explain": True, "on_error": "skip"}], ids=["plain", "skip", "explain"])
+def test_answer_of_columns_has_the_results(
+    service: Service, records: Records, make: Callable[[Records], dict[str, Any]], options: dict[str, Any], size: int
+) -> None:
+    sent = [*records[:size], records[0] | {"balance": -1}] if options else records[:size]
+    for body in ({"records": sent}, make(sent)):
+        expected = service.client.post("/predict", json={**body, **options}).json()
+        assert len(expected["results"]) == len(sent)
+        answer = service.client.post("/predict", json={**body, **options, "answer": "columns"})
+        assert answer.json() == {"model_version": expected["model_version"], "columns": as_columns(expected["results"])}
+        assert service.client.post("/predict", json={**body, **options, "answer": "records"}).json() == expected
+
+
 @SIZES
 @EACH
 @pytest.mark.parametrize(
@@ -124,6 +146,7 @@ def test_pandas_split_frame_is_scored(service: Service, records: Records, name: 
         assert found["probability"] == pytest.approx(expected["probability"], abs=1e-12)
 
 
+UNKNOWN_RULE = "unknown field: only records, on_error, explain and answer are allowed"
 SPLIT_RULE = "must be an object with the lists columns (names) and data (rows), and index if it is sent"
 COLUMNS_RULE = "must be an object of columns, each a list of values: values without names are not accepted"
 BROKEN: dict[str, tuple[str, tuple[int | None, str | None, str]]] = {
@@ -155,7 +178,11 @@ BROKEN: dict[str, tuple[str, tuple[int | None, str | None, str]]] = {
     "repeated column": ('{"columns": {"balance": [1], "balance": [2]}}', (None, "balance", "is repeated")),
     "repeated table": ('{"columns": {"balance": [1]}, "columns": {"balance": [2]}}', (None, "columns", "is repeated")),
     "two formats": ('{"columns": {}, "inputs": {}}', (None, "columns", "must not be sent beside inputs")),
-    "unknown field": ('{"columns": {"id": ["a"]}, "x": 1}', (None, "x", "unknown field: only records, on_error and explain are allowed")),
+    "unknown field": (
+        '{"columns": {"id": ["a"]}, "x": 1}',
+        (None, "x", "unknown field: only records, on_error, explain and answer are allowed"),
+    ),
+    "form of the answer": ('{"columns": {"id": ["a"]}, "answer": []}', (None, "answer", "must be records or columns")),
     "option": ('{"columns": {"id": ["a"]}, "on_error": 1}', (None, "on_error", "must be fail or skip")),
 }
 
@@ -165,7 +192,7 @@ def test_table_that_cannot_be_read_is_reported(service: Service, body: str, expe
     answer = service.client.post("/predict", content=body.replace("MARKER", MARKER), headers=JSON)
     found = errors(answer)
     assert found[0] == expected
-    assert len(found) == 1 or expected[1] in {"x", "on_error"}  # records are checked too
+    assert len(found) == 1 or expected[1] in {"x", "on_error", "answer"}  # records are checked too
 
 
 @pytest.mark.parametrize(
@@ -198,7 +225,7 @@ def test_values_are_not_changed(number: str, count: int) -> None:
         json.dumps({"columns": {"id": [None] * count, "x": [MARKER] * count}}),
     )
     rows, columns = (DECODER.decode(body.replace(f'"{MARKER}"', number).encode()) for body in sent)
-    assert rows.sent == columns.sent
+    assert rows.sent.make() == columns.sent.make()
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + 400 * "0"])

@@ -19,9 +19,10 @@ from risk_assets.domain.ingest.csv_dialect import sniff
 from risk_assets.domain.ingest.validation import SEPARATOR, validate
 from risk_assets.domain.scorecard.scorecard import Levels, Scorecard, Term, VersionedScorecard
 from risk_serving.http.problems import Problem
+from risk_serving.scoring.columns import MIN_COLUMNS
 from risk_serving.scoring.records import Records, Rows
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import MIN_COLUMNS, RequestDecoder
+from risk_serving.scoring.wire import RequestDecoder
 
 CONTRACT = Contract.model_validate(
     {
@@ -75,8 +76,7 @@ def rejected(sent: list[tuple[str, str, str]]) -> list[tuple[int | None, str | N
 def levels(records: Records) -> list[tuple[Any, ...]]:
     if isinstance(records, Rows):
         return list(records.rows)
-    columns: list[Any] = list(records.columns)
-    return list(zip(*[[column.levels[at] for at in column.positions] for column in columns], strict=True))
+    return list(zip(*[[column.levels[at] for at in column.positions] for column in records.categories], strict=True))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

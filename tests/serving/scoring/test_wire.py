@@ -137,7 +137,7 @@ def test_body_without_records_is_reported(service: Service, body: bytes, expecte
 
 def test_unknown_field_beside_records_is_reported(service: Service, records: list[dict[str, Any]]) -> None:
     answer = service.client.post("/predict", json={"records": records[:1], "threshold": MARKER})
-    assert errors(answer) == [(None, "threshold", "unknown field: only records, on_error and explain are allowed")]
+    assert errors(answer) == [(None, "threshold", "unknown field: only records, on_error, explain and answer are allowed")]
 
 
 def test_errors_after_the_first_thousand_are_counted(service: Service) -> None:

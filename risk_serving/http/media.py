@@ -1,0 +1,108 @@
+"""The media types of `POST /predict`: JSON, and Arrow IPC streams."""
+
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Protocol
+
+import msgspec
+
+from risk_serving.http.problems import Problem
+from risk_serving.scoring.answers import Answer, ColumnAnswer
+from risk_serving.scoring.options import Options
+from risk_serving.scoring.records import Records
+from risk_serving.scoring.scored import Scored
+from risk_serving.scoring.wire import RequestDecoder
+
+JSON, ARROW = b"application/json", b"application/vnd.apache.arrow.stream"
+SMALL_STREAM = 524_288  # bytes of a stream that is read in less time than other requests may wait
+_ARROW_MODULE = "risk_serving.scoring.arrow"
+_encoder = msgspec.json.Encoder()
+
+
+class Media(Protocol):
+    """A media type of a request, and of its answer."""
+
+    name: bytes
+
+    def is_quick(self, body: bytes) -> bool:
+        """Return whether other requests can wait until a body is read."""
+
+    def read(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the records of a body; raises `InvalidRequest` if it is not valid."""
+
+    def reread(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the valid records of a body that `read` rejects and that skips the others; raises `Problem` for any other."""
+
+    def write(self, version: str, scored: Scored, options: Options) -> bytes:
+        """Return the answer."""
+
+
+class JsonMedia:
+    """JSON."""
+
+    name = JSON
+
+    def is_quick(self, body: bytes) -> bool:
+        """Return true: the limits of a body bound the time."""
+        return True
+
+    def read(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the records of a body; raises `InvalidRequest` if it is not valid."""
+        return decoder.read(body)
+
+    def reread(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the records of a body that `read` rejects; raises `Problem` unless it skips those that are not valid."""
+        return decoder.reread(body)
+
+    def write(self, version: str, scored: Scored, options: Options) -> bytes:
+        """Return the answer: results as objects, or as columns."""
+        if options.as_columns:
+            return _encoder.encode(ColumnAnswer(version, scored.columns()))
+        return _encoder.encode(Answer(version, scored.results))
+
+
+class ArrowMedia:
+    """Arrow IPC streams. The first one imports pyarrow, which takes time and memory."""
+
+    name = ARROW
+
+    def is_quick(self, body: bytes) -> bool:
+        """Return whether a body is small and pyarrow has been imported."""
+        return len(body) <= SMALL_STREAM and _ARROW_MODULE in sys.modules
+
+    def read(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the records of a body; raises `InvalidRequest` if it is not valid, and `Problem` without pyarrow."""
+        try:
+            from risk_serving.scoring import arrow
+        except ImportError:
+            detail = "Arrow streams need pyarrow, which is not installed here. Send JSON, or install it: pip install pyarrow."
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail) from None
+        return arrow.read(decoder, body)
+
+    def reread(self, decoder: RequestDecoder, body: bytes) -> Records:
+        """Return the records of a body that `read` rejects; raises `Problem` unless it skips those that are not valid."""
+        from risk_serving.scoring import arrow
+
+        return arrow.reread(decoder, body)
+
+    def write(self, version: str, scored: Scored, options: Options) -> bytes:
+        """Return the answer, always columns."""
+        from risk_serving.scoring import arrow
+
+        return arrow.write(version, scored)
+
+
+JSON_MEDIA, ARROW_MEDIA = JsonMedia(), ArrowMedia()
+_BY_NAME: dict[bytes, Media] = {JSON: JSON_MEDIA, ARROW: ARROW_MEDIA}
+
+
+def media_of(headers: Mapping[bytes, bytes]) -> Media:
+    """Return the media type of a request; raises `Problem` for any other, or an encoding."""
+    sent = headers.get(b"content-type", b"")
+    media = _BY_NAME.get(sent) or _BY_NAME.get(sent.partition(b";")[0].strip().lower())
+    if media is None or b"content-encoding" in headers:
+        detail = "The body must be uncompressed JSON, with the header Content-Type: application/json, or an Arrow IPC stream, "
+        detail += f"with {ARROW.decode()}."
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)
+    return media

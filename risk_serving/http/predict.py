@@ -59,10 +59,10 @@ class PredictEndpoint:
         records = await self._read(media, live, body)
         scored = live.scorer.score(records)
         content = media.write(live.version, scored, records.options)
-        log.version, log.records = live.version, len(scored.results)
-        self._metrics.record_results(scored.results)
+        log.version, log.records = live.version, len(scored)
+        self._metrics.record_scored(scored)
         challenger = live.binding.challenger if scored.shadow else None
-        logged = records.sent.body() if records.sent.is_rewritten else body
+        logged = records.sent.body if records.sent.is_rewritten else body
         entry = Entry(log.request_id, log.received_at, logged, scored.results, scored.shadow, challenger, log.client_request_id)
         self._prediction_log.offer(entry)
         return content

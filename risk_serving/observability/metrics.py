@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -18,6 +19,7 @@ from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import LogLine
 from risk_serving.scoring.answers import NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.live_model import LiveModel
+from risk_serving.scoring.scored import ManyScored, Scored
 
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)
@@ -99,6 +101,16 @@ class Metrics:
     def record_closed_connection(self, reason: str) -> None:
         """Count a connection that was closed because of a limit."""
         self._closed.labels(reason).inc()
+
+    def record_scored(self, scored: Scored) -> None:
+        """Count the records of a request, as `record_results` does."""
+        if not isinstance(scored, ManyScored):
+            self.record_results(scored.results)
+            return
+        bins = np.minimum((scored.scores.probability * HISTOGRAM_BINS).astype(np.int64), HISTOGRAM_BINS - 1)
+        for position, records in enumerate(np.bincount(bins).tolist()):
+            if records:
+                self._scores.labels(scored.version, scored.arm, f"{position / HISTOGRAM_BINS:.2f}").inc(records)
 
     def record_results(self, results: Sequence[RecordResult]) -> None:
         """Count scored records by version, arm and bin of the probability, and the others by version, those not eligible also by reason."""

@@ -11,7 +11,7 @@ import random
 import secrets
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import TypeAlias
@@ -39,7 +39,7 @@ Pieces: TypeAlias = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answered request: its body, and the result of each record.
+    """One answered request: its body as JSON, or the function that makes it, and the result of each record.
 
     `client_request_id` is the caller's id, which need not be unique. `received_at` is in seconds since 1970, UTC. `shadow` has the
     probabilities of a challenger in shadow, whose version is `shadow_version`.
@@ -47,7 +47,7 @@ class Entry:
 
     request_id: str
     received_at: float
-    body: bytes
+    body: bytes | Callable[[], bytes]
     results: Sequence[RecordResult]
     shadow: Sequence[float | None] | None
     shadow_version: str | None
@@ -147,7 +147,8 @@ class PredictionLog:
         self._writer.close(timeout)
 
     def _lines(self, entry: Entry) -> _Lines:
-        inputs, outputs, shared = _inputs(entry.body), _outputs(entry), _shared_fields(entry)
+        body = entry.body if isinstance(entry.body, bytes) else entry.body()
+        inputs, outputs, shared = _inputs(body), _outputs(entry), _shared_fields(entry)
         return _Lines(
             int(entry.received_at // HOUR_SECONDS),
             (self._starts[INPUTS], inputs, _event_end(inputs, shared)),

@@ -4,7 +4,6 @@ A stream is checked before it is read. Its batches have no compression, because 
 columns have numbers, truth values or texts; it has as many records as a request may have.
 """
 
-import math
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -365,8 +364,12 @@ def _values(table: pa.Table) -> dict[str, list[Any]]:
 
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    return [None if value is None or math.isnan(value) else value for value in values] if _kind(column.type) is _Kind.FLOAT else values
+    if _kind(column.type) is not _Kind.FLOAT:
+        values: list[Any] = column.to_pylist()
+        return values
+    numbers = column.to_numpy().astype(object)
+    numbers[numbers != numbers] = None  # noqa: PLR0124 - NaN
+    return list(numbers.tolist())
 
 
 def _structs(decoder: RequestDecoder, table: pa.Table) -> list[msgspec.Struct]:

@@ -38,6 +38,10 @@ class Scored:
         """The results."""
         return self._results
 
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._results)
+
     def columns(self) -> ResultColumns:
         """Return the results as columns."""
         return columns_of(self.results)
@@ -52,6 +56,10 @@ class ManyScored(Scored):
     def __init__(self, ids: Sequence[str | None], scores: ManyScores, model: ModelNames, shadow: Sequence[float] | None = None) -> None:
         self.ids, self.scores, self.shadow = ids, scores, shadow
         self.arm, self.version, self.bands, self.texts = model
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self.ids)
 
     @cached_property
     def _lists(self) -> tuple[list[int], list[float], list[int], list[str], list[tuple[str, ...]]]:

@@ -364,11 +364,15 @@ def _values(table: pa.Table) -> dict[str, list[Any]]:
 
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
-    if _kind(column.type) is not _Kind.FLOAT:
+    kind = _kind(column.type)
+    if kind not in _NUMBERS or (kind is _Kind.NUMBER and column.null_count):
         values: list[Any] = column.to_pylist()
         return values
-    numbers = column.to_numpy().astype(object)
-    numbers[numbers != numbers] = None  # noqa: PLR0124 - NaN
+    numbers = column.to_numpy()
+    missing = np.isnan(numbers) if kind is _Kind.FLOAT else np.zeros(0, dtype=np.bool_)
+    if missing.any():
+        numbers = numbers.astype(object)
+        numbers[missing] = None
     return list(numbers.tolist())
 
 

@@ -9,13 +9,16 @@ import msgspec
 
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.answers import Answer, ColumnAnswer
+from risk_serving.scoring.json_text import count_byte
 from risk_serving.scoring.options import Options
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scored import Scored
 from risk_serving.scoring.wire import RequestDecoder
 
 JSON, ARROW = b"application/json", b"application/vnd.apache.arrow.stream"
-SMALL_STREAM = 524_288  # bytes of a stream that is read in less time than other requests may wait
+# What is read in less time than other requests may wait; the rest is read in a thread of its own.
+SMALL_BODY, MAX_QUICK_BODY, MAX_QUICK_VALUES = 65_536, 1_048_576, 50_000  # bytes and commas of JSON
+SMALL_STREAM = 524_288  # bytes
 _ARROW_MODULE = "risk_serving.scoring.arrow"
 _encoder = msgspec.json.Encoder()
 
@@ -44,8 +47,8 @@ class JsonMedia:
     name = JSON
 
     def is_quick(self, body: bytes) -> bool:
-        """Return true: the limits of a body bound the time."""
-        return True
+        """Return whether a body is small, or has few values."""
+        return len(body) <= SMALL_BODY or (len(body) <= MAX_QUICK_BODY and count_byte(body, b",") <= MAX_QUICK_VALUES)
 
     def read(self, decoder: RequestDecoder, body: bytes) -> Records:
         """Return the records of a body; raises `InvalidRequest` if it is not valid."""

@@ -74,7 +74,8 @@ class PredictEndpoint:
         live = self._live_model()
         records = media.read(live.decoder, body)
         scored, content = _score(media, log, live, records)
-        self._offer(_entry(media, log, live, body, records, scored, content))
+        if self._prediction_log.has(log.request_id):
+            self._offer(_entry(media, log, live, body, records, scored, content))
         self._metrics.record_scores(scored)
         return content
 
@@ -86,7 +87,8 @@ class PredictEndpoint:
         records = await self._read(media, live, body)
         scored, content = _score(media, log, live, records)
         try:
-            await self._prediction_log.add(_entry(media, log, live, body, records, scored, content))
+            if self._prediction_log.has(log.request_id):
+                await self._prediction_log.add(_entry(media, log, live, body, records, scored, content))
         except NotStoredError:
             detail = "The answer is not sent, because the prediction log cannot store it at present. Try again in a second."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "not-logged", detail, headers=((b"retry-after", b"1"),)) from None

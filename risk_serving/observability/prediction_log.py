@@ -65,6 +65,10 @@ class PredictionLog(ABC):
         self._writer.close(timeout)
 
     @abstractmethod
+    def has(self, request_id: str) -> bool:
+        """Return whether a request belongs to those that are logged."""
+
+    @abstractmethod
     async def add(self, entry: Entry) -> None:
         """Log an entry; raises `NotStoredError` if its answer must not be sent."""
 
@@ -94,10 +98,13 @@ class BufferedLog(PredictionLog):
         """Log an entry without waiting; never raises `NotStoredError`."""
         self.offer(entry)
 
+    def has(self, request_id: str) -> bool:
+        """Return whether a request belongs to the logged share."""
+        return self._bucket_limit is None or int.from_bytes(bucket(b"", request_id)) < self._bucket_limit
+
     def offer(self, entry: Entry) -> None:
-        """Log an entry, if its request belongs to the logged share and the buffer has room."""
-        if self._bucket_limit is None or int.from_bytes(bucket(b"", entry.request_id)) < self._bucket_limit:
-            self._writer.offer(entry, weight(entry), entry.records)
+        """Log an entry, if the buffer has room."""
+        self._writer.offer(entry, weight(entry), entry.records)
 
 
 class EntryFiles:

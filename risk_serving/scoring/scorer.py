@@ -1,6 +1,6 @@
 """Scores records: each by the model that answers for its account."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -80,6 +80,7 @@ class _Model:
         self._bands = list(policy.bands)
         self._names = ModelNames(arm, model.version, self._bands, self._many.texts)
         self._contributions = single_row.contributions(card)
+        self._features, self._means = list(card.features), np.array([term.mean for term in card.terms])
         self._base_points = base_points(card, policy.points)
 
     def scored(self, records: Records, shadow: Sequence[float] | None = None) -> Scored:
@@ -87,7 +88,7 @@ class _Model:
         scored = self._scored(records, shadow)
         if not records.options.explain:
             return scored
-        pairs = zip(scored.results, map(self._explanation, self._parts(records)), strict=True)
+        pairs = zip(scored.results, self._explanations(records), strict=True)
         return Scored([msgspec.structs.replace(result, explanation=explanation) for result, explanation in pairs], shadow)
 
     def _scored(self, records: Records, shadow: Sequence[float] | None) -> Scored:
@@ -111,20 +112,18 @@ class _Model:
         probability, bad, points, band, reasons = self._score_row(self._term_values(row))
         return Result(account, int(bad), probability, points, self._bands[band], reasons, self.arm, self.version)
 
-    def _parts(self, records: Records) -> list[list[float]]:
-        """Return the log-odds of each record's features."""
-        if isinstance(records, Rows):
-            return [self._contributions(self._term_values(row)) for row in records.rows]
-        parts: list[list[float]] = self._many.contributions(records.numbers, self._used(records)).T.tolist()
-        return parts
+    def _explanations(self, records: Records) -> Iterator[Explanation]:
+        for log_odds, points in zip(*self._parts(records), strict=True):
+            features = list(map(FeatureExplanation, self._features, log_odds, points))
+            yield Explanation(self._card.intercept, self._base_points, features)
 
-    def _explanation(self, parts: Sequence[float]) -> Explanation:
-        scale = self._policy.points
-        features = [
-            FeatureExplanation(term.feature, part, feature_points(part - term.mean, scale))
-            for term, part in zip(self._card.terms, parts, strict=True)
-        ]
-        return Explanation(self._card.intercept, self._base_points, features)
+    def _parts(self, records: Records) -> tuple[list[list[float]], list[list[float]]]:
+        """Return the log-odds and the points of each record's features."""
+        if isinstance(records, Rows):
+            parts = np.array([self._contributions(self._term_values(row)) for row in records.rows]).reshape(-1, len(self._features))
+        else:
+            parts = self._many.contributions(records.numbers, self._used(records)).T
+        return parts.tolist(), feature_points(parts - self._means, self._policy.points).tolist()
 
     def _term_values(self, row: Row) -> list[Value]:
         return [row[position] for position in self._positions]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +88,15 @@ def base_points(card: Scorecard, scale: Points) -> float:
     return scale.base - scale.pdo / math.log(2) * (math.log(scale.odds) + mean)
 
 
-def feature_points(log_odds: float, scale: Points) -> float:
+@overload
+def feature_points(log_odds: float, scale: Points) -> float: ...
+
+
+@overload
+def feature_points(log_odds: Floats, scale: Points) -> Floats: ...
+
+
+def feature_points(log_odds: float | Floats, scale: Points) -> float | Floats:
     """Return the unrounded points for log-odds above the mean: positive points are safer."""
     return -scale.pdo / math.log(2) * log_odds
 

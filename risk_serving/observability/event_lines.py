@@ -14,8 +14,8 @@ from functools import lru_cache
 import msgspec
 
 from risk_assets.domain.governance.bindings import Binding
+from risk_assets.lake import layout
 
-INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
 HOUR_SECONDS = 3600
@@ -57,7 +57,7 @@ class EventLines:
     """Encodes entries, in short slices: a thread that answers requests never waits long for the interpreter."""
 
     def __init__(self, source: str) -> None:
-        self._starts = {collection: _event_start(source, collection) for collection in (INPUTS, OUTPUTS)}
+        self._starts = {collection: _event_start(source, collection) for collection in (layout.ONLINE_INPUTS, layout.ONLINE_OUTPUTS)}
         self._ids = str(uuid.uuid4())[:-12]  # of the events: a number of 12 digits follows
         self._second, self._time = -1, ""
         self._binding: Binding | None = None
@@ -88,8 +88,8 @@ class EventLines:
         outputs = (
             f',"contentrange":"bytes 0-{len(results) - 1}/{len(results)}","id":"{self._ids}{2 * number + 1:012x}",{shared}{decided}}}\n'
         )
-        lines.inputs.extend((self._starts[INPUTS], sent, inputs.encode()))
-        lines.outputs.extend((self._starts[OUTPUTS], results, outputs.encode()))
+        lines.inputs.extend((self._starts[layout.ONLINE_INPUTS], sent, inputs.encode()))
+        lines.outputs.extend((self._starts[layout.ONLINE_OUTPUTS], results, outputs.encode()))
 
     def _use_binding(self, binding: Binding) -> None:
         """Prepare the fields that depend on a binding only. Versions and digests contain nothing that JSON must escape."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
-from risk_assets.domain.batch.answers import Decision, answered_rows, differences, is_recomputable, record_features, score_again
+from risk_assets.domain.batch.answers import Decision, answered_rows, differences, is_recomputable, record_features
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.explanation import Explanation, explain
@@ -152,14 +152,14 @@ def _replay(requests: Sequence[LoggedRequest], decisions: _Decisions, found: Onl
     found.records += len(places)
     try:
         decision = decisions.of(requests[0])
-        recomputed = score_again(record_features([request.records[position] for request, position in places], decision), decision)
+        features = record_features([request.records[position] for request, position in places], decision)
     except RiskError as error:
         found.problems += len(requests)
         for request in requests:
             report(f"request {request.id} ({request.path}, line {request.line}) cannot be scored again: {error}")
         return
     found.unchecked += sum(not is_recomputable(answer, decision) for answer in answers)
-    for place, columns in differences(answers, recomputed, decision):
+    for place, columns in differences(answers, features, decision):
         request, position = places[place]
         found.differing += 1
         report(f"request {request.id}, record {position} differs in {', '.join(columns)} ({request.path}, line {request.line})")
@@ -167,7 +167,7 @@ def _replay(requests: Sequence[LoggedRequest], decisions: _Decisions, found: Onl
 
 def _explained(request: LoggedRequest, decision: Decision, record: int | None, most: int) -> ExplainedRequest:
     features = record_features(request.records, decision)
-    differing = dict(differences(request.answers, score_again(features, decision), decision))
+    differing = dict(differences(request.answers, features, decision))
     stored = answered_rows(request.answers, decision.policy)
     cards = {model.version: model.scorecard for model in decision.arms.models}
     wanted = range(len(request.records)) if record is None else [record]

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from risk_assets.domain.batch.answers import Answer, Decision, Record, differences, is_recomputable, record_features, score_again
+from risk_assets.domain.batch.answers import Answer, Decision, Record, differences, is_recomputable, record_features
+from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
+from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_serving.observability.event_lines import Entry, EventLines
 from tests.domain.scorecard.test_forms import policies
 from tests.serving.observability.test_prediction_log import BINDING, ENTRY
@@ -46,10 +48,10 @@ def test_batch_agrees_with_every_answer(made: tuple[Contract, Arms, list[dict[st
             record[data.draw(st.sampled_from(list(record)))] = data.draw(st.sampled_from(STRANGE))
         if data.draw(st.integers(0, 9)) == 0:
             record.pop("id", None)
-    body = json.dumps({"on_error": "skip", "records": records}).encode()
+    body = json.dumps({"on_error": "skip", "explain": data.draw(st.booleans()), "records": records}).encode()
     inputs, answers = logged(contract, models, policy, body)
     decision = Decision(models, policy, contract)
-    assert list(differences(answers, score_again(record_features(inputs, decision), decision), decision)) == []
+    assert list(differences(answers, record_features(inputs, decision), decision)) == []
 
 
 CONTRACT = """
@@ -112,18 +114,43 @@ def changed(answer: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 def test_every_change_of_an_answer_is_found(decision: Decision) -> None:
     records: list[Record] = [{"id": "A1", "share": 50.0, "status": "open"}]
-    recomputed = score_again(record_features(records, decision), decision)
-    row = recomputed.row(0, named=True)
+    features = record_features(records, decision)
+    row = predictions(features.lazy(), decision.arms, decision.policy).collect().row(0, named=True)
     answer = {name: row[name] for name in ("status", "probability", "prediction", "points", "band", "arm", "model_version")}
     answer |= {"id": "A1", "reasons": [row[name] for name in row if name.startswith("reason_") and row[name]]}
 
     def found(content: dict[str, Any]) -> dict[int, tuple[str, ...]]:
-        return dict(differences([msgspec.convert(content, Answer)], recomputed, decision))
+        return dict(differences([msgspec.convert(content, Answer)], features, decision))
 
     assert found(answer) == {}
     assert found(answer | {"probability": answer["probability"] + 1e-13}) == {}
     for column, other in changed(answer):
         assert column in found(other)[0]
+
+
+def test_changed_explanation_is_found(decision: Decision) -> None:
+    features = record_features([{"id": "A1", "share": 50.0, "status": "open"}], decision)
+    row = predictions(features.lazy(), decision.arms, decision.policy).collect().row(0, named=True)
+    names = ("status", "probability", "prediction", "points", "band", "arm", "model_version")
+    answer = {"id": "A1", "reasons": [row["reason_1"]] if row["reason_1"] else [], **{name: row[name] for name in names}}
+    card, scale = decision.arms.champion.scorecard, decision.policy.points
+    share = {"feature": "share", "log_odds": 0.05 * (50.0 - 20.0), "points": feature_points(1.5, scale)}
+    right = {"base_log_odds": card.intercept, "base_points": base_points(card, scale), "features": [share]}
+    wrong = (
+        right | {"base_log_odds": -1.4},
+        right | {"base_points": right["base_points"] + 1},
+        right | {"features": []},
+        right | {"features": [share, share]},
+        right | {"features": [share | {"feature": "city"}]},
+        right | {"features": [share | {"log_odds": 1.6}]},
+        right | {"features": [share | {"points": 1.0}]},
+    )
+
+    def found(explanation: dict[str, Any]) -> dict[int, tuple[str, ...]]:
+        return dict(differences([msgspec.convert(answer | {"explanation": explanation}, Answer)], features, decision))
+
+    assert found(right) == {}
+    assert [found(explanation) for explanation in wrong] == [{0: ("explanation",)}] * len(wrong)
 
 
 def test_issue_that_no_file_can_have_is_not_checked(decision: Decision) -> None:
@@ -132,6 +159,5 @@ def test_issue_that_no_file_can_have_is_not_checked(decision: Decision) -> None:
         msgspec.convert(common | {"issues": issues}, Answer) for issues in (["share: must be a number"], ["share: below 0"])
     )
     records: list[Record] = [{"id": "A1"}, {"id": "A1", "share": -2.0}]
-    recomputed = score_again(record_features(records, decision), decision)
     assert [is_recomputable(answer, decision) for answer in (of_type, of_value)] == [False, True]
-    assert list(differences([of_type, of_value], recomputed, decision)) == []
+    assert list(differences([of_type, of_value], record_features(records, decision), decision)) == []

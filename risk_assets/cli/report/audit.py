@@ -76,7 +76,7 @@ def online_replays(console: Console, replays: Sequence[OnlineReplay]) -> None:
 def explained_request(console: Console, explained: ExplainedRequest) -> None:
     """Print who asked and what decided, then each record's explanation and whether it agrees with the answer."""
     request = explained.request
-    facts = new_table(f"Request {request.id}", "", "")
+    facts = new_table(f"Request {request.id}", "", "", header=False)
     caller = {"caller's id": request.client_id} if request.client_id != request.id else {}
     decided = {"binding": str(request.binding), "contract": request.contract, "policy": request.policy}
     for name, value in {"time": request.time, "caller": request.caller or "", **caller, **decided, "line": _line(request)}.items():

@@ -1,5 +1,6 @@
 """Answers of the service, as its log has them: scored again as the batch does, and compared."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 import polars as pl
 
-from risk_assets.domain.batch.comparison import differing_rows
+from risk_assets.domain.batch.comparison import TOLERANCE, differing_rows
 from risk_assets.domain.batch.predictions import prediction_schema, predictions
 from risk_assets.domain.contract.field_rules import (
     MISSING_ISSUE,
@@ -37,6 +38,9 @@ from risk_assets.domain.contract.schema import (
 from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import validate
+from risk_assets.domain.scorecard.arrays import contributions
+from risk_assets.domain.scorecard.expressions import encode
+from risk_assets.domain.scorecard.scoring import base_points, feature_points
 
 Value: TypeAlias = float | str | None
 Record: TypeAlias = Mapping[str, Value]
@@ -45,8 +49,24 @@ Points = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 BY_ACCOUNT = (ACCOUNT_ID, "arm", "model_version")  # what does not depend on a record's values
 
 
+class FeatureShare(msgspec.Struct, frozen=True):
+    """What one feature adds to the log-odds and to the points."""
+
+    feature: str
+    log_odds: float
+    points: float
+
+
+class AnsweredExplanation(msgspec.Struct, frozen=True):
+    """The explanation in a result."""
+
+    base_log_odds: float
+    base_points: float
+    features: tuple[FeatureShare, ...]
+
+
 class ScoredAnswer(msgspec.Struct, frozen=True, tag_field=STATUS, tag=SCORED):
-    """The result of a scored record; those of the challenger if it was in shadow."""
+    """The result of a scored record, its explanation if the request asked for it, and the result of a challenger in shadow."""
 
     id: str | None
     prediction: Literal[0, 1]
@@ -56,6 +76,7 @@ class ScoredAnswer(msgspec.Struct, frozen=True, tag_field=STATUS, tag=SCORED):
     reasons: tuple[str, ...]
     arm: str
     model_version: str
+    explanation: AnsweredExplanation | None = None
     challenger_probability: float | None = None
     challenger_version: str | None = None
 
@@ -128,29 +149,27 @@ def record_features(records: Sequence[Record], decision: Decision) -> pl.DataFra
     return features.with_columns(pl.Series(ACCOUNT_ID, ids, dtype=pl.String), pl.Series(GROUP, groups, dtype=pl.String))
 
 
-def score_again(features: pl.DataFrame, decision: Decision) -> pl.DataFrame:
-    """Return the batch's predictions for a table of `record_features`."""
-    found = predictions(features.lazy(), decision.arms, decision.policy).collect()
-    return found.with_columns(pl.Series(ISSUES, list(map(_sorted, found[ISSUES])), dtype=pl.String))
-
-
 def answered_rows(answers: Iterable[Answer], policy: Policy) -> pl.DataFrame:
-    """Return answers as a table of predictions; issues are sorted, as in `score_again`."""
+    """Return answers as a table of predictions; issues are sorted."""
     return pl.DataFrame([_row(answer, policy) for answer in answers], schema=prediction_schema(policy), orient="row")
 
 
-def differences(answers: Sequence[Answer], recomputed: pl.DataFrame, decision: Decision) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the positions of the answers that differ from the recomputed predictions, with the columns that differ.
+def differences(answers: Sequence[Answer], features: pl.DataFrame, decision: Decision) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the positions of the answers that differ from the batch's predictions for a table of `record_features`, and in which columns.
 
-    Probabilities may differ by 1e-12, everything else must be equal. Of an answer that `is_recomputable` excludes, only what does
-    not depend on values is compared.
+    Probabilities and explanations may differ by 1e-12, everything else must be equal. Of an answer that `is_recomputable` excludes,
+    only what does not depend on values is compared.
     """
+    recomputed = predictions(features.lazy(), decision.arms, decision.policy).collect()
+    recomputed = recomputed.with_columns(pl.Series(ISSUES, list(map(_sorted, recomputed[ISSUES])), dtype=pl.String))
     found = dict(differing_rows(answered_rows(answers, decision.policy), recomputed, decision.policy))
+    unexplained = frozenset(_explained_otherwise(answers, features, decision))
     for position, answer in enumerate(answers):
         columns = found.get(position, ())
         if not is_recomputable(answer, decision):
             columns = tuple(column for column in columns if column in BY_ACCOUNT)
-        if columns := (*columns, *_other_differences(answer, decision)):
+        explanation = ("explanation",) if position in unexplained else ()
+        if columns := (*columns, *_other_differences(answer, decision), *explanation):
             yield position, columns
 
 
@@ -160,6 +179,36 @@ def is_recomputable(answer: Answer, decision: Decision) -> bool:
     Values of another type are not logged.
     """
     return not isinstance(answer, IssueAnswer) or decision.batch_issues.issuperset(answer.issues)
+
+
+def _explained_otherwise(answers: Sequence[Answer], features: pl.DataFrame, decision: Decision) -> Iterator[int]:
+    """Yield the positions of the answers whose explanation is not the one of their record and version."""
+    for model in decision.arms.models:
+        explained = [
+            (position, answer.explanation)
+            for position, answer in enumerate(answers)
+            if isinstance(answer, ScoredAnswer) and answer.explanation is not None and answer.model_version == model.version
+        ]
+        if not explained:
+            continue
+        card, scale = model.scorecard, decision.policy.points
+        parts = contributions(card, encode(features[[position for position, _ in explained]], card)).T.tolist()
+        bases = (card.intercept, base_points(card, scale))
+        for (position, found), row in zip(explained, parts, strict=True):
+            expected = [(term.feature, part, feature_points(part - term.mean, scale)) for term, part in zip(card.terms, row, strict=True)]
+            if not _is_near((found.base_log_odds, found.base_points), bases) or not _has_shares(found, expected):
+                yield position
+
+
+def _has_shares(found: AnsweredExplanation, expected: Sequence[tuple[str, float, float]]) -> bool:
+    names = [share.feature for share in found.features] == [name for name, _, _ in expected]
+    shares = zip(found.features, expected, strict=False)
+    return names and all(_is_near((share.log_odds, share.points), values) for share, (_, *values) in shares)
+
+
+def _is_near(found: Sequence[float], expected: Sequence[float]) -> bool:
+    """Return whether numbers agree: points are larger than probabilities, so the tolerance is relative above 1."""
+    return all(math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE) for one, other in zip(found, expected, strict=True))
 
 
 def _other_differences(answer: Answer, decision: Decision) -> Iterator[str]:

@@ -4,6 +4,7 @@ The two files of a batch of requests have the same name in both collections, and
 file or a line never has a value of it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from risk_assets.lake.store import Store
 
 SEARCHED_DATES = 31
 MAX_FOUND = 20
+_OWN_ID = re.compile(r"[0-9a-f]{32}")  # of a request by the service; a caller's id can have this form too
 _RESTORE = "Restore the file from a backup."
 
 
@@ -101,7 +103,7 @@ def dates(store: Store) -> Iterator[str]:
 
 
 def find_requests(store: Store, request: str, date: str | None = None) -> list[LoggedRequest]:
-    """Return the request with an id, or those to which a caller gave it, all of one date: the newest that has any; at most 20.
+    """Return the request with an id; if there is none, those to which a caller gave it, all of the newest date that has any; at most 20.
 
     Parameters
     ----------
@@ -116,24 +118,32 @@ def find_requests(store: Store, request: str, date: str | None = None) -> list[L
         If there is none, or a line with the id is damaged.
     """
     searched = [date] if date else list(islice(dates(store), SEARCHED_DATES))
+    named: list[LoggedRequest] = []
     for each in searched:
-        if found := _requests_of(store, request, each):
+        found = _requests_of(store, request, each)
+        if any(logged.id == request for logged in found):
             return found
+        named = named or found
+        if named and not _OWN_ID.fullmatch(request):
+            break
+    if named:
+        return named
     where = searched[0] if date else f"the newest {SEARCHED_DATES} dates"
     step = "Check the id, or give another --date." if date else "Check the id, or search an earlier date: --date DATE."
     raise LakeError(f"{layout.ONLINE_LOG} has no request with this id on {where}. {step}")
 
 
 def _requests_of(store: Store, request: str, date: str) -> list[LoggedRequest]:
+    """Return the request of a date with an id as its own, or else those with it as their caller's, those of later files first."""
     own, client = (f'"{name}":{msgspec.json.encode(request).decode()}'.encode() for name in ("correlationid", "xrequestid"))
     found: list[LoggedRequest] = []
     for path in reversed(store.list(layout.online_folder(layout.ONLINE_OUTPUTS, date))):
         content = store.get(path)
-        if own in content or client in content:
-            requests = [each for each in read_file(store, path) if isinstance(each, str) or request in (each.id, each.client_id)]
-            found += _readable(requests)
-        if own in content or len(found) >= MAX_FOUND:
-            break
+        if own in content:
+            requests = [each for each in read_file(store, path) if isinstance(each, str) or each.id == request]
+            return list(_readable(requests))
+        if client in content and len(found) < MAX_FOUND:
+            found += _readable([each for each in read_file(store, path) if isinstance(each, str) or each.client_id == request])
     return found[:MAX_FOUND]
 
 

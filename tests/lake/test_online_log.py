@@ -9,9 +9,16 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout, online_log
 from risk_assets.lake.online_log import LoggedRequest, dates, files, find_requests, read_file
 from risk_assets.lake.store import Store
+from risk_assets.settings import Settings
 
 DATE, NEXT = "2026-03-01", "2026-03-02"
 MARKER = "Zürich"
+
+
+@pytest.fixture
+def disk_store(disk_settings: Settings) -> Store:
+    """An empty lake on disk."""
+    return disk_settings.connect_lake()
 
 
 def path(date: str, collection: str, name: int = 0, hour: str = "08") -> str:
@@ -80,10 +87,10 @@ def test_requests_have_their_records_and_answers(store: Store) -> None:
         ("model_inputs", b'"data":[', b'"data":[{},', "has 2 records and 1 results"),
     ],
 )
-def test_damaged_line_is_named_without_its_values(store: Store, collection: str, old: bytes, new: bytes, message: str) -> None:
-    write(store, DATE, "r1", "r2")
-    change(store, collection, old, new)
-    requests, problems = read(store)
+def test_damaged_line_is_named_without_its_values(disk_store: Store, collection: str, old: bytes, new: bytes, message: str) -> None:
+    write(disk_store, DATE, "r1", "r2")
+    change(disk_store, collection, old, new)
+    requests, problems = read(disk_store)
     assert [request.id for request in requests] == ["r2"]
     assert any(message in problem for problem in problems)
     assert all(path(DATE, layout.ONLINE_INPUTS) in problem or path(DATE, layout.ONLINE_OUTPUTS) in problem for problem in problems)
@@ -91,11 +98,11 @@ def test_damaged_line_is_named_without_its_values(store: Store, collection: str,
 
 
 @pytest.mark.parametrize("lost", ["model_inputs", "model_outputs"])
-def test_file_without_a_partner_is_named(store: Store, lost: str) -> None:
-    write(store, DATE, "r1")
-    write(store, DATE, "r2", name=1)
-    store.delete(path(DATE, lost))
-    requests, problems = read(store)
+def test_file_without_a_partner_is_named(disk_store: Store, lost: str) -> None:
+    write(disk_store, DATE, "r1")
+    write(disk_store, DATE, "r2", name=1)
+    disk_store.delete(path(DATE, lost))
+    requests, problems = read(disk_store)
     assert [request.id for request in requests] == ["r2"]
     kept = layout.online_partner(path(DATE, lost))
     assert problems == [f"{kept} has no partner: {path(DATE, lost)} is missing. Restore the file from a backup."]
@@ -122,9 +129,17 @@ def test_callers_id_can_belong_to_several_requests(store: Store) -> None:
     assert [request.id for request in find_requests(store, "order-7", DATE)] == ["r1"]
 
 
-def test_damaged_line_of_the_wanted_request_is_an_error(store: Store) -> None:
-    write(store, DATE, "r1", "r2")
-    change(store, layout.ONLINE_OUTPUTS, b'"points":612,', b"")
+def test_own_id_is_preferred_to_the_same_id_of_a_caller(disk_store: Store) -> None:
+    own = "0123456789abcdef" * 2
+    write(disk_store, DATE, own)
+    write(disk_store, NEXT, "r2", xrequestid=own)
+    assert [request.id for request in find_requests(disk_store, own)] == [own]
+    assert [request.id for request in find_requests(disk_store, own, NEXT)] == ["r2"]
+
+
+def test_damaged_line_of_the_wanted_request_is_an_error(disk_store: Store) -> None:
+    write(disk_store, DATE, "r1", "r2")
+    change(disk_store, layout.ONLINE_OUTPUTS, b'"points":612,', b"")
     with pytest.raises(LakeError, match="line 1 is not valid"):
-        find_requests(store, "r1")
-    assert find_requests(store, "r2")[0].id == "r2"
+        find_requests(disk_store, "r1")
+    assert find_requests(disk_store, "r2")[0].id == "r2"

@@ -94,7 +94,7 @@ def matches(console: Console, request: str, found: Sequence[ExplainedRequest]) -
     """Print how many requests have a caller's id, if it is not the service's own, which is unique."""
     if any(each.request.id != request for each in found):
         console.print(
-            f"{counted(len(found), 'request')} of this date with this id of the caller; other dates were not searched.", soft_wrap=True
+            f"{counted(len(found), 'request')} of this date with this id of the caller; those of other dates are not shown.", soft_wrap=True
         )
 
 

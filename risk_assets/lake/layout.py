@@ -21,6 +21,7 @@ RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
 PENDING_RECORDS = f"{LOGS}/pending"
 ONLINE_LOG = f"{LOGS}/online"
+ONLINE_INPUTS, ONLINE_OUTPUTS = "model_inputs", "model_outputs"  # the collections, as Azure ML names them
 
 SCORECARD = "scorecard.json"
 STEPS = "steps.json"
@@ -46,6 +47,7 @@ _REVISION = re.compile(rf"{REVISIONS}/[^/]+/([0-9]{{6,}})\.manifest\.json")
 _FOR_OUTCOMES = re.compile(r"/(?:outcomes|account_states)_")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _CANDIDATE = re.compile(rf"{CANDIDATES}/([0-9a-f]{{64}})/")
+_ONLINE = re.compile(rf"{ONLINE_LOG}/({ONLINE_INPUTS}|{ONLINE_OUTPUTS})/(.+)")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
@@ -276,6 +278,19 @@ def online_log(date: str, collection: str, hour: str, writer: str, number: int) 
     Files are grouped by hour (UTC), in the folder structure that Azure ML's model monitoring reads.
     """
     return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/{hour}/{writer}-{number:06d}.jsonl"
+
+
+def online_folder(collection: str, date: str) -> str:
+    """Return the folder of a collection's files of a date (UTC)."""
+    return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/"
+
+
+def online_partner(path: str) -> str | None:
+    """Return the file with the same requests in the other collection of the prediction log; None if the path is another file's."""
+    found = _ONLINE.fullmatch(path)
+    if found is None:
+        return None
+    return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
 PATHS: dict[str, Callable[[str], str]] = {

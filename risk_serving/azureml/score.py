@@ -26,21 +26,24 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 sys.path.extend(str(wheel) for wheel in Path(__file__).parent.glob("*.whl"))  # the project, which is on no package index
 
-from risk_assets.domain.contract.field_rules import SEPARATOR
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ISSUE, NOT_ELIGIBLE, SCORED, Contract
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import CHALLENGER, Arms
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.scorecard.scorecard import Example, Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
-from risk_serving.scoring.answers import Answer, NotEligible, RecordResult, WithIssues
+from risk_serving.scoring.answers import Answer, RecordResult
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scorer
 from risk_serving.scoring.wire import RequestDecoder
 
 JSON = "application/json"
+OUTPUTS = (
+    *("status", "id", "prediction", "probability", "points", "band", "reasons"),
+    *("arm", "model_version", "excluded", "issues"),
+)
 
 logger = logging.getLogger("azmlinfsrv.score")
 deployment: "Deployment"
@@ -168,20 +171,11 @@ def _inputs(records: Records) -> DataFrame:
 
 
 def _outputs(results: Sequence[RecordResult], shadow: Sequence[float | None] | None, shadow_version: str | None) -> DataFrame:
-    """Return the results with the columns of the service's prediction log."""
-    columns = ["id", "status", "probability", "prediction", "excluded", "issues", "model_version", "arm"]
-    frame = DataFrame(map(_output, results), columns=columns)
+    """Return the results with the columns of the service's prediction log, null where a result has none; without explanations."""
+    frame = DataFrame([msgspec.to_builtins(result) for result in results], columns=OUTPUTS)
     return frame.assign(
         challenger_probability=None if shadow is None else Series(shadow, dtype="float64"), challenger_version=shadow_version
     )
-
-
-def _output(result: RecordResult) -> tuple[object, ...]:
-    if isinstance(result, NotEligible):
-        return (result.id, NOT_ELIGIBLE, None, None, result.excluded, None, result.model_version, result.arm)
-    if isinstance(result, WithIssues):
-        return (result.id, ISSUE, None, None, None, SEPARATOR.join(result.issues), result.model_version, result.arm)
-    return (result.id, SCORED, result.probability, result.prediction, None, None, result.model_version, result.arm)
 
 
 def _log_error(error: Exception) -> None:

@@ -14,12 +14,15 @@ from functools import lru_cache
 import msgspec
 
 from risk_assets.domain.governance.bindings import Binding
+from risk_assets.lake import layout
 
-INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"
 DATA_TYPE = "pandas.core.frame.DataFrame"
 HOUR_SECONDS = 3600
-SLICE_SECONDS = 0.0001  # after so long, other threads run: a thread that waits for the interpreter gets it after 5 ms otherwise
+# After a slice, other threads run: a thread that waits for the interpreter gets it after 5 ms otherwise. On a busy machine, where
+# a pause takes long, slices are as long as pauses, so that the encoding keeps up with the requests.
+SLICE_SECONDS = 0.0001
+MAX_SLICE_SECONDS = 0.002
 PAUSE_SECONDS = 0.0001
 CALLERS = 1000  # whose encoded names are kept
 
@@ -57,7 +60,7 @@ class EventLines:
     """Encodes entries, in short slices: a thread that answers requests never waits long for the interpreter."""
 
     def __init__(self, source: str) -> None:
-        self._starts = {collection: _event_start(source, collection) for collection in (INPUTS, OUTPUTS)}
+        self._starts = {collection: _event_start(source, collection) for collection in (layout.ONLINE_INPUTS, layout.ONLINE_OUTPUTS)}
         self._ids = str(uuid.uuid4())[:-12]  # of the events: a number of 12 digits follows
         self._second, self._time = -1, ""
         self._binding: Binding | None = None
@@ -69,9 +72,10 @@ class EventLines:
         end = time.perf_counter() + SLICE_SECONDS
         for position, entry in enumerate(entries, number):
             self._append(entry, position, hours[int(entry.received_at) // HOUR_SECONDS])
-            if time.perf_counter() > end:
+            if (now := time.perf_counter()) > end:
                 time.sleep(PAUSE_SECONDS)
-                end = time.perf_counter() + SLICE_SECONDS
+                resumed = time.perf_counter()
+                end = resumed + min(max(resumed - now, SLICE_SECONDS), MAX_SLICE_SECONDS)
         return hours
 
     def _append(self, entry: Entry, number: int, lines: Lines) -> None:
@@ -88,8 +92,8 @@ class EventLines:
         outputs = (
             f',"contentrange":"bytes 0-{len(results) - 1}/{len(results)}","id":"{self._ids}{2 * number + 1:012x}",{shared}{decided}}}\n'
         )
-        lines.inputs.extend((self._starts[INPUTS], sent, inputs.encode()))
-        lines.outputs.extend((self._starts[OUTPUTS], results, outputs.encode()))
+        lines.inputs.extend((self._starts[layout.ONLINE_INPUTS], sent, inputs.encode()))
+        lines.outputs.extend((self._starts[layout.ONLINE_OUTPUTS], results, outputs.encode()))
 
     def _use_binding(self, binding: Binding) -> None:
         """Prepare the fields that depend on a binding only. Versions and digests contain nothing that JSON must escape."""

@@ -18,7 +18,7 @@ from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.observability.background_writer import BackgroundWriter
-from risk_serving.observability.event_lines import HOUR_SECONDS, INPUTS, OUTPUTS, Entry, EventLines
+from risk_serving.observability.event_lines import HOUR_SECONDS, Entry, EventLines
 
 WRITER_ID_BYTES = 8
 ENTRY_BYTES = 1500  # of an entry without its records and results: the ends of its lines, and the objects that hold them
@@ -131,7 +131,7 @@ class EntryFiles:
         for hour, lines in self._lines.encode(batch, first).items():
             start = time.gmtime(hour * HOUR_SECONDS)
             date, clock = time.strftime("%Y-%m-%d", start), time.strftime("%H", start)
-            for collection, pieces in ((INPUTS, lines.inputs), (OUTPUTS, lines.outputs)):
+            for collection, pieces in ((layout.ONLINE_INPUTS, lines.inputs), (layout.ONLINE_OUTPUTS, lines.outputs)):
                 path = layout.online_log(date, collection, clock, self._writer_id, number)
                 self._create(path, b"".join(pieces))
 

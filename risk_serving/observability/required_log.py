@@ -17,7 +17,7 @@ from risk_serving.observability.prediction_log import NAME, EntryFiles, NotStore
 
 P = ParamSpec("P")
 
-COMMIT_SECONDS = 0.02  # between the starts of two writes, so that the lake does not get a pair of files for each answer
+COMMIT_SECONDS = 0.01  # between the starts of two writes, so that the lake does not get a pair of files for each answer
 RETRY_SECONDS = 1.0
 
 

@@ -173,7 +173,8 @@ def test_inputs_and_outputs_go_to_the_data_collector(post: Post, collected: tupl
         assert (row["id"], row["prediction"], row["model_version"], row["arm"]) == tuple(
             result[name] for name in ("id", "prediction", "model_version", "arm")
         )
-        assert row["challenger_probability"] is None
+        assert (row["points"], row["band"], row["reasons"]) == (result["points"], result["band"], result["reasons"])
+        assert (row["issues"], row["challenger_probability"]) == (None, None)
         assert row["probability"] == pytest.approx(result["probability"], abs=1e-9)  # the collector keeps ten digits
 
 

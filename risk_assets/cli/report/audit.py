@@ -1,4 +1,4 @@
-"""Reports of audits: verified files, replayed dates, and the explanation of an account."""
+"""Reports of audits: verified files, replayed dates and requests, and the explanation of an account or an answer."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,8 @@ from risk_assets.cli.report.tables import new_table, text
 from risk_assets.domain.contract.schema import EXCLUDED, NOT_ELIGIBLE, STATUS
 from risk_assets.domain.scorecard.explanation import Explanation, FeatureContribution
 from risk_assets.domain.wording import counted
+from risk_assets.lake.online_log import LoggedRequest
+from risk_assets.lake.online_replay import ExplainedRecord, ExplainedRequest, OnlineReplay
 from risk_assets.lake.replay import Replay
 from risk_assets.lake.verify import Verified
 
@@ -51,6 +53,59 @@ def explanation(console: Console, explanation: Explanation) -> None:
     for name, value in explanation.stored.items():
         prediction.add_row(name, text(value), text(explanation.recomputed.get(name)))
     console.print(prediction)
+
+
+def difference(console: Console, message: str) -> None:
+    """Print a message about a logged request that differs or cannot be scored again, or about a damaged line."""
+    console.print(f"[bold red]different:[/] {escape(message)}", soft_wrap=True, highlight=False)
+
+
+def online_replays(console: Console, replays: Sequence[OnlineReplay]) -> None:
+    """Print the outcome of each date of the prediction log."""
+    table = new_table("Replay of logged requests", "date (UTC)", "requests", "records", "not checked", "differing", "problems")
+    for replay in replays:
+        counts = (replay.requests, replay.records, replay.unchecked, replay.differing, replay.problems)
+        table.add_row(replay.date, *map(str, counts), style=None if replay.agrees else "red")
+    console.print(table)
+    if any(replay.unchecked for replay in replays):
+        console.print("Not checked: records with an issue that no file can have; the log does not have the values of another type.")
+    if all(replay.agrees for replay in replays):
+        console.print("Every answer agrees.")
+
+
+def explained_request(console: Console, explained: ExplainedRequest) -> None:
+    """Print who asked and what decided, then each record's explanation and whether it agrees with the answer."""
+    request = explained.request
+    facts = new_table(f"Request {request.id}", "", "", header=False)
+    caller = {"caller's id": request.client_id} if request.client_id != request.id else {}
+    decided = {"binding": str(request.binding), "contract": request.contract, "policy": request.policy}
+    for name, value in {"time": request.time, "caller": request.caller or "", **caller, **decided, "line": _line(request)}.items():
+        facts.add_row(name, escape(value))
+    console.print(facts)
+    for record in explained.records:
+        console.print(f"[bold]Record {record.position}[/]")
+        explanation(console, record.explanation)
+        console.print(_agreement(record), soft_wrap=True)
+    if explained.more:
+        console.print(f"{counted(explained.more, 'more record')}: choose one with --record.")
+
+
+def matches(console: Console, request: str, found: Sequence[ExplainedRequest]) -> None:
+    """Print how many requests have a caller's id, if it is not the service's own, which is unique."""
+    if any(each.request.id != request for each in found):
+        console.print(
+            f"{counted(len(found), 'request')} of this date with this id of the caller; those of other dates are not shown.", soft_wrap=True
+        )
+
+
+def _line(request: LoggedRequest) -> str:
+    return f"{request.path}, line {request.line}"
+
+
+def _agreement(record: ExplainedRecord) -> str:
+    if record.differs is None:
+        return "Not checked: the record has an issue that no file can have, and the log does not have the value."
+    return f"[bold red]DIFFERS[/] from the answer in {', '.join(record.differs)}." if record.differs else "Agrees with the answer."
 
 
 def _differences(replay: Replay) -> str:

@@ -49,6 +49,9 @@ class OutcomeCounts:
     line_issues: int
 
 
+NO_OUTCOMES = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, unknown_labels=0, missing_ids=0, line_issues=0)
+
+
 def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 

@@ -9,7 +9,8 @@ A request passes through the modules in this order:
 4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
 5. `observability.prediction_log` writes request and results to the lake, through `.background_writer`.
 
-`http.operations` and `http.docs` have the other routes; `settings` and `__main__` configure and start the service.
+`http.outcomes` receives outcomes, which `outcomes` validates and stores; `http.operations` and `http.docs` have the other routes;
+`settings` and `__main__` configure and start the service.
 """
 
 import asyncio
@@ -24,10 +25,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from risk_serving.auth.access import Access
-from risk_serving.http import connections, docs, operations
+from risk_serving.http import connections, docs, operations, outcomes
 from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.connections import ConnectionLimits, Connections
 from risk_serving.http.middleware import RequestMiddleware
+from risk_serving.http.outcomes import OutcomesEndpoint
 from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
@@ -60,6 +62,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     )
     app.include_router(operations.routes(live, metrics, opened, settings.serve_stale_seconds))
     app.router.routes += [Route(path, predict, methods=["POST"]) for path in docs.SCORING_PATHS]
+    app.router.routes.append(Route(outcomes.PATH, OutcomesEndpoint(settings, live, metrics), methods=["POST"]))
     if settings.serve_docs:
         app.include_router(docs.routes(app, live, secured=not access.localhost_only))
         app.router.routes.append(Mount("/docs/static", StaticFiles(packages=[docs.ASSETS])))

@@ -10,8 +10,8 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from risk_assets.settings import RetrySeconds, Settings
 
-SCORE, OPERATE = "score", "operate"
-ROLES = (SCORE, OPERATE)
+SCORE, OPERATE, LABEL = "score", "operate", "label"
+ROLES = (SCORE, OPERATE, LABEL)
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _AUTHORITY = "https://login.microsoftonline.com"
@@ -57,7 +57,7 @@ class ServingSettings(Settings):
         The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. A tenant that is not
         given by its id requires the issuer, because tokens name the id. The address must be https, or http on this machine.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
-        The largest body, the most records in a request, and the time in which the body must arrive.
+        The largest body, the most records or outcomes in a request, and the time in which the body must arrive.
     serve_max_in_flight
         The most requests that are scored at once; further requests get status 503.
     serve_caller_rate, serve_caller_burst
@@ -72,7 +72,7 @@ class ServingSettings(Settings):
     serve_refresh_seconds
         The interval at which the service looks for another live version.
     serve_stale_seconds
-        The time after which a look that has not ended makes the service stale, and a read of the lake for a caller fails.
+        The time after which a look that has not ended makes the service stale, and a read or a write of the lake for a caller fails.
     serve_docs
         Whether `/docs` and `/openapi.json` are served.
     serve_log_share, serve_log_bytes, serve_log_seconds

@@ -288,9 +288,14 @@ def pending_record(run_id: str) -> str:
     return f"{PENDING_RECORDS}/{run_id}.json"
 
 
+def online_collection(collection: str) -> str:
+    """Return the folder of a collection of the prediction log."""
+    return f"{ONLINE_LOG}/{collection}"
+
+
 def online_folder(collection: str, date: str) -> str:
     """Return the folder of a collection of the prediction log, of a date (UTC)."""
-    return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/"
+    return f"{online_collection(collection)}/{date.replace('-', '/')}/"
 
 
 def online_log(date: str, collection: str, hour: str, writer: str, number: int) -> str:

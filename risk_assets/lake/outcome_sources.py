@@ -16,7 +16,7 @@ from risk_assets.domain.ingest.outcome_history import LOST, OutcomeRevision, Pos
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, raw, verification
 from risk_assets.lake.manifests import Manifest, identity, require_manifest
-from risk_assets.lake.posted_outcomes import OutcomeShard, read_shard, shard_paths
+from risk_assets.lake.posted_outcomes import OutcomeShard, posted_columns, read_shard, shard_paths
 from risk_assets.lake.store import Store
 
 READERS = 8  # shards that are read at once: on Azure each is a request
@@ -120,7 +120,7 @@ def _gave_labels(manifest: Manifest | None, contract: Contract) -> bool:
 
 def _frame(contract: Contract, shards: Sequence[OutcomeShard], days: Sequence[str]) -> pl.LazyFrame:
     """Return the rows of shards in the columns of the contract, with the number and the date of their shard."""
-    columns = (contract.id, *(name for name in contract.outcome_columns if name != contract.id))
+    columns = posted_columns(contract)
     known_at = contract.target.file.known_at
     values: dict[str, list[str | None]] = {name: [] for name in columns}
     numbers: list[int] = []

@@ -6,6 +6,7 @@ uses it.
 
 import msgspec
 
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.hashing import sha256
@@ -42,6 +43,17 @@ class OutcomeShard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def key(self) -> str:
         """SHA-256 of what the shard says; not of when and from whom it was received."""
         return sha256(msgspec.json.encode((self.date, self.columns, self.rows, self.reference)))
+
+
+def posted_columns(contract: Contract) -> tuple[str, ...]:
+    """Return the columns of a shard: the id, the target, and `known_at` if the contract names it.
+
+    Raises
+    ------
+    ContractError
+        If outcomes are derived, so that none are received.
+    """
+    return (contract.id, *(name for name in contract.outcome_columns if name != contract.id))
 
 
 def store_shard(store: Store, shard: OutcomeShard) -> bool:

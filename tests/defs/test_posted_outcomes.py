@@ -9,11 +9,13 @@ from risk_assets.clock import utc_now
 from risk_assets.defs import checks
 from risk_assets.defs.partitions import partitions
 from risk_assets.defs.sensors import watch_posted
-from risk_assets.lake import layout
+from risk_assets.lake import layout, registry
 from risk_assets.lake.outcome_tables import outdated_outcomes
-from risk_assets.lake.posted_outcomes import OutcomeShard, store_shard
+from risk_assets.lake.posted_outcomes import OutcomeShard, shard_paths, store_shard
 from risk_assets.lake.tables import read_table
+from risk_assets.lake.verify import lineage, verify_date
 from tests.defs.conftest import LABELLED, NEXT, Book
+from tests.serving.conftest import serving
 
 DATE = LABELLED[0]
 
@@ -97,3 +99,33 @@ def test_training_refreshes_dates_with_posted_outcomes(book: Book) -> None:
     assert [result.date for result in refresh(book.runner, DATE, NEXT)] == [NEXT]
     assert outdated_outcomes(book.lake, book.lakehouse.contract, [NEXT]) == ()
     assert refresh(book.runner, DATE, NEXT) == []
+
+
+def test_outcomes_sent_to_the_service_label_the_training(book: Book) -> None:
+    """A date without a landed file: its only outcomes are those sent over HTTP, and training uses them."""
+    assert book.score().error is None
+    ids = accounts(book, NEXT, 300)
+    with serving(book.lake) as service:
+        sent = [{"id": account, "date": NEXT, "outcome": int(position % 10 == 0)} for position, account in enumerate(ids)]
+        for _ in range(2):
+            assert service.client.post("/outcomes", json={"outcomes": sent}).status_code == 200
+    assert len(curated_after(book, NEXT)) == len(ids)
+    known_by = utc_now()[:10]
+    trained = book.runner.run("training", NEXT, "training/model", training__model={"known_by": known_by})
+    assert trained.error is None
+    origin = registry.read_trained(book.lake, NEXT).origin
+    assert NEXT in (*origin.train_dates, *origin.holdout_dates)
+    assert layout.curated_outcomes(NEXT) in origin.inputs
+    (shard,) = shard_paths(book.lake, NEXT)
+    assert shard in lineage(book.lake, layout.curated_outcomes(NEXT))
+    assert verify_date(book.lake, NEXT).problems == ()
+    # As of the date itself, nothing had been received: training again gives the model of then.
+    assert book.runner.run("training", NEXT, "training/model").error is None
+    earlier = registry.read_trained(book.lake, NEXT).origin
+    assert NEXT not in (*earlier.train_dates, *earlier.holdout_dates) and earlier.left_out == len(ids)
+
+
+def curated_after(book: Book, date: str) -> pl.DataFrame:
+    """Run the job `outcomes`, and return the outcomes of the date."""
+    assert book.runner.run("outcomes", date).error is None
+    return curated(book, date)

@@ -6,7 +6,7 @@ A request passes through the modules in this order:
    requests (`http.caller_limits`), logs and measures (`observability.request_log`, `.metrics`, `.tracing`);
 2. `http.predict` reads the body;
 3. `scoring.wire` decodes and validates its records (`.formats`, `.fields`, `.records`; `.request_errors` and `http.problems` on errors);
-4. `scoring.scorer` scores them by the model that `scoring.live_model` has loaded and keeps up to date;
+4. `scoring.scorer` scores them, as `scoring.answers`, by the model that `scoring.live_model` has loaded and keeps up to date;
 5. `observability.prediction_log` writes request and results to the lake, through `.background_writer`.
 
 `http.outcomes` receives outcomes, which `outcomes` validates and stores; `http.operations` and `http.docs` have the other routes;

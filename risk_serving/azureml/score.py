@@ -35,9 +35,10 @@ from risk_assets.domain.scorecard.scorecard import Example, Scorecard, Versioned
 from risk_assets.domain.scorecard.self_check import require_reproduced
 from risk_assets.errors import ModelError
 from risk_serving.http.problems import MEDIA_TYPE, Problem
+from risk_serving.scoring.answers import Answer, NotEligible, RecordResult, WithIssues
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Answer, NotEligible, RecordResult, RequestDecoder, WithIssues
+from risk_serving.scoring.wire import RequestDecoder
 
 JSON = "application/json"
 

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from risk_serving.http import problems
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Value
-from risk_serving.scoring.wire import answer_schema, request_schema
+from risk_serving.scoring.schema import answer_schema, request_schema
 
 ASSETS = ("fastapi_offline", "static")
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Credit-risk scoring</title>

@@ -12,10 +12,11 @@ from risk_serving.http.problems import Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.prediction_log import Entry, PredictionLog
 from risk_serving.observability.request_log import RequestLog
+from risk_serving.scoring.answers import Answer
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Records
 from risk_serving.scoring.scorer import Scored
-from risk_serving.scoring.wire import Answer, InvalidRequest
+from risk_serving.scoring.wire import InvalidRequest
 from risk_serving.settings import ServingSettings
 from risk_serving.worker import Worker
 

@@ -16,8 +16,8 @@ from risk_assets.domain.scorecard.scoring import HISTOGRAM_BINS
 from risk_serving.observability.background_writer import BackgroundWriter
 from risk_serving.observability.prediction_log import PredictionLog
 from risk_serving.observability.request_log import LogLine
+from risk_serving.scoring.answers import NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.live_model import LiveModel
-from risk_serving.scoring.wire import NotEligible, RecordResult, Result, WithIssues
 
 SECONDS_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 RECORDS_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000)

@@ -25,7 +25,7 @@ from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.store import Store
 from risk_serving.observability.background_writer import BackgroundWriter
-from risk_serving.scoring.wire import NotEligible, RecordResult, WithIssues
+from risk_serving.scoring.answers import NotEligible, RecordResult, WithIssues
 
 INPUTS, OUTPUTS = "model_inputs", "model_outputs"
 AGENT = "azureml-ai-monitoring/1.0.0"

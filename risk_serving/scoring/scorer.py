@@ -17,8 +17,8 @@ from risk_assets.domain.scorecard.arrays import Floats, contributions, probabili
 from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Levels, Shape, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import base_points, feature_points, score
+from risk_serving.scoring.answers import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 from risk_serving.scoring.records import Columns, Ineligible, Records, Row, Rows, Unscored, Value
-from risk_serving.scoring.wire import Explanation, FeatureExplanation, NotEligible, RecordResult, Result, WithIssues
 
 
 class Scored(msgspec.Struct, frozen=True):

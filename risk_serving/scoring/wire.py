@@ -1,7 +1,7 @@
-"""The wire format: decodes and validates a request's records, and describes request and answer as JSON schema."""
+"""The wire format: decodes and validates a request's records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from itertools import chain, count, islice
 from typing import Annotated, Any, Literal, TypeAlias
@@ -12,29 +12,22 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import astuple
 
 from risk_assets.domain.contract.field_rules import group_tokens
-from risk_assets.domain.contract.schema import ISSUE, NOT_ELIGIBLE, SCORED, STATUS, Contract
 from risk_assets.domain.contract.schema import ONLINE_ID as ID
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.text import normalize_level, strip_cell
 from risk_assets.domain.governance.arms import Arms
 from risk_serving.http.problems import FieldError, Problem
 from risk_serving.scoring.eligibility import Eligibility
-from risk_serving.scoring.fields import MAX_ID, TEXT, Field, IdField
+from risk_serving.scoring.fields import MAX_ID, Field, IdField
 from risk_serving.scoring.formats import (
-    COLUMNS,
-    DATAFRAME_RECORDS,
-    DATAFRAME_SPLIT,
-    FORMATS,
-    INPUT_DATA,
-    INPUTS,
     FormatError,
     Limits,
     count_byte,
     to_records,
 )
-from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored, Value
+from risk_serving.scoring.records import Categories, Columns, Ineligible, Invalid, Records, Rows, Unscored
 from risk_serving.scoring.request_errors import (
     EXPLAIN,
-    FAIL,
     ON_ERROR,
     SKIP,
     RecordRules,
@@ -55,66 +48,7 @@ _CONTROL_ESCAPES = (b"\\u000", b"\\n", b"\\r")  # JSON can write NUL and line en
 MIN_COLUMNS = 32  # records from which on columns are faster than rows
 
 
-class FeatureExplanation(msgspec.Struct, frozen=True, gc=False):
-    """What one feature adds to a record's log-odds of default, and to its points beside those of its mean in training."""
-
-    feature: str
-    log_odds: float
-    points: float
-
-
-class Explanation(msgspec.Struct, frozen=True, gc=False):
-    """What a score consists of: `base_log_odds` plus those of all features give the probability, `base_points` plus theirs the points."""
-
-    base_log_odds: float
-    base_points: float
-    features: list[FeatureExplanation]
-
-
-class Result(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=SCORED):
-    """The result of a scored record: the scores, and the arm and version that gave them; reasons only if it is predicted bad.
-
-    `explanation` is there if the request asks for it.
-    """
-
-    id: str | None
-    prediction: int
-    probability: float
-    points: int
-    band: str
-    reasons: tuple[str, ...]
-    arm: str
-    model_version: str
-    explanation: Explanation | UnsetType = UNSET
-
-
-class NotEligible(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=NOT_ELIGIBLE):
-    """The result of a record that is not eligible: why, and the arm and version that would have scored it."""
-
-    id: str | None
-    excluded: str
-    arm: str
-    model_version: str
-
-
-class WithIssues(msgspec.Struct, frozen=True, gc=False, tag_field=STATUS, tag=ISSUE):
-    """The result of a record that is not valid: its issues, as in the batch, and the arm and version that would have scored it."""
-
-    id: str | None
-    issues: tuple[str, ...]
-    arm: str
-    model_version: str
-
-
 Values: TypeAlias = tuple[Any, ...]
-RecordResult: TypeAlias = Result | NotEligible | WithIssues
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """The live version, and the results in the order of the records."""
-
-    model_version: str
-    results: list[RecordResult]
 
 
 class InvalidRequest(Exception):
@@ -372,64 +306,6 @@ class RequestDecoder:
     def _group(self, sent: str | None) -> str | None:
         """Return the customer of a record, or None if it is missing."""
         return None if sent is None or normalize_level(sent) in self._group_tokens else strip_cell(sent)
-
-
-def request_schema(decoder: RequestDecoder, example: Mapping[str, Value]) -> dict[str, object]:
-    """Return the JSON schema of the requests that a decoder accepts, with an example."""
-    properties: dict[str, object] = {
-        ID: decoder.rules.account.schema(decoder.contract.id),
-    }
-    properties |= {field.name: field.schema() for field in decoder.fields}
-    if decoder.contract.group:
-        text = "The customer's id. A challenger decides for all accounts of a customer, or for none; if it is missing, by the account's id."
-        properties[decoder.contract.group] = {"type": ["string", "null"], "maxLength": MAX_ID, "pattern": TEXT, "description": text}
-    required = [field.name for field in decoder.fields if field.required]
-    record = {"type": "object", "additionalProperties": False, "properties": properties, "required": required}
-    if decoder.contract.exclude:
-        reasons = ", ".join(dict.fromkeys(rule.reason for rule in decoder.contract.exclude))
-        text = f"Records of these accounts are not eligible, and their values may be missing or out of range: {reasons}."
-        record["description"] = text
-    records = {"type": "array", "minItems": 1, "maxItems": decoder.max_records, "items": record}
-    text = "What happens if a record is not valid: nothing is scored, or the others are, and its result has the issues. "
-    text += f"With {SKIP}, records may break the rules of this schema."
-    on_error = {"type": "string", "enum": [FAIL, SKIP], "default": FAIL, "description": text}
-    explain = {"type": "boolean", "default": False, "description": "Whether each scored record's result has its explanation."}
-    known = {name: value for name, value in example.items() if value is not None}
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "oneOf": [{"required": [name]} for name in ("records", *FORMATS)],
-        "properties": {"records": records, **_other_formats(records, decoder.max_records), ON_ERROR: on_error, EXPLAIN: explain},
-        "example": {"records": [{ID: "EXAMPLE", **known}]},
-    }
-
-
-def _other_formats(records: Mapping[str, Any], max_records: int) -> dict[str, object]:
-    """Return the JSON schemas of the formats besides `records`."""
-    record = records["items"]
-    size = {"type": "array", "minItems": 1, "maxItems": max_records}
-    names = {"type": "array", "uniqueItems": True, "items": {"enum": list(record["properties"])}}
-    row = {"type": "array", "items": {"type": ["number", "string", "null"]}}
-    split = {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["columns", "data"],
-        "properties": {"columns": names, "index": {"type": "array"}, "data": {**size, "items": row}},
-        "description": "Rows of values, one for each name in columns. The index is ignored. The values have the schemas of records.",
-    }
-    columns = {
-        **record,
-        "properties": {name: {**size, "items": field} for name, field in record["properties"].items()},
-        "description": "Columns of equal length.",
-    }
-    either = {"anyOf": [split, columns]}
-    return {DATAFRAME_RECORDS: records, DATAFRAME_SPLIT: split, INPUTS: columns, INPUT_DATA: either, COLUMNS: columns}
-
-
-def answer_schema() -> tuple[dict[str, object], dict[str, object]]:
-    """Return the JSON schema of an answer, and the component schemas that it refers to, by name."""
-    (schema,), components = msgspec.json.schema_components([Answer], ref_template="#/components/schemas/{name}")
-    return schema, components
 
 
 def _required(contract: Contract, arms: Arms) -> set[str]:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from risk_assets.lake.store import Store
 from risk_serving.app import create_app
 from risk_serving.observability.metrics import Metrics
-from risk_serving.scoring.wire import NotEligible, Result
+from risk_serving.scoring.answers import NotEligible, Result
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
 from tests.serving.conftest import LOGISTIC, Service, token_entry

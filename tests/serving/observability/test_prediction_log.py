@@ -17,7 +17,7 @@ import pytest
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from risk_serving.observability.prediction_log import Entry, PredictionLog
-from risk_serving.scoring.wire import NotEligible, Result
+from risk_serving.scoring.answers import NotEligible, Result
 
 # Two batched requests, from "Data collector batching" in Azure ML's documentation of its data collector.
 DOCUMENTED = """{"specversion":"1.0","id":"dddddddd-3333-4444-5555-eeeeeeeeeeee","source":"/subscriptions/cccc/deployments/main2",

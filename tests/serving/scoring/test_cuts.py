@@ -15,9 +15,9 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.impact import measure
 from risk_assets.domain.scorecard.explanation import explain
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
+from risk_serving.scoring.answers import Result
 from risk_serving.scoring.records import Columns, Rows
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import Result
 
 CONTRACT = Contract.model_validate(
     {"id": "id", "target": {"column": "t", "bad": 1}, "features": {"x": {"type": "number", "reason": "X", "required": True}}}

@@ -12,9 +12,11 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_serving.http.problems import Problem
+from risk_serving.scoring.answers import NotEligible, Result
 from risk_serving.scoring.records import Columns, Rows
+from risk_serving.scoring.schema import request_schema
 from risk_serving.scoring.scorer import Scored, Scorer
-from risk_serving.scoring.wire import NotEligible, RequestDecoder, Result, request_schema
+from risk_serving.scoring.wire import RequestDecoder
 
 CONTENT: dict[str, Any] = {
     "id": "account",

@@ -16,8 +16,9 @@ from risk_assets.domain.scorecard.explanation import explain
 from risk_assets.domain.scorecard.scorecard import VersionedScorecard
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
+from risk_serving.scoring.answers import Result
 from risk_serving.scoring.scorer import Scorer
-from risk_serving.scoring.wire import RequestDecoder, Result
+from risk_serving.scoring.wire import RequestDecoder
 from tests.defs.conftest import NEXT
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service
 

@@ -5,7 +5,7 @@ import pytest
 from risk_assets.lake.logged_requests import LoggedRequest, find_requests
 from risk_assets.lake.store import Store
 from risk_serving.observability.prediction_log import Entry, PredictionLog
-from risk_serving.scoring.wire import Result
+from risk_serving.scoring.answers import Result
 
 DAY = 86400
 FIRST = 1_767_225_600.0  # 2026-01-01, 00:00 UTC

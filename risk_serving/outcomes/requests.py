@@ -23,6 +23,7 @@ MAX_TEXT = 256  # characters of a value of the target, and of a reference
 MAX_REQUEST_ID = 64
 MAX_NAME = 100  # longer names of unknown fields are cut
 MAX_ERRORS = 1000
+NO_DATE = "must be a date, written YYYY-MM-DD"
 MORE_VALUES = 1000  # commas and brackets of a body, besides twice those of its outcomes
 
 
@@ -71,35 +72,37 @@ class OutcomeRules:
             yield KNOWN_AT, "must not be sent: the contract has no target.known_at"
         yield from _broken(OUTCOME, self._broken_outcome(sent[OUTCOME]) if OUTCOME in sent else "is missing; null withdraws an outcome")
         yield from _broken(KNOWN_AT, _broken_date(sent.get(KNOWN_AT)) if known_at is not None else None)
-        yield from self._account_errors(sent) if sent.get(REQUEST_ID) is None else self._request_errors(sent)
+        yield from self._request_errors(sent) if REQUEST_ID in sent else self._account_errors(sent)
 
     def _account_errors(self, sent: Mapping[str, object]) -> Iterator[tuple[str | None, str]]:
         """Yield the errors of the account and the date."""
-        if sent.get(RECORD) is not None:
+        if RECORD in sent:
             yield RECORD, f"must not be sent without {REQUEST_ID}"
-        for name in (ID, DATE):
-            if sent.get(name) is None:
-                yield name, f"is missing; or send {REQUEST_ID}"
+        for name in (name for name in (ID, DATE) if name not in sent):
+            yield name, f"is missing; or send {REQUEST_ID}"
         yield from self._id_and_date_errors(sent)
 
     def _request_errors(self, sent: Mapping[str, object]) -> Iterator[tuple[str | None, str]]:
         """Yield the errors of the request to `/predict` and of the record in it."""
-        request_id, record = sent[REQUEST_ID], sent.get(RECORD)
+        request_id, record = sent[REQUEST_ID], sent.get(RECORD, 0)
         if not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID:
             yield REQUEST_ID, f"must be text of 1 to {MAX_REQUEST_ID} characters"
-        if record is not None and (isinstance(record, bool) or not isinstance(record, int) or record < 0):
+        if isinstance(record, bool) or not isinstance(record, int) or record < 0:
             yield RECORD, "must be the index of a record, from 0"
-        if record is not None and sent.get(ID) is not None:
+        if RECORD in sent and ID in sent:
             yield RECORD, f"must not be sent beside {ID}"
         yield from self._id_and_date_errors(sent)
 
     def _id_and_date_errors(self, sent: Mapping[str, object]) -> Iterator[tuple[str | None, str]]:
-        yield from _broken(ID, self._account.broken_rule(sent.get(ID)))
-        date = sent.get(DATE)
-        if rule := _broken_date(date):
-            yield DATE, rule
-        elif isinstance(date, str) and date > self.latest:
-            yield DATE, "is in the future"
+        if ID in sent:
+            yield from _broken(ID, "must be text" if sent[ID] is None else self._account.broken_rule(sent[ID]))
+        if DATE in sent:
+            yield from _broken(DATE, self._broken_date_of_account(sent[DATE]))
+
+    def _broken_date_of_account(self, value: object) -> str | None:
+        if not isinstance(value, str) or not is_date(value):
+            return NO_DATE
+        return "is in the future" if value > self.latest else None
 
     def _broken_outcome(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
@@ -154,7 +157,9 @@ def _errors(content: object, rules: OutcomeRules) -> Iterator[FieldError]:
     for name in (name for name in content if name not in (OUTCOMES, REFERENCE)):
         yield FieldError(None, name[:MAX_NAME], f"unknown field: only {OUTCOMES} and {REFERENCE} are allowed")
     reference, outcomes = content.get(REFERENCE), content.get(OUTCOMES)
-    if rule := broken_text(reference) or (f"longer than {MAX_TEXT} characters" if len(str(reference)) > MAX_TEXT else None):
+    if REFERENCE in content and reference is None:
+        yield FieldError(None, REFERENCE, "must be text")
+    elif rule := broken_text(reference) or (f"longer than {MAX_TEXT} characters" if len(str(reference)) > MAX_TEXT else None):
         yield FieldError(None, REFERENCE, rule)
     if not isinstance(outcomes, list):
         yield FieldError(None, OUTCOMES, "must be a list of objects")
@@ -205,7 +210,7 @@ def _broken(name: str, rule: str | None) -> Iterator[tuple[str | None, str]]:
 def _broken_date(value: object) -> str | None:
     if value is None or (isinstance(value, str) and is_date(value)):
         return None
-    return "must be a date, written YYYY-MM-DD"
+    return NO_DATE
 
 
 def _text(value: object) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 
 from risk_assets.domain.contract.schema import Contract
 from risk_serving.http.problems import Problem
-from risk_serving.outcomes.requests import OutcomeRules, SentOutcome, read_outcomes
+from risk_serving.outcomes.requests import NO_DATE, OutcomeRules, SentOutcome, read_outcomes
 
 TEXT = """
 id: number
@@ -36,7 +36,7 @@ def errors(content: object, contract: Contract = CONTRACT) -> list[tuple[int | N
 
 def test_outcomes_of_accounts_and_requests_are_read() -> None:
     sent = [
-        {**OF_ACCOUNT, "id": " a\t", "outcome": 1, "known_at": "2026-02-01", "record": None, "request_id": None},
+        {**OF_ACCOUNT, "id": " a\t", "outcome": 1, "known_at": "2026-02-01"},
         {**OF_ACCOUNT, "id": "b", "outcome": None},
         {**OF_ACCOUNT, "id": "c", "outcome": 0.0, "known_at": None},
         OF_REQUEST,
@@ -54,7 +54,6 @@ def test_outcomes_of_accounts_and_requests_are_read() -> None:
 
 
 UNKNOWN = "is neither the bad nor the good value of the contract's target"
-NO_DATE = "must be a date, written YYYY-MM-DD"
 BROKEN: list[tuple[object, str | None, str]] = [
     (1, None, "must be an object"),
     ({**OF_ACCOUNT, "label": 1}, "label", "is not a field of an outcome"),
@@ -80,6 +79,12 @@ BROKEN: list[tuple[object, str | None, str]] = [
     ({**OF_REQUEST, "request_id": ""}, "request_id", "must be text of 1 to 64 characters"),
     ({**OF_REQUEST, "record": -1}, "record", "must be the index of a record, from 0"),
     ({**OF_REQUEST, "record": True}, "record", "must be the index of a record, from 0"),
+    ({**OF_REQUEST, "record": 0.0}, "record", "must be the index of a record, from 0"),
+    ({**OF_REQUEST, "record": None}, "record", "must be the index of a record, from 0"),
+    ({**OF_REQUEST, "request_id": None}, "request_id", "must be text of 1 to 64 characters"),
+    ({**OF_REQUEST, "date": None}, "date", NO_DATE),
+    ({**OF_ACCOUNT, "id": None}, "id", "must be text"),
+    ({**OF_ACCOUNT, "date": None}, "date", NO_DATE),
     ({**OF_REQUEST, "id": "a"}, "record", "must not be sent beside id"),
 ]
 

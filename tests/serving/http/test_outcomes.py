@@ -42,7 +42,7 @@ class Labelled:
 def labelled(served_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labelled]:
     """A service on a lake of its own; each test sends outcomes of a date of its own."""
     lake = tmp_path_factory.mktemp("labelled") / "lake"
-    shutil.copytree(served_book / "lake", lake, ignore=shutil.ignore_patterns("online"))
+    shutil.copytree(served_book / "lake", lake, ignore=shutil.ignore_patterns("online", "posted"))
     with serving(lake, **SOON) as running:
         yield Labelled(running, open_store(str(lake)))
 
@@ -99,7 +99,8 @@ def test_a_reference_makes_the_same_outcomes_others(labelled: Labelled) -> None:
         ("1", None, "already stored"),
         ("1", "case 17", "stored"),
     ):
-        ((_, _, found),) = stored(send(labelled.service, [{**row, "outcome": label}], reference=reference))
+        more = {"reference": reference} if reference else {}
+        ((_, _, found),) = stored(send(labelled.service, [{**row, "outcome": label}], **more))
         assert found == status
     assert len(shards(labelled.lake, "2026-02-01")) == 3
 

@@ -110,10 +110,11 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
                 restored = f"{', '.join(damaged)}: restored from the landing folder; a changed file is kept in {layout.RAW}/superseded/"
                 context.log.warning(restored)
                 context.add_output_metadata({"restored": restored})
-        if posted := shard_paths(self._store, context.partition_key) if path == layout.outcomes(context.partition_key) else ():
+        posted = shard_paths(self._store, context.partition_key) if path == layout.outcomes(context.partition_key) else ()
+        if posted:
             context.add_output_metadata({"posted_shards": len(posted)})
-            if obj is None and self._store.size(layout.manifest(path)) is None:
-                return
+        if obj is None and posted and self._store.size(layout.manifest(path)) is None:
+            return
         _describe(
             context,
             self._store,

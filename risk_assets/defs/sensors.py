@@ -33,7 +33,7 @@ JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
 def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinition]:
-    """Return the sensors: `landing`, `posted_outcomes` and `derived_outcomes` are off until somebody switches them on."""
+    """Return the sensors: `landing`, `posted_outcomes` and `derived_outcomes` are off until somebody switches them on, the others on."""
 
     @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
     def landing_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:

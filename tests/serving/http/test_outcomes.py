@@ -206,6 +206,18 @@ def test_a_lake_that_is_gone_is_503_and_sending_again_stores_once(serve: Callabl
     assert len(shards(lake, DATE)) == 1
 
 
+def test_a_request_that_was_stored_in_part_can_be_sent_again(serve: Callable[..., Service], lake: Store) -> None:
+    service = serve(lake)
+    second = Path(lake.url) / layout.posted_folder("2026-01-04").rstrip("/")
+    second.parent.mkdir(parents=True)
+    second.touch()  # a file in the place of the folder: the shard of the second date cannot be written
+    rows = [ROW, {**ROW, "date": "2026-01-04"}]
+    problem(send(service, rows), 503, "outcomes-not-stored")
+    assert list(posted_shards(lake)) == [DATE]
+    second.unlink()
+    assert stored(send(service, rows)) == [(DATE, 1, "already stored"), ("2026-01-04", 1, "stored")]
+
+
 def test_a_damaged_shard_is_not_taken_for_a_stored_one(serve: Callable[..., Service], lake: Store) -> None:
     service = serve(lake)
     assert stored(send(service, [ROW]))

@@ -12,7 +12,8 @@ A request passes through the modules in this order:
 5. `observability.prediction_log`, or `.required_log`, writes request and answer to the lake, as `.event_lines`, through
    `.background_writer`.
 
-`http.operations` and `http.docs` have the other routes; `settings` and `__main__` configure and start the service.
+`http.outcomes` receives outcomes, which `outcomes` validates and stores; `http.operations` and `http.docs` have the other routes;
+`settings` and `__main__` configure and start the service.
 """
 
 import asyncio
@@ -27,10 +28,12 @@ from starlette.routing import Route
 
 from risk_assets.lake.store import Store
 from risk_serving.auth.access import Access
-from risk_serving.http import connections, docs, operations
+from risk_serving.http import connections, docs, operations, outcomes
+from risk_serving.http.body import BodyReader
 from risk_serving.http.caller_limits import CallerLimits
 from risk_serving.http.connections import ConnectionLimits, Connections
 from risk_serving.http.middleware import RequestMiddleware
+from risk_serving.http.outcomes import OutcomesEndpoint
 from risk_serving.http.predict import PredictEndpoint
 from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.http.whole_requests import WholeRequests
@@ -54,7 +57,8 @@ def create_app(settings: ServingSettings) -> FastAPI:
     tracing = open_tracing(settings.serve_telemetry)
     log = _open_log(live.store, settings)
     opened = Connections(ConnectionLimits.of(settings), metrics)
-    predict = PredictEndpoint(settings, live, metrics, log)
+    bodies = BodyReader(settings)
+    predict = PredictEndpoint(settings, live, metrics, log, bodies)
     limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
     whole = WholeRequests(predict, access, limits, metrics, tracing, docs.SCORING_PATHS)
     app = FastAPI(
@@ -68,6 +72,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     )
     app.include_router(operations.routes(live, metrics, opened, settings.serve_stale_seconds))
     app.router.routes += [Route(path, predict, methods=["POST"]) for path in docs.SCORING_PATHS]
+    app.router.routes.append(Route(outcomes.PATH, OutcomesEndpoint(settings, live, metrics, bodies), methods=["POST"]))
     if settings.serve_docs:
         app.include_router(docs.routes(app, live, secured=not access.localhost_only))
     app.state.connections = opened

@@ -10,9 +10,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from risk_assets.settings import RetrySeconds, Settings
 
-SCORE, OPERATE = "score", "operate"
+SCORE, OPERATE, LABEL = "score", "operate", "label"
 REQUIRED = "required"
-ROLES = (SCORE, OPERATE)
+ROLES = (SCORE, OPERATE, LABEL)
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _AUTHORITY = "https://login.microsoftonline.com"
@@ -58,7 +58,7 @@ class ServingSettings(Settings):
         The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. A tenant that is not
         given by its id requires the issuer, because tokens name the id. The address must be https, or http on this machine.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
-        The largest body, the most records in a request, and the time in which the body must arrive.
+        The largest body, the most records or outcomes in a request, and the time in which the body must arrive.
     serve_max_in_flight, serve_max_received_bytes
         The most requests that wait, for the rest of their body or the list of its errors, and the most bytes of the bodies that are
         arriving; further requests that must wait get status 503.
@@ -74,7 +74,7 @@ class ServingSettings(Settings):
     serve_refresh_seconds
         The interval at which the service looks for another live version.
     serve_stale_seconds
-        The time after which a look that has not ended makes the service stale, and a read of the lake for a caller fails.
+        The time after which a look that has not ended makes the service stale, and a read or a write of the lake for a caller fails.
     serve_docs
         Whether `/docs` and `/openapi.json` are served.
     serve_log_share, serve_log_bytes, serve_log_seconds

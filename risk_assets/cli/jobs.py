@@ -64,7 +64,7 @@ def run(
 
 
 def outcomes(date: Day, until: Until = None) -> None:
-    """Store the outcomes of a snapshot in the lake.
+    """Store the outcomes of a snapshot in the lake: those of its landed file, and those sent to POST /outcomes.
 
     If the contract derives outcomes from later snapshots: carry the states of accounts up to DATE, and write the outcomes of the
     snapshot that matures on DATE. After a correction of the accounts of a date, repeat it from that date on with --until.
@@ -239,6 +239,7 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     from risk_assets.lake.dates import committed_dates
     from risk_assets.lake.landing import dates
     from risk_assets.lake.outcome_tables import outdated_outcomes, states_to_carry
+    from risk_assets.lake.posted_outcomes import posted_shards
     from risk_assets.lake.staleness import changed_dates, outdated_features
 
     lake, landing = runner.settings.open_lake(), runner.settings.open_landing()
@@ -256,7 +257,8 @@ def refresh(runner: "Runner", start: str, end: str) -> "list[Result]":
     stored = each(sorted(accounts), "features", lambda date: runner.run("daily_scoring", date, *FEATURES))
     if lakehouse.contract.target.derived:
         return [*stored, *_carry(runner, states_to_carry(lake, lakehouse.contract, start, end)), *_derive_outdated(runner, start, end)]
-    outcomes = changed("outcomes") | set(outdated_outcomes(lake, lakehouse.contract, landed("outcomes")))
+    posted = [date for date in posted_shards(lake) if start <= date <= end]
+    outcomes = changed("outcomes") | set(outdated_outcomes(lake, lakehouse.contract, {*landed("outcomes"), *posted}))
     return [*stored, *each(sorted(outcomes), "outcomes", lambda date: runner.run("outcomes", date))]
 
 

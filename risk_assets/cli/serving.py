@@ -27,7 +27,8 @@ def serve(
 def token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Owner of the token: letters, digits and _ . -")],
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="Role to grant: score (default) or operate. Repeat for both.", show_default=False)
+        list[str] | None,
+        typer.Option("--role", help="Role to grant: score (default), operate or label. Repeat for several.", show_default=False),
     ] = None,
 ) -> None:
     """Create a token for the scoring service. It is shown once; the settings contain only its SHA-256."""

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -15,11 +16,12 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
-from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME
 from risk_assets.domain.governance.artifacts import Profile
 from risk_assets.domain.governance.gates import gate_text
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
-from risk_assets.domain.ingest.labels import count_outcomes, require_outcome_columns
+from risk_assets.domain.ingest.labels import NO_OUTCOMES, OutcomeCounts, count_outcomes, require_outcome_columns
+from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by, landed_outcomes
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
@@ -28,6 +30,7 @@ from risk_assets.domain.wording import counted, lost_rows
 from risk_assets.lake import binding_log, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
 from risk_assets.lake.outcome_tables import outcome_coverage
 from risk_assets.lake.tables import read_table
 
@@ -77,12 +80,13 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The share of bad accounts among the outcomes is within the policy's bounds, and every line gives one account a label."""
     limits = lakehouse.policy.checks
-    manifest = lakehouse.manifest("raw/outcomes", date)
-    found = count_outcomes(_outcomes(lakehouse, manifest), lakehouse.contract)
+    sources = outcome_sources(lakehouse.store, lakehouse.contract, date)
+    found = _count_outcomes(lakehouse, sources)
+    enclosed = sources.newest.facts_as(RawFacts).enclosed_rows if sources.newest else 0
     rate = found.bad / found.known if found.known else 0.0
     problems = {
         ("line with an issue", "lines with issues"): found.line_issues,
-        ("line inside quotes that looks like a row", "lines inside quotes that look like rows"): manifest.facts_as(RawFacts).enclosed_rows,
+        ("line inside quotes that looks like a row", "lines inside quotes that look like rows"): enclosed,
         ("line without id", "lines without id"): found.missing_ids,
         ("line with an unknown label", "lines with an unknown label"): found.unknown_labels,
         ("account without label", "accounts without label"): found.unlabelled,
@@ -103,6 +107,7 @@ def bad_rate(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
         unknown_labels=found.unknown_labels,
         missing_ids=found.missing_ids,
         line_issues=found.line_issues,
+        posted_shards=len(sources.shards),
     )
 
 
@@ -359,10 +364,18 @@ def _shifts(shifts: Sequence[Shift], what: str) -> dg.AssetCheckResult:
     return _result(not abnormal, text, abnormal=len(abnormal), features=len(shifts))
 
 
-def _outcomes(lakehouse: Lakehouse, manifest: Manifest) -> pl.LazyFrame:
-    """Return the rows of an outcomes file, which has the id and the target once."""
-    require_outcome_columns(manifest.columns, lakehouse.contract, manifest.path)
-    return raw.scan(lakehouse.store, manifest.path)
+def _count_outcomes(lakehouse: Lakehouse, sources: OutcomeSources) -> OutcomeCounts:
+    """Return the counts of the newest file, which has the id and the target once, with the labels as posted outcomes left them."""
+    contract, counts = lakehouse.contract, NO_OUTCOMES
+    if sources.newest:
+        require_outcome_columns(sources.newest.columns, contract, sources.newest.path)
+        counts = count_outcomes(raw.scan_manifest(lakehouse.store, sources.newest), contract)
+    if not sources.shards:
+        return counts
+    table = landed_outcomes(sources.revisions(lakehouse.settings.calendar), contract, sources.date)
+    label = pl.col(OUTCOME)
+    known, bad = known_by(table, LAST_DAY).select(label.count().alias("known"), label.sum().alias("bad")).collect(engine="streaming").row(0)
+    return replace(counts, known=known, bad=bad)
 
 
 def _issues(lakehouse: Lakehouse, date: str) -> dict[str, int]:

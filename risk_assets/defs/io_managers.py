@@ -21,6 +21,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, documents, impact_files, layout, raw, registry, run_log, verification
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
 from risk_assets.lake.outcome_tables import OUTCOMES
+from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
@@ -99,9 +100,9 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
     """Stores a `LandedFile` byte for byte; reads it as a LazyFrame of text."""
 
     def write(self, context: dg.OutputContext, obj: LandedFile | None) -> None:
-        """Copy the landed file; None leaves the file in the lake unchanged."""
+        """Copy the landed file; None leaves the file in the lake unchanged, or there is none because outcomes were only posted."""
+        path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         if obj is not None:
-            path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
             earlier = find_readable(self._store, path)
             damaged = verification.problems(self._store, earlier) if earlier else []
             stored = self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
@@ -109,6 +110,11 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
                 restored = f"{', '.join(damaged)}: restored from the landing folder; a changed file is kept in {layout.RAW}/superseded/"
                 context.log.warning(restored)
                 context.add_output_metadata({"restored": restored})
+        posted = shard_paths(self._store, context.partition_key) if path == layout.outcomes(context.partition_key) else ()
+        if posted:
+            context.add_output_metadata({"posted_shards": len(posted)})
+        if obj is None and posted and self._store.size(layout.manifest(path)) is None:
+            return
         _describe(
             context,
             self._store,

@@ -13,10 +13,12 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.hashing import sha256
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
 from risk_assets.lake.manifests import digest
 from risk_assets.lake.outcome_tables import OUTCOMES as CURATED_OUTCOMES
-from risk_assets.lake.outcome_tables import dates_to_carry, matured_outcomes
+from risk_assets.lake.outcome_tables import dates_to_carry, matured_outcomes, outdated_outcomes
+from risk_assets.lake.posted_outcomes import posted_shards
 from risk_assets.lake.run_log import LATE, RunRecord
 from risk_assets.lake.staleness import is_stored
 
@@ -31,7 +33,7 @@ JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
 def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinition]:
-    """Return the sensors: `landing` and `derived_outcomes` are off until somebody switches them on, the others are on."""
+    """Return the sensors: `landing`, `posted_outcomes` and `derived_outcomes` are off until somebody switches them on, the others on."""
 
     @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
     def landing_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
@@ -49,7 +51,12 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Carries the states of accounts to each date that was run, in order, and writes the outcomes of snapshots that matured."""
         return watch_states(lakehouse)
 
-    return [landing_sensor, late_files, derived_sensor, killed_runs, *LOG_SENSORS]
+    @dg.sensor(name="posted_outcomes", job=OUTCOMES, minimum_interval_seconds=INTERVAL_SECONDS)
+    def posted_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Adds the outcomes that the service has received to those of their dates."""
+        return watch_posted(context, lakehouse, partitions)
+
+    return [landing_sensor, posted_sensor, late_files, derived_sensor, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -98,6 +105,31 @@ def watch_landing(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, par
             settled.append(arrival)
     cursor = msgspec.json.encode(remember(found, settled, watch)).decode()
     said = f"{len(found)} landed, {len(waiting)} may still change, {len(found) - len(waiting) - len(requests)} need no run"
+    return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
+
+
+def watch_posted(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of dates with posted outcomes that are not in their table of outcomes, at most `MAX_OUTCOMES`.
+
+    A date is requested once for the same shards: if its run fails, again when others have been received.
+    """
+    if lakehouse.contract.target.derived is not None:
+        return dg.SensorResult(skip_reason="the contract derives outcomes, so posted ones are not used")
+    handled: dict[str, str] = msgspec.json.decode(context.cursor, type=dict[str, str]) if context.cursor else {}
+    versions = {
+        date: sha256("\n".join(paths).encode())[:16]
+        for date, paths in posted_shards(lakehouse.store).items()
+        if partitions.daily.has_partition_key(date)
+    }
+    changed = [date for date, version in versions.items() if handled.get(date) != version]
+    outdated = outdated_outcomes(lakehouse.store, lakehouse.contract, changed)
+    waiting = set(outdated[MAX_OUTCOMES:])
+    requests = [
+        dg.RunRequest(run_key=f"posted_{date}_{versions[date]}", partition_key=date, job_name=OUTCOMES.name)
+        for date in outdated[:MAX_OUTCOMES]
+    ]
+    cursor = msgspec.json.encode({date: version for date, version in versions.items() if date not in waiting}).decode()
+    said = f"{counted(len(versions), 'date')} with posted outcomes, all in their tables"
     return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else said)
 
 

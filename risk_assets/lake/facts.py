@@ -83,6 +83,8 @@ class OutcomeFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
         The date from which all outcomes are known; None if there are none.
     missing_known_at, unreadable_known_at
         Lines of the newest file without a date in the target's column `known_at`, and with one that cannot be read.
+    posted_shards
+        The number of revisions that were sent to `POST /outcomes`.
     """
 
     labelled: int
@@ -92,6 +94,7 @@ class OutcomeFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     known_on: str | None
     missing_known_at: int
     unreadable_known_at: int
+    posted_shards: int = 0
 
 
 class AccountStateFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="account_states", forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ IMPACT_ACCOUNTS = "impact_accounts.csv"
 IMPACT_HASHES = "impact.sha256.json"
 
 REVISIONS = f"{RAW}/revisions"
+POSTED = f"{RAW}/posted"
 SUPERSEDED_DIGITS = 12
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 _VERSION = re.compile(r"model_v([0-9]+)")
@@ -44,6 +45,7 @@ _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
 _SUPERSEDED = re.compile(rf"(?:{RAW}|{CURATED})/superseded/([0-9a-f]{{{SUPERSEDED_DIGITS}}})/.+")
 _DOCUMENT = re.compile(rf"(?:{POLICIES}|{CONTRACTS})/([0-9a-f]{{64}})\.json")
 _REVISION = re.compile(rf"{REVISIONS}/[^/]+/([0-9]{{6,}})\.manifest\.json")
+_POSTED = re.compile(rf"{POSTED}/outcomes_(\d{{4}}-\d{{2}}-\d{{2}})/([0-9a-f]{{64}})\.json")
 _FOR_OUTCOMES = re.compile(r"/(?:outcomes|account_states)_")
 _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _CANDIDATE = re.compile(rf"{CANDIDATES}/([0-9a-f]{{64}})/")
@@ -103,6 +105,22 @@ def revision_number(path: str) -> int | None:
     """Return the number of an earlier revision from the path of its manifest, or None if the path is another file's."""
     match = _REVISION.fullmatch(path)
     return int(match[1]) if match else None
+
+
+def posted_folder(date: str) -> str:
+    """Return the folder of the outcomes of a date that the service has received."""
+    return f"{POSTED}/outcomes_{date}/"
+
+
+def posted_shard(date: str, key: str) -> str:
+    """Return the path of a shard of a date's posted outcomes."""
+    return f"{posted_folder(date)}{key}.json"
+
+
+def posted_key(path: str) -> tuple[str, str] | None:
+    """Return the date and the key of a shard of posted outcomes from its path, or None if the path is another file's."""
+    match = _POSTED.fullmatch(path)
+    return (match[1], match[2]) if match else None
 
 
 def curated_outcomes(date: str) -> str:
@@ -277,7 +295,7 @@ def online_log(date: str, collection: str, hour: str, writer: str, number: int) 
 
     Files are grouped by hour (UTC), in the folder structure that Azure ML's model monitoring reads.
     """
-    return f"{ONLINE_LOG}/{collection}/{date.replace('-', '/')}/{hour}/{writer}-{number:06d}.jsonl"
+    return f"{online_folder(collection, date)}{hour}/{writer}-{number:06d}.jsonl"
 
 
 def online_folder(collection: str, date: str) -> str:

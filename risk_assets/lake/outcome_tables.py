@@ -1,23 +1,22 @@
 """Tables of outcomes and of states of accounts: what they are made from, and which have to be made again."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date as Date
 
 import polars as pl
 
 from risk_assets.clock import Calendar, shift
-from risk_assets.domain.contract.schema import Contract, Derived
+from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract, Derived
 from risk_assets.domain.contract.values import outcomes_digest, states_digest, values_digest
 from risk_assets.domain.ingest.account_states import carry, derive, state_descriptions, state_facts
-from risk_assets.domain.ingest.labels import count_known_at, labels_with_date, require_outcome_columns
+from risk_assets.domain.ingest.labels import CONTRADICTORY, count_known_at, labels_with_date, posted_labels, require_outcome_columns
 from risk_assets.domain.ingest.outcome_coverage import Coverage, count_coverage
 from risk_assets.domain.ingest.outcome_history import (
     FIRST,
     LAST_DAY,
-    LOST,
-    OutcomeRevision,
+    PostedOutcomes,
     derived_again,
     derived_outcomes,
     known_by,
@@ -28,10 +27,12 @@ from risk_assets.domain.ingest.outcome_history import (
     restated,
 )
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, raw, verification
+from risk_assets.lake import layout, verification
 from risk_assets.lake.dates import committed_dates, newest_before
 from risk_assets.lake.facts import AccountStateFacts, OutcomeFacts
 from risk_assets.lake.manifests import Manifest, Provenance, find_manifest, find_readable, identity, require_contract, require_manifest
+from risk_assets.lake.outcome_sources import outcome_sources
+from risk_assets.lake.posted_outcomes import posted_shards
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, translate_polars_errors
 
@@ -39,7 +40,7 @@ FEATURES, STATES, OUTCOMES = "curated/features", "curated/account_states", "cura
 
 
 def outcome_table(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str, today: str) -> Table:
-    """Return the table of a snapshot's outcomes: of all revisions of its file, or derived from later snapshots.
+    """Return the table of a snapshot's outcomes: of all revisions of its file and posted ones, or derived from later snapshots.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def state_table(store: Store, contract: Contract, date: str, run_id: str) -> Tab
     dates = before.facts_as(AccountStateFacts).dates + 1 if before else 1
     frame = carry(read_table(store, features.path), read_table(store, before.path) if before else None, derived, date)
     facts = (*state_facts(date), pl.lit(dates).alias("dates"))
-    made_from = _provenance(store, contract, states_digest(contract), run_id, [found.path for found in inputs])
+    made_from = _provenance(contract, states_digest(contract), run_id, _identities(store, [found.path for found in inputs]))
     return Table(frame, AccountStateFacts, facts, made_from, state_descriptions(contract))
 
 
@@ -93,13 +94,14 @@ def require_derived(contract: Contract) -> Derived:
 
 
 def outdated_outcomes(store: Store, contract: Contract, dates: Iterable[str]) -> tuple[str, ...]:
-    """Return those dates that have a file of outcomes, or features to derive them for, and whose table of outcomes is outdated.
+    """Return those dates that have outcomes, or features to derive them for, and whose table of outcomes is outdated.
 
-    That is: missing, made under another target, or made from other inputs than those in the lake: revisions of a file, or features
-    and states of accounts.
+    That is: missing, made under another target, or made from other inputs than those in the lake: revisions of a file and posted
+    outcomes, or features and states of accounts.
     """
     source = layout.features if contract.target.derived else layout.outcomes
-    stored = [date for date in dates if find_readable(store, source(date)) is not None]
+    posted = {} if contract.target.derived else posted_shards(store)
+    stored = [date for date in dates if date in posted or find_readable(store, source(date)) is not None]
     return tuple(date for date in stored if not _is_current(store, contract, date))
 
 
@@ -117,9 +119,26 @@ def outcome_coverage(store: Store, contract: Contract, date: str) -> Coverage:
     features = read_table(store, layout.features(date))
     if contract.target.derived:
         return count_coverage(features, labels, None)
-    landed = require_manifest(store, layout.outcomes(date))
-    require_outcome_columns(landed.columns, contract, landed.path)
-    return count_coverage(features, labels, labels_with_date(raw.scan(store, landed.path), contract))
+    return count_coverage(features, labels, listed_accounts(store, contract, date))
+
+
+def listed_accounts(store: Store, contract: Contract, date: str) -> pl.LazyFrame:
+    """Return the accounts of the newest file and of posted outcomes, and whether their labels in the file are contradictory.
+
+    Raises
+    ------
+    LakeError
+        If the lake has no outcomes of the date.
+    ContractError
+        If the file lacks or repeats a column.
+    """
+    sources = outcome_sources(store, contract, date)
+    listed = [posted_labels(sources.posted(), contract).select(ACCOUNT_ID, pl.lit(False).alias(CONTRADICTORY))]
+    rows = sources.rows()
+    if rows is not None:
+        require_outcome_columns(rows.collect_schema().names(), contract, layout.outcomes(date))
+        listed.insert(0, labels_with_date(rows, contract).select(ACCOUNT_ID, CONTRADICTORY))
+    return pl.concat(listed).unique(ACCOUNT_ID, keep="first", maintain_order=True)
 
 
 def dates_to_carry(store: Store, contract: Contract, until: str) -> tuple[str, ...]:
@@ -205,20 +224,19 @@ def state_at_end(store: Store, contract: Contract, calendar: Calendar, date: str
 
 
 def _landed(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str) -> Table:
-    path = layout.outcomes(date)
-    newest = require_manifest(store, path)
-    require_outcome_columns(newest.columns, contract, path)
-    earlier = _earlier(store, contract, path)
-    rows = raw.scan_manifest(store, newest)
-    revisions = [
-        *(_earlier_outcomes(store, revision.manifest, contract, calendar) for revision in earlier),
-        OutcomeRevision(rows, calendar.day(newest.made_at)),
-    ]
-    with translate_polars_errors(path):
-        missing, unreadable = count_known_at(rows, contract)
+    sources = outcome_sources(store, contract, date)
+    rows, missing, unreadable = sources.rows(), 0, 0
+    if rows is not None:
+        path = layout.outcomes(date)
+        require_outcome_columns(rows.collect_schema().names(), contract, path)
+        with translate_polars_errors(path):
+            missing, unreadable = count_known_at(rows, contract)
+    revisions = sources.revisions(calendar)
     frame = landed_outcomes(revisions, contract, date)
-    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, _landed_inputs(path, earlier))
-    return Table(frame, OutcomeFacts, _facts(len(revisions), missing, unreadable), made_from, outcome_descriptions())
+    made_from = _provenance(contract, outcomes_digest(contract), run_id, sources.inputs)
+    files = sum(not isinstance(revision, PostedOutcomes) for revision in revisions)
+    facts = _facts(files + len(sources.shards), missing, unreadable, len(sources.shards))
+    return Table(frame, OutcomeFacts, facts, made_from, outcome_descriptions())
 
 
 def _derived(store: Store, contract: Contract, calendar: Calendar, date: str, run_id: str, today: str) -> Table:
@@ -236,8 +254,8 @@ def _derived(store: Store, contract: Contract, calendar: Calendar, date: str, ru
         with translate_polars_errors(earlier.path):
             changes = restated(labels, before, matures_on(date, contract), number + 1, today)
         frame, revisions = pl.concat([before, changes.lazy()]), number + (not changes.is_empty())
-    made_from = _provenance(store, contract, outcomes_digest(contract), run_id, [features.path, state])
-    return Table(frame, OutcomeFacts, _facts(revisions, 0, 0), made_from, outcome_descriptions(), keep_replaced=True)
+    made_from = _provenance(contract, outcomes_digest(contract), run_id, _identities(store, [features.path, state]))
+    return Table(frame, OutcomeFacts, _facts(revisions, 0, 0, 0), made_from, outcome_descriptions(), keep_replaced=True)
 
 
 def _derived_before(store: Store, date: str) -> Manifest | None:
@@ -259,27 +277,9 @@ def _derived_before(store: Store, date: str) -> Manifest | None:
     )
 
 
-def _facts(revisions: int, missing: int, unreadable: int) -> tuple[pl.Expr, ...]:
-    counts = {"revisions": revisions, "missing_known_at": missing, "unreadable_known_at": unreadable}
+def _facts(revisions: int, missing: int, unreadable: int, shards: int) -> tuple[pl.Expr, ...]:
+    counts = {"revisions": revisions, "missing_known_at": missing, "unreadable_known_at": unreadable, "posted_shards": shards}
     return (*outcome_facts(), *(pl.lit(count).alias(name) for name, count in counts.items()))
-
-
-def _gave_labels(manifest: Manifest | None, contract: Contract) -> bool:
-    """Return whether an earlier file can have given labels: not if it lacks or repeats the id or the target."""
-    if manifest is None:
-        return True
-    needed = [name for name in contract.outcome_columns if name != contract.target.file.known_at]
-    return all(name in manifest.columns and f"{name}#2" not in manifest.columns for name in needed)
-
-
-def _earlier_outcomes(store: Store, manifest: Manifest | None, contract: Contract, calendar: Calendar) -> OutcomeRevision:
-    """Return the rows of an earlier file, with the columns of the contract; none if its content is lost."""
-    if manifest is None or verification.problems(store, manifest):
-        return LOST
-    rows, known_at = raw.scan_manifest(store, manifest), contract.target.file.known_at
-    lacks = known_at is not None and known_at not in manifest.columns
-    whole = rows.with_columns(pl.lit("").alias(str(known_at))) if lacks else rows
-    return OutcomeRevision(whole, calendar.day(manifest.made_at))
 
 
 def _current(store: Store, path: str, values: str) -> Manifest:
@@ -310,8 +310,7 @@ def _is_current(store: Store, contract: Contract, date: str) -> bool:
         return False
     if contract.target.derived:
         return not _changed_inputs(store, manifest)
-    path = layout.outcomes(date)
-    return _identities(store, _landed_inputs(path, _earlier(store, contract, path))).items() <= manifest.made_from.inputs.items()
+    return outcome_sources(store, contract, date).inputs.items() <= manifest.made_from.inputs.items()
 
 
 def _changed_inputs(store: Store, manifest: Manifest) -> list[str]:
@@ -320,18 +319,9 @@ def _changed_inputs(store: Store, manifest: Manifest) -> list[str]:
     return [path for path, found in now.items() if found is not None and found.identity != manifest.made_from.inputs[path]]
 
 
-def _earlier(store: Store, contract: Contract, path: str) -> list[raw.Revision]:
-    """Return the earlier revisions of landed outcomes that can have given labels."""
-    return [revision for revision in raw.revisions(store, path) if _gave_labels(revision.manifest, contract)]
-
-
-def _landed_inputs(path: str, earlier: Sequence[raw.Revision]) -> list[str]:
-    return [*(revision.name for revision in earlier if revision.manifest), path]
-
-
 def _identities(store: Store, inputs: Sequence[str]) -> dict[str, str]:
     return {name: identity(store, name) for name in inputs}
 
 
-def _provenance(store: Store, contract: Contract, values: str, run_id: str, inputs: Sequence[str]) -> Provenance:
-    return Provenance(run_id=run_id, inputs=_identities(store, inputs), contract=contract.digest, contract_values=values)
+def _provenance(contract: Contract, values: str, run_id: str, inputs: Mapping[str, str]) -> Provenance:
+    return Provenance(run_id=run_id, inputs=dict(inputs), contract=contract.digest, contract_values=values)

@@ -23,6 +23,7 @@ from risk_assets.lake import (
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, find_manifest, identity
+from risk_assets.lake.posted_outcomes import shard_paths, shard_problems
 from risk_assets.lake.store import Store
 
 TRAINED = "training/model"
@@ -47,9 +48,11 @@ def verify_date(store: Store, date: str) -> Verified:
     """
     paths = [path_of(date) for path_of in layout.PATHS.values()]
     stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
-    if not stored:
+    shards = shard_paths(store, date)
+    if not stored and not shards:
         raise LakeError(f"{date} is not in the lake at {store.url}. Run the date: risk run {date}.")
-    return _verified(date, [(path, table_problems(store, path)) for path in stored])
+    tables = [(path, table_problems(store, path)) for path in stored]
+    return _verified(date, [*tables, *((path, shard_problems(store, path)) for path in shards)])
 
 
 def verify_all(store: Store) -> list[Verified]:
@@ -95,6 +98,9 @@ def lineage(store: Store, path: str) -> list[str]:
 def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:
     for path, expected in manifest.made_from.inputs.items():
         if not layout.is_table(path):
+            continue
+        if layout.posted_key(path):
+            yield from shard_problems(store, path)
             continue
         if store.size(layout.manifest(path)) is None:
             yield f"{layout.manifest(path)}, from which {manifest.path} was made, is missing"

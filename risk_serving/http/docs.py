@@ -14,9 +14,14 @@ from starlette.exceptions import HTTPException
 
 from risk_serving.http import problems
 from risk_serving.http.media import ARROW
+from risk_serving.http.operations import LiveDescription, VersionDescription
+from risk_serving.http.outcomes import PATH as OUTCOMES_PATH
+from risk_serving.outcomes.receive import OutcomesAnswer
+from risk_serving.outcomes.schema import outcomes_schema
+from risk_serving.scoring.answers import Answer, ColumnAnswer
 from risk_serving.scoring.live_model import LiveModel, LiveSnapshot
 from risk_serving.scoring.records import Value
-from risk_serving.scoring.schema import answer_schema, request_schema
+from risk_serving.scoring.schema import request_schema
 
 ASSETS = "fastapi_offline"  # the package that has Swagger UI
 MEDIA_TYPES = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript", "favicon.png": "image/png"}
@@ -38,7 +43,15 @@ PROBLEMS = {
     503: "No model is live yet, or too many requests are being scored. Try again after Retry-After seconds.",
 }
 
+OUTCOMES_PROBLEMS = {
+    409: "The contract derives outcomes, so none are received.",
+    422: "An outcome is not valid. Nothing was stored.",
+    503: "The outcomes may not have been stored. Send the same request again after Retry-After seconds.",
+}
+DESCRIPTIONS: Mapping[str, type[msgspec.Struct]] = {"/model": LiveDescription, "/models/{version}": VersionDescription}
+
 _Json: TypeAlias = dict[str, Any]
+ANY_OBJECT: _Json = {"type": "object"}
 
 _STREAM: _Json = {
     ARROW.decode(): {"schema": {"type": "string", "format": "binary", "description": "An Arrow IPC stream with a column for each field."}}
@@ -112,10 +125,18 @@ class CachedDocument:
 def _document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> _Json:
     """Return the OpenAPI document; without a live model, a request is described as an object without fields."""
     document = get_openapi(title=app.title, version=live.version if live else "no model", routes=app.routes)
-    request = request_schema(live.decoder, _example(live)) if live else {"type": "object"}
-    answer, components = answer_schema()
-    document["components"] = {"schemas": {**components, "Problem": problems.schema()}}
-    document["paths"] = {path: {"post": _scoring_operation(path, request, answer)} for path in SCORING_PATHS} | document["paths"]
+    request, requests = request_schema(live.decoder, _example(live)) if live else (ANY_OBJECT, {})
+    sent, outcomes = _outcomes_schema(live)
+    answers = [Answer, ColumnAnswer, OutcomesAnswer, *DESCRIPTIONS.values()]
+    (as_results, as_columns, received, *described), components = msgspec.json.schema_components(
+        answers, ref_template="#/components/schemas/{name}"
+    )
+    document["components"] = {"schemas": {**requests, **outcomes, **_with_even_tuples(components), "Problem": problems.schema()}}
+    operations = {path: {"post": _scoring_operation(path, request, {"oneOf": [as_results, as_columns]})} for path in SCORING_PATHS}
+    document["paths"] = operations | {OUTCOMES_PATH: {"post": _outcomes_operation(sent, received)}} | document["paths"]
+    for path, schema in zip(DESCRIPTIONS, described, strict=True):
+        if path in document["paths"]:
+            document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"] = schema
     for path, item in document["paths"].items():
         for operation in item.values():
             _add_responses(path, operation)
@@ -124,6 +145,42 @@ def _document(app: FastAPI, live: LiveSnapshot | None, *, secured: bool) -> _Jso
     if secured:
         document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     return document
+
+
+def _with_even_tuples(schema: Any) -> Any:
+    """Return a schema in which lists of a fixed length with items of one kind have `items`: some generators of clients need it."""
+    if isinstance(schema, list):
+        return [_with_even_tuples(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {name: _with_even_tuples(value) for name, value in schema.items()}
+    kinds = changed.get("prefixItems")
+    if isinstance(kinds, list) and all(kind == kinds[0] for kind in kinds):
+        changed = {name: value for name, value in changed.items() if name != "prefixItems"} | {"items": kinds[0]}
+    return changed
+
+
+def _outcomes_schema(live: LiveSnapshot | None) -> tuple[_Json, _Json]:
+    """Return the schema of a request with outcomes, and its components; of any object without a model, or if outcomes are derived."""
+    if live is None or live.decoder.contract.target.derived is not None:
+        return ANY_OBJECT, {}
+    return outcomes_schema(live.decoder.contract, live.decoder.max_records)
+
+
+def _outcomes_operation(request: Mapping[str, object], answer: Mapping[str, object]) -> _Json:
+    text = "Stores which accounts went bad. When the answer arrives, they are in the lake; the batch reads them like those of a file. "
+    text += "The same request can be sent again: what is stored already is not stored twice."
+    return {
+        "summary": "Send outcomes of scored accounts",
+        "description": text,
+        "operationId": "outcomes",
+        "tags": ["outcomes"],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "responses": {
+            "200": {"description": "What was stored, by date.", "content": {"application/json": {"schema": answer}}},
+            **{str(status): _problem(text) for status, text in (PROBLEMS | OUTCOMES_PROBLEMS).items()},
+        },
+    }
 
 
 def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping[str, object]) -> _Json:
@@ -147,12 +204,12 @@ def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping
 def _add_responses(path: str, operation: _Json) -> None:
     """Replace the errors that FastAPI lists by those that an operation can return."""
     responses = operation["responses"]
-    if path not in SCORING_PATHS:
+    if path not in (*SCORING_PATHS, OUTCOMES_PATH):
         responses.pop("422", None)
     if path == "/health/ready":
         responses["503"] = {"description": "No model is live yet."}
     if not path.startswith("/health"):
-        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 429, 503)}
+        responses |= {str(status): _problem(PROBLEMS[status]) for status in (401, 403, 429, 503) if str(status) not in responses}
     if "{version}" in path:
         responses["404"] = _problem("The version does not exist.")
 

@@ -100,12 +100,24 @@ JSON_MEDIA, ARROW_MEDIA = JsonMedia(), ArrowMedia()
 _BY_NAME: dict[bytes, Media] = {JSON: JSON_MEDIA, ARROW: ARROW_MEDIA}
 
 
+def require_json(headers: Mapping[bytes, bytes]) -> None:
+    """Raise `Problem` unless a body is uncompressed JSON."""
+    if b"content-encoding" in headers or _BY_NAME.get(_name(headers)) is not JSON_MEDIA:
+        raise _unsupported("The body must be uncompressed JSON, with the header Content-Type: application/json.")
+
+
 def media_of(headers: Mapping[bytes, bytes]) -> Media:
     """Return the media type of a request; raises `Problem` for any other, or an encoding."""
-    sent = headers.get(b"content-type", b"")
-    media = _BY_NAME.get(sent) or _BY_NAME.get(sent.partition(b";")[0].strip().lower())
+    media = _BY_NAME.get(headers.get(b"content-type", b"")) or _BY_NAME.get(_name(headers))
     if media is None or b"content-encoding" in headers:
         detail = "The body must be uncompressed JSON, with the header Content-Type: application/json, or an Arrow IPC stream, "
-        detail += f"with {ARROW.decode()}."
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)
+        raise _unsupported(f"{detail}with {ARROW.decode()}.")
     return media
+
+
+def _name(headers: Mapping[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def _unsupported(detail: str) -> Problem:
+    return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail, close_connection=True)

@@ -16,11 +16,12 @@ from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.request_log import RequestLog, new_request_id
 from risk_serving.observability.tracing import Tracing
-from risk_serving.settings import OPERATE, SCORE
+from risk_serving.settings import LABEL, OPERATE, SCORE
 
 ROUTE_ROLES: dict[str, str | None] = {
     "/predict": SCORE,
     "/score": SCORE,
+    "/outcomes": LABEL,
     "/model": OPERATE,
     "/models": OPERATE,
     "/metrics": OPERATE,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse
 
-from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.governance import artifacts
 from risk_assets.errors import MissingModelError, RiskError
 from risk_assets.lake import registry
 from risk_assets.lake.store import Store
@@ -23,7 +23,43 @@ from risk_serving.worker import Worker
 STATE_SECONDS = 1.0
 RETRY_AFTER = (b"retry-after", b"5")
 VERSION = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-PRIVATE_BINDING_FIELDS = ("previous", "seal", "salt")
+
+
+class BindingDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A binding without its hashes and its salt."""
+
+    seq: int
+    action: str
+    champion: str
+    challenger: str | None
+    challenger_share: float | None
+    mode: str
+    actor: str
+    reason: str
+    overrides: tuple[str, ...]
+    policy: str
+    contract: str
+    effective_from: str
+    recorded_at: str
+    run_id: str | None = None
+    approved_by: str | None = None
+
+
+class VersionDescription(msgspec.Struct, frozen=True):
+    """A registered version."""
+
+    model_version: str
+    registered_at: str
+    origin: artifacts.Origin
+    gates: tuple[artifacts.Gate, ...]
+    metrics: artifacts.Metrics
+
+
+class LiveDescription(VersionDescription, frozen=True):
+    """The live version, its binding, and why it is not, or may not be, the newest; None if it is."""
+
+    binding: BindingDescription
+    problem: str | None
 
 
 def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, read_seconds: float) -> APIRouter:
@@ -31,11 +67,15 @@ def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, 
     reader = Worker("versions")
     router = APIRouter(tags=["operations"])
 
-    @router.get("/health/live", summary="Whether the process answers")
+    @router.get("/health/live", operation_id="alive", summary="Whether the process answers")
     async def alive() -> dict[str, str]:
         return {"status": "live"}
 
-    @router.get("/health/ready", summary="Whether records can be scored, whether the model is up to date, and which files are not bound")
+    @router.get(
+        "/health/ready",
+        operation_id="ready",
+        summary="Whether records can be scored, whether the model is up to date, and which files are not bound",
+    )
     async def ready(response: Response) -> dict[str, str | None]:
         if connections.stopping or live.current is None:
             response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -48,14 +88,16 @@ def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, 
             "unused_files": ", ".join(file.kind for file in live.unused_files) or None,
         }
 
-    @router.get("/model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")
+    @router.get("/model", operation_id="model", summary="The live version: binding (since when, by whom, why), metrics, features, gates")
     async def model() -> Response:
         current = live.current
         if current is None or current.champion is None:
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "no-model", "No model is live yet.", headers=(RETRY_AFTER,))
-        return _json({"binding": _describe_binding(current.binding), **_describe_version(current.champion), "problem": live.problem})
+        version = msgspec.structs.asdict(_describe_version(current.champion))
+        binding = msgspec.convert(current.binding, BindingDescription, from_attributes=True)
+        return _json(LiveDescription(**version, binding=binding, problem=live.problem))
 
-    @router.get("/models/{version}", summary="A registered version: metrics, features, gates")
+    @router.get("/models/{version}", operation_id="version", summary="A registered version: metrics, features, gates")
     async def version(version: str) -> Response:
         try:
             async with asyncio.timeout(read_seconds):
@@ -64,7 +106,7 @@ def routes(live: LiveModel, service_metrics: Metrics, connections: Connections, 
             detail = f"The lake has not answered within {read_seconds:g} s. Try again later."
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unreadable-version", detail, headers=(RETRY_AFTER,)) from None
 
-    @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
+    @router.get("/metrics", operation_id="metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(service_metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
@@ -78,19 +120,9 @@ async def record_state(live: LiveModel, metrics: Metrics, log: PredictionLog) ->
         await asyncio.sleep(STATE_SECONDS)
 
 
-def _describe_binding(binding: Binding) -> dict[str, object]:
-    fields: dict[str, object] = msgspec.to_builtins(binding)
-    return {name: value for name, value in fields.items() if name not in PRIVATE_BINDING_FIELDS}
-
-
-def _describe_version(version: registry.ModelVersion) -> dict[str, object]:
-    return {
-        "model_version": version.name,
-        "registered_at": version.metadata.registered_at,
-        "origin": msgspec.to_builtins(version.metadata.origin),
-        "gates": msgspec.to_builtins(version.metadata.gates.found),
-        "metrics": msgspec.to_builtins(version.metrics),
-    }
+def _describe_version(version: registry.ModelVersion) -> VersionDescription:
+    metadata = version.metadata
+    return VersionDescription(version.name, metadata.registered_at, metadata.origin, metadata.gates.found, version.metrics)
 
 
 def _read_version(store: Store, name: str) -> registry.ModelVersion:

@@ -1,11 +1,11 @@
 """`POST /predict` as an ASGI app beside FastAPI: reads a body within the limits, scores its records, answers, logs."""
 
-import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.types import Receive, Scope, Send
 
+from risk_serving.http.body import BodyReader, busy
 from risk_serving.http.media import JSON_MEDIA, Media, media_of
 from risk_serving.http.problems import Problem
 from risk_serving.observability.event_lines import Entry, sent_records
@@ -27,19 +27,20 @@ _SKIP = f'"{SKIP}"'.encode()
 class PredictEndpoint:
     """Answers `POST /predict` by the model that is live when the body has arrived."""
 
-    def __init__(self, settings: ServingSettings, live: LiveModel, metrics: Metrics, prediction_log: PredictionLog) -> None:
-        self._max_bytes, self._seconds = settings.serve_max_body_bytes, settings.serve_body_seconds
+    def __init__(
+        self, settings: ServingSettings, live: LiveModel, metrics: Metrics, prediction_log: PredictionLog, bodies: BodyReader
+    ) -> None:
+        self._bodies = bodies
         self._max_in_flight = settings.serve_max_in_flight
-        self._max_received = max(settings.serve_max_received_bytes, settings.serve_max_body_bytes)  # one body must be able to arrive
         self._live, self._metrics, self._prediction_log = live, metrics, prediction_log
         self._offer = prediction_log.offer if isinstance(prediction_log, BufferedLog) else None
-        self._in_flight = self._explaining = self._received = 0
+        self._in_flight = self._explaining = 0
         self._explainer, self._reader = Worker("explain"), Worker("read")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; raises `Problem` if it is rejected."""
         if self._in_flight >= self._max_in_flight:
-            raise _busy(f"{self._max_in_flight} requests are arriving or being read again, which is the limit.", close_connection=True)
+            raise busy(f"{self._max_in_flight} requests are arriving or being read again, which is the limit.", close_connection=True)
         self._in_flight += 1
         self._metrics.in_flight.inc()
         try:
@@ -54,7 +55,7 @@ class PredictEndpoint:
 
     def media_at_once(self, headers: Mapping[bytes, bytes], body: bytes) -> Media | None:
         """Return the media type of a body that can be answered without waiting, or None for any other."""
-        if self._offer is None or len(body) > self._max_bytes:
+        if self._offer is None or len(body) > self._bodies.max_bytes:
             return None
         media = media_of(headers)
         return media if media.is_quick(body) else None
@@ -81,7 +82,7 @@ class PredictEndpoint:
 
     async def _answer(self, media: Media, log: RequestLog, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
-        body = await self._read_body(log.headers, receive)
+        body = await self._bodies.read(log.headers, receive)
         log.bytes_in = len(body)
         live = self._live_model()
         records = await self._read(media, live, body)
@@ -115,7 +116,7 @@ class PredictEndpoint:
         They are found in a thread of its own, so that other requests do not wait for it.
         """
         if self._explaining >= MAX_EXPLAINING and _SKIP in body:
-            raise _busy(f"{MAX_EXPLAINING} invalid requests are being read, which is the limit.")
+            raise busy(f"{MAX_EXPLAINING} invalid requests are being read, which is the limit.")
         if self._explaining >= MAX_EXPLAINING:
             detail = "Nothing was scored. Too many invalid requests have arrived to list the errors: send this one again for the list."
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", detail)
@@ -124,40 +125,6 @@ class PredictEndpoint:
             return await self._explainer.run(media.reread, live.decoder, body)
         finally:
             self._explaining -= 1
-
-    async def _read_body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        if int(headers.get(b"content-length", b"0")) > self._max_bytes:
-            raise self._too_large()
-        try:
-            async with asyncio.timeout(self._seconds):
-                return await self._receive_body(receive)
-        except TimeoutError:
-            detail = f"The body did not arrive within {self._seconds:g} s. Send it without a pause."
-            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "slow-body", detail, close_connection=True) from None
-
-    async def _receive_body(self, receive: Receive) -> bytes:
-        parts: list[bytes] = []
-        size, more = 0, True
-        try:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Problem(HTTPStatus.BAD_REQUEST, "disconnected", "The connection was closed before the end of the body.")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                self._received += len(parts[-1])
-                if size > self._max_bytes:
-                    raise self._too_large()
-                if self._received > self._max_received:
-                    raise _busy(f"{self._max_received} bytes of other requests are arriving, which is the limit.", close_connection=True)
-                more = message.get("more_body", False)
-        finally:
-            self._received -= size
-        return b"".join(parts)
-
-    def _too_large(self) -> Problem:
-        detail = f"The body is larger than {self._max_bytes} bytes. Send fewer records in one request."
-        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", detail, close_connection=True)
 
 
 def _score(media: Media, log: RequestLog, live: LiveSnapshot, records: Records) -> tuple[Scored, bytes]:
@@ -181,12 +148,6 @@ def _entry(media: Media, log: RequestLog, live: LiveSnapshot, body: bytes, recor
         log.client_request_id,
         scored.shadow,
     )
-
-
-def _busy(cause: str, *, close_connection: bool = False) -> Problem:
-    retry_after = ((b"retry-after", b"1"),)
-    detail = f"{cause} Try again in a second."
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, headers=retry_after, close_connection=close_connection)
 
 
 def _headers(media: Media, content: bytes) -> list[tuple[bytes, bytes]]:

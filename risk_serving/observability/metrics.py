@@ -78,6 +78,7 @@ class Metrics:
             "risk_serving_with_issues", "Records that were skipped because of issues, by version.", ["version"], registry=own
         )
         self._results = {Result: _Labelled(scores), NotEligible: _Labelled(not_eligible), WithIssues: _Labelled(with_issues)}
+        self._outcomes = Counter("risk_serving_outcomes", "Outcomes received, by whether they are new.", ["status"], registry=own)
         self._closed = Counter(
             "risk_serving_closed_connections", "Connections that were closed because of a limit.", ["reason"], registry=own
         )
@@ -112,6 +113,10 @@ class Metrics:
     def record_closed_connection(self, reason: str) -> None:
         """Count a connection that was closed because of a limit."""
         self._closed.labels(reason).inc()
+
+    def record_outcomes(self, status: str, outcomes: int) -> None:
+        """Count received outcomes that were stored, or that had been stored already."""
+        self._outcomes.labels(status).inc(outcomes)
 
     def record_scores(self, scored: Scored) -> None:
         """Count scored records by version, arm and bin of the probability, and the others by version, those not eligible also by reason."""

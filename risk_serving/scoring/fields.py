@@ -166,7 +166,9 @@ class Field:
             return {"type": "number" if self.required else ["number", "null"], **bounds}
         if self.required:
             return {"type": "number", **bounds, "not": {"enum": codes}}
-        return {"anyOf": [{"type": "number", **bounds}, {"enum": [*codes, None]}], "description": _missing_values(map(plain, codes))}
+        # A code is a range of one number: generators of clients reject or drop enumerations of numbers with null.
+        single = [{"type": "number", "minimum": code, "maximum": code} for code in codes]
+        return {"anyOf": [{"type": "number", **bounds}, *single, {"type": "null"}], "description": _missing_values(map(plain, codes))}
 
 
 def _missing_values(codes: Iterable[str]) -> str:

@@ -129,7 +129,7 @@ def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
-    assert states == {"landing": off, "derived_outcomes": off, "late_files": on, "killed_runs": on, **logs}
+    assert states == {"landing": off, "posted_outcomes": off, "derived_outcomes": off, "late_files": on, "killed_runs": on, **logs}
 
 
 def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) -> None:

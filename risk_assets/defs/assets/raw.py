@@ -6,6 +6,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout
 from risk_assets.lake.manifests import find_manifest
+from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.raw import LandedFile
 
 
@@ -15,20 +16,30 @@ def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lake
 
 
 def outcomes(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:
-    """Which of a date's accounts went bad: files that arrive later, stored unchanged. Every revision is kept with its date."""
+    """Which of a date's accounts went bad: files that arrive later, stored unchanged. Every revision is kept with its date.
+
+    Outcomes that were sent to `POST /outcomes` are in the raw zone already.
+    """
     _ = lakehouse.contract.target.file
     return _landed(context, lakehouse, "outcomes")
 
 
 def _landed(context: dg.AssetExecutionContext, lakehouse: Lakehouse, kind: str) -> LandedFile | None:
-    """Return what landed; None if the landing folder was emptied or removed and the lake has the file already."""
+    """Return what landed; None if the landing folder does not have it, as after it was emptied, and the lake does."""
     date = context.partition_key
     try:
         return lakehouse.landed(kind, date)
     except LandingError:
         gone = date not in landing.dates(lakehouse.landing, kind)
-        if gone and find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):
+        if gone and _is_in_lake(lakehouse, kind, date):
             if note := landing.missing_folder(lakehouse.landing):
                 context.log.warning(note)
             return None
         raise
+
+
+def _is_in_lake(lakehouse: Lakehouse, kind: str, date: str) -> bool:
+    """Return whether the lake has a file of the date, or posted outcomes."""
+    if find_manifest(lakehouse.store, layout.PATHS[f"raw/{kind}"](date)):
+        return True
+    return kind == landing.OUTCOMES and bool(shard_paths(lakehouse.store, date))

@@ -142,7 +142,7 @@ class Target(Document):
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
-        if self.bad is not None and self.good is not None and _same(self.bad, self.good):
+        if self.bad is not None and self.good is not None and same_token(self.bad, self.good):
             raise ValueError("bad and good must be different tokens, and different numbers where both are numbers")
         return self
 
@@ -168,7 +168,7 @@ class Target(Document):
         return OutcomeFile(self.column, self.bad, self.good, self.known_at)
 
 
-def _same(one: str, other: str) -> bool:
+def same_token(one: str, other: str) -> bool:
     """Return whether two tokens match, as text or, if both are numbers, as numbers. Outcomes are read the same way."""
     try:
         return normalize_level(one) == normalize_level(other) or float(one) == float(other)

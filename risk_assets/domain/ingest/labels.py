@@ -13,6 +13,7 @@ from risk_assets.domain.ingest.text import normalize_levels, strip_cells
 from risk_assets.errors import ContractError
 
 KNOWN_AT, CONTRADICTORY = "known_at", "contradictory"
+STORED_ON, SHARD = "\x1fstored_on", "\x1fshard"  # of posted outcomes: the date, and the number of the shard
 _LABELS, _LINES = "labels", "lines"
 
 
@@ -48,6 +49,9 @@ class OutcomeCounts:
     line_issues: int
 
 
+NO_OUTCOMES = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, unknown_labels=0, missing_ids=0, line_issues=0)
+
+
 def labels(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
     """Return `account_id` and `bad`, one row per account, in the order of the first outcome of each.
 
@@ -79,6 +83,27 @@ def labels_with_date(outcomes: pl.LazyFrame, contract: Contract) -> pl.LazyFrame
     agreed = pl.when(pl.col(_LABELS) == 1).then(pl.col(OUTCOME))
     columns = (agreed.alias(OUTCOME), KNOWN_AT, (pl.col(_LABELS) > 1).alias(CONTRADICTORY))
     return _accounts(outcomes, contract).select(ACCOUNT_ID, *columns)
+
+
+def posted_labels(posted: pl.LazyFrame, contract: Contract) -> pl.LazyFrame:
+    """Return `account_id`, `bad`, `KNOWN_AT`, `SHARD` and `STORED_ON` of posted outcomes, one row for each account of a shard.
+
+    Parameters
+    ----------
+    posted : LazyFrame
+        The columns of a file of outcomes as text, `SHARD` and `STORED_ON`. `known_at` is null where a shard does not have it.
+    contract : Contract
+        Names the columns and the tokens.
+    """
+    known_at = contract.target.file.known_at
+    rows = posted.filter(~_is_missing(contract.id, contract).fill_null(True)).select(
+        strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID),
+        _label(contract).cast(pl.Int8).alias(OUTCOME),
+        (_date(known_at) if known_at else pl.lit(None, pl.Date)).alias(KNOWN_AT),
+        SHARD,
+        STORED_ON,
+    )
+    return rows.unique([ACCOUNT_ID, SHARD], keep="last", maintain_order=True)
 
 
 def count_known_at(outcomes: pl.LazyFrame, contract: Contract) -> tuple[int, int]:

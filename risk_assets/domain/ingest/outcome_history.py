@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date as Date
 from datetime import timedelta
-from typing import Literal
 
 import polars as pl
 
 from risk_assets.domain.contract.schema import ACCOUNT_ID, OUTCOME, Contract
-from risk_assets.domain.ingest.labels import KNOWN_AT, labels_with_date
+from risk_assets.domain.ingest.labels import KNOWN_AT, SHARD, STORED_ON, labels_with_date, posted_labels
 
 KNOWN_ON, REVISION, SOURCE = "known_on", "revision", "source"
 COLUMNS = (ACCOUNT_ID, OUTCOME, KNOWN_ON, REVISION, SOURCE)
 LAST_DAY = Date.max.isoformat()  # everything is known by then
 FIRST = 1  # the number of the first revision
-_BEFORE = "before"
+LANDED, POSTED, DERIVED = "landed", "posted", "derived"  # where an outcome is from
+_BEFORE, _IS_NEW = "before", "is_new"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,17 @@ class OutcomeRevision:
 
 
 LOST = OutcomeRevision(None, "")
+
+
+@dataclass(frozen=True)
+class PostedOutcomes:
+    """Outcomes that the service has received, in shards one after another: the rows as `posted_labels` reads them.
+
+    Each shard is a revision of the accounts that it has; the others stay as they were.
+    """
+
+    rows: pl.LazyFrame
+    shards: int
 
 
 @dataclass(frozen=True)
@@ -46,32 +57,41 @@ def matures_on(snapshot: str, contract: Contract) -> Date:
     return Date.fromisoformat(snapshot) + timedelta(days=contract.target.performance_days)
 
 
-def landed_outcomes(revisions: Sequence[OutcomeRevision], contract: Contract, snapshot: str) -> pl.LazyFrame:
-    """Return the outcomes of all revisions of a file: `account_id`, `bad`, `known_on`, `revision` and `source`.
+def landed_outcomes(revisions: Sequence[OutcomeRevision | PostedOutcomes], contract: Contract, snapshot: str) -> pl.LazyFrame:
+    """Return the outcomes of all revisions of a file, and of posted ones: `account_id`, `bad`, `known_on`, `revision` and `source`.
 
-    The first revision has a row for each of its accounts. A later one has a row for each account whose label it changes, adds or
-    withdraws (`bad` is null). An outcome is known at the end of the performance window, or from the later date in the column
-    `known_at`; one of a later revision also not before the date on which that revision was stored.
+    The first revision of the file has a row for each of its accounts. A later one has a row for each account whose label it
+    changes, adds or withdraws (`bad` is null), compared with the file before it. A posted outcome has a row if it is not the label
+    that its account has already; a file's label has none if it is. An outcome is known at the end of the performance window, or
+    from the later date in the column `known_at`; one of a later revision, or a posted one, also not before the date on which it was
+    stored. So is one of the first file whose account had another label by then.
 
     Parameters
     ----------
-    revisions : sequence of OutcomeRevision
-        Oldest first. If the content of the first one is lost, the labels of the next one count as added by it.
+    revisions : sequence of OutcomeRevision and PostedOutcomes
+        Oldest first. If the content of the first file is lost, the labels of the next one count as added by it.
 
     Raises
     ------
     ContractError
         When a column of the contract's outcomes is missing or repeated.
     """
-    matured, latest = matures_on(snapshot, contract), _nothing()
-    parts = [_dated(latest, matured, FIRST, "landed")]
-    for number, revision in enumerate(revisions, FIRST):
+    matured, file = matures_on(snapshot, contract), _nothing()
+    parts = [_dated(file, pl.lit(matured), pl.lit(FIRST), LANDED)]
+    number, is_first, is_posted = FIRST, True, False
+    for revision in revisions:
+        if isinstance(revision, PostedOutcomes):
+            parts.append(_posted(revision, pl.concat(parts), contract, matured, number))
+            number, is_posted = number + revision.shards, True
+            continue
         if revision.rows is not None:
             labelled = labels_with_date(revision.rows, contract).select(ACCOUNT_ID, OUTCOME, KNOWN_AT)
-            rows = labelled if number == FIRST else _changes(latest, labelled)
-            floor = matured if number == FIRST else max(matured, Date.fromisoformat(revision.stored_on))
-            parts.append(_dated(rows, floor, number, "landed"))
-            latest = labelled
+            rows = labelled if is_first else _changes(file, labelled)
+            stored = max(matured, Date.fromisoformat(revision.stored_on))
+            earlier = pl.concat(parts) if is_posted else None
+            parts.append(_landed(rows, earlier, matured if is_first else stored, stored, number))
+            file = labelled
+        number, is_first = number + 1, False
     return pl.concat(parts)
 
 
@@ -83,13 +103,14 @@ def derived_outcomes(labels: pl.LazyFrame, contract: Contract, snapshot: str) ->
     labels : LazyFrame
         `account_id` and `bad`.
     """
-    return _dated(labels.with_columns(_no_date()), matures_on(snapshot, contract), FIRST, "derived")
+    return _dated(labels.with_columns(_no_date()), pl.lit(matures_on(snapshot, contract)), pl.lit(FIRST), DERIVED)
 
 
 def restated(labels: pl.LazyFrame, earlier: pl.LazyFrame, matured: Date, number: int, derived_on: str) -> pl.DataFrame:
     """Return the rows of a further revision of derived outcomes: one for each account whose label differs from the earlier ones."""
     changes = _changes(known_by(earlier, LAST_DAY), labels.with_columns(_no_date()))
-    return _dated(changes, max(matured, Date.fromisoformat(derived_on)), number, "derived").collect(engine="streaming")
+    known_from = pl.lit(max(matured, Date.fromisoformat(derived_on)))
+    return _dated(changes, known_from, pl.lit(number), DERIVED).collect(engine="streaming")
 
 
 def derived_again(labels: pl.LazyFrame, earlier: pl.LazyFrame, contract: Contract, snapshot: str) -> pl.LazyFrame:
@@ -99,7 +120,7 @@ def derived_again(labels: pl.LazyFrame, earlier: pl.LazyFrame, contract: Contrac
     """
     later = earlier.filter(pl.col(REVISION) > FIRST).group_by(ACCOUNT_ID).agg(pl.col(KNOWN_ON).max().alias(KNOWN_AT))
     dated = labels.join(later, on=ACCOUNT_ID, how="left", maintain_order="left")
-    return _dated(dated, matures_on(snapshot, contract), FIRST, "derived")
+    return _dated(dated, pl.lit(matures_on(snapshot, contract)), pl.lit(FIRST), DERIVED)
 
 
 def known_by(outcomes: pl.LazyFrame, date: str) -> pl.LazyFrame:
@@ -137,7 +158,7 @@ def outcome_descriptions() -> dict[str, str]:
         OUTCOME: "1 if the account went bad, 0 if not; null if its outcome is missing, unknown, contradictory or withdrawn",
         KNOWN_ON: "the date from which the outcome is known: training for an earlier date does not use it",
         REVISION: "the number of the revision that has the outcome; the last one that is known counts",
-        SOURCE: "landed: from a file of outcomes; derived: from later snapshots",
+        SOURCE: "landed: from a file of outcomes; posted: from POST /outcomes; derived: from later snapshots",
     }
 
 
@@ -156,12 +177,40 @@ def _changes(before: pl.LazyFrame, labels: pl.LazyFrame) -> pl.LazyFrame:
     return changed.select(ACCOUNT_ID, OUTCOME, KNOWN_AT).sort(ACCOUNT_ID)
 
 
-def _dated(labels: pl.LazyFrame, floor: Date, number: int, source: Literal["landed", "derived"]) -> pl.LazyFrame:
+def _landed(rows: pl.LazyFrame, earlier: pl.LazyFrame | None, new: Date, restated: Date, number: int) -> pl.LazyFrame:
+    """Return the labels of a file that are not those of earlier outcomes, if there are any others than the file's.
+
+    Labels of new accounts are known from the date `new` on, those of others from `restated` on.
+    """
+    if earlier is None:
+        return _dated(rows, pl.lit(new), pl.lit(number), LANDED)
+    floor = pl.when(_IS_NEW).then(pl.lit(new)).otherwise(pl.lit(restated))
+    return _dated(_not_known_yet(rows, earlier), floor, pl.lit(number), LANDED)
+
+
+def _posted(posted: PostedOutcomes, earlier: pl.LazyFrame, contract: Contract, matured: Date, number: int) -> pl.LazyFrame:
+    """Return the posted outcomes that are not the label of their account before; their shards are the revisions from `number` on."""
+    labelled = posted_labels(posted.rows, contract).sort(SHARD, maintain_order=True)
+    is_first = pl.col(SHARD) == pl.col(SHARD).min().over(ACCOUNT_ID)
+    is_changed = pl.col(OUTCOME).ne_missing(pl.col(OUTCOME).shift(1).over(ACCOUNT_ID))
+    first = _not_known_yet(labelled.filter(is_first), earlier).drop(_IS_NEW)
+    rows = pl.concat([first, labelled.filter(~is_first & is_changed)]).sort(SHARD, ACCOUNT_ID)
+    return _dated(rows, pl.max_horizontal(pl.lit(matured), STORED_ON), pl.col(SHARD) + number, POSTED)
+
+
+def _not_known_yet(labels: pl.LazyFrame, earlier: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the labels that are not those of earlier outcomes, in order, and `is_new`: whether the account has no earlier outcome."""
+    before = known_by(earlier, LAST_DAY).select(ACCOUNT_ID, pl.col(OUTCOME).alias(_BEFORE), pl.lit(False).alias(_IS_NEW))
+    joined = labels.join(before, on=ACCOUNT_ID, how="left", maintain_order="left").with_columns(pl.col(_IS_NEW).fill_null(True))
+    return joined.filter(pl.col(_IS_NEW) | pl.col(OUTCOME).ne_missing(pl.col(_BEFORE))).drop(_BEFORE)
+
+
+def _dated(labels: pl.LazyFrame, floor: pl.Expr, number: pl.Expr, source: str) -> pl.LazyFrame:
     """Return labels as outcomes that are known from a date on, or from the later date of their own."""
     return labels.select(
         ACCOUNT_ID,
         pl.col(OUTCOME).cast(pl.Int8),
-        pl.max_horizontal(KNOWN_AT, pl.lit(floor)).alias(KNOWN_ON),
-        pl.lit(number, pl.Int32).alias(REVISION),
+        pl.max_horizontal(KNOWN_AT, floor).alias(KNOWN_ON),
+        number.cast(pl.Int32).alias(REVISION),
         pl.lit(source).alias(SOURCE),
     )

@@ -30,7 +30,11 @@ def entra(issuer: Issuer) -> Access:
 def test_token_of_the_issuer_is_accepted(entra: Access, keys: Keys, issuer: Issuer) -> None:
     assert not entra.localhost_only
     assert admit(entra, bearing(signed(keys[0]))) == Caller("app-1", frozenset({"score"}))
-    assert admit(entra, bearing(signed(keys[0], roles=["operate", "score", "other"])), OPERATE).roles == {"score", "operate"}
+    assert admit(entra, bearing(signed(keys[0], roles=["operate", "score", "label", "other"])), OPERATE).roles == {
+        "score",
+        "operate",
+        "label",
+    }
     assert admit(entra, bearing(signed(keys[0], aud=["x", AUDIENCE]))).name == "app-1"
     assert issuer.fetches == 1
 

@@ -25,7 +25,7 @@ from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote, token_
 
 ATTACK_SECONDS = 60
 SCORING = ("/predict", "/score")
-PATHS = ("/health/live", "/health/ready", "/metrics", "/model", "/models/{version}", *SCORING)
+PATHS = ("/health/live", "/health/ready", "/metrics", "/model", "/models/{version}", "/outcomes", *SCORING)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def document(service: Service) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def request_schema(document: dict[str, Any]) -> dict[str, Any]:
     """The schema of a request to `/predict`."""
-    found: dict[str, Any] = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    return found
+    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return {**schema, "components": document["components"]}
 
 
 @pytest.fixture(scope="module")
-def fields(request_schema: dict[str, Any]) -> dict[str, Any]:
+def fields(document: dict[str, Any]) -> dict[str, Any]:
     """The schemas of a record's fields."""
-    found: dict[str, Any] = request_schema["properties"]["records"]["items"]["properties"]
+    found: dict[str, Any] = document["components"]["schemas"]["Record"]["properties"]
     return found
 
 
@@ -88,13 +88,14 @@ def test_real_records_fit_the_schema(request_schema: dict[str, Any], records: li
     jsonschema_rs.validate(request_schema, {"records": records})
 
 
-def test_request_schema_has_the_contracts_fields(request_schema: dict[str, Any], fields: dict[str, Any], contract: Contract) -> None:
-    records = request_schema["properties"]["records"]
+def test_request_schema_has_the_contracts_fields(document: dict[str, Any], fields: dict[str, Any], contract: Contract) -> None:
+    schemas = document["components"]["schemas"]
+    records = schemas["RecordsRequest"]["properties"]["records"]
     assert (records["minItems"], records["maxItems"]) == (1, 1000)
     assert list(fields) == ["id", *contract.features]
-    assert records["items"]["required"] == [name for name, feature in contract.features.items() if feature.required]
-    assert records["items"]["additionalProperties"] is False
-    assert request_schema["additionalProperties"] is False
+    assert schemas["Record"]["required"] == [name for name, feature in contract.features.items() if feature.required]
+    assert schemas["Record"]["additionalProperties"] is False
+    assert schemas["RecordsRequest"]["additionalProperties"] is False
     assert fields["id"]["type"] == ["string", "null"]
 
 
@@ -152,6 +153,46 @@ def test_schema_and_service_agree_on_values(
     content = {"records": [{**records[0], field: value}]}
     assert jsonschema_rs.is_valid(request_schema, content) is fits
     assert service.client.post("/predict", json=content).status_code == (200 if fits else 422)
+
+
+@pytest.fixture(scope="module")
+def outcomes_schema(document: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a request to `/outcomes`."""
+    schema = document["paths"]["/outcomes"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return {**schema, "components": document["components"]}
+
+
+SENT: list[tuple[dict[str, Any], bool]] = [
+    ({"id": "a", "date": "2026-01-01", "outcome": "1"}, True),
+    ({"id": "a", "date": "2026-01-01", "outcome": 0}, True),
+    ({"id": "a", "date": "2026-01-01", "outcome": None}, True),
+    ({"id": "a", "date": "2026-01-01"}, False),
+    ({"id": "a", "outcome": "1"}, False),
+    ({"id": "NA", "date": "2026-01-01", "outcome": "1"}, False),
+    ({"id": "a", "date": "2026-01-32", "outcome": "1"}, False),
+    ({"id": "a", "date": "2026-01-01", "outcome": True}, False),
+    ({"id": "a", "date": "2026-01-01", "outcome": "1", "record": 0}, False),
+    ({"id": "a", "date": "2026-01-01", "outcome": "1", "known_at": "2026-01-01"}, False),
+    ({"request_id": None, "outcome": "1"}, False),
+    ({"request_id": "f", "record": 0, "id": "a", "outcome": "1"}, False),
+]
+
+
+@pytest.mark.parametrize(("sent", "fits"), SENT)
+def test_schema_and_service_agree_on_outcomes(service: Service, outcomes_schema: dict[str, Any], sent: dict[str, Any], fits: bool) -> None:
+    content = {"outcomes": [sent]}
+    assert jsonschema_rs.is_valid(outcomes_schema, content, validate_formats=True) is fits
+    assert service.client.post("/outcomes", json=content).status_code == (200 if fits else 422)
+
+
+def test_answers_of_operations_fit_their_schemas(service: Service, document: dict[str, Any]) -> None:
+    sent = {"outcomes": [{"id": "b", "date": "2026-01-01", "outcome": "1"}]}
+    answers = {"/outcomes": service.client.post("/outcomes", json=sent)}
+    answers |= {"/model": service.client.get("/model"), "/models/{version}": service.client.get(f"/models/{LOGISTIC}")}
+    for path, answer in answers.items():
+        (operation,) = document["paths"][path].values()
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        jsonschema_rs.validate({**schema, "components": document["components"]}, answer.raise_for_status().json())
 
 
 def test_document_is_made_once_for_each_live_model(served_book: Path, tmp_path: Path) -> None:

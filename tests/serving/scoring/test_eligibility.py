@@ -168,9 +168,10 @@ def test_shadow_has_no_probability_of_a_record_that_is_not_eligible(times: int) 
 
 
 def test_schema_has_the_columns_of_rules_and_the_customer() -> None:
-    schema: Any = request_schema(RequestDecoder(CONTRACT, Arms(model("model_v001")), 1000), {"days": 5.0})
-    record = schema["properties"]["records"]["items"]
+    schema, schemas = request_schema(RequestDecoder(CONTRACT, Arms(model("model_v001")), 1000), {"days": 5.0})
+    record: Any = schemas["Record"]
     assert list(record["properties"]) == ["id", "days", "status", "customer"]
     assert record["required"] == ["days"]
     assert record["description"].endswith("may be missing or out of range: closed, late.")
-    jsonschema_rs.validate(schema, {"records": [{"days": 5, "status": "closed", "customer": None}]})
+    whole = {**schema, "components": {"schemas": schemas}}
+    jsonschema_rs.validate(whole, {"records": [{"days": 5, "status": "closed", "customer": None}]})

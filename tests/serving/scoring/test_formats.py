@@ -113,7 +113,8 @@ def test_number_of_records_is_limited(service: Service, records: Records, make: 
 @EACH
 def test_body_fits_the_schema(service: Service, records: Records, make: Callable[[Records], dict[str, Any]]) -> None:
     document = service.client.get("/openapi.json").json()
-    schema = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    schema = {**content["schema"], "components": document["components"]}
     jsonschema_rs.validate(schema, make(records[:40]))
     assert not jsonschema_rs.is_valid(schema, {**make(records[:40]), "records": records[:40]})
     assert not jsonschema_rs.is_valid(schema, make([{"colour": 1}]))

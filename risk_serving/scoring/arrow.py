@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from msgspec import UNSET
 
 from risk_assets.domain.contract.schema import SCORED
@@ -265,16 +266,15 @@ def _kind(of: pa.DataType) -> _Kind:
 
 def _text_bytes(table: pa.Table) -> int:
     """Return an upper bound of the bytes of the texts in columns that can repeat a text without its bytes."""
-    return sum(_column_bytes(column, _kind(column.type)) for column in table.columns)
+    kinds = ((at, _kind(field.type)) for at, field in enumerate(table.schema))
+    return sum(_column_bytes(table.column(at), kind) for at, kind in kinds if kind in (_Kind.DICTIONARY, _Kind.VIEW))
 
 
 def _column_bytes(column: pa.ChunkedArray, kind: _Kind) -> int:
     if kind is _Kind.DICTIONARY:
         longest = (max((4 * len(text) for text in chunk.dictionary.to_pylist() if text), default=0) for chunk in column.chunks)
         return sum(len(chunk) * most for chunk, most in zip(column.chunks, longest, strict=True))
-    if kind is _Kind.VIEW:
-        return sum(_view_bytes(chunk) for chunk in column.chunks)
-    return 0
+    return sum(_view_bytes(chunk) for chunk in column.chunks)
 
 
 def _view_bytes(chunk: pa.Array) -> int:

@@ -80,7 +80,11 @@ class RequestDecoder:
         self._end = 1 + len(self.fields)  # the group, if the contract has one, comes after the features
         self._width = self._end + bool(contract.group)
         self._has_colons = any(":" in name for name in contract.request_features) or ":" in (contract.group or "")
-        self._numbers = tuple((position, field) for position, field in enumerate(self.fields, start=1) if field.is_number)
+        self._numbers = [
+            (position, field.codes, field.low, field.high, field.required)
+            for position, field in enumerate(self.fields, start=1)
+            if field.is_number
+        ]
         self._categories = tuple((position, field) for position, field in enumerate(self.fields, start=1) if not field.is_number)
         most_characters = 2 * sum(map(len, (ID, contract.group or "", *contract.request_features))) + MAX_NAMES
         self._limits = Limits(max_records, self.rules.most_values(max_records), most_characters)
@@ -246,29 +250,33 @@ class RequestDecoder:
         if len(sent) >= MIN_COLUMNS:
             return self._many(list(chain.from_iterable(sent)), len(sent))
         unscored = list(self._ineligible(sent)) if self.rules.eligibility.has_rules else []
-        positions = {record.position for record in unscored}
-        records = self._few([row for position, row in enumerate(sent) if position not in positions] if unscored else sent)
-        if records is None or self.rules.account.any_missing([*records.ids, *(record.id for record in unscored)]):
-            return None
-        return msgspec.structs.replace(records, unscored=unscored) if unscored else records
+        if unscored:
+            positions = {record.position for record in unscored}
+            sent = [row for position, row in enumerate(sent) if position not in positions]
+        records = self._few(sent, unscored)
+        return None if records is None or self._has_missing_id(records) else records
+
+    def _has_missing_id(self, records: Rows) -> bool:
+        any_missing = self.rules.account.any_missing
+        return any_missing(records.ids) or (bool(records.unscored) and any_missing([record.id for record in records.unscored]))
 
     def _ineligible(self, rows: Sequence[Values]) -> Iterator[Ineligible]:
         for position, values in enumerate(rows):
             if reason := self.rules.eligibility.excluded(values[1 : self._end]):
                 yield Ineligible(position, _account(values[0]), self._group(values), reason)
 
-    def _few(self, sent: Sequence[Values]) -> Rows | None:
+    def _few(self, sent: Sequence[Values], unscored: Sequence[Ineligible]) -> Rows | None:
         """Return eligible records, or None if any is not valid."""
         ids, rows, groups = [], [], []
         for row in sent:
             values: list[Any] = list(row)
-            for position, field in self._numbers:
+            for position, codes, low, high, required in self._numbers:
                 value = values[position]
-                if value is None or value in field.codes:
-                    if field.required:
+                if value is None or value in codes:
+                    if required:
                         return None
                     values[position] = None
-                elif not field.low <= value <= field.high:
+                elif not low <= value <= high:
                     return None
             for position, field in self._categories:
                 values[position] = level = field.level(values[position])
@@ -278,7 +286,7 @@ class RequestDecoder:
             rows.append(tuple(values[1 : self._end]))
             if self.contract.group:
                 groups.append(self._group(row))
-        return Rows(ids, rows, groups)
+        return Rows(ids, rows, groups, unscored)
 
     def _many(self, values: list[Any], count: int) -> Columns | None:
         """Return the same as `_validated` for the values of `count` records, one after another.

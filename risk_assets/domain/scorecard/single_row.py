@@ -9,7 +9,7 @@ import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.scorecard.reasons import reference, text_of
-from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Shape, bounded
+from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape, bounded
 from risk_assets.domain.scorecard.scoring import MAX_POINTS_LOG_ODDS
 
 Values: TypeAlias = Sequence[float | str | None]
@@ -62,11 +62,22 @@ def _reasons(parts: Sequence[float], references: Sequence[float], most: int) -> 
     return [position for _, position in excess[:most]]
 
 
+def _line(shape: Line) -> Callable[[Any], float]:
+    slope, center, missing = shape.slope, shape.center, bounded(shape.missing)
+
+    def line(value: float | None) -> float:
+        if value is None:
+            return missing
+        part = slope * (value - center)
+        return part if -MAX_LOG_ODDS < part < MAX_LOG_ODDS else bounded(part)
+
+    return line
+
+
 def _contribution(shape: Shape) -> Callable[[Any], float]:
     """Return the function from a value to its log-odds."""
     if isinstance(shape, Line):
-        slope, center, missing = shape.slope, shape.center, bounded(shape.missing)
-        return lambda value: missing if value is None else bounded(slope * (value - center))
+        return _line(shape)
     *table, missing = shape.table
     if isinstance(shape, Levels):
         *weights, unseen = table

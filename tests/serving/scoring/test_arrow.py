@@ -19,7 +19,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term, VersionedScorecard
 from risk_assets.lake.store import Store
 from risk_serving import scoring
-from risk_serving.http.media import ARROW, ArrowMedia
+from risk_serving.http.media import ARROW, ArrowMedia, JsonMedia
 from risk_serving.http.problems import Problem
 from risk_serving.scoring.wire import InvalidRequest, RequestDecoder
 from tests.serving.conftest import Service
@@ -308,6 +308,23 @@ def test_changed_bytes_are_answered() -> None:
             except InvalidRequest:
                 with pytest.raises(Problem):
                     ArrowMedia().reread(DECODER, bytes(body))
+
+
+def test_large_bodies_are_read_in_a_thread(records: Records) -> None:
+    json_media, arrow_media = JsonMedia(), ArrowMedia()
+    many = [records[at % len(records)] for at in range(1000)]
+    assert json_media.is_quick(json.dumps({"records": many}).encode())
+    assert not json_media.is_quick(json.dumps({"columns": {f"c{at}": [1] * 1000 for at in range(60)}}).encode())
+    assert not json_media.is_quick(b'{"records": [' + b" " * 2_000_000 + b"]}")
+    assert arrow_media.is_quick(stream(table(many)))
+    assert not arrow_media.is_quick(stream(pa.table({f"c{at}": [1.0] * 1000 for at in range(100)})))
+
+
+def test_first_stream_is_read_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    ArrowMedia().read(DECODER, VALID)
+    assert ArrowMedia().is_quick(VALID)
+    monkeypatch.delitem(sys.modules, "risk_serving.scoring.arrow")
+    assert not ArrowMedia().is_quick(VALID)
 
 
 def test_stream_without_pyarrow_is_rejected_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:

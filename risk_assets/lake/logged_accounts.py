@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from risk_assets.lake import layout, online_log
+from risk_assets.lake import layout, online_files
 from risk_assets.lake.store import Store
 
 _ID = re.compile(rb'"correlationid":"([^"]*)"')  # a text of a record has its quotes escaped
@@ -48,7 +48,7 @@ def find_accounts(
         If the log cannot be read.
     """
     found: dict[str, LoggedAccounts] = {}
-    for date in sorted(online_log.dates(store) if dates is None else dates, reverse=True):
+    for date in sorted(online_files.dates(store) if dates is None else dates, reverse=True):
         for path in store.list(layout.online_folder(layout.ONLINE_OUTPUTS, date)):
             if len(found) == len(set(ids)):
                 return found, True

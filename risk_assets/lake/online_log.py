@@ -11,10 +11,10 @@ from itertools import islice
 
 import msgspec
 
-from risk_assets.clock import is_date
 from risk_assets.domain.batch.answers import Answer
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.online_files import dates
 from risk_assets.lake.store import Store
 
 SEARCHED_DATES = 31
@@ -69,13 +69,6 @@ class LoggedRequest:
     line: int
 
 
-def files(store: Store, date: str) -> tuple[str, ...]:
-    """Return the files of outputs of a date (UTC), and the files of inputs whose outputs are missing."""
-    outputs = store.list(layout.online_folder(layout.ONLINE_OUTPUTS, date))
-    known = {layout.online_partner(path) for path in outputs}
-    return (*outputs, *(path for path in store.list(layout.online_folder(layout.ONLINE_INPUTS, date)) if path not in known))
-
-
 def read_file(store: Store, path: str) -> Iterator[LoggedRequest | str]:
     """Yield the requests of a file of `files`, in its order, and a message for each line that is damaged or has no partner."""
     partner = layout.online_partner(path)
@@ -91,15 +84,6 @@ def read_file(store: Store, path: str) -> Iterator[LoggedRequest | str]:
     for number, line in _numbered(content):
         yield _request(line, path, number, lines, partner)
     yield from (f"{partner}, line {number}: the request has no line in {path}. {_RESTORE}" for number, _ in lines.values())
-
-
-def dates(store: Store) -> Iterator[str]:
-    """Yield the dates (UTC) that the log has, newest first."""
-    root = layout.online_folder(layout.ONLINE_OUTPUTS, "").rstrip("/")
-    for year in reversed(store.names(root)):
-        for month in reversed(store.names(f"{root}/{year}")):
-            found = (f"{year}-{month}-{day}" for day in reversed(store.names(f"{root}/{year}/{month}")))
-            yield from filter(is_date, found)
 
 
 def find_requests(store: Store, request: str, date: str | None = None) -> list[LoggedRequest]:

@@ -10,7 +10,8 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, document_archive, registry
-from risk_assets.lake.online_log import LoggedRequest, files, find_requests, read_file
+from risk_assets.lake.online_files import files
+from risk_assets.lake.online_log import LoggedRequest, find_requests, read_file
 from risk_assets.lake.store import Store
 
 BATCH_RECORDS = 2000  # scored at once

@@ -1,11 +1,14 @@
 """Finds requests in the prediction log, on disk and on Azurite."""
 
+import msgspec
 import pytest
 
 from risk_assets.lake.logged_accounts import LoggedAccounts, find_accounts
 from risk_assets.lake.store import Store
-from risk_serving.observability.prediction_log import Entry, PredictionLog
-from risk_serving.scoring.answers import Result
+from risk_serving.observability.event_lines import Entry
+from risk_serving.observability.prediction_log import BufferedLog
+from risk_serving.scoring.answers import Answer, RecordResult, Result
+from tests.serving.observability.test_prediction_log import BINDING
 
 DAY = 86400
 FIRST = 1_767_225_600.0  # 2026-01-01, 00:00 UTC
@@ -15,11 +18,12 @@ IDS = {name: name * 32 for name in "abcd"}
 def log(store: Store) -> None:
     """Write requests of three days: `a` and `b` on the first, `c` on the second, `d` on the third."""
     store.put("format.json", b"{}")  # the log is written to a lake that exists
-    written = PredictionLog(store, "test", 1.0, 1_000_000, 0.01)
+    written = BufferedLog(store, "test", 1.0, 1_000_000, 0.01)
     written.start()
     for name, day, accounts in (("a", 0, ["A1"]), ("b", 0, ["B1", None, "B3"]), ("c", 1, ['C"1']), ("d", 2, ["D1"])):
-        results = [Result(account, 0, 0.1, 600, "A", (), "champion", "model_v001") for account in accounts]
-        written.offer(Entry(IDS[name], FIRST + day * DAY, b'{"records":[{}]}', results, None, None))
+        results: list[RecordResult] = [Result(account, 0, 0.1, 600, "A", (), "champion", "model_v001") for account in accounts]
+        answer = msgspec.json.encode(Answer("model_v001", results))
+        written.offer(Entry(IDS[name], FIRST + day * DAY, b"[{}]", answer, len(results), BINDING, None))
     written.close(10)
 
 

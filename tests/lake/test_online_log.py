@@ -7,7 +7,8 @@ import pytest
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, online_log
-from risk_assets.lake.online_log import LoggedRequest, dates, files, find_requests, read_file
+from risk_assets.lake.online_files import dates, files
+from risk_assets.lake.online_log import LoggedRequest, find_requests, read_file
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 

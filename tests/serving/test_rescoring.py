@@ -16,24 +16,23 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import base_points, feature_points
 from risk_serving.observability.event_lines import Entry, EventLines
+from tests.answered import answered
 from tests.domain.scorecard.test_forms import policies
 from tests.serving.observability.test_prediction_log import BINDING, ENTRY
-from tests.serving.scoring.test_scorer import _live, answered, requests
+from tests.serving.scoring.test_scorer import live_snapshot, requests
 
 STRANGE: list[Any] = [[], {"x": 1}, True, "ten", 10**400]
 
 
 def logged(contract: Contract, models: Arms, policy: Policy, body: bytes) -> tuple[list[Record], list[Answer]]:
     """Return the records and the answers that the log has of a request."""
-    live = _live(contract, models, policy)
+    live = live_snapshot(contract, models, policy)
     records = live.decoder.decode(body)
     scored = answered(live, body)
     challenger = models.challenger.version if models.challenger else None
     binding = msgspec.structs.replace(BINDING, challenger=challenger, challenger_share=models.share)
-    sent = msgspec.json.encode(records.sent)
-    entry: Entry = msgspec.structs.replace(
-        ENTRY, sent=sent, answer=scored.content, records=len(scored.scored.results), binding=binding, shadow=scored.scored.shadow
-    )
+    logged = {"sent": records.sent.content(), "answer": scored.content, "records": len(scored.scored)}
+    entry: Entry = msgspec.structs.replace(ENTRY, **logged, binding=binding, shadow=scored.scored.shadow)
     (lines,) = EventLines("test").encode([entry], 0).values()
     inputs, outputs = (msgspec.json.decode(b"".join(pieces))["data"] for pieces in (lines.inputs, lines.outputs))
     return msgspec.convert(inputs, list[dict[str, float | str | None]]), msgspec.convert(outputs, list[Answer])

@@ -4,6 +4,7 @@ A stream is checked before it is read. Its batches have no compression, because 
 columns have numbers, truth values or texts; it has as many records as a request may have.
 """
 
+import math
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -364,16 +365,9 @@ def _values(table: pa.Table) -> dict[str, list[Any]]:
 
 
 def _listed(column: pa.ChunkedArray) -> list[Any]:
-    kind = _kind(column.type)
-    if kind not in _NUMBERS or (kind is _Kind.NUMBER and column.null_count):
-        values: list[Any] = column.to_pylist()
-        return values
-    numbers = column.to_numpy()
-    missing = np.isnan(numbers) if kind is _Kind.FLOAT else np.zeros(0, dtype=np.bool_)
-    if missing.any():
-        numbers = numbers.astype(object)
-        numbers[missing] = None
-    return list(numbers.tolist())
+    values: list[Any] = column.to_pylist()
+    has_nan = _kind(column.type) is _Kind.FLOAT and np.count_nonzero(np.isnan(column.to_numpy())) > column.null_count
+    return [None if value is None or math.isnan(value) else value for value in values] if has_nan else values
 
 
 def _structs(decoder: RequestDecoder, table: pa.Table) -> list[msgspec.Struct]:

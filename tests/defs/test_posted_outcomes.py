@@ -13,7 +13,7 @@ from risk_assets.lake import layout, registry
 from risk_assets.lake.outcome_tables import outdated_outcomes
 from risk_assets.lake.posted_outcomes import OutcomeShard, shard_paths, store_shard
 from risk_assets.lake.tables import read_table
-from risk_assets.lake.verify import lineage, verify_date
+from risk_assets.lake.verify import lineage, verify_all, verify_date
 from tests.defs.conftest import LABELLED, NEXT, Book
 from tests.serving.conftest import serving
 
@@ -63,6 +63,16 @@ def test_posted_outcomes_of_a_date_without_a_file(book: Book) -> None:
     assert not unknown.passed and unknown.metadata["unknown_accounts"].value == 1
     coverage = checks.label_coverage(book.lakehouse, NEXT)
     assert coverage.metadata["with_outcome"].value == 2
+
+
+def test_verify_finds_a_damaged_shard_of_any_date(book: Book) -> None:
+    later = "2026-02-01"  # the lake has nothing else of it
+    post(book, later, {"A": "1"})
+    assert {found.what: found.problems for found in verify_all(book.lake)}[later] == ()
+    (path,) = shard_paths(book.lake, later)
+    book.lake.put(path, book.lake.get(path)[:-3])
+    (problem,) = {found.what: found.problems for found in verify_all(book.lake)}[later]
+    assert problem.startswith(f"{path} was changed since it was written. Restore it from a backup")
 
 
 def test_the_checks_count_labels_as_posted_outcomes_left_them(book: Book) -> None:

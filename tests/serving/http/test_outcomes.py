@@ -18,6 +18,7 @@ from risk_assets.lake.posted_outcomes import posted_shards, read_shard
 from risk_assets.lake.store import Store, open_store
 from tests.azurite.server import Azurite
 from tests.conftest import CONTRACT, make_settings
+from tests.faults.proxy import proxied
 from tests.serving.conftest import Service, serving, token_entry
 from tests.serving.http.test_predict import JSON, SAFE, problem
 
@@ -226,16 +227,25 @@ def test_a_damaged_shard_is_not_taken_for_a_stored_one(serve: Callable[..., Serv
     assert "was changed since it was written" in problem(send(service, [ROW]), 503, "outcomes-not-stored")["detail"]
 
 
-def test_outcomes_on_azurite(
+def test_outcomes_on_azurite_while_it_does_not_answer(
     serve: Callable[..., Service], lake: Store, azurite: Azurite, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     settings = make_settings(request, tmp_path, "azurite")
     target = settings.open_lake()
     for path in lake.list(""):
         target.put(path, lake.get(path))
-    service = serve(settings.lake, AZURE_STORAGE_CONNECTION_STRING=azurite.connection_string)
-    assert [stored(send(service, [ROW]))[0][2] for _ in range(2)] == ["stored", "already stored"]
-    assert shards(target, DATE) == [(("AC000001", "1"),)]
+    with proxied(azurite) as proxy:
+        seconds = {"RISK_STORAGE_RETRY_SECONDS": "3", "RISK_SERVE_STALE_SECONDS": "0.5"}
+        service = serve(settings.lake, AZURE_STORAGE_CONNECTION_STRING=proxy.connection_string, **seconds)
+        service.until(lambda: service.client.get("/model").status_code == 200, 20)
+        proxy.stall(method="PUT", path="raw/posted")
+        assert "has not answered within 0.5 s" in problem(send(service, [ROW]), 503, "outcomes-not-stored")["detail"]
+        proxy.clear()
+        service.until(lambda: send(service, [ROW]).status_code == 200, 20)
+        assert stored(send(service, [ROW])) == [(DATE, 1, "already stored")]
+        proxy.lose_response(method="PUT", path="raw/posted")
+        service.until(lambda: send(service, [{**ROW, "outcome": "0"}]).status_code == 200, 20)
+    assert sorted(shards(target, DATE)) == [(("AC000001", "0"),), (("AC000001", "1"),)]
 
 
 def test_a_service_without_a_model_receives_no_outcomes(serve: Callable[..., Service], tmp_path: Path) -> None:

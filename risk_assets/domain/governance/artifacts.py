@@ -106,12 +106,29 @@ class LevelBins(msgspec.Struct, frozen=True, tag="category"):
     missing: float
 
 
+class Range(msgspec.Struct, frozen=True):
+    """The usual range of a number: its tenth lowest and tenth highest training row, and the share of training rows outside.
+
+    The lowest and the highest values themselves are not stored, because each is a single customer's.
+    """
+
+    low: float
+    high: float
+    outside: float
+
+
 class Profile(msgspec.Struct, frozen=True):
-    """The bins of each feature, and of the model's probability (`score`), on the training rows."""
+    """The bins of each feature, and of the model's probability (`score`), on the training rows.
+
+    `ranges` has the range of each number with enough rows. `independent` is the number of independent rows: with several rows of a
+    group, fewer than `rows`. Versions of earlier releases have neither.
+    """
 
     rows: int
     features: dict[str, NumberBins | LevelBins]
     score: NumberBins
+    ranges: dict[str, Range] = {}
+    independent: float | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True):

@@ -6,20 +6,38 @@ import numpy as np
 import pandas as pd
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile
+from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Range
+from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.scorecard.arrays import Floats, Integers
+from risk_assets.domain.training.stability import independent_rows
 
 BINS = 10
 SMALLEST_SHARE = 0.01  # rows are not divided into bins with less than this share of the known values
 
 
-def profile(features: pd.DataFrame, probability: Floats, contract: Contract) -> Profile:
-    """Return the profile of training rows: up to ten bins of each number and of the probability, shares of each level."""
-    bins = {
-        name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _level_bins(features[name])
-        for name, f in contract.inputs.items()
-    }
-    return Profile(rows=len(features), features=bins, score=number_bins(probability))
+def profile(features: pd.DataFrame, probability: Floats, groups: Integers, contract: Contract) -> Profile:
+    """Return the profile of training rows: up to ten bins of each number and of the probability, shares of each level.
+
+    `groups` are the codes of the rows' groups.
+    """
+    numbers = {name: features[name].to_numpy(dtype=np.float64) for name, feature in contract.inputs.items() if feature.type == "number"}
+    bins = {name: number_bins(numbers[name]) if name in numbers else _level_bins(features[name]) for name in contract.inputs}
+    return Profile(
+        rows=len(features),
+        features=bins,
+        score=number_bins(probability),
+        ranges={name: found for name, values in numbers.items() if (found := _range(values))},
+        independent=independent_rows(len(groups), float((np.bincount(groups).astype(np.float64) ** 2).sum())),
+    )
+
+
+def _range(values: Floats) -> Range | None:
+    """Return the range of a number; None if it has too few known values."""
+    known = np.sort(values[~np.isnan(values)])
+    if len(known) < 2 * MIN_CELL_SIZE:
+        return None
+    low, high = float(known[MIN_CELL_SIZE - 1]), float(known[-MIN_CELL_SIZE])
+    return Range(low, high, float(((known < low) | (known > high)).sum()) / len(values))
 
 
 def number_bins(values: Floats) -> NumberBins:

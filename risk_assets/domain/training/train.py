@@ -107,7 +107,8 @@ def train(
     metrics = _metrics(data, model, considered, contract, policy, live)
     _require_reasons(card)
     x = card_inputs(card, older)
-    reference = profile(older[list(contract.inputs)], probability(card, contributions(card, x)), contract)
+    scores = probability(card, contributions(card, x))
+    reference = profile(older[list(contract.inputs)], scores, data.groups[data.parts.train], contract)
     alone = Compared(live.version, {live.version: live.scorecard}) if live else Compared()
     return TrainedModel(
         scorecard=card,

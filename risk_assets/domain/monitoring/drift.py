@@ -1,113 +1,33 @@
-"""How far a date is from the training rows of the version that scored it: of the score and of each feature."""
+"""Measures how far a date is from the training rows of the version that scored it: of the score and of each feature."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import msgspec
+import polars as pl
 
 from risk_assets.domain.contract.policy import Monitoring, Points
 from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Range
+from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.limits import Limits
-from risk_assets.domain.monitoring.tally import Bins, Tally
+from risk_assets.domain.monitoring.report import SCORE, Drift, DriftReport, Statistic
+from risk_assets.domain.monitoring.tally import Bins, Tally, feature_tallies, score_tally, unseen_levels
 from risk_assets.domain.scorecard.scorecard import Scorecard, Term
 from risk_assets.domain.scorecard.scoring import feature_points
 from risk_assets.domain.training.stability import psi, trained_shares
 
-SCORE = "the score"
-PSI, MISSING, UNSEEN, OUT_OF_RANGE = "PSI", "missing share", "share of unseen levels", "share out of range"
-SINGLE = 1.5  # a level of fewer independent training rows was seen once: any other such level is as likely to be unseen
+SINGLE = 1.5  # a level with fewer independent training rows was seen once
+SHOWN_LEVELS = 3
 
 
-class Statistic(msgspec.Struct, frozen=True):
-    """A figure of a date, the same figure in training, and its limit."""
+@dataclass(frozen=True)
+class Reference:
+    """A version: its name, scorecard, profile, and the number of its independent training rows."""
 
-    value: float
-    training: float
-    limit: float
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether the figure is beyond its limit."""
-        return self.value > self.limit
-
-
-class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The drift of a feature, or of the score.
-
-    Attributes
-    ----------
-    name
-        The feature; `SCORE` for the score.
-    psi, missing
-        The population stability index, and the share of rows without a value; None for the score, which always has one.
-    unseen
-        The share of rows with a level that training did not see; None for numbers.
-    out_of_range
-        The share of rows outside the usual range of training; None for categories, and if the profile has no range.
-    points
-        The points by which the feature shifted the mean score: positive points are safer. None if the model does not use it.
-    new_levels
-        The most frequent levels that training did not see, with their rows; none that is too rare to be shown.
-    """
-
-    name: str
-    psi: Statistic
-    missing: Statistic | None = None
-    unseen: Statistic | None = None
-    out_of_range: Statistic | None = None
-    points: float | None = None
-    new_levels: dict[str, int] = {}
-
-    @property
-    def statistics(self) -> dict[str, Statistic]:
-        """All figures by name."""
-        found = {PSI: self.psi, MISSING: self.missing, UNSEEN: self.unseen, OUT_OF_RANGE: self.out_of_range}
-        return {name: figure for name, figure in found.items() if figure is not None}
-
-    @property
-    def exceeded(self) -> dict[str, Statistic]:
-        """The figures beyond their limits."""
-        return {name: figure for name, figure in self.statistics.items() if figure.exceeded}
-
-
-class DriftReport(msgspec.Struct, frozen=True):
-    """A date compared with the training rows of the version that scored it.
-
-    Attributes
-    ----------
-    rows, independent
-        The rows that were scored, and how many independent rows they are worth.
-    training_rows, training_independent
-        The same of the training rows.
-    score
-        The drift of the version's probabilities.
-    features
-        The drift of each feature, the largest shift of the score first.
-    points
-        The points by which all features together shifted the mean score.
-    flagged
-        Why the number of accounts that are predicted bad changed since the previous scored date; None if it cannot be split.
-    notes
-        What could not be measured, and why.
-    """
-
-    date: str
     version: str
-    rows: int
+    card: Scorecard
+    profile: Profile
     independent: float
-    training_rows: int
-    training_independent: float
-    score: Drift
-    features: tuple[Drift, ...]
-    points: float
-    flagged: FlaggedChange | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def exceeded(self) -> tuple[tuple[str, str, Statistic], ...]:
-        """The feature, the name and the figure of each statistic beyond its limit, those of the score first."""
-        return tuple((each.name, name, figure) for each in (self.score, *self.features) for name, figure in each.exceeded.items())
 
 
 @dataclass(frozen=True)
@@ -131,17 +51,32 @@ class Snapshot:
     independent: float
     score: Tally
     features: Mapping[str, Tally]
-    new_levels: Mapping[str, Mapping[str, int]]
+    new_levels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Reference:
-    """A version: its name, scorecard, profile, and the number of its independent training rows."""
+def count(date: str, features: pl.LazyFrame, probability: pl.LazyFrame, reference: Reference, independent: float | None = None) -> Snapshot:
+    """Return what is counted of a date, or of any other rows that a version scored, such as those of an online log.
 
-    version: str
-    card: Scorecard
-    profile: Profile
-    independent: float
+    Parameters
+    ----------
+    features
+        The features of the rows that were scored.
+    probability
+        The column `probability` of the rows that the version scored.
+    independent
+        How many independent rows they are worth; None if each row is independent.
+    """
+    profile = reference.profile
+    tallies = feature_tallies(features, profile, reference.card)
+    rows = next(iter(tallies.values())).rows
+    return Snapshot(
+        date=date,
+        rows=rows,
+        independent=float(rows) if independent is None else independent,
+        score=score_tally(probability, profile.score),
+        features=tallies,
+        new_levels={name: _new_levels(features, name, tally, profile.features[name]) for name, tally in tallies.items()},
+    )
 
 
 def measure(
@@ -171,6 +106,12 @@ def measure(
         flagged=flagged,
         notes=(*_unmeasured(profile), *notes),
     )
+
+
+def _new_levels(features: pl.LazyFrame, name: str, tally: Tally, bins: Bins) -> Mapping[str, int]:
+    if isinstance(bins, NumberBins) or tally.unseen < MIN_CELL_SIZE:
+        return {}
+    return unseen_levels(features, name, bins, MIN_CELL_SIZE, SHOWN_LEVELS)
 
 
 def _count_statistics(profile: Profile) -> int:
@@ -215,7 +156,7 @@ def _unseen(tally: Tally, bins: Bins, limits: Limits) -> Statistic | None:
         return None
     once = sum(share for share in bins.shares.values() if share * limits.trained < SINGLE)
     limit = max(limits.policy.max_unseen_share, limits.share(once, 0.0))
-    return Statistic(tally.bins[-2] / tally.rows, 0.0, limit)
+    return Statistic(tally.unseen / tally.rows, 0.0, limit)
 
 
 def _out_of_range(tally: Tally, usual: Range | None, limits: Limits) -> Statistic | None:

@@ -1,12 +1,12 @@
 """Texts and tables of a drift report, the same in the UI and on the command line."""
 
 from risk_assets.domain.markdown import markdown_table
-from risk_assets.domain.monitoring.drift import PSI, UNSEEN, Drift, DriftReport, Statistic
 from risk_assets.domain.monitoring.flagged import FlaggedChange
+from risk_assets.domain.monitoring.report import PSI, UNSEEN, Drift, DriftReport, Statistic
 from risk_assets.domain.wording import counted
 
 DESCRIBED = 3  # statistics in a description
-HEADER = ("feature", "points", "PSI", "missing", "unseen levels", "out of range", "beyond its limit")
+HEADER = ("feature", "points", "PSI (limit)", "missing", "unseen levels", "out of range", "beyond its limit")
 
 
 def summary(report: DriftReport) -> str:
@@ -17,7 +17,7 @@ def summary(report: DriftReport) -> str:
     more = f"; and {len(exceeded) - DESCRIBED} more" if len(exceeded) > DESCRIBED else ""
     if not exceeded:
         found = f"nothing is beyond its limit; {statistic_text(report.score.name, PSI, report.score.psi)}"
-    return f"{compared}: {found}{more}. Mean score {report.points:+.1f} points{_main_shift(report)}"
+    return f"{compared}: {found}{more}. Mean score {report.points:+z.1f} points{_main_shift(report)}"
 
 
 def statistic_text(feature: str, name: str, figure: Statistic) -> str:
@@ -54,8 +54,8 @@ def drift_table(report: DriftReport, most: int) -> str:
 def _row(drift: Drift, points: float | None) -> tuple[str, ...]:
     return (
         drift.name,
-        "" if points is None else f"{points:+.1f}",
-        f"{drift.psi.value:.3f}",
+        "" if points is None else f"{points:+z.1f}",
+        f"{drift.psi.value:.3f} ({drift.psi.limit:.3f})",
         *(_share(figure) for figure in (drift.missing, drift.unseen, drift.out_of_range)),
         "; ".join([*drift.exceeded, *_levels(drift)]),
     )
@@ -73,4 +73,4 @@ def _levels(drift: Drift) -> list[str]:
 
 def _main_shift(report: DriftReport) -> str:
     largest = next((each for each in report.features if each.points), None)
-    return f", most of it by {largest.name} ({largest.points:+.1f})" if largest and largest.points is not None else ""
+    return f", the largest shift by {largest.name} ({largest.points:+z.1f})" if largest and largest.points is not None else ""

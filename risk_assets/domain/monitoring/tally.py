@@ -49,6 +49,11 @@ class Tally:
         return self.bins[-1]
 
     @property
+    def unseen(self) -> int:
+        """The rows of a category with a level that training did not see."""
+        return self.bins[-2]
+
+    @property
     def shares(self) -> Floats:
         """The share of the rows in each of `bins`."""
         return np.array(self.bins) / max(self.rows, 1)
@@ -76,14 +81,10 @@ def count_independent(features: pl.LazyFrame) -> float:
     return independent_rows(*sizes.collect(engine="streaming").row(0))
 
 
-def score_expression(bins: NumberBins) -> pl.Expr:
-    """Return the counts of the column `probability`, for `score_tally`."""
-    return _counts("probability", bins, bins.edges)
-
-
-def score_tally(counts: Sequence[int], bins: NumberBins) -> Tally:
-    """Return the tally of the score."""
-    return _tally(counts, None, bins, None, None)
+def score_tally(scores: pl.LazyFrame, bins: NumberBins) -> Tally:
+    """Return the tally of the column `probability`."""
+    counts = scores.select(_counts("probability", bins, bins.edges)).collect(engine="streaming").item()
+    return _tally(counts.to_list(), None, bins, None, None)
 
 
 def unseen_levels(features: pl.LazyFrame, name: str, bins: LevelBins, min_rows: int, most: int) -> dict[str, int]:

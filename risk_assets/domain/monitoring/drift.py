@@ -138,8 +138,8 @@ def _features(snapshot: Snapshot, reference: Reference, limits: Limits, scale: P
 
 def _psi(tally: Tally, bins: Bins, limits: Limits) -> Statistic:
     trained, found = trained_shares(bins), tally.shares
-    used = int(((trained > 0) | (found > 0)).sum())
-    return Statistic(psi(trained * limits.trained, found * limits.found), 0.0, limits.psi(used))
+    used = (trained > 0) | (found > 0)
+    return Statistic(psi(trained[used] * limits.trained, found[used] * limits.found), 0.0, limits.psi(int(used.sum())))
 
 
 def _share(rows: int, tally: Tally, trained: float, limits: Limits, increase: float) -> Statistic:

@@ -297,7 +297,7 @@ def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
     report = drift_files.read(lakehouse.store, date).report
     figures = {"beyond_limits": len(report.exceeded), "score_psi": report.score.psi.value, "score_psi_limit": report.score.psi.limit}
-    return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.points, **figures)
+    return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.score.points or 0.0, **figures)
 
 
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:

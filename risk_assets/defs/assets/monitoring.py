@@ -35,7 +35,7 @@ def _figures(found: DriftReport) -> dict[str, Any]:
         "score_psi": found.score.psi.value,
         "score_psi_limit": found.score.psi.limit,
         "largest_psi": max(each.psi.value for each in (found.score, *found.features)),
-        "points": found.points,
+        "points": found.score.points or 0.0,
         "summary": summary(found),
         "shifts": dg.MetadataValue.md(drift_table(found, SHOWN_FEATURES)),
         "plot": dg.MetadataValue.md(shift_plot.shifts(found.features[:SHOWN_FEATURES])),

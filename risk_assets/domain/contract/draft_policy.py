@@ -32,7 +32,7 @@ promotion:
   second_name: never       # --approved-by: never, to override a gate (override), or always
 
 monitoring:
-  max_psi: 0.1             # drift: by convention, 0.1 is some change and 0.25 a large one; small books have higher limits
+  max_psi: 0.2             # drift: by convention, 0.1 is some change and 0.25 a large one; small books have higher limits
 """
 
 

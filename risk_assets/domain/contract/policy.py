@@ -237,7 +237,11 @@ class Monitoring(Document):
     Attributes
     ----------
     max_psi
-        The maximum population stability index of the score and of each feature. By convention, 0.1 is some change and 0.25 a large one.
+        The maximum population stability index of the score and of each feature. By convention, 0.1 is some change and 0.25 a large
+        one. A shift of a number by half a standard deviation has about 0.23.
+    max_points
+        The maximum number of points by which the mean score, or a single feature's part in it, may have shifted in either direction.
+        A quarter of the default `points.pdo`: the odds of an average account change by a fifth.
     max_missing_increase
         How far a feature's missing share may be above its share in training.
     max_unseen_share
@@ -246,7 +250,8 @@ class Monitoring(Document):
         How far the share of rows outside the usual range of a number may be above its share in training.
     """
 
-    max_psi: Positive = 0.1
+    max_psi: Positive = 0.2
+    max_points: Positive = 5
     max_missing_increase: Share = 0.05
     max_unseen_share: Share = 0.01
     max_out_of_range_increase: Share = 0.05

@@ -117,11 +117,18 @@ class Range(msgspec.Struct, frozen=True):
     outside: float
 
 
+class Spreads(msgspec.Struct, frozen=True):
+    """The standard deviation of the log-odds of the training rows, and of each feature's contribution to them."""
+
+    score: float
+    features: dict[str, float]
+
+
 class Profile(msgspec.Struct, frozen=True):
     """The bins of each feature, and of the model's probability (`score`), on the training rows.
 
     `ranges` has the range of each number with enough rows. `independent` is the number of independent rows: with several rows of a
-    group, fewer than `rows`. Versions of earlier releases have neither.
+    group, fewer than `rows`. Versions of earlier releases have neither of them, and no `spreads`.
     """
 
     rows: int
@@ -129,6 +136,7 @@ class Profile(msgspec.Struct, frozen=True):
     score: NumberBins
     ranges: dict[str, Range] = {}
     independent: float | None = None
+    spreads: Spreads | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True):

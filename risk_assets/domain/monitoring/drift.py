@@ -100,9 +100,13 @@ def measure(
         independent=snapshot.independent,
         training_rows=profile.rows,
         training_independent=reference.independent,
-        score=Drift(SCORE, _psi(snapshot.score, profile.score, of_score)),
+        score=Drift(
+            SCORE,
+            psi=_psi(snapshot.score, profile.score, of_score),
+            points=sum(drift.points or 0.0 for drift in found),
+            max_points=_max_points(profile.spreads.score if profile.spreads else None, limits, scale),
+        ),
         features=tuple(sorted(found, key=lambda drift: -abs(drift.points or 0.0))),
-        points=sum(drift.points or 0.0 for drift in found),
         flagged=flagged,
         notes=(*_unmeasured(profile), *notes),
     )
@@ -115,9 +119,10 @@ def _new_levels(features: pl.LazyFrame, name: str, tally: Tally, bins: Bins) -> 
 
 
 def _count_statistics(profile: Profile) -> int:
-    """Return the number of statistics that are evaluated together: of the score one, of each feature two or three."""
+    """Return the number of statistics that are evaluated together: of the score two, of each feature up to four."""
     more = sum(isinstance(bins, LevelBins) or name in profile.ranges for name, bins in profile.features.items())
-    return 1 + 2 * len(profile.features) + more
+    shifts = 1 + len(profile.spreads.features) if profile.spreads else 0
+    return 1 + 2 * len(profile.features) + more + shifts
 
 
 def _features(snapshot: Snapshot, reference: Reference, limits: Limits, scale: Points) -> list[Drift]:
@@ -130,6 +135,7 @@ def _features(snapshot: Snapshot, reference: Reference, limits: Limits, scale: P
             unseen=_unseen(tally, profile.features[name], limits),
             out_of_range=_out_of_range(tally, profile.ranges.get(name), limits),
             points=_points(tally, terms.get(name), scale),
+            max_points=_max_points(profile.spreads.features.get(name) if profile.spreads else None, limits, scale),
             new_levels=dict(snapshot.new_levels.get(name, {})),
         )
         for name, tally in snapshot.features.items()
@@ -171,9 +177,11 @@ def _points(tally: Tally, term: Term | None, scale: Points) -> float | None:
     return feature_points(tally.log_odds / tally.rows - term.mean, scale)
 
 
+def _max_points(spread: float | None, limits: Limits, scale: Points) -> float | None:
+    return None if spread is None else limits.points(abs(feature_points(spread, scale)))
+
+
 def _unmeasured(profile: Profile) -> tuple[str, ...]:
-    if profile.independent is not None:
+    if profile.spreads is not None:
         return ()
-    return (
-        "the version is of an earlier release, whose profile has no ranges of numbers: train a version to measure the share out of range",
-    )
+    return ("the version is of an earlier release, whose profile has no ranges and spreads: shares out of range and points have no limit",)

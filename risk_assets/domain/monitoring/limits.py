@@ -46,6 +46,10 @@ class Limits:
         """Return the largest index in so many bins that is not an alert."""
         return max(self.policy.max_psi, self._variance * float(chdtri(max(bins - 1, 1), self._tail)))
 
+    def points(self, spread: float) -> float:
+        """Return the largest shift of a mean that is not an alert, given the standard deviation of the training rows in points."""
+        return max(self.policy.max_points, -float(ndtri(self._tail / 2)) * math.sqrt(self._variance) * spread)
+
     def share(self, trained: float, increase: float) -> float:
         """Return the largest share that is not an alert, given the share in training and the increase that the policy allows."""
         smoothed = (trained * self.trained + 3 / 8) / (self.trained + 3 / 4)

@@ -5,7 +5,7 @@ import msgspec
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 
 SCORE = "the score"
-PSI, MISSING, UNSEEN, OUT_OF_RANGE = "PSI", "missing share", "share of unseen levels", "share out of range"
+PSI, POINTS, MISSING, UNSEEN, OUT_OF_RANGE = "PSI", "points", "missing share", "share of unseen levels", "share out of range"
 
 
 class Statistic(msgspec.Struct, frozen=True):
@@ -34,8 +34,9 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
         The share of rows with a level that training did not see; None for numbers.
     out_of_range
         The share of rows outside the usual range of training; None for categories, and if the profile has no range.
-    points
-        The points by which the feature shifted the mean score: positive points are safer. None if the model does not use it.
+    points, max_points
+        The points by which the mean score shifted, or by which the feature shifted it, and the limit in either direction: positive
+        points are safer. None if the model does not use the feature; no limit if the profile has no spread.
     new_levels
         The most frequent levels that training did not see, with their rows; none that is too rare to be shown.
     """
@@ -46,12 +47,14 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
     unseen: Statistic | None = None
     out_of_range: Statistic | None = None
     points: float | None = None
+    max_points: float | None = None
     new_levels: dict[str, int] = {}
 
     @property
     def statistics(self) -> dict[str, Statistic]:
         """All figures by name."""
-        found = {PSI: self.psi, MISSING: self.missing, UNSEEN: self.unseen, OUT_OF_RANGE: self.out_of_range}
+        shift = None if self.points is None or self.max_points is None else Statistic(abs(self.points), 0.0, self.max_points)
+        found = {PSI: self.psi, POINTS: shift, MISSING: self.missing, UNSEEN: self.unseen, OUT_OF_RANGE: self.out_of_range}
         return {name: figure for name, figure in found.items() if figure is not None}
 
     @property
@@ -73,8 +76,6 @@ class DriftReport(msgspec.Struct, frozen=True):
         The drift of the version's probabilities.
     features
         The drift of each feature, the largest shift of the score first.
-    points
-        The points by which all features together shifted the mean score.
     flagged
         Why the number of accounts that are predicted bad changed since the previous scored date; None if it cannot be split.
     notes
@@ -89,7 +90,6 @@ class DriftReport(msgspec.Struct, frozen=True):
     training_independent: float
     score: Drift
     features: tuple[Drift, ...]
-    points: float
     flagged: FlaggedChange | None = None
     notes: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from risk_assets.domain.governance.artifacts import Profile
 from risk_assets.domain.monitoring.drift import Reference, count, measure
 from risk_assets.domain.monitoring.evidence import drift_table, flagged_text, statistic_text, summary
 from risk_assets.domain.monitoring.flagged import FlaggedChange
-from risk_assets.domain.monitoring.report import MISSING, OUT_OF_RANGE, PSI, UNSEEN, Drift, DriftReport
+from risk_assets.domain.monitoring.report import MISSING, OUT_OF_RANGE, POINTS, PSI, UNSEEN, Drift, DriftReport
 from risk_assets.domain.scorecard.arrays import with_reference_points
 from risk_assets.domain.scorecard.expressions import encode, frame_log_odds, probabilities
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
@@ -50,7 +50,7 @@ def rows(number: int, seed: int = 1) -> pl.DataFrame:
 def reference(trained: pl.DataFrame) -> Reference:
     raw = Scorecard("scorecard", -2.0, tuple(Term(name, shape, 0.0, 0.0, name) for name, shape in SHAPES.items()))
     card = with_reference_points(raw, encode(trained, raw))
-    found = profile(trained.to_pandas(), probabilities(card, trained), np.arange(len(trained)), CONTRACT)
+    found = profile(trained.to_pandas(), card, encode(trained, card), np.arange(len(trained)), CONTRACT)
     return Reference("model_v001", card, found, found.independent or 0.0)
 
 
@@ -85,16 +85,30 @@ def test_points_of_all_features_are_the_shift_of_the_mean_score() -> None:
     moved = rows(800, seed=3).with_columns(pl.col("usage") + 0.7, region=pl.lit("north"))
     found = report(moved)
     shift = frame_log_odds(REFERENCE.card, moved).mean() - frame_log_odds(REFERENCE.card, TRAINED).mean()
-    assert found.points == pytest.approx(feature_points(float(shift), SCALE), abs=1e-9)
-    assert sum(each.points or 0.0 for each in found.features) == pytest.approx(found.points)
+    assert found.score.points == pytest.approx(feature_points(float(shift), SCALE), abs=1e-9)
+    assert sum(each.points or 0.0 for each in found.features) == pytest.approx(found.score.points)
     assert [each.name for each in found.features][:2] == ["usage", "region"]
     assert found.features[0].points is not None and found.features[0].points < -15
 
 
 def test_a_shift_is_found_in_the_feature_and_the_score() -> None:
     found = report(rows(1_000, seed=4).with_columns(pl.col("usage") + 1.0))
-    assert [(name, statistic) for name, statistic, _ in found.exceeded][:2] == [("the score", PSI), ("usage", PSI)]
-    assert {name for name, _, _ in found.exceeded} == {"the score", "usage"}
+    assert [(name, statistic) for name, statistic, _ in found.exceeded] == [
+        ("the score", PSI),
+        ("the score", POINTS),
+        ("usage", PSI),
+        ("usage", POINTS),
+    ]
+
+
+def test_a_shift_of_the_score_is_found_in_either_direction() -> None:
+    policy = Monitoring(max_psi=1.0, max_points=3.0)
+    for by in (-0.15, 0.15):
+        found = report(rows(5_000, seed=14).with_columns(pl.col("usage") + by), policy=policy)
+        assert ("usage", POINTS) in [each[:2] for each in found.exceeded]
+    assert report(rows(5_000, seed=14), policy=policy).exceeded == ()
+    few = report(rows(50, seed=14).with_columns(pl.col("usage") + 0.15), policy=policy)
+    assert few.exceeded == ()
 
 
 def test_missing_values_unseen_levels_and_numbers_out_of_range_are_found() -> None:
@@ -115,7 +129,7 @@ def test_a_feature_that_was_constant_in_training_is_found_when_it_varies() -> No
     varied = rows(400, seed=6).with_columns(constant=pl.int_range(pl.len()).cast(pl.Float64))
     constant = of(report(varied), "constant")
     assert list(constant.exceeded) == [OUT_OF_RANGE]
-    assert (constant.psi.value, constant.points) == (pytest.approx(0), None)
+    assert (constant.psi.value, constant.points, constant.max_points) == (0.0, None, None)
 
 
 def test_rare_unseen_levels_are_counted_and_not_named() -> None:
@@ -139,17 +153,17 @@ def test_bins_of_the_score_without_accounts_give_a_finite_index() -> None:
 
 
 def test_the_policy_sets_the_limits_of_large_samples() -> None:
-    moved = rows(20_000, seed=10).with_columns(pl.col("usage") + 0.2)
+    moved = rows(20_000, seed=10).with_columns(pl.col("usage") + 0.15)
     assert report(moved).exceeded == ()
-    assert ("usage", PSI) in [each[:2] for each in report(moved, policy=Monitoring(max_psi=0.02)).exceeded]
+    assert ("usage", PSI) in [each[:2] for each in report(moved, policy=Monitoring(max_psi=0.015)).exceeded]
 
 
 def test_the_profile_of_an_earlier_release_gives_a_report_without_ranges() -> None:
     old = msgspec.json.decode(msgspec.json.encode(REFERENCE.profile), type=dict)
-    del old["ranges"], old["independent"]
+    del old["ranges"], old["independent"], old["spreads"]
     against = Reference("model_v001", REFERENCE.card, msgspec.convert(old, Profile), 2_000.0)
     found = report(rows(500, seed=11), against)
-    assert all(each.out_of_range is None for each in found.features)
+    assert all((each.out_of_range, each.max_points) == (None, None) for each in (*found.features, found.score))
     assert "earlier release" in found.notes[0]
     assert report(rows(500, seed=11)).notes == ()
 
@@ -164,9 +178,10 @@ def test_customers_with_several_rows_raise_the_limit() -> None:
 
 def test_the_score_of_a_part_of_the_rows_has_a_higher_limit() -> None:
     found = rows(1_000, seed=13)
+    narrow = Monitoring(max_psi=0.01)
     part = pl.LazyFrame({"probability": probabilities(REFERENCE.card, found.head(100))})
-    measured = measure(count("2026-01-05", found.lazy(), part, REFERENCE), REFERENCE, Monitoring(), SCALE)
-    assert measured.score.psi.limit > 2 * report(found).score.psi.limit
+    measured = measure(count("2026-01-05", found.lazy(), part, REFERENCE), REFERENCE, narrow, SCALE)
+    assert measured.score.psi.limit > 2 * report(found, policy=narrow).score.psi.limit
 
 
 def test_the_summary_names_what_is_beyond_its_limit() -> None:
@@ -192,4 +207,6 @@ def test_a_change_of_flagged_accounts_in_words() -> None:
 
 
 def test_the_default_policy_monitors() -> None:
-    assert Policy().monitoring == Monitoring(max_psi=0.1, max_missing_increase=0.05, max_unseen_share=0.01, max_out_of_range_increase=0.05)
+    assert Policy().monitoring == Monitoring(
+        max_psi=0.2, max_points=5, max_missing_increase=0.05, max_unseen_share=0.01, max_out_of_range_increase=0.05
+    )

@@ -13,7 +13,9 @@ def limits(trained: float, found: float, statistics: int = 1) -> Limits:
 
 
 def test_the_policy_decides_for_large_samples_and_noise_for_small_ones() -> None:
-    assert limits(50_000, 50_000, 60).psi(10) == 0.1
+    assert limits(50_000, 50_000, 60).psi(10) == 0.2
+    assert limits(50_000, 50_000, 60).points(30.0) == 5
+    assert limits(2_000, 50, 60).points(30.0) > 15
     assert limits(2_000, 50, 60).psi(10) > 0.6
     assert limits(50, 50_000, 60).psi(10) > 0.6  # few training rows are as uncertain
     assert limits(50_000, 50_000).share(0.02, 0.05) == pytest.approx(0.07)
@@ -38,6 +40,9 @@ def test_samples_without_drift_rarely_exceed_the_noise(trained: int, found: int)
     pairs = zip(random.multinomial(trained, shares, draws), random.multinomial(found, shares, draws), strict=True)
     alerts = sum(psi(before.astype(float), after.astype(float)) > limit.psi(10) for before, after in pairs)
     assert alerts <= 1.5 * FALSE_ALERTS * draws
+    means = random.normal(size=(draws, 2)) * np.array([trained, found]) ** -0.5
+    points = Limits(Monitoring(max_points=1e-9), trained, found, 1).points(1.0)
+    assert (np.abs(means[:, 1] - means[:, 0]) > points).mean() <= 1.5 * FALSE_ALERTS
     for share in (0.002, 0.05, 0.4):
         before, after = random.binomial(trained, share, draws) / trained, random.binomial(found, share, draws) / found
         alerts = sum(now > limit.share(earlier, 0.0) for earlier, now in zip(before, after, strict=True))

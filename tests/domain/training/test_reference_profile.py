@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
 from risk_assets.domain.training.reference_profile import LevelBins, NumberBins, Profile, Range, number_bins, profile
 
 NAN = math.nan
@@ -27,7 +28,9 @@ def bins(values: list[float]) -> NumberBins:
 
 def of(x: list[float | None], k: list[str | None], groups: list[int] | None = None) -> Profile:
     frame = pl.DataFrame({"x": x, "k": k}, schema={"x": pl.Float64, "k": pl.String}).to_pandas()
-    return profile(frame, np.linspace(0, 1, len(x)), np.arange(len(x)) if groups is None else np.array(groups), CONTRACT)
+    card = Scorecard("logistic", 0.0, (Term("x", Line(0.02, 0.0, 0.0), 0.0, 0.0, "r"),))
+    inputs = np.array([[math.nan if value is None else value] for value in x])
+    return profile(frame, card, inputs, np.arange(len(x)) if groups is None else np.array(groups), CONTRACT)
 
 
 def test_hundred_distinct_numbers_fall_into_ten_equal_bins() -> None:
@@ -131,3 +134,9 @@ def test_rows_of_a_group_count_as_one_row() -> None:
     assert of([1.0] * 6, ["a"] * 6, [0, 0, 1, 1, 2, 2]).independent == pytest.approx(3)
     assert of([1.0] * 6, ["a"] * 6, [0, 0, 0, 0, 0, 1]).independent == pytest.approx(36 / 26)
     assert of([1.0] * 6, ["a"] * 6).independent == 6
+
+
+def test_spreads_are_those_of_the_log_odds() -> None:
+    spreads = of([1.0, 2.0, 3.0], ["a"] * 3).spreads
+    assert spreads and spreads.features == {"x": pytest.approx(0.02 * math.sqrt(2 / 3))}
+    assert spreads.score == pytest.approx(0.02 * math.sqrt(2 / 3))

@@ -11,14 +11,14 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import reads_alike, values_digest
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.monitoring.drift import Reference, count, measure
-from risk_assets.domain.monitoring.flagged import FlaggedChange, flagged_change
+from risk_assets.domain.monitoring.flagged import FlaggedChange, ScoredDate, flagged_change
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.domain.monitoring.tally import count_independent
 from risk_assets.errors import ContractError, LakeError, MissingModelError, ModelError
 from risk_assets.lake import binding_log, document_archive, layout, registry
 from risk_assets.lake.dates import newest_before
 from risk_assets.lake.drift_files import PREDICTIONS
-from risk_assets.lake.manifests import Manifest, find_manifest, identity, require_manifest
+from risk_assets.lake.manifests import Manifest, find_manifest, require_manifest
 from risk_assets.lake.replay import Scoring, read_scoring
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
@@ -127,25 +127,29 @@ def _flagged_since(store: Store, now: Scoring, date: str) -> tuple[FlaggedChange
     if since is None:
         return None, ("no earlier date was scored: the change of flagged accounts is not known",)
     try:
-        return _flagged(store, read_scoring(store, since), now, since), ()
+        before = read_scoring(store, since)
+        _features_of(store, before, since)
+        return _flagged(store, before, since, now, date), ()
     except (LakeError, ModelError) as error:
         return None, (f"the change of flagged accounts since {since} is not known: {error}",)
 
 
-def _flagged(store: Store, before: Scoring, now: Scoring, since: str) -> FlaggedChange:
+def _flagged(store: Store, before: Scoring, since: str, now: Scoring, date: str) -> FlaggedChange:
     """Return why the number of flagged accounts changed; the earlier date is scored again if models or decisions have changed."""
     same_models, same_policy = before.arms == now.arms, _decides_alike(before.policy, now.policy)
-    by_models = None if same_models else _again(store, before, now, before.policy, since)
-    by_policy = None if same_policy else _again(store, before, now, now.policy, since)
-    earlier, later = read_table(store, before.manifest.path), read_table(store, now.manifest.path)
+    by_models = None if same_models else _again(store, now, before.policy, since)
+    by_policy = None if same_policy else _again(store, now, now.policy, since)
+    earlier, later = _scored_date(store, before, since), _scored_date(store, now, date)
     return flagged_change(since, earlier, later, by_models, by_policy)
 
 
-def _again(store: Store, before: Scoring, now: Scoring, policy: Policy, since: str) -> pl.LazyFrame:
+def _scored_date(store: Store, scoring: Scoring, date: str) -> ScoredDate:
+    return ScoredDate(read_table(store, scoring.manifest.path), _scored_features(store, scoring, date))
+
+
+def _again(store: Store, now: Scoring, policy: Policy, since: str) -> pl.LazyFrame:
     """Return the earlier date scored by the later models under a policy."""
     path = layout.features(since)
-    if before.manifest.made_from.inputs.get(path) != identity(store, path):
-        raise LakeError(f"{path} was made again since the date was scored. {layout.how_to_make(before.manifest.path)}")
     features = read_table(store, path)
     needed = polars_schema({name: kind for model in now.arms.models for name, kind in model.scorecard.features.items()})
     if not needed.items() <= features.collect_schema().items():

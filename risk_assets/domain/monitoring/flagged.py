@@ -1,12 +1,11 @@
 """Why the number of accounts that are predicted bad changed between two scored dates."""
 
+from dataclasses import dataclass
+
 import msgspec
 import polars as pl
 
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-
-FLAGGED = pl.col("prediction") == 1
-IS_SCORED = pl.col("probability").is_not_null()
 
 
 class FlaggedChange(msgspec.Struct, frozen=True):
@@ -37,23 +36,31 @@ class FlaggedChange(msgspec.Struct, frozen=True):
     features: int
 
 
+@dataclass(frozen=True)
+class ScoredDate:
+    """A scored date: its table of predictions, and the ids of the accounts that were scored, each once, as `account_id`."""
+
+    predictions: pl.LazyFrame
+    accounts: pl.LazyFrame
+
+
 def flagged_change(
     since: str,
-    before: pl.LazyFrame,
-    now: pl.LazyFrame,
+    before: ScoredDate,
+    now: ScoredDate,
     by_models: pl.LazyFrame | None = None,
     by_policy: pl.LazyFrame | None = None,
 ) -> FlaggedChange:
-    """Return the change between two tables of predictions.
+    """Return the change between two scored dates.
 
     Parameters
     ----------
     by_models
-        The earlier features scored by the later models under the earlier policy; None if the models are the same.
+        The predictions of the earlier features by the later models under the earlier policy; None if the models are the same.
     by_policy
-        The earlier features scored by the later models under the later policy; None if the policy decides the same.
+        The predictions of the earlier features by the later models under the later policy; None if the policy decides the same.
     """
-    earlier, later = _flagged(before), _flagged(now)
+    earlier, later = _flagged(before.predictions), _flagged(now.predictions)
     counts = [
         _count(earlier),
         _count(later),
@@ -77,12 +84,12 @@ def flagged_change(
 
 
 def _flagged(predictions: pl.LazyFrame) -> pl.LazyFrame:
-    return predictions.filter(FLAGGED).select(ACCOUNT_ID)
+    return predictions.filter(pl.col("prediction") == 1).select(ACCOUNT_ID)
 
 
-def _among(flagged: pl.LazyFrame, predictions: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the flagged accounts that a table of predictions scored; ids of scored rows are unique."""
-    return predictions.filter(IS_SCORED).select(ACCOUNT_ID).join(flagged, on=ACCOUNT_ID, how="semi")
+def _among(flagged: pl.LazyFrame, date: ScoredDate) -> pl.LazyFrame:
+    """Return the flagged accounts that were scored on a date."""
+    return date.accounts.select(ACCOUNT_ID).join(flagged, on=ACCOUNT_ID, how="semi")
 
 
 def _count(accounts: pl.LazyFrame) -> pl.LazyFrame:

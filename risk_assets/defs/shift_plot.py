@@ -7,6 +7,7 @@ from html import escape
 from risk_assets.domain.monitoring.report import Drift
 
 WIDTH, LABEL, PSI_COLUMN, ROW, TOP = 520, 150, 110, 20, 34
+LONGEST = 22  # letters of a name
 WITHIN, BEYOND, INK = "#1f77b4", "#d62728", "#333333"
 
 
@@ -31,13 +32,14 @@ def svg(features: Sequence[Drift]) -> str:
 
 def _bar(drift: Drift, y: float, zero: float, scale: float) -> str:
     points = drift.points or 0.0
+    name = drift.name if len(drift.name) <= LONGEST else f"{drift.name[: LONGEST - 1]}…"
     end, color = zero + points * scale, BEYOND if drift.exceeded else WITHIN
     anchor, at = ("start", end + 4) if points >= 0 else ("end", end - 4)
     index = f"{drift.psi.value:.3f} ({drift.psi.limit:.3f})"
     return (
         f'<rect x="{min(zero, end):.1f}" y="{y - 10:.1f}" width="{abs(end - zero):.1f}" height="12" fill="{color}"/>'
-        + _text(LABEL - 6, y, drift.name, "end")
-        + _text(at, y, f"{points:+z.1f}", anchor)
+        + _text(LABEL - 6, y, name, "end")
+        + _text(at, y, "" if drift.points is None else f"{points:+z.1f}", anchor)
         + _text(WIDTH - PSI_COLUMN + 6, y, index, "start")
     )
 

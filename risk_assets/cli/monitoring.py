@@ -26,6 +26,7 @@ def monitor(
     settings = context.settings()
     lake = settings.open_lake()
     day = parse_date(date) if date else newest_date(lake, drift_files.PREDICTIONS)
+    drift_files.require_scored(lake, day)
     if not drift_files.is_current(lake, day, context.documents(settings, lake).policy.digest):
         with context.runner(settings) as runner:
             made = runner.run("monitoring", day)

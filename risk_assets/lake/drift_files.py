@@ -7,9 +7,9 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout
+from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.manifests import Provenance, find_readable
+from risk_assets.lake.manifests import Provenance, find_readable, require_manifest
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
@@ -45,6 +45,22 @@ def read(store: Store, date: str) -> StoredDrift:
     if not has_seal(stored):
         raise LakeError(f"{path} was changed since it was written. {step}")
     return stored
+
+
+def require_scored(store: Store, date: str) -> None:
+    """Verify that a date was scored.
+
+    Raises
+    ------
+    ModelError
+        If it was not, and no version is live.
+    LakeError
+        If it was not, or its predictions are damaged.
+    """
+    path = layout.predictions(date)
+    if store.size(layout.manifest(path)) is None:
+        registry.bound(store, binding_log.live(store))
+    require_manifest(store, path)
 
 
 def is_current(store: Store, date: str, policy: str) -> bool:

@@ -15,10 +15,10 @@ from risk_assets.domain.monitoring.flagged import FlaggedChange, ScoredDate, fla
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.domain.monitoring.tally import count_independent
 from risk_assets.errors import ContractError, LakeError, MissingModelError, ModelError
-from risk_assets.lake import binding_log, document_archive, layout, registry
+from risk_assets.lake import document_archive, layout, registry
 from risk_assets.lake.dates import newest_before
-from risk_assets.lake.drift_files import PREDICTIONS
-from risk_assets.lake.manifests import Manifest, find_manifest, require_manifest
+from risk_assets.lake.drift_files import PREDICTIONS, require_scored
+from risk_assets.lake.manifests import Manifest, require_manifest
 from risk_assets.lake.replay import Scoring, read_scoring
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
@@ -41,7 +41,7 @@ def drift(store: Store, date: str, contract: Contract, policy: Policy) -> DriftR
     LakeError
         If the date was not scored, no row of it was, or its features were made again since.
     """
-    _require_scored(store, date)
+    require_scored(store, date)
     scoring = _scoring(store, date)
     features = _features_of(store, scoring, date)
     reference, trained_under = _reference(store, scoring.arms.champion.version)
@@ -57,12 +57,6 @@ def drift(store: Store, date: str, contract: Contract, policy: Policy) -> DriftR
             raise LakeError(f"no row of {scoring.manifest.path} was scored by {reference.version}. See why: risk run {date}.")
         change, notes = _flagged_since(store, scoring, date)
     return measure(snapshot, reference, policy.monitoring, scoring.policy.points, change, notes)
-
-
-def _require_scored(store: Store, date: str) -> None:
-    """Raise `ModelError` if the date was not scored because no version is live."""
-    if find_manifest(store, layout.predictions(date)) is None and binding_log.live(store) is None:
-        registry.bound(store, None)
 
 
 def _scoring(store: Store, date: str) -> Scoring:

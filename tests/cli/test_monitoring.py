@@ -21,6 +21,11 @@ def test_a_date_that_was_not_scored_is_an_error(on_scored: Risk) -> None:
     done = on_scored("monitor", "2026-01-02", code=1)
     assert "curated/accounts_2026-01-02_predictions.csv is not in the lake" in done.text
     assert "risk run 2026-01-02" in done.text
+    assert "monitoring" not in on_scored("log").stdout  # there was no run
+
+
+def test_without_a_live_model_the_next_step_is_training(folder: Path) -> None:
+    assert "no model is live yet: train one" in run_here(folder, "monitor", "2026-01-02", code=1).text
 
 
 def test_without_any_scored_date_the_next_step_is_to_run_one(folder: Path) -> None:

@@ -1,18 +1,19 @@
 """Drift of scored dates: the job, its check and metadata, the sensor, and dates that cannot be monitored."""
 
-import csv
-import io
 from pathlib import Path
 
 import dagster as dg
 import msgspec
+import polars as pl
 import pytest
 
 from risk_assets.defs.partitions import partitions
+from risk_assets.defs.releases import release_tags
 from risk_assets.defs.sensors import watch_scored
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.lake import drift_files, layout, registry
 from risk_assets.lake.drift_measurement import drift
+from risk_assets.lake.facts import PredictionFacts
 from risk_assets.runner import Result
 from tests.conftest import CONTRACT, POLICY
 from tests.defs.conftest import LABELLED, NEXT, Book
@@ -41,18 +42,17 @@ def requested(book: Book) -> list[str | None]:
     return [request.partition_key for request in found.run_requests or ()]
 
 
-def land_changed(book: Book, column: str, factor: float, date: str = NEXT) -> None:
-    """Land the sample's accounts of a date with a number multiplied."""
+def land_with(book: Book, *columns: pl.Expr, date: str = NEXT) -> None:
+    """Land the sample's accounts of a date with other columns."""
     book.land_sample(f"accounts_{date}.csv")
-    rows = list(csv.DictReader(io.StringIO(book.landing.get(f"accounts_{date}.csv").decode())))
-    for row in rows:
-        if row[column].replace(".", "").isdigit():
-            row[column] = str(round(float(row[column]) * factor, 3))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    book.land(f"accounts_{date}.csv", text.getvalue().encode())
+    rows = pl.read_csv(book.landing.get(f"accounts_{date}.csv"), infer_schema=False)
+    book.land(f"accounts_{date}.csv", rows.with_columns(*columns).write_csv().encode())
+
+
+def multiplied(column: str, factor: float) -> pl.Expr:
+    """Return a number multiplied; texts that are not numbers stay."""
+    number = pl.col(column).cast(pl.Float64, strict=False)
+    return pl.coalesce((number * factor).round(3).cast(pl.String), column).alias(column)
 
 
 def test_a_scored_date_without_drift(scored_book: Book) -> None:
@@ -72,7 +72,7 @@ def test_a_scored_date_without_drift(scored_book: Book) -> None:
 
 
 def test_drift_warns_and_leaves_the_predictions(book: Book) -> None:
-    land_changed(book, "utilisation", 1.8)
+    land_with(book, multiplied("utilisation", 1.8))
     assert book.score().error is None
     before = book.lake.get(layout.predictions(NEXT))
     found = monitor(book)
@@ -103,6 +103,38 @@ def test_flagged_accounts_change_by_model_policy_and_features(two_versions: Book
     assert change.now - change.before == change.model + change.policy + change.features + change.joined + change.left
     assert monitor(book).error is None
     assert figures(book)["flagged_by_policy"] == change.policy
+
+
+def test_a_challenger_that_decides_for_some_accounts_is_not_in_the_score(two_versions: Book) -> None:
+    assert two_versions.runner.govern(action="challenge", version="model_v002", share=0.7, reason="a test") is None
+    assert two_versions.score().error is None
+    part, found = measured(two_versions), two_versions.lakehouse.manifest("curated/predictions", NEXT)
+    assert (part.version, part.rows) == ("model_v001", found.facts_as(PredictionFacts).scored)
+    assert two_versions.runner.govern(action="end_challenge", reason="a test") is None
+    assert two_versions.score().error is None
+    assert part.features == measured(two_versions).features
+    assert part.score.psi.limit > 1.5 * measured(two_versions).score.psi.limit
+
+
+def test_accounts_of_a_customer_count_as_one(book: Book, tmp_path: Path) -> None:
+    edited = tmp_path / "edited.yml"
+    edited.write_text(
+        CONTRACT.read_text(encoding="utf-8").replace("id: account_id\n", "id: account_id\ngroup: customer\n"), encoding="utf-8"
+    )
+    land_with(book, (pl.int_range(pl.len()) // 2).cast(pl.String).alias("customer"))
+    assert book.score().error is None
+    customers = book.with_documents(contract=edited)
+    customers.adopt("contract")
+    assert customers.score().error is None
+    found = measured(customers)
+    assert found.rows == pytest.approx(2 * found.independent, rel=0.03)
+
+
+def test_a_date_without_a_scored_row_is_an_error(book: Book) -> None:
+    land_with(book, pl.lit("x").alias("utilisation"))
+    tags = release_tags(("issue_share", "missing_share"), "ann", "a test")
+    assert book.runner.run("daily_scoring", NEXT, tags=tags).error is None
+    assert f"no row of curated/accounts_{NEXT}_predictions.csv was scored by model_v001" in str(monitor(book).error)
 
 
 def test_without_a_live_model_the_next_step_is_training(empty_book: Book) -> None:
@@ -146,7 +178,7 @@ def test_a_profile_of_another_contract_names_the_feature(scored_book: Book, tmp_
 
 
 def test_features_that_were_made_again_are_not_those_that_were_scored(scored_book: Book) -> None:
-    land_changed(scored_book, "utilisation", 1.1)
+    land_with(scored_book, multiplied("utilisation", 1.1))
     assert scored_book.runner.run("daily_scoring", NEXT, "raw/accounts", "curated/features").error is None
     error = str(monitor(scored_book).error)
     assert f"curated/accounts_{NEXT}_features.parquet was made again since the date was scored" in error
@@ -198,6 +230,6 @@ def test_a_date_that_is_scored_again_or_has_another_policy_is_requested_again(sc
     book.adopt("policy")
     assert requested(book) == [NEXT]
     assert monitor(book).error is None
-    land_changed(book, "utilisation", 1.1)
+    land_with(book, multiplied("utilisation", 1.1))
     assert book.score().error is None
     assert requested(book) == [NEXT]

@@ -13,6 +13,7 @@ from tests.bench.daily import daily, estimators, memory
 from tests.bench.dates import dates
 from tests.bench.derived import derived
 from tests.bench.measure import BenchError, module, say, set_up, show
+from tests.bench.monitoring import monitoring
 
 FOLDER = Path(".bench")
 SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates", "monitoring")
@@ -48,8 +49,7 @@ def _run(section: str, options: argparse.Namespace) -> None:
     elif section == "real":
         _real(options)
     elif section == "monitoring":
-        show("## monitoring\n")
-        show(set_up("books without drift and with shifts", module("drift", options.books)) + "\n")
+        monitoring(FOLDER / "daily", options.rows, options.books)
     else:
         show(f"## {section}\n")
         show(set_up(f"{options.books} books", module(section, options.books)) + "\n")

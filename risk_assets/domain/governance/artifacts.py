@@ -107,7 +107,7 @@ class LevelBins(msgspec.Struct, frozen=True, tag="category"):
 
 
 class Range(msgspec.Struct, frozen=True):
-    """The usual range of a number: its tenth lowest and tenth highest training row, and the share of training rows outside.
+    """The usual range of a number in training: that of all groups but the nine lowest and the nine highest; and the share of rows outside.
 
     The lowest and the highest values themselves are not stored, because each is a single customer's.
     """
@@ -127,7 +127,7 @@ class Spreads(msgspec.Struct, frozen=True):
 class Profile(msgspec.Struct, frozen=True):
     """The bins of each feature, and of the model's probability (`score`), on the training rows.
 
-    `ranges` has the range of each number with enough rows. `independent` is the number of independent rows: with several rows of a
+    `ranges` has the range of each number with enough groups. `independent` is the number of independent rows: with several rows of a
     group, fewer than `rows`. Versions of earlier releases have neither of them, and no `spreads`.
     """
 

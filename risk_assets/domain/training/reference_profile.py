@@ -34,7 +34,7 @@ def profile(features: pd.DataFrame, card: Scorecard, x: Floats, groups: Integers
         rows=len(features),
         features=bins,
         score=number_bins(sigmoid(total)),
-        ranges={name: found for name, values in numbers.items() if (found := _range(values))},
+        ranges={name: found for name, values in numbers.items() if (found := _range(values, groups))},
         independent=independent_rows(len(groups), float((np.bincount(groups).astype(np.float64) ** 2).sum())),
         spreads=Spreads(
             score=float(total.std()),
@@ -43,13 +43,14 @@ def profile(features: pd.DataFrame, card: Scorecard, x: Floats, groups: Integers
     )
 
 
-def _range(values: Floats) -> Range | None:
-    """Return the range of a number; None if it has too few known values."""
-    known = np.sort(values[~np.isnan(values)])
-    if len(known) < 2 * MIN_CELL_SIZE:
+def _range(values: Floats, groups: Integers) -> Range | None:
+    """Return the range of a number; None if too few groups have a value."""
+    by_group = pd.Series(values).groupby(groups)
+    lowest, highest = by_group.min().dropna().sort_values(), by_group.max().dropna().sort_values()
+    if len(lowest) < 2 * MIN_CELL_SIZE:
         return None
-    low, high = float(known[MIN_CELL_SIZE - 1]), float(known[-MIN_CELL_SIZE])
-    return Range(low, high, float(((known < low) | (known > high)).sum()) / len(values))
+    low, high = float(lowest.iloc[MIN_CELL_SIZE - 1]), float(highest.iloc[-MIN_CELL_SIZE])
+    return Range(low, high, float(((values < low) | (values > high)).mean()))
 
 
 def number_bins(values: Floats) -> NumberBins:

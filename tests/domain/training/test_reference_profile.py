@@ -125,6 +125,13 @@ def test_the_range_leaves_out_nine_rows_on_each_side() -> None:
     assert found == {"x": Range(low=9.0, high=90.0, outside=18 / 101)}
 
 
+def test_the_range_leaves_out_nine_groups_however_many_rows_they_have() -> None:
+    values, groups = [float(at) for at in range(100)] + [99.0] * 50, [*range(100), *[99] * 50]
+    found = of([*values], ["a"] * 150, groups).ranges["x"]
+    assert (found.low, found.high) == (9.0, 90.0)
+    assert found.outside == pytest.approx((18 + 50) / 150)
+
+
 def test_a_constant_number_has_a_range_and_few_values_have_none() -> None:
     assert of([7.0] * 20, ["a"] * 20).ranges == {"x": Range(7.0, 7.0, 0.0)}
     assert of([7.0] * 19 + [None], ["a"] * 20).ranges == {}

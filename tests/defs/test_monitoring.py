@@ -71,6 +71,14 @@ def test_a_scored_date_without_drift(scored_book: Book) -> None:
     assert "no earlier date was scored" in str(shown["notes"])
 
 
+def test_a_report_is_stored_on_disk_and_on_azure(stored_versions: Book) -> None:
+    stored_versions.land_sample(f"accounts_{NEXT}.csv")
+    assert stored_versions.score().error is None
+    assert monitor(stored_versions).error is None
+    assert drift_files.read(stored_versions.lake, NEXT).report == measured(stored_versions)
+    assert requested(stored_versions) == []
+
+
 def test_drift_warns_and_leaves_the_predictions(book: Book) -> None:
     land_with(book, multiplied("utilisation", 1.8))
     assert book.score().error is None

@@ -27,7 +27,7 @@ from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.wording import counted, lost_rows
-from risk_assets.lake import binding_log, layout, raw, registry
+from risk_assets.lake import binding_log, drift_files, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
@@ -296,6 +296,15 @@ def stable_groups(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not regrouped, text, warn=True, regrouped_accounts=regrouped)
 
 
+def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The score and all features are as in the training of the version that scored the date, within the policy and sampling noise."""
+    from risk_assets.domain.monitoring.evidence import summary
+
+    report = drift_files.read(lakehouse.store, date).report
+    figures = {"beyond_limits": len(report.exceeded), "score_psi": report.score.psi.value, "score_psi_limit": report.score.psi.limit}
+    return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.score.points or 0.0, **figures)
+
+
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
@@ -315,6 +324,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/review_list": (riskiest_first,),
         "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, gates),
         "registry/champion": (chain,),
+        "monitoring/drift": (within_limits,),
     }
 )
 BLOCKING = frozenset(

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from risk_assets.defs.assets import champion, features, model, outcomes, predictions, raw, review, run_log
+from risk_assets.defs.assets import champion, features, model, monitoring, outcomes, predictions, raw, review, run_log
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
@@ -96,6 +96,7 @@ NODES = (
         {"polars", "csv"},
         {"predictions": "curated/predictions", "features": "curated/features"},
     ),
+    Node("monitoring/drift", monitoring.drift, "drift", {"polars", "json"}, after=("curated/features", "curated/predictions")),
     Node(
         "logs/batch_runs",
         run_log.batch_runs,

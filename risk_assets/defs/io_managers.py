@@ -17,8 +17,9 @@ from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
+from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, documents, impact_files, layout, raw, registry, run_log, verification
+from risk_assets.lake import binding_log, documents, drift_files, impact_files, layout, raw, registry, run_log, verification
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
@@ -208,6 +209,27 @@ class BlobChampionIOManager(BlobIOManager[Change | None]):
         return registry.bound(self._store, self._lakehouse.documents.binding)
 
 
+class BlobDriftIOManager(BlobIOManager[DriftReport]):
+    """Stores the drift report of a date as JSON."""
+
+    def write(self, context: dg.OutputContext, obj: DriftReport) -> None:
+        """Write the report, and what it was made from."""
+        made_from = self._lakehouse.made_from(
+            _run_id(context),
+            obj.date,
+            "curated/predictions",
+            "curated/features",
+            policy=self._lakehouse.policy.digest,
+            model_version=obj.version,
+        )
+        drift_files.write(self._store, obj, made_from)
+        context.add_output_metadata({"path": self._store.uri(layout.drift(obj.date))})
+
+    def read(self, key: str, date: str) -> DriftReport:
+        """Return the report of a date."""
+        return drift_files.read(self._store, date).report
+
+
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
     """Adds the records of runs to the run log."""
 
@@ -231,6 +253,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
         "model_version": BlobModelVersionIOManager(lakehouse),
         "impact": BlobImpactIOManager(lakehouse),
         "champion": BlobChampionIOManager(lakehouse),
+        "drift": BlobDriftIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
 

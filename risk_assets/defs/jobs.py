@@ -32,4 +32,10 @@ GOVERNANCE = dg.define_asset_job(
     selection=dg.AssetSelection.assets(["registry", "champion"]),
     description="Changes what is live: promote, roll back or challenge, by the configuration of registry/champion.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE)
+MONITORING = dg.define_asset_job(
+    "monitoring",
+    selection=dg.AssetSelection.assets(["monitoring", "drift"]),
+    description="Compares a scored date with the training rows of the version that scored it. It is a run of its own, so that a failure "
+    "never affects the predictions.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING)

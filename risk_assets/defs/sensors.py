@@ -5,7 +5,7 @@ import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, OUTCOMES
+from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, MONITORING, OUTCOMES
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
@@ -13,6 +13,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.drift_files import dates_to_monitor
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
 from risk_assets.lake.manifests import digest
@@ -27,13 +28,14 @@ SWEEP_SECONDS, LOG_SECONDS = 30, 10
 RUNNING = dg.DefaultSensorStatus.RUNNING
 LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
+MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
 def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinition]:
-    """Return the sensors: `landing`, `posted_outcomes` and `derived_outcomes` are off until somebody switches them on, the others on."""
+    """Return the sensors: those that start runs are off until somebody switches them on, the others are on."""
 
     @dg.sensor(name="landing", jobs=[DAILY_SCORING, OUTCOMES], minimum_interval_seconds=INTERVAL_SECONDS)
     def landing_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
@@ -56,7 +58,12 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Adds the outcomes that the service has received to those of their dates."""
         return watch_posted(context, lakehouse, partitions)
 
-    return [landing_sensor, posted_sensor, late_files, derived_sensor, killed_runs, *LOG_SENSORS]
+    @dg.sensor(name="monitor_scored", job=MONITORING, minimum_interval_seconds=INTERVAL_SECONDS)
+    def monitor_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Monitors the newest scored dates, each after it was scored, and again when it was scored again or the policy changed."""
+        return watch_scored(lakehouse, partitions)
+
+    return [landing_sensor, posted_sensor, late_files, derived_sensor, monitor_sensor, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -149,6 +156,16 @@ def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
         requests.append(_derived_request(lakehouse, date, OUTCOMES.name, layout.account_states(state_date)))
     said = f"{counted(len(waiting), 'date')} to carry; no outcomes to write"
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
+
+
+def watch_scored(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of scored dates without a current report. A run that failed is requested again when the date is scored again."""
+    store, policy = lakehouse.store, lakehouse.policy.digest
+    found = [date for date in dates_to_monitor(store, policy, MONITORED_DATES) if partitions.daily.has_partition_key(date)]
+    requests = [
+        dg.RunRequest(run_key=f"{date}_{digest(store, layout.predictions(date))[:12]}_{policy[:12]}", partition_key=date) for date in found
+    ]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "all newest scored dates are monitored")
 
 
 def _derived_request(lakehouse: Lakehouse, date: str, job: str, source: str) -> dg.RunRequest:

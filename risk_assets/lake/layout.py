@@ -8,10 +8,11 @@ CURATED = "curated"
 TRAINING = "training"
 REGISTRY = "registry"
 LOGS = "logs"
+MONITORING = "monitoring"
 LEASES = "leases"
 FORMAT = "format.json"
 TEMPORARY = ".tmp"
-FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS)
+FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS, MONITORING)
 
 CANDIDATES = f"{TRAINING}/contracts"
 BINDINGS = f"{REGISTRY}/bindings"
@@ -152,6 +153,11 @@ def predictions(date: str) -> str:
 def review(date: str) -> str:
     """Return the path of a date's review list."""
     return f"{CURATED}/accounts_{date}_review.csv"
+
+
+def drift(date: str) -> str:
+    """Return the path of a date's drift report."""
+    return f"{MONITORING}/drift_{date}.json"
 
 
 def manifest(path: str) -> str:
@@ -311,6 +317,7 @@ def online_partner(path: str) -> str | None:
     return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
+DRIFT = "monitoring/drift"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -335,5 +342,7 @@ def leased(key: str, date: str) -> str | None:
 
 
 def commit(key: str, date: str) -> str:
-    """Return the path whose existence commits an asset's date: a table's manifest, or a trained model's folder."""
+    """Return the path whose existence commits an asset's date: a table's manifest, a drift report, or a trained model's folder."""
+    if key == DRIFT:
+        return drift(date)
     return manifest(PATHS[key](date)) if key in PATHS else training_folder(date)

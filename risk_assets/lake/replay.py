@@ -48,7 +48,7 @@ class Replay:
 
 
 @dataclass(frozen=True)
-class _Scoring:
+class Scoring:
     """The manifest of a date's predictions, and the models and the policy that scored them."""
 
     manifest: Manifest
@@ -66,7 +66,7 @@ def replay(store: Store, date: str) -> Replay:
     LakeError, ModelError
         If a file is missing, or is changed so that the date cannot be scored. The message names the file.
     """
-    scoring = _read_scoring(store, date)
+    scoring = read_scoring(store, date)
     path, features = scoring.manifest.path, layout.features(date)
     changed = tuple(dict.fromkeys(problem for table in lineage(store, path) for problem in table_problems(store, table)))
     with translate_polars_errors(f"{path} or {features}"):
@@ -85,7 +85,7 @@ def explain_account(store: Store, date: str, account: str) -> tuple[Explanation,
     LakeError
         If the date's predictions do not have the account.
     """
-    scoring = _read_scoring(store, date)
+    scoring = read_scoring(store, date)
     path = scoring.manifest.path
     scorecards = {model.version: model.scorecard for model in scoring.arms.models}
     with translate_polars_errors(f"{path} or {layout.features(date)}"):
@@ -97,15 +97,16 @@ def explain_account(store: Store, date: str, account: str) -> tuple[Explanation,
     return tuple(explain(features[at], row, scorecards[row["model_version"]], scoring.policy) for at, row in enumerate(stored))
 
 
-def _read_scoring(store: Store, date: str) -> _Scoring:
+def read_scoring(store: Store, date: str) -> Scoring:
+    """Return how a date was scored; raises `LakeError` or `ModelError` if its predictions, versions or policy are not in the lake."""
     manifest = require_manifest(store, layout.predictions(date))
     made_from = manifest.made_from
     if made_from.policy is None or made_from.model_version is None:
         raise LakeError(f"{layout.manifest(manifest.path)} has no version or no policy. Run the date again: risk run {date}.")
     policy = document_archive.read(store, Policy, made_from.policy)
     if made_from.binding is None:
-        return _Scoring(manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy)
-    return _Scoring(manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy)
+        return Scoring(manifest, Arms(registry.read_scorecard(store, made_from.model_version)), policy)
+    return Scoring(manifest, registry.arms(store, binding_log.find(store, made_from.binding)), policy)
 
 
 def _rows_of(table: pl.LazyFrame, account: str) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from risk_assets.lake import (
     binding_log,
     document_archive,
     documents,
+    drift_files,
     impact_files,
     layout,
     model_files,
@@ -56,7 +57,7 @@ def verify_date(store: Store, date: str) -> Verified:
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, contracts, superseded files, earlier revisions and the run log."""
+    """Verify each date, then versions, bindings, policies, contracts, superseded files, revisions, drift reports and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
     dates = sorted({date for path in paths if (date := layout.date_of(path))})
@@ -73,6 +74,7 @@ def verify_all(store: Store) -> list[Verified]:
         *(_documents(store, kind, what) for kind, what in ((Policy, "policies"), (Contract, "contracts"))),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
         _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
+        _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 

@@ -13,9 +13,10 @@ from tests.bench.daily import daily, estimators, memory
 from tests.bench.dates import dates
 from tests.bench.derived import derived
 from tests.bench.measure import BenchError, module, say, set_up, show
+from tests.bench.monitoring import monitoring
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates")
+SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates", "monitoring")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -47,6 +48,8 @@ def _run(section: str, options: argparse.Namespace) -> None:
         derived(FOLDER / "derived", options.rounds)
     elif section == "real":
         _real(options)
+    elif section == "monitoring":
+        monitoring(FOLDER / "daily", options.rows, options.books)
     else:
         show(f"## {section}\n")
         show(set_up(f"{options.books} books", module(section, options.books)) + "\n")
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=_rows, default=10_000_000, help="rows of the large file (default: %(default)s)")
     parser.add_argument("--rounds", type=_rounds, default=3, help="how often each thing is run (default: %(default)s)")
     parser.add_argument(
-        "--books", type=_rounds, default=500, help="simulated books of intervals, holdouts and gates (default: %(default)s)"
+        "--books", type=_rounds, default=500, help="simulated books of intervals, holdouts, gates and monitoring (default: %(default)s)"
     )
     parser.add_argument("--missing", type=float, default=0.0, help="share of values that are missing (default: %(default)s)")
     parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.bench import gates, holdouts, intervals
+from tests.bench import drift, gates, holdouts, intervals
 
 pytestmark = pytest.mark.long
 
@@ -24,3 +24,12 @@ def test_gates_of_one_book(capsys, monkeypatch):
     found = capsys.readouterr().out
     assert found.count(", equal |") == len(gates.BADS)
     assert "1 years of 2 weekly trainings" in found
+
+
+def test_drift_of_one_book(capsys, monkeypatch):
+    monkeypatch.setattr(drift, "SIZES", (50, 500))
+    monkeypatch.setattr(drift, "DAYS", 3)
+    drift.main("1")
+    found = capsys.readouterr().out
+    assert found.count(", no drift") == 4
+    assert "| 500 rows, 1 sd | 100.0% |" in found

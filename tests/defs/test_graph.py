@@ -28,6 +28,7 @@ GRAPH = {
     "registry/champion": ("registry", False, {"registry/impact"}),
     "curated/predictions": ("curated", True, {"curated/features", "registry/champion"}),
     "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
+    "monitoring/drift": ("monitoring", True, {"curated/features", "curated/predictions"}),
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
@@ -36,6 +37,7 @@ JOBS = {
     "account_states": {"curated/account_states"},
     "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
     "governance": {"registry/champion"},
+    "monitoring": {"monitoring/drift"},
 }
 
 
@@ -129,7 +131,8 @@ def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
-    assert states == {"landing": off, "posted_outcomes": off, "derived_outcomes": off, "late_files": on, "killed_runs": on, **logs}
+    asked = dict.fromkeys(("landing", "posted_outcomes", "monitor_scored", "derived_outcomes"), off)
+    assert states == {**asked, "late_files": on, "killed_runs": on, **logs}
 
 
 def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) -> None:

@@ -89,6 +89,7 @@ def _complete(place: Place) -> None:
     """Make a lake with every kind of file, and land another date."""
     place.require("run", FIRST, "--until", SECOND)
     place.require("impact", "model_v002")
+    place.require("monitor", FIRST)
     shutil.copy(ROOT / LANDING / f"accounts_{NEXT}.csv", place.folder / LANDING)
 
 
@@ -119,6 +120,7 @@ CASES = {
     "challenge": Case("trained", ("challenge", "model_v002", "--shadow", *WHY)),
     "end-challenge": Case("challenged", ("challenge", "--end", *WHY)),
     "impact": Case("trained", ("impact", "model_v002")),
+    "monitor": Case("complete", ("monitor", SECOND)),
 }
 
 

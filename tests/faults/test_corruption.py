@@ -94,6 +94,7 @@ KINDS = {
     "format": Kind(layout.FORMAT, tuple(COMMANDS)),
     "impact": Kind(f"{CHALLENGER}/impact.json"),
     "impact accounts": Kind(f"{CHALLENGER}/impact_accounts.csv"),
+    "drift report": Kind(layout.drift(FIRST), exempt=("deleted",)),
     "trained model": Kind(f"{layout.training_folder(TRAINED)}/*scorecard.json"),
     "superseded accounts": Kind(f"raw/superseded/*/accounts_{FIRST}.csv"),
     "revision of accounts": Kind(f"raw/revisions/accounts_{FIRST}.csv/*", exempt=("deleted",)),

@@ -30,6 +30,9 @@ promotion:
   # The gates that `risk promote --override` may set aside if they failed or are undecided. With few bad accounts most of them are.
   override: [discrimination, calibration, calibration_by_band, brier_skill, not_worse_than_live, not_worse_than_best, stability, segments]
   second_name: never       # --approved-by: never, to override a gate (override), or always
+
+monitoring:
+  max_psi: 0.2             # drift: by convention, 0.1 is some change and 0.25 a large one; small books have higher limits
 """
 
 

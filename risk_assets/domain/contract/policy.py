@@ -1,4 +1,4 @@
-"""The policy: cut-off, bands, points, reasons, and the rules of training, promotion, review and checks."""
+"""The policy: cut-off, bands, points, reasons, and the rules of training, promotion, review, checks and monitoring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -229,6 +229,34 @@ class Checks(Document):
         return self
 
 
+class Monitoring(Document):
+    """The limits of the daily comparison with the training rows of the version that scored the date.
+
+    A limit is the larger of the value here and what sampling alone would exceed on one date in 200, for the whole book.
+
+    Attributes
+    ----------
+    max_psi
+        The maximum population stability index of the score and of each feature. By convention, 0.1 is some change and 0.25 a large
+        one. A shift of a number by half a standard deviation has about 0.23.
+    max_points
+        The maximum number of points by which the mean score, or a single feature's part in it, may have shifted in either direction.
+        A quarter of the default `points.pdo`: the odds of an average account change by a fifth.
+    max_missing_increase
+        How far a feature's missing share may be above its share in training.
+    max_unseen_share
+        The maximum share of rows with a level that training did not see.
+    max_out_of_range_increase
+        How far the share of rows outside the usual range of a number may be above its share in training.
+    """
+
+    max_psi: Positive = 0.2
+    max_points: Positive = 5
+    max_missing_increase: Share = 0.05
+    max_unseen_share: Share = 0.01
+    max_out_of_range_increase: Share = 0.05
+
+
 @dataclass(frozen=True)
 class Cuts:
     """The cut-off and the inner bounds of the bands, on a scale that rises with risk: the probability, or points times -1.
@@ -264,8 +292,8 @@ class Policy(Document):
         contribution of any of them. Source: Regulation B, 12 CFR 1002.9, official comment 9(b)(2): reasons may be the
         factors in which an applicant fell furthest below the average of all applicants (comment 5), or come from a
         method with similar results; more than four are not likely to be helpful (comment 1).
-    review, training, promotion, checks
-        The rules of the review list, of training, of promotion and of the asset checks.
+    review, training, promotion, checks, monitoring
+        The rules of the review list, of training, of promotion, of the asset checks and of monitoring.
     """
 
     cut_by: Literal["probability", "points"] = "probability"  # first: it decides what the next two mean
@@ -280,6 +308,7 @@ class Policy(Document):
     training: Training = Training()
     promotion: Promotion = Promotion()
     checks: Checks = Checks()
+    monitoring: Monitoring = Monitoring()
 
     @field_validator("threshold")
     @classmethod

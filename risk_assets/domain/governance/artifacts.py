@@ -106,12 +106,37 @@ class LevelBins(msgspec.Struct, frozen=True, tag="category"):
     missing: float
 
 
+class Range(msgspec.Struct, frozen=True):
+    """The usual range of a number in training: that of all groups but the nine lowest and the nine highest; and the share of rows outside.
+
+    The lowest and the highest values themselves are not stored, because each is a single customer's.
+    """
+
+    low: float
+    high: float
+    outside: float
+
+
+class Spreads(msgspec.Struct, frozen=True):
+    """The standard deviation of the log-odds of the training rows, and of each feature's contribution to them."""
+
+    score: float
+    features: dict[str, float]
+
+
 class Profile(msgspec.Struct, frozen=True):
-    """The bins of each feature, and of the model's probability (`score`), on the training rows."""
+    """The bins of each feature, and of the model's probability (`score`), on the training rows.
+
+    `ranges` has the range of each number with enough groups. `independent` is the number of independent rows: with several rows of a
+    group, fewer than `rows`. Versions of earlier releases have neither of them, and no `spreads`.
+    """
 
     rows: int
     features: dict[str, NumberBins | LevelBins]
     score: NumberBins
+    ranges: dict[str, Range] = {}
+    independent: float | None = None
+    spreads: Spreads | None = None
 
 
 class Calibration(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from risk_assets.domain.scorecard.arrays import Floats, contributions, log_odds, sigmoid
-from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Shape, Term
+from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Term
 
 
 def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
@@ -30,8 +30,19 @@ def expression(card: Scorecard) -> pl.Expr:
     """Return the probability of default as a polars expression over the feature columns; it differs from numpy by rounding only."""
     total = pl.lit(card.intercept)
     for term in card.terms:  # in order, as numpy adds them: a horizontal sum may add in another order
-        total = total + _contribution(pl.col(term.feature), term.shape)
+        total = total + contribution(term)
     return (1 / (1 + (-total).exp())).alias("probability")
+
+
+def contribution(term: Term) -> pl.Expr:
+    """Return the log-odds that a term contributes, as a polars expression over the feature's column; null means missing."""
+    column, shape = pl.col(term.feature), term.shape
+    if isinstance(shape, Line):
+        line = pl.when(column.is_null()).then(shape.missing).otherwise(shape.slope * (column - shape.center))
+        return line.clip(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+    table = pl.lit(pl.Series(shape.table))
+    position = _level_position(column, shape, pl.UInt32) if isinstance(shape, Levels) else _step_position(column, shape.edges)
+    return table.gather(position.fill_null(len(shape.table) - 1))
 
 
 def lacks_required(card: Scorecard) -> pl.Expr:
@@ -43,16 +54,6 @@ def _input(term: Term) -> pl.Expr:
     """Return a term's input; null stays null."""
     column = pl.col(term.feature)
     return column if not isinstance(term.shape, Levels) else _level_position(column, term.shape, pl.Float64)
-
-
-def _contribution(column: pl.Expr, shape: Shape) -> pl.Expr:
-    """Return the log-odds of a column; null means missing."""
-    if isinstance(shape, Line):
-        line = pl.when(column.is_null()).then(shape.missing).otherwise(shape.slope * (column - shape.center))
-        return line.clip(-MAX_LOG_ODDS, MAX_LOG_ODDS)
-    table = pl.lit(pl.Series(shape.table))
-    position = _level_position(column, shape, pl.UInt32) if isinstance(shape, Levels) else _step_position(column, shape.edges)
-    return table.gather(position.fill_null(len(shape.table) - 1))
 
 
 def _level_position(column: pl.Expr, shape: Levels, dtype: type[pl.DataType]) -> pl.Expr:

@@ -6,20 +6,51 @@ import numpy as np
 import pandas as pd
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile
-from risk_assets.domain.scorecard.arrays import Floats, Integers
+from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Range, Spreads
+from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, log_odds, sigmoid
+from risk_assets.domain.scorecard.scorecard import Scorecard
+from risk_assets.domain.training.stability import independent_rows
 
 BINS = 10
 SMALLEST_SHARE = 0.01  # rows are not divided into bins with less than this share of the known values
 
 
-def profile(features: pd.DataFrame, probability: Floats, contract: Contract) -> Profile:
-    """Return the profile of training rows: up to ten bins of each number and of the probability, shares of each level."""
-    bins = {
-        name: number_bins(features[name].to_numpy(dtype=np.float64)) if f.type == "number" else _level_bins(features[name])
-        for name, f in contract.inputs.items()
-    }
-    return Profile(rows=len(features), features=bins, score=number_bins(probability))
+def profile(features: pd.DataFrame, card: Scorecard, x: Floats, groups: Integers, contract: Contract) -> Profile:
+    """Return the profile of training rows: up to ten bins of each number and of the probability, shares of each level.
+
+    Parameters
+    ----------
+    x : array of float, shape (n, features)
+        The model's inputs.
+    groups : array of int, shape (n,)
+        The codes of the rows' groups.
+    """
+    parts = contributions(card, x)
+    total = log_odds(card, parts)
+    numbers = {name: features[name].to_numpy(dtype=np.float64) for name, feature in contract.inputs.items() if feature.type == "number"}
+    bins = {name: number_bins(numbers[name]) if name in numbers else _level_bins(features[name]) for name in contract.inputs}
+    return Profile(
+        rows=len(features),
+        features=bins,
+        score=number_bins(sigmoid(total)),
+        ranges={name: found for name, values in numbers.items() if (found := _range(values, groups))},
+        independent=independent_rows(len(groups), float((np.bincount(groups).astype(np.float64) ** 2).sum())),
+        spreads=Spreads(
+            score=float(total.std()),
+            features={term.feature: float(part.std()) for term, part in zip(card.terms, parts, strict=True)},
+        ),
+    )
+
+
+def _range(values: Floats, groups: Integers) -> Range | None:
+    """Return the range of a number; None if too few groups have a value."""
+    by_group = pd.Series(values).groupby(groups)
+    lowest, highest = by_group.min().dropna().sort_values(), by_group.max().dropna().sort_values()
+    if len(lowest) < 2 * MIN_CELL_SIZE:
+        return None
+    low, high = float(lowest.iloc[MIN_CELL_SIZE - 1]), float(highest.iloc[-MIN_CELL_SIZE])
+    return Range(low, high, float(((values < low) | (values > high)).mean()))
 
 
 def number_bins(values: Floats) -> NumberBins:

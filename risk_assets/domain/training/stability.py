@@ -53,13 +53,36 @@ def trained_shares(bins: NumberBins | LevelBins) -> Floats:
     return np.array([*bins.shares.values(), 0.0, bins.missing])
 
 
+def psi(trained: Floats, found: Floats) -> float:
+    """Return the index of two samples from their numbers of independent rows in the same bins; it is finite for empty bins."""
+    before, after = (counts + HALF for counts in (trained, found))
+    before, after = before / before.sum(), after / after.sum()
+    return float(((after - before) * np.log(after / before)).sum())
+
+
+def independent_rows(rows: float, squares: float) -> float:
+    """Return how many independent rows the rows of groups are worth if those of a group repeat each other.
+
+    Parameters
+    ----------
+    rows
+        The number of rows.
+    squares
+        The sum of the squares of the sizes of the groups.
+
+    Notes
+    -----
+    Source: L. Kish, Survey Sampling (1965), chapter 11.7: the effective size of a sample with unequal weights.
+    """
+    return rows**2 / squares if squares else 0.0
+
+
 def stability(name: str, shares: Shares, limit: float) -> Criterion:
     """Return whether the index without what sampling alone would give is at most the limit."""
     trained, found = _counts(shares)
-    moved, base = found / found.sum(), trained / trained.sum()
-    freedom = len(base) - 1
+    freedom = len(trained) - 1
     size = 1 / (1 / shares.trained_groups + 1 / shares.found_groups)
-    raw = float(((moved - base) * np.log(moved / base)).sum())
+    raw = psi(trained, found)
     index = max(raw - freedom / size, 0.0)
 
     def interval(tail: float, times: float) -> Interval:
@@ -76,4 +99,4 @@ def _counts(shares: Shares) -> tuple[Floats, Floats]:
     sparse = np.minimum(trained, shares.trained * shares.found_groups) < MIN_EXPECTED
     merged = (np.append(part[~sparse], part[sparse].sum()) if sparse.any() else part for part in (trained, found))
     one, other = merged
-    return one + HALF, other + HALF
+    return one, other

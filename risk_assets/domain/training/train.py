@@ -15,7 +15,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.governance.artifacts import CrossValidated, Metrics, NumberBins, Origin, Performance, Profile, TrainedModel
 from risk_assets.domain.governance.fairness import Fairness
-from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, probability
+from risk_assets.domain.scorecard.arrays import Floats, Integers
 from risk_assets.domain.scorecard.points_table import steps
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
 from risk_assets.domain.scorecard.scoring import cut_off_probability
@@ -107,7 +107,7 @@ def train(
     metrics = _metrics(data, model, considered, contract, policy, live)
     _require_reasons(card)
     x = card_inputs(card, older)
-    reference = profile(older[list(contract.inputs)], probability(card, contributions(card, x)), contract)
+    reference = profile(older[list(contract.inputs)], card, x, data.groups[data.parts.train], contract)
     alone = Compared(live.version, {live.version: live.scorecard}) if live else Compared()
     return TrainedModel(
         scorecard=card,

@@ -258,8 +258,8 @@ def test_the_digest_depends_on_content_only() -> None:
 
 
 def test_the_sample_policy_sets_every_key(shipped: Policy) -> None:
-    parts = (shipped, shipped.points, shipped.review, shipped.training, shipped.training.scorecard, shipped.promotion, shipped.checks)
-    for part in parts:
+    training, parts = shipped.training, (shipped, shipped.points, shipped.review, shipped.promotion, shipped.checks, shipped.monitoring)
+    for part in (*parts, training, training.scorecard):
         assert part.model_fields_set == type(part).model_fields.keys()
 
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.training.reference_profile import LevelBins, NumberBins, Profile, number_bins, profile
+from risk_assets.domain.scorecard.scorecard import Line, Scorecard, Term
+from risk_assets.domain.training.reference_profile import LevelBins, NumberBins, Profile, Range, number_bins, profile
 
 NAN = math.nan
 CONTRACT = Contract.model_validate(
@@ -25,9 +26,11 @@ def bins(values: list[float]) -> NumberBins:
     return number_bins(np.array(values, dtype=np.float64))
 
 
-def of(x: list[float | None], k: list[str | None]) -> Profile:
+def of(x: list[float | None], k: list[str | None], groups: list[int] | None = None) -> Profile:
     frame = pl.DataFrame({"x": x, "k": k}, schema={"x": pl.Float64, "k": pl.String}).to_pandas()
-    return profile(frame, np.linspace(0, 1, len(x)), CONTRACT)
+    card = Scorecard("logistic", 0.0, (Term("x", Line(0.02, 0.0, 0.0), 0.0, 0.0, "r"),))
+    inputs = np.array([[math.nan if value is None else value] for value in x])
+    return profile(frame, card, inputs, np.arange(len(x)) if groups is None else np.array(groups), CONTRACT)
 
 
 def test_hundred_distinct_numbers_fall_into_ten_equal_bins() -> None:
@@ -115,3 +118,32 @@ def test_profile_has_every_feature_and_the_score() -> None:
     assert list(found.features) == ["x", "k"]
     assert isinstance(found.features["x"], NumberBins)
     assert found.score.shares == pytest.approx([0.1] * 10, abs=1e-15)
+
+
+def test_the_range_leaves_out_nine_rows_on_each_side() -> None:
+    found = of([*map(float, range(100)), None], ["a"] * 101).ranges
+    assert found == {"x": Range(low=9.0, high=90.0, outside=18 / 101)}
+
+
+def test_the_range_leaves_out_nine_groups_however_many_rows_they_have() -> None:
+    values, groups = [float(at) for at in range(100)] + [99.0] * 50, [*range(100), *[99] * 50]
+    found = of([*values], ["a"] * 150, groups).ranges["x"]
+    assert (found.low, found.high) == (9.0, 90.0)
+    assert found.outside == pytest.approx((18 + 50) / 150)
+
+
+def test_a_constant_number_has_a_range_and_few_values_have_none() -> None:
+    assert of([7.0] * 20, ["a"] * 20).ranges == {"x": Range(7.0, 7.0, 0.0)}
+    assert of([7.0] * 19 + [None], ["a"] * 20).ranges == {}
+
+
+def test_rows_of_a_group_count_as_one_row() -> None:
+    assert of([1.0] * 6, ["a"] * 6, [0, 0, 1, 1, 2, 2]).independent == pytest.approx(3)
+    assert of([1.0] * 6, ["a"] * 6, [0, 0, 0, 0, 0, 1]).independent == pytest.approx(36 / 26)
+    assert of([1.0] * 6, ["a"] * 6).independent == 6
+
+
+def test_spreads_are_those_of_the_log_odds() -> None:
+    spreads = of([1.0, 2.0, 3.0], ["a"] * 3).spreads
+    assert spreads and spreads.features == {"x": pytest.approx(0.02 * math.sqrt(2 / 3))}
+    assert spreads.score == pytest.approx(0.02 * math.sqrt(2 / 3))

@@ -1,0 +1,88 @@
+"""Drift reports: one JSON file for each date, with its seal, and what the report was made from."""
+
+from importlib.metadata import version
+
+import msgspec
+
+from risk_assets.clock import utc_now
+from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.errors import LakeError
+from risk_assets.lake import binding_log, layout, registry
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.manifests import Provenance, find_readable, require_manifest
+from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.store import Store
+
+PREDICTIONS = "curated/predictions"
+
+
+class StoredDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `monitoring/drift_{date}.json`: the report, its origin, and its seal."""
+
+    report: DriftReport
+    made_at: str
+    code_version: str
+    made_from: Provenance
+    seal: str | None = None
+
+
+def write(store: Store, report: DriftReport, made_from: Provenance) -> None:
+    """Write the report of a date; replaces an earlier one."""
+    stored = StoredDrift(report=report, made_at=utc_now(), code_version=version("risk-lakehouse"), made_from=made_from)
+    store.put(layout.drift(report.date), msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1))
+
+
+def read(store: Store, date: str) -> StoredDrift:
+    """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
+    path, step = layout.drift(date), f"Compute it: risk monitor {date}."
+    content = store.find(path)
+    if content is None:
+        raise LakeError(f"{path} is not in the lake. {step}")
+    try:
+        stored = msgspec.json.decode(content, type=StoredDrift)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LakeError(f"{path} cannot be read. {step}") from error
+    if not has_seal(stored):
+        raise LakeError(f"{path} was changed since it was written. {step}")
+    return stored
+
+
+def require_scored(store: Store, date: str) -> None:
+    """Verify that a date was scored.
+
+    Raises
+    ------
+    ModelError
+        If it was not, and no version is live.
+    LakeError
+        If it was not, or its predictions are damaged.
+    """
+    path = layout.predictions(date)
+    if store.size(layout.manifest(path)) is None:
+        registry.bound(store, binding_log.live(store))
+    require_manifest(store, path)
+
+
+def is_current(store: Store, date: str, policy: str) -> bool:
+    """Return whether the report of a date can be read, and is of its predictions and of the policy with this digest."""
+    try:
+        made_from = read(store, date).made_from
+    except LakeError:
+        return False
+    path = layout.predictions(date)
+    predictions = find_readable(store, path)
+    return predictions is not None and made_from.inputs.get(path) == predictions.identity and made_from.policy == policy
+
+
+def dates_to_monitor(store: Store, policy: str, most: int) -> tuple[str, ...]:
+    """Return those of the newest `most` scored dates that have no current report, oldest first."""
+    return tuple(date for date in committed_dates(store, PREDICTIONS)[-most:] if not is_current(store, date, policy))
+
+
+def problems(store: Store, date: str) -> list[str]:
+    """Return a message if the report of a date is missing, was changed or cannot be read."""
+    try:
+        read(store, date)
+    except LakeError as error:
+        return [str(error)]
+    return []

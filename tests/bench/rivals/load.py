@@ -87,9 +87,9 @@ async def _run(port: int, requests: list[bytes], connections: int, seconds: floa
 
 
 def main(port: str, requests: str, connections: str, seconds: str) -> None:
-    """Send the requests of a file, a JSON list of whole HTTP requests, in turns."""
+    """Send the requests of a file, a JSON list of whole HTTP requests with a character for each byte, in turns."""
     texts = json.loads(Path(requests).read_text(encoding="utf-8"))
-    found = uvloop.run(_run(int(port), [text.encode() for text in texts], int(connections), float(seconds)))
+    found = uvloop.run(_run(int(port), [text.encode("latin-1") for text in texts], int(connections), float(seconds)))
     sys.stdout.write(json.dumps(found))
 
 

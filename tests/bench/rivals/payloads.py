@@ -1,5 +1,6 @@
 """Set-up of `serving`: a live model, and the bodies to send with the probabilities they must be answered with."""
 
+import io
 import json
 import os
 import random
@@ -12,10 +13,10 @@ from typing import Any
 import joblib
 import pandas as pd
 import polars as pl
-import polars.selectors as cs
 
 from risk_assets.lake import layout, registry
 from risk_assets.lake.store import open_store
+from tests.bench.rivals.servers import ARROW
 from tests.bench.workspace import SAMPLE_POLICY
 
 NEWEST = "2026-01-21"
@@ -33,14 +34,14 @@ def train(root: Path) -> None:
 
 
 def records_of(lake: Path) -> list[Record]:
-    """Return records of the lake's curated features, each with an id of its own, whose categories are all known.
+    """Return records of the lake's curated features without missing values, each with an id of its own.
 
-    In a data frame of one record, pandas holds a missing category as an object that the fitted pipeline takes for an unknown level;
+    In a data frame of one record, pandas holds a missing value as an object, which the fitted pipeline does not take for missing:
     the others would answer such a record otherwise than in a batch.
     """
     files = sorted(lake.glob(layout.features("*")))
     frames = (pl.read_parquet(path).filter(pl.col("issues").is_null()).drop("group", "excluded", "issues") for path in files)
-    known = pl.concat(frames).drop_nulls(cs.string()).rename({"account_id": "id"}).with_row_index("row")
+    known = pl.concat(frames).drop_nulls().rename({"account_id": "id"}).with_row_index("row")
     return known.with_columns(pl.format("{}-{}", "id", "row").alias("id")).drop("row").to_dicts()
 
 
@@ -52,6 +53,13 @@ def columns(records: Sequence[Record], texts: Set[str]) -> Record:
 def _column(name: str, values: list[Any], text: bool) -> Record:
     kind = {"datatype": "BYTES", "parameters": {"content_type": "str"}} if text else {"datatype": "FP64"}
     return {"name": name, "shape": [len(values), 1], "data": values, **kind}
+
+
+def stream(records: Sequence[Record]) -> bytes:
+    """Return records as an Arrow IPC stream."""
+    content = io.BytesIO()
+    pl.DataFrame(records).write_ipc_stream(content, compat_level=pl.CompatLevel.oldest())
+    return content.getvalue()
 
 
 def write(root: Path, records: Sequence[Record]) -> None:
@@ -68,7 +76,9 @@ def write(root: Path, records: Sequence[Record]) -> None:
             "records": [{"records": batch} for batch in batches],
             "dataframe_records": [{"dataframe_records": batch} for batch in batches],
             "columns": [columns(batch, texts) for batch in batches],
+            "own_columns": [{"answer": "columns", "columns": pl.DataFrame(batch).to_dict(as_series=False)} for batch in batches],
         }
+        (root / f"{ARROW}_{size}.jsonl").write_text("\n".join(stream(batch).hex() for batch in batches), encoding="utf-8")
         for form, bodies in forms.items():
             (root / f"{form}_{size}.jsonl").write_text("\n".join(map(json.dumps, bodies)), encoding="utf-8")
         expected = [pipeline.predict_proba(pd.DataFrame(batch))[:, 1].tolist() for batch in batches]

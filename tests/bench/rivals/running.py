@@ -58,10 +58,10 @@ class Running:
             raise BenchError(f"answered with {response.status}: {answer[:300].decode(errors='replace')}")
         return answer
 
-    def request(self, body: str) -> str:
-        """Return a whole HTTP request, as the client sends it."""
-        lines = (f"{name}: {value}\r\n" for name, value in {**self._headers(), "Content-Length": str(len(body.encode()))}.items())
-        return f"POST {self.server.path} HTTP/1.1\r\nHost: {HOST}:{self.port}\r\n{''.join(lines)}\r\n{body}"
+    def request(self, body: bytes) -> str:
+        """Return a whole HTTP request as the client reads it: a character for each byte."""
+        lines = (f"{name}: {value}\r\n" for name, value in {**self._headers(), "Content-Length": str(len(body))}.items())
+        return f"POST {self.server.path} HTTP/1.1\r\nHost: {HOST}:{self.port}\r\n{''.join(lines)}\r\n{body.decode('latin-1')}"
 
     def first_answer(self, body: bytes) -> float:
         """Wait for the first answer; return the processor seconds until then. Raises `BenchError` with the reason when there is none."""

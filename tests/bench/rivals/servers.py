@@ -1,13 +1,14 @@
 """Who takes part in `serving`: how each is installed, started and asked, and where in its answer the probabilities are."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from tests.bench.measure import BenchError, say
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 OURS, SEED, LIMIT = "risk_serving", "seed's design", "bare uvicorn"
-UNLOGGED = f"{OURS}, prediction log off"
+UNLOGGED, COLUMNS, STREAMS = f"{OURS}, prediction log off", f"{OURS}, columns", f"{OURS}, Arrow"
+ARROW = "arrow"  # the form of bodies that are not text
 TOKEN = "a-token-for-the-benchmark"
 INSTALLED = ".installed"
 
@@ -55,7 +57,7 @@ class Server:
     """A server that answers records with probabilities.
 
     `command` and `env` are told the place and the port; `requirements` names the file of its own environment, if it has one;
-    `probabilities` finds them in a decoded answer. One without `probabilities` answers nothing, and is not compared.
+    `read` decodes an answer, and `probabilities` finds them in it. One without `probabilities` answers nothing, and is not compared.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Server:
     env: Callable[[Place, int], Mapping[str, str]] = lambda place, _: {"BENCH_MODEL": str(place.model)}
     headers: Mapping[str, str] = field(default_factory=dict)
     requirements: str | None = None
+    read: Callable[[bytes], Any] = json.loads
     prepare: Callable[[Place], None] = lambda _: None
 
     def install(self, place: Place) -> None:
@@ -81,6 +84,10 @@ def servers() -> tuple[Server, ...]:
         Server(LIMIT, "/", "records", _uvicorn("hello"), None),
         _ours(OURS, RISK_SERVE_LOG_SHARE="1"),
         _ours(UNLOGGED, RISK_SERVE_LOG_SHARE="0"),
+        replace(
+            _ours(COLUMNS, RISK_SERVE_LOG_SHARE="1"), form="own_columns", probabilities=lambda answer: answer["columns"]["probability"]
+        ),
+        _with_arrow(_ours(STREAMS, RISK_SERVE_LOG_SHARE="1")),
         Server(SEED, "/predict", "records", _uvicorn("seed_app"), lambda answer: [each["probability"] for each in answer["predictions"]]),
         Server(
             "MLServer",
@@ -151,6 +158,17 @@ def _ours(name: str, **settings: str) -> Server:
         env=lambda place, _: {"RISK_LAKE": place.lake.as_uri(), "RISK_SERVE_TOKENS": f"bench:score:{digest}", **settings},
         headers={"Authorization": f"Bearer {TOKEN}"},
     )
+
+
+def _with_arrow(server: Server) -> Server:
+    headers = {**server.headers, "Content-Type": "application/vnd.apache.arrow.stream"}
+    return replace(server, form=ARROW, headers=headers, read=_read_stream, probabilities=lambda table: table["probability"].to_pylist())
+
+
+def _read_stream(content: bytes) -> Any:
+    import pyarrow as pa  # here, because a child's peak memory counts from that of its parent
+
+    return pa.ipc.open_stream(content).read_all()
 
 
 def _mlserver_settings(place: Place, port: int) -> dict[str, str]:

@@ -12,6 +12,8 @@ from risk_assets.clock import shift
 from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
+    from risk_assets.runner import Runner
     from risk_assets.settings import Settings
 
 BANK_SETTINGS = Path("data/bank/settings.env")
@@ -53,6 +55,7 @@ def demo() -> None:
         show_maturity(lake, trained)
         show_models(lake)
         report.riskiest(out(), lake, newest[-1])
+        _show_health(runner, lake, newest[-1])
         _show_next_steps(settings, newest[-1], simulated)
 
 
@@ -79,6 +82,17 @@ def _simulated_bank() -> "Settings":
     return settings
 
 
+def _show_health(runner: "Runner", lake: "Store", date: str) -> None:
+    """Monitor a date, and print how far it is from training."""
+    from risk_assets.cli.report import monitoring
+    from risk_assets.lake import drift_files
+
+    made = runner.run("monitoring", date)
+    if made.error:
+        finish([made])
+    monitoring.health(out(), drift_files.read(lake, date).report)
+
+
 def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
     from risk_assets.lake import layout, registry
 
@@ -90,6 +104,7 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
         (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table of points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"score the date again, into {lake.uri(layout.predictions(date))}"),
+        (f".venv/bin/risk monitor {date}", "the drift of each feature"),
         (f".venv/bin/risk explain {date} ID", f"explain an account's score; the riskiest are in {lake.uri(layout.review(date))}"),
         ("README.md", "your own data in five commands"),
     )

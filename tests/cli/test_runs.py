@@ -78,6 +78,8 @@ def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monke
         "2026-01-27",
         "AUC",
         "The 10 riskiest accounts of 2026-01-28",
+        "Drift of 2026-01-28: ",
+        "compared with",
         "What to do next",
         "make ui",
         "data/bank/settings.env",

@@ -21,3 +21,9 @@ def drift(console: Console, report: DriftReport) -> None:
         console.print(f"[bold red]beyond its limit:[/] {escape(statistic_text(*exceeded))}", soft_wrap=True, highlight=False)
     for note in report.notes:
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+
+
+def health(console: Console, report: DriftReport) -> None:
+    """Print the drift of a date in one sentence."""
+    style = "yellow" if report.exceeded else "green"
+    console.print(f"[bold {style}]Drift of {report.date}:[/] {escape(summary(report))}.", soft_wrap=True, highlight=False)

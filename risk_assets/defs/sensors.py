@@ -199,9 +199,8 @@ def _is_stored(lakehouse: Lakehouse, arrival: Arrival) -> bool:
 
 
 def _was_run(lakehouse: Lakehouse, date: str) -> bool:
-    """Return whether a run of a date is in the run log; training stores accounts and features without scoring them."""
-    records = lakehouse.store.list(f"{layout.RUN_RECORDS}/{date}/")
-    return any(path != layout.run_record(date, f"late-{date}") for path in records)
+    """Return whether a scoring run of a date is in the run log; other jobs store or read its accounts without scoring them."""
+    return DAILY_SCORING.name in run_log.jobs(lakehouse.store, date)
 
 
 def _attempts(instance: dg.DagsterInstance, arrival: Arrival) -> list[bool | None]:

@@ -94,6 +94,12 @@ def add(store: Store, record: RunRecord) -> bool:
     raise LakeError(f"{layout.RUN_LOG} is changed by too many runs at the same time. Run again: the row is added then.")
 
 
+def jobs(store: Store, date: str) -> set[str]:
+    """Return the jobs of the records of a date, whatever the results of their runs."""
+    found = (_decode(store.find(path)) for path in store.list(f"{layout.RUN_RECORDS}/{date}/"))
+    return {record.job for record in found if record is not None}
+
+
 def _try_to_add(store: Store, log: AppendFile, record: RunRecord, end: End) -> bool | None:
     """Add a run whose row can only be after `end`; return False if it has a record, None if another process is adding it."""
     pending = layout.pending_record(record.run_id)

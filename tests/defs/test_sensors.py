@@ -59,6 +59,7 @@ def test_a_new_date_that_training_stored_is_scored(sensor: Sensor) -> None:
     later = "2026-01-08"
     sensor.book.land_sample(f"accounts_{later}.csv")
     assert sensor.book.runner.run("daily_scoring", later, *FEATURES).error is None
+    assert sensor.book.runner.run("monitoring", later).error is not None  # a failed run of another job is not a scoring run
     assert sensor.tick() == []
     assert sensor.tick() == [later]
     sensor.run()

@@ -21,6 +21,7 @@ from risk_serving.settings import ServingSettings
 from risk_serving.worker import Worker
 
 MAX_EXPLAINING = 16
+REJECTED_BY = "rejected by"  # the key in the scope for the live model that has found a body not valid
 _SKIP = f'"{SKIP}"'.encode()
 
 
@@ -45,7 +46,7 @@ class PredictEndpoint:
         self._metrics.in_flight.inc()
         try:
             media = media_of(scope["request_log"].headers)
-            content = await self._answer(media, scope["request_log"], receive)
+            content = await self._answer(media, scope, receive)
         finally:
             self._in_flight -= 1
             self._metrics.in_flight.dec()
@@ -60,32 +61,39 @@ class PredictEndpoint:
         media = media_of(headers)
         return media if media.is_quick(body) else None
 
-    def answer_at_once(self, media: Media, log: RequestLog, body: bytes) -> bytes:
+    def answer_at_once(self, media: Media, scope: Scope, body: bytes) -> bytes:
         """Return the answer to a body of `media_at_once`, which has been logged.
 
         Raises
         ------
         InvalidRequest
-            If a record is not valid. Nothing has been logged.
+            If a record is not valid. Nothing has been logged; the scope has the live model, so that the body is not read in vain again.
         Problem
             If no model is live.
         """
         assert self._offer is not None
+        log = scope["request_log"]
         log.bytes_in = len(body)
         live = self._live_model()
-        records = media.read(live.decoder, body)
+        try:
+            records = media.read(live.decoder, body)
+        except InvalidRequest:
+            scope[REJECTED_BY] = live
+            raise
         scored, content = _score(media, log, live, records)
         if self._prediction_log.has(log.request_id):
             self._offer(_entry(media, log, live, body, records, scored, content))
         self._metrics.record_scores(scored)
         return content
 
-    async def _answer(self, media: Media, log: RequestLog, receive: Receive) -> bytes:
+    async def _answer(self, media: Media, scope: Scope, receive: Receive) -> bytes:
         """Return the answer to a request, which has been logged."""
+        log = scope["request_log"]
         body = await self._bodies.read(log.headers, receive)
         log.bytes_in = len(body)
         live = self._live_model()
-        records = await self._read(media, live, body)
+        is_rejected = scope.get(REJECTED_BY) is live
+        records = await self._reread(media, live, body) if is_rejected else await self._read(media, live, body)
         scored, content = _score(media, log, live, records)
         try:
             if self._prediction_log.has(log.request_id):

@@ -64,7 +64,7 @@ class WholeRequests:
             if self._limits is not None:
                 self._limits.admit_name(caller.name)
             log.caller = caller.name
-            content = self._predict.answer_at_once(media, log, body)
+            content = self._predict.answer_at_once(media, scope, body)
         except (Problem, InvalidRequest):
             return None
         except Exception as error:  # noqa: BLE001 - the middleware answers the request, or fails in the same way

@@ -47,6 +47,8 @@ class Scored:
         The figures of the version at training.
     used_in_training
         Whether the date trained the version, or was held out.
+    same_target
+        Whether the version was trained on outcomes as they are defined today.
     """
 
     version: str
@@ -55,7 +57,8 @@ class Scored:
     bands: Sequence[str]
     categories: Sequence[str]
     metrics: Metrics
-    used_in_training: bool
+    used_in_training: bool = False
+    same_target: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,11 @@ def measure(models: Iterable[Scored], policy: Monitoring, evaluated: bool) -> tu
     Parameters
     ----------
     evaluated
-        Whether figures have limits: not if too many outcomes are missing. Those of a date that was used in training never have any.
+        Whether figures have limits: not if too many outcomes are missing. Those of a date that was
+        used in training, and those of another target, never have any.
     """
     found = [(model, _labelled(model.rows)) for model in models if len(model.rows)]
-    limited = [evaluated and not model.used_in_training for model, _ in found]
+    limited = [evaluated and model.same_target and not model.used_in_training for model, _ in found]
     tails = Tails(sum(_count_figures(part) for (_, part), is_limited in zip(found, limited, strict=True) if part and is_limited))
     return tuple(
         _measure(model, part, policy, tails if is_limited else None) for (model, part), is_limited in zip(found, limited, strict=True)

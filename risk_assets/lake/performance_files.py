@@ -1,6 +1,7 @@
 """Performance reports: one JSON file for each date, with its seal, and its earlier revisions: what was known, and when.
 
-A report is revised when its figures change: when outcomes become known, are restated, or the date is scored again.
+A report is revised when what it was made from changes: when outcomes become known or are restated, the date is scored again, or
+another policy comes into force.
 """
 
 from importlib.metadata import version
@@ -34,24 +35,23 @@ class StoredPerformance(msgspec.Struct, frozen=True, kw_only=True):
 def write(store: Store, report: PerformanceReport, made_from: Provenance, guard: Guard = no_guard) -> int:
     """Write the report of a date and return the number of its revision, from 1 on.
 
-    A report with the same figures keeps its number. One with other figures is the next revision; the earlier one is kept.
+    A report that was made from the same tables, outcomes, policy and contract by the same release keeps its number. Any other one is the
+    next revision, and the earlier one is kept.
 
     Parameters
     ----------
     guard
         Keeps other writers out while the report is replaced; raises if one has taken over.
     """
-    path, earlier = layout.performance(report.date), _find(store, report.date)
+    path, earlier, release = layout.performance(report.date), _find(store, report.date), version("risk-lakehouse")
     if earlier is None:
         number = len(_revision_paths(store, report.date)) + 1
-    elif _is_same(earlier.report, report):
+    elif _made_of(earlier.report, earlier.made_from, earlier.code_version) == _made_of(report, made_from, release):
         number = earlier.revision
     else:
         store.create(layout.performance_revision(report.date, earlier.revision), store.get(path))
         number = earlier.revision + 1
-    stored = StoredPerformance(
-        report=report, revision=number, made_at=utc_now(), code_version=version("risk-lakehouse"), made_from=made_from
-    )
+    stored = StoredPerformance(report=report, revision=number, made_at=utc_now(), code_version=release, made_from=made_from)
     store.put(path, msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1), guard)
     return number
 
@@ -76,11 +76,18 @@ def is_current(store: Store, date: str, policy: str, today: str) -> bool:
     stored, predictions = _find(store, date), find_readable(store, layout.predictions(date))
     if stored is None or predictions is None:
         return False
-    report, made_from = stored.report, stored.made_from
-    due = report.more_known_on if report.matured else report.matures_on
+    report, made_from, due = stored.report, stored.made_from, due_on(store, date)
     if made_from.policy != policy or made_from.inputs.get(layout.predictions(date)) != predictions.identity or (due and due <= today):
         return False
     return not report.matured or made_from.inputs.get(layout.curated_outcomes(date)) == outcomes_identity(store, date)
+
+
+def due_on(store: Store, date: str) -> str | None:
+    """Return the date from which more outcomes are known than in a date's report; None if there is no such date, or no report."""
+    stored = _find(store, date)
+    if stored is None:
+        return None
+    return stored.report.more_known_on if stored.report.matured else stored.report.matures_on
 
 
 def outcomes_identity(store: Store, date: str) -> str | None:
@@ -134,6 +141,6 @@ def _decode(content: bytes, path: str, step: str) -> StoredPerformance:
     return stored
 
 
-def _is_same(one: PerformanceReport, other: PerformanceReport) -> bool:
-    """Return whether two reports have the same figures, whatever the day on which they were made."""
-    return msgspec.structs.replace(one, as_of=other.as_of) == other
+def _made_of(report: PerformanceReport, made_from: Provenance, release: str) -> tuple[object, ...]:
+    """Return all that decides the figures of a report: the outcomes that are known follow from the table and `more_known_on`."""
+    return made_from.inputs, made_from.policy, made_from.contract, release, report.matured, report.more_known_on

@@ -150,7 +150,9 @@ def _rows(
     categories = tuple(name for name in contract.all_categories if name in columns)
     known = features.select(strip_cells(pl.col(ACCOUNT_ID)), *categories, *([GROUP] if contract.group else []))
     found = labels if labels is not None else pl.LazyFrame(schema={ACCOUNT_ID: pl.String, OUTCOME: pl.Int8})
-    joined = table.join(known, on=ACCOUNT_ID, how="left").join(found, on=ACCOUNT_ID, how="left")
+    joined = table.join(known, on=ACCOUNT_ID, how="left", maintain_order="left").join(
+        found, on=ACCOUNT_ID, how="left", maintain_order="left"
+    )
     group = pl.coalesce(GROUP, ACCOUNT_ID) if contract.group else pl.col(ACCOUNT_ID)
     rows = joined.with_columns(group.alias(GROUP)).drop(ACCOUNT_ID).collect(engine="streaming")
     if rows.is_empty():

@@ -1,11 +1,16 @@
 """Reports of monitoring."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 
 from risk_assets.cli.report.tables import new_table
+from risk_assets.domain.monitoring import performance_evidence as evidence
 from risk_assets.domain.monitoring.evidence import HEADER, flagged_text, rows, statistic_text, summary
+from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.lake.performance_files import StoredPerformance
 
 
 def drift(console: Console, report: DriftReport) -> None:
@@ -21,3 +26,36 @@ def drift(console: Console, report: DriftReport) -> None:
         console.print(f"[bold red]beyond its limit:[/] {escape(statistic_text(*exceeded))}", soft_wrap=True, highlight=False)
     for note in report.notes:
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+
+
+def performance(console: Console, stored: StoredPerformance, earlier: Sequence[StoredPerformance]) -> None:
+    """Print the performance of a date: models next to training, bands and categories, migration, and what was known before."""
+    report = stored.report
+    state = f"outcomes known by {report.as_of}" if report.matured else "estimates"
+    table = new_table(f"Performance of {report.date}, {state}", *evidence.HEADER)
+    for cells in evidence.rows(report):
+        table.add_row(*map(escape, cells))
+    console.print(table)
+    _print_parts(console, report)
+    console.print(f"{evidence.summary(report)}.", soft_wrap=True, highlight=False, markup=False)
+    for exceeded in report.exceeded:
+        console.print(f"[bold red]beyond its limit:[/] {escape(evidence.exceeded_text(*exceeded))}", soft_wrap=True, highlight=False)
+    for note in report.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
+    for before in earlier:
+        text = f"revision {before.revision}, known by {before.report.as_of}: {evidence.summary(before.report)}"
+        console.print(f"[dim]{escape(text)}[/]", soft_wrap=True, highlight=False)
+
+
+def _print_parts(console: Console, report: PerformanceReport) -> None:
+    cells = [row for model in report.models for row in evidence.part_rows(model)]
+    if cells:
+        parts = new_table("Bands and categories", *evidence.PARTS_HEADER)
+        for row in cells:
+            parts.add_row(*map(escape, row))
+        console.print(parts)
+    if report.migration:
+        moved = new_table("Accounts by band", *map(escape, evidence.migration_header(report.migration)))
+        for row in evidence.migration_rows(report.migration):
+            moved.add_row(*map(escape, row))
+        console.print(moved)

@@ -96,26 +96,23 @@ def migration_table(found: Migration) -> str:
 
 
 def _model_rows(model: ModelPerformance) -> Iterator[tuple[str, ...]]:
-    name = f"{model.version} ({model.role})"
-    part, ranking, estimate = model.overall, model.ranking, model.estimate
+    name, part, ranking, estimate = f"{model.version} ({model.role})", model.overall, model.ranking, model.estimate
     if part is not None:
-        figures = (
-            (f"{ranking.roc_auc:.3f} {_brackets(ranking.roc_auc_interval, 3)}", f"{ranking.gini:.3f}", f"{ranking.ks:.3f}")
-            if ranking
-            else ("",) * 3
-        )
-        observed = f"{part.observed} {_brackets(part.interval, 0)}"
+        observed, brier = f"{part.observed} {_brackets(part.interval, 0)}", f"{model.brier:.4f}"
+        figures = _figures(ranking.roc_auc, ranking.roc_auc_interval, ranking.gini, ranking.ks) if ranking else ("",) * 3
         beyond = "used in training" if model.used_in_training else ", ".join(model.exceeded)
-        yield name, str(part.rows), f"{part.expected:.1f}", observed, _ratio(part), *figures, f"{model.brier:.4f}", beyond
+        yield name, str(part.rows), f"{part.expected:.1f}", observed, _ratio(part), *figures, brier, beyond
     expected = f"{estimate.expected:.1f} {_brackets(estimate.interval, 0)}"
     auc = "" if estimate.roc_auc is None else f"{estimate.roc_auc:.3f}"
     yield f"{name}, own estimate", str(estimate.rows), expected, "", "", auc, "", "", "", ""
     for held in model.training:
-        figures = (f"{held.roc_auc:.3f} {_brackets(held.roc_auc_interval, 3)}", f"{held.gini:.3f}", f"{held.ks:.3f}")
-        ratio = f"{held.observed / held.expected:.2f}"
-        yield (
-            f"{name}, {held.holdout} at training", str(held.rows), f"{held.expected:.1f}", str(held.observed), ratio, *figures, f"{held.brier:.4f}", "",
-        )  # fmt: skip
+        counts = str(held.rows), f"{held.expected:.1f}", str(held.observed), f"{held.observed / held.expected:.2f}"
+        figures = _figures(held.roc_auc, held.roc_auc_interval, held.gini, held.ks)
+        yield f"{name}, {held.holdout} at training", *counts, *figures, f"{held.brier:.4f}", ""
+
+
+def _figures(roc_auc: float, interval: Interval, gini: float, ks: float) -> tuple[str, ...]:
+    return f"{roc_auc:.3f} {_brackets(interval, 3)}", f"{gini:.3f}", f"{ks:.3f}"
 
 
 def _part_row(model: ModelPerformance, name: str, part: Part) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def test_dates_used_in_training_have_no_limits(book: Book) -> None:
 
 
 def test_a_shadow_and_a_challenger_are_measured_apart(two_versions: Book) -> None:
-    assert two_versions.runner.govern(action="challenge", version="model_v002", shadow=True, reason="a test") is None
+    assert two_versions.runner.govern(action="challenge", version="model_v002", reason="a test") is None
     assert two_versions.score().error is None
     know_outcomes(two_versions)
     champion, shadow = measured(two_versions).models

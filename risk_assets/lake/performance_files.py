@@ -83,11 +83,12 @@ def is_current(store: Store, date: str, policy: str, today: str) -> bool:
 
 
 def due_on(store: Store, date: str) -> str | None:
-    """Return the date from which more outcomes are known than in a date's report; None if there is no such date, or no report."""
+    """Return the date from which more is known than in a date's report; None if there is no such date, or no report."""
     stored = _find(store, date)
     if stored is None:
         return None
-    return stored.report.more_known_on if stored.report.matured else stored.report.matures_on
+    report = stored.report
+    return report.more_known_on if report.matured else min(report.more_known_on or report.matures_on, report.matures_on)
 
 
 def outcomes_identity(store: Store, date: str) -> str | None:

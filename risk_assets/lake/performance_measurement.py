@@ -26,6 +26,7 @@ from risk_assets.lake.manifests import find_readable, require_contract, require_
 from risk_assets.lake.replay import Scoring, read_scoring
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
+from risk_assets.lake.vintages import next_age_on, vintage
 
 MONTH, LONGEST_MONTH = 28, 34  # days between the dates of a migration: as many weeks, or the newest date of the week before
 _ARM, _SHADOW = "arm", "challenger_probability"
@@ -33,7 +34,7 @@ _ARM, _SHADOW = "arm", "challenger_probability"
 
 @dataclass(frozen=True)
 class _Outcomes:
-    """The outcomes of a date as known today: the labels, and the date from which more are known. None before they mature."""
+    """The outcomes of a date as known today: the labels, None before they mature; and the date from which more is known."""
 
     labels: pl.LazyFrame | None = None
     more_known_on: str | None = None
@@ -95,14 +96,16 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
     scoring, matures = _scoring(store, date), matures_on(date, contract).isoformat()
     matured = matures <= today
     with translate_polars_errors(f"the performance of {date}"):
-        outcomes = _outcomes(store, date, contract, today) if matured else _Outcomes()
+        outcomes = _outcomes(store, date, contract, today) if matured else _Outcomes(more_known_on=_next_age_on(date, contract, today))
         rows, categories = _rows(store, scoring, date, contract, outcomes.labels)
         labelled = rows[OUTCOME].count()
         lacking = 0.0 if contract.target.derived else 1 - labelled / len(rows)
         evaluated = matured and lacking <= policy.checks.max_without_outcome
         scored = list(_Models(store, scoring, date, contract).scored(rows, categories))
         models = measure(scored, policy.monitoring, evaluated)
-        moved, moved_note = _migration(store, scoring, date)
+        since = _month_before(store, date)
+        moved, moved_note = _migration(store, scoring, since) if since else (None, ())
+        curve = None if matured else vintage(store, date, since, contract, today)
     notes = [*_outcome_notes(date, matures, matured, labelled, lacking, policy), *_model_notes(date, scored, models)]
     return PerformanceReport(
         date=date,
@@ -114,6 +117,7 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
         more_known_on=outcomes.more_known_on,
         models=models,
         migration=moved,
+        vintage=curve,
         notes=(*notes, *_table_notes(store, scoring, date), *moved_note),
     )
 
@@ -169,12 +173,18 @@ def _as_shadow(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
     return rows.with_columns(rows[_SHADOW].alias(PROBABILITY), bands.gather(pl.Series(decide(log_odds, policy).band)).alias(BAND))
 
 
-def _migration(store: Store, scoring: Scoring, date: str) -> tuple[Migration | None, tuple[str, ...]]:
-    """Return how accounts moved between bands since the newest date that is a month older, or a note that says why this is not known."""
+def _next_age_on(date: str, contract: Contract, today: str) -> str | None:
+    return next_age_on(date, contract.target.performance_days, today) if contract.target.derived else None
+
+
+def _month_before(store: Store, date: str) -> str | None:
+    """Return the newest scored date that is a month older, None if there is none."""
     first, last = shift(date, -LONGEST_MONTH), shift(date, -MONTH)
-    since = max((found for found in committed_dates(store, PREDICTIONS) if first <= found <= last), default=None)
-    if since is None:
-        return None, ()
+    return max((found for found in committed_dates(store, PREDICTIONS) if first <= found <= last), default=None)
+
+
+def _migration(store: Store, scoring: Scoring, since: str) -> tuple[Migration | None, tuple[str, ...]]:
+    """Return how accounts moved between bands since an earlier date, or a note that says why this is not known."""
     try:
         before = require_manifest(store, layout.predictions(since))
         earlier = document_archive.read(store, Policy, before.made_from.policy or "")

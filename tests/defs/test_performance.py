@@ -267,3 +267,22 @@ def test_a_report_round_trips(scored_book: Book) -> None:
     found = measured(scored_book)
     assert msgspec.json.decode(msgspec.json.encode(found), type=PerformanceReport) == found
     assert registry.read_version(scored_book.lake, "model_v001").metrics.other_accounts.roc_auc == found.models[0].training[0].roc_auc
+
+
+def test_derived_outcomes_have_a_vintage_until_they_mature(scored_book: Book, tmp_path: Path) -> None:
+    edited = tmp_path / "derived.yml"
+    rule = "  derived: {bad_when: {column: days_past_due, at_least: 1}, within_days: 10, when_gone: unknown}\n"
+    text = CONTRACT.read_text(encoding="utf-8")
+    edited.write_text(text.replace('  column: defaulted\n  bad: "1"\n  good: "0"\n  matures_after_days: 0\n', rule), encoding="utf-8")
+    book = scored_book.with_documents(contract=edited)
+    book.adopt("contract")
+    end = "2026-01-14"
+    for date in (*LABELLED, NEXT, end):
+        book.land(f"accounts_{end}.csv", book.landing.get(f"accounts_{NEXT}.csv"))
+        assert book.runner.run("daily_scoring", date, "raw/accounts", "curated/features").error is None
+        assert book.runner.run("account_states", date).error is None
+    before, after = measured(book, today="2026-01-13"), measured(book, today=end)
+    assert (before.vintage, before.more_known_on) == (None, end)
+    assert after.vintage and [point.days for point in after.vintage.points] == [7]
+    assert 0 < after.vintage.points[0].now.bad < after.vintage.points[0].now.accounts <= after.scored
+    assert (after.matured, after.models[0].overall, after.more_known_on) == (False, None, None)

@@ -32,10 +32,7 @@ def performance(console: Console, stored: StoredPerformance, earlier: Sequence[S
     """Print the performance of a date: models next to training, bands and categories, migration, and what was known before."""
     report = stored.report
     state = f"outcomes known by {report.as_of}" if report.matured else "estimates"
-    table = new_table(f"Performance of {report.date}, {state}", *evidence.HEADER)
-    for cells in evidence.rows(report):
-        table.add_row(*map(escape, cells))
-    console.print(table)
+    _print_table(console, f"Performance of {report.date}, {state}", evidence.HEADER, evidence.rows(report))
     _print_parts(console, report)
     console.print(f"{evidence.summary(report)}.", soft_wrap=True, highlight=False, markup=False)
     for exceeded in report.exceeded:
@@ -48,14 +45,19 @@ def performance(console: Console, stored: StoredPerformance, earlier: Sequence[S
 
 
 def _print_parts(console: Console, report: PerformanceReport) -> None:
-    cells = [row for model in report.models for row in evidence.part_rows(model)]
-    if cells:
-        parts = new_table("Bands and categories", *evidence.PARTS_HEADER)
-        for row in cells:
-            parts.add_row(*map(escape, row))
-        console.print(parts)
-    if report.migration:
-        moved = new_table("Accounts by band", *map(escape, evidence.migration_header(report.migration)))
-        for row in evidence.migration_rows(report.migration):
-            moved.add_row(*map(escape, row))
-        console.print(moved)
+    _print_table(
+        console, "Bands and categories", evidence.PARTS_HEADER, [row for model in report.models for row in evidence.part_rows(model)]
+    )
+    moved, curve = report.migration, report.vintage
+    if moved:
+        _print_table(console, "Accounts by band", evidence.migration_header(moved), evidence.migration_rows(moved))
+    if curve:
+        _print_table(console, "Bad before the window ends", evidence.vintage_header(curve), evidence.vintage_rows(curve))
+
+
+def _print_table(console: Console, title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = new_table(title, *map(escape, header))
+    for cells in rows:
+        table.add_row(*map(escape, cells))
+    if rows:
+        console.print(table)

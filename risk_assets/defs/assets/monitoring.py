@@ -40,7 +40,7 @@ def performance(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[L
 
 
 def _performance_figures(found: PerformanceReport) -> dict[str, Any]:
-    from risk_assets.domain.monitoring.performance_evidence import migration_table, parts_table, performance_table, summary
+    from risk_assets.domain.monitoring.performance_evidence import migration_table, parts_table, performance_table, summary, vintage_table
 
     figures: dict[str, Any] = {
         "matured": int(found.matured),
@@ -59,6 +59,8 @@ def _performance_figures(found: PerformanceReport) -> dict[str, Any]:
         figures["plot"] = dg.MetadataValue.md(calibration_plot.calibration(parts))
     if found.migration:
         figures["migration"] = dg.MetadataValue.md(migration_table(found.migration))
+    if found.vintage:
+        figures["vintage"] = dg.MetadataValue.md(vintage_table(found.vintage))
     if found.notes:
         figures["notes"] = "; ".join(found.notes)
     return figures

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.monitoring.performance_report import (
     RANKING,
+    Cohort,
     Interval,
     Migration,
     ModelPerformance,
     Part,
     PerformanceReport,
+    Vintage,
 )
 from risk_assets.domain.wording import counted
 
@@ -93,6 +95,25 @@ def migration_header(found: Migration) -> tuple[str, ...]:
 def migration_table(found: Migration) -> str:
     """Return the accounts by earlier and later band in Markdown."""
     return markdown_table(migration_header(found), migration_rows(found), numbers=len(found.now))
+
+
+def vintage_header(found: Vintage) -> tuple[str, ...]:
+    """Return the header of `vintage_rows`."""
+    return ("days since the snapshot", "accounts", "bad so far", *([f"bad of {found.earlier}"] if found.earlier else []))
+
+
+def vintage_rows(found: Vintage) -> list[tuple[str, ...]]:
+    """Return the cells of each age of a vintage."""
+    return [(str(at.days), str(at.now.accounts), _rate(at.now), *([_rate(at.earlier)] if found.earlier else [])) for at in found.points]
+
+
+def vintage_table(found: Vintage) -> str:
+    """Return the bads so far by age in Markdown."""
+    return markdown_table(vintage_header(found), vintage_rows(found))
+
+
+def _rate(cohort: Cohort | None) -> str:
+    return "" if cohort is None or not cohort.accounts else f"{cohort.bad} ({cohort.bad / cohort.accounts:.2%})"
 
 
 def _model_rows(model: ModelPerformance) -> Iterator[tuple[str, ...]]:

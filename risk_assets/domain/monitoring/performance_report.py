@@ -155,6 +155,31 @@ class Migration(msgspec.Struct, frozen=True):
     accounts: tuple[tuple[int | None, ...], ...]
 
 
+class Cohort(msgspec.Struct, frozen=True):
+    """The accounts of a snapshot whose state is known at an age, and those of them that were bad by then."""
+
+    accounts: int
+    bad: int
+
+
+class VintagePoint(msgspec.Struct, frozen=True):
+    """A cohort at an age in days, and an earlier cohort at the same age; None if its states are missing."""
+
+    days: int
+    now: Cohort
+    earlier: Cohort | None
+
+
+class Vintage(msgspec.Struct, frozen=True):
+    """The bads of a date before its performance window ends, by age. They are not part of any other figure.
+
+    `earlier` is the date of the cohort that they are compared with.
+    """
+
+    earlier: str | None
+    points: tuple[VintagePoint, ...]
+
+
 class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """The performance of a scored date.
 
@@ -169,11 +194,14 @@ class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
     scored, labelled
         The rows that were scored, and those of them with an outcome.
     more_known_on
-        The date from which more outcomes are known than on `as_of`; None if there are none in the lake.
+        The date from which more is known than on `as_of`: more outcomes, or before they mature another age of the vintage; None if the
+        lake does not say so.
     models
         Champion, challenger or shadow.
     migration
         The bands of a month before; None if no such date was scored.
+    vintage
+        The accounts that went bad before the performance window ends; None afterwards, and if outcomes are not derived.
     notes
         What could not be measured, and why.
     """
@@ -187,6 +215,7 @@ class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
     more_known_on: str | None
     models: tuple[ModelPerformance, ...]
     migration: Migration | None = None
+    vintage: Vintage | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -211,6 +211,16 @@ def test_verify_finds_changed_and_lost_revisions(scored_book: Book) -> None:
     assert performance_files.problems(lake, NEXT) == [f"{path} is missing"]
 
 
+def test_a_write_that_was_killed_is_repeated(scored_book: Book) -> None:
+    lake, made_from = scored_book.lake, scored_book.lakehouse.made_from("a run", NEXT, "curated/predictions")
+    first, later = measured(scored_book), msgspec.structs.replace(measured(scored_book), more_known_on="2026-04-01")
+    assert performance_files.write(lake, first, made_from) == 1
+    assert lake.create(layout.performance_revision(NEXT, 1), lake.get(layout.performance(NEXT)))  # killed before the report was replaced
+    assert performance_files.write(lake, later, made_from) == 2
+    assert [found.report for found in performance_files.read_revisions(lake, NEXT)] == [first]
+    assert performance_files.problems(lake, NEXT) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"report": 1}'])
 def test_a_damaged_report_is_made_again(scored_book: Book, content: bytes) -> None:
     scored_book.lake.put(layout.performance(NEXT), content)

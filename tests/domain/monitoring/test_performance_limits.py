@@ -1,11 +1,12 @@
 """Limits of performance: the policy's or what chance alone produces, whichever is further."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from risk_assets.domain.monitoring.limits import FALSE_ALERTS
 from risk_assets.domain.monitoring.performance_limits import Tails, lowest_auc, ratio_limits
-from risk_assets.domain.training.intervals import auc
+from risk_assets.domain.training.intervals import auc, auc_interval
 from risk_assets.domain.training.metrics import performance
 
 
@@ -49,11 +50,13 @@ def test_right_models_rarely_exceed_the_limits_of_calibration(expected: int, tra
 
 
 def test_equal_rankings_rarely_exceed_the_limit_of_the_auc() -> None:
-    random, draws, alerts = np.random.default_rng(4), 400, 0
+    random, draws, alerts = np.random.default_rng(4), 1_000, 0
+    template = performance(*_scores(random, 300), np.arange(300), 0.5)
     for _ in range(draws):
-        trained, found = (_scores(random, size) for size in (300, 400))
-        held = performance(*trained, np.arange(300), 0.5)
-        figure = auc(*found, np.arange(400))
+        trained, figure = (auc(*_scores(random, size), np.arange(size)) for size in (300, 400))
+        held = msgspec.structs.replace(
+            template, roc_auc=trained.value, roc_auc_interval=auc_interval(trained), groups=300, bad_groups=trained.smaller
+        )
         alerts += figure.value < lowest_auc(figure, held, 1e-9, 0.02)
     assert alerts <= 1.5 * 0.02 * draws
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def monitor(
     date: Annotated[str | None, typer.Argument(metavar="[DATE]", help="Scored date, YYYY-MM-DD. Defaults to the newest one.")] = None,
 ) -> None:
-    """Show how far a scored date is from the training rows of the version that scored it, and how right the models were.
+    """Show how far a scored date is from the training rows of the version that scored it, and how well models predicted outcomes.
 
     Drift: PSI, missing values, unseen levels and numbers out of range of each feature; the points by which it shifted the mean score; and
     why the number of accounts that are predicted bad changed.

@@ -27,7 +27,7 @@ def drift(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehou
 
 
 def performance(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[PerformanceReport]:
-    """How right the models were that scored the date, by the outcomes of its accounts; before they mature, the models' own estimates.
+    """How well the models that scored the date predicted the outcomes of its accounts; before these mature, their own estimates.
 
     AUC, Gini, KS, Brier score, and expected and observed bads overall, by band and by category, of the champion and of a challenger or a
     shadow, next to the holdouts at training; and how accounts moved between bands in a month.

@@ -306,7 +306,7 @@ def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 
 def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The models predicted the outcomes of the date as well as at training: calibration, also by band, and ranking, within policy and chance."""
+    """Models predicted outcomes as well as at training: calibration, also by band, and ranking, within policy and chance."""
     from risk_assets.domain.monitoring.performance_evidence import summary
 
     report = performance_files.read(lakehouse.store, date).report

@@ -1,35 +1,59 @@
 """Commands that show whether a model is still right."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import context
 from risk_assets.cli.console import finish, out
-from risk_assets.clock import parse_date
+from risk_assets.clock import parse_date, utc_now
+from risk_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from risk_assets.runner import Result
 
 
 def monitor(
     date: Annotated[str | None, typer.Argument(metavar="[DATE]", help="Scored date, YYYY-MM-DD. Defaults to the newest one.")] = None,
 ) -> None:
-    """Show how far a scored date is from the training rows of the version that scored it.
+    """Show how far a scored date is from the training rows of the version that scored it, and how well models predicted outcomes.
 
-    PSI, missing values, unseen levels and numbers out of range of each feature; the points by which it shifted the mean score; and
-    why the number of accounts that are predicted bad changed. Figures beyond their limits are warnings: the exit code is 0.
+    Drift: PSI, missing values, unseen levels and numbers out of range of each feature; the points by which it shifted the mean score; and
+    why the number of accounts that are predicted bad changed.
 
-    A report that is stored and current is shown as it is. Otherwise the job `monitoring` makes it.
+    Performance, when outcomes have matured: AUC, Gini, KS, Brier score, and expected and observed bads, by band and category, of the
+    champion and of a challenger or a shadow, next to the holdouts at training. Before, the models' own estimates.
+
+    Figures beyond their limits are warnings: the exit code is 0. Reports that are stored and current are shown as they are. Otherwise the
+    jobs `monitoring` and `performance` make them.
     """
     from risk_assets.cli.report import monitoring as report
-    from risk_assets.lake import drift_files
+    from risk_assets.lake import drift_files, performance_files
     from risk_assets.lake.dates import newest_date
 
     settings = context.settings()
     lake = settings.open_lake()
     day = parse_date(date) if date else newest_date(lake, drift_files.PREDICTIONS)
     drift_files.require_scored(lake, day)
-    if not drift_files.is_current(lake, day, context.documents(settings, lake).policy.digest):
-        with context.runner(settings) as runner:
-            made = runner.run("monitoring", day)
-        if made.error:
-            finish([made])
-    report.drift(out(), drift_files.read(lake, day).report)
+    policy, today = context.documents(settings, lake).policy.digest, settings.calendar.day(utc_now())
+    current = {
+        "monitoring": drift_files.is_current(lake, day, policy),
+        "performance": performance_files.is_current(lake, day, policy, today),
+    }
+    failed = _make(settings, day, [job for job, is_current in current.items() if not is_current])
+    if "monitoring" not in failed:
+        report.drift(out(), drift_files.read(lake, day).report)
+    if "performance" not in failed:
+        report.performance(out(), performance_files.read(lake, day), performance_files.read_revisions(lake, day))
+    if failed:
+        finish([*failed.values()])
+
+
+def _make(settings: Settings, date: str, jobs: Sequence[str]) -> dict[str, "Result"]:
+    """Make the reports of a date by jobs, and return the runs that failed."""
+    if not jobs:
+        return {}
+    with context.runner(settings) as runner:
+        found = {job: runner.run(job, date) for job in jobs}
+    return {job: made for job, made in found.items() if made.error}

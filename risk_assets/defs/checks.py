@@ -27,7 +27,7 @@ from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.wording import counted, lost_rows
-from risk_assets.lake import binding_log, drift_files, layout, raw, registry
+from risk_assets.lake import binding_log, drift_files, layout, performance_files, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
@@ -305,6 +305,16 @@ def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.score.points or 0.0, **figures)
 
 
+def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """Models predicted outcomes as well as at training: calibration, also by band, and ranking, within policy and chance."""
+    from risk_assets.domain.monitoring.performance_evidence import summary
+
+    report = performance_files.read(lakehouse.store, date).report
+    counts = {"scored": report.scored, "labelled": report.labelled, "matured": int(report.matured), "beyond_limits": len(report.exceeded)}
+    ratios = {f"{model.role}_calibration_ratio": model.overall.ratio for model in report.models if model.overall}
+    return _result(not report.exceeded, summary(report), warn=True, **counts, **ratios)
+
+
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
@@ -325,6 +335,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, gates),
         "registry/champion": (chain,),
         "monitoring/drift": (within_limits,),
+        "monitoring/performance": (performs,),
     }
 )
 BLOCKING = frozenset(

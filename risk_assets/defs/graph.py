@@ -98,6 +98,13 @@ NODES = (
     ),
     Node("monitoring/drift", monitoring.drift, "drift", {"polars", "json"}, after=("curated/features", "curated/predictions")),
     Node(
+        "monitoring/performance",
+        monitoring.performance,
+        "performance",
+        {"polars", "json"},
+        after=("curated/features", "curated/predictions", "curated/outcomes"),
+    ),
+    Node(
         "logs/batch_runs",
         run_log.batch_runs,
         "run_log",

@@ -17,9 +17,21 @@ from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
+from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, documents, drift_files, impact_files, layout, raw, registry, run_log, verification
+from risk_assets.lake import (
+    binding_log,
+    documents,
+    drift_files,
+    impact_files,
+    layout,
+    performance_files,
+    raw,
+    registry,
+    run_log,
+    verification,
+)
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
@@ -230,6 +242,29 @@ class BlobDriftIOManager(BlobIOManager[DriftReport]):
         return drift_files.read(self._store, date).report
 
 
+class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
+    """Stores the performance report of a date as JSON, and keeps its earlier revisions."""
+
+    def write(self, context: dg.OutputContext, obj: PerformanceReport) -> None:
+        """Write the report, and what it was made from: the outcomes too if they are known."""
+        known = obj.matured and performance_files.outcomes_identity(self._store, obj.date) is not None
+        made_from = self._lakehouse.made_from(
+            _run_id(context),
+            obj.date,
+            "curated/predictions",
+            "curated/features",
+            *(["curated/outcomes"] if known else []),
+            policy=self._lakehouse.policy.digest,
+            model_version=obj.models[0].version,
+        )
+        number = performance_files.write(self._store, obj, made_from, self._lakehouse.guard(layout.PERFORMANCE, obj.date))
+        context.add_output_metadata({"path": self._store.uri(layout.performance(obj.date)), "revision": number})
+
+    def read(self, key: str, date: str) -> PerformanceReport:
+        """Return the report of a date."""
+        return performance_files.read(self._store, date).report
+
+
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
     """Adds the records of runs to the run log."""
 
@@ -254,6 +289,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
         "impact": BlobImpactIOManager(lakehouse),
         "champion": BlobChampionIOManager(lakehouse),
         "drift": BlobDriftIOManager(lakehouse),
+        "performance": BlobPerformanceIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
 

@@ -38,4 +38,10 @@ MONITORING = dg.define_asset_job(
     description="Compares a scored date with the training rows of the version that scored it. It is a run of its own, so that a failure "
     "never affects the predictions.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING)
+PERFORMANCE = dg.define_asset_job(
+    "performance",
+    selection=dg.AssetSelection.assets(["monitoring", "performance"]),
+    description="Compares the models that scored a date with the outcomes of its accounts, or shows their own estimates before these "
+    "mature. It is due on other days than drift, so it is a job of its own.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE)

@@ -5,7 +5,7 @@ import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, MONITORING, OUTCOMES
+from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, MONITORING, OUTCOMES, PERFORMANCE
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
@@ -19,9 +19,11 @@ from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, s
 from risk_assets.lake.manifests import digest
 from risk_assets.lake.outcome_tables import OUTCOMES as CURATED_OUTCOMES
 from risk_assets.lake.outcome_tables import dates_to_carry, matured_outcomes, outdated_outcomes
+from risk_assets.lake.performance_files import dates_to_measure, due_on, outcomes_identity
 from risk_assets.lake.posted_outcomes import posted_shards
 from risk_assets.lake.run_log import LATE, RunRecord
 from risk_assets.lake.staleness import is_stored
+from risk_assets.lake.store import Store
 
 INTERVAL_SECONDS = 60
 SWEEP_SECONDS, LOG_SECONDS = 30, 10
@@ -29,6 +31,7 @@ RUNNING = dg.DefaultSensorStatus.RUNNING
 LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
 MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
+MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whose performance is measured
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
@@ -63,7 +66,13 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Monitors the newest scored dates, each after it was scored, and again when it was scored again or the policy changed."""
         return watch_scored(lakehouse, partitions)
 
-    return [landing_sensor, posted_sensor, late_files, derived_sensor, monitor_sensor, killed_runs, *LOG_SENSORS]
+    @dg.sensor(name="monitor_outcomes", job=PERFORMANCE, minimum_interval_seconds=INTERVAL_SECONDS)
+    def performance_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Measures the performance of scored dates: estimates first, figures when outcomes have matured, again when they are restated."""
+        return watch_outcomes(lakehouse, partitions)
+
+    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor)
+    return [*started, late_files, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -166,6 +175,23 @@ def watch_scored(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResul
         dg.RunRequest(run_key=f"{date}_{digest(store, layout.predictions(date))[:12]}_{policy[:12]}", partition_key=date) for date in found
     ]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "all newest scored dates are monitored")
+
+
+def watch_outcomes(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of dates without a current performance report.
+
+    A run that failed is requested again when predictions, outcomes or the policy have changed.
+    """
+    store, policy, today = lakehouse.store, lakehouse.policy.digest, lakehouse.settings.calendar.day(utc_now())
+    found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
+    requests = [dg.RunRequest(run_key=f"{date}_{_made_of(store, date)}_{policy[:12]}", partition_key=date) for date in found]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the performance of all newest dates is measured")
+
+
+def _made_of(store: Store, date: str) -> str:
+    """Return what a performance report is made of: predictions, outcomes, and the day on which the present one is due to be revised."""
+    outcomes = outcomes_identity(store, date) or "none"
+    return f"{digest(store, layout.predictions(date))[:12]}_{outcomes[:12]}_{due_on(store, date) or 'never'}"
 
 
 def _derived_request(lakehouse: Lakehouse, date: str, job: str, source: str) -> dg.RunRequest:

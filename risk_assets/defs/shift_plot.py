@@ -21,7 +21,7 @@ def svg(features: Sequence[Drift]) -> str:
     most = max((abs(each.points or 0.0) for each in features), default=0.0) or 1.0
     height, zero, scale = TOP + ROW * len(features) + 8, (LABEL + WIDTH - PSI_COLUMN) / 2, (WIDTH - PSI_COLUMN - LABEL) / 2 / most * 0.75
     bars = "".join(_bar(each, TOP + ROW * at, zero, scale) for at, each in enumerate(features))
-    titles = _text(zero, 14, "points, more are safer", "middle") + _text(WIDTH - PSI_COLUMN + 6, 14, "PSI (limit)", "start")
+    titles = text(zero, 14, "points, more are safer", "middle") + text(WIDTH - PSI_COLUMN + 6, 14, "PSI (limit)", "start")
     axis = f'<line x1="{zero:.1f}" y1="{TOP - 8}" x2="{zero:.1f}" y2="{height - 6}" stroke="{INK}"/>'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
@@ -38,13 +38,14 @@ def _bar(drift: Drift, y: float, zero: float, scale: float) -> str:
     index = f"{drift.psi.value:.3f} ({drift.psi.limit:.3f})"
     return (
         f'<rect x="{min(zero, end):.1f}" y="{y - 10:.1f}" width="{abs(end - zero):.1f}" height="12" fill="{color}"/>'
-        + _text(LABEL - 6, y, name, "end")
-        + _text(at, y, "" if drift.points is None else f"{points:+z.1f}", anchor)
-        + _text(WIDTH - PSI_COLUMN + 6, y, index, "start")
+        + text(LABEL - 6, y, name, "end")
+        + text(at, y, "" if drift.points is None else f"{points:+z.1f}", anchor)
+        + text(WIDTH - PSI_COLUMN + 6, y, index, "start")
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
+def text(x: float, y: float, shown: str, anchor: str) -> str:
+    """Return a text as SVG; `anchor` is `start`, `middle` or `end`."""
     return (
-        f'<text x="{x:.1f}" y="{y:.1f}" font-family="sans-serif" font-size="11" fill="{INK}" text-anchor="{anchor}">{escape(text)}</text>'
+        f'<text x="{x:.1f}" y="{y:.1f}" font-family="sans-serif" font-size="11" fill="{INK}" text-anchor="{anchor}">{escape(shown)}</text>'
     )

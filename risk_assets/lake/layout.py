@@ -160,6 +160,21 @@ def drift(date: str) -> str:
     return f"{MONITORING}/drift_{date}.json"
 
 
+def performance(date: str) -> str:
+    """Return the path of a date's performance report."""
+    return f"{MONITORING}/performance_{date}.json"
+
+
+def performance_revisions(date: str) -> str:
+    """Return the folder of the earlier revisions of a date's performance report."""
+    return f"{MONITORING}/revisions/performance_{date}/"
+
+
+def performance_revision(date: str, number: int) -> str:
+    """Return the path of an earlier revision of a date's performance report."""
+    return f"{performance_revisions(date)}{number:06d}.json"
+
+
 def manifest(path: str) -> str:
     """Return the path of a table's manifest."""
     return f"{path}.manifest.json"
@@ -317,7 +332,7 @@ def online_partner(path: str) -> str | None:
     return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
-DRIFT = "monitoring/drift"
+DRIFT, PERFORMANCE = "monitoring/drift", "monitoring/performance"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -327,6 +342,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
+REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance}
 
 
 def is_table(path: str) -> bool:
@@ -338,11 +354,13 @@ def leased(key: str, date: str) -> str | None:
     """Return the path whose lease a writer of an asset's date holds; None if its writers do not exclude each other."""
     if key == "training/model":
         return training_folder(date)
+    if key == PERFORMANCE:
+        return performance(date)
     return PATHS[key](date) if key in PATHS else None
 
 
 def commit(key: str, date: str) -> str:
-    """Return the path whose existence commits an asset's date: a table's manifest, a drift report, or a trained model's folder."""
-    if key == DRIFT:
-        return drift(date)
+    """Return the path whose existence commits an asset's date: a table's manifest, a report, or a trained model's folder."""
+    if key in REPORTS:
+        return REPORTS[key](date)
     return manifest(PATHS[key](date)) if key in PATHS else training_folder(date)

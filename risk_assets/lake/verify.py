@@ -16,6 +16,7 @@ from risk_assets.lake import (
     impact_files,
     layout,
     model_files,
+    performance_files,
     raw,
     registry,
     run_log,
@@ -57,7 +58,7 @@ def verify_date(store: Store, date: str) -> Verified:
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, contracts, superseded files, revisions, drift reports and the run log."""
+    """Verify each date, then versions, bindings, policies, contracts, superseded files, revisions, reports and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
     dates = sorted({date for path in paths if (date := layout.date_of(path))})
@@ -75,6 +76,9 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
         _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
         _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
+        _verified(
+            "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
+        ),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 

@@ -29,6 +29,7 @@ GRAPH = {
     "curated/predictions": ("curated", True, {"curated/features", "registry/champion"}),
     "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
     "monitoring/drift": ("monitoring", True, {"curated/features", "curated/predictions"}),
+    "monitoring/performance": ("monitoring", True, {"curated/features", "curated/predictions", "curated/outcomes"}),
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
@@ -38,6 +39,7 @@ JOBS = {
     "training": {"training/model", "registry/model_version", "registry/impact", "registry/champion"},
     "governance": {"registry/champion"},
     "monitoring": {"monitoring/drift"},
+    "performance": {"monitoring/performance"},
 }
 
 
@@ -131,7 +133,7 @@ def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
-    asked = dict.fromkeys(("landing", "posted_outcomes", "monitor_scored", "derived_outcomes"), off)
+    asked = dict.fromkeys(("landing", "posted_outcomes", "monitor_scored", "monitor_outcomes", "derived_outcomes"), off)
     assert states == {**asked, "late_files": on, "killed_runs": on, **logs}
 
 

@@ -1,12 +1,14 @@
-"""Monitoring: a scored date compared with the training rows of the version that scored it."""
+"""Monitoring: a scored date compared with the training rows of the version that scored it, and with the outcomes of its accounts."""
 
 from typing import Any
 
 import dagster as dg
 
-from risk_assets.defs import shift_plot
+from risk_assets.clock import utc_now
+from risk_assets.defs import calibration_plot, shift_plot
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.monitoring.performance_report import ModelPerformance, PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
 
 SHOWN_FEATURES = 10
@@ -22,6 +24,64 @@ def drift(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehou
 
     found = measure(lakehouse.store, context.partition_key, lakehouse.contract, lakehouse.policy)
     return dg.Output(found, metadata=shown(_figures(found)))
+
+
+def performance(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[PerformanceReport]:
+    """How well the models that scored the date predicted the outcomes of its accounts; before these mature, their own estimates.
+
+    AUC, Gini, KS, Brier score, and expected and observed bads overall, by band and by category, of the champion and of a challenger or a
+    shadow, next to the holdouts at training; and how accounts moved between bands in a month.
+    """
+    from risk_assets.lake.performance_measurement import performance as measure  # scipy is imported by monitoring only
+
+    today = lakehouse.settings.calendar.day(utc_now())
+    found = measure(lakehouse.store, context.partition_key, lakehouse.contract, lakehouse.policy, today)
+    return dg.Output(found, metadata=shown(_performance_figures(found)))
+
+
+def _performance_figures(found: PerformanceReport) -> dict[str, Any]:
+    from risk_assets.domain.monitoring.performance_evidence import migration_table, parts_table, performance_table, summary, vintage_table
+
+    figures: dict[str, Any] = {
+        "matured": int(found.matured),
+        "scored": found.scored,
+        "labelled": found.labelled,
+        "beyond_limits": len(found.exceeded),
+        "summary": summary(found),
+        "models": dg.MetadataValue.md(performance_table(found)),
+    }
+    for model in found.models:
+        figures |= {f"{model.role}_{name}": figure for name, figure in _model_figures(model).items()}
+    champion = found.models[0]
+    if champion.overall:
+        parts = (champion.overall, *champion.bands.shown)
+        figures["parts"] = dg.MetadataValue.md(parts_table(found.models))
+        figures["plot"] = dg.MetadataValue.md(calibration_plot.calibration(parts))
+    if found.migration:
+        figures["migration"] = dg.MetadataValue.md(migration_table(found.migration))
+    if found.vintage:
+        figures["vintage"] = dg.MetadataValue.md(vintage_table(found.vintage))
+    if found.notes:
+        figures["notes"] = "; ".join(found.notes)
+    return figures
+
+
+def _model_figures(model: ModelPerformance) -> dict[str, Any]:
+    """Return the figures of a model that are plotted over dates; those that are not known yet are left out."""
+    overall, ranking = model.overall, model.ranking
+    found = {
+        "version": model.version,
+        "estimated_bad": model.estimate.expected,
+        "estimated_auc": model.estimate.roc_auc,
+        "expected_bad": overall and overall.expected,
+        "observed_bad": overall and overall.observed,
+        "calibration_ratio": overall and overall.ratio,
+        "auc": ranking and ranking.roc_auc,
+        "gini": ranking and ranking.gini,
+        "ks": ranking and ranking.ks,
+        "brier": model.brier,
+    }
+    return {name: figure for name, figure in found.items() if figure is not None}
 
 
 def _figures(found: DriftReport) -> dict[str, Any]:

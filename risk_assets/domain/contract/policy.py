@@ -230,7 +230,7 @@ class Checks(Document):
 
 
 class Monitoring(Document):
-    """The limits of the daily comparison with the training rows of the version that scored the date.
+    """The limits of a scored date: of its distance from the training rows of its version, and of its performance when outcomes are known.
 
     A limit is the larger of the value here and what sampling alone would exceed on one date in 200, for the whole book.
 
@@ -248,6 +248,12 @@ class Monitoring(Document):
         The maximum share of rows with a level that training did not see.
     max_out_of_range_increase
         How far the share of rows outside the usual range of a number may be above its share in training.
+    max_calibration_ratio
+        The observed bads are at most this many times the expected ones, and at least the expected ones divided by it.
+    max_band_calibration_ratio
+        The same in each band.
+    max_auc_loss
+        How far the AUC may be below that of other accounts at training.
     """
 
     max_psi: Positive = 0.2
@@ -255,6 +261,9 @@ class Monitoring(Document):
     max_missing_increase: Share = 0.05
     max_unseen_share: Share = 0.01
     max_out_of_range_increase: Share = 0.05
+    max_calibration_ratio: Ratio = 1.3
+    max_band_calibration_ratio: Ratio = 1.75
+    max_auc_loss: Share = 0.05
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ RISK := .venv/bin/risk
 # Without settings of your own book, the UI and the service are those of the demo: the settings of the simulated bank.
 OWN := $(RISK_LANDING)$(RISK_CONTRACT)$(RISK_POLICY)$(shell grep -sE '^(export +)?RISK_(LANDING|CONTRACT|POLICY)=' .env)
 BANK := $(if $(OWN),,$(foreach setting,$(shell grep ^RISK_ data/bank/settings.env),$(if $($(firstword $(subst =, ,$(setting)))),,$(setting))))
-# Workers share the cores: with few rows, more threads of BLAS only wait for each other.
-PYTEST := OPENBLAS_NUM_THREADS=1 .venv/bin/pytest
+# Workers share the cores: with few rows, more threads of BLAS and polars only wait for each other.
+# Compiled modules are cached also where the machine's own setting forbids it: tests start hundreds of processes.
+PYTEST := OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv/bin/pytest
 
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
@@ -31,7 +32,7 @@ test: .venv/.ready  ## the suite without the tests that take minutes, with cover
 	.venv/bin/python -m tests.coverage_report
 
 test-long: .venv/.ready  ## only the tests that take minutes
-	@$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
+	@$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
 
 lint: .venv/.ready  ## format, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -42,6 +42,11 @@ def without_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
 
 
+def process_environment() -> dict[str, str]:
+    """Return the environment of a command as a process, without measuring coverage: commands run in this process cover the same."""
+    return {name: value for name, value in without_settings().items() if not name.startswith("COV")}
+
+
 def sample(name: str) -> Path:
     """Return a file of the sample book."""
     return ROOT / "data/landing" / name
@@ -76,7 +81,7 @@ def run_here(folder: Path, *arguments: str | Path, code: int = 0, **settings: st
 def run_process(folder: Path, *arguments: str | Path, code: int = 0, **settings: str) -> Done:
     """Run the command as a process of its own and check its exit code."""
     done = subprocess.run(
-        [RISK, *arguments], cwd=folder, env=without_settings() | settings, capture_output=True, text=True, timeout=300, check=False
+        [RISK, *arguments], cwd=folder, env=process_environment() | settings, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import without_settings
+from tests.cli.conftest import process_environment
 
 SLOW = {"sklearn", "pandas", "matplotlib", "joblib", "dagster"}
 SCRIPT = """
@@ -24,7 +24,7 @@ sys.stderr.write("modules: " + " ".join(sorted({name.partition(".")[0] for name 
 def imported(folder: Path, *arguments: str) -> set[str]:
     """Return the top-level modules that a command has imported when it ends."""
     command = [sys.executable, "-c", SCRIPT, *arguments]
-    done = subprocess.run(command, cwd=folder, env=without_settings(), capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, env=process_environment(), capture_output=True, text=True, check=True)
     return set(done.stderr.rpartition("modules: ")[2].split())
 
 

@@ -16,7 +16,7 @@ import pytest
 from risk_assets.defs.failures import INTERRUPTED, KILLED
 from risk_assets.runner import DATABASES, open_runner
 from risk_assets.settings import Settings
-from tests.cli.conftest import RISK, Risk, run_here, run_process, without_settings
+from tests.cli.conftest import RISK, Risk, process_environment, run_here, run_process
 
 DATE = "2026-01-04"
 COPIES, WAIT_SECONDS = 600, 120
@@ -53,7 +53,7 @@ def end_while_scoring(folder: Path, how: signal.Signals) -> None:
     """Start a run of the date, and send its process a signal when it has begun the second asset."""
     with large_date(folder):
         process = subprocess.Popen(
-            [RISK, "run", DATE], cwd=folder, env=without_settings(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [RISK, "run", DATE], cwd=folder, env=process_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         begun = folder / f"lakehouse/leases/curated/accounts_{DATE}_features.parquet/000001.json"
         end = time.monotonic() + WAIT_SECONDS
@@ -129,7 +129,7 @@ def test_a_rollback_killed_while_it_prints_is_not_repeated(on_trained: Risk, tra
         on_trained("promote", version, "--yes", "--reason", "x")
     command, bindings = ("rollback", "--reason", "bad"), trained / "lakehouse/registry/bindings"
     with full_pipe() as stdout:
-        process = subprocess.Popen([RISK, *command], cwd=trained, env=without_settings(), stdout=stdout, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([RISK, *command], cwd=trained, env=process_environment(), stdout=stdout, stderr=subprocess.DEVNULL)
         end = time.monotonic() + WAIT_SECONDS
         while not (bindings / "000004.json").exists() or "SUCCESS" not in statuses(trained)[0]:
             assert process.poll() is None and time.monotonic() < end
@@ -216,7 +216,7 @@ def without_privileges(folder: Path, *arguments: str, code: int = 0, **settings:
     if plain and not shutil.which("setpriv"):
         pytest.skip("root is not stopped by permissions, and setpriv is not installed")
     done = subprocess.run(
-        [*plain, RISK, *arguments], cwd=folder, env=without_settings() | settings, capture_output=True, text=True, check=False
+        [*plain, RISK, *arguments], cwd=folder, env=process_environment() | settings, capture_output=True, text=True, check=False
     )
     assert done.returncode == code, done.stdout + done.stderr
     return " ".join((done.stdout + done.stderr).split())

@@ -216,6 +216,7 @@ def deployed(folder: Path, book: Settings, database: Database, **variables: str)
         "RISK_LANDING": book.landing,
         "RISK_POLICY": str(book.policy),
         "OPENBLAS_NUM_THREADS": "1",
+        "POLARS_MAX_THREADS": "1",
     }
     environment = {**clean, **settings, **database.environment, **variables}
     client = httpx.Client(base_url=f"http://127.0.0.1:{ports[WEBSERVER]}", timeout=60, trust_env=False)

@@ -14,12 +14,13 @@ import polars as pl
 from risk_assets.lake import layout
 from risk_assets.lake.manifests import find_manifest, identity
 from tests.faults.content import read
-from tests.faults.places import Place
+from tests.faults.places import NO_FAULT, Place
 from tests.faults.warm import Done, Started
 from tests.faults.writes import PAUSED, RESUME, STOP, Fault
 
 POLL_SECONDS, MAX_SECONDS = 0.05, 180.0
-IDLE_SECONDS, IDLE_CPU_SECONDS = 5.0, 0.1  # a command that uses less in this time waits for the other one
+IDLE_SECONDS, IDLE_CPU_SECONDS = 2.0, 0.1  # a command that uses less in this time waits for the other one
+LEASE_SECONDS = 5.0  # of a command that is stopped; `lake/test_leases.py` tests the product's own
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ def interleave(place: Place, first: tuple[str, ...], fault: Fault, change: Calla
     """Pause the first command by a fault, make a change, run the other command, then continue the first.
 
     If the other command waits for the first one, both continue. A first command that is stopped continues when the other one
-    has ended: its lease expires meanwhile.
+    has ended: its lease expires meanwhile, which the other one waits for only `LEASE_SECONDS`.
     """
     with paused(place, first, fault) as started:
         change()
-        second = place.start(*other)
+        second = place.start(*other, fault=Fault(lease_seconds=LEASE_SECONDS) if fault.action == STOP else NO_FAULT)
         waits = _Idle(second.pid) if fault.action != STOP else lambda: False
         _wait(lambda: place.warm.has_ended(second) or waits(), MAX_SECONDS)
     return Both(place.warm.wait(started), place.warm.wait(second))

@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from risk_assets.lake.store import Store
@@ -51,8 +51,7 @@ class Place:
         """Start `risk` with arguments; the fault's notes and the output are below the folder."""
         notes = self.folder / "notes" / str(next(_numbers))
         notes.mkdir(parents=True)
-        named = Fault(fault.at, fault.path, fault.when, fault.action, str(notes), fault.clock_days)
-        return self.warm.start(self.folder, arguments, self.settings, named, notes / "output")
+        return self.warm.start(self.folder, arguments, self.settings, replace(fault, folder=str(notes)), notes / "output")
 
     def run(self, *arguments: str, fault: Fault = NO_FAULT) -> Done:
         """Run `risk` with arguments to its end."""

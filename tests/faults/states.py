@@ -111,7 +111,7 @@ CASES = {
     "land-replace": Case("landed", ("land", "other.csv", "--from", LABELLED[0], "--days", "3", "--replace")),
     "run-new": Case("trained", ("run", FIRST), azure_step=3),
     "run-changed": Case("relanded", ("run", FIRST), step=1, azure_step=5),
-    "outcomes": Case("trained", ("outcomes", FIRST)),
+    "outcomes": Case("trained", ("outcomes", FIRST), step=1),
     "train-unstored": Case("files", ("train", TRAINED), step=8, azure_step=25),
     "train-first": Case("stored", ("train", TRAINED), step=1, azure_step=6),
     "train-second": Case("live", ("train", TRAINED, "--estimator", "scorecard"), step=2, azure_step=9),

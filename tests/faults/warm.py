@@ -95,7 +95,7 @@ def without_settings() -> dict[str, str]:
 @contextmanager
 def warm_process() -> Iterator[Warm]:
     """Yield a client; the process ends with the block, or with this process."""
-    environment = without_settings() | {"OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"}
+    environment = without_settings() | {"OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "COLUMNS": "200"}
     command = [sys.executable, "-m", "tests.faults.warm"]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, cwd=root, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""Faults at the writes of a command: count them, kill the process at one of them, pause at one, or shift the clock.
+"""Faults at the writes of a command: count them, kill the process at one of them, pause at one, shift the clock, shorten leases.
 
 Only names are known here: the methods of `Store` that write, and the public functions of `risk_assets.lake.append` if there
 is such a module. A method or a module that does not exist is skipped.
@@ -52,6 +52,8 @@ class Fault:
         The folder of `writes.jsonl`, in which each write is noted before it begins, and of `paused` and `resume`.
     clock_days
         The number of days that the product's clock is ahead.
+    lease_seconds
+        How long the command waits for a lease that is not renewed; 0 for the product's own time.
     """
 
     at: int = 0
@@ -60,6 +62,7 @@ class Fault:
     action: str = KILL
     folder: str = ""
     clock_days: float = 0
+    lease_seconds: float = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def arm(fault: Fault) -> None:
         _replace_everywhere(function, _method(name, function, writes))
     if fault.clock_days:
         _shift_clock(timedelta(days=fault.clock_days))
+    if fault.lease_seconds:
+        _shorten_leases(fault.lease_seconds)
 
 
 def read_writes(folder: Path) -> list[Write]:
@@ -219,3 +224,9 @@ def _shift_clock(ahead: timedelta) -> None:
             return datetime.now(tz) + ahead
 
     clock.datetime = Shifted  # type: ignore[misc]
+
+
+def _shorten_leases(seconds: float) -> None:
+    from risk_assets.lake import leases
+
+    leases.TTL_SECONDS = seconds

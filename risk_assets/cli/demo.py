@@ -83,14 +83,14 @@ def _simulated_bank() -> "Settings":
 
 
 def _show_health(runner: "Runner", lake: "Store", date: str) -> None:
-    """Monitor a date, and print how far it is from training."""
+    """Monitor a date, and print how far it is from training, and how well the model predicts."""
     from risk_assets.cli.report import monitoring
-    from risk_assets.lake import drift_files
+    from risk_assets.lake import drift_files, performance_files
 
-    made = runner.run("monitoring", date)
-    if made.error:
-        finish([made])
-    monitoring.health(out(), drift_files.read(lake, date).report)
+    failed = [made for job in ("monitoring", "performance") if (made := runner.run(job, date)).error]
+    if failed:
+        finish(failed)
+    monitoring.health(out(), drift_files.read(lake, date).report, performance_files.read(lake, date).report)
 
 
 def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
@@ -104,7 +104,7 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
         (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table of points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"score the date again, into {lake.uri(layout.predictions(date))}"),
-        (f".venv/bin/risk monitor {date}", "the drift of each feature"),
+        (f".venv/bin/risk monitor {date}", "drift of each feature, and performance"),
         (f".venv/bin/risk explain {date} ID", f"explain an account's score; the riskiest are in {lake.uri(layout.review(date))}"),
         ("README.md", "your own data in five commands"),
     )

@@ -79,6 +79,7 @@ def test_demo_trains_and_scores_a_simulated_bank(risk: Risk, folder: Path, monke
         "AUC",
         "The 10 riskiest accounts of 2026-01-28",
         "Drift of 2026-01-28: ",
+        "Performance of 2026-01-28: ",
         "compared with",
         "What to do next",
         "make ui",

@@ -28,10 +28,14 @@ def drift(console: Console, report: DriftReport) -> None:
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True, highlight=False)
 
 
-def health(console: Console, report: DriftReport) -> None:
-    """Print the drift of a date in one sentence."""
-    style = "yellow" if report.exceeded else "green"
-    console.print(f"[bold {style}]Drift of {report.date}:[/] {escape(summary(report))}.", soft_wrap=True, highlight=False)
+def health(console: Console, shifts: DriftReport, results: PerformanceReport) -> None:
+    """Print the drift and the performance of a date, in one sentence each."""
+    found = (
+        ("Drift", shifts.date, summary(shifts), shifts.exceeded),
+        ("Performance", results.date, evidence.summary(results), results.exceeded),
+    )
+    for name, date, text, exceeded in found:
+        console.print(f"[bold {'yellow' if exceeded else 'green'}]{name} of {date}:[/] {escape(text)}.", soft_wrap=True, highlight=False)
 
 
 def performance(console: Console, stored: StoredPerformance, earlier: Sequence[StoredPerformance]) -> None:

@@ -29,7 +29,8 @@ def summary(report: PerformanceReport) -> str:
         return "; ".join(beyond[:DESCRIBED]) + more
     first = report.models[0]
     if first.overall is None:
-        return f"{estimate_text(first)}; outcomes {'matured' if report.matured else 'mature'} on {report.matures_on}"
+        due = f"matured on {report.matures_on} and have not arrived" if report.matured else f"mature on {report.matures_on}"
+        return f"{estimate_text(first)}; outcomes {due}"
     within = "within its limits" if first.overall.lowest is not None else "without limits"
     auc = "" if first.ranking is None else f"; {_ranking_text(first)}"
     return f"{first.version} ({first.role}) is {within}: {part_text(first.overall)}{auc}"

@@ -182,7 +182,7 @@ def test_without_an_outcome_there_is_an_estimate_only() -> None:
     found = measured(rows(1_000).with_columns(bad=pl.lit(None, pl.Int8)))
     assert (found.overall, found.ranking, found.brier, found.exceeded) == (None, None, None, ())
     assert summary(report(found)).startswith("estimate: model_v001 (champion) expects ")
-    assert "outcomes matured on 2026-02-04" in summary(report(found))
+    assert "outcomes matured on 2026-02-04 and have not arrived" in summary(report(found))
 
 
 def test_a_model_without_rows_is_left_out() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
+import httptools
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -28,7 +29,7 @@ STATE, WHOLE_REQUESTS = "connections", "whole requests"  # keys in the lifespan 
 BACKLOG = 128  # connections that the system accepts before the service does
 RESERVED_DESCRIPTORS = BACKLOG + 64  # for accepted connections that are about to be refused, and for the lake, the logs and the issuer
 MAX_HEAD_BYTES = 64 * 1024
-MAX_HEADERS = 500  # also of a chunked body's trailer
+MAX_HEADERS = 500
 MAX_PIPELINED = 64
 LINGER_SECONDS = 1.0
 REST_SECONDS = 0.05
@@ -151,7 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._whole: WholeRequests = self.app_state[WHOLE_REQUESTS]
         self._parts: list[bytes] | None = None  # of a body that may arrive as a whole
         self._rest_timer: asyncio.TimerHandle | None = None
-        self._answered = 0  # requests since data arrived
+        self._answered = self._received = 0  # requests, and bytes, since data arrived
 
     @property
     def unread(self) -> int:
@@ -187,24 +188,32 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse data, and limit the head of a request that is not complete yet."""
         if self._lingers:
             return
-        self._answered = 0
-        super().data_received(data)
+        self._answered, self._received = 0, len(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self._parts is not None:
             self._wait_for_rest()
             return
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if self.cycle is None or self.cycle.response_complete:
             self._limit_head(len(data))
-        elif len(self.headers) > MAX_HEADERS:
-            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """Start a head."""
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header; the trailers of a chunked body are left out."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Start to answer, or queue the request."""
+        if self.parser.should_upgrade():  # `_parse` parses the head again, without that
+            return
+        if len(self.headers) > MAX_HEADERS or (self._received + self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES):
+            self._refuse_head()
+            raise ValueError("the head is too large")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests are sent without waiting for an answer")  # the parser turns it into status 400
         self._in_head = False
@@ -227,6 +236,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Answer a whole request, or end the body of another."""
+        if self.parser.should_upgrade():
+            return
         if self._parts is not None:
             if self._answer_at_once(b"".join(self._parts)):
                 self._end_wait()
@@ -275,6 +286,35 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._close()
 
+    def _parse(self, data: bytes) -> None:
+        """Parse data. A request that asks for another protocol is parsed again without that: the parser would not read its body."""
+        for _ in range(MAX_PIPELINED):
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                if self.parser.get_method() == b"CONNECT":
+                    break
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            except httptools.HttpParserError:
+                break
+            else:
+                return
+        self.send_400_response("")
+
+    def _head_without_upgrade(self) -> bytes:
+        kept = tuple(header for header in self.headers if header[0] != b"upgrade")
+        line = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        return b"".join((line, *(b"%s: %s\r\n" % header for header in kept), b"\r\n"))
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(b": \r\n") for name, value in self.headers)
+
+    def _refuse_head(self) -> None:
+        detail = f"The request's line and headers are larger than {MAX_HEAD_BYTES} bytes, or there are more than {MAX_HEADERS} headers."
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail)
+
     def _may_be_answered_at_once(self) -> bool:
         """Return whether a request can be answered without the app, if its body has arrived with its head."""
         return (
@@ -285,7 +325,6 @@ class BoundedProtocol(HttpToolsProtocol):
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and self.parser.should_keep_alive()
-            and not self.parser.should_upgrade()
         )
 
     def _answer_at_once(self, body: bytes) -> bool:
@@ -294,6 +333,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if answer is None:
             return False
         self._answered += 1
+        if self.transport.is_closing():
+            return True
         self.transport.write(b"".join((_OK, header_lines(tuple(self.server_state.default_headers)), answer)))
         self.on_response_complete()
         return True
@@ -325,11 +366,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_answer(self) -> None:
         super().on_headers_complete()
+        self.cycle.transport = cast(asyncio.Transport, _OpenTransport(self.transport))
         if self._all.stopping:
             self.cycle.keep_alive = False
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Do nothing: a request to upgrade is answered, counted and logged like any other."""
 
     def _limit_head(self, received: int) -> None:
         """Limit the time and the size of a head that has begun, or of what is left of a request that has been answered."""
@@ -340,8 +379,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += received
             if self._head_bytes > MAX_HEAD_BYTES:
-                detail = f"The request's line and headers are larger than {MAX_HEAD_BYTES} bytes."
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail)
+                self._refuse_head()
 
     def _end_head(self) -> None:
         """Close a connection whose request has not arrived in time; a client that has sent a part of it gets status 408."""
@@ -383,6 +421,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+class _OpenTransport:
+    """A transport that ignores what is written after the client has gone, which uvloop takes for an error."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.close, self.is_closing = transport.close, transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write data, unless the connection is closed."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
 
 def _descriptors() -> int:

@@ -198,6 +198,7 @@ def test_clients_that_do_not_read_hold_no_slot(serve: Callable[..., Service], se
         assert len(service.scored(records[:1])) == 1
         service.until(lambda: service.metric("risk_serving_closed_connections_total", reason="slow reader") == len(deaf), 10)
         assert service.metric("risk_serving_in_flight") == 0
+        assert "ERROR" not in service.errors
 
 
 def test_answers_that_wait_are_limited_in_bytes(serve: Callable[..., Service], served_book: Path, records: Records) -> None:

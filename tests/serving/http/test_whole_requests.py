@@ -193,3 +193,83 @@ def test_rejected_request_counts_once_against_the_callers_limit(served_book: Pat
             connection.sendall(each)
             statuses.append(answers(connection, 1)[0][0][:12])
     assert statuses == [b"HTTP/1.1 422", b"HTTP/1.1 200", b"HTTP/1.1 429"]
+
+
+INNER = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+APART = pytest.mark.parametrize("apart", [False, True], ids=["whole", "apart"])
+
+
+def send(connection: socket.socket, head: bytes, body: bytes, apart: bool) -> None:
+    """Send a request as a whole, or its body a moment after its head."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if apart:
+        connection.sendall(head)
+        time.sleep(2 * REST_SECONDS)
+        connection.sendall(body)
+    else:
+        connection.sendall(head + body)
+
+
+@APART
+@pytest.mark.parametrize("protocol", [b"h2c", b"websocket"])
+def test_body_of_a_request_to_upgrade_is_its_body(plain: Service, records: Records, protocol: bytes, apart: bool) -> None:
+    head, _, body = with_headers(request(records[:1]), b"Connection: Upgrade", b"Upgrade: " + protocol).partition(b"\r\n\r\n")
+    with connect(plain) as connection:
+        send(connection, head + b"\r\n\r\n", body, apart)
+        ((answer, content),) = answers(connection, 1)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert len(msgspec.json.decode(content)["results"]) == 1
+        connection.sendall(LIVE)  # no other answer has come
+        assert answers(connection, 1)[0][1] == b'{"status":"live"}'
+
+
+@APART
+def test_body_of_a_request_to_upgrade_is_not_the_next_request(plain: Service, apart: bool) -> None:
+    before = plain.metric("risk_serving_requests_total", route="/health")
+    head = b"PUT /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n" % len(INNER)
+    with connect(plain) as connection:
+        send(connection, head, INNER, apart)
+        ((answer, _),) = answers(connection, 1)
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert plain.metric("risk_serving_requests_total", route="/health") == before
+
+
+def test_many_requests_to_upgrade_are_refused(plain: Service) -> None:
+    with connect(plain) as connection, suppress(ConnectionResetError):
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" * 2000)
+        while connection.recv(1 << 20):
+            pass
+    assert plain.client.get("/health/live").status_code == 200
+
+
+@APART
+@pytest.mark.parametrize(
+    ("left_out", "trailer", "status"),
+    [
+        (b"Content-Type", b"Content-Type: application/json", b"415"),
+        (b"Host", b"Host: 127.0.0.1", b"403"),
+        (b"", b"Content-Encoding: gzip", b"200"),
+        (b"", b"X-Real-IP: 203.0.113.9", b"200"),
+        (b"", b"\r\n".join([b"X-A: a"] * 1000), b"200"),
+    ],
+    ids=["content type", "host", "encoding", "proxy", "many"],
+)
+def test_trailers_are_not_headers(plain: Service, records: Records, left_out: bytes, trailer: bytes, status: bytes, apart: bool) -> None:
+    lines = [b"Host: 127.0.0.1", b"Content-Type: application/json", b"Transfer-Encoding: chunked"]
+    kept = [line for line in lines if not left_out or not line.startswith(left_out)]
+    body = msgspec.json.encode({"records": records[:1]})
+    chunked = b"%x\r\n%s\r\n0\r\n%s\r\n\r\n" % (len(body), body, trailer)
+    with connect(plain) as connection:
+        send(connection, b"\r\n".join((b"POST /predict HTTP/1.1", *kept, b"", b"")), chunked, apart)
+        ((head, _),) = answers(connection, 1)
+    assert head.startswith(b"HTTP/1.1 " + status)
+
+
+@APART
+@pytest.mark.parametrize("lines", [[b"X-A: " + b"a" * 66_000], [b"X-A: a"] * 501], ids=["large", "many"])
+def test_heads_have_limits_however_they_arrive(plain: Service, records: Records, lines: list[bytes], apart: bool) -> None:
+    head, _, body = with_headers(request(records[:1]), *lines).partition(b"\r\n\r\n")
+    with connect(plain) as connection, suppress(BrokenPipeError):
+        send(connection, head + b"\r\n\r\n", body, apart)
+        ((answer, _),) = answers(connection, 1)
+        assert answer.startswith(b"HTTP/1.1 431 ")

@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude modules and collected tests from garbage collections: they stay, and to visit them costs a tenth of the CPU time."""
+    """Exclude modules and collected tests from garbage collections: they stay until the end."""
     gc.collect()
     gc.freeze()
 

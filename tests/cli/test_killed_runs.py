@@ -133,7 +133,7 @@ def test_a_rollback_killed_while_it_prints_is_not_repeated(on_trained: Risk, tra
         end = time.monotonic() + WAIT_SECONDS
         while not (bindings / "000004.json").exists() or "SUCCESS" not in statuses(trained)[0]:
             assert process.poll() is None and time.monotonic() < end
-            time.sleep(0.1)
+            time.sleep(0.5)  # to read the statuses opens the run history
         process.kill()
         process.wait()
     assert "model_v002" in run_process(trained, *command).stdout

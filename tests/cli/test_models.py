@@ -38,6 +38,7 @@ def test_a_version_is_reproduced_under_its_own_documents(on_trained: Risk, train
     assert f"{version} is reproduced: the scorecard is the same to the bit." in on_trained("models", "reproduce", version).stdout
 
 
+@pytest.mark.long
 def test_a_version_with_a_date_without_labels_is_reproduced(on_trained: Risk, trained: Path) -> None:
     policy, outcomes = trained / "data/policy.yml", trained / "data/landing/outcomes_2026-01-01.csv"
     policy.write_text(policy.read_text(encoding="utf-8").replace("spacing_days: 1", "spacing_days: 3"), encoding="utf-8")
@@ -73,6 +74,7 @@ def test_a_version_of_a_changed_table_is_not_reproduced(on_trained: Risk, traine
     assert "Changed since the training: curated/accounts_2026-01-02_features.parquet" in result
 
 
+@pytest.mark.long
 def test_a_version_of_an_earlier_contract_is_reproduced_under_it(on_trained: Risk, trained: Path) -> None:
     contract = trained / "data/contract.yml"
     before = contract.read_text(encoding="utf-8")

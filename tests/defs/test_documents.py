@@ -197,6 +197,7 @@ def test_a_run_uses_the_documents_of_its_start(book: Book, lower: Path) -> None:
 # --- a version of a contract that is not bound ---------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_candidate_of_an_unbound_contract_leaves_the_curated_zone_alone(book: Book, edited: Callable[[str, str], Path]) -> None:
     before = curated(book)
     proposed = book.with_documents(contract=edited("max: 5000000", "max: 4000000"))

@@ -63,6 +63,7 @@ def require_one_table(place: Place, key: str, action: str) -> None:
     assert inconsistencies(place, FIRST) == []
 
 
+@pytest.mark.long
 def test_concurrent_trainings_register_their_own_models(state: StateOf, tmp_path: Path) -> None:
     place = state("live").copy(tmp_path / "place")
     before = estimators(place)

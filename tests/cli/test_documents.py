@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report import documents as report
 from risk_assets.cli.report import governance
 from risk_assets.domain.contract.differences import Difference
@@ -153,7 +153,7 @@ def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: 
 
 
 def test_brackets_in_values_are_printed_as_they_are() -> None:
-    console = Console(file=io.StringIO(), width=160)
+    console = LiteralConsole(file=io.StringIO(), width=160)
     report.differences(console, "contract", Path("[a]/c.yml"), made("promote 1")[0], [Difference("x [b]", "[bold]", "[gone; left]")])
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
@@ -162,7 +162,7 @@ def test_brackets_in_values_are_printed_as_they_are() -> None:
 
 def test_history_has_overrides_and_the_second_name() -> None:
     binding = replace(made("promote 1")[0], overrides=("stability",), approved_by="bob")
-    console = Console(file=io.StringIO(), width=160)
+    console = LiteralConsole(file=io.StringIO(), width=160)
     governance.history(console, [binding], [()])
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()

@@ -53,6 +53,18 @@ def test_an_edited_policy_is_reported_and_used_after_its_adoption(on_scored: Ris
     assert flagged(scored) > 1.5 * before
 
 
+def test_a_reason_is_printed_as_it_is(on_scored: Risk, scored: Path) -> None:
+    lower(scored)
+    decision = ("--reason", "closing [/x] a [link=http://e]b :bug: \x1b[31m\u202e", "--by", "[red]ann", "--yes")
+    shown = (r"closing [/x] a [link=http://e]b :bug: \x1b[31m\u202e", "[red]ann")
+    for done in (on_scored("policy", "adopt", *decision), on_scored("live")):
+        assert all(text in done.text for text in shown)
+    history = re.sub(r"\s", "", on_scored("history").stdout)  # long reasons are wrapped
+    assert "[red]ann" in history and "[/x]" in history and r":bug:\x1b" in history and "\x1b" not in history
+    verified = on_scored("policy", "adopt", "--reason", "again", "--yes", code=1, RISK_POLICY="[/x].yml").text
+    assert "[/x].yml" in verified
+
+
 @pytest.mark.parametrize("kind", ["policy", "contract"])
 def test_an_identical_document_is_not_adopted(on_scored: Risk, kind: str) -> None:
     done = on_scored(kind, "adopt", "--reason", "x", code=1)

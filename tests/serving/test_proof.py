@@ -216,7 +216,7 @@ def test_callers_id_explains_all_its_requests(logged: Log) -> None:
 
 def test_texts_of_callers_are_printed_as_they_are(log: Log) -> None:
     done = log.risk("explain", "--request", log.ids["odd"]).stdout
-    assert r"[/x] :bug: \u202e" in done and "Agrees with the answer." in done
+    assert r"A[red]B\x1b[31m" in done and r"[/x] :bug: \u202e" in done and "Agrees with the answer." in done
     log.change("odd", "model_outputs", '"points":', '"points":1')
     assert "DIFFERS from the answer in points." in log.risk("explain", "--request", log.ids["odd"], code=1).text
 

@@ -263,7 +263,10 @@ def load_settings(kind: type[Settings] = Settings, *, defaults: Path | None = No
     try:
         return kind(_env_file=(defaults, ENV_FILE)) if defaults else kind()
     except ValidationError as error:
-        lines = (f"  {_variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors(include_input=False))
+        lines = (
+            f"  {_variable(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
+            for problem in error.errors(include_input=False)
+        )
         raise ContractError("the settings are not valid:\n" + "\n".join(lines)) from None
 
 

@@ -1,11 +1,12 @@
-"""Consoles, exit codes, and the arguments and progress bars that commands share."""
+"""Consoles that print text literally, exit codes, and the arguments and progress bars that commands share."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from risk_assets.clock import date_range, parse_date
@@ -21,24 +22,64 @@ Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Last
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="Registered version, such as model_v002.")]
 
 
-def out() -> Console:
+CONTROLS = (
+    *(code for code in range(0x20) if chr(code) not in "\n\t"),
+    *range(0x7F, 0xA0),  # DEL and C1
+    *(0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # Unicode property Bidi_Control
+    *(0x2028, 0x2029),  # line and paragraph separator
+    *range(0xD800, 0xE000),  # surrogates: bytes of an argument that are not UTF-8, which cannot be encoded
+)
+ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in CONTROLS}
+
+
+def literal(text: str) -> str:
+    """Return a text with its control characters as escapes, such as \\x1b; line breaks and tabs stay."""
+    return text.translate(ESCAPES)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Return a text of literal parts; a tuple is a part with its style."""
+    return Text.assemble(*(literal(part) if isinstance(part, str) else (literal(part[0]), part[1]) for part in parts))
+
+
+class LiteralConsole(Console):
+    """A console that prints every text and every table cell as it is, with control characters as escapes.
+
+    Texts come from users, callers, files and storage: markup, emoji codes and control characters have no effect. Styles are set
+    by `styled`, and by the styles of tables and rows.
+    """
+
+    def __init__(self, *, file: IO[str] | None = None, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as `Text`; strings are measured and printed through it."""
+        return super().render_str(literal(text), **{**options, "markup": False, "emoji": False})
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments of anything that rich prints, which includes a `Text` that was made without `styled`."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(literal(segment.text), segment.style)
+
+
+def out() -> LiteralConsole:
     """Return a console on standard output, as wide as the terminal; a pipe gets `PIPE_WIDTH` columns."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    return LiteralConsole(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
-def err() -> Console:
+def err() -> LiteralConsole:
     """Return a console on standard error, as wide as the terminal; a pipe gets `PIPE_WIDTH` columns."""
-    return Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+    return LiteralConsole(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 def print_error(label: str, message: str) -> None:
     """Print a message after a red label on standard error."""
-    err().print(Text.assemble((f"{label}:", "bold red"), f" {message}"))
+    err().print(styled((f"{label}:", "bold red"), f" {message}"))
 
 
 def print_warning(label: str, message: str) -> None:
     """Print a message after a yellow label on standard error."""
-    err().print(Text.assemble((f"{label}:", "yellow"), f" {message}"))
+    err().print(styled((f"{label}:", "yellow"), f" {message}"))
 
 
 def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
@@ -50,7 +91,7 @@ def track(dates: Iterable[str], description: str) -> Iterator[str]:
     """Yield one date after the other and show the progress."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err()) as progress:
         yield from progress.track(dates, description=description)
 
@@ -72,7 +113,7 @@ def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:
         print_error(f"{result.date} {result.status}", result.error or "")
     blocked = [result for result in failed if result.status == BLOCKED]
     if step := next_step or (_fix_or_release(blocked) if blocked else None):
-        err().print(f"Next: {step}", highlight=False)
+        err().print(f"Next: {step}")
     if failed:
         raise typer.Exit(FAILED)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import FAILED, each, finish, out
+from risk_assets.cli.console import FAILED, each, finish, out, styled
 from risk_assets.cli.jobs import refresh, show_maturity, show_models, show_waiting
 from risk_assets.clock import shift
 from risk_assets.errors import RiskError
@@ -109,6 +109,6 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
         ("README.md", "your own data in five commands"),
     )
     console = out()
-    console.print("[bold]What to do next[/]")
+    console.print(styled(("What to do next", "bold")))
     for step, result in steps:
-        console.print(f"  {step:<42} {result}", highlight=False, soft_wrap=True)
+        console.print(f"  {step:<42} {result}", soft_wrap=True)

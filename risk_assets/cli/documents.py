@@ -61,14 +61,13 @@ def _show(kind: str) -> None:
     if documents.binding is None:
         out().print(
             f"{getattr(settings, kind)} is in force, because no model is live yet. The first promotion binds it.",
-            markup=False,
             soft_wrap=True,
         )
         return
     found = _differences(settings, documents, kind)[1]
     report.differences(out(), kind, getattr(settings, kind), documents.binding, found)
     if found:
-        out().print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", highlight=False, soft_wrap=True)
+        out().print(f"The file is not in force. Put it in force: risk {kind} adopt --reason WHY", soft_wrap=True)
 
 
 def _adopt(kind: str, yes: bool, **decision: str | None) -> None:
@@ -99,7 +98,7 @@ def _show_impact(lake: "Store", documents: "Documents", proposed: "AnyDocument",
         impact, _ = impact_files.adoption(lake, documents, proposed)
     except (LakeError, ModelError) as error:
         text = f"The impact is not measured: {error}\nrisk {kind} adopt --reason WHY --yes adopts without it."
-        out().print(text, markup=False, highlight=False, soft_wrap=True)
+        out().print(text, soft_wrap=True)
     else:
         governance.impact(out(), impact)
 

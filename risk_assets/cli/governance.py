@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import FAILED, Version, out, print_error, print_warning, user
+from risk_assets.cli.console import FAILED, Version, literal, out, print_error, print_warning, user
 from risk_assets.cli.models import show_gates, show_impact
 from risk_assets.clock import parse_instant
 from risk_assets.domain.governance.bindings import CHALLENGE, END_CHALLENGE, PROMOTE, ROLL_BACK
@@ -44,7 +44,7 @@ def promote(
         show_impact(version)
         if not sys.stdin.isatty():
             raise RiskError(f"stdin is not a terminal: review the impact above and run again with --yes (risk promote {version} --yes).")
-        typer.confirm(f"Promote {version}?", abort=True)
+        typer.confirm(f"Promote {literal(version)}?", abort=True)
     govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override, approved_by=approved_by)
 
 
@@ -130,8 +130,6 @@ def _show_contract_change(version: str) -> None:
     keys = ", ".join(found.key for found in differences(documents.contract, own))
     out().print(
         f"The contract changes too, to the one that {version} was trained with: {keys}. Dates that are run later are validated under it.",
-        highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 

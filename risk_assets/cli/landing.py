@@ -1,5 +1,6 @@
 """Commands that bring in data: infer a contract from a file, and land the file."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import out, print_warning
+from risk_assets.cli.console import literal, out, print_warning
 from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.domain.wording import counted, lost_rows
 from risk_assets.errors import RiskError
@@ -50,7 +51,7 @@ def infer_contract(
     for warning in (f"target.matures_after_days: {MATURITY_WARNING}", *draft.warnings):
         print_warning("warning", warning)
     if output is None:
-        typer.echo(draft.text, nl=False)
+        typer.echo(literal(draft.text) if sys.stdout.isatty() else draft.text, nl=False)
         return
     policy = output.parent / f"{output.stem}-policy{output.suffix or '.yml'}"
     _write_new({output: draft.text, policy: draft_policy(str(file), draft.bad_rate)})
@@ -86,11 +87,16 @@ def land(
         out().print(f"{kind}: {_summary(names)} in {landing.url}")
     for warning in _warnings(source, contract, dates, settings):
         print_warning("warning", warning)
-    matured = shift(dates[-1], contract.target.performance_days)
-    train = f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
     if dates[-1] <= settings.last_date:
         until = f" --until {dates[-1]}" if len(dates) > 1 else ""
-        out().print(f"Next: {train}risk run {dates[0]}{until}", highlight=False)
+        command = f"risk outcomes {dates[0]}{until}" if outcomes else f"{_training(contract, dates, settings)}risk run {dates[0]}{until}"
+        out().print(f"Next: {command}")
+
+
+def _training(contract: "Contract", dates: Sequence[str], settings: "Settings") -> str:
+    """Return the command that trains on dates, as an alternative to another one; empty if their outcomes have not matured yet."""
+    matured = shift(dates[-1], contract.target.performance_days)
+    return f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
 
 
 def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:

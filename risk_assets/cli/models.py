@@ -45,7 +45,7 @@ def impact(version: Version) -> None:
 
     show_impact(version)
     accounts = context.lake().uri(layout.version_file(version, layout.IMPACT_ACCOUNTS))
-    out().print(f"Accounts: {accounts}", highlight=False, soft_wrap=True)
+    out().print(f"Accounts: {accounts}", soft_wrap=True)
 
 
 def show_gates(version: str) -> None:
@@ -54,7 +54,7 @@ def show_gates(version: str) -> None:
     from risk_assets.promotion import measure_again
 
     settings = context.settings()
-    out().print(f"Gates of {version}, measured again:", highlight=False)
+    out().print(f"Gates of {version}, measured again:")
     lake = settings.open_lake()
     report.gates(out(), measure_again(lake, version, context.documents(settings, lake).policy).found)
 

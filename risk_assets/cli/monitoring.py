@@ -8,10 +8,10 @@ import typer
 from risk_assets.cli import context
 from risk_assets.cli.console import finish, out
 from risk_assets.clock import parse_date, utc_now
-from risk_assets.settings import Settings
 
 if TYPE_CHECKING:
     from risk_assets.runner import Result
+    from risk_assets.settings import Settings
 
 
 def monitor(
@@ -50,7 +50,7 @@ def monitor(
         finish([*failed.values()])
 
 
-def _make(settings: Settings, date: str, jobs: Sequence[str]) -> dict[str, "Result"]:
+def _make(settings: "Settings", date: str, jobs: Sequence[str]) -> dict[str, "Result"]:
     """Make the reports of a date by jobs, and return the runs that failed."""
     if not jobs:
         return {}

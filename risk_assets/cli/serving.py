@@ -48,4 +48,4 @@ def token(
         f"  RISK_SERVE_TOKENS={entry}",
     )
     for line in lines:
-        out().print(line, highlight=False, markup=False, soft_wrap=True)
+        out().print(line, soft_wrap=True)

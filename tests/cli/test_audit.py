@@ -1,8 +1,9 @@
 """`risk verify`, `risk replay` and `risk explain`: files are compared with their hashes, scores are recomputed."""
 
+import re
 from pathlib import Path
 
-from tests.cli.conftest import Risk
+from tests.cli.conftest import Risk, sample
 
 
 def test_replay_agrees_with_every_row(on_scored: Risk) -> None:
@@ -42,6 +43,21 @@ def test_explain_shows_stored_and_recomputed_scores(on_scored: Risk, scored: Pat
     account = (scored / "lakehouse/curated/accounts_2026-01-05_review.csv").read_text(encoding="utf-8").splitlines()[1].split(",")[1]
     explained = on_scored("explain", "2026-01-05", account.strip('"')).stdout
     assert "recomputed" in explained and "excess over reference" in explained and "utilisation" in explained
+
+
+def test_explain_shows_texts_of_a_file_as_they_are(on_scored: Risk, scored: Path) -> None:
+    path = scored / "data/landing/accounts_2026-01-06.csv"
+    text = sample("accounts_2026-01-06.csv").read_text(encoding="utf-8")
+    account = re.search(r"^(\w+),.*,(east),", text, re.MULTILINE)
+    assert account is not None
+    path.write_text(
+        text.replace(account[0], account[0].replace(account[1], "A[/x]\u202e").replace("east", "[/y] :bug:"), 1), encoding="utf-8"
+    )
+    on_scored("run", "2026-01-06")
+    explained = on_scored("explain", "2026-01-06", "A[/x]\u202e").stdout
+    assert r"A[/x]\u202e" in explained and "[/y] :bug:" in explained
+    unknown = on_scored("explain", "2026-01-06", "[/z] :bug: \x1b", code=1).text
+    assert "no account with this id" in unknown and "\x1b" not in unknown
 
 
 def test_explain_of_a_date_that_is_not_scored_names_the_command(on_trained: Risk) -> None:

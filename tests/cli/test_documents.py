@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report import documents as report
 from risk_assets.cli.report import governance
 from risk_assets.domain.contract.differences import Difference
@@ -51,6 +51,17 @@ def test_an_edited_policy_is_reported_and_used_after_its_adoption(on_scored: Ris
     assert "The chain is complete" in on_scored("history", "--verify").stdout
     assert "differs" not in on_scored("run", "2026-01-04").text
     assert flagged(scored) > 1.5 * before
+
+
+def test_a_reason_is_printed_as_it_is(on_scored: Risk, scored: Path) -> None:
+    lower(scored)
+    decision = ("--reason", "closing [/x] a [link=http://e]b :bug: \x1b[31m\u202e", "--by", "[red]ann", "--yes")
+    shown = (r"closing [/x] a [link=http://e]b :bug: \x1b[31m\u202e", "[red]ann")
+    for done in (on_scored("policy", "adopt", *decision), on_scored("live")):
+        assert all(text in done.text for text in shown)
+    history = re.sub(r"\s", "", on_scored("history").stdout)  # long reasons are wrapped
+    assert "[red]ann" in history and "[/x]" in history and r":bug:\x1b" in history and "\x1b" not in history
+    assert "error: [/x].yml cannot be read" in on_scored("policy", code=1, RISK_POLICY="[/x].yml").text
 
 
 @pytest.mark.parametrize("kind", ["policy", "contract"])
@@ -153,7 +164,7 @@ def test_a_promotion_shows_that_the_contract_changes(on_trained: Risk, trained: 
 
 
 def test_brackets_in_values_are_printed_as_they_are() -> None:
-    console = Console(file=io.StringIO(), width=160)
+    console = LiteralConsole(file=io.StringIO(), width=160)
     report.differences(console, "contract", Path("[a]/c.yml"), made("promote 1")[0], [Difference("x [b]", "[bold]", "[gone; left]")])
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
@@ -162,7 +173,7 @@ def test_brackets_in_values_are_printed_as_they_are() -> None:
 
 def test_history_has_overrides_and_the_second_name() -> None:
     binding = replace(made("promote 1")[0], overrides=("stability",), approved_by="bob")
-    console = Console(file=io.StringIO(), width=160)
+    console = LiteralConsole(file=io.StringIO(), width=160)
     governance.history(console, [binding], [()])
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()

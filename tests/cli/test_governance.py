@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report import governance as report
 from tests.cli.conftest import Risk
 from tests.domain.governance.test_impact import ALONE, LIVE, STRICTER, measured
@@ -29,7 +29,7 @@ def test_promote_shows_the_impact_and_requires_yes(on_scored: Risk) -> None:
 def test_the_impact_without_a_live_model_has_no_lines_of_changes() -> None:
     shown = {}
     for live in (LIVE, None):
-        console = Console(file=io.StringIO(), width=160)
+        console = LiteralConsole(file=io.StringIO(), width=160)
         report.impact(console, measured(ALONE, STRICTER, live)[0])
         assert isinstance(console.file, io.StringIO)
         shown[live] = console.file.getvalue()

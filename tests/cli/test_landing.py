@@ -259,6 +259,13 @@ def test_next_step_of_one_date_has_no_range(risk: Risk) -> None:
     assert landed.endswith("Next: risk train 2026-01-01 if outcomes have landed, or risk run 2026-01-01\n")
 
 
+def test_next_step_of_outcomes_stores_them(risk: Risk) -> None:
+    file = sample("outcomes_2026-01-01.csv")
+    assert risk("land", file, "--date", "2026-01-01", "--outcomes").stdout.endswith("Next: risk outcomes 2026-01-01\n")
+    landed = risk("land", file, "--from", "2026-01-02", "--days", "2", "--outcomes").stdout
+    assert landed.endswith("Next: risk outcomes 2026-01-02 --until 2026-01-03\n")
+
+
 def test_a_comma_after_every_row_is_read_by_infer_and_land(risk: Risk, folder: Path) -> None:
     rows = [f"A{number},{number % 97},{number % 13},{int(number % 97 > 60)}," for number in range(400)]
     (folder / "own.csv").write_text("\n".join(["id,a,b,y", *rows]) + "\n", encoding="utf-8")

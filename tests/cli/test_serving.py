@@ -76,6 +76,7 @@ def test_serve_accepts_only_created_tokens(risk: Risk, folder: Path) -> None:
 
 def test_token_has_each_granted_role(risk: Risk) -> None:
     assert "RISK_SERVE_TOKENS=ops:score+operate:" in risk("token", "ops", "--role", "operate", "--role", "score").stdout
+    assert "RISK_SERVE_TOKENS=team:label:" in risk("token", "team", "--role", "label").stdout
 
 
 def test_ui_starts_dagster_on_the_run_history(risk: Risk, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from rich.console import Console
 
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report import governance
 from risk_assets.defs.assets.model import _figures
 from risk_assets.domain.contract.policy import Points
@@ -36,7 +36,7 @@ def test_a_model_of_a_contract_without_sensitive_features_shows_none() -> None:
 def test_models_show_lists_the_groups_of_sensitive_features(model: TrainedModel) -> None:
     metadata = SimpleNamespace(origin=model.origin, gates=model.gates)
     version: Any = SimpleNamespace(name="model_v001", metrics=model.metrics, metadata=metadata)
-    console = Console(file=io.StringIO(), width=200)
+    console = LiteralConsole(file=io.StringIO(), width=200)
     governance.scorecard(console, version, model.scorecard, model.steps, Points())
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Sensitive features, on other accounts" in shown

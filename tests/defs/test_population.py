@@ -10,8 +10,8 @@ from unittest import mock
 
 import polars as pl
 import pytest
-from rich.console import Console
 
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report import audit, run_log, runs
 from risk_assets.defs.checks import eligible_share
 from risk_assets.lake import layout, replay
@@ -40,7 +40,7 @@ def ruled_book(trained: Path, tmp_path: Path) -> Iterator[Book]:
 
 
 def printed(report: object, *arguments: object) -> str:
-    console = Console(file=io.StringIO(), width=400)
+    console = LiteralConsole(file=io.StringIO(), width=400)
     assert callable(report)
     report(console, *arguments)
     assert isinstance(console.file, io.StringIO)

@@ -68,6 +68,7 @@ def contents(records: Records) -> dict[str, dict[str, Any]]:
         "input_data": {"input_data": split},
         "dataframe_split": {"dataframe_split": split},
         "dataframe_records": {"dataframe_records": records[:3]},
+        "odd": {"records": [records[0] | {"id": "A[red]B\x1b[31m", "region": "[/x] :bug: \u202e"}]},
     }
 
 
@@ -126,7 +127,7 @@ def test_every_logged_answer_agrees(logged: Log) -> None:
     assert "Every answer agrees." in printed
     assert "Not checked: records with an issue that no file can have" in printed
     row = logged.risk("replay", logged.dates[1], "--online").stdout.splitlines()
-    assert any(line.split()[-5:] == [str(len(logged.ids)), "202", "2", "0", "0"] for line in row) or logged.dates[0] != logged.dates[1]
+    assert any(line.split()[-5:] == [str(len(logged.ids)), "203", "2", "0", "0"] for line in row) or logged.dates[0] != logged.dates[1]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +212,13 @@ def test_callers_id_explains_all_its_requests(logged: Log) -> None:
     done = logged.risk("explain", "--request", "order-7").text
     assert "2 requests of this date with this id of the caller" in done or logged.dates[0] != logged.dates[1]
     assert f"Request {logged.ids['known']}" in done
+
+
+def test_texts_of_callers_are_printed_as_they_are(log: Log) -> None:
+    done = log.risk("explain", "--request", log.ids["odd"]).stdout
+    assert r"A[red]B\x1b[31m" in done and r"[/x] :bug: \u202e" in done and "Agrees with the answer." in done
+    log.change("odd", "model_outputs", '"points":', '"points":1')
+    assert "DIFFERS from the answer in points." in log.risk("explain", "--request", log.ids["odd"], code=1).text
 
 
 def test_explained_answer_that_was_changed_differs(log: Log) -> None:

@@ -3,23 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-
+from risk_assets.cli.console import LiteralConsole, styled
 from risk_assets.cli.report.tables import new_table
 from risk_assets.domain.contract.differences import Difference
 from risk_assets.domain.governance.bindings import Binding
 
 
-def differences(console: Console, kind: str, path: Path, binding: Binding, found: Sequence[Difference]) -> None:
+def differences(console: LiteralConsole, kind: str, path: Path, binding: Binding, found: Sequence[Difference]) -> None:
     """Print the keys that differ with both values, or that there are none."""
     bound = f"the bound {kind} (binding {binding.seq}, {getattr(binding, kind)[:12]})"
-    file = escape(str(path))
     if not found:
-        console.print(f"{file} is {bound}.", highlight=False, soft_wrap=True)
+        console.print(f"{path} is {bound}.", soft_wrap=True)
         return
-    console.print(f"[bold]{file}[/] differs from {bound}:", highlight=False, soft_wrap=True)
+    console.print(styled((str(path), "bold"), f" differs from {bound}:"), soft_wrap=True)
     table = new_table(None, "key", "in force", "in the file")
     for each in found:
-        table.add_row(*map(escape, (each.key, each.before, each.after)))
+        table.add_row(each.key, each.before, each.after)
     console.print(table)

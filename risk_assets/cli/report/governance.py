@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from risk_assets.cli.console import LiteralConsole, styled
 from risk_assets.cli.report.tables import new_table, percent, text
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.governance.evidence import HOLDOUT_COLUMNS, accuracy_text, auc_text, considered, holdouts
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 12  # of a digest
 
 
-def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
+def models(console: LiteralConsole, versions: "Sequence[ModelVersion]", live: Binding | None) -> None:
     """Print all versions, newest first; mark the live one and its challenger."""
     dates = ("trained\nfor", "matured until,\nknown by")
     columns = ("version", "estimator", *dates, "groups", "AUC,\nother accounts", "AUC,\nlater dates", "accuracy\n(base rate)", "gates")
@@ -51,30 +50,28 @@ def models(console: Console, versions: "Sequence[ModelVersion]", live: Binding |
     console.print(table)
     for version in reversed(versions):
         if len(version.metrics.considered) > 1:
-            console.print(f"{version.name} tried, {_considered(version)}", highlight=False, soft_wrap=True)
+            console.print(f"{version.name} tried, {_considered(version)}", soft_wrap=True)
 
 
-def reproduction(console: Console, found: "Reproduction") -> None:
+def reproduction(console: LiteralConsole, found: "Reproduction") -> None:
     """Print whether a version trained again is the same to the bit; if not, in which parts it differs, and what else has changed."""
     if found.identical:
         console.print(f"{found.version} is reproduced: the scorecard is the same to the bit.")
     else:
         differences = ", ".join(found.differences)
-        console.print(f"[bold red]{found.version} is NOT reproduced:[/] {differences} differ", soft_wrap=True, highlight=False)
+        console.print(styled((f"{found.version} is NOT reproduced:", "bold red"), f" {differences} differ"), soft_wrap=True)
     if found.changed:
-        console.print(f"Changed since the training: {'; '.join(found.changed)}", soft_wrap=True, highlight=False)
+        console.print(f"Changed since the training: {'; '.join(found.changed)}", soft_wrap=True)
     if found.next_step and not found.identical:
-        console.print(found.next_step, soft_wrap=True, highlight=False)
+        console.print(found.next_step, soft_wrap=True)
 
 
-def labels(console: Console, version: "ModelVersion", target: "Target") -> None:
+def labels(console: LiteralConsole, version: "ModelVersion", target: "Target") -> None:
     """Print which outcomes trained a version: what bad means, the performance window, and the dates up to which they count."""
     origin = version.metadata.origin
     window = counted(origin.performance_days, "day")
-    console.print(f"Bad: {_definition(target)}. Performance window: {window}.", highlight=False, soft_wrap=True, markup=False)
-    console.print(
-        f"Snapshots matured until {origin.matured_until}; outcomes as known by {origin.known_by}.", highlight=False, soft_wrap=True
-    )
+    console.print(f"Bad: {_definition(target)}. Performance window: {window}.", soft_wrap=True)
+    console.print(f"Snapshots matured until {origin.matured_until}; outcomes as known by {origin.known_by}.", soft_wrap=True)
 
 
 def _definition(target: "Target") -> str:
@@ -87,19 +84,21 @@ def _definition(target: "Target") -> str:
     return f"{target.definition} ({rule})" if target.definition else rule
 
 
-def scorecard(console: Console, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:
+def scorecard(console: LiteralConsole, version: "ModelVersion", card: "Scorecard", steps: "Sequence[Step]", scale: "Points") -> None:
     """Print a version as a table whose points add up: base points, then the steps of each feature."""
     from risk_assets.domain.scorecard.scoring import base_points, feature_points
 
     metrics, origin = version.metrics, version.metadata.origin
     console.print(
-        f"[bold]{version.name}[/], {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} rows of "
-        f"{metrics.groups_train} groups (accounts or customers), {metrics.bad_groups_train} of them bad",
-        highlight=False,
+        styled(
+            (version.name, "bold"),
+            f", {origin.estimator}, trained for {origin.training_date} on {metrics.n_train} rows of {metrics.groups_train} groups "
+            f"(accounts or customers), {metrics.bad_groups_train} of them bad",
+        ),
         soft_wrap=True,
     )
     console.print(_holdouts(metrics))
-    console.print(f"Tried, {_considered(version)}", highlight=False, soft_wrap=True)
+    console.print(f"Tried, {_considered(version)}", soft_wrap=True)
     if card.required:
         console.print(f"Required features (accounts without a value are not scored): {', '.join(card.required)}", soft_wrap=True)
     gates(console, version.metadata.gates.found)
@@ -122,34 +121,34 @@ def _fairness(metrics: "Metrics") -> Table:
     return table
 
 
-def gates(console: Console, found: "Sequence[Gate]") -> None:
+def gates(console: LiteralConsole, found: "Sequence[Gate]") -> None:
     """Print each gate: passed, failed or undecided, its evidence, and what would decide it."""
     for gate in found:
-        result = f"[{GATE_STYLES[gate.status]}]{gate.status}[/]"
-        console.print(f"  {result} {gate.name}: {escape(gate.evidence + needed_text(gate))}", highlight=False, soft_wrap=True)
+        result = (gate.status, GATE_STYLES[gate.status])
+        console.print(styled("  ", result, f" {gate.name}: {gate.evidence}{needed_text(gate)}"), soft_wrap=True)
 
 
-def waiting(console: Console, version: str, found: "Sequence[Gate]", live: str | None, policy: "Promotion") -> None:
+def waiting(console: LiteralConsole, version: str, found: "Sequence[Gate]", live: str | None, policy: "Promotion") -> None:
     """Print that a version is registered and not live, the gates that it has not passed, and the command that promotes it."""
-    console.print(f"{version} is registered and not live; {live or 'no model'} is live.", highlight=False, soft_wrap=True)
+    console.print(f"{version} is registered and not live; {live or 'no model'} is live.", soft_wrap=True)
     gates(console, [gate for gate in found if not gate.passed])
-    console.print(next_command(version, found, policy), highlight=False, soft_wrap=True)
+    console.print(next_command(version, found, policy), soft_wrap=True)
 
 
-def impact(console: Console, impact: "Impact") -> None:
+def impact(console: LiteralConsole, impact: "Impact") -> None:
     """Print how a promotion changes decisions: flags, bands, and the predicted bad rate by category."""
     dates = f"{impact.dates[0]} to {impact.dates[-1]}" if len(impact.dates) > 1 else impact.dates[0]
     against = impact.against or "no live model"
     rows = f"{counted(impact.rows, 'row')} of {counted(impact.accounts, 'account')}{' that both score' if impact.against else ''}"
-    console.print(f"[bold]{impact.candidate}[/] against {against}, on {dates}: {rows}")
+    console.print(styled((impact.candidate, "bold"), f" against {against}, on {dates}: {rows}"))
     console.print(_flags(impact))
     if impact.migration:
-        console.print("[bold]Rows by band: live model down, candidate across[/]")
+        console.print(styled(("Rows by band: live model down, candidate across", "bold")))
         console.print(_migration(impact))
     console.print(_categories(impact))
 
 
-def binding(console: Console, binding: Binding, version: "ModelVersion") -> None:
+def binding(console: LiteralConsole, binding: Binding, version: "ModelVersion") -> None:
     """Print the live version: since when, by whom and why, its challenger, and its metrics."""
     metrics, origin = version.metrics, version.metadata.origin
     overrides = f", overriding {', '.join(binding.overrides)}" if binding.overrides else ""
@@ -179,7 +178,7 @@ def _people(binding: Binding) -> list[str]:
     return [binding.actor, *([f"approved by {binding.approved_by}"] if binding.approved_by else [])]
 
 
-def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Sequence[str]]) -> None:
+def history(console: LiteralConsole, bindings: Sequence[Binding], changes: Sequence[Sequence[str]]) -> None:
     """Print all bindings, newest first, each with the keys of policy and contract that it changed."""
     table = new_table("Bindings", "number", "since", "action", "live", "challenger", "changed documents", "by", "reason")
     for each, changed in reversed([*zip(bindings, changes, strict=True)]):
@@ -189,8 +188,8 @@ def history(console: Console, bindings: Sequence[Binding], changes: Sequence[Seq
             "\n".join((each.action, *(f"override: {name}" for name in each.overrides))),
             each.champion,
             challenger_label(each),
-            escape("\n".join(changed)),
-            escape("\n".join(_people(each))),
+            "\n".join(changed),
+            "\n".join(_people(each)),
             each.reason,
         )
     console.print(table)

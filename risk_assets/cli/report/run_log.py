@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from rich.console import Console
-
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report.tables import new_table
 
 COLUMNS = {
@@ -27,7 +26,7 @@ COLUMNS = {
 STYLES = {"success": None, "warning": "yellow"}
 
 
-def newest(console: Console, rows: Iterable[Mapping[str, str]]) -> None:
+def newest(console: LiteralConsole, rows: Iterable[Mapping[str, str]]) -> None:
     """Print rows of the run log; warnings are yellow, blocked, failed and late dates red."""
     table = new_table("Run log", *COLUMNS.values())
     for row in rows:

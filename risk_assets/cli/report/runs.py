@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from rich.console import Console
-
+from risk_assets.cli.console import LiteralConsole
 from risk_assets.cli.report.tables import new_table, text
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
 from risk_assets.domain.ingest.outcome_history import matures_on
@@ -19,7 +18,7 @@ RISKIEST = 10
 COLUMNS = ("date", "rows", "scored", "predicted bad", "mean score", "with issues", "most frequent issue", "not eligible")
 
 
-def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
+def snapshots(console: LiteralConsole, lake: Store, dates: Iterable[str]) -> None:
     """Print rows, scores, the most frequent issue and the rows not eligible of each date that has features; nothing if no date has."""
     stored = {date: features for date in dates if (features := find_manifest(lake, layout.features(date)))}
     if not stored:
@@ -32,10 +31,10 @@ def snapshots(console: Console, lake: Store, dates: Iterable[str]) -> None:
     excluded = stored[newest].facts_as(FeatureFacts).excluded_counts
     if excluded:
         reasons = ", ".join(f"{rows} {reason}" for reason, rows in excluded.items())
-        console.print(f"Not eligible on {newest}: {reasons}.\n", soft_wrap=True, highlight=False)
+        console.print(f"Not eligible on {newest}: {reasons}.\n", soft_wrap=True)
 
 
-def outcomes(console: Console, lake: Store, contract: Contract, dates: Iterable[str]) -> None:
+def outcomes(console: LiteralConsole, lake: Store, contract: Contract, dates: Iterable[str]) -> None:
     """Print when the outcomes of each date matured, and its accounts with an outcome and without, by reason; nothing if no date has any."""
     table = new_table("Outcomes", "date", "matured", "accounts", "with an outcome", "bad", "without an outcome")
     for date in dates:
@@ -49,7 +48,7 @@ def outcomes(console: Console, lake: Store, contract: Contract, dates: Iterable[
         console.print(table)
 
 
-def riskiest(console: Console, lake: Store, date: str) -> None:
+def riskiest(console: LiteralConsole, lake: Store, date: str) -> None:
     """Print the accounts with the highest probabilities of a date."""
     predictions = read_table(lake, layout.predictions(date)).select(ACCOUNT_ID, "probability", "points", "band", "^reason_1$")
     top = predictions.top_k(RISKIEST, by="probability").sort("probability", descending=True).collect(engine="streaming")

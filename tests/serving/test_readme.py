@@ -24,7 +24,7 @@ def test_command_is_answered(service: Service, command: str) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
     answer = json.loads(done.stdout)
     if "/outcomes" in command:
-        stored = [{"date": "2026-01-07", "outcomes": 2, "status": "stored"}]
+        stored = [{"date": "2026-01-28", "outcomes": 2, "status": "stored"}]
         assert answer == {"stored": stored}
         assert json.dumps({"stored": stored}, separators=(",", ":")) in README
         return

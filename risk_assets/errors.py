@@ -45,6 +45,10 @@ class LakeError(RiskError):
     """Storage cannot be reached, the lake has another format, or a file of the lake is missing or damaged."""
 
 
+class DamagedShardError(LakeError):
+    """A shard of posted outcomes was changed or cut off. It stays unreadable until somebody restores or deletes it."""
+
+
 class ModelError(RiskError):
     """A model cannot be trained, a version cannot be used, or no version is live."""
 

@@ -7,7 +7,7 @@ uses it.
 import msgspec
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.errors import LakeError
+from risk_assets.errors import DamagedShardError, LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.seals import has_seal, sealed
@@ -61,8 +61,10 @@ def store_shard(store: Store, shard: OutcomeShard) -> bool:
 
     Raises
     ------
+    DamagedShardError
+        If the lake has a shard of this name that was changed.
     LakeError
-        If the lake cannot be written, or has a shard of this name that was changed.
+        If the lake cannot be written.
     """
     path = layout.posted_shard(shard.date, shard.key)
     if store.folder is not None and not store.folder.is_dir():
@@ -75,7 +77,7 @@ def store_shard(store: Store, shard: OutcomeShard) -> bool:
 
 
 def read_shard(store: Store, path: str) -> OutcomeShard:
-    """Return a shard; raises `LakeError` if it is missing or was changed."""
+    """Return a shard; raises `LakeError` if it is missing, `DamagedShardError` if it was changed."""
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is missing. {_RESTORE}")
@@ -102,8 +104,16 @@ def posted_shards(store: Store) -> dict[str, tuple[str, ...]]:
     return {date: tuple(paths) for date, paths in sorted(found.items())}
 
 
+def stray_files(store: Store) -> tuple[str, ...]:
+    """Return the paths below the folder of posted outcomes that are not in the folder of a date; costs one listing."""
+    paths = store.list(f"{layout.POSTED}/")
+    return tuple(path for path in paths if not path.startswith(layout.posted_folder(layout.date_of(path) or "")))
+
+
 def shard_problems(store: Store, path: str) -> list[str]:
-    """Return a message if a shard is missing or was changed."""
+    """Return a message if a shard is missing or was changed, or if another file is in its place."""
+    if not layout.posted_key(path):
+        return [f"{path} is not a shard of posted outcomes, and nothing reads it. Move it out of the lake."]
     try:
         read_shard(store, path)
     except LakeError as error:
@@ -114,5 +124,5 @@ def shard_problems(store: Store, path: str) -> list[str]:
 _RESTORE = "Restore it from a backup; or delete it, and send its outcomes to POST /outcomes again: they count from then on."
 
 
-def _changed(path: str) -> LakeError:
-    return LakeError(f"{path} was changed since it was written. {_RESTORE}")
+def _changed(path: str) -> DamagedShardError:
+    return DamagedShardError(f"{path} was changed since it was written. {_RESTORE}")

@@ -25,7 +25,7 @@ from risk_assets.lake import (
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
 from risk_assets.lake.manifests import Manifest, find_manifest, identity
-from risk_assets.lake.posted_outcomes import shard_paths, shard_problems
+from risk_assets.lake.posted_outcomes import shard_problems, stray_files
 from risk_assets.lake.store import Store
 
 TRAINED = "training/model"
@@ -50,18 +50,19 @@ def verify_date(store: Store, date: str) -> Verified:
     """
     paths = [path_of(date) for path_of in layout.PATHS.values()]
     stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
-    shards = shard_paths(store, date)
-    if not stored and not shards:
+    posted = store.list(layout.posted_folder(date))
+    if not stored and not posted:
         raise LakeError(f"{date} is not in the lake at {store.url}. Run the date: risk run {date}.")
     tables = [(path, table_problems(store, path)) for path in stored]
-    return _verified(date, [*tables, *((path, shard_problems(store, path)) for path in shards)])
+    return _verified(date, [*tables, *((path, shard_problems(store, path)) for path in posted)])
 
 
 def verify_all(store: Store) -> list[Verified]:
-    """Verify each date, then versions, bindings, policies, contracts, superseded files, revisions, reports and the run log."""
+    """Verify each date, then versions, bindings, documents, superseded and stray files, revisions, reports and the run log."""
     require_format(store)
     paths = (path for zone in (layout.RAW, layout.CURATED) for path in store.list(f"{zone}/") if not layout.superseded_digest(path))
-    dates = sorted({date for path in paths if (date := layout.date_of(path))})
+    strays = stray_files(store)
+    dates = sorted({date for path in paths if path not in strays and (date := layout.date_of(path))})
     return [
         *(verify_date(store, date) for date in dates),
         _verified("versions", [(name, _version_problems(store, name)) for name in registry.names(store)]),
@@ -74,6 +75,7 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("bindings", [(layout.BINDINGS, binding_log.verify(store))]),
         *(_documents(store, kind, what) for kind, what in ((Policy, "policies"), (Contract, "contracts"))),
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
+        _verified("files beside posted outcomes", [(path, shard_problems(store, path)) for path in strays]),
         _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
         _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
         _verified(

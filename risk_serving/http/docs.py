@@ -45,7 +45,9 @@ PROBLEMS = {
 
 OUTCOMES_PROBLEMS = {
     409: "The contract derives outcomes, so none are received.",
+    415: "The body is not application/json.",
     422: "An outcome is not valid. Nothing was stored.",
+    500: "The stored copy of these outcomes is damaged. Sending them again does not help until an operator has repaired it.",
     503: "The outcomes may not have been stored. Send the same request again after Retry-After seconds.",
 }
 DESCRIPTIONS: Mapping[str, type[msgspec.Struct]] = {"/model": LiveDescription, "/models/{version}": VersionDescription}
@@ -53,8 +55,16 @@ DESCRIPTIONS: Mapping[str, type[msgspec.Struct]] = {"/model": LiveDescription, "
 _Json: TypeAlias = dict[str, Any]
 ANY_OBJECT: _Json = {"type": "object"}
 
+# Generators of clients warn about operations that require a content type they do not know, so the text has it.
+STREAM_BODY = f"JSON, or with the content type `{ARROW.decode()}` an Arrow IPC stream with a column for each field of a record."
 _STREAM: _Json = {
-    ARROW.decode(): {"schema": {"type": "string", "format": "binary", "description": "An Arrow IPC stream with a column for each field."}}
+    ARROW.decode(): {
+        "schema": {
+            "type": "string",
+            "format": "binary",
+            "description": "The answer to an Arrow IPC stream: a stream with the same columns.",
+        }
+    }
 }
 
 
@@ -193,7 +203,7 @@ def _scoring_operation(path: str, request: Mapping[str, object], answer: Mapping
         "description": description if path == "/predict" else f"The same as /predict. {description}",
         "operationId": path.strip("/"),
         "tags": ["scoring"],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request}, **_STREAM}},
+        "requestBody": {"required": True, "description": STREAM_BODY, "content": {"application/json": {"schema": request}}},
         "responses": {
             "200": {"description": "One result for each record, in order.", "content": {"application/json": {"schema": answer}, **_STREAM}},
             **{str(status): _problem(text) for status, text in PROBLEMS.items()},

@@ -1,6 +1,7 @@
 """`POST /outcomes` as an ASGI app beside FastAPI: reads a body within the limits, and answers when its outcomes are in the lake."""
 
 import asyncio
+import logging
 from http import HTTPStatus
 from time import monotonic
 
@@ -9,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from risk_assets.clock import utc_now
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.errors import LakeError
+from risk_assets.errors import DamagedShardError, LakeError
 from risk_serving.http.body import BodyReader
 from risk_serving.http.media import JSON, require_json
 from risk_serving.http.problems import Problem
@@ -24,6 +25,8 @@ from risk_serving.worker import Worker
 PATH = "/outcomes"
 MAX_WAITING = 16  # requests; each waits for those before it
 RETRY_AFTER = ((b"retry-after", b"5"),)
+
+logger = logging.getLogger(__name__)
 
 
 class OutcomesEndpoint:
@@ -60,7 +63,8 @@ class OutcomesEndpoint:
         except TimeoutError:
             raise _not_stored(f"the lake has not answered within {self._settings.serve_stale_seconds:g} s") from None
         except LakeError as error:
-            raise _not_stored(str(error).rstrip(".")) from None
+            logger.error("request %s: its outcomes may not have been stored: %s", log.request_id, error)  # noqa: TRY400 - the message is complete
+            raise _problem(error) from None
         for stored in answer.stored:
             self._metrics.record_outcomes(stored.status, stored.outcomes)
         return answer
@@ -81,11 +85,25 @@ class OutcomesEndpoint:
         """Store the outcomes of a body; called in the worker's thread."""
         end = monotonic() + self._settings.serve_stale_seconds / 2  # the search of the log leaves time to write
         now = utc_now("milliseconds")
-        latest = max(now[:10], self._settings.calendar.day(now))
-        rules = OutcomeRules(contract, self._settings.serve_max_records, latest)
+        rules = OutcomeRules(contract, self._settings.serve_max_records, *_dates(self._settings, now))
         outcomes, reference = read_outcomes(body, rules)
         receipt = Receipt(now, log.request_id, log.caller or "unknown")
-        return receive(self._live.store, contract, outcomes, reference, receipt, lambda: monotonic() > end)
+        return receive(self._live.store, rules, outcomes, reference, receipt, lambda: monotonic() > end)
+
+
+def _dates(settings: ServingSettings, now: str) -> tuple[str, str]:
+    """Return the first and the last date whose accounts can have an outcome at an instant (ISO 8601, UTC)."""
+    today = max(now[:10], settings.calendar.day(now))
+    return settings.start_date.isoformat(), min(today, settings.end_date.isoformat()) if settings.end_date else today
+
+
+def _problem(error: LakeError) -> Problem:
+    """Return the problem of a request that the lake could not store; the error, which has paths, is for the service's log."""
+    if not isinstance(error, DamagedShardError):
+        return _not_stored("the lake cannot be read or written at present")
+    detail = "The stored copy of these outcomes is damaged, and sending them again does not help until an operator has repaired it. "
+    detail += "The service's log has the details under this request_id."
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "outcomes-damaged", detail)
 
 
 def _not_stored(cause: str) -> Problem:

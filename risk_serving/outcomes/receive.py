@@ -12,7 +12,7 @@ from risk_assets.lake.logged_accounts import LoggedAccounts, find_accounts
 from risk_assets.lake.posted_outcomes import OutcomeShard, posted_columns, store_shard
 from risk_assets.lake.store import Store
 from risk_serving.http.problems import FieldError
-from risk_serving.outcomes.requests import DATE, ID, RECORD, REQUEST_ID, SentOutcome, invalid_outcomes
+from risk_serving.outcomes.requests import DATE, ID, RECORD, REQUEST_ID, OutcomeRules, SentOutcome, invalid_outcomes
 
 Row = tuple[str | None, ...]
 
@@ -41,19 +41,22 @@ class Receipt:
 
 
 def receive(
-    store: Store, contract: Contract, outcomes: Sequence[SentOutcome], reference: str | None, receipt: Receipt, is_late: Callable[[], bool]
+    store: Store, rules: OutcomeRules, outcomes: Sequence[SentOutcome], reference: str | None, receipt: Receipt, is_late: Callable[[], bool]
 ) -> OutcomesAnswer:
     """Store the outcomes of a request, and return the answer. If it fails, the same request can be sent again.
 
     Raises
     ------
     Problem
-        422 if a request to `/predict` is not in the prediction log, or outcomes are of the same account and date.
+        422 if a request to `/predict` is not in the prediction log or of a date that has no outcomes, or outcomes are of the same
+        account and date.
+    DamagedShardError
+        If the lake has a damaged shard of these outcomes. Sending them again fails until it is restored.
     LakeError
         If the lake cannot be read or written. Shards of some dates may have been stored.
     """
-    rows = _rows(store, contract, outcomes, is_late)
-    return OutcomesAnswer(tuple(_store(store, contract, date, found, reference, receipt) for date, found in sorted(rows.items())))
+    rows = _rows(store, rules, outcomes, is_late)
+    return OutcomesAnswer(tuple(_store(store, rules.contract, date, found, reference, receipt) for date, found in sorted(rows.items())))
 
 
 def _store(store: Store, contract: Contract, date: str, rows: Mapping[str, Row], reference: str | None, receipt: Receipt) -> StoredOutcomes:
@@ -70,9 +73,9 @@ def _store(store: Store, contract: Contract, date: str, rows: Mapping[str, Row],
     return StoredOutcomes(date, len(rows), "stored" if store_shard(store, shard) else "already stored")
 
 
-def _rows(store: Store, contract: Contract, outcomes: Sequence[SentOutcome], is_late: Callable[[], bool]) -> dict[str, dict[str, Row]]:
+def _rows(store: Store, rules: OutcomeRules, outcomes: Sequence[SentOutcome], is_late: Callable[[], bool]) -> dict[str, dict[str, Row]]:
     """Return the row of each account by date; raises `Problem` with the outcomes that have no account, or one that another has."""
-    logged = _Logged(store, outcomes, is_late)
+    logged, size = _Logged(store, rules, outcomes, is_late), len(posted_columns(rules.contract))
     rows: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     errors = []
     for index, sent in enumerate(outcomes):
@@ -84,7 +87,7 @@ def _rows(store: Store, contract: Contract, outcomes: Sequence[SentOutcome], is_
         if account in rows[date]:
             errors.append(FieldError(index, None, "is of the same account and date as another outcome of the request"))
         values = (account, sent.outcome, sent.known_at)
-        rows[date][account] = values[: len(posted_columns(contract))]
+        rows[date][account] = values[:size]
     if errors:
         raise invalid_outcomes(errors)
     return rows
@@ -93,7 +96,8 @@ def _rows(store: Store, contract: Contract, outcomes: Sequence[SentOutcome], is_
 class _Logged:
     """The accounts of the requests that outcomes name."""
 
-    def __init__(self, store: Store, outcomes: Sequence[SentOutcome], is_late: Callable[[], bool]) -> None:
+    def __init__(self, store: Store, rules: OutcomeRules, outcomes: Sequence[SentOutcome], is_late: Callable[[], bool]) -> None:
+        self._rules = rules
         dated: defaultdict[str | None, set[str]] = defaultdict(set)
         for sent in outcomes:
             if sent.request_id is not None:
@@ -113,6 +117,8 @@ class _Logged:
         request = self._found.get(sent.request_id)
         if request is None or sent.date not in (None, request.date):
             return FieldError(None, REQUEST_ID, self._missing(sent))
+        if rule := self._rules.broken_range(request.date):
+            return FieldError(None, REQUEST_ID, f"its date {rule}")
         account = _account(sent, request)
         return account if isinstance(account, FieldError) else (request.date, account)
 

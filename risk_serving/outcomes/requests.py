@@ -25,6 +25,10 @@ MAX_NAME = 100  # longer names of unknown fields are cut
 MAX_ERRORS = 1000
 NO_DATE = "must be a date, written YYYY-MM-DD"
 MORE_VALUES = 1000  # commas and brackets of a body, besides twice those of its outcomes
+_BROKEN_MEANINGS = {
+    "unknown": "is neither the bad nor the good value of the contract's target",
+    "missing": "is a text or number for a missing value: only null withdraws an outcome",
+}
 
 
 @dataclass(frozen=True)
@@ -48,17 +52,24 @@ class OutcomeRules:
 
     Parameters
     ----------
-    latest
-        The last date whose accounts can have an outcome.
+    first_date, last_date
+        The dates whose accounts can have an outcome: those that the batch can run, and today.
     """
 
     contract: Contract
     max_outcomes: int
-    latest: str
+    first_date: str
+    last_date: str
 
     @cached_property
     def _account(self) -> IdField:
         return IdField.of(self.contract)
+
+    def broken_range(self, date: str) -> str | None:
+        """Return the rule that a date breaks if its accounts cannot have an outcome, or None."""
+        if self.first_date <= date <= self.last_date:
+            return None
+        return f"is not one of the dates that are scored, {self.first_date} to {self.last_date}"
 
     def errors(self, sent: object) -> Iterator[tuple[str | None, str]]:
         """Yield the field and the broken rule of each error of an outcome."""
@@ -102,7 +113,7 @@ class OutcomeRules:
     def _broken_date_of_account(self, value: object) -> str | None:
         if not isinstance(value, str) or not is_date(value):
             return NO_DATE
-        return "is in the future" if value > self.latest else None
+        return self.broken_range(value)
 
     def _broken_outcome(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float | None):
@@ -111,9 +122,7 @@ class OutcomeRules:
             return f"longer than {MAX_TEXT} characters"
         if rule := broken_text(_text(value)):
             return rule
-        if value is not None and token_meaning(_text(value) or "", self.contract) == "unknown":
-            return "is neither the bad nor the good value of the contract's target"
-        return None
+        return None if value is None else _BROKEN_MEANINGS.get(token_meaning(str(value), self.contract))
 
 
 def read_outcomes(body: bytes, rules: OutcomeRules) -> tuple[list[SentOutcome], str | None]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from risk_assets.domain.contract.outcome_tokens import token_meaning
 from risk_assets.domain.contract.schema import Contract
 from risk_serving.outcomes.requests import (
     DATE,
@@ -15,7 +16,7 @@ from risk_serving.outcomes.requests import (
     REFERENCE,
     REQUEST_ID,
 )
-from risk_serving.scoring.fields import TEXT, IdField
+from risk_serving.scoring.fields import KNOWN_TEXT, TEXT, IdField
 
 OF_ACCOUNT, OF_REQUEST = "AccountOutcome", "RequestOutcome"  # component schemas
 EXAMPLE_DATE = "2026-01-01"
@@ -36,7 +37,7 @@ def outcomes_schema(contract: Contract, max_outcomes: int) -> tuple[dict[str, ob
     request_id: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_REQUEST_ID}
     account = IdField.of(contract).schema(contract.id)
     shared: dict[str, object] = {
-        OUTCOME: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT, "pattern": TEXT, "description": about},
+        OUTCOME: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT, **_known(contract), "description": about},
     }
     if target.known_at is not None:
         shared[KNOWN_AT] = {"type": ["string", "null"], "format": "date", "description": f"{target.known_at} in the contract."}
@@ -62,6 +63,13 @@ def outcomes_schema(contract: Contract, max_outcomes: int) -> tuple[dict[str, ob
     example = {OUTCOMES: [{ID: "EXAMPLE", DATE: EXAMPLE_DATE, OUTCOME: target.bad}]}
     components["OutcomesRequest"] = {**_object(properties, [OUTCOMES]), "example": example}
     return {"$ref": "#/components/schemas/OutcomesRequest"}, components
+
+
+def _known(contract: Contract) -> dict[str, object]:
+    """Return the keywords that leave out the texts for a missing value, as the contract writes them."""
+    missing = [token for token in ("", *contract.missing) if token_meaning(token, contract) == "missing"]
+    excluded = sorted({token for token in missing if token})
+    return {"pattern": KNOWN_TEXT if "" in missing else TEXT, **({"not": {"enum": excluded}} if excluded else {})}
 
 
 def _object(properties: dict[str, object], required: list[str]) -> dict[str, object]:

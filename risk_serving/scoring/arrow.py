@@ -41,6 +41,7 @@ _OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, struct.error)
 _HEADER, _DICTIONARY_DATA, _BATCH_ROWS, _BATCH_COMPRESSION = 2, 1, 0, 3  # places in the tables of Arrow's Message.fbs
 _CONTROLS = ("\0", "\n", "\r")
+_ENDS = (b"", b"\xff\xff\xff\xff\0\0\0\0", b"\0\0\0\0")  # what follows the last message: nothing, or an end of either format
 
 
 class _InvalidStream(Exception):
@@ -174,12 +175,17 @@ def _check_messages(body: bytes) -> int:
 
 
 def _messages(body: bytes) -> Iterator[pa.ipc.Message]:
-    reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(body))
+    """Yield the messages of a stream; raises `_InvalidStream` if data follows its end."""
+    content = pa.BufferReader(body)
+    reader = pa.ipc.MessageReader.open_stream(content)
     while True:
+        end = content.tell()
         try:
             yield reader.read_next_message()
         except StopIteration:
-            return
+            break
+    if body[end : end + len(_ENDS[1]) + 1] not in _ENDS:
+        raise _InvalidStream([FieldError(None, None, "has data after its end: send one stream")])
 
 
 def _batch(message: pa.ipc.Message) -> tuple[int, int]:

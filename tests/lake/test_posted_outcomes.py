@@ -11,11 +11,12 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.facts import OutcomeFacts
+from risk_assets.lake.format import FORMAT, LakeFormat
 from risk_assets.lake.manifests import Manifest
 from risk_assets.lake.outcome_tables import listed_accounts, outdated_outcomes
 from risk_assets.lake.posted_outcomes import OutcomeShard, posted_shards, read_shard, shard_paths, shard_problems, store_shard
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.verify import lineage, table_problems, verify_date
+from risk_assets.lake.verify import lineage, table_problems, verify_all, verify_date
 from tests.lake.test_outcome_tables import DATE, LANDED, TEXT, land, rows, write
 
 MATURED = "2026-02-01"
@@ -49,7 +50,7 @@ def inputs(manifest: Manifest) -> set[str]:
 
 @pytest.fixture
 def lake(store: Store) -> Store:
-    store.put("format.json", b"{}")
+    store.put(layout.FORMAT, msgspec.json.encode(LakeFormat(FORMAT)))
     return store
 
 
@@ -152,6 +153,22 @@ def test_a_damaged_shard_is_found_and_not_used(lake: Store, damage: str) -> None
             store_shard(lake, shard(("account-a", "1", None)))
     if damage == "renamed":
         assert verify_date(lake, "2026-01-03").problems
+
+
+def test_a_foreign_file_beside_shards_is_reported(lake: Store) -> None:
+    shard = post(lake, ("account-a", "1", None))
+    folder = layout.posted_folder("2026-01-09")
+    foreign = f"{layout.posted_folder(DATE)}notes.json", f"{folder}{'0' * 63}.json"
+    strays = f"{layout.POSTED}/notes.txt", f"{layout.POSTED}/outcomes_2026-01-10.json"
+    for path in (*foreign, *strays):
+        lake.put(path, b"{}")
+    found = {part.what: part for part in verify_all(lake)}
+    dates, beside = (found[DATE], found["2026-01-09"]), found["files beside posted outcomes"]
+    assert "2026-01-10" not in found and found[DATE].files == len([shard, foreign[0]])
+    problems = [problem for part in (*dates, beside) for problem in part.problems]
+    assert problems == [
+        f"{path} is not a shard of posted outcomes, and nothing reads it. Move it out of the lake." for path in (*foreign, *strays)
+    ]
 
 
 def test_many_shards_are_read_in_the_order_of_their_arrival(lake: Store) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_assets.simulation.demo import LAST
 from tests.conftest import ROOT
 from tests.serving.conftest import Service
 
@@ -24,7 +25,7 @@ def test_command_is_answered(service: Service, command: str) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
     answer = json.loads(done.stdout)
     if "/outcomes" in command:
-        stored = [{"date": "2026-01-07", "outcomes": 2, "status": "stored"}]
+        stored = [{"date": LAST.isoformat(), "outcomes": 2, "status": "stored"}]  # a date that `risk demo` has scored
         assert answer == {"stored": stored}
         assert json.dumps({"stored": stored}, separators=(",", ":")) in README
         return

@@ -18,6 +18,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.lake.store import Store
 from risk_serving.http import docs
+from risk_serving.http.media import ARROW
 from risk_serving.scoring.live_model import LiveModel
 from risk_serving.settings import ServingSettings
 from tests.conftest import ROOT
@@ -82,6 +83,15 @@ def test_problem_document_fits_its_schema(service: Service, document: dict[str, 
     (media_type, content), *others = document["paths"]["/predict"]["post"]["responses"]["422"]["content"].items()
     assert (media_type, others) == (rejected.headers["content-type"], [])
     jsonschema_rs.validate({**content["schema"], "components": document["components"]}, rejected.json())
+
+
+def test_arrow_is_in_the_text_of_a_request_and_in_the_answers(document: dict[str, Any]) -> None:
+    """Generators of clients warn about a content type that they do not know in a request."""
+    for path in SCORING:
+        operation = document["paths"][path]["post"]
+        assert list(operation["requestBody"]["content"]) == ["application/json"]
+        assert ARROW.decode() in operation["requestBody"]["description"]
+        assert list(operation["responses"]["200"]["content"]) == ["application/json", ARROW.decode()]
 
 
 def test_real_records_fit_the_schema(request_schema: dict[str, Any], records: list[dict[str, Any]]) -> None:
@@ -170,6 +180,8 @@ SENT: list[tuple[dict[str, Any], bool]] = [
     ({"id": "a", "outcome": "1"}, False),
     ({"id": "NA", "date": "2026-01-01", "outcome": "1"}, False),
     ({"id": "a", "date": "2026-01-32", "outcome": "1"}, False),
+    ({"id": "a", "date": "2026-01-01", "outcome": ""}, False),
+    ({"id": "a", "date": "2026-01-01", "outcome": "NA"}, False),
     ({"id": "a", "date": "2026-01-01", "outcome": True}, False),
     ({"id": "a", "date": "2026-01-01", "outcome": "1", "record": 0}, False),
     ({"id": "a", "date": "2026-01-01", "outcome": "1", "known_at": "2026-01-01"}, False),

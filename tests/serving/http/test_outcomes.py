@@ -155,6 +155,20 @@ def test_an_invalid_outcome_rejects_the_whole_request(labelled: Labelled) -> Non
     problem(send(labelled.service, [{**ROW, "date": "2999-01-01"}]), 422, "invalid-request")
 
 
+def test_outcomes_of_dates_that_are_not_scored_are_rejected(
+    serve: Callable[..., Service], lake: Store, records: list[dict[str, Any]]
+) -> None:
+    service = serve(lake, RISK_START_DATE="2026-01-03", RISK_END_DATE="2026-01-04", **SOON)
+    one = logged(Labelled(service, lake), records[:1])
+    dates = ("2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05", "0001-01-01")
+    errors = problem(send(service, [{**ROW, "date": date} for date in dates]), 422, "invalid-request")["errors"]
+    rule = "is not one of the dates that are scored, 2026-01-03 to 2026-01-04"
+    assert errors == [{"record": record, "field": "date", "rule": rule} for record in (0, 3, 4)]
+    errors = problem(send(service, [{"request_id": one, "outcome": "1"}]), 422, "invalid-request")["errors"]
+    assert errors == [{"record": 0, "field": "request_id", "rule": f"its date {rule}"}]
+    assert posted_shards(lake) == {}
+
+
 def test_limits_of_a_request(serve: Callable[..., Service], lake: Store) -> None:
     service = serve(lake, RISK_SERVE_MAX_RECORDS="2", RISK_SERVE_MAX_BODY_BYTES="1000")
     assert problem(send(service, [ROW] * 3), 422, "invalid-request")["errors"][0]["rule"] == "must have 1 to 2 outcomes"
@@ -199,7 +213,11 @@ def test_a_lake_that_is_gone_is_503_and_sending_again_stores_once(serve: Callabl
     moved = Path(f"{lake.url}-moved")
     Path(lake.url).rename(moved)
     refused = send(service, [ROW])
-    assert "Send the same request again" in problem(refused, 503, "outcomes-not-stored")["detail"]
+    detail = problem(refused, 503, "outcomes-not-stored")["detail"]
+    assert "cannot be read or written at present. Send the same request again" in detail
+    assert "raw/" not in detail and lake.url.removeprefix("file://") not in detail
+    service.until(lambda: f"request {refused.headers['x-request-id']}: " in service.errors)
+    assert "raw/posted" in service.errors
     assert int(refused.headers["retry-after"]) > 0
     assert ROW["id"] not in refused.text
     moved.rename(lake.url)
@@ -224,7 +242,12 @@ def test_a_damaged_shard_is_not_taken_for_a_stored_one(serve: Callable[..., Serv
     assert stored(send(service, [ROW]))
     (path,) = posted_shards(lake)[DATE]
     lake.put(path, lake.get(path)[:-5])
-    assert "was changed since it was written" in problem(send(service, [ROW]), 503, "outcomes-not-stored")["detail"]
+    answer = send(service, [ROW])
+    assert "does not help" in problem(answer, 500, "outcomes-damaged")["detail"]
+    assert "retry-after" not in answer.headers
+    assert path not in answer.text
+    service.until(lambda: f"request {answer.headers['x-request-id']}: " in service.errors)
+    assert f"{path} was changed since it was written" in service.errors
 
 
 def test_outcomes_on_azurite_while_it_does_not_answer(

@@ -23,7 +23,7 @@ OF_REQUEST = {"request_id": "f" * 32, "record": 0, "outcome": "1"}
 
 
 def read(body: bytes, contract: Contract = CONTRACT) -> tuple[list[SentOutcome], str | None]:
-    return read_outcomes(body, OutcomeRules(contract, 10, "2026-06-30"))
+    return read_outcomes(body, OutcomeRules(contract, 10, "2026-01-01", "2026-06-30"))
 
 
 def errors(content: object, contract: Contract = CONTRACT) -> list[tuple[int | None, str | None, str]]:
@@ -40,7 +40,7 @@ def test_outcomes_of_accounts_and_requests_are_read() -> None:
         {**OF_ACCOUNT, "id": "b", "outcome": None},
         {**OF_ACCOUNT, "id": "c", "outcome": 0.0, "known_at": None},
         OF_REQUEST,
-        {"request_id": "f" * 32, "id": "d", "date": "2026-01-02", "outcome": "NA"},
+        {"request_id": "f" * 32, "id": "d", "date": "2026-01-02", "outcome": "0"},
     ]
     outcomes, reference = read(json.dumps({"outcomes": sent, "reference": "case 17"}).encode())
     assert reference == "case 17"
@@ -49,17 +49,21 @@ def test_outcomes_of_accounts_and_requests_are_read() -> None:
         SentOutcome("b", "2026-01-01", None, None, None, None),
         SentOutcome("c", "2026-01-01", None, None, "0.0", None),
         SentOutcome(None, None, "f" * 32, 0, "1", None),
-        SentOutcome("d", "2026-01-02", "f" * 32, None, "NA", None),
+        SentOutcome("d", "2026-01-02", "f" * 32, None, "0", None),
     ]
 
 
 UNKNOWN = "is neither the bad nor the good value of the contract's target"
+MISSING = "is a text or number for a missing value: only null withdraws an outcome"
+OUTSIDE = "is not one of the dates that are scored, 2026-01-01 to 2026-06-30"
 BROKEN: list[tuple[object, str | None, str]] = [
     (1, None, "must be an object"),
     ({**OF_ACCOUNT, "label": 1}, "label", "is not a field of an outcome"),
     ({"id": "a", "date": "2026-01-01"}, "outcome", "is missing; null withdraws an outcome"),
     ({**OF_ACCOUNT, "outcome": "2"}, "outcome", UNKNOWN),
     ({**OF_ACCOUNT, "outcome": 0.5}, "outcome", UNKNOWN),
+    ({**OF_ACCOUNT, "outcome": ""}, "outcome", MISSING),
+    ({**OF_ACCOUNT, "outcome": " NA\t"}, "outcome", MISSING),
     ({**OF_ACCOUNT, "outcome": True}, "outcome", "must be text, a number or null"),
     ({**OF_ACCOUNT, "outcome": ["1"]}, "outcome", "must be text, a number or null"),
     ({**OF_ACCOUNT, "outcome": "1" * 257}, "outcome", "longer than 256 characters"),
@@ -72,7 +76,9 @@ BROKEN: list[tuple[object, str | None, str]] = [
     ({**OF_ACCOUNT, "id": "a" * 257}, "id", "longer than 256 characters"),
     ({**OF_ACCOUNT, "date": "2026-1-1"}, "date", NO_DATE),
     ({**OF_ACCOUNT, "date": 20260101}, "date", NO_DATE),
-    ({**OF_ACCOUNT, "date": "2026-07-01"}, "date", "is in the future"),
+    ({**OF_ACCOUNT, "date": "2026-07-01"}, "date", OUTSIDE),
+    ({**OF_ACCOUNT, "date": "2025-12-31"}, "date", OUTSIDE),
+    ({**OF_REQUEST, "date": "0001-01-01"}, "date", OUTSIDE),
     ({**OF_ACCOUNT, "known_at": "soon"}, "known_at", NO_DATE),
     ({**OF_ACCOUNT, "record": 0}, "record", "must not be sent without request_id"),
     ({**OF_REQUEST, "request_id": 5}, "request_id", "must be text of 1 to 64 characters"),

@@ -226,12 +226,16 @@ def node_of(rows: int) -> bytes:
 TOO_MANY = "has too many batches, or too large dictionaries: send one batch"
 NESTED = "must be a column of integers, floats, truth values or texts"
 COUNT = "must have 1 to 1000 records"
+TRAILING = "has data after its end: send one stream"
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", COUNT),
     "not Arrow": (lambda: b'{"records": []}' * 100, STREAM_RULE),
     "a file": (lambda: b"ARROW1\0\0" + VALID, STREAM_RULE),
     "cut schema": (lambda: VALID[:100], STREAM_RULE),
     "cut batch": (lambda: VALID[:-40], STREAM_RULE),
+    "two streams": (lambda: VALID * 2, TRAILING),
+    "text after the end": (lambda: VALID + b"x", TRAILING),
+    "text after a short end": (lambda: VALID[:-8] + b"\0" * 4 + b"{}", TRAILING),
     "no batch": (lambda: stream(pa.table({"x": pa.array([], pa.float64())})), COUNT),
     "many records": (lambda: stream(pa.table({"x": [1.0] * 1001})), COUNT),
     "many null records": (lambda: patched(pa.nulls(5000), struct.pack("<q", 5000), struct.pack("<q", 2**40)), COUNT),
@@ -283,6 +287,11 @@ def deep(levels: int) -> pa.DataType:
     for _ in range(levels):
         kind = pa.list_(kind)
     return kind
+
+
+@pytest.mark.parametrize("end", [b"", b"\0" * 4])
+def test_stream_may_end_without_a_mark_or_with_the_old_one(end: bytes) -> None:
+    assert len(ArrowMedia().read(DECODER, VALID[:-8] + end).ids) == 2
 
 
 @pytest.mark.parametrize(("make", "expected"), HOSTILE.values(), ids=HOSTILE)

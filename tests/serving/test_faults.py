@@ -1,6 +1,7 @@
 """Tests of failures: the service answers what it can, reports the cause, and recovers without a restart."""
 
 import os
+import re
 import shutil
 import socket
 import time
@@ -253,8 +254,20 @@ class HalfRequest:
         return self.answer()
 
     def answer(self) -> bytes:
-        """Return the answer."""
-        return self._socket.recv(65536)
+        """Return the answer: its head and body may arrive apart."""
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += self._more()
+        size = re.search(rb"content-length: ([0-9]+)", received)
+        assert size is not None, received
+        while len(received.partition(b"\r\n\r\n")[2]) < int(size[1]):
+            received += self._more()
+        return received
+
+    def _more(self) -> bytes:
+        data = self._socket.recv(65536)
+        assert data, "the service has closed the connection"
+        return data
 
 
 def open_request(service: Service, content: object) -> HalfRequest:

@@ -27,9 +27,9 @@ ui: .venv/.ready  ## the Dagster UI on the same lake and history
 serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
 	$(BANK) $(RISK) serve
 
-test: .venv/.ready  ## the suite without the tests that take minutes, with coverage
-	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" --cov --cov-report=
-	.venv/bin/python -m tests.coverage_report
+test: .venv/.ready  ## the suite without the tests that take minutes, with coverage unless COVERAGE=no
+	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" $(if $(filter no,$(COVERAGE)),,--cov --cov-report=)
+	$(if $(filter no,$(COVERAGE)),,.venv/bin/python -m tests.coverage_report)
 
 test-long: .venv/.ready  ## only the tests that take minutes
 	@$(PYTEST) --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status

@@ -27,16 +27,7 @@ ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
-FIRST = (
-    "test_orchestration.py",
-    "test_killed.py",
-    "test_corruption.py",
-    "test_ui.py",
-    "test_kills.py",
-    "test_kills_on_azurite.py",
-    "test_interleavings.py",
-    "test_soak.py",
-)
+FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py")
 _numbers = itertools.count(1)
 
 
@@ -55,16 +46,10 @@ def no_fsync() -> Iterator[None]:
         yield
 
 
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Return one worker more than there are cores for the long tests: many of them wait, for daemons, leases and retries."""
-    cores = os.cpu_count()
-    return cores + 1 if cores and config.option.markexpr == "long" else None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
-    Of the quick tests these are the browser's, of the long ones those of a deployment and of killed commands.
+    Of the quick tests these are the browser's, of the long ones those of killed commands.
     """
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.deploy.deployment import CODE_SERVER, Deployment
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.long
 
 SCORED = {"success", "warning"}
 

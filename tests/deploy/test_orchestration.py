@@ -10,7 +10,7 @@ from tests.deploy.conftest import previous_day
 from tests.deploy.deployment import CODE_SERVER, DAEMON, RUN_SECONDS, WEBSERVER, Deployment
 from tests.deploy.runs import most_at_once, overlapping
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.long
 
 MONTH = [f"2026-02-{day:02d}" for day in range(1, 29)]
 SCORED = {"success", "warning"}

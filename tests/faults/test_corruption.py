@@ -25,8 +25,6 @@ from tests.faults.corruption import (
 from tests.faults.places import Place
 from tests.faults.states import FIRST, LABELLED, TRAINED
 
-pytestmark = pytest.mark.xdist_group("corruption")  # they share what commands make of the lake without damage
-
 StateOf = Callable[[str], Place]
 LIVE, CHALLENGER = "registry/model_v001", "registry/model_v002"
 ACCOUNTS, OUTCOMES, KNOWN = layout.accounts(FIRST), layout.outcomes(LABELLED[1]), layout.curated_outcomes(LABELLED[1])

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
-FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py")
+FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py", "test_corruption.py")
 _numbers = itertools.count(1)
 
 
@@ -49,7 +49,7 @@ def no_fsync() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
-    Of the quick tests these are the browser's, of the long ones those of killed commands.
+    Of the quick tests these are the browser's, of the long ones those of killed commands and of damaged files.
     """
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 

@@ -187,11 +187,17 @@ class Deployment:
             time.sleep(interval)
         pytest.fail(f"{message} in {seconds:.0f} s\n{self._logs()}")
 
+    def has_code(self) -> bool:
+        """Return whether the webserver answers, and it has loaded the code."""
+        try:
+            return bool(self.query(CODE, name=LOCATION)["locationOrLoadError"]["__typename"] == "RepositoryLocation")
+        except (httpx.TransportError, AssertionError):
+            return False
+
     def is_loaded(self) -> bool:
         """Return whether the webserver answers, it has loaded the code, and the daemon is alive."""
         try:
-            code = self.query(CODE, name=LOCATION)["locationOrLoadError"]["__typename"]
-            return code == "RepositoryLocation" and bool(self.query(SCHEDULER)["daemonHealth"]["daemonStatus"]["healthy"])
+            return self.has_code() and bool(self.query(SCHEDULER)["daemonHealth"]["daemonStatus"]["healthy"])
         except (httpx.TransportError, AssertionError):
             return False
 
@@ -222,7 +228,9 @@ def deployed(folder: Path, book: Settings, database: Database, **variables: str)
     client = httpx.Client(base_url=f"http://127.0.0.1:{ports[WEBSERVER]}", timeout=60, trust_env=False)
     deployment = Deployment(folder, book, environment, ports, client)
     try:
-        deployment.start(CODE_SERVER, WEBSERVER, DAEMON)
+        deployment.start(CODE_SERVER, WEBSERVER)  # it makes the tables: a daemon that makes them at the same time can end one of the two
+        deployment.wait(deployment.has_code, "the webserver did not start", START_SECONDS)
+        deployment.start(DAEMON)
         deployment.wait(deployment.is_loaded, "the deployment did not start", START_SECONDS)
         yield deployment
     finally:

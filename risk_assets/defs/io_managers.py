@@ -19,6 +19,7 @@ from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import (
     binding_log,
@@ -26,6 +27,7 @@ from risk_assets.lake import (
     drift_files,
     impact_files,
     layout,
+    morning_files,
     performance_files,
     raw,
     registry,
@@ -33,6 +35,7 @@ from risk_assets.lake import (
     verification,
 )
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
+from risk_assets.lake.morning_facts import CollectedReport
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.raw import LandedFile
@@ -265,6 +268,20 @@ class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
         return performance_files.read(self._store, date).report
 
 
+class BlobMorningIOManager(BlobIOManager[CollectedReport]):
+    """Stores the morning report of a date as JSON."""
+
+    def write(self, context: dg.OutputContext, obj: CollectedReport) -> None:
+        """Write the facts of the report."""
+        date = obj.report.date
+        morning_files.write(self._store, obj.report, obj.inputs, _run_id(context))
+        context.add_output_metadata({"path": self._store.uri(layout.morning(date))})
+
+    def read(self, key: str, date: str) -> MorningReport:
+        """Return the report of a date."""
+        return morning_files.read(self._store, date).report
+
+
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
     """Adds the records of runs to the run log."""
 
@@ -290,6 +307,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
         "champion": BlobChampionIOManager(lakehouse),
         "drift": BlobDriftIOManager(lakehouse),
         "performance": BlobPerformanceIOManager(lakehouse),
+        "morning": BlobMorningIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from risk_assets.domain.morning.facts import Figure
 from risk_assets.pages.formats import number, percent, signed
 from risk_assets.pages.scales import RootScale, Scale, ticks
 
@@ -13,6 +14,7 @@ COLORS = 7  # the style sheet has so many colors of bands, from the safest to th
 MOST_SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 RATE_TICKS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 NAME_WIDTH, BAR_ROW = 118, 19
+STRIP_MARGIN = 0.6  # of the range's width, on either side of it
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,27 @@ class Box:
     y: float
     width: float
     height: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The size of a plot, and the area inside its axes."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A value and its usual range in percent of a strip."""
+
+    low: float
+    width: float
+    at: float
 
 
 @dataclass(frozen=True)
@@ -127,6 +150,16 @@ class Shifts:
     height: float
 
 
+def range_strip(figure: Figure) -> Strip | None:
+    """Return where a figure is compared with its usual range; None if either is not known."""
+    if figure.value is None or figure.normal is None:
+        return None
+    low, high = figure.normal.low, figure.normal.high
+    margin = max(high - low, abs(high) * 0.02, 1e-9) * STRIP_MARGIN
+    scale = Scale(min(low - margin, figure.value), max(high + margin, figure.value), 0, 98)
+    return Strip(scale.at(low), round(max(scale.at(high) - scale.at(low), 1.0), 1), scale.at(figure.value))
+
+
 def history(
     dates: Sequence[str],
     values: Sequence[float | None],
@@ -163,9 +196,7 @@ def history(
     )
 
 
-def stack(
-    dates: Sequence[str], bands: Sequence[str], counts: Sequence[Sequence[int] | None], labels: Mapping[str, str]
-) -> Stack:
+def stack(dates: Sequence[str], bands: Sequence[str], counts: Sequence[Sequence[int] | None], labels: Mapping[str, str]) -> Stack:
     """Return the share of accounts in each band by date, the riskiest band at the bottom. `counts` are by date and band."""
     return Stack(
         layers=tuple(Layer(name, color(at, len(bands)), _layer(counts, at)) for at, name in enumerate(bands)),
@@ -174,7 +205,9 @@ def stack(
     )
 
 
-def distribution(edges: Sequence[float], counts: Sequence[float], usual: Sequence[float] | None, shown: Mapping[float, str]) -> Distribution:
+def distribution(
+    edges: Sequence[float], counts: Sequence[float], usual: Sequence[float] | None, shown: Mapping[float, str]
+) -> Distribution:
     """Return the shares of a histogram. `shown` are the numbers at the axis with their texts."""
     today, before = _shares(counts), None if usual is None else _shares(usual)
     rounds = ticks(0.0, max([*today, *(before or ()), 0.01]), 4)
@@ -223,6 +256,7 @@ def color(at: int, bands: int) -> int:
     return COLORS - 1 if bands < 2 else round(at * (COLORS - 1) / (bands - 1))
 
 
+BOX = Frame(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 _SHARE = Scale(0.0, 1.0, BOTTOM, TOP)
 
 

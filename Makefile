@@ -54,4 +54,4 @@ lock: .venv/.ready  ## renew requirements.lock from pyproject.toml
 	.venv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
 
 clean:  ## take away what was made here: environment, lake, history
-	rm -rf .venv .dagster lakehouse bank-lakehouse bank-landing .bench tests/azurite/node_modules
+	rm -rf .venv .dagster lakehouse bank-lakehouse bank-landing .bench tests/azurite/node_modules tests/pages/node_modules

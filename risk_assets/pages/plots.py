@@ -1,0 +1,307 @@
+"""The geometry of the plots: what the templates draw as SVG, in units of the view box."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from risk_assets.domain.morning.facts import Figure
+from risk_assets.pages.formats import number, percent, signed
+from risk_assets.pages.scales import RootScale, Scale, ticks
+
+WIDTH, HEIGHT = 360, 190
+LEFT, RIGHT, TOP, BOTTOM = 40, 352, 22, 164
+COLORS = 7  # the style sheet has so many colors of bands, from the safest to the riskiest
+MOST_SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+RATE_TICKS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+NAME_WIDTH, BAR_ROW = 118, 19
+STRIP_MARGIN = 0.6  # of the range's width, on either side of it
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A number at an axis: its coordinate and its text."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A date with an event: its coordinate, its number in the legend, and whether it is an incident."""
+
+    x: float
+    number: int
+    incident: bool
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The size of a plot, and the area inside its axes."""
+
+    width: int
+    height: int
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A value and its usual range in percent of a strip."""
+
+    low: float
+    width: float
+    at: float
+
+
+@dataclass(frozen=True)
+class History:
+    """A number by date: `lines` are the points of consecutive dates, `dots` those of single dates, `last` is the newest one."""
+
+    usual: Box | None
+    lines: tuple[str, ...]
+    dots: tuple[tuple[float, float], ...]
+    last: tuple[float, float] | None
+    marks: tuple[Mark, ...]
+    x: tuple[Tick, ...]
+    y: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A band in the stacked plot: its name, its color, and the path of its bars."""
+
+    name: str
+    color: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Stacked shares by date."""
+
+    layers: tuple[Layer, ...]
+    x: tuple[Tick, ...]
+    y: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A histogram, and the outline of the usual one if it is known."""
+
+    bars: tuple[Box, ...]
+    usual: str | None
+    x: tuple[Tick, ...]
+    y: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class BandRate:
+    """A band's column: the expected rate, and the observed one with its interval."""
+
+    name: str
+    x: float
+    expected: float
+    observed: float
+    low: float
+    high: float
+    outside: bool
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Expected and observed rates by band."""
+
+    bands: tuple[BandRate, ...]
+    y: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar with its name and value; `x` and `anchor` place the value beside its end."""
+
+    name: str
+    box: Box
+    value: str
+    x: float
+    anchor: str
+    y: float
+    safer: bool
+    beyond: bool
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Bars to the left and right of zero."""
+
+    bars: tuple[Bar, ...]
+    zero: float
+    height: float
+
+
+def range_strip(figure: Figure) -> Strip | None:
+    """Return where a figure is compared with its usual range; None if either is not known."""
+    if figure.value is None or figure.normal is None:
+        return None
+    low, high = figure.normal.low, figure.normal.high
+    margin = max(high - low, abs(high) * 0.02, 1e-9) * STRIP_MARGIN
+    scale = Scale(min(low - margin, figure.value), max(high + margin, figure.value), 0, 98)
+    return Strip(scale.at(low), round(max(scale.at(high) - scale.at(low), 1.0), 1), scale.at(figure.value))
+
+
+def history(
+    dates: Sequence[str],
+    values: Sequence[float | None],
+    usual: tuple[float, float] | None,
+    events: Mapping[str, tuple[int, bool]],
+    labels: Mapping[str, str],
+) -> History:
+    """Return the plot of a number over dates, oldest first.
+
+    Parameters
+    ----------
+    values
+        The number of each date; None leaves a gap.
+    usual
+        The ends of the usual range.
+    events
+        The dates with an event: its number in the legend, and whether it is an incident.
+    labels
+        The dates with a text at the axis.
+    """
+    known = [value for value in values if value is not None]
+    rounds = ticks(*_padded([*known, *(usual or ())]))
+    x, y = _dates(dates), Scale(rounds[0], rounds[-1], BOTTOM, TOP)
+    points = [(x.at(at), None if value is None else y.at(value)) for at, value in enumerate(values)]
+    runs = [[(across, down) for across, down in run if down is not None] for _, run in groupby(points, lambda point: point[1] is None)]
+    return History(
+        usual=None if usual is None else Box(LEFT, y.at(usual[1]), RIGHT - LEFT, round(y.at(usual[0]) - y.at(usual[1]), 1)),
+        lines=tuple(" ".join(f"{across},{down}" for across, down in run) for run in runs if len(run) > 1),
+        dots=tuple(run[0] for run in runs if len(run) == 1),
+        last=next(((across, down) for across, down in reversed(points) if down is not None), None),
+        marks=tuple(Mark(x.at(at), *events[date]) for at, date in enumerate(dates) if date in events),
+        x=_date_ticks(dates, labels),
+        y=tuple(Tick(y.at(each), number(each)) for each in rounds),
+    )
+
+
+def stack(dates: Sequence[str], bands: Sequence[str], counts: Sequence[Sequence[int] | None], labels: Mapping[str, str]) -> Stack:
+    """Return the share of accounts in each band by date, the riskiest band at the bottom. `counts` are by date and band."""
+    return Stack(
+        layers=tuple(Layer(name, color(at, len(bands)), _layer(counts, at)) for at, name in enumerate(bands)),
+        x=_date_ticks(dates, labels),
+        y=tuple(Tick(_SHARE.at(each), percent(each, 0)) for each in (0.0, 0.25, 0.5, 0.75, 1.0)),
+    )
+
+
+def distribution(
+    edges: Sequence[float], counts: Sequence[float], usual: Sequence[float] | None, shown: Mapping[float, str]
+) -> Distribution:
+    """Return the shares of a histogram. `shown` are the numbers at the axis with their texts."""
+    today, before = _shares(counts), None if usual is None else _shares(usual)
+    rounds = ticks(0.0, max([*today, *(before or ()), 0.01]), 4)
+    x, y = Scale(edges[0], edges[-1], LEFT, RIGHT), Scale(0.0, rounds[-1], BOTTOM, TOP)
+    sides = [(x.at(low), x.at(high)) for low, high in zip(edges, edges[1:], strict=False)]
+    bars = [
+        Box(left + 0.5, y.at(share), round(max(right - left - 1, 0.5), 1), round(BOTTOM - y.at(share), 1))
+        for (left, right), share in zip(sides, today, strict=True)
+    ]
+    outline = None if before is None else _outline(sides, [y.at(share) for share in before])
+    return Distribution(
+        bars=tuple(bars),
+        usual=outline,
+        x=tuple(Tick(x.at(at), text) for at, text in shown.items()),
+        y=tuple(Tick(y.at(each), percent(each, 0 if rounds[-1] >= 0.03 else 1)) for each in rounds),
+    )
+
+
+def calibration(bands: Sequence[tuple[str, float, float, tuple[float, float], bool]]) -> Calibration:
+    """Return the rates of bands: name, expected rate, observed rate, its interval, and whether it is outside its limits."""
+    most = max([0.0, *(max(expected, interval[1]) for _, expected, _, interval, _ in bands)])
+    high = next(share for share in MOST_SHARES if share >= min(most, 1.0))
+    y, width = RootScale(high, BOTTOM, TOP), (RIGHT - LEFT) / max(len(bands), 1)
+    return Calibration(
+        bands=tuple(
+            BandRate(name, round(LEFT + width * (at + 0.5), 1), y.at(expected), y.at(observed), y.at(low), y.at(top), outside)
+            for at, (name, expected, observed, (low, top), outside) in enumerate(bands)
+        ),
+        y=tuple(Tick(y.at(each), percent(each, 0)) for each in RATE_TICKS if each <= high),
+    )
+
+
+def shifts(features: Sequence[tuple[str, float, bool]]) -> Shifts:
+    """Return the bars of features: name, points by which it shifted the mean score, and whether that is beyond its limit."""
+    most = max((abs(points) for _, points, _ in features), default=0.0) or 1.0
+    zero, reach = (NAME_WIDTH + WIDTH) / 2, (WIDTH - NAME_WIDTH) / 2 - 34
+    return Shifts(
+        bars=tuple(_bar(at, *feature, zero, reach / most) for at, feature in enumerate(features)),
+        zero=zero,
+        height=BAR_ROW * len(features) + 24,
+    )
+
+
+def color(at: int, bands: int) -> int:
+    """Return the number of the color of the band at a position."""
+    return COLORS - 1 if bands < 2 else round(at * (COLORS - 1) / (bands - 1))
+
+
+BOX = Frame(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
+_SHARE = Scale(0.0, 1.0, BOTTOM, TOP)
+
+
+def _padded(values: Sequence[float]) -> tuple[float, float]:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    margin = max((high - low) * 0.1, 1.0)
+    return max(low - margin, 0.0) if low >= 0 else low - margin, high + margin
+
+
+def _dates(dates: Sequence[str]) -> Scale:
+    return Scale(0, max(len(dates) - 1, 1), LEFT + 4, RIGHT - 6)
+
+
+def _date_ticks(dates: Sequence[str], labels: Mapping[str, str]) -> tuple[Tick, ...]:
+    scale = _dates(dates)
+    return tuple(Tick(scale.at(at), labels[date]) for at, date in enumerate(dates) if date in labels)
+
+
+def _shares(counts: Sequence[float]) -> list[float]:
+    total = sum(counts) or 1.0
+    return [count / total for count in counts]
+
+
+def _layer(counts: Sequence[Sequence[int] | None], band: int) -> str:
+    """Return the path of a band's bars; of a date without accounts there is none."""
+    width = (RIGHT - LEFT) / max(len(counts), 1)
+    bars = [_segment(LEFT + at * width, width, each, band) for at, each in enumerate(counts) if each is not None and sum(each)]
+    return "".join(bars)
+
+
+def _segment(x: float, width: float, counts: Sequence[int], band: int) -> str:
+    total = sum(counts)
+    bottom, top = _SHARE.at(sum(counts[band + 1 :]) / total), _SHARE.at(sum(counts[band:]) / total)
+    return f"M{x:.1f} {top:.1f}h{max(width - 0.6, 0.6):.1f}V{bottom:.1f}h-{max(width - 0.6, 0.6):.1f}z" if bottom > top else ""
+
+
+def _outline(sides: Sequence[tuple[float, float]], heights: Sequence[float]) -> str:
+    steps = "".join(f"L{left} {height}L{right} {height}" for (left, right), height in zip(sides, heights, strict=True))
+    return f"M{sides[0][0]} {BOTTOM}{steps}L{sides[-1][1]} {BOTTOM}"
+
+
+def _bar(at: int, name: str, points: float, beyond: bool, zero: float, scale: float) -> Bar:
+    y, end = 20 + BAR_ROW * at, zero + points * scale
+    safer = points >= 0
+    box = Box(round(min(zero, end), 1), y, round(abs(end - zero), 1), 11)
+    return Bar(name, box, signed(points, 1), round(end + (4 if safer else -4), 1), "start" if safer else "end", y + 9.5, safer, beyond)

@@ -1,0 +1,183 @@
+"""What the pages call states, figures and changes, and how they show the values of figures."""
+
+from datetime import date as Date
+from datetime import datetime
+
+from risk_assets.domain.morning.facts import (
+    Category,
+    ColumnIssues,
+    DataFacts,
+    FeatureChange,
+    Figure,
+    FigureName,
+    Holdout,
+    Incident,
+    Measured,
+    Range,
+    Severity,
+    State,
+    WorkItem,
+)
+from risk_assets.pages.formats import (
+    MINUS,
+    amount,
+    clock,
+    date_text,
+    number,
+    percent,
+    short_date,
+    signed,
+    signed_amount,
+    signed_percentage_points,
+)
+
+TONES: dict[Severity, str] = {"good": "good", "attention": "warn", "bad": "bad"}
+STATES: dict[State, str] = {
+    "on time": "On time",
+    "late": "Late",
+    "backfilled": "Scored later",
+    "no file": "No file",
+    "waiting": "Waiting for the file",
+    "not expected": "Not expected",
+    "failed": "Failed",
+    "blocked": "Blocked",
+    "damaged": "Damaged",
+    "warning": "Warning",
+    "stale": "Out of date",
+    "model changed": "Model changed",
+    "policy changed": "Policy changed",
+    "unusual": "Unusual",
+}
+FIGURES: dict[FigureName, str] = {
+    "received": "Accounts received",
+    "scored": "Accounts scored",
+    "flagged": "Accounts flagged",
+    "flagged exposure": "Flagged exposure",
+    "mean probability": "Mean probability",
+    "expected bads": "Expected bads",
+}
+CATEGORIES: dict[Category, str] = {
+    "new on the list": "new on list",
+    "newly flagged": "newly flagged",
+    "worse": "worse",
+    "new account": "new account",
+}
+INCIDENTS: dict[Incident, str] = {
+    "failed": "the run failed",
+    "blocked": "a check stopped the run",
+    "late": "scored after the deadline",
+    "no file": "no file arrived",
+}
+ACTIONS = {
+    "promote": "promoted",
+    "rollback": "rolled back to",
+    "challenge": "challenger started against",
+    "end_challenge": "challenge ended; live stays",
+    "adopt_policy": "policy adopted; live stays",
+    "adopt_contract": "contract adopted; live stays",
+}
+SMALL_SHARE, SMALL_COUNT, LARGEST = 0.1, 10, 1e15
+
+
+def value(name: FigureName, shown: float) -> str:
+    """Return the value of a figure in its unit."""
+    if name == "mean probability":
+        return percent(shown, _share_digits(shown))
+    if name == "flagged exposure":
+        return amount(shown)
+    return number(shown, _count_digits(name, shown))
+
+
+def change(name: FigureName, difference: float) -> str:
+    """Return the change of a figure with its sign, in its unit."""
+    if name == "mean probability":
+        return signed_percentage_points(difference, 1 if abs(difference) >= SMALL_SHARE else 2)
+    if name == "flagged exposure":
+        return signed_amount(difference)
+    return signed(difference, _count_digits(name, difference))
+
+
+def usual(figure: Figure) -> str:
+    """Return the usual range of a figure: "usually 40 to 52"."""
+    if figure.normal is None:
+        return "usual range not known yet"
+    low, high = value(figure.name, figure.normal.low), value(figure.name, figure.normal.high)
+    return f"usually {low}" if low == high else f"usually {low} to {high}"
+
+
+def usual_rows(normal: Range | None) -> str:
+    """Return the usual range of a number of rows."""
+    if normal is None:
+        return "usual range not known yet"
+    low, high = number(normal.low), number(normal.high)
+    return f"usually {low}" if low == high else f"usually {low} to {high}"
+
+
+def rows_unusual(data: DataFacts) -> bool:
+    """Return whether the number of rows is outside its usual range."""
+    normal = data.normal_rows
+    return data.rows is not None and normal is not None and not normal.low <= data.rows <= normal.high
+
+
+def more_than_usual(issues: ColumnIssues) -> bool:
+    """Return whether a column has more than twice as many rows with issues as usual, and at least ten more."""
+    return issues.median is not None and issues.rows > 2 * issues.median and issues.rows - issues.median >= SMALL_COUNT
+
+
+def moment(instant: str, near: str | None = None) -> str:
+    """Return an instant as "02:01 on 29 Jan"; without the date if it is the date `near`."""
+    at = datetime.fromisoformat(instant)
+    day = at.date().isoformat()
+    return clock(instant) if day == near else f"{clock(instant)} on {short_date(day)}"
+
+
+def day_of(instant: str) -> str:
+    """Return the date of an instant, such as "28 Jan 2026"."""
+    return date_text(datetime.fromisoformat(instant).date().isoformat())
+
+
+def since(earlier: str, date: str) -> str:
+    """Return an earlier date as readers say it next to a date: "28 Jan", or with the year if that is another one."""
+    return short_date(earlier) if Date.fromisoformat(earlier).year == Date.fromisoformat(date).year else date_text(earlier)
+
+
+def feature_value(shown: float | str | None) -> str:
+    """Return the value of a feature; a missing one is "missing"."""
+    if shown is None:
+        return "missing"
+    if isinstance(shown, str):
+        return shown
+    if shown and not 1 <= abs(shown) < LARGEST:
+        return f"{shown:.3g}".replace("-", MINUS)
+    return number(shown, 0 if shown == int(shown) else 2)
+
+
+def feature_points(feature: FeatureChange) -> str:
+    """Return the points of a change: "−21 points"."""
+    return f"{signed(feature.points)} {'point' if abs(feature.points) == 1 else 'points'}"
+
+
+def days_listed(item: WorkItem) -> str:
+    """Return how long an account has been listed."""
+    return "first day" if item.days_listed == 1 else f"{number(item.days_listed)} days"
+
+
+def holdouts(found: tuple[Holdout, ...]) -> str:
+    """Return the AUC of each holdout at training: "0.80 (out of time)"."""
+    return ", ".join(f"{each.auc:.2f} ({each.name})" for each in found)
+
+
+def auc_text(measured: Measured) -> str:
+    """Return the AUC with its interval."""
+    if measured.auc is None:
+        return "not known: all outcomes are the same"
+    between = "" if measured.auc_interval is None else f" ({measured.auc_interval[0]:.2f} to {measured.auc_interval[1]:.2f})"
+    return f"{measured.auc:.2f}{between}"
+
+
+def _share_digits(share: float) -> int:
+    return 1 if abs(share) >= SMALL_SHARE else 2
+
+
+def _count_digits(name: FigureName, count: float) -> int:
+    return 1 if name == "expected bads" and abs(count) < SMALL_COUNT else 0

@@ -10,6 +10,7 @@ import polars as pl
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
+from risk_assets.defs.morning_pages import write_pages
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
@@ -269,13 +270,15 @@ class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
 
 
 class BlobMorningIOManager(BlobIOManager[CollectedReport]):
-    """Stores the morning report of a date as JSON."""
+    """Stores the morning report of a date as JSON, as a page and as text."""
 
     def write(self, context: dg.OutputContext, obj: CollectedReport) -> None:
-        """Write the facts of the report."""
+        """Write the facts, the page, the text and the list of all reports."""
         date = obj.report.date
         morning_files.write(self._store, obj.report, obj.inputs, _run_id(context))
-        context.add_output_metadata({"path": self._store.uri(layout.morning(date))})
+        write_pages(self._store, obj.report)
+        paths = {"path": layout.morning(date), "page": layout.morning_page(date), "text": layout.morning_text(date)}
+        context.add_output_metadata({name: self._store.uri(path) for name, path in paths.items()})
 
     def read(self, key: str, date: str) -> MorningReport:
         """Return the report of a date."""

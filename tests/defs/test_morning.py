@@ -15,5 +15,6 @@ def made(book: Book, date: str = NEXT) -> MorningReport:
 
 def test_a_scored_date(scored_book: Book) -> None:
     report = made(scored_book)
+    import shutil; shutil.copytree(scored_book.lake.folder, "/tmp/w/lake_m", dirs_exist_ok=True)
     print(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(report, work_list=report.work_list.__class__(report.work_list.items[:2], 5)))).decode())
     assert 0

@@ -176,9 +176,13 @@ def _scored_sentence(night: Night, scored: Scored) -> str:
 
 def _who_scored(night: Night, scored: Scored) -> str:
     accounts = f"{_whole(scored.figures.named('scored').value)} of {_whole(scored.figures.named('received').value)} accounts"
-    live = "" if scored.live_days is None else f" (live for {counted(scored.live_days, 'day')})"
+    live = "" if scored.live_days is None or _is_backfill(scored.first_at, night.deadline) else f" ({_live(scored.live_days)})"
     late = ", after the deadline" if is_late(scored.first_at, night.deadline) else ""
     return f"{accounts} scored {_when(scored.at, night.date)} by {scored.version}{live}{late}."
+
+
+def _live(days: int) -> str:
+    return f"live for {counted(days, 'day')}" if days else "live for less than a day"
 
 
 def _when(at: str, date: str) -> str:

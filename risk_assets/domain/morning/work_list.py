@@ -88,7 +88,7 @@ def _categories(row: Mapping[str, Any], context: Context, days_listed: Mapping[s
 
 
 def feature_changes(card: Scorecard, now: pl.DataFrame, before: pl.DataFrame, scale: Points) -> dict[str, tuple[FeatureChange, ...]]:
-    """Return the features that changed the points of each account most, by account; ties in the card's order.
+    """Return the features that changed the points of each account most, by account; those that round to none are left out.
 
     Parameters
     ----------
@@ -105,4 +105,4 @@ def feature_changes(card: Scorecard, now: pl.DataFrame, before: pl.DataFrame, sc
 def _changed(card: Scorecard, now: Mapping[str, Any], before: Mapping[str, Any], gained: Any, scale: Points) -> Sequence[FeatureChange]:
     largest = np.argsort(-np.abs(gained), kind="stable")[:MAX_CHANGES]
     names = [(card.terms[at].feature, round(feature_points(gained[at], scale))) for at in largest if gained[at]]
-    return [FeatureChange(name, reason_text(name), before[name], now[name], points) for name, points in names]
+    return [FeatureChange(name, reason_text(name), before[name], now[name], points) for name, points in names if points]

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from risk_assets.clock import Calendar, DateError, date_range, is_date, parse_date, parse_instant, shift, utc_now, weekdays
+from risk_assets.clock import Calendar, DateError, date_range, instant_of, is_date, parse_date, parse_instant, shift, utc_now, weekdays
 
 
 def test_now_is_in_utc_to_the_second() -> None:
@@ -56,6 +56,11 @@ def calendar(zone: str, days: str = "mon-sun") -> Calendar:
 def test_a_date_is_due_the_next_morning() -> None:
     assert calendar("UTC").due("2026-12-31") == "2027-01-01T02:00:00+00:00"
     assert calendar("UTC").late_from("2026-12-31") == "2027-01-01T06:30:00+00:00"
+
+
+def test_instants_are_shown_in_the_teams_time_zone() -> None:
+    assert calendar("Europe/Berlin").in_zone("2026-07-01T04:05:59+00:00") == "2026-07-01T06:05+02:00"
+    assert calendar("UTC").in_zone(instant_of(1.5)) == "1970-01-01T00:00+00:00"
 
 
 def test_due_times_follow_daylight_saving_time() -> None:

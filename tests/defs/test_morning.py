@@ -17,6 +17,7 @@ from risk_assets.lake.morning_facts import CollectedReport, Sources, morning_rep
 from risk_assets.lake.notes import Notes
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.tables import read_table
+from risk_assets.lake.verify import verify_all
 from tests.defs.conftest import NEXT, Book, copied, prepared
 
 AFTER = "2026-01-08"
@@ -357,7 +358,7 @@ def test_a_new_version_is_marked(two_versions: Book) -> None:
     report = reported(two_versions, AFTER)
     assert "model changed" in report.verdict.states
     assert report.series[-1].new_version == "model_v002" and report.series[-2].new_version is None
-    assert [(decision.action, decision.reason) for decision in report.decisions.decided][0] == ("promote", "better")
+    assert (report.decisions.decided[0].action, report.decisions.decided[0].reason) == ("promote", "better")
     assert report.model.version == report.model.scored_by == "model_v002"
 
 
@@ -397,6 +398,23 @@ def test_long_and_odd_ids(two_dates: Book) -> None:
     assert {account.account for account in report.changes.new_accounts.accounts} >= set(ids.values())
     assert set(ids) <= {account.account for account in report.changes.gone.accounts}
     assert b"<script>" not in two_dates.lake.get(layout.morning_page(AFTER))
+
+
+def test_a_changed_report_is_found_and_not_used(two_dates: Book) -> None:
+    stored(two_dates, NEXT)
+    path = layout.morning(NEXT)
+    two_dates.lake.put(path, two_dates.lake.get(path).replace(b'"flagged": ', b'"flagged": 1', 1))
+    assert morning_files.problems(two_dates.lake, NEXT) == [f"{path} was changed since it was written. Make it: risk report {NEXT}."]
+    (found,) = (part for part in verify_all(two_dates.lake) if part.what == "morning reports")
+    assert found.problems
+    assert reported(two_dates, AFTER).series[-2].bands is None
+
+
+def test_a_report_that_cannot_be_read_names_the_command(two_dates: Book) -> None:
+    assert "Make it: risk report 2026-01-08." in morning_files.problems(two_dates.lake, AFTER)[0]
+    two_dates.lake.put(layout.morning(AFTER), b"{")
+    assert "cannot be read" in morning_files.problems(two_dates.lake, AFTER)[0]
+    assert reported(two_dates, "2026-01-09").shown_date == AFTER
 
 
 def test_the_report_names_what_it_was_made_from(two_dates: Book) -> None:

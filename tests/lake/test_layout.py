@@ -17,6 +17,16 @@ def test_every_asset_has_its_path() -> None:
     }
 
 
+def test_every_report_has_its_path() -> None:
+    assert {key: path("2026-01-31") for key, path in layout.REPORTS.items()} == {
+        "monitoring/drift": "monitoring/drift_2026-01-31.json",
+        "monitoring/performance": "monitoring/performance_2026-01-31.json",
+        "reports/morning": "reports/morning_2026-01-31.json",
+    }
+    assert layout.morning_page("2026-01-31") == "reports/morning_2026-01-31.html"
+    assert layout.morning_text("2026-01-31") == "reports/morning_2026-01-31.txt"
+
+
 def test_shards_and_superseded_files_are_below_raw() -> None:
     assert layout.shard("raw/accounts_2026-01-31.csv", "part-1.csv") == "raw/accounts_2026-01-31/part-1.csv"
     assert layout.superseded("raw/accounts_2026-01-31.csv", "0123456789abcdef") == "raw/superseded/0123456789ab/accounts_2026-01-31.csv"

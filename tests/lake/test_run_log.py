@@ -87,6 +87,14 @@ def test_rows_are_appended_and_read_by_time(store: Store) -> None:
     assert [row["run_id"] for row in run_log.read(store).values()] == ["a", "b", "c"]
 
 
+def test_the_records_of_a_date_are_read_by_time(store: Store) -> None:
+    for run_id, hour in (("a", 12), ("c", 10), ("b", 11)):
+        run_log.add(store, record(run_id, f"2026-01-01T{hour}:00:00+00:00"))
+    run_log.add(store, record("d", date="2026-01-02"))
+    store.put("logs/batch_runs/2026-01-01/b.json", b"{")
+    assert [found.run_id for found in run_log.records(store, "2026-01-01")] == ["c", "a"]
+
+
 def test_the_first_record_of_a_run_is_not_replaced(store: Store) -> None:
     assert run_log.add(store, record("run-1", status="failed", error="the disk is full"))
     assert not run_log.add(store, record("run-1", "2026-01-01T11:00:00+00:00", status="ok"))

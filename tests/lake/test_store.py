@@ -357,3 +357,12 @@ def test_an_exclusive_block_that_cannot_start_names_the_path(disk_settings: Sett
     expected = r"a file is where a folder is expected \(at .*, curated/t\.csv\)"
     with pytest.raises(LakeError, match=expected), store.exclusive("curated/t.csv", wait=True):
         pass
+
+
+def test_an_entry_knows_when_it_was_written(store: Store) -> None:
+    before = time.time()
+    store.put("a", b"1")
+    found = store.entry("a")
+    assert found is not None
+    assert before - 2 <= found.written <= time.time() + 2  # Azure has whole seconds
+    assert store.entries("")[0].written == found.written

@@ -92,6 +92,7 @@ def test_a_token_that_yaml_reads_as_boolean_needs_quotes(text: str, key: str) ->
         (changed("good: 0", "good: 0, known_at: ''"), "target.known_at", "must not be blank"),
         (changed("id: customer", "id: ' '"), "id", "must not be blank"),
         (TEXT + "group: ''\n", "group", "must not be blank"),
+        (TEXT + "exposure: [income]\n", "exposure", "string"),
         (changed("type: category", "type: category, min: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, max: 0"), "features.region", "numbers only"),
         (changed("type: category", "type: category, risk: up"), "features.region", "numbers only"),
@@ -309,6 +310,26 @@ def test_no_text_of_the_sample_contract_joins_two_cases(contract: Contract) -> N
         texts = feature.reason_texts(name)
         assert "not known" not in texts.low + texts.high + texts.neutral
         assert texts.missing not in (texts.low, texts.high, texts.neutral)
+
+
+def test_the_exposure_is_a_number_of_the_snapshot() -> None:
+    contract = parse(TEXT + "exposure: income\n")
+    assert contract.exposure == "income"
+    assert parse(TEXT).digest != contract.digest
+    assert "exposure" not in parse(TEXT).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (TEXT + "exposure: balance\n", "exposure: balance is not a feature"),
+        (TEXT + "exposure: region\n", "exposure: region is not an amount"),
+        (changed("type: number", 'type: number, format: "date(%Y-%m-%d)"') + "exposure: income\n", "exposure: income is not an amount"),
+        (TEXT + "  wealth: {type: number, sensitive: true, reason: W}\nexposure: wealth\n", "exposure: wealth is sensitive"),
+    ],
+)
+def test_a_column_that_cannot_be_the_exposure(text: str, problem: str) -> None:
+    assert problem in error_of(text)
 
 
 FORMATS = ["percent", "money", "date(%d.%m.%Y)", "date(%y%m%d)", "date(%b-%y)", "date(%d %B %Y)", "date(%Y-%m-%dT%H:%M:%SZ)", "date(%Y-%m)"]

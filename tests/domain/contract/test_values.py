@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import outcomes_digest, reads_alike, states_digest
+from risk_assets.domain.contract.values import outcomes_digest, reads_alike, states_digest, values_digest
 
 LANDED = """
 id: customer
@@ -60,3 +60,9 @@ def test_what_makes_states_stale(old: str, new: str, stale: bool) -> None:
 def test_which_contracts_read_a_feature_alike(old: str, new: str, alike: bool) -> None:
     assert old in LANDED
     assert reads_alike(Contract.parse(LANDED, "a"), Contract.parse(LANDED.replace(old, new, 1), "b"), ["days"]) is alike
+
+
+def test_the_exposure_makes_nothing_stale() -> None:
+    named = LANDED.replace("features:", "exposure: days\nfeatures:")
+    for digest in (values_digest, outcomes_digest, states_digest):
+        assert digest(Contract.parse(named, "a")) == digest(Contract.parse(LANDED, "b"))

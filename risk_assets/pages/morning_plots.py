@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from risk_assets.domain.morning.facts import Calibration as BandFacts
 from risk_assets.domain.morning.facts import Day, MorningReport, MovedFeature, Range, Scores
 from risk_assets.pages import plots
-from risk_assets.pages.formats import percent, short_date
+from risk_assets.pages.formats import percent, short_date, shortened
 from risk_assets.pages.scales import ticks
 from risk_assets.pages.words import INCIDENTS
 
@@ -68,7 +68,7 @@ def band_names(series: Sequence[Day]) -> tuple[str, ...]:
 
 
 def _event(day: Day) -> tuple[str, bool] | None:
-    changed = [f"{day.new_version} live"] if day.new_version else []
+    changed = [f"{shortened(day.new_version)} live"] if day.new_version else []
     policy = ["another policy"] if day.new_policy else []
     incident = [INCIDENTS[day.incident]] if day.incident else []
     texts = [*changed, *policy, *incident]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from risk_assets.domain.morning.facts import Figure
 from risk_assets.pages.formats import number, percent, signed
@@ -181,7 +181,7 @@ def history(
         The dates with a text at the axis.
     """
     known = [value for value in values if value is not None]
-    rounds = ticks(*_padded([*known, *(usual or ())]))
+    rounds = ticks(*_padded([*known, *(usual or ())]), smallest=1.0)
     x, y = _dates(dates), Scale(rounds[0], rounds[-1], BOTTOM, TOP)
     points = [(x.at(at), None if value is None else y.at(value)) for at, value in enumerate(values)]
     runs = [[(across, down) for across, down in run if down is not None] for _, run in groupby(points, lambda point: point[1] is None)]
@@ -212,7 +212,7 @@ def distribution(
     today, before = _shares(counts), None if usual is None else _shares(usual)
     rounds = ticks(0.0, max([*today, *(before or ()), 0.01]), 4)
     x, y = Scale(edges[0], edges[-1], LEFT, RIGHT), Scale(0.0, rounds[-1], BOTTOM, TOP)
-    sides = [(x.at(low), x.at(high)) for low, high in zip(edges, edges[1:], strict=False)]
+    sides = [(x.at(low), x.at(high)) for low, high in pairwise(edges)]
     bars = [
         Box(left + 0.5, y.at(share), round(max(right - left - 1, 0.5), 1), round(BOTTOM - y.at(share), 1))
         for (left, right), share in zip(sides, today, strict=True)
@@ -285,7 +285,7 @@ def _shares(counts: Sequence[float]) -> list[float]:
 def _layer(counts: Sequence[Sequence[int] | None], band: int) -> str:
     """Return the path of a band's bars; of a date without accounts there is none."""
     width = (RIGHT - LEFT) / max(len(counts), 1)
-    bars = [_segment(LEFT + at * width, width, each, band) for at, each in enumerate(counts) if each is not None and sum(each)]
+    bars = [_segment(LEFT + at * width, width, each, band) for at, each in enumerate(counts) if each and sum(each)]
     return "".join(bars)
 
 

@@ -57,7 +57,7 @@ FIGURES: dict[FigureName, str] = {
     "expected bads": "Expected bads",
 }
 CATEGORIES: dict[Category, str] = {
-    "new on the list": "new on list",
+    "new on the list": "new on the list",
     "newly flagged": "newly flagged",
     "worse": "worse",
     "new account": "new account",
@@ -67,14 +67,6 @@ INCIDENTS: dict[Incident, str] = {
     "blocked": "a check stopped the run",
     "late": "scored after the deadline",
     "no file": "no file arrived",
-}
-ACTIONS = {
-    "promote": "promoted",
-    "rollback": "rolled back to",
-    "challenge": "challenger started against",
-    "end_challenge": "challenge ended; live stays",
-    "adopt_policy": "policy adopted; live stays",
-    "adopt_contract": "contract adopted; live stays",
 }
 SMALL_SHARE, SMALL_COUNT, LARGEST = 0.1, 10, 1e15
 
@@ -153,13 +145,13 @@ def feature_value(shown: float | str | None) -> str:
 
 
 def feature_points(feature: FeatureChange) -> str:
-    """Return the points of a change: "−21 points"."""
+    """Return the points of a change, such as "+3 points"."""
     return f"{signed(feature.points)} {'point' if abs(feature.points) == 1 else 'points'}"
 
 
 def days_listed(item: WorkItem) -> str:
     """Return how long an account has been listed."""
-    return "first day" if item.days_listed == 1 else f"{number(item.days_listed)} days"
+    return "first day on the list" if item.days_listed == 1 else f"listed for {number(item.days_listed)} days"
 
 
 def holdouts(found: tuple[Holdout, ...]) -> str:

@@ -59,8 +59,8 @@ def ordinary() -> MorningReport:
         verdict=verdict(
             "on time",
             "good",
-            "28 Jan: 3,196 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 212 flagged (−1 on 27 Jan, −3 on 21 Jan). "
-            "Nothing unusual.",
+            "28 Jan: 3,196 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). "
+            "212 flagged (1 fewer than on 27 Jan, 3 fewer than on 21 Jan). Nothing unusual.",
         ),
         data=_data(),
         model=_model(),

@@ -55,6 +55,10 @@ class Calendar:
         """Return an instant in the team's time zone, to the minute, with the zone's name."""
         return f"{datetime.fromisoformat(instant).astimezone(self.zone):%Y-%m-%d %H:%M} {self.zone.key}"
 
+    def in_zone(self, instant: str) -> str:
+        """Return an instant in the team's time zone, ISO 8601 to the minute, such as `2026-01-29T02:01+01:00`."""
+        return datetime.fromisoformat(instant).astimezone(self.zone).isoformat(timespec="minutes")
+
     def _next_day(self, date: str, at: time) -> str:
         local = datetime.combine(Date.fromisoformat(shift(date, 1)), at, self.zone)
         return local.astimezone(UTC).isoformat(timespec="seconds")
@@ -73,6 +77,11 @@ def weekdays(text: str) -> frozenset[int]:
 def utc_now(timespec: str = "seconds") -> str:
     """Return the current time in UTC, to the second unless `timespec` (as of `datetime.isoformat`) says otherwise."""
     return datetime.now(UTC).isoformat(timespec=timespec)
+
+
+def instant_of(seconds: float) -> str:
+    """Return the instant (ISO 8601, UTC) of a number of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def seconds_between(earlier: str, later: str) -> float:

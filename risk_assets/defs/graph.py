@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from risk_assets.defs.assets import champion, features, model, monitoring, outcomes, predictions, raw, review, run_log
+from risk_assets.defs.assets import champion, features, model, monitoring, outcomes, predictions, raw, reports, review, run_log
 from risk_assets.defs.checks import BLOCKING, CHECKS, Check
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.io_managers import BlobIOManager, io_managers
@@ -103,6 +103,21 @@ NODES = (
         "performance",
         {"polars", "json"},
         after=("curated/features", "curated/predictions", "curated/outcomes"),
+    ),
+    Node(
+        "reports/morning",
+        reports.morning,
+        "morning",
+        {"json", "html"},
+        after=(
+            "raw/accounts",
+            "curated/features",
+            "curated/predictions",
+            "curated/review_list",
+            "monitoring/drift",
+            "monitoring/performance",
+            "registry/champion",
+        ),
     ),
     Node(
         "logs/batch_runs",

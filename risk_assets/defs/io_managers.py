@@ -10,6 +10,7 @@ import polars as pl
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
+from risk_assets.defs.morning_pages import write_pages
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenger_label
@@ -19,6 +20,7 @@ from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import (
     binding_log,
@@ -26,6 +28,7 @@ from risk_assets.lake import (
     drift_files,
     impact_files,
     layout,
+    morning_files,
     performance_files,
     raw,
     registry,
@@ -33,6 +36,7 @@ from risk_assets.lake import (
     verification,
 )
 from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
+from risk_assets.lake.morning_facts import CollectedReport
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.raw import LandedFile
@@ -265,6 +269,22 @@ class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
         return performance_files.read(self._store, date).report
 
 
+class BlobMorningIOManager(BlobIOManager[CollectedReport]):
+    """Stores the morning report of a date as JSON, as a page and as text."""
+
+    def write(self, context: dg.OutputContext, obj: CollectedReport) -> None:
+        """Write the facts, the page, the text and the list of all reports."""
+        date = obj.report.date
+        morning_files.write(self._store, obj.report, obj.inputs, _run_id(context))
+        write_pages(self._store, obj.report)
+        paths = {"path": layout.morning(date), "page": layout.morning_page(date), "text": layout.morning_text(date)}
+        context.add_output_metadata({name: self._store.uri(path) for name, path in paths.items()})
+
+    def read(self, key: str, date: str) -> MorningReport:
+        """Return the report of a date."""
+        return morning_files.read(self._store, date).report
+
+
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
     """Adds the records of runs to the run log."""
 
@@ -290,6 +310,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
         "champion": BlobChampionIOManager(lakehouse),
         "drift": BlobDriftIOManager(lakehouse),
         "performance": BlobPerformanceIOManager(lakehouse),
+        "morning": BlobMorningIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
 

@@ -44,4 +44,9 @@ PERFORMANCE = dg.define_asset_job(
     description="Compares the models that scored a date with the outcomes of its accounts, or shows their own estimates before these "
     "mature. It is due on other days than drift, so it is a job of its own.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE)
+MORNING_REPORT = dg.define_asset_job(
+    "morning_report",
+    selection=dg.AssetSelection.assets(["reports", "morning"]),
+    description="Writes the morning report of a date. It is a run of its own, so that there is a report when the night failed too.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE, MORNING_REPORT)

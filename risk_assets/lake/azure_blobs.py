@@ -289,4 +289,4 @@ def _chunks(client: AzureStore, path: str) -> Iterator[bytes]:
 
 
 def _entry(found: Any) -> Entry:
-    return Entry(found["path"], int(found["size"]), found["e_tag"])
+    return Entry(found["path"], int(found["size"]), found["e_tag"], found["last_modified"].timestamp())

@@ -258,7 +258,7 @@ def _entry(path: str, file: Path) -> Entry:
     found = file.stat()
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    return Entry(path, found.st_size, _version(found))
+    return Entry(path, found.st_size, _version(found), found.st_mtime)
 
 
 def _require_no_pipe(path: str, found: os.stat_result) -> None:

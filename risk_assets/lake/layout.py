@@ -9,15 +9,17 @@ TRAINING = "training"
 REGISTRY = "registry"
 LOGS = "logs"
 MONITORING = "monitoring"
+REPORTING = "reports"
 LEASES = "leases"
 FORMAT = "format.json"
 TEMPORARY = ".tmp"
-FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS, MONITORING)
+FOLDERS = (RAW, CURATED, TRAINING, REGISTRY, LOGS, MONITORING, REPORTING)
 
 CANDIDATES = f"{TRAINING}/contracts"
 BINDINGS = f"{REGISTRY}/bindings"
 POLICIES = f"{REGISTRY}/policies"
 CONTRACTS = f"{REGISTRY}/contracts"
+MORNING_INDEX = f"{REPORTING}/index.html"
 RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
 PENDING_RECORDS = f"{LOGS}/pending"
@@ -175,6 +177,21 @@ def performance_revision(date: str, number: int) -> str:
     return f"{performance_revisions(date)}{number:06d}.json"
 
 
+def morning(date: str) -> str:
+    """Return the path of the facts of a date's morning report."""
+    return f"{REPORTING}/morning_{date}.json"
+
+
+def morning_page(date: str) -> str:
+    """Return the path of the page of a date's morning report."""
+    return f"{REPORTING}/morning_{date}.html"
+
+
+def morning_text(date: str) -> str:
+    """Return the path of a date's morning report as plain text, for e-mail."""
+    return f"{REPORTING}/morning_{date}.txt"
+
+
 def manifest(path: str) -> str:
     """Return the path of a table's manifest."""
     return f"{path}.manifest.json"
@@ -295,9 +312,14 @@ def document_digest(path: str) -> str | None:
     return match[1] if match else None
 
 
+def run_records(date: str) -> str:
+    """Return the folder of the records of a date's runs."""
+    return f"{RUN_RECORDS}/{date}/"
+
+
 def run_record(date: str, run_id: str) -> str:
     """Return the path of a run's record."""
-    return f"{RUN_RECORDS}/{date}/{run_id}.json"
+    return f"{run_records(date)}{run_id}.json"
 
 
 def run_record_key(path: str) -> tuple[str, str] | None:
@@ -332,7 +354,7 @@ def online_partner(path: str) -> str | None:
     return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
-DRIFT, PERFORMANCE = "monitoring/drift", "monitoring/performance"
+DRIFT, PERFORMANCE, MORNING = "monitoring/drift", "monitoring/performance", "reports/morning"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -342,7 +364,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
-REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance}
+REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance, MORNING: morning}
 
 
 def is_table(path: str) -> bool:

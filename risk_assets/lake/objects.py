@@ -17,7 +17,7 @@ CHUNK_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Entry:
-    """An object: its path, its size in bytes, and a version that changes with each write.
+    """An object: its path, its size in bytes, a version that changes with each write, and when it was last written (seconds since 1970).
 
     The version is the ETag on Azure; on disk it is made of inode, time of modification (ns) and size.
     """
@@ -25,6 +25,7 @@ class Entry:
     path: str
     size: int
     version: str
+    written: float
 
 
 @dataclass

@@ -94,10 +94,15 @@ def add(store: Store, record: RunRecord) -> bool:
     raise LakeError(f"{layout.RUN_LOG} is changed by too many runs at the same time. Run again: the row is added then.")
 
 
+def records(store: Store, date: str) -> tuple[RunRecord, ...]:
+    """Return the records of a date that can be read, oldest first."""
+    found = (_decode(store.find(path)) for path in store.list(layout.run_records(date)))
+    return tuple(sorted((record for record in found if record is not None), key=lambda record: (record.timestamp, record.run_id)))
+
+
 def jobs(store: Store, date: str) -> set[str]:
     """Return the jobs of the records of a date, whatever the results of their runs."""
-    found = (_decode(store.find(path)) for path in store.list(f"{layout.RUN_RECORDS}/{date}/"))
-    return {record.job for record in found if record is not None}
+    return {record.job for record in records(store, date)}
 
 
 def _try_to_add(store: Store, log: AppendFile, record: RunRecord, end: End) -> bool | None:

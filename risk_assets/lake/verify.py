@@ -16,6 +16,7 @@ from risk_assets.lake import (
     impact_files,
     layout,
     model_files,
+    morning_files,
     performance_files,
     raw,
     registry,
@@ -81,6 +82,7 @@ def verify_all(store: Store) -> list[Verified]:
         _verified(
             "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
         ),
+        _verified("morning reports", [(date, morning_files.problems(store, date)) for date in committed_dates(store, layout.MORNING)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 

@@ -370,6 +370,9 @@ class Contract(Document):
         The population rules, in the order in which they are compared with a row: the first that matches names the reason. Such a
         row is not eligible: it is neither scored nor used in training or figures. Issues of its features do not count; a row
         whose line or id has an issue matches no rule.
+    exposure
+        The feature, a number, with the exposure of an account, such as its balance. The morning report sums it over flagged accounts and
+        shows it in its lists. It decides nothing. None means that no exposure is shown.
     features
         The features by column name. Their order is the order of the model's inputs and breaks ties between reasons.
     """
@@ -380,6 +383,7 @@ class Contract(Document):
     decimal: Decimal = "."
     group: ColumnName | None = Field(default=None, exclude_if=_is_unset)
     exclude: tuple[Exclusion, ...] = Field(default=(), exclude_if=_is_unset)
+    exposure: str | None = Field(default=None, exclude_if=_is_unset)
     features: dict[str, Feature] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -437,6 +441,19 @@ class Contract(Document):
             missing = {"", *map(normalize_level, (*self.missing, *feature.missing))}
             if not missing.isdisjoint(map(normalize_level, rule.levels)):
                 raise ValueError(f"exclude: a level of {rule.column} means a missing value, which matches no rule; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _exposed(self) -> Self:
+        if self.exposure is None:
+            return self
+        feature = self.features.get(self.exposure)
+        if feature is None:
+            raise ValueError(f"exposure: {self.exposure} is not a feature; add it to features, with input: false if models do not use it")
+        if feature.type != "number" or self.notation(self.exposure).date_format:
+            raise ValueError(f"exposure: {self.exposure} is not an amount; name a feature with type: number that is not a date")
+        if feature.sensitive:
+            raise ValueError(f"exposure: {self.exposure} is sensitive, and lists of accounts must not show it")
         return self
 
     @property

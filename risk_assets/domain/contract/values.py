@@ -13,7 +13,7 @@ WORDING = ("reason", "reason_missing", "reason_low", "reason_high", "risk", "inp
 def values_digest(contract: Contract) -> str:
     """Return the SHA-256 of the id, the group, the tokens, the marks, the population rules and the features' types and ranges.
 
-    Reason texts, directions, comments and the target do not count, nor do keys with default values: a later release that
+    Reason texts, directions, comments, the exposure and the target do not count, nor do keys with default values: a later release that
     adds a key does not make every table stale.
     """
     return _digest(_values(contract))
@@ -42,7 +42,7 @@ def reads_alike(one: Contract, other: Contract, features: Iterable[str]) -> bool
 
 
 def _values(contract: Contract) -> dict[str, Any]:
-    content = contract.model_dump(mode="json", exclude_defaults=True, exclude={"target"})
+    content = contract.model_dump(mode="json", exclude_defaults=True, exclude={"target", "exposure"})
     for feature in content["features"].values():
         for key in WORDING:
             feature.pop(key, None)

@@ -47,19 +47,22 @@ class Verdict(msgspec.Struct, frozen=True):
           is not a business day.
         - `failed`: accounts arrived, and the run failed or did not start. `blocked`: a blocking check stopped it. `damaged`: the
           predictions cannot be read.
-        - `warning`: scored, and a check warned or was released. `stale`: the file was replaced after it was scored.
+        - `warning`: scored, and a check warned or was released. `stale`: other accounts landed after it was scored.
         - `model changed`, `policy changed`: other ones than on the previous scored date.
         - `unusual`: a figure is outside its normal range.
     severity
         good, attention (scored, and somebody should look at something) or bad (the date has no usable scores).
     sentence
         One sentence or a few short ones, without ids of accounts.
+    details
+        The messages of the date's runs and checks, as the run log has them.
     """
 
     state: State
     states: tuple[State, ...]
     severity: Severity
     sentence: str
+    details: tuple[str, ...] = ()
 
 
 class Range(msgspec.Struct, frozen=True):

@@ -1,0 +1,257 @@
+"""The verdict of a night: its states and one sentence."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date as Date
+from datetime import datetime, timedelta
+
+from risk_assets.clock import shift
+from risk_assets.domain.morning.facts import Figure, Figures, Incident, Severity, State, Verdict
+from risk_assets.domain.wording import counted
+
+LATE_DAYS = 7  # a date that is scored later than this after its deadline is a backfill
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_ORDER: tuple[State, ...] = (
+    "failed",
+    "blocked",
+    "damaged",
+    "no file",
+    "waiting",
+    "stale",
+    "late",
+    "warning",
+    "unusual",
+    "model changed",
+    "policy changed",
+    "not expected",
+    "backfilled",
+    "on time",
+)
+_BAD: tuple[State, ...] = ("failed", "blocked", "damaged", "no file")
+_GOOD: tuple[State, ...] = ("on time", "backfilled", "not expected")
+SHOWN_FIGURES = 3  # unusual figures in the sentence
+
+
+@dataclass(frozen=True)
+class Scored:
+    """How a date was scored. Instants are in the team's time zone.
+
+    Attributes
+    ----------
+    figures
+        The key figures of the date.
+    first_at, at
+        When the date was scored first, and when the present predictions were made.
+    version, live_days
+        The version that scored it, and the days since it went live; None if another version is live now.
+    warnings
+        Checks that warned or were released, and a later run that failed.
+    stale
+        Whether other accounts have landed since it was scored.
+    new_version, new_policy
+        Whether another version, or another policy, scored the previous scored date.
+    """
+
+    figures: Figures
+    first_at: str
+    at: str
+    version: str
+    live_days: int | None = None
+    warnings: int = 0
+    stale: bool = False
+    new_version: bool = False
+    new_policy: bool = False
+
+    @property
+    def unusual(self) -> tuple[Figure, ...]:
+        """The figures outside their normal ranges."""
+        return tuple(figure for figure in self.figures.shown if figure.unusual)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What is known of the night in which a date was due. Instants are in the team's time zone.
+
+    Attributes
+    ----------
+    now, deadline
+        When the report is made, and the instant by which the date's file must have arrived.
+    expected
+        Whether there is a snapshot for the date.
+    arrived
+        Whether a file has arrived or is in the lake.
+    scored
+        How the date was scored; None if it has no usable scores.
+    incident
+        How its last run ended, if it did not score.
+    is_damaged
+        Whether its predictions cannot be read.
+    error
+        Why it was not scored.
+    shown
+        The date whose list is shown.
+    details
+        The messages of the runs and of their checks, as the run log has them.
+    """
+
+    date: str
+    now: str
+    deadline: str
+    expected: bool
+    arrived: bool
+    scored: Scored | None = None
+    incident: Incident | None = None
+    is_damaged: bool = False
+    error: str | None = None
+    shown: str | None = None
+    details: tuple[str, ...] = ()
+
+
+def verdict(night: Night) -> Verdict:
+    """Return the verdict of a night."""
+    found = {*_scored_states(night, night.scored)} if night.scored else {_unscored_state(night)}
+    states = tuple(state for state in _ORDER if state in found)
+    sentence = _scored_sentence(night, night.scored) if night.scored else _unscored_sentence(night, states[0])
+    return Verdict(states[0], states, _severity(states), f"{short_date(night.date)}: {sentence}", night.details)
+
+
+def short_date(date: str) -> str:
+    """Return a date for people, such as 28 Jan 2026."""
+    found = Date.fromisoformat(date)
+    return f"{found.day} {MONTHS[found.month - 1]} {found.year}"
+
+
+def is_late(scored_at: str, deadline: str) -> bool:
+    """Return whether a date was scored after its deadline, and not long after it: that is a backfill."""
+    return deadline < scored_at and not _is_backfill(scored_at, deadline)
+
+
+def clock_time(instant: str) -> str:
+    """Return the time of day of an instant, such as 02:01."""
+    return instant[11:16]
+
+
+def _is_backfill(scored_at: str, deadline: str) -> bool:
+    return datetime.fromisoformat(scored_at) > datetime.fromisoformat(deadline) + timedelta(days=LATE_DAYS)
+
+
+def _scored_states(night: Night, scored: Scored) -> Iterator[State]:
+    if _is_backfill(scored.first_at, night.deadline):
+        yield "backfilled"
+    else:
+        yield "late" if is_late(scored.first_at, night.deadline) else "on time"
+    if scored.stale:
+        yield "stale"
+    if scored.warnings:
+        yield "warning"
+    if scored.new_version:
+        yield "model changed"
+    if scored.new_policy:
+        yield "policy changed"
+    if scored.unusual:
+        yield "unusual"
+
+
+def _unscored_state(night: Night) -> State:
+    if night.is_damaged:
+        return "damaged"
+    if night.incident in ("failed", "blocked"):
+        return night.incident
+    if not night.arrived and not night.expected:
+        return "not expected"
+    if night.now < night.deadline:
+        return "waiting"
+    return "failed" if night.arrived else "no file"
+
+
+def _severity(states: tuple[State, ...]) -> Severity:
+    if states[0] in _BAD:
+        return "bad"
+    return "good" if all(state in _GOOD for state in states) else "attention"
+
+
+def _scored_sentence(night: Night, scored: Scored) -> str:
+    return " ".join([_who_scored(night, scored), _flagged(night, scored.figures), *_remarks(scored)])
+
+
+def _who_scored(night: Night, scored: Scored) -> str:
+    accounts = f"{_whole(scored.figures.named('scored').value)} of {_whole(scored.figures.named('received').value)} accounts"
+    live = "" if scored.live_days is None or _is_backfill(scored.first_at, night.deadline) else f" ({_live(scored.live_days)})"
+    late = ", after the deadline" if is_late(scored.first_at, night.deadline) else ""
+    return f"{accounts} scored {_when(scored.at, night.date)} by {scored.version}{live}{late}."
+
+
+def _live(days: int) -> str:
+    return f"live for {counted(days, 'day')}" if days else "live for less than a day"
+
+
+def _when(at: str, date: str) -> str:
+    """Return when a date was scored: a time of the following day, or the day too."""
+    day = "" if at[:10] == shift(date, 1) else f"on {short_date(at[:10])} "
+    return f"{day}at {clock_time(at)}"
+
+
+def _flagged(night: Night, figures: Figures) -> str:
+    flagged, changes = figures.named("flagged"), []
+    if flagged.change is not None and figures.previous:
+        day = "yesterday" if figures.previous == shift(night.date, -1) else short_date(figures.previous)
+        changes.append(f"{_signed(flagged.change)} on {day}")
+    if flagged.week_change is not None:
+        changes.append(f"{_signed(flagged.week_change)} on last week")
+    compared = f" ({', '.join(changes)})" if changes else ""
+    return f"{_whole(flagged.value)} flagged{compared}."
+
+
+def _remarks(scored: Scored) -> Iterator[str]:
+    if scored.stale:
+        yield "Other accounts have landed since: run the date again."
+    if scored.new_version:
+        yield f"{scored.version} did not score the date before."
+    if scored.new_policy:
+        yield "The policy is another one than on the date before."
+    if scored.warnings:
+        yield f"{counted(scored.warnings, 'warning')}."
+    if scored.unusual:
+        more = len(scored.unusual) - SHOWN_FIGURES
+        others = f"; and {counted(more, 'more figure')}" if more > 0 else ""
+        yield f"Unusual: {'; '.join(map(_unusual, scored.unusual[:SHOWN_FIGURES]))}{others}."
+    elif any(figure.normal for figure in scored.figures.shown):
+        yield "Nothing unusual."
+
+
+def _unusual(figure: Figure) -> str:
+    normal = figure.normal
+    assert normal is not None
+    return f"{figure.name} is {figure.position} its normal range ({_amount(figure, normal.low)} to {_amount(figure, normal.high)})"
+
+
+def _amount(figure: Figure, value: float) -> str:
+    return f"{value:.1%}" if figure.name == "mean probability" else _whole(value)
+
+
+def _unscored_sentence(night: Night, state: State) -> str:
+    reasons: dict[State, str] = {
+        "waiting": f"no file has arrived; it is due by {clock_time(night.deadline)}",
+        "not expected": "no snapshot is expected on this day",
+        "no file": f"no file arrived by {clock_time(night.deadline)}",
+        "damaged": night.error or "the predictions cannot be read",
+        "blocked": f"a check stopped the run: {night.error}" if night.error else "a check stopped the run",
+        "failed": f"the run failed: {night.error}" if night.error else "the file arrived, and no run has scored it",
+    }
+    if state == "waiting" and night.arrived:
+        reasons["waiting"] = f"the file has arrived and is not scored yet; it is due by {clock_time(night.deadline)}"
+    lead = {"waiting": "not scored yet", "not expected": "not scored"}.get(state, "NOT SCORED")
+    shown = f"Showing {_list_of(night.shown, night.date)}." if night.shown else "No earlier date was scored."
+    return f"{lead}: {reasons[state].rstrip('.')}. {shown}"
+
+
+def _list_of(shown: str, date: str) -> str:
+    return "yesterday's list" if shown == shift(date, -1) else f"the list of {short_date(shown)}"
+
+
+def _whole(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.0f}".replace("-", "\N{MINUS SIGN}") if value else "\N{PLUS-MINUS SIGN}0"

@@ -1,0 +1,73 @@
+"""Morning reports: the facts of each date as JSON with a seal, next to the page and the text that are made of them."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import msgspec
+
+from risk_assets.clock import shift
+from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.store import Store
+
+DAYS_LOOKED_UP = 7  # days before a date in which its last earlier report is looked up
+
+
+class StoredMorning(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `reports/morning_{date}.json`: the report, the run that made it, what it was made from, and its seal.
+
+    `inputs` are the identities of tables, the seals of reports, and the names of bindings and of records of runs, by path.
+    """
+
+    report: MorningReport
+    code_version: str
+    run_id: str
+    inputs: dict[str, str] = {}
+    seal: str | None = None
+
+
+def write(store: Store, report: MorningReport, inputs: Mapping[str, str], run_id: str) -> None:
+    """Write the facts of a date's report; replaces earlier ones."""
+    made = StoredMorning(report=report, code_version=version("risk-lakehouse"), run_id=run_id, inputs=dict(inputs))
+    as_read = msgspec.json.decode(msgspec.json.encode(made), type=StoredMorning)  # a float that was an int is another text in the seal
+    store.put(layout.morning(report.date), msgspec.json.format(msgspec.json.encode(sealed(as_read)), indent=1))
+
+
+def read(store: Store, date: str) -> StoredMorning:
+    """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
+    path, step = layout.morning(date), f"Make it: risk report {date}."
+    content = store.find(path)
+    if content is None:
+        raise LakeError(f"{path} is not in the lake. {step}")
+    try:
+        stored = msgspec.json.decode(content, type=StoredMorning)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LakeError(f"{path} cannot be read. {step}") from error
+    if not has_seal(stored):
+        raise LakeError(f"{path} was changed since it was written. {step}")
+    return stored
+
+
+def find(store: Store, date: str) -> MorningReport | None:
+    """Return the report of a date, or None if there is none or it cannot be read."""
+    try:
+        return read(store, date).report
+    except LakeError:
+        return None
+
+
+def find_before(store: Store, date: str) -> MorningReport | None:
+    """Return the newest report of the days before a date, or None if there is none that can be read."""
+    earlier = (find(store, shift(date, -back)) for back in range(1, DAYS_LOOKED_UP + 1))
+    return next((report for report in earlier if report is not None), None)
+
+
+def problems(store: Store, date: str) -> list[str]:
+    """Return a message if the report of a date is missing, was changed or cannot be read."""
+    try:
+        read(store, date)
+    except LakeError as error:
+        return [str(error)]
+    return []

@@ -17,6 +17,7 @@ from risk_assets.domain.morning.facts import (
     Severity,
     State,
     WorkItem,
+    WorkList,
 )
 from risk_assets.pages.formats import (
     MINUS,
@@ -147,6 +148,12 @@ def feature_value(shown: float | str | None) -> str:
 def feature_points(feature: FeatureChange) -> str:
     """Return the points of a change, such as "+3 points"."""
     return f"{signed(feature.points)} {'point' if abs(feature.points) == 1 else 'points'}"
+
+
+def not_listed(work: WorkList) -> str:
+    """Return how many flagged accounts are not listed."""
+    missing = work.flagged_not_listed
+    return f"{number(missing)} flagged {'account is' if missing == 1 else 'accounts are'} not listed"
 
 
 def days_listed(item: WorkItem) -> str:

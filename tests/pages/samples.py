@@ -41,6 +41,7 @@ from risk_assets.domain.morning.facts import (
 
 DATE, BEFORE, WEEK = "2026-01-28", "2026-01-27", "2026-01-21"
 BANDS = ("A", "B", "C", "D", "E", "F")
+LONG_ID = "A" * 10_000
 SHARES = (0.38, 0.24, 0.14, 0.1, 0.08, 0.06)
 REASONS = (
     "Payments were missed in the last 12 months",
@@ -154,7 +155,7 @@ def unusual() -> MorningReport:
     days = (*series()[:-1], msgspec.structs.replace(series()[-1], flagged=268))
     return msgspec.structs.replace(
         ordinary(),
-        verdict=Verdict("warning", ("warning", "unusual"), "attention", sentence),
+        verdict=Verdict("warning", ("warning", "unusual"), "attention", sentence, ("row_count: 3,200 rows, 12 fewer than usual",)),
         figures=msgspec.structs.replace(_figures(), shown=figures),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, with_issues=60),
         series=days,
@@ -197,13 +198,13 @@ def hostile() -> MorningReport:
         "</style><img src=x onerror=alert(1)>",
         "\N{RIGHT-TO-LEFT OVERRIDE}txet desrever",
         "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET} 12",
-        "A" * 10_000,
+        "A" * 500,
         "nul\x00 and \x1b escape \ud800",
     )
     items = tuple(
         msgspec.structs.replace(
             _item(rank),
-            account=text,
+            account=text if len(text) < 500 else LONG_ID,
             band=text,
             band_before="<b>",
             categories=("newly flagged",),
@@ -212,7 +213,9 @@ def hostile() -> MorningReport:
         )
         for rank, text in enumerate(texts, start=1)
     )
-    listed = AccountList(6, tuple(ListedAccount(text, 1.0, 0.5, 400, text, 0.1, 500, "<i>") for text in texts))
+    listed = AccountList(
+        6, tuple(ListedAccount(text if len(text) < 500 else LONG_ID, 1.0, 0.5, 400, text, 0.1, 500, "<i>") for text in texts)
+    )
     moved = tuple(MovedFeature(text, text, -1.0, 0.1, 0.2, ("PSI",)) for text in texts)
     issues = tuple(ColumnIssues(text, 3, {text: 3}, 1.0) for text in texts)
     decided = tuple(Decision("2026-01-28T10:00+01:00", "promote", text, text, text, text, text, (text,), (text,)) for text in texts)
@@ -221,7 +224,7 @@ def hostile() -> MorningReport:
     measured = msgspec.structs.replace(_measured(), version=texts[0], bands=tuple(Calibration(text, 100, 5, 6, (2, 11)) for text in texts))
     return msgspec.structs.replace(
         ordinary(),
-        verdict=verdict("on time", "good", " ".join(texts)),
+        verdict=Verdict("on time", ("on time",), "good", " ".join(texts), texts),
         work_list=WorkList(items, flagged=400),
         changes=msgspec.structs.replace(_changes(), newly_flagged=listed, worse=listed),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, not_eligible=6, not_eligible_reasons=dict.fromkeys(texts, 1)),

@@ -12,7 +12,7 @@ from risk_assets.pages.words import INCIDENTS
 
 DATE_LABELS = 4
 MOST_FEATURES = 8
-VISIBLE_SHARE = 0.0005  # a bin with a smaller share of the accounts is not visible
+VISIBLE_SHARE = 0.0005  # a smaller usual share is not visible
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,12 @@ def _date_labels(dates: Sequence[str]) -> dict[str, str]:
 
 
 def _scores(scores: Scores) -> plots.Distribution:
-    """Return the histogram up to the last bin in which accounts are visible."""
-    total = sum(scores.counts) or 1
-    visible = [max(count / total, usual) >= VISIBLE_SHARE for count, usual in zip(scores.counts, _usual(scores), strict=True)]
-    used = max((at for at, seen in enumerate(visible, start=1) if seen), default=len(visible))
+    """Return the histogram up to the last bin with accounts."""
+    filled = [bool(count) or usual >= VISIBLE_SHARE for count, usual in zip(scores.counts, _usual(scores), strict=True)]
+    used = max((at for at, each in enumerate(filled, start=1) if each), default=len(filled))
     width = 1 / len(scores.counts)
     edges = [at * width for at in range(used + 1)]
-    shown = {at: percent(at, 0) for at in ticks(0.0, edges[-1], 5) if at <= edges[-1] + 1e-9}
+    shown = {at: percent(at, 0) for at in ticks(0.0, edges[-1], 6) if at <= edges[-1] + 1e-9}
     return plots.distribution(edges, scores.counts[:used], None if scores.usual is None else scores.usual[:used], shown)
 
 

@@ -41,6 +41,13 @@ from risk_assets.domain.morning.facts import (
 
 DATE, BEFORE, WEEK = "2026-01-28", "2026-01-27", "2026-01-21"
 BANDS = ("A", "B", "C", "D", "E", "F")
+CHANGES = (
+    (FeatureChange("utilisation", "utilisation", 0.78, 0.97, -11),),
+    (FeatureChange("missed_payments", "missed payments", 0.0, 1.0, -12), FeatureChange("utilisation", "utilisation", 0.81, 0.97, -6)),
+    (FeatureChange("days_past_due", "days past due", 0.0, 12.0, -14), FeatureChange("bureau_score", "bureau score", 580.0, 561.0, -4)),
+    (FeatureChange("payment_ratio", "payment ratio", 0.4, 0.05, -13), FeatureChange("tenure", "months employed", 14.0, None, -2)),
+    (FeatureChange("cash_advances", "cash advances", 1.0, 4.0, -10), FeatureChange("home", "home ownership", "owner", "tenant", -3)),
+)
 LONG_ID = "A" * 10_000
 SHARES = (0.38, 0.24, 0.14, 0.1, 0.08, 0.06)
 REASONS = (
@@ -146,17 +153,20 @@ def late() -> MorningReport:
 def unusual() -> MorningReport:
     """Figures outside their usual ranges, a check that warned, a column with many issues, and a feature beyond its limit."""
     sentence = "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 268 flagged, 55 more than on 27 Jan."
-    figures = tuple(
-        msgspec.structs.replace(each, value=each.value * 1.26) if each.name in ("flagged", "flagged exposure") and each.value else each
-        for each in _figures().shown
-    )
+    values = {"scored": 3140, "flagged": 268, "flagged exposure": 302_940, "mean probability": 0.0729, "expected bads": 228.9}
+    figures = tuple(msgspec.structs.replace(each, value=values.get(each.name, each.value)) for each in _figures().shown)
+    changes = msgspec.structs.replace(_changes(), newly_flagged=_accounts(61), flagged_new=5, causes=Causes(213, 268, 52, 0, 0, 5, -2))
     moved = (MovedFeature("utilisation", "utilisation", -4.1, 0.31, 0.25, ("PSI", "points")), *_data().moved[1:])
     issues = (ColumnIssues("annual_income", 56, {"missing": 3, "not a number": 53}, 2.0), *_data().issues)
     days = (*series()[:-1], msgspec.structs.replace(series()[-1], flagged=268))
     return msgspec.structs.replace(
         ordinary(),
-        verdict=Verdict("warning", ("warning", "unusual"), "attention", sentence, ("row_count: 3,200 rows, 12 fewer than usual",)),
+        verdict=Verdict(
+            "warning", ("warning", "unusual"), "attention", sentence, ("issue_share: 60 rows with issues, most often in annual_income",)
+        ),
         figures=msgspec.structs.replace(_figures(), shown=figures),
+        changes=changes,
+        work_list=msgspec.structs.replace(ordinary().work_list, flagged=268),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, with_issues=60),
         series=days,
     )
@@ -305,10 +315,7 @@ def _accounts(count: int, *, new: bool = False, gone: bool = False) -> AccountLi
 def _item(rank: int) -> WorkItem:
     categories: Sequence[tuple[Category, ...]] = (("newly flagged",), ("worse",), (), (), ("new on the list", "worse"), (), ())
     category = categories[rank % 7]
-    changes = (
-        FeatureChange("missed_payments", "missed payments", 0.0, 1.0, -12),
-        FeatureChange("utilisation", "utilisation", 0.81, 0.97, -6),
-    )
+    changes = CHANGES[rank % len(CHANGES)]
     points = 380 + rank
     return WorkItem(
         rank=rank,
@@ -319,7 +326,7 @@ def _item(rank: int) -> WorkItem:
         band="F" if rank < 38 else "E",
         flagged=True,
         last_snapshot=BEFORE,
-        points_before=points + (18 if category else 0),
+        points_before=points - (sum(each.points for each in changes) if category else 0),
         band_before="E" if category else "F",
         days_listed=1 if "new on the list" in category else rank,
         categories=category,

@@ -1,9 +1,12 @@
 """Numbers, dates and texts as the pages show them."""
 
+import tomllib
+
 import pytest
 
 from risk_assets.domain.morning.facts import Figure, Range
 from risk_assets.pages import formats, words
+from tests.conftest import ROOT
 
 M = "\N{MINUS SIGN}"
 
@@ -81,3 +84,11 @@ def test_short_texts_are_whole() -> None:
 
 def test_texts_on_one_line() -> None:
     assert formats.one_line("a\r\nb\x00 \N{RIGHT-TO-LEFT OVERRIDE}c") == "a b\N{REPLACEMENT CHARACTER} c"
+
+
+def test_templates_are_part_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["risk_assets"]
+    package = ROOT / "risk_assets"
+    included = {found for pattern in patterns for found in package.glob(f"{pattern}/*" if pattern.endswith("**") else pattern)}
+    assert {file for file in (package / "pages/templates").rglob("*") if file.is_file()} <= included

@@ -73,7 +73,7 @@ def test_all_states_and_messages_of_the_night_are_shown() -> None:
     found = outline(samples.unusual())
     assert "verdict is-warn" in found.values("class")
     assert "Also: unusual." in found.text
-    assert "row_count: 3,200 rows, 12 fewer than usual" in found.text
+    assert "issue_share: 60 rows with issues" in found.text
 
 
 def test_a_date_without_scores_names_the_date_that_is_shown() -> None:
@@ -102,8 +102,8 @@ def test_figures_have_their_usual_range_and_changes() -> None:
 
 def test_an_unusual_figure_is_marked_in_words_and_colour() -> None:
     found = outline(samples.unusual())
-    assert "Accounts flagged 267 above its usual range: usually 199 to 224" in found.text
-    assert found.values("class").count("is-odd") == 2
+    assert "Accounts flagged 268 above its usual range: usually 199 to 224" in found.text
+    assert found.values("class").count("is-odd") == 5
 
 
 def test_a_figure_below_its_range_says_below() -> None:

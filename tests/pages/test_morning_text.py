@@ -67,7 +67,7 @@ def test_unusual_figures_are_marked_in_words() -> None:
     text = render_text(samples.unusual())
     assert "WARNING, UNUSUAL" in text
     assert "    ABOVE its usual range: usually 199 to 224" in text
-    assert "- row_count: 3,200 rows, 12 fewer than usual" in text
+    assert "- issue_share: 60 rows with issues" in text
 
 
 def test_a_date_without_scores_names_the_date_that_is_shown() -> None:

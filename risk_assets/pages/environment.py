@@ -24,8 +24,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        name: getattr(formats, name)
-        for name in ("number", "signed", "percent", "short_date", "long_date", "date_text", "shortened", "one_line")
+        name: getattr(formats, name) for name in ("number", "signed", "percent", "short_date", "long_date", "date_text", "shortened")
     }
     made.filters |= {
         name: getattr(words, name) for name in ("moment", "day_of", "feature_value", "feature_points", "days_listed", "auc_text")

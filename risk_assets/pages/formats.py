@@ -68,11 +68,6 @@ def date_text(date: str) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
-def weekday(date: str) -> str:
-    """Return "Wed" for "2026-01-28"."""
-    return f"{Date.fromisoformat(date):%a}"
-
-
 def clock(instant: str) -> str:
     """Return the time of day of an instant: "02:01"."""
     return f"{datetime.fromisoformat(instant):%H:%M}"

@@ -117,11 +117,9 @@ def more_than_usual(issues: ColumnIssues) -> bool:
     return issues.median is not None and issues.rows > 2 * issues.median and issues.rows - issues.median >= SMALL_COUNT
 
 
-def moment(instant: str, near: str | None = None) -> str:
-    """Return an instant as "02:01 on 29 Jan"; without the date if it is the date `near`."""
-    at = datetime.fromisoformat(instant)
-    day = at.date().isoformat()
-    return clock(instant) if day == near else f"{clock(instant)} on {short_date(day)}"
+def moment(instant: str, date: str) -> str:
+    """Return an instant as readers say it next to a date: "02:01 on 29 Jan"."""
+    return f"{clock(instant)} on {since(datetime.fromisoformat(instant).date().isoformat(), date)}"
 
 
 def day_of(instant: str) -> str:

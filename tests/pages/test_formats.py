@@ -65,7 +65,8 @@ def test_usual_ranges() -> None:
 
 def test_dates_and_instants() -> None:
     assert formats.long_date("2026-01-28") == "Wednesday 28 January 2026"
-    assert words.moment("2026-01-29T02:01+01:00") == "02:01 on 29 Jan"
+    assert words.moment("2026-01-29T02:01+01:00", "2026-01-28") == "02:01 on 29 Jan"
+    assert words.moment("2026-11-29T02:01+01:00", "2025-01-28") == "02:01 on 29 Nov 2026"
     assert words.since("2025-12-31", "2026-01-01") == "31 Dec 2025"
 
 

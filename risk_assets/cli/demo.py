@@ -50,6 +50,7 @@ def demo() -> None:
             show_waiting(settings, lake, trained)
             raise typer.Exit(FAILED)
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
+        finish(each(newest, "morning reports", lambda date: runner.run("morning_report", date)))
         report.outcomes(out(), lake, in_force(lake, settings).contract, outcomes)
         report.snapshots(out(), lake, newest)
         show_maturity(lake, trained)
@@ -105,6 +106,7 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),
         (f".venv/bin/risk run {date}", f"score the date again, into {lake.uri(layout.predictions(date))}"),
         (f".venv/bin/risk monitor {date}", "drift of each feature, and performance"),
+        (f".venv/bin/risk report {date}", f"the morning report, {lake.uri(layout.morning_page(date))}"),
         (f".venv/bin/risk explain {date} ID", f"explain an account's score; the riskiest are in {lake.uri(layout.review(date))}"),
         ("README.md", "your own data in five commands"),
     )

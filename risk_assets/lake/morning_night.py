@@ -105,7 +105,6 @@ class NightReader:
             The date whose list is shown.
         """
         last = self.records[-1] if self.records else None
-        error = self.damage or (last.error if last and figures is None else None)
         return Night(
             date=self.date,
             now=self.calendar.in_zone(self.now),
@@ -115,7 +114,7 @@ class NightReader:
             scored=self._scored(figures, day, live) if figures else None,
             incident=last_incident(self.records),
             is_damaged=self.damage is not None,
-            error=RiskError(error).problem if error else None,
+            error=self.damage or (_problem(last) if last and figures is None else None),
             shown=shown,
             details=self._details(last),
         )
@@ -161,3 +160,10 @@ class NightReader:
     def _record_of(self, manifest: Manifest | None) -> RunRecord | None:
         run_id = manifest.made_from.run_id if manifest else None
         return next((record for record in self.records if record.run_id == run_id), None)
+
+
+def _problem(record: RunRecord) -> str | None:
+    """Return why a run did not score: the problem of its error, or the first check that stopped it."""
+    if record.error is None:
+        return None
+    return record.error.partition(": ")[0] if record.status == BLOCKED else RiskError(record.error).problem

@@ -30,6 +30,19 @@ GRAPH = {
     "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
     "monitoring/drift": ("monitoring", True, {"curated/features", "curated/predictions"}),
     "monitoring/performance": ("monitoring", True, {"curated/features", "curated/predictions", "curated/outcomes"}),
+    "reports/morning": (
+        "reports",
+        True,
+        {
+            "raw/accounts",
+            "curated/features",
+            "curated/predictions",
+            "curated/review_list",
+            "monitoring/drift",
+            "monitoring/performance",
+            "registry/champion",
+        },
+    ),
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
@@ -40,6 +53,7 @@ JOBS = {
     "governance": {"registry/champion"},
     "monitoring": {"monitoring/drift"},
     "performance": {"monitoring/performance"},
+    "morning_report": {"reports/morning"},
 }
 
 
@@ -102,6 +116,14 @@ def test_the_nightly_schedule_requests_the_day_before(disk_settings: Settings) -
     assert partition(tick(disk_settings, "nightly", datetime(2026, 3, 5, 2, 0, tzinfo=UTC))) == "2026-03-04"
 
 
+def test_the_morning_report_is_of_the_day_before_at_its_deadline(disk_settings: Settings) -> None:
+    settings = disk_settings.model_copy(update={"deadline": time(7, 15), "business_days": "mon-fri"})
+    (morning,) = (schedule for schedule in build(settings).schedules or () if schedule.name == "morning")
+    assert morning.cron_schedule == "15 7 * * *"
+    assert partition(tick(settings, "morning", datetime(2026, 3, 5, 7, 15, tzinfo=UTC))) == "2026-03-04"
+    assert "2026-03-07 is not a business day" in str(tick(settings, "morning", datetime(2026, 3, 8, 7, 15, tzinfo=UTC)))
+
+
 def test_weekly_training_requests_the_day_before(disk_settings: Settings) -> None:
     assert partition(tick(disk_settings, "weekly_training", datetime(2026, 3, 2, 4, 0, tzinfo=UTC))) == "2026-03-01"
 
@@ -111,6 +133,7 @@ def test_schedules_follow_the_calendar(disk_settings: Settings) -> None:
     schedules = {schedule.name: schedule for schedule in build(settings).schedules or ()}
     assert {(name, schedule.cron_schedule, schedule.execution_timezone) for name, schedule in schedules.items()} == {
         ("nightly", "30 3 * * *", "Europe/Berlin"),
+        ("morning", "0 6 * * *", "Europe/Berlin"),
         ("weekly_training", "30 5 * * 1", "Europe/Berlin"),
     }
     berlin = ZoneInfo("Europe/Berlin")

@@ -1,20 +1,405 @@
-"""The morning report: the job, its schedule, and what it says of nights that went wrong."""
+"""The morning report of a book: what the job stores, and what it says of nights that went wrong."""
 
-import msgspec
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from msgspec.structs import replace
 
 from risk_assets.domain.morning.facts import MorningReport
-from risk_assets.lake import morning_files
-from tests.defs.conftest import NEXT, Book
+from risk_assets.lake import layout, morning_files, run_log
+from risk_assets.lake.facts import PredictionFacts
+from risk_assets.lake.manifests import require_manifest
+from risk_assets.lake.morning_facts import CollectedReport, Sources, morning_report
+from risk_assets.lake.notes import Notes
+from risk_assets.lake.run_log import RunRecord
+from risk_assets.lake.tables import read_table
+from tests.defs.conftest import NEXT, Book, copied, prepared
+
+AFTER = "2026-01-08"
+ASSET = dg.AssetKey(["reports", "morning"])
 
 
-def made(book: Book, date: str = NEXT) -> MorningReport:
-    """Make the report of a date and return it as it is stored."""
+def collected(book: Book, date: str, now: str | None = None) -> CollectedReport:
+    """Return the report of a date, made at its deadline or at another instant."""
+    calendar, contract = book.settings.calendar, book.lakehouse.contract
+    return morning_report(Sources(book.lake, book.landing, calendar, contract), date, now or calendar.late_from(date), Notes())
+
+
+def reported(book: Book, date: str, now: str | None = None) -> MorningReport:
+    return collected(book, date, now).report
+
+
+def stored(book: Book, date: str) -> MorningReport:
+    """Make the report of a date by its job, and return it as it is stored."""
     assert book.runner.run("morning_report", date).error is None
     return morning_files.read(book.lake, date).report
 
 
-def test_a_scored_date(scored_book: Book) -> None:
-    report = made(scored_book)
-    import shutil; shutil.copytree(scored_book.lake.folder, "/tmp/w/lake_m", dirs_exist_ok=True)
-    print(msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(report, work_list=report.work_list.__class__(report.work_list.items[:2], 5)))).decode())
-    assert 0
+def log(book: Book, date: str, status: str, timestamp: str, job: str = "daily_scoring", **more: str) -> None:
+    """Add a run to the run log; the predictions of a date were made by the run `own`."""
+    run_id = more.pop("run_id", f"{job}-{status}-{timestamp}")
+    run_log.add(book.lake, RunRecord(timestamp=timestamp, date=date, job=job, status=status, run_id=run_id, **more))
+
+
+def land_changed(book: Book, date: str, *changes: pl.Expr, source: str | None = None) -> None:
+    """Land the sample's accounts of a date with other values."""
+    book.land_sample(f"accounts_{source or date}.csv")
+    rows = pl.read_csv(book.landing.get(f"accounts_{source or date}.csv"), infer_schema=False)
+    book.land(f"accounts_{date}.csv", rows.with_columns(changes).write_csv().encode())
+
+
+@contextmanager
+def _two_dates(scored: Path, folder: Path) -> Iterator[Book]:
+    with copied(scored, folder) as book:
+        book.land_sample(f"accounts_{AFTER}.csv")
+        assert book.score(AFTER).error is None
+        yield book
+
+
+@pytest.fixture(scope="session")
+def twice_scored(scored: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    def make(folder: Path) -> None:
+        with _two_dates(scored, folder):
+            pass
+
+    return prepared("twice_scored", tmp_path_factory, worker_id, make)
+
+
+@pytest.fixture
+def two_dates(twice_scored: Path, tmp_path: Path) -> Iterator[Book]:
+    """The book with two scored dates, `NEXT` and `AFTER`."""
+    with copied(twice_scored, tmp_path / "book") as copy:
+        yield copy
+
+
+def table(book: Book, path: str) -> pl.DataFrame:
+    return read_table(book.lake, path).collect()
+
+
+def test_the_job_stores_facts_page_text_and_index(two_dates: Book) -> None:
+    report = stored(two_dates, AFTER)
+    lake = two_dates.lake
+    assert report.shown_date == AFTER
+    page = lake.get(layout.morning_page(AFTER)).decode()
+    assert report.work_list.items[0].account in page
+    text = lake.get(layout.morning_text(AFTER)).decode()
+    assert report.verdict.sentence.split(".")[0].replace("\n", " ") in " ".join(text.split())
+    assert "AC0" not in text
+    assert layout.morning_page(AFTER).rpartition("/")[2] in lake.get(layout.MORNING_INDEX).decode()
+    event = two_dates.runner.instance.get_latest_materialization_event(ASSET)
+    assert event and event.asset_materialization
+    metadata = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    assert (metadata["state"], metadata["scored"], metadata["shown_date"]) == ("backfilled", 300, AFTER)
+    assert "AC0" not in str(metadata)
+
+
+def test_a_report_is_stored_on_disk_and_on_azure(stored_versions: Book) -> None:
+    stored_versions.land_sample(f"accounts_{NEXT}.csv")
+    assert stored_versions.score().error is None
+    report = stored(stored_versions, NEXT)
+    assert (report.shown_date, report.notes[0].partition(":")[0]) == (NEXT, "features that moved")
+    assert report.data.arrived_at is not None and report.data.arrived_at >= "2026-11"
+    assert [pending.version for pending in report.decisions.pending] == ["model_v002"]
+    assert morning_files.problems(stored_versions.lake, NEXT) == []
+
+
+def test_figures_are_those_of_the_predictions(two_dates: Book) -> None:
+    report = reported(two_dates, AFTER)
+    facts = require_manifest(two_dates.lake, layout.predictions(AFTER)).facts_as(PredictionFacts)
+    before = require_manifest(two_dates.lake, layout.predictions(NEXT)).facts_as(PredictionFacts)
+    rows = table(two_dates, layout.predictions(AFTER)).hstack(table(two_dates, layout.features(AFTER)).select("balance"))
+    figures = report.figures
+    assert figures is not None and (figures.previous, figures.exposure) == (NEXT, "balance")
+    flagged = figures.named("flagged")
+    assert (flagged.value, flagged.previous) == (facts.predicted_bad, before.predicted_bad)
+    assert figures.named("flagged exposure").value == pytest.approx(rows.filter(prediction=1)["balance"].sum(), abs=0.01)
+    assert figures.named("expected bads").value == pytest.approx(rows["probability"].sum())
+    day = report.series[-1]
+    assert day.bands == dict(sorted(rows.group_by("band").len().iter_rows()))
+    assert report.scores is not None and report.scores.counts == tuple(facts.histogram.values())
+
+
+def test_changes_are_those_between_the_tables(two_dates: Book) -> None:
+    changes = reported(two_dates, AFTER).changes
+    columns = ("account_id", "points", "prediction")
+    now, before = (table(two_dates, layout.predictions(date)).select(columns) for date in (AFTER, NEXT))
+    both = now.join(before, on="account_id", suffix="_before")
+    assert changes is not None and changes.since == NEXT
+    assert changes.newly_flagged.count == both.filter(prediction=1, prediction_before=0).height
+    assert changes.worse.count == both.filter(pl.col("points") <= pl.col("points_before") - 10).height
+    assert changes.new_accounts.count == now.join(before, on="account_id", how="anti").height
+    assert changes.gone.count == before.join(now, on="account_id", how="anti").height
+    lists = [set(table(two_dates, layout.review(date))["account_id"]) for date in (AFTER, NEXT)]
+    assert {account.account for account in changes.new_on_list.accounts} == lists[0] - lists[1]
+    assert changes.causes is None  # there is no drift report
+
+
+def test_the_work_list_is_the_review_list(two_dates: Book) -> None:
+    report = reported(two_dates, AFTER)
+    review = table(two_dates, layout.review(AFTER))
+    items = report.work_list.items
+    assert [item.account for item in items] == review["account_id"].to_list()
+    assert [item.points_before for item in items] == review["points_before"].to_list()
+    before = set(table(two_dates, layout.review(NEXT))["account_id"])
+    assert {item.account: item.days_listed for item in items} == {item.account: 1 + (item.account in before) for item in items}
+    assert {item.account for item in items if "new on the list" in item.categories} == {item.account for item in items} - before
+    balance = dict(table(two_dates, layout.features(AFTER)).select("account_id", "balance").iter_rows())
+    assert {item.account: item.exposure for item in items} == {item.account: balance[item.account] for item in items}
+    for item, text in zip(items, review["changes"], strict=True):
+        for change in item.changes:
+            assert change.feature in text and f"({change.points:+d} points)" in text
+
+
+def test_days_on_the_list_continue_those_of_the_report_before(two_dates: Book) -> None:
+    stored(two_dates, NEXT)
+    report = morning_files.read(two_dates.lake, NEXT)
+    longer = [replace(item, days_listed=9) for item in report.report.work_list.items]
+    changed = replace(report.report, work_list=replace(report.report.work_list, items=tuple(longer)))
+    morning_files.write(two_dates.lake, changed, report.inputs, report.run_id)
+    found = reported(two_dates, AFTER).work_list.items
+    assert {item.days_listed for item in found} == {10, 1}
+
+
+def test_a_report_made_again_is_the_same(two_dates: Book) -> None:
+    assert collected(two_dates, AFTER) == collected(two_dates, AFTER)
+
+
+def test_earlier_dates_are_read_from_their_reports(two_dates: Book) -> None:
+    earlier = stored(two_dates, NEXT).series[-1]
+    assert earlier.bands
+    two_dates.lake.delete(layout.review(NEXT))
+    report = reported(two_dates, AFTER)
+    assert report.series[-2] == earlier
+    assert report.figures is not None and report.figures.named("flagged exposure").previous == earlier.exposure
+
+
+def test_the_series_forgets_a_report_of_other_predictions(two_dates: Book) -> None:
+    stored(two_dates, NEXT)
+    land_changed(two_dates, NEXT, pl.lit("0").alias("missed_payments_12m"))
+    assert two_dates.score(NEXT).error is None
+    assert reported(two_dates, AFTER).series[-2].bands is None
+
+
+def test_no_file_arrived(two_dates: Book) -> None:
+    date = "2026-01-09"
+    report = reported(two_dates, date)
+    assert report.verdict.states == ("no file",)
+    assert report.verdict.sentence == "9 Jan 2026: NOT SCORED: no file arrived by 06:00. Showing yesterday's list."
+    shown = reported(two_dates, AFTER)
+    assert (report.shown_date, report.figures, report.changes) == (AFTER, shown.figures, shown.changes)
+    assert report.work_list == shown.work_list
+    assert (report.series[-1].incident, report.data.rows, report.data.arrived_at) == ("no file", None, None)
+
+
+def test_before_the_deadline_the_file_is_awaited(two_dates: Book) -> None:
+    assert reported(two_dates, "2026-01-09", "2026-01-10T05:59:00+00:00").verdict.state == "waiting"
+
+
+def test_an_incident_stays_in_the_series(two_dates: Book) -> None:
+    stored(two_dates, "2026-01-09")
+    series = {day.date: day for day in reported(two_dates, "2026-01-10").series}
+    assert series["2026-01-09"].incident == "no file"
+
+
+def test_a_late_file_is_known_from_the_run_log(two_dates: Book) -> None:
+    log(two_dates, "2026-01-09", "late", "2026-01-10T06:00:01+00:00", job="landing", error="no accounts landed")
+    report = reported(two_dates, "2026-01-10")
+    assert {day.date: day.incident for day in report.series}["2026-01-09"] == "no file"
+
+
+def test_a_blocked_night(two_dates: Book) -> None:
+    date = "2026-01-09"
+    land_changed(two_dates, date, pl.lit("").alias("utilisation"))
+    assert two_dates.score(date).status == "blocked"
+    report = stored(two_dates, date)
+    assert (report.verdict.state, report.verdict.severity, report.shown_date) == ("blocked", "bad", AFTER)
+    assert report.verdict.sentence.endswith("_share of curated/features. Showing yesterday's list.")
+    assert "NOT SCORED: a check stopped the run: " in report.verdict.sentence
+    assert "issue_share of curated/features: 100.0%" in report.verdict.details[0]
+    assert (report.data.issues[0].column, report.data.issues[0].rules) == ("utilisation", {"missing": 300})
+    assert report.data.with_issues == 300
+    assert report.series[-1].incident == "blocked"
+
+
+def test_a_failed_night(two_dates: Book) -> None:
+    date = "2026-01-09"
+    two_dates.land(f"accounts_{date}.csv", b"")
+    assert two_dates.score(date).status == "failed"
+    report = stored(two_dates, date)
+    assert (report.verdict.state, report.shown_date) == ("failed", AFTER)
+    assert "NOT SCORED: the run failed:" in report.verdict.sentence
+    assert "AC0" not in report.verdict.sentence
+
+
+def test_a_file_that_no_run_has_scored(two_dates: Book) -> None:
+    two_dates.land_sample("accounts_2026-01-09.csv")
+    report = reported(two_dates, "2026-01-09")
+    assert "NOT SCORED: the file arrived, and no run has scored it." in report.verdict.sentence
+
+
+def test_other_accounts_landed_after_the_date_was_scored(two_dates: Book) -> None:
+    land_changed(two_dates, AFTER, source=NEXT)
+    report = reported(two_dates, AFTER)
+    assert "stale" in report.verdict.states
+    assert report.shown_date == AFTER
+
+
+def test_features_that_were_made_again_are_newer_than_the_scores(two_dates: Book) -> None:
+    land_changed(two_dates, AFTER, source=NEXT)
+    assert two_dates.runner.run("daily_scoring", AFTER, "raw/accounts", "curated/features").error is None
+    report = reported(two_dates, AFTER)
+    assert "stale" in report.verdict.states
+    assert report.figures is not None
+    assert report.figures.named("flagged exposure").value is None  # the exposures are of other rows
+    assert report.figures.exposure is None
+
+
+def test_a_landing_folder_that_is_gone_changes_nothing(two_dates: Book) -> None:
+    two_dates.landing.delete(f"accounts_{AFTER}.csv")
+    report = reported(two_dates, AFTER)
+    assert "stale" not in report.verdict.states
+    assert report.data.arrived_at is None and report.data.stored_at is not None
+
+
+def test_damaged_predictions(two_dates: Book) -> None:
+    manifest = layout.manifest(layout.predictions(AFTER))
+    two_dates.lake.put(manifest, two_dates.lake.get(manifest)[:-100])
+    report = stored(two_dates, AFTER)
+    assert (report.verdict.state, report.shown_date) == ("damaged", NEXT)
+    assert f"NOT SCORED: {manifest} cannot be read. Showing yesterday's list." in report.verdict.sentence
+
+
+def test_damaged_earlier_predictions_leave_out_the_changes(two_dates: Book) -> None:
+    path = layout.predictions(NEXT)
+    two_dates.lake.put(path, two_dates.lake.get(path).replace(b"AC", b"XX", 1))
+    report = reported(two_dates, AFTER)
+    assert report.changes is None
+    assert any(note.startswith(f"changes since {NEXT}: {path}") for note in report.notes)
+    assert report.work_list.items and report.series[-1].bands
+
+
+def test_a_missing_review_list_is_noted(two_dates: Book) -> None:
+    two_dates.lake.delete(layout.manifest(layout.review(AFTER)))
+    report = stored(two_dates, AFTER)
+    assert report.work_list.items == ()
+    assert any(note.startswith(f"work list: {layout.review(AFTER)}") for note in report.notes)
+    assert report.figures is not None and report.figures.named("flagged").value == report.work_list.flagged
+
+
+def test_damaged_bindings_are_noted(two_dates: Book) -> None:
+    path = layout.binding(1)
+    two_dates.lake.put(path, two_dates.lake.get(path).replace(b"dagster", b"someone"))
+    report = stored(two_dates, AFTER)
+    assert any(note.startswith(f"decisions: {path}") for note in report.notes)
+    assert any(note.startswith("contract and policy") for note in report.notes)
+    assert report.model.version is None and report.model.scored_by == "model_v001"
+    assert report.figures is not None
+
+
+def test_a_lake_without_a_live_model(empty_book: Book) -> None:
+    empty = reported(empty_book, NEXT)
+    assert (empty.verdict.state, empty.shown_date, len(empty.series)) == ("no file", None, 1)
+    empty_book.land_sample(f"accounts_{NEXT}.csv")
+    assert empty_book.score().status == "failed"
+    report = stored(empty_book, NEXT)
+    assert report.verdict.state == "failed"
+    assert "no model is live yet" in report.verdict.sentence
+    assert report.verdict.sentence.endswith("No earlier date was scored.")
+    assert (report.shown_date, report.figures, report.model.version, report.work_list.items) == (None, None, None, ())
+    assert report.data.rows == 300
+
+
+def test_the_first_scored_date_has_no_yesterday(scored_book: Book) -> None:
+    report = stored(scored_book, NEXT)
+    assert report.changes is None and len(report.series) == 1
+    assert all(not item.categories and item.days_listed == 1 for item in report.work_list.items)
+    assert report.figures is not None and report.figures.previous is None
+
+
+def test_a_date_without_business(two_dates: Book) -> None:
+    settings = two_dates.settings.model_copy(update={"business_days": "mon-thu"})
+    report = reported(Book(settings, two_dates.runner), "2026-01-09")  # a Friday
+    assert (report.verdict.state, report.verdict.severity, report.series[-1].incident) == ("not expected", "good", None)
+
+
+def test_a_run_with_warnings_and_a_release(two_dates: Book) -> None:
+    run_id = require_manifest(two_dates.lake, layout.predictions(AFTER)).made_from.run_id
+    two_dates.lake.delete(layout.run_record(AFTER, run_id))
+    log(two_dates, AFTER, "warning", f"{AFTER}T23:00:00+00:00", run_id=run_id, warnings="row_count", released="missing_share by ann: why")
+    report = reported(two_dates, AFTER)
+    assert (report.verdict.state, report.decisions.released) == ("warning", "missing_share by ann: why")
+    assert report.verdict.states == ("warning", "on time")  # by the time of its first run
+    assert "2 warnings." in report.verdict.sentence
+    assert report.verdict.details == ("released: missing_share by ann: why", "warning: row_count")
+
+
+def test_a_later_run_that_failed_is_a_warning(two_dates: Book) -> None:
+    log(two_dates, AFTER, "failed", "2999-01-01T00:00:00+00:00", error="the disk is full")
+    report = reported(two_dates, AFTER)
+    assert "warning" in report.verdict.states and report.shown_date == AFTER
+    assert report.verdict.details == ("failed: the disk is full",)
+
+
+def test_failures_of_other_jobs_do_not_matter(two_dates: Book) -> None:
+    log(two_dates, AFTER, "failed", "2999-01-01T00:00:00+00:00", job="monitoring", error="no drift")
+    assert reported(two_dates, AFTER).verdict.details == ()
+
+
+def test_a_new_version_is_marked(two_versions: Book) -> None:
+    assert two_versions.score().error is None
+    assert two_versions.runner.govern(action="promote", version="model_v002", reason="better") is None
+    two_versions.land_sample(f"accounts_{AFTER}.csv")
+    assert two_versions.score(AFTER).error is None
+    report = reported(two_versions, AFTER)
+    assert "model changed" in report.verdict.states
+    assert report.series[-1].new_version == "model_v002" and report.series[-2].new_version is None
+    assert [(decision.action, decision.reason) for decision in report.decisions.decided][0] == ("promote", "better")
+    assert report.model.version == report.model.scored_by == "model_v002"
+
+
+def test_drift_gives_features_and_causes(two_dates: Book) -> None:
+    assert two_dates.runner.run("monitoring", AFTER).error is None
+    report = reported(two_dates, AFTER)
+    assert report.data.moved_on == AFTER
+    points = [abs(feature.points or 0.0) for feature in report.data.moved]
+    assert points == sorted(points, reverse=True) and len(points) >= 10
+    assert report.changes is not None
+    causes = report.changes.causes
+    assert causes is not None
+    assert causes.now - causes.before == causes.features + causes.model + causes.policy + causes.joined + causes.left
+    assert causes.joined == report.changes.flagged_new + report.changes.flagged_returned
+
+
+def test_performance_of_a_matured_date(two_dates: Book) -> None:
+    assert reported(two_dates, AFTER).model.outcomes_on == NEXT
+    two_dates.land_sample(f"outcomes_{NEXT}.csv")
+    assert two_dates.runner.run("outcomes", NEXT).error is None
+    assert two_dates.runner.run("performance", NEXT).error is None
+    model = reported(two_dates, AFTER).model
+    (measured,) = model.measured
+    assert (measured.date, measured.version, measured.role, model.outcomes_on) == (NEXT, "model_v001", "champion", None)
+    assert measured.overall.rows == 300 and measured.auc is not None and measured.bands
+    assert "other accounts" in {holdout.name for holdout in measured.holdouts}
+
+
+def test_long_and_odd_ids(two_dates: Book) -> None:
+    ids = dict(zip(table(two_dates, layout.review(AFTER))["account_id"], ["x" * 10_000, "=1+1", "<script>\u202e"], strict=False))
+    land_changed(two_dates, AFTER, pl.col("account_id").replace(ids))
+    assert two_dates.score(AFTER).error is None
+    report = stored(two_dates, AFTER)
+    assert [item.account for item in report.work_list.items[:3]] == list(ids.values())
+    assert all(item.exposure is not None and item.categories for item in report.work_list.items[:3])
+    assert report.changes is not None
+    assert {account.account for account in report.changes.new_accounts.accounts} >= set(ids.values())
+    assert set(ids) <= {account.account for account in report.changes.gone.accounts}
+    assert b"<script>" not in two_dates.lake.get(layout.morning_page(AFTER))
+
+
+def test_the_report_names_what_it_was_made_from(two_dates: Book) -> None:
+    inputs = collected(two_dates, AFTER).inputs
+    assert inputs[layout.predictions(AFTER)] == require_manifest(two_dates.lake, layout.predictions(AFTER)).identity
+    assert {layout.predictions(NEXT), layout.review(AFTER), layout.features(AFTER), layout.accounts(AFTER)} <= inputs.keys()

@@ -10,8 +10,9 @@ def about_flagged(report: MorningReport, plots: MorningPlots) -> str:
     known = [(day.date, day.flagged) for day in report.series if day.flagged is not None]
     counts = [flagged for _, flagged in known]
     newest, count = known[-1]
-    span = f"From {short_date(known[0][0])} to {short_date(newest)} between {number(min(counts))} and {number(max(counts))} accounts were flagged"
-    return f"{span}; {number(count)} on {short_date(newest)}. {_marked(plots.events)}"
+    span = f"From {short_date(known[0][0])} to {short_date(newest)}"
+    found = f"between {number(min(counts))} and {number(max(counts))} accounts were flagged"
+    return f"{span} {found}; {number(count)} on {short_date(newest)}. {_marked(plots.events)}"
 
 
 def about_bands(report: MorningReport, plots: MorningPlots) -> str:

@@ -6,6 +6,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from risk_assets.domain.morning.facts import RANGE_DAYS, WORSE_POINTS
+from risk_assets.domain.wording import counted
 from risk_assets.pages import alternatives, formats, plots, words
 from risk_assets.pages.morning_plots import MOST_FEATURES
 
@@ -23,13 +24,20 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {
-        name: getattr(formats, name)
-        for name in ("number", "signed", "percent", "short_date", "long_date", "date_text", "shortened", "one_line")
+        name: getattr(formats, name) for name in ("number", "signed", "percent", "short_date", "long_date", "date_text", "shortened")
     }
     made.filters |= {
         name: getattr(words, name) for name in ("moment", "day_of", "feature_value", "feature_points", "days_listed", "auc_text")
     }
-    made.globals |= {"words": words, "color": plots.color, "range_strip": plots.range_strip, "box": plots.BOX, "LONGEST": formats.LONGEST}
+    made.filters["counted"] = counted
+    made.globals |= {
+        "words": words,
+        "color": plots.color,
+        "range_strip": plots.range_strip,
+        "box": plots.BOX,
+        "LONGEST": formats.LONGEST,
+        "LONGEST_SENTENCE": formats.LONGEST_SENTENCE,
+    }
     made.globals |= {"range_days": RANGE_DAYS, "worse_points": WORSE_POINTS, "most_features": MOST_FEATURES}
     made.globals |= {name: each for name, each in vars(alternatives).items() if name.startswith("about_")}
     return made

@@ -6,20 +6,20 @@ from datetime import datetime
 
 MINUS = "\N{MINUS SIGN}"
 MILLIONS_FROM, BILLIONS_FROM = 1e7, 1e10
-LONGEST = 40  # characters of a text in a cell; a longer one can be opened
+LONGEST, LONGEST_SENTENCE = 40, 300  # characters of a name and of a sentence; a longer one can be opened
 
 _NOT_IN_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _DIRECTIONS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def number(value: float, digits: int = 0) -> str:
-    """Return a number with separators of thousands: `number(-1234.5)` is "−1,234"."""
+    """Return a number with separators of thousands, such as "1,234"; a negative one has a minus sign, not a hyphen."""
     shown = f"{value:,.{digits}f}"
     return shown.lstrip("-") if not re.search("[1-9]", shown) else shown.replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 0) -> str:
-    """Return a number with its sign: "+9", "−1.5", "±0"."""
+    """Return a number with its sign, such as "+9"; zero is "±0"."""
     shown = number(abs(value), digits)
     if not re.search("[1-9]", shown):
         return f"±{shown}"
@@ -66,11 +66,6 @@ def date_text(date: str) -> str:
     """Return "28 Jan 2026" for "2026-01-28"."""
     day = Date.fromisoformat(date)
     return f"{day.day} {day:%b %Y}"
-
-
-def weekday(date: str) -> str:
-    """Return "Wed" for "2026-01-28"."""
-    return f"{Date.fromisoformat(date):%a}"
 
 
 def clock(instant: str) -> str:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from risk_assets.domain.morning.facts import Calibration as BandFacts
 from risk_assets.domain.morning.facts import Day, MorningReport, MovedFeature, Range, Scores
 from risk_assets.pages import plots
-from risk_assets.pages.formats import percent, short_date
+from risk_assets.pages.formats import percent, short_date, shortened
 from risk_assets.pages.scales import ticks
 from risk_assets.pages.words import INCIDENTS
 
 DATE_LABELS = 4
 MOST_FEATURES = 8
-VISIBLE_SHARE = 0.0005  # a bin with a smaller share of the accounts is not visible
+VISIBLE_SHARE = 0.0005  # a smaller usual share is not visible
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def band_names(series: Sequence[Day]) -> tuple[str, ...]:
 
 
 def _event(day: Day) -> tuple[str, bool] | None:
-    changed = [f"{day.new_version} live"] if day.new_version else []
+    changed = [f"{shortened(day.new_version)} live"] if day.new_version else []
     policy = ["another policy"] if day.new_policy else []
     incident = [INCIDENTS[day.incident]] if day.incident else []
     texts = [*changed, *policy, *incident]
@@ -104,13 +104,12 @@ def _date_labels(dates: Sequence[str]) -> dict[str, str]:
 
 
 def _scores(scores: Scores) -> plots.Distribution:
-    """Return the histogram up to the last bin in which accounts are visible."""
-    total = sum(scores.counts) or 1
-    visible = [max(count / total, usual) >= VISIBLE_SHARE for count, usual in zip(scores.counts, _usual(scores), strict=True)]
-    used = max((at for at, seen in enumerate(visible, start=1) if seen), default=len(visible))
+    """Return the histogram up to the last bin with accounts."""
+    filled = [bool(count) or usual >= VISIBLE_SHARE for count, usual in zip(scores.counts, _usual(scores), strict=True)]
+    used = max((at for at, each in enumerate(filled, start=1) if each), default=len(filled))
     width = 1 / len(scores.counts)
     edges = [at * width for at in range(used + 1)]
-    shown = {at: percent(at, 0) for at in ticks(0.0, edges[-1], 5) if at <= edges[-1] + 1e-9}
+    shown = {at: percent(at, 0) for at in ticks(0.0, edges[-1], 6) if at <= edges[-1] + 1e-9}
     return plots.distribution(edges, scores.counts[:used], None if scores.usual is None else scores.usual[:used], shown)
 
 

@@ -4,7 +4,7 @@ from textwrap import wrap
 
 from risk_assets.domain.morning.facts import WORSE_POINTS, Changes, Figure, Figures, MorningReport, WorkList
 from risk_assets.pages.formats import long_date, number, one_line, short_date, signed
-from risk_assets.pages.words import FIGURES, STATES, change, since, usual, value
+from risk_assets.pages.words import FIGURES, STATES, change, not_listed, since, usual, value
 
 COLUMNS = 72
 NAME, VALUE, CHANGE = 19, 12, 14
@@ -19,7 +19,20 @@ def render_text(report: MorningReport) -> str:
 def _verdict(report: MorningReport) -> list[str]:
     states = ", ".join(STATES[state] for state in report.verdict.states)
     title = f"MORNING REPORT, {long_date(report.date)}"
-    return [title, "=" * len(title), "", *_wrapped(states.upper()), "", *_wrapped(report.verdict.sentence), *_shown(report)]
+    return [
+        title,
+        "=" * len(title),
+        "",
+        *_wrapped(states.upper()),
+        "",
+        *_wrapped(report.verdict.sentence),
+        *_details(report),
+        *_shown(report),
+    ]
+
+
+def _details(report: MorningReport) -> list[str]:
+    return [line for detail in report.verdict.details for line in ["", *_wrapped(f"- {detail}")]]
 
 
 def _shown(report: MorningReport) -> list[str]:
@@ -57,9 +70,9 @@ def _changes(report: MorningReport) -> list[str]:
     if report.shown_date is None:
         return []
     if changes is None:
-        return ["", *_heading("CHANGES"), "There is no earlier scored date to compare with.", *_listed(report.work_list)]
+        return ["", *_heading("CHANGES"), "There is no earlier scored date to compare with.", *_listed(report.work_list, compared=False)]
     heading = _heading(f"CHANGES SINCE {since(changes.since, report.shown_date).upper()}")
-    return ["", *heading, *_counts(changes), *_causes(changes), *_listed(report.work_list)]
+    return ["", *heading, *_counts(changes), *_causes(changes), *_listed(report.work_list, compared=True)]
 
 
 def _counts(changes: Changes) -> list[str]:
@@ -92,14 +105,10 @@ def _causes(changes: Changes) -> list[str]:
     return ["", *_wrapped(f"Flagged: {number(causes.before)} before, {number(causes.now)} now. By cause: {listed}.")]
 
 
-def _listed(work: WorkList) -> list[str]:
-    missing = work.flagged_not_listed
-    listed = f"{number(missing)} more flagged accounts are not listed" if missing else "all listed"
-    new = number(len(work.new_and_worse))
-    return [
-        "",
-        *_wrapped(f"Work list: {number(work.flagged)} flagged, {listed}. {new} of {number(len(work.items))} listed are new or worse."),
-    ]
+def _listed(work: WorkList, compared: bool) -> list[str]:
+    listed = not_listed(work) if work.flagged_not_listed else "all listed"
+    new = f" {number(len(work.new_and_worse))} of {number(len(work.items))} listed accounts are new or worse." if compared else ""
+    return ["", *_wrapped(f"Work list: {number(work.flagged)} flagged, {listed}.{new}")]
 
 
 def _heading(text: str) -> list[str]:

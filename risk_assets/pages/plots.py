@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from risk_assets.domain.morning.facts import Figure
 from risk_assets.pages.formats import number, percent, signed
@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 352, 22, 164
 COLORS = 7  # the style sheet has so many colors of bands, from the safest to the riskiest
 MOST_SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 RATE_TICKS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-NAME_WIDTH, BAR_ROW = 118, 19
+NAME_WIDTH, BAR_ROW = 132, 19
 STRIP_MARGIN = 0.6  # of the range's width, on either side of it
 
 
@@ -181,7 +181,7 @@ def history(
         The dates with a text at the axis.
     """
     known = [value for value in values if value is not None]
-    rounds = ticks(*_padded([*known, *(usual or ())]))
+    rounds = ticks(*_padded([*known, *(usual or ())]), smallest=1.0)
     x, y = _dates(dates), Scale(rounds[0], rounds[-1], BOTTOM, TOP)
     points = [(x.at(at), None if value is None else y.at(value)) for at, value in enumerate(values)]
     runs = [[(across, down) for across, down in run if down is not None] for _, run in groupby(points, lambda point: point[1] is None)]
@@ -208,35 +208,29 @@ def stack(dates: Sequence[str], bands: Sequence[str], counts: Sequence[Sequence[
 def distribution(
     edges: Sequence[float], counts: Sequence[float], usual: Sequence[float] | None, shown: Mapping[float, str]
 ) -> Distribution:
-    """Return the shares of a histogram. `shown` are the numbers at the axis with their texts."""
-    today, before = _shares(counts), None if usual is None else _shares(usual)
-    rounds = ticks(0.0, max([*today, *(before or ()), 0.01]), 4)
-    x, y = Scale(edges[0], edges[-1], LEFT, RIGHT), Scale(0.0, rounds[-1], BOTTOM, TOP)
-    sides = [(x.at(low), x.at(high)) for low, high in zip(edges, edges[1:], strict=False)]
+    """Return the shares of a histogram. `usual` are shares, `shown` the numbers at the axis with their texts."""
+    total = sum(counts) or 1.0
+    today = [count / total for count in counts]
+    x, y = Scale(edges[0], edges[-1], LEFT, RIGHT), _rates([*today, *(usual or ())])
+    sides = [(x.at(low), x.at(high)) for low, high in pairwise(edges)]
     bars = [
         Box(left + 0.5, y.at(share), round(max(right - left - 1, 0.5), 1), round(BOTTOM - y.at(share), 1))
         for (left, right), share in zip(sides, today, strict=True)
     ]
-    outline = None if before is None else _outline(sides, [y.at(share) for share in before])
-    return Distribution(
-        bars=tuple(bars),
-        usual=outline,
-        x=tuple(Tick(x.at(at), text) for at, text in shown.items()),
-        y=tuple(Tick(y.at(each), percent(each, 0 if rounds[-1] >= 0.03 else 1)) for each in rounds),
-    )
+    outline = None if usual is None else _outline(sides, [y.at(share) for share in usual])
+    return Distribution(bars=tuple(bars), usual=outline, x=tuple(Tick(x.at(at), text) for at, text in shown.items()), y=_rate_ticks(y))
 
 
 def calibration(bands: Sequence[tuple[str, float, float, tuple[float, float], bool]]) -> Calibration:
     """Return the rates of bands: name, expected rate, observed rate, its interval, and whether it is outside its limits."""
-    most = max([0.0, *(max(expected, interval[1]) for _, expected, _, interval, _ in bands)])
-    high = next(share for share in MOST_SHARES if share >= min(most, 1.0))
-    y, width = RootScale(high, BOTTOM, TOP), (RIGHT - LEFT) / max(len(bands), 1)
+    y = _rates([max(expected, interval[1]) for _, expected, _, interval, _ in bands])
+    width = (RIGHT - LEFT) / max(len(bands), 1)
     return Calibration(
         bands=tuple(
             BandRate(name, round(LEFT + width * (at + 0.5), 1), y.at(expected), y.at(observed), y.at(low), y.at(top), outside)
             for at, (name, expected, observed, (low, top), outside) in enumerate(bands)
         ),
-        y=tuple(Tick(y.at(each), percent(each, 0)) for each in RATE_TICKS if each <= high),
+        y=_rate_ticks(y),
     )
 
 
@@ -277,15 +271,19 @@ def _date_ticks(dates: Sequence[str], labels: Mapping[str, str]) -> tuple[Tick, 
     return tuple(Tick(scale.at(at), labels[date]) for at, date in enumerate(dates) if date in labels)
 
 
-def _shares(counts: Sequence[float]) -> list[float]:
-    total = sum(counts) or 1.0
-    return [count / total for count in counts]
+def _rates(shares: Sequence[float]) -> RootScale:
+    most = min(max(shares, default=0.0), 1.0)
+    return RootScale(next(share for share in MOST_SHARES if share >= most), BOTTOM, TOP)
+
+
+def _rate_ticks(scale: RootScale) -> tuple[Tick, ...]:
+    return tuple(Tick(scale.at(each), percent(each, 0)) for each in RATE_TICKS if each <= scale.high)
 
 
 def _layer(counts: Sequence[Sequence[int] | None], band: int) -> str:
     """Return the path of a band's bars; of a date without accounts there is none."""
     width = (RIGHT - LEFT) / max(len(counts), 1)
-    bars = [_segment(LEFT + at * width, width, each, band) for at, each in enumerate(counts) if each is not None and sum(each)]
+    bars = [_segment(LEFT + at * width, width, each, band) for at, each in enumerate(counts) if each and sum(each)]
     return "".join(bars)
 
 

@@ -34,11 +34,14 @@ class RootScale:
         return Scale(0.0, math.sqrt(self.high), self.start, self.end).at(math.sqrt(max(share, 0.0)))
 
 
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return at most `most` + 1 round numbers that cover `low` to `high`: multiples of 1, 2 or 5 times a power of ten."""
+def ticks(low: float, high: float, most: int = 5, smallest: float = 0.0) -> list[float]:
+    """Return at most `most` + 1 round numbers that cover `low` to `high`.
+
+    They are multiples of 1, 2 or 5 times a power of ten, and of `smallest` if the numbers are multiples of it.
+    """
     if high <= low:
         return [low]
-    step = _round_step((high - low) / max(most - 1, 1))
+    step = max(_round_step((high - low) / max(most - 1, 1)), smallest)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(at * step, 10) for at in range(first, last + 1)]
 

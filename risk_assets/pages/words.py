@@ -17,6 +17,7 @@ from risk_assets.domain.morning.facts import (
     Severity,
     State,
     WorkItem,
+    WorkList,
 )
 from risk_assets.pages.formats import (
     MINUS,
@@ -57,7 +58,7 @@ FIGURES: dict[FigureName, str] = {
     "expected bads": "Expected bads",
 }
 CATEGORIES: dict[Category, str] = {
-    "new on the list": "new on list",
+    "new on the list": "new on the list",
     "newly flagged": "newly flagged",
     "worse": "worse",
     "new account": "new account",
@@ -67,14 +68,6 @@ INCIDENTS: dict[Incident, str] = {
     "blocked": "a check stopped the run",
     "late": "scored after the deadline",
     "no file": "no file arrived",
-}
-ACTIONS = {
-    "promote": "promoted",
-    "rollback": "rolled back to",
-    "challenge": "challenger started against",
-    "end_challenge": "challenge ended; live stays",
-    "adopt_policy": "policy adopted; live stays",
-    "adopt_contract": "contract adopted; live stays",
 }
 SMALL_SHARE, SMALL_COUNT, LARGEST = 0.1, 10, 1e15
 
@@ -124,11 +117,9 @@ def more_than_usual(issues: ColumnIssues) -> bool:
     return issues.median is not None and issues.rows > 2 * issues.median and issues.rows - issues.median >= SMALL_COUNT
 
 
-def moment(instant: str, near: str | None = None) -> str:
-    """Return an instant as "02:01 on 29 Jan"; without the date if it is the date `near`."""
-    at = datetime.fromisoformat(instant)
-    day = at.date().isoformat()
-    return clock(instant) if day == near else f"{clock(instant)} on {short_date(day)}"
+def moment(instant: str, date: str) -> str:
+    """Return an instant as readers say it next to a date: "02:01 on 29 Jan"."""
+    return f"{clock(instant)} on {since(datetime.fromisoformat(instant).date().isoformat(), date)}"
 
 
 def day_of(instant: str) -> str:
@@ -153,13 +144,19 @@ def feature_value(shown: float | str | None) -> str:
 
 
 def feature_points(feature: FeatureChange) -> str:
-    """Return the points of a change: "−21 points"."""
+    """Return the points of a change, such as "+3 points"."""
     return f"{signed(feature.points)} {'point' if abs(feature.points) == 1 else 'points'}"
+
+
+def not_listed(work: WorkList) -> str:
+    """Return how many flagged accounts are not listed."""
+    missing = work.flagged_not_listed
+    return f"{number(missing)} flagged {'account is' if missing == 1 else 'accounts are'} not listed"
 
 
 def days_listed(item: WorkItem) -> str:
     """Return how long an account has been listed."""
-    return "first day" if item.days_listed == 1 else f"{number(item.days_listed)} days"
+    return "first day on the list" if item.days_listed == 1 else f"listed for {number(item.days_listed)} days"
 
 
 def holdouts(found: tuple[Holdout, ...]) -> str:

@@ -41,6 +41,14 @@ from risk_assets.domain.morning.facts import (
 
 DATE, BEFORE, WEEK = "2026-01-28", "2026-01-27", "2026-01-21"
 BANDS = ("A", "B", "C", "D", "E", "F")
+CHANGES = (
+    (FeatureChange("utilisation", "utilisation", 0.78, 0.97, -11),),
+    (FeatureChange("missed_payments", "missed payments", 0.0, 1.0, -12), FeatureChange("utilisation", "utilisation", 0.81, 0.97, -6)),
+    (FeatureChange("days_past_due", "days past due", 0.0, 12.0, -14), FeatureChange("bureau_score", "bureau score", 580.0, 561.0, -4)),
+    (FeatureChange("payment_ratio", "payment ratio", 0.4, 0.05, -13), FeatureChange("tenure", "months employed", 14.0, None, -2)),
+    (FeatureChange("cash_advances", "cash advances", 1.0, 4.0, -10), FeatureChange("home", "home ownership", "owner", "tenant", -3)),
+)
+LONG_ID = "A" * 10_000
 SHARES = (0.38, 0.24, 0.14, 0.1, 0.08, 0.06)
 REASONS = (
     "Payments were missed in the last 12 months",
@@ -59,8 +67,8 @@ def ordinary() -> MorningReport:
         verdict=verdict(
             "on time",
             "good",
-            "28 Jan: 3,196 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 212 flagged (−1 on 27 Jan, −3 on 21 Jan). "
-            "Nothing unusual.",
+            "28 Jan: 3,196 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). "
+            "212 flagged (1 fewer than on 27 Jan, 3 fewer than on 21 Jan). Nothing unusual.",
         ),
         data=_data(),
         model=_model(),
@@ -145,17 +153,20 @@ def late() -> MorningReport:
 def unusual() -> MorningReport:
     """Figures outside their usual ranges, a check that warned, a column with many issues, and a feature beyond its limit."""
     sentence = "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 268 flagged, 55 more than on 27 Jan."
-    figures = tuple(
-        msgspec.structs.replace(each, value=each.value * 1.26) if each.name in ("flagged", "flagged exposure") and each.value else each
-        for each in _figures().shown
-    )
+    values = {"scored": 3140, "flagged": 268, "flagged exposure": 302_940, "mean probability": 0.0729, "expected bads": 228.9}
+    figures = tuple(msgspec.structs.replace(each, value=values.get(each.name, each.value)) for each in _figures().shown)
+    changes = msgspec.structs.replace(_changes(), newly_flagged=_accounts(61), flagged_new=5, causes=Causes(213, 268, 52, 0, 0, 5, -2))
     moved = (MovedFeature("utilisation", "utilisation", -4.1, 0.31, 0.25, ("PSI", "points")), *_data().moved[1:])
     issues = (ColumnIssues("annual_income", 56, {"missing": 3, "not a number": 53}, 2.0), *_data().issues)
     days = (*series()[:-1], msgspec.structs.replace(series()[-1], flagged=268))
     return msgspec.structs.replace(
         ordinary(),
-        verdict=Verdict("warning", ("warning", "unusual"), "attention", sentence),
+        verdict=Verdict(
+            "warning", ("warning", "unusual"), "attention", sentence, ("issue_share: 60 rows with issues, most often in annual_income",)
+        ),
         figures=msgspec.structs.replace(_figures(), shown=figures),
+        changes=changes,
+        work_list=msgspec.structs.replace(ordinary().work_list, flagged=268),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, with_issues=60),
         series=days,
     )
@@ -197,13 +208,13 @@ def hostile() -> MorningReport:
         "</style><img src=x onerror=alert(1)>",
         "\N{RIGHT-TO-LEFT OVERRIDE}txet desrever",
         "\N{HEBREW LETTER ALEF}\N{HEBREW LETTER BET} 12",
-        "A" * 10_000,
+        "A" * 500,
         "nul\x00 and \x1b escape \ud800",
     )
     items = tuple(
         msgspec.structs.replace(
             _item(rank),
-            account=text,
+            account=text if len(text) < 500 else LONG_ID,
             band=text,
             band_before="<b>",
             categories=("newly flagged",),
@@ -212,7 +223,9 @@ def hostile() -> MorningReport:
         )
         for rank, text in enumerate(texts, start=1)
     )
-    listed = AccountList(6, tuple(ListedAccount(text, 1.0, 0.5, 400, text, 0.1, 500, "<i>") for text in texts))
+    listed = AccountList(
+        6, tuple(ListedAccount(text if len(text) < 500 else LONG_ID, 1.0, 0.5, 400, text, 0.1, 500, "<i>") for text in texts)
+    )
     moved = tuple(MovedFeature(text, text, -1.0, 0.1, 0.2, ("PSI",)) for text in texts)
     issues = tuple(ColumnIssues(text, 3, {text: 3}, 1.0) for text in texts)
     decided = tuple(Decision("2026-01-28T10:00+01:00", "promote", text, text, text, text, text, (text,), (text,)) for text in texts)
@@ -221,7 +234,7 @@ def hostile() -> MorningReport:
     measured = msgspec.structs.replace(_measured(), version=texts[0], bands=tuple(Calibration(text, 100, 5, 6, (2, 11)) for text in texts))
     return msgspec.structs.replace(
         ordinary(),
-        verdict=verdict("on time", "good", " ".join(texts)),
+        verdict=Verdict("on time", ("on time",), "good", " ".join(texts), texts),
         work_list=WorkList(items, flagged=400),
         changes=msgspec.structs.replace(_changes(), newly_flagged=listed, worse=listed),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, not_eligible=6, not_eligible_reasons=dict.fromkeys(texts, 1)),
@@ -302,10 +315,7 @@ def _accounts(count: int, *, new: bool = False, gone: bool = False) -> AccountLi
 def _item(rank: int) -> WorkItem:
     categories: Sequence[tuple[Category, ...]] = (("newly flagged",), ("worse",), (), (), ("new on the list", "worse"), (), ())
     category = categories[rank % 7]
-    changes = (
-        FeatureChange("missed_payments", "missed payments", 0.0, 1.0, -12),
-        FeatureChange("utilisation", "utilisation", 0.81, 0.97, -6),
-    )
+    changes = CHANGES[rank % len(CHANGES)]
     points = 380 + rank
     return WorkItem(
         rank=rank,
@@ -316,7 +326,7 @@ def _item(rank: int) -> WorkItem:
         band="F" if rank < 38 else "E",
         flagged=True,
         last_snapshot=BEFORE,
-        points_before=points + (18 if category else 0),
+        points_before=points - (sum(each.points for each in changes) if category else 0),
         band_before="E" if category else "F",
         days_listed=1 if "new on the list" in category else rank,
         categories=category,

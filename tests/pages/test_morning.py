@@ -1,0 +1,271 @@
+"""The page of a morning report: its sections, what they say, and that hostile texts stay texts."""
+
+import re
+
+import msgspec
+import pytest
+
+from risk_assets.domain.morning.facts import Decision, Figure, MorningReport, Range, Verdict
+from risk_assets.pages.morning import IndexEntry, Links, render, render_index
+from tests.pages import samples
+from tests.pages.outline import Outline
+
+MOST_BYTES = 300_000
+
+
+def outline(report: MorningReport, links: Links | None = None) -> Outline:
+    return Outline(render(report, links))
+
+
+def test_sections_come_in_the_order_of_reading() -> None:
+    found = outline(samples.ordinary())
+    assert [text.strip() for tag, text in found.headings if tag == "h2"] == [
+        "Verdict",
+        "Key figures",
+        "Changes since 27 Jan",
+        "Work list: new and worse",
+        "Data of 28 Jan 2026",
+        "Model",
+        "Decisions",
+        "Plots",
+    ]
+
+
+def test_each_section_has_its_heading_as_name(report: MorningReport) -> None:
+    found = outline(report)
+    named = [attributes["aria-labelledby"] for tag, attributes in found.attributes if tag == "section"]
+    ids = found.values("id")
+    assert named
+    assert all(name in ids for name in named)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_sample_weighs_less_than_300_kb(report: MorningReport) -> None:
+    assert len(render(report).encode()) < MOST_BYTES
+
+
+def test_the_page_has_no_script_and_no_address_of_another_place(report: MorningReport) -> None:
+    found = outline(report, Links("index.html", "a.html", "b.html"))
+    assert not {"script", "img", "iframe", "object", "form"} & set(found.tags)
+    assert set(found.values("href")) <= {"#content", "data:,", "index.html", "a.html", "b.html", "#model", "#data"}
+    assert not found.values("src")
+    assert not [name for _, attributes in found.attributes for name in attributes if name.startswith("on")]
+    assert "url(" not in found.page.partition("</style>")[0]
+    assert "default-src 'none'" in " ".join(found.values("content"))
+
+
+def test_links_that_do_not_exist_are_left_out() -> None:
+    assert "nav" not in outline(samples.ordinary()).tags
+    only_index = outline(samples.ordinary(), Links("index.html"))
+    assert "all dates" in only_index.text
+    assert "previous date" not in only_index.text
+
+
+def test_the_verdict_is_in_words_and_in_colour() -> None:
+    on_time, failed = outline(samples.ordinary()), outline(samples.not_scored("failed"))
+    assert "On time. 28 Jan: 3,196 of 3,200 accounts scored at 02:01" in on_time.text
+    assert "verdict is-good" in on_time.values("class")
+    assert "Failed. NOT SCORED: the run of 28 Jan failed" in failed.text
+    assert "verdict is-bad" in failed.values("class")
+
+
+def test_all_states_and_messages_of_the_night_are_shown() -> None:
+    found = outline(samples.unusual())
+    assert "verdict is-warn" in found.values("class")
+    assert "Also: unusual." in found.text
+    assert "issue_share: 60 rows with issues" in found.text
+
+
+def test_a_date_without_scores_names_the_date_that_is_shown() -> None:
+    found = outline(samples.not_scored())
+    assert "below are those of Tuesday 27 January 2026" in found.text
+    headings = [text for _, text in found.headings]
+    assert "Key figures of 27 Jan 2026" in headings
+    assert "Work list of 27 Jan 2026: new and worse" in headings
+    assert "not arrived; the deadline is 06:00 on 29 Jan" in found.text
+
+
+def test_without_any_scored_date_the_page_says_so() -> None:
+    found = outline(samples.never_scored())
+    assert "No date has been scored yet" in found.text
+    assert "No model is live." in found.text
+    assert "There is nothing to draw yet." in found.text
+    assert "Key figures" not in found.text
+
+
+def test_figures_have_their_usual_range_and_changes() -> None:
+    text = outline(samples.ordinary()).text
+    assert "Accounts flagged 212 usually 199 to 224 since 27 Jan \N{MINUS SIGN}1 since 21 Jan \N{MINUS SIGN}3" in text
+    assert "Mean probability 6.62% usually 6.41% to 6.89% since 27 Jan +0.02 pp" in text
+    assert "its usual range" not in text
+
+
+def test_an_unusual_figure_is_marked_in_words_and_colour() -> None:
+    found = outline(samples.unusual())
+    assert "Accounts flagged 268 above its usual range: usually 199 to 224" in found.text
+    assert found.values("class").count("is-odd") == 5
+
+
+def test_a_figure_below_its_range_says_below() -> None:
+    report = samples.ordinary()
+    assert report.figures
+    low = msgspec.structs.replace(report.figures, shown=(Figure("flagged", 10, normal=Range(40, 52, 20)),))
+    assert "below its usual range: usually 40 to 52" in outline(msgspec.structs.replace(report, figures=low)).text
+
+
+def test_a_figure_that_is_not_known_is_left_out() -> None:
+    report = samples.ordinary()
+    assert report.figures
+    shown = tuple(Figure(each.name, None if each.name == "flagged exposure" else each.value) for each in report.figures.shown)
+    figures = msgspec.structs.replace(report.figures, shown=shown, exposure=None)
+    text = outline(msgspec.structs.replace(report, figures=figures)).text
+    assert "Flagged exposure" not in text
+    assert "Exposure" not in text
+
+
+def test_each_count_of_changes_opens_its_list() -> None:
+    found = outline(samples.ordinary())
+    assert "11 worse by 10 points or more" in found.text
+    assert "0 scored again: their data returned" in found.text
+    assert found.tags["details"] == 11  # seven lists, the other listed accounts, and tables of three plots, but not of an empty list
+    assert "AC011003 1,840 41.0% was 22.0% 438 was 459 F was E" in found.text
+
+
+def test_changes_are_split_by_cause() -> None:
+    assert "213 on 27 Jan, 212 now (\N{MINUS SIGN}1)" in outline(samples.ordinary()).text
+    assert "none by another model or policy" in outline(samples.ordinary()).text
+    assert "\N{MINUS SIGN}5 by another policy" in outline(samples.policy_changed()).text
+
+
+def test_the_first_date_shows_its_whole_list() -> None:
+    found = outline(samples.first_date())
+    assert "There is no earlier scored date to compare with." in found.text
+    assert "usual range not known yet" in found.text
+    assert "without news" not in found.text
+    assert found.text.count("New account: no earlier snapshot.") == 50
+
+
+def test_the_work_list_says_what_changed_before_it_says_why() -> None:
+    text = outline(samples.ordinary()).text
+    assert "212 flagged, 162 flagged accounts are not listed. The list has the 50 riskiest accounts." in text
+    expected = (
+        "worse missed payments 1, was 0: \N{MINUS SIGN}12 points; utilisation 0.97, was 0.81: \N{MINUS SIGN}6 points "
+        "Balance is close to the limit · Time at the present address is short · first day on the list"
+    )
+    assert expected in text
+    assert "22 of 50 listed accounts are new or worse" in text
+    assert "28 more listed accounts, without news" in text
+
+
+def test_a_list_that_is_complete_says_so() -> None:
+    report = samples.ordinary()
+    work = msgspec.structs.replace(report.work_list, flagged=50)
+    assert "50 flagged, all listed." in outline(msgspec.structs.replace(report, work_list=work)).text
+
+
+def test_an_empty_list() -> None:
+    text = outline(samples.empty_list()).text
+    assert "No account is listed." in text
+    assert "0 newly flagged" in text
+
+
+def test_late_files_and_moved_features_are_marked() -> None:
+    late, unusual = outline(samples.late()).text, outline(samples.unusual()).text
+    assert "09:02 on 29 Jan, after the deadline of 06:00 on 29 Jan" in late
+    assert "01:42 on 29 Jan, before the deadline" in unusual
+    assert "annual_income 56, more than usual 2 missing 3, not a number 53" in unusual
+    assert "utilisation \N{MINUS SIGN}4.1 0.310 0.250 yes: PSI, points beyond the limit" in unusual
+
+
+def test_the_model_is_compared_with_outcomes_or_says_when() -> None:
+    text = outline(samples.ordinary()).text
+    assert "model_v002 has been live since 6 Jan 2026 (22 days). Challenger: model_v003, shadow." in text
+    assert "372 of 3,188 went bad, 361 were expected, which is within the limits" in text
+    assert "0.79 (0.77 to 0.81), above its limit of 0.76; at training 0.80 (out of time), 0.79 (other accounts)" in text
+    assert "the first ones mature on 27 Jul 2026" in outline(samples.first_date()).text
+
+
+def test_a_model_beyond_its_limits_is_marked() -> None:
+    report = samples.ordinary()
+    measured = report.model.measured[0]
+    worst = msgspec.structs.replace(measured.bands[-1], observed=170, beyond=True)
+    overall = msgspec.structs.replace(measured.overall, beyond=True)
+    beyond = msgspec.structs.replace(measured, bands=(*measured.bands[:-1], worst), overall=overall, auc=0.7)
+    text = outline(msgspec.structs.replace(report, model=msgspec.structs.replace(report.model, measured=(beyond,)))).text
+    assert "361 were expected, which is outside the limits" in text
+    assert "below its limit of 0.76" in text
+    assert "no: more than expected, beyond the limit" in text
+
+
+def test_decisions_and_what_waits_for_one() -> None:
+    text = outline(samples.policy_changed()).text
+    assert "model_v004, trained for 25 Jan 2026, waits for a promotion: gates not passed: calibration_by_band." in text
+    assert "It would flag 240 accounts instead of 213 (41 newly, 14 no longer), on 2 dates up to 27 Jan 2026." in text
+    assert "28 Jan 2026: policy adopted by ann: “Cut-off raised by the committee” Changed: policy." in text
+    assert "missing_share by bob: the bureau was down" in text
+    assert "Nothing waits for a decision." in outline(samples.ordinary()).text
+
+
+@pytest.mark.parametrize(
+    ("action", "shown"),
+    [
+        ("promote", "model_v002 promoted by ann"),
+        ("rollback", "rolled back to model_v002 by ann"),
+        ("challenge", "challenger model_v003 started against model_v002 by ann"),
+        ("end_challenge", "challenge ended, model_v002 stays live, by ann"),
+        ("adopt_contract", "contract adopted by ann"),
+    ],
+)
+def test_each_action_has_its_words(action: str, shown: str) -> None:
+    report = samples.ordinary()
+    decided = Decision("2026-01-28T10:00+01:00", action, "model_v002", "ann", "why", challenger="model_v003")
+    decisions = msgspec.structs.replace(report.decisions, decided=(decided,))
+    assert shown in outline(msgspec.structs.replace(report, decisions=decisions)).text
+
+
+def test_plots_have_text_alternatives() -> None:
+    found = outline(samples.ordinary())
+    images = [attributes for tag, attributes in found.attributes if tag == "svg" and attributes.get("role") == "img"]
+    ids = found.values("id")
+    assert len(images) == 5
+    assert all(name in ids for image in images for name in (image["aria-labelledby"] or "").split())
+    assert "1 21 Dec: the run failed" in found.text
+    assert "2 7 Jan: model_v002 live" in found.text
+    assert "On 28 Jan: A 3" in found.text
+    assert "Marked: 21 Dec: the run failed; 7 Jan: model_v002 live; 19 Jan: scored after the deadline." in found.text
+
+
+def test_hostile_texts_stay_texts() -> None:
+    found = outline(samples.hostile())
+    assert "<script>document.title='run'</script>" in found.text
+    assert not {"script", "img", "i"} & set(found.tags)
+    assert found.tags["style"] == 1
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", found.page)
+
+
+def test_long_ids_are_shortened_and_can_be_opened() -> None:
+    found = outline(samples.hostile())
+    full, short = "A" * 10_000, "A" * 29 + "…" + "A" * 10
+    assert f"<summary><bdi>{short}</bdi></summary>" in found.page
+    assert f'aria-label="Full text">{full}</bdi></details>' in found.page
+
+
+def test_customer_texts_are_isolated_from_the_direction_around_them() -> None:
+    page = render(samples.hostile())
+    reversed_text = "\N{RIGHT-TO-LEFT OVERRIDE}txet desrever"
+    isolated = re.findall(rf"<bdi[^>]*>[^<]*{reversed_text}", page)
+    in_drawings = re.findall(rf"<(?:text|desc)[^>]*>[^<]*{reversed_text[:5]}", page)
+    assert isolated
+    assert page.count(reversed_text) <= len(isolated) + len(in_drawings) + 3
+
+
+def test_the_index_lists_the_newest_date_first() -> None:
+    said = Verdict("failed", ("failed",), "bad", "NOT SCORED: <b>")
+    page = render_index([IndexEntry("2026-01-27", "a.html", said), IndexEntry("2026-01-28", "b.html")])
+    found = Outline(page)
+    assert found.values("href")[-2:] == ["b.html", "a.html"]
+    assert "Tuesday 27 January 2026 Failed NOT SCORED: <b>" in found.text
+
+
+def test_an_empty_index() -> None:
+    assert "There is no report yet." in Outline(render_index([])).text

@@ -1,11 +1,12 @@
 """The accounts that changed between two scored dates: counts of all, and lists of the riskiest.
 
-Tables are streamed once. The join keeps the columns of one date's scored rows in memory, as any comparison by account does.
+Accounts are compared by the 64-bit hash of their ids, with their points and probabilities: about 30 bytes in memory for each account of a
+date. The probability that two of n accounts have one hash is below n**2 / 2**65. Ids, bands and exposures are read for the accounts of
+the lists only, in a second pass.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -14,34 +15,21 @@ import polars as pl
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.morning.facts import WORSE_POINTS, AccountList, Causes, Changes, ListedAccount
 
-EXPOSURE = "exposure"
-BAND, FLAGGED_EXPOSURE = "band", "flagged exposure"  # also the names of the parts with these figures
-_VALUES: Mapping[str, pl.DataType] = MappingProxyType(
-    {"probability": pl.Float64(), "points": pl.Int64(), "prediction": pl.Int8(), BAND: pl.String(), EXPOSURE: pl.Float64()}
-)
-_BEFORE = "_before"
+EXPOSURE, BAND = "exposure", "band"
 EXPOSURE_DIGITS = 2  # sums of parts in another order differ in the last digits
-_PRESENT = "present"
-_PART = pl.Schema(
-    {
-        "list": pl.String(),
-        "count": pl.Int64(),
-        "sum": pl.Float64(),
-        ACCOUNT_ID: pl.String(),
-        EXPOSURE: pl.Float64(),
-        **{name: _VALUES[name] for name in ("probability", "points", BAND)},
-        **{f"{name}{_BEFORE}": _VALUES[name] for name in ("probability", "points", BAND)},
-    }
+_KEY, _PRESENT, _RISK, _BEFORE = "key", "present", "risk", "_before"
+_COMPARED: Mapping[str, pl.DataType] = MappingProxyType(
+    {_KEY: pl.UInt64(), "probability": pl.Float64(), "points": pl.Int64(), "prediction": pl.Int8()}
 )
-_SHOWN = (ACCOUNT_ID, EXPOSURE, "probability", "points", BAND, f"probability{_BEFORE}", f"points{_BEFORE}", f"{BAND}{_BEFORE}")
+_SHOWN = ("probability", "points", BAND)
 _LISTS = ("new_on_list", "off_list", "newly_flagged", "no_longer_flagged", "worse", "new_accounts", "gone", "returned")
-_OF_LIST = ("listed", "listed_flagged", "listed_newly_flagged")
 _COUNTS = ("flagged_new", "flagged_returned")
+_OF_LIST = ("listed", "listed_flagged", "listed_newly_flagged")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one pass over two dates finds.
+    """What is found by comparing two dates.
 
     Attributes
     ----------
@@ -75,6 +63,14 @@ class ReviewedDate:
     listed: pl.Series
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The number of accounts of each condition, and the keys of the riskiest of them."""
+
+    counts: Mapping[str, int]
+    keys: Mapping[str, pl.Series]
+
+
 def compare(now: ReviewedDate, before: ReviewedDate | None, most: int, causes: Causes | None = None) -> Comparison:
     """Return what changed since an earlier scored date.
 
@@ -87,31 +83,46 @@ def compare(now: ReviewedDate, before: ReviewedDate | None, most: int, causes: C
     causes
         Why the number of flagged accounts changed, from the drift report.
     """
-    earlier = _rows(before.predictions) if before else _rows(now.predictions).filter(pl.lit(False))
-    joined = _rows(now.predictions).join(earlier, on=ACCOUNT_ID, how="full", coalesce=True, suffix=_BEFORE)
-    listed_before = before.listed if before else pl.Series([], dtype=pl.String)
-    part = partial(_part, conditions=_conditions(now.listed, listed_before), most=max(most, len(now.listed)))
-    parts = joined.map_batches(part, schema=_PART, streamable=True).collect(engine="streaming")
-    found = {name: rows for (name,), rows in parts.partition_by("list", as_dict=True).items()}
-    bands = found.get(BAND, parts.clear()).group_by(BAND).agg(pl.sum("count")).rows()
+    found = _find(now, before, most)
+    wanted = pl.concat([pl.Series([], dtype=pl.UInt64), *found.keys.values()]).unique()
+    details, bands, exposure = pl.collect_all(
+        [_details(now, wanted), _bands(now), now.predictions.filter(pl.col("prediction") == 1).select(_exposure_sum())], engine="streaming"
+    )
+    rows = details.unique(_KEY)
+    listed = rows.filter(pl.col(_KEY).is_in(found.keys["listed"].implode()))
     return Comparison(
-        changes=_changes(before.date, found, most, causes) if before else None,
-        bands={band: count for band, count in bands if band is not None},
-        exposure=_total(found.get(FLAGGED_EXPOSURE)),
-        flagged=_accounts(found.get("listed_flagged")),
-        newly_flagged=_accounts(found.get("listed_newly_flagged")),
-        exposures=dict(found["listed"].select(ACCOUNT_ID, EXPOSURE).drop_nulls().iter_rows()) if "listed" in found else {},
+        changes=_changes(before, rows, wanted, found, causes) if before else None,
+        bands=dict(bands.iter_rows()),
+        exposure=exposure.item(),
+        flagged=_accounts(rows, found.keys["listed_flagged"]),
+        newly_flagged=_accounts(rows, found.keys["listed_newly_flagged"]),
+        exposures=dict(listed.select(ACCOUNT_ID, EXPOSURE).drop_nulls().iter_rows()),
     )
 
 
-def _rows(predictions: pl.LazyFrame) -> pl.LazyFrame:
+def _find(now: ReviewedDate, before: ReviewedDate | None, most: int) -> _Found:
+    """Return the accounts of each condition."""
+    earlier = _compared(before) if before else _compared(now).clear()
+    joined = _compared(now).join(earlier, on=_KEY, how="full", coalesce=True, suffix=_BEFORE)
+    conditions = _conditions(now.listed, before.listed if before else now.listed.clear())
+    masks = joined.select(mask.fill_null(value=False).alias(name) for name, mask in conditions.items())
+    risk = joined.select(_KEY, pl.coalesce("probability", f"probability{_BEFORE}").fill_null(-1.0).alias(_RISK))
+    keys = {name: _riskiest(risk.filter(masks[name]), most) for name in _LISTS}
+    keys |= {name: risk.filter(masks[name])[_KEY] for name in _OF_LIST}
+    return _Found(dict(zip(masks.columns, masks.sum().row(0), strict=True)), keys)
+
+
+def _compared(date: ReviewedDate) -> pl.DataFrame:
     """Return one row for each account: the scored ones, whose ids are unique, and each id of the others once.
 
     A repeated id, of which no row is scored, would otherwise be joined with itself.
     """
-    columns = predictions.select(ACCOUNT_ID, *_VALUES, pl.lit(value=True).alias(_PRESENT)).filter(pl.col(ACCOUNT_ID).is_not_null())
-    is_scored = pl.col("probability").is_not_null()
-    return pl.concat([columns.filter(is_scored), columns.filter(~is_scored).unique(ACCOUNT_ID)])
+    named = date.predictions.filter(pl.col(ACCOUNT_ID).is_not_null())
+    rows = named.select(pl.col(ACCOUNT_ID).hash().alias(_KEY), *[name for name in _COMPARED if name != _KEY]).collect(engine="streaming")
+    is_scored = rows["probability"].is_not_null()
+    if not is_scored.all():
+        rows = pl.concat([rows.filter(is_scored), rows.filter(~is_scored).unique(_KEY)])
+    return rows.with_columns(pl.lit(value=True).alias(_PRESENT))
 
 
 def _conditions(listed: pl.Series, listed_before: pl.Series) -> dict[str, pl.Expr]:
@@ -121,7 +132,7 @@ def _conditions(listed: pl.Series, listed_before: pl.Series) -> dict[str, pl.Exp
     here, before = (pl.col(f"{_PRESENT}{suffix}").is_not_null() for suffix in ("", _BEFORE))
     returned = scored & before & ~scored_before
     newly_flagged = scored & scored_before & flagged & ~flagged_before
-    on_list, on_list_before = (pl.col(ACCOUNT_ID).is_in(accounts.implode()) for accounts in (listed, listed_before))
+    on_list, on_list_before = (pl.col(_KEY).is_in(accounts.hash().implode()) for accounts in (listed, listed_before))
     return {
         "listed": on_list & here,
         "listed_flagged": on_list & flagged,
@@ -139,64 +150,51 @@ def _conditions(listed: pl.Series, listed_before: pl.Series) -> dict[str, pl.Exp
     }
 
 
-def _part(batch: pl.DataFrame, conditions: Mapping[str, pl.Expr], most: int) -> pl.DataFrame:
-    """Return, for a part of the accounts, the number of each condition, the riskiest of each list, the bands and the exposures."""
-    masks = batch.select(mask.fill_null(value=False).alias(name) for name, mask in conditions.items())
-    tables = [_band_counts(batch), _exposure(batch)]
-    for name, mask in zip(masks.columns, masks.get_columns(), strict=True):
-        count = int(mask.sum())
-        if count:
-            tables.append(pl.DataFrame({"list": [name], "count": [count]}))
-        if count and name in (*_LISTS, *_OF_LIST):
-            tables.append(_riskiest(batch.filter(mask), most).select(pl.lit(name).alias("list"), *_SHOWN))
-    return pl.concat([pl.DataFrame(schema=_PART), *tables], how="diagonal_relaxed").select(_PART.names()).cast(_PART)
+def _riskiest(accounts: pl.DataFrame, most: int) -> pl.Series:
+    """Return the keys of the riskiest accounts; ties by key."""
+    return accounts.top_k(most, by=[_RISK, _KEY])[_KEY]
 
 
-def _band_counts(batch: pl.DataFrame) -> pl.DataFrame:
-    counts = batch.group_by(BAND).agg(pl.len().cast(pl.Int64).alias("count"))
-    return counts.select(pl.lit(BAND).alias("list"), BAND, "count")
+def _details(date: ReviewedDate, wanted: pl.Series) -> pl.LazyFrame:
+    """Return the rows of some accounts with their keys."""
+    keyed = date.predictions.select(ACCOUNT_ID, *_SHOWN, EXPOSURE, pl.col(ACCOUNT_ID).hash().alias(_KEY))
+    return keyed.filter(pl.col(_KEY).is_in(wanted.implode()), pl.col(ACCOUNT_ID).is_not_null())
 
 
-def _exposure(batch: pl.DataFrame) -> pl.DataFrame:
-    known = batch.filter(pl.col("prediction") == 1)[EXPOSURE].drop_nulls()
-    return pl.DataFrame({"list": [FLAGGED_EXPOSURE], "sum": [float(known.sum())]} if len(known) else {"list": [], "sum": []})
+def _bands(date: ReviewedDate) -> pl.LazyFrame:
+    return date.predictions.filter(pl.col(BAND).is_not_null()).group_by(BAND).agg(pl.len())
 
 
-def _riskiest(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Return the riskiest accounts, by the probability of the later date where there is one; ties by id."""
-    risk = pl.coalesce("probability", f"probability{_BEFORE}").fill_null(-1.0)
-    return (
-        rows.with_columns(pl.coalesce(EXPOSURE, f"{EXPOSURE}{_BEFORE}"))
-        .sort(risk, ACCOUNT_ID, descending=[True, False])
-        .head(most)
-        .select(_SHOWN)
+def _exposure_sum() -> pl.Expr:
+    """Return the sum of the exposures that are known; null if none is."""
+    known = pl.col(EXPOSURE)
+    return pl.when(known.count() > 0).then(known.sum().round(EXPOSURE_DIGITS))
+
+
+def _changes(before: ReviewedDate, rows: pl.DataFrame, wanted: pl.Series, found: _Found, causes: Causes | None) -> Changes:
+    earlier = _details(before, wanted).collect(engine="streaming").unique(_KEY)
+    whole = rows.join(earlier, on=_KEY, how="full", coalesce=True, suffix=_BEFORE).select(
+        _KEY,
+        pl.coalesce(ACCOUNT_ID, f"{ACCOUNT_ID}{_BEFORE}"),
+        pl.coalesce(EXPOSURE, f"{EXPOSURE}{_BEFORE}"),
+        *_SHOWN,
+        *(f"{name}{_BEFORE}" for name in _SHOWN),
+        pl.coalesce("probability", f"probability{_BEFORE}").fill_null(-1.0).alias(_RISK),
     )
+    ordered = whole.sort(_RISK, ACCOUNT_ID, descending=[True, False]).drop(_RISK)
+    lists: dict[str, Any] = {name: _account_list(ordered, found.keys[name], found.counts[name]) for name in _LISTS}
+    counts: dict[str, Any] = {name: found.counts[name] for name in _COUNTS}
+    return Changes(since=before.date, causes=causes, **lists, **counts)
 
 
-def _changes(since: str, found: Mapping[Any, pl.DataFrame], most: int, causes: Causes | None) -> Changes:
-    lists: dict[str, Any] = {name: _account_list(found.get(name), most) for name in _LISTS}
-    counts: dict[str, Any] = {name: _count(found.get(name)) for name in _COUNTS}
-    return Changes(since=since, causes=causes, **lists, **counts)
-
-
-def _account_list(part: pl.DataFrame | None, most: int) -> AccountList:
-    if part is None:
-        return AccountList(0)
-    rows = part.filter(pl.col(ACCOUNT_ID).is_not_null()).with_columns(pl.lit(None, pl.Float64).alias(f"{EXPOSURE}{_BEFORE}"))
-    return AccountList(_count(part), tuple(_listed(row) for row in _riskiest(rows, most).iter_rows(named=True)))
+def _account_list(rows: pl.DataFrame, keys: pl.Series, count: int) -> AccountList:
+    listed = rows.filter(pl.col(_KEY).is_in(keys.implode())).drop(_KEY)
+    return AccountList(count, tuple(_listed(row) for row in listed.iter_rows(named=True)))
 
 
 def _listed(row: Mapping[str, Any]) -> ListedAccount:
     return ListedAccount(**{name.removesuffix("_id"): value for name, value in row.items()})
 
 
-def _accounts(part: pl.DataFrame | None) -> frozenset[str]:
-    return frozenset() if part is None else frozenset(part[ACCOUNT_ID].drop_nulls())
-
-
-def _count(part: pl.DataFrame | None) -> int:
-    return 0 if part is None else int(part["count"].sum())
-
-
-def _total(part: pl.DataFrame | None) -> float | None:
-    return None if part is None else round(float(part["sum"].sum()), EXPOSURE_DIGITS)
+def _accounts(rows: pl.DataFrame, keys: pl.Series) -> frozenset[str]:
+    return frozenset(rows.filter(pl.col(_KEY).is_in(keys.implode()))[ACCOUNT_ID])

@@ -305,6 +305,36 @@ def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.score.points or 0.0, **figures)
 
 
+def online_within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The requests to the service on the date (UTC) are as in the training of the same version, within the policy and sampling noise."""
+    from risk_assets.domain.monitoring.evidence import online_summary
+
+    report = drift_files.read(lakehouse.store, date).report
+    online = report.online
+    exceeded = online.exceeded if online else ()
+    figures: dict[str, Any] = {"rows": online.rows if online else 0, "beyond_limits": len(exceeded)}
+    if online and online.score:
+        figures |= {"score_psi": online.score.psi.value, "score_psi_limit": online.score.psi.limit}
+    return _result(not exceeded, online_summary(report), warn=True, **figures)
+
+
+def parity(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The batch gives the answers of the service on the date (UTC): probabilities within 1e-12, the same points, bands and reasons."""
+    from risk_assets.domain.monitoring.evidence import parity_text
+
+    online = drift_files.read(lakehouse.store, date).report.online
+    if online is None:
+        return _result(True, f"no requests on {date}", records=0, differing=0, problems=0)
+    found = online.parity
+    counts: dict[str, Any] = {
+        "records": found.records,
+        "differing": found.differing,
+        "unchecked": found.unchecked,
+        "problems": found.problems,
+    }
+    return _result(found.agrees, parity_text(found), **counts)
+
+
 def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Models predicted outcomes as well as at training: calibration, also by band, and ranking, within policy and chance."""
     from risk_assets.domain.monitoring.performance_evidence import summary
@@ -334,7 +364,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/review_list": (riskiest_first,),
         "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, gates),
         "registry/champion": (chain,),
-        "monitoring/drift": (within_limits,),
+        "monitoring/drift": (within_limits, online_within_limits, parity),
         "monitoring/performance": (performs,),
     }
 )

@@ -82,7 +82,7 @@ class _Compared:
             self.other_meaning += len(scored)
         else:
             names = list(version.profile.features)
-            self.features.append(features[scored].select(_independent_group(names), *names))
+            self.features.append(features[scored].select(independent_group(names), *names))
             self.probabilities += [
                 answer.probability for answer in answers if isinstance(answer, ScoredAnswer) and answer.model_version == version.version
             ]
@@ -105,7 +105,7 @@ class _Compared:
             yield f"not compared: {counted(self.other_meaning, 'record')} under a contract that reads features in another way"
 
 
-def _independent_group(names: Sequence[str]) -> pl.Expr:
+def independent_group(names: Sequence[str]) -> pl.Expr:
     """Return the group of a record: what the records of a group have in common is counted once.
 
     It is the customer or the account, as in the batch, since an account can be scored many times a day. Records without an id are of

@@ -9,7 +9,7 @@ from risk_assets.domain.wording import counted
 
 DESCRIBED = 3  # statistics in a description
 HEADER = ("feature", "points (limit)", "PSI (limit)", "missing", "unseen levels", "out of range", "beyond its limit")
-ONLINE_HEADER = ("feature: batch / requests", *HEADER[1:-1], "requests beyond their limit")
+ONLINE_HEADER = ("feature (batch / requests)", *HEADER[1:])
 
 
 def summary(report: DriftReport) -> str:

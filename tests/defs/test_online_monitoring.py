@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ from risk_assets.domain.contract.schema import GROUP
 from risk_assets.domain.monitoring.report import Drift, OnlineShift, Statistic
 from risk_assets.lake import drift_files, layout, online_files
 from risk_assets.lake.online_measurement import independent_group
+from tests.conftest import CONTRACT
 from tests.defs.conftest import NEXT, Book
 from tests.defs.test_monitoring import figures, measured, monitor, requested
 from tests.logged import change, log_requests, records_of
@@ -135,6 +137,16 @@ def test_requests_of_another_version_only_have_no_figures(two_versions: Book) ->
     assert (found.rows, found.score, found.exceeded) == (0, None, ())
     description = checks.online_within_limits(two_versions.lakehouse, NEXT).description
     assert description and description.startswith(f"no record of a request on {NEXT} was scored by model_v001; not compared: 30 records")
+
+
+def test_requests_under_a_contract_with_another_meaning_are_not_compared(scored_book: Book, tmp_path: Path) -> None:
+    edited = tmp_path / "edited.yml"
+    edited.write_text(CONTRACT.read_text(encoding="utf-8").replace("max: 5000000", "max: 4000000"), encoding="utf-8")
+    scored_book.with_documents(contract=edited).adopt("contract")
+    log_requests(scored_book.lake, NEXT, records_of(scored_book.lake, NEXT)[:30])
+    found = online(scored_book)
+    assert (found.rows, found.parity.records, found.parity.agrees) == (0, 30, True)
+    assert found.notes == ("not compared: 30 records under a contract that reads features in another way",)
 
 
 def test_a_challenger_that_decides_for_some_requests_is_not_in_the_score(two_versions: Book) -> None:

@@ -14,6 +14,7 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
+from risk_assets.domain.batch.hold_out import held_out
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME
@@ -243,13 +244,17 @@ def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The review list has the accounts with the highest probabilities, riskiest first, as many as the policy sets."""
-    predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
+    """The review list has the accounts with the highest probabilities that are not held out, riskiest first, as many as the policy sets."""
+    review, predictions = lakehouse.policy.review, read_table(lakehouse.store, layout.predictions(date))
+    is_held = held_out(review.hold_out)
+    predicted = predictions.filter(~is_held).select(pl.col("probability").top_k(review.size))
     expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
+    held = predictions.select(is_held.sum()).collect(engine="streaming").item() if review.hold_out else 0
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
     same = listed == expected
     text = f"{counted(len(listed), 'account')} listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
-    return _result(same, text, listed=len(listed), expected=len(expected))
+    apart = f"; {counted(held, 'flagged account')} held out" if review.hold_out else ""
+    return _result(same, text + apart, listed=len(listed), expected=len(expected), held_out=held)
 
 
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:

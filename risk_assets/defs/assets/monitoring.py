@@ -81,6 +81,7 @@ def _model_figures(model: ModelPerformance) -> dict[str, Any]:
         "gini": ranking and ranking.gini,
         "ks": ranking and ranking.ks,
         "brier": model.brier,
+        **{f"{part.name.replace(' ', '_')}_ratio": part.ratio for part in model.flagged.shown},
     }
     return {name: figure for name, figure in found.items() if figure is not None}
 

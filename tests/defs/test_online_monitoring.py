@@ -12,7 +12,7 @@ from risk_assets.defs.partitions import partitions
 from risk_assets.defs.sensors import watch_scored
 from risk_assets.domain.contract.schema import GROUP
 from risk_assets.domain.monitoring.report import Drift, OnlineShift, Statistic
-from risk_assets.lake import drift_files, layout, online_files
+from risk_assets.lake import drift_files, layout, online_files, online_sample
 from risk_assets.lake.online_measurement import independent_group
 from tests.conftest import CONTRACT
 from tests.defs.conftest import NEXT, Book
@@ -57,6 +57,15 @@ def test_requests_are_shown_next_to_the_batch(scored_book: Book) -> None:
     assert shown["online_score_psi"] == shown["score_psi"]
     assert str(shown["online_shifts"]).startswith("| feature (batch / requests) | points (limit) |")
     assert f"the batch gives the same answers to {len(records)} records of requests" in str(shown["parity"])
+
+
+def test_a_report_names_the_part_of_the_log_that_was_read(scored_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = records_of(scored_book.lake, NEXT)
+    log_requests(scored_book.lake, NEXT, records[:10])
+    log_requests(scored_book.lake, NEXT, records[10:20])
+    monkeypatch.setattr(online_sample, "SAMPLE_FILES", 1)
+    found = online(scored_book)
+    assert (found.rows, found.files, found.notes) == (10, 4, ("a sample of 1 of 2 files of requests was read",))
 
 
 def test_without_requests_the_checks_pass(scored_book: Book) -> None:

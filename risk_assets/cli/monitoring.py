@@ -22,6 +22,9 @@ def monitor(
     Drift: PSI, missing values, unseen levels and numbers out of range of each feature; the points by which it shifted the mean score; and
     why the number of accounts that are predicted bad changed.
 
+    Requests to the service on the date (UTC), if there are any: the same figures next to the batch, and whether the batch gives the same
+    answers.
+
     Performance, when outcomes have matured: AUC, Gini, KS, Brier score, and expected and observed bads, by band and category, of the
     champion and of a challenger or a shadow, next to the holdouts at training. Before, the models' own estimates.
 

@@ -13,7 +13,7 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.lake import layout, run_log
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.drift_files import dates_to_monitor
+from risk_assets.lake.drift_files import dates_to_monitor, logged_files
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
 from risk_assets.lake.manifests import digest
@@ -168,12 +168,13 @@ def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
 
 
 def watch_scored(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the runs of scored dates without a current report. A run that failed is requested again when the date is scored again."""
+    """Return the runs of scored dates without a current report.
+
+    A run that failed is requested again when the date is scored again, or has further requests in the prediction log.
+    """
     store, policy = lakehouse.store, lakehouse.policy.digest
     found = [date for date in dates_to_monitor(store, policy, MONITORED_DATES) if partitions.daily.has_partition_key(date)]
-    requests = [
-        dg.RunRequest(run_key=f"{date}_{digest(store, layout.predictions(date))[:12]}_{policy[:12]}", partition_key=date) for date in found
-    ]
+    requests = [dg.RunRequest(run_key=f"{date}_{_compared(store, date)}_{policy[:12]}", partition_key=date) for date in found]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "all newest scored dates are monitored")
 
 
@@ -186,6 +187,11 @@ def watch_outcomes(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorRes
     found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
     requests = [dg.RunRequest(run_key=f"{date}_{_made_of(store, date)}_{policy[:12]}", partition_key=date) for date in found]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the performance of all newest dates is measured")
+
+
+def _compared(store: Store, date: str) -> str:
+    """Return what a drift report is made of: predictions, and the number of files of the prediction log once the date is over."""
+    return f"{digest(store, layout.predictions(date))[:12]}_{logged_files(store, date) or 0}"
 
 
 def _made_of(store: Store, date: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from risk_assets.clock import shift
+from risk_assets.domain.batch.review_list import treatment
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, Contract
 from risk_assets.domain.contract.values import outcomes_digest
@@ -15,7 +16,7 @@ from risk_assets.domain.ingest.outcome_history import KNOWN_ON, known_by, mature
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.monitoring.migration import migration
-from risk_assets.domain.monitoring.performance import BAND, PROBABILITY, Scored, measure
+from risk_assets.domain.monitoring.performance import BAND, PROBABILITY, TREATMENT, Scored, measure
 from risk_assets.domain.monitoring.performance_report import Migration, ModelPerformance, PerformanceReport, Role
 from risk_assets.domain.scorecard.scoring import decide
 from risk_assets.errors import LakeError, MissingModelError, ModelError
@@ -148,7 +149,7 @@ def _rows(
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return the rows that were scored, with account or customer, categories and outcome; and the categories."""
     predicted = read_table(store, scoring.manifest.path).filter(pl.col(PROBABILITY).is_not_null())
-    table = predicted.select(ACCOUNT_ID, PROBABILITY, BAND, _ARM, _SHADOW)
+    table = predicted.select(ACCOUNT_ID, PROBABILITY, BAND, _ARM, _SHADOW, "prediction")
     features = read_table(store, layout.features(date)).filter(can_be_scored())
     columns = features.collect_schema().names()
     categories = tuple(name for name in contract.all_categories if name in columns)
@@ -158,10 +159,21 @@ def _rows(
         found, on=ACCOUNT_ID, how="left", maintain_order="left"
     )
     group = pl.coalesce(GROUP, ACCOUNT_ID) if contract.group else pl.col(ACCOUNT_ID)
-    rows = joined.with_columns(group.alias(GROUP)).drop(ACCOUNT_ID).collect(engine="streaming")
+    rows = joined.with_columns(group.alias(GROUP)).collect(engine="streaming")
     if rows.is_empty():
         raise LakeError(f"no row of {scoring.manifest.path} was scored. See why: risk run {date}.")
-    return rows.with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical()), categories
+    treated = _treatment(store, date, rows).alias(TREATMENT)
+    return rows.drop(ACCOUNT_ID, "prediction").with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical(), treated), categories
+
+
+def _treatment(store: Store, date: str, rows: pl.DataFrame) -> pl.Series:
+    """Return which flagged accounts were on the review list, and which were held out; null if the list's policy holds none out."""
+    listed = find_readable(store, layout.review(date))
+    digest = listed.made_from.policy if listed else None
+    policy = document_archive.find(store, Policy, digest) if digest else None
+    if policy is None or not policy.review.hold_out:
+        return pl.Series([None] * len(rows), dtype=pl.String)
+    return treatment(rows, policy.review)
 
 
 def _as_shadow(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:

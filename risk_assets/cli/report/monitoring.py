@@ -5,9 +5,20 @@ from collections.abc import Sequence
 from risk_assets.cli.console import LiteralConsole, styled
 from risk_assets.cli.report.tables import new_table
 from risk_assets.domain.monitoring import performance_evidence as evidence
-from risk_assets.domain.monitoring.evidence import HEADER, flagged_text, rows, statistic_text, summary
+from risk_assets.domain.monitoring.evidence import (
+    HEADER,
+    ONLINE_HEADER,
+    flagged_text,
+    online_drifts,
+    online_rows,
+    online_summary,
+    parity_text,
+    rows,
+    statistic_text,
+    summary,
+)
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
-from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.domain.monitoring.report import DriftReport, OnlineShift
 from risk_assets.lake.performance_files import StoredPerformance
 
 
@@ -24,6 +35,22 @@ def drift(console: LiteralConsole, report: DriftReport) -> None:
         console.print(styled(("beyond its limit:", "bold red"), f" {statistic_text(*exceeded)}"), soft_wrap=True)
     for note in report.notes:
         console.print(styled(("note:", "yellow"), f" {note}"), soft_wrap=True)
+    if report.online:
+        _online(console, report, report.online)
+
+
+def _online(console: LiteralConsole, report: DriftReport, online: OnlineShift) -> None:
+    """Print the requests of the date next to the batch, and whether the batch gives the same answers."""
+    table = new_table(f"Requests of {report.date} (UTC) next to the batch", *ONLINE_HEADER)
+    for each, cells in zip(online_drifts(report), online_rows(report), strict=True):
+        table.add_row(*cells, style="red" if each.exceeded else None)
+    if online.score:
+        console.print(table)
+    console.print(f"{online_summary(report)}.", soft_wrap=True)
+    for exceeded in online.exceeded:
+        console.print(styled(("requests beyond its limit:", "bold red"), f" {statistic_text(*exceeded)}"), soft_wrap=True)
+    color = "green" if online.parity.agrees else "red"
+    console.print(styled(("parity:", f"bold {color}"), f" {parity_text(online.parity)}."), soft_wrap=True)
 
 
 def health(console: LiteralConsole, shifts: DriftReport, results: PerformanceReport) -> None:

@@ -9,7 +9,7 @@ from risk_assets.defs import calibration_plot, shift_plot
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.monitoring.performance_report import ModelPerformance, PerformanceReport
-from risk_assets.domain.monitoring.report import DriftReport
+from risk_assets.domain.monitoring.report import DriftReport, OnlineShift
 
 SHOWN_FEATURES = 10
 
@@ -18,7 +18,8 @@ def drift(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehou
     """How far the score and each feature are from the training rows of the version that scored the date.
 
     Index (PSI), missing values, unseen levels and numbers out of range, in the bins of the training; the points by which each
-    feature shifted the mean score; and why the number of accounts that are predicted bad changed.
+    feature shifted the mean score; and why the number of accounts that are predicted bad changed. Next to it, the same figures of a sample
+    of the requests to the service on the date (UTC), and whether the batch gives the same answers to them.
     """
     from risk_assets.lake.drift_measurement import drift as measure  # scipy is imported by monitoring only
 
@@ -80,6 +81,7 @@ def _model_figures(model: ModelPerformance) -> dict[str, Any]:
         "gini": ranking and ranking.gini,
         "ks": ranking and ranking.ks,
         "brier": model.brier,
+        **{f"{part.name.replace(' ', '_')}_ratio": part.ratio for part in model.flagged.shown},
     }
     return {name: figure for name, figure in found.items() if figure is not None}
 
@@ -107,4 +109,28 @@ def _figures(found: DriftReport) -> dict[str, Any]:
         figures |= {f"flagged_by_{name}": number for name, number in parts.items()}
     if found.notes:
         figures["notes"] = "; ".join(found.notes)
+    return figures | (_online_figures(found, found.online) if found.online else {})
+
+
+def _online_figures(found: DriftReport, online: OnlineShift) -> dict[str, Any]:
+    """Return the figures of requests; those of the score are left out if the version scored none."""
+    from risk_assets.domain.monitoring.evidence import online_summary, online_table, parity_text
+
+    figures: dict[str, Any] = {
+        "online_rows": online.rows,
+        "online_beyond_limits": len(online.exceeded),
+        "online_summary": online_summary(found),
+        "parity": parity_text(online.parity),
+        "parity_records": online.parity.records,
+        "parity_differing": online.parity.differing,
+        "parity_problems": online.parity.problems,
+    }
+    if online.score:
+        figures |= {
+            "online_independent_rows": online.independent,
+            "online_score_psi": online.score.psi.value,
+            "online_score_psi_limit": online.score.psi.limit,
+            "online_points": online.score.points or 0.0,
+            "online_shifts": dg.MetadataValue.md(online_table(found, SHOWN_FEATURES)),
+        }
     return figures

@@ -12,6 +12,7 @@ from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
 from risk_assets.errors import ContractError
 
 Share = Annotated[Number, Field(ge=0, le=1)]
+Part = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Days = Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
@@ -184,10 +185,21 @@ class Promotion(Document):
 
 
 class Review(Document):
-    """The review list: the number of accounts, and how many days back to look for its earlier snapshots."""
+    """The review list.
+
+    Attributes
+    ----------
+    size
+        The number of accounts.
+    look_back_days
+        How many days back to look for earlier snapshots of its accounts.
+    hold_out
+        The share of the flagged accounts that is kept off the list, always the same ones, to measure what people achieve with the others.
+    """
 
     size: Count = 50
     look_back_days: Days = 28
+    hold_out: Part = 0
 
 
 class Checks(Document):

@@ -68,8 +68,8 @@ def rows(report: PerformanceReport) -> list[tuple[str, ...]]:
 
 
 def part_rows(model: ModelPerformance) -> list[tuple[str, ...]]:
-    """Return the cells of the bands and the levels of categories of a model, under `PARTS_HEADER`."""
-    groups = {"band": model.bands, **model.categories}
+    """Return the cells of the bands, the flagged accounts and the levels of categories of a model, under `PARTS_HEADER`."""
+    groups = {"band": model.bands, "flagged,": model.flagged, **model.categories}
     return [_part_row(model, f"{group} {part.name}", part) for group, parts in groups.items() for part in parts.shown]
 
 

@@ -111,6 +111,8 @@ class ModelPerformance(msgspec.Struct, frozen=True, omit_defaults=True):
     overall, bands, categories
         Expected and observed bads of all rows with an outcome, by band, and by level of each category. `overall` is None before outcomes
         are known.
+    flagged
+        The same of accounts that are predicted bad: on the review list, held out, and below the list. None if the policy holds none out.
     ranking, brier
         None before outcomes are known; the ranking also if all outcomes are the same.
     training
@@ -126,6 +128,7 @@ class ModelPerformance(msgspec.Struct, frozen=True, omit_defaults=True):
     brier: float | None = None
     bands: Parts = Parts(())
     categories: dict[str, Parts] = {}
+    flagged: Parts = Parts(())
     training: tuple[AtTraining, ...] = ()
 
     @property

@@ -5,13 +5,14 @@ import msgspec
 
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, MONITORING, OUTCOMES, PERFORMANCE
+from risk_assets.defs.jobs import ACCOUNT_STATES, ALERTS, DAILY_SCORING, MONITORING, OUTCOMES, PERFORMANCE
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.lake import layout, run_log
+from risk_assets.lake.alert_evidence import outdated_alerts
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import dates_to_monitor
 from risk_assets.lake.hashing import sha256
@@ -32,6 +33,7 @@ LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
 MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
 MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whose performance is measured
+ALERTED_DATES = 3  # newest dates with evidence, whose alerts are evaluated
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
@@ -71,7 +73,12 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Measures the performance of scored dates: estimates first, figures when outcomes have matured, again when they are restated."""
         return watch_outcomes(lakehouse, partitions)
 
-    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor)
+    @dg.sensor(name="alerts", job=ALERTS, minimum_interval_seconds=INTERVAL_SECONDS)
+    def alerts_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Evaluates the alerts of the newest dates when their evidence has changed: also of dates whose runs failed or that are late."""
+        return watch_alerts(lakehouse, partitions)
+
+    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor, alerts_sensor)
     return [*started, late_files, killed_runs, *LOG_SENSORS]
 
 
@@ -186,6 +193,18 @@ def watch_outcomes(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorRes
     found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
     requests = [dg.RunRequest(run_key=f"{date}_{_made_of(store, date)}_{policy[:12]}", partition_key=date) for date in found]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the performance of all newest dates is measured")
+
+
+def watch_alerts(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence.
+
+    One date per tick, because each date continues the one before. A run that failed is requested again when the evidence has changed.
+    """
+    documents, calendar = lakehouse.documents, lakehouse.settings.calendar
+    found = outdated_alerts(lakehouse.store, documents.contract, documents.policy, calendar, ALERTED_DATES)
+    due = [evidence for evidence in found if partitions.daily.has_partition_key(evidence.date)][:1]
+    requests = [dg.RunRequest(run_key=f"alerts_{evidence.date}_{evidence.digest[:24]}", partition_key=evidence.date) for evidence in due]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the alerts of all newest dates are evaluated")
 
 
 def _made_of(store: Store, date: str) -> str:

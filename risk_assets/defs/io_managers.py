@@ -7,6 +7,9 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 import polars as pl
 
+from risk_assets.alerts.outbox import announce
+from risk_assets.alerts.receivers import receiver_names
+from risk_assets.clock import utc_now
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
@@ -269,11 +272,15 @@ class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
 
 
 class BlobAlertsIOManager(BlobIOManager[tuple[AlertReport, Evidence]]):
-    """Stores the alerts of a date as JSON."""
+    """Queues messages about the alerts of a date, and stores them as JSON."""
 
     def write(self, context: dg.OutputContext, obj: tuple[AlertReport, Evidence]) -> None:
-        """Write the report, and what it was made from."""
+        """Write the report, and what it was made from; messages first, so that a report that is written has been announced."""
         report, evidence = obj
+        settings = self._lakehouse.settings
+        if receiver_names(settings):
+            queued = announce(self._store, report, settings.calendar.day(utc_now()))
+            context.add_output_metadata({"messages": queued})
         documents = self._lakehouse.documents
         made_from = Provenance(
             run_id=_run_id(context),

@@ -63,6 +63,14 @@ def dates_with_evidence(store: Store) -> tuple[str, ...]:
     return tuple(sorted({*committed_dates(store, PREDICTIONS), *run_log.dates(store)}))
 
 
+def newest_with_evidence(store: Store) -> str:
+    """Return the newest date with evidence; raises `LakeError` if there is none."""
+    dates = dates_with_evidence(store)
+    if not dates:
+        raise LakeError(f"no date was scored or has a run in the run log of the lake at {store.url}. Run a date first: risk run DATE.")
+    return dates[-1]
+
+
 def outdated_alerts(store: Store, contract: Contract, policy: Policy, calendar: Calendar, most: int) -> tuple[Evidence, ...]:
     """Return the evidence of those of the newest `most` dates with evidence whose report is not made from it, oldest first."""
     newest = dates_with_evidence(store)[-most:]

@@ -1,6 +1,7 @@
 """Alerts of a date: the job, its check and metadata, runs that failed, late files, overrides, and the sensor."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -8,13 +9,16 @@ import msgspec
 import polars as pl
 import pytest
 
+from risk_assets.alerts.receivers import NO_RECEIVER
+from risk_assets.defs import io_managers
 from risk_assets.defs.partitions import partitions
-from risk_assets.defs.sensors import watch_alerts
+from risk_assets.defs.sensors import send_alerts, watch_alerts
 from risk_assets.domain.monitoring.alerts import OPENED, REPEATED, RESOLVED, Alert, AlertReport
+from risk_assets.errors import LakeError
 from risk_assets.lake import alert_files, layout, run_log
 from risk_assets.lake.run_log import LATE, RunRecord
 from risk_assets.lake.verify import verify_all
-from risk_assets.runner import Result
+from risk_assets.runner import Result, Runner
 from tests.conftest import POLICY
 from tests.defs.conftest import LABELLED, NEXT, Book
 from tests.defs.test_monitoring import land_with, multiplied
@@ -200,16 +204,100 @@ def test_a_changed_report_is_not_used(scored_book: Book) -> None:
     assert f"was changed since it was written. Evaluate it: risk alerts {NEXT}" in problem
 
 
-def test_a_report_has_no_values_of_customers(book: Book) -> None:
-    rows = pl.read_csv(book.landing.get(f"accounts_{NEXT}.csv"), infer_schema=False)
-    land_with(
-        book,
-        multiplied("utilisation", 1.8),
-        pl.lit("a secret region").alias("region") if "region" in rows.columns else pl.lit(1).alias("x"),
-    )
-    book.score()
-    book.runner.run("monitoring", NEXT)
+def test_messages_have_no_values_of_customers(book: Book, tmp_path: Path, on: Callable[[str], None]) -> None:
+    on("2026-01-08")
+    book = with_file(book, tmp_path / "alerts.jsonl")
+    land_with(book, multiplied("utilisation", 1.8), pl.lit("a secret plan").alias("region"), pl.lit("9e9").alias("balance"))
+    assert book.score().error is not None  # blocked by its levels
     evaluate(book)
-    text = msgspec.json.encode(report(book)).decode()
-    assert "a secret" not in text
-    assert not any(account in text for account in rows["account_id"])
+    assert send_alerts(book.lakehouse).startswith("file: ")
+    accounts = pl.read_csv(book.landing.get(f"accounts_{NEXT}.csv"), infer_schema=False)["account_id"]
+    for text in (book.lake.get(layout.alerts(NEXT)).decode(), (tmp_path / "alerts.jsonl").read_text(encoding="utf-8")):
+        assert f"run:daily_scoring:{NEXT}" in text
+        assert not any(value in text for value in ("a secret", "9e9", *accounts))
+
+
+def with_file(book: Book, path: Path) -> Book:
+    """Return the book with a file as receiver of messages."""
+    settings = book.settings.model_copy(update={"alert_file": path})
+    return Book(settings, Runner(settings, book.runner.instance))
+
+
+@pytest.fixture
+def failed_book(book: Book, tmp_path: Path) -> Book:
+    """A book with a receiver, and a date whose run has failed."""
+    run_log.add(book.lake, record(NEXT, "daily_scoring", "failed", 1, error="a test"))
+    return with_file(book, tmp_path / "alerts.jsonl")
+
+
+@pytest.fixture
+def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set the day on which alerts are announced."""
+    return lambda day: monkeypatch.setattr(io_managers, "utc_now", lambda: f"{day}T06:00:00+00:00")
+
+
+def messages(book: Book) -> list[dict[str, str]]:
+    path = book.settings.alert_file
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()] if path and path.exists() else []
+
+
+def test_the_newest_date_is_announced_and_sent_once(failed_book: Book, on: Callable[[str], None]) -> None:
+    on("2026-01-08")
+    evaluate(failed_book)
+    assert figures(failed_book)["messages"] == 1
+    assert send_alerts(failed_book.lakehouse) == "file: 1 accepted, 0 refused, 0 waiting"
+    evaluate(failed_book)
+    assert figures(failed_book)["messages"] == 0
+    assert send_alerts(failed_book.lakehouse) == "no message is pending"
+    assert failed_book.score().error is None
+    evaluate(failed_book)
+    assert send_alerts(failed_book.lakehouse).startswith("file: 1 accepted")
+    cause = f"run:daily_scoring:{NEXT}"
+    assert [(each["cause"], each["status"], each["since"]) for each in messages(failed_book)] == [
+        (cause, "opened", NEXT),
+        (cause, "resolved", NEXT),
+    ]
+
+
+def test_a_backfill_records_alerts_and_sends_nothing(failed_book: Book) -> None:
+    evaluate(failed_book)  # months later: today is the day of the test
+    assert (len(report(failed_book).open), figures(failed_book)["messages"]) == (1, 0)
+    assert send_alerts(failed_book.lakehouse) == "no message is pending"
+
+
+def test_a_date_before_the_newest_one_sends_nothing(failed_book: Book, on: Callable[[str], None]) -> None:
+    on("2026-01-08")
+    run_log.add(failed_book.lake, record(LAST, "monitoring", "failed", 2, error="a test"))
+    evaluate(failed_book, LAST)
+    assert figures(failed_book)["messages"] == 0
+    evaluate(failed_book)
+    assert figures(failed_book)["messages"] == 2
+
+
+def test_without_a_receiver_nothing_is_queued(book: Book, on: Callable[[str], None]) -> None:
+    on("2026-01-08")
+    run_log.add(book.lake, record(NEXT, "daily_scoring", "failed", 1, error="a test"))
+    evaluate(book)
+    assert "messages" not in figures(book)
+    assert book.lake.list(layout.OUTBOX) == ()
+    assert send_alerts(book.lakehouse) == NO_RECEIVER
+
+
+def test_a_run_that_was_killed_before_its_report_announces_when_it_is_repeated(
+    failed_book: Book, on: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on("2026-01-08")
+    with monkeypatch.context() as patch:
+        patch.setattr(alert_files, "write", lambda *_: (_ for _ in ()).throw(LakeError("storage is down.")))
+        assert failed_book.runner.run("alerts", NEXT).error is not None
+    assert requested(failed_book) == [NEXT]
+    evaluate(failed_book)
+    assert send_alerts(failed_book.lakehouse).startswith("file: 1 accepted")
+
+
+def test_the_sensor_reports_a_lake_that_cannot_be_reached(failed_book: Book, on: Callable[[str], None]) -> None:
+    on("2026-01-08")
+    evaluate(failed_book)
+    folder = Path(failed_book.settings.lake.removeprefix("file://"))
+    (folder / "format.json").write_bytes(b'{"format": 99}')
+    assert "format" in send_alerts(failed_book.lakehouse)

@@ -2,9 +2,12 @@
 
 import hashlib
 import hmac
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
+import msgspec
 import pytest
 
 from risk_assets.alerts.messages import Message, message
@@ -12,6 +15,7 @@ from risk_assets.alerts.receivers import Accepted, Refused, Unavailable
 from risk_assets.alerts.webhook import Webhook
 from tests.alerts.conftest import DATE, SECRET, report, webhook
 from tests.alerts.http_receiver import RESET, STALL, HttpReceiver
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -84,3 +88,19 @@ def test_a_receiver_that_stalls_resets_or_is_not_there(hook: HttpReceiver, opene
 def test_address_and_secret_are_not_shown() -> None:
     shown = repr(Webhook("https://hooks.test/T0KEN", SECRET))
     assert "T0KEN" not in shown and SECRET not in shown
+
+
+def test_the_readme_verifies_a_request(hook: HttpReceiver, opened: Message) -> None:
+    readme = (ROOT / "risk_assets/README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(import hashlib\n.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert webhook(hook).send([opened]) == Accepted()
+    (request,) = hook.requests
+    headers = dict(request.headers)
+    assert found["is_genuine"](SECRET, headers, request.body)
+    assert not found["is_genuine"]("another secret", headers, request.body)
+    assert not found["is_genuine"](SECRET, headers, request.body + b" ")
+    assert not found["is_genuine"](SECRET, headers | {"Risk-Alert-Timestamp": "1"}, request.body)
+    (shown,) = re.findall(r"^```json\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    assert msgspec.json.decode(shown).keys() == request.message.keys()

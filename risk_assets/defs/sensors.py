@@ -211,8 +211,8 @@ def watch_alerts(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResul
     """
     documents, calendar = lakehouse.documents, lakehouse.settings.calendar
     found = outdated_alerts(lakehouse.store, documents.contract, documents.policy, calendar, ALERTED_DATES)
-    due = [evidence for evidence in found if partitions.daily.has_partition_key(evidence.date)][:1]
-    requests = [dg.RunRequest(run_key=f"alerts_{evidence.date}_{evidence.digest[:24]}", partition_key=evidence.date) for evidence in due]
+    due = next((evidence for evidence in found if partitions.daily.has_partition_key(evidence.date)), None)
+    requests = [dg.RunRequest(run_key=f"alerts_{due.date}_{due.digest[:24]}", partition_key=due.date)] if due else []
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the alerts of all newest dates are evaluated")
 
 

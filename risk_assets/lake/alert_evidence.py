@@ -1,6 +1,6 @@
 """Collects the causes of alerts as of a date, and evaluates them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,13 +17,9 @@ from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError
-from risk_assets.lake import alert_files, alert_runs, binding_log, drift_files, layout, performance_files, run_log
-from risk_assets.lake.alert_scope import AlertScope, Findings
-from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.drift_files import PREDICTIONS
-from risk_assets.lake.facts import PredictionFacts
+from risk_assets.lake import alert_files, alert_runs, binding_log, drift_files
+from risk_assets.lake.alert_scope import AlertReads, AlertScope, Findings
 from risk_assets.lake.hashing import sha256
-from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.store import Store
 
 LOOKED_UP = 28  # performance reports, and scored dates without outcomes
@@ -50,17 +46,21 @@ class Evidence:
 
 def collect(store: Store, date: str, contract: Contract, policy: Policy, calendar: Calendar) -> Evidence:
     """Return what is known of a date. Nothing of it must exist: what is missing could not be evaluated."""
-    earlier = alert_files.earlier(store, date)
-    carried = frozenset(alert.cause for alert in earlier.open) if earlier else frozenset[str]()
-    scope = AlertScope(store, date, contract, policy, _binding(store, date, calendar), carried)
-    found = [each(scope) for each in COLLECTORS]
-    causes = {cause.name: cause for each in found for cause in each.causes}
-    return Evidence(date, tuple(causes[name] for name in sorted(causes)), tuple(gap for each in found for gap in each.gaps), earlier)
+    return _collect(AlertReads(store), date, contract, policy, calendar)
+
+
+def outdated_alerts(store: Store, contract: Contract, policy: Policy, calendar: Calendar, most: int) -> Iterator[Evidence]:
+    """Yield the evidence of those of the newest `most` dates with evidence whose report is not made from it, oldest first."""
+    reads = AlertReads(store)
+    for date in reads.dates[-most:]:
+        evidence = _collect(reads, date, contract, policy, calendar)
+        if not alert_files.is_current(store, date, evidence.digest):
+            yield evidence
 
 
 def dates_with_evidence(store: Store) -> tuple[str, ...]:
     """Return the dates that were scored or have a run in the run log, also one that failed or is late; oldest first."""
-    return tuple(sorted({*committed_dates(store, PREDICTIONS), *run_log.dates(store)}))
+    return AlertReads(store).dates
 
 
 def newest_with_evidence(store: Store) -> str:
@@ -71,17 +71,19 @@ def newest_with_evidence(store: Store) -> str:
     return dates[-1]
 
 
-def outdated_alerts(store: Store, contract: Contract, policy: Policy, calendar: Calendar, most: int) -> tuple[Evidence, ...]:
-    """Return the evidence of those of the newest `most` dates with evidence whose report is not made from it, oldest first."""
-    newest = dates_with_evidence(store)[-most:]
-    found = (collect(store, date, contract, policy, calendar) for date in newest)
-    return tuple(evidence for evidence in found if not alert_files.is_current(store, evidence.date, evidence.digest))
+def _collect(reads: AlertReads, date: str, contract: Contract, policy: Policy, calendar: Calendar) -> Evidence:
+    earlier = alert_files.earlier(reads.store, date)
+    carried = frozenset(alert.cause for alert in earlier.open) if earlier else frozenset[str]()
+    scope = AlertScope(reads, date, contract, policy, _binding(reads, date, calendar), carried)
+    found = [each(scope) for each in COLLECTORS]
+    causes = {cause.name: cause for each in found for cause in each.causes}
+    return Evidence(date, tuple(causes[name] for name in sorted(causes)), tuple(gap for each in found for gap in each.gaps), earlier)
 
 
-def _binding(store: Store, date: str, calendar: Calendar) -> Binding | None:
+def _binding(reads: AlertReads, date: str, calendar: Calendar) -> Binding | None:
     """Return the binding in force until the next date was due; on the newest date the newest one."""
-    is_newest = all(later <= date for later in dates_with_evidence(store))
-    return binding_log.live(store, None if is_newest else calendar.due(shift(date, 1)))
+    is_newest = all(later <= date for later in reads.dates)
+    return binding_log.live(reads.store, None if is_newest else calendar.due(shift(date, 1)))
 
 
 def _drift(scope: AlertScope) -> Findings:
@@ -92,7 +94,7 @@ def _drift(scope: AlertScope) -> Findings:
 
 
 def _flagged(scope: AlertScope) -> Findings:
-    counts = {date: _flagged_count(scope.store, date) for date in _until(scope.scored, scope.date)[-USUAL_DATES - 1 :]}
+    counts = {date: scope.reads.flagged(date) for date in _until(scope.reads.scored, scope.date)[-USUAL_DATES - 1 :]}
     now = counts.pop(scope.date, None)
     before = [count for count in counts.values() if count is not None][-USUAL_DATES:]
     figure = None if now is None else flagged_figure(now, before, scope.policy.monitoring)
@@ -118,8 +120,8 @@ def _performance(scope: AlertScope) -> Findings:
 
 def _late_outcomes(scope: AlertScope) -> Findings:
     allowed = scope.policy.monitoring.outcomes_overdue_days
-    overdue = _until(scope.scored, shift(scope.matured, -allowed - 1))[-LOOKED_UP:]
-    missing = [date for date in overdue if date not in scope.with_outcomes]
+    overdue = _until(scope.reads.scored, shift(scope.matured, -allowed - 1))[-LOOKED_UP:]
+    missing = [date for date in overdue if date not in scope.reads.with_outcomes]
     if not missing:
         return Findings()
     first, last = missing[0], missing[-1]
@@ -159,28 +161,19 @@ COLLECTORS: tuple[Callable[[AlertScope], Findings], ...] = (
 
 def _drift_report(scope: AlertScope) -> DriftReport | None:
     try:
-        return drift_files.read(scope.store, scope.date).report
+        return drift_files.read(scope.reads.store, scope.date).report
     except LakeError:
         return None
 
 
 def _matured_report(scope: AlertScope) -> PerformanceReport | None:
     """Return the performance report of the newest matured date whose champion has limits."""
-    dates = _until(committed_dates(scope.store, layout.PERFORMANCE), scope.matured)
-    for date in reversed(dates[-LOOKED_UP:]):
-        try:
-            report = performance_files.read(scope.store, date).report
-        except LakeError:
-            continue
-        overall = report.models[0].overall
-        if report.matures_on <= scope.date and overall is not None and overall.lowest is not None:
+    for date in reversed(_until(scope.reads.measured, scope.matured)[-LOOKED_UP:]):
+        report = scope.reads.performance(date)
+        overall = report.models[0].overall if report else None
+        if report and report.matures_on <= scope.date and overall is not None and overall.lowest is not None:
             return report
     return None
-
-
-def _flagged_count(store: Store, date: str) -> int | None:
-    manifest = find_readable(store, layout.predictions(date))
-    return manifest.facts_as(PredictionFacts).predicted_bad if manifest else None
 
 
 def _until(dates: tuple[str, ...], last: str) -> tuple[str, ...]:

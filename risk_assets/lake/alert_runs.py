@@ -38,7 +38,9 @@ def late_accounts(scope: AlertScope) -> Findings:
 
 def warned_scoring(scope: AlertScope) -> Findings:
     """Return the checks that warned when the date was scored last."""
-    found = [record for record in scope.records(scope.date) if _succeeded(record) and (record.job == SCORING or record.scored is not None)]
+    found = [
+        record for record in scope.reads.records(scope.date) if _succeeded(record) and (record.job == SCORING or record.scored is not None)
+    ]
     if not found:
         return Findings(gaps=(Gap(SCORING_CHECKS, f"{scope.date} was not scored"),))
     return Findings(tuple(_warned(found[-1], SCORING_CHECKS)))
@@ -46,19 +48,19 @@ def warned_scoring(scope: AlertScope) -> Findings:
 
 def warned_outcomes(scope: AlertScope) -> Findings:
     """Return the checks that warned when the outcomes of the newest date that has some were stored."""
-    return _newest_warned(scope, [date for date in scope.with_outcomes if date <= scope.matured], OUTCOMES, OUTCOMES_CHECKS)
+    return _newest_warned(scope, [date for date in scope.reads.with_outcomes if date <= scope.matured], OUTCOMES, OUTCOMES_CHECKS)
 
 
 def warned_training(scope: AlertScope) -> Findings:
     """Return the checks that warned in the newest training."""
-    return _newest_warned(scope, [date for date in scope.trained if date <= scope.date], TRAINING, TRAINING_CHECKS)
+    return _newest_warned(scope, [date for date in scope.reads.trained if date <= scope.date], TRAINING, TRAINING_CHECKS)
 
 
 def _newest_warned(scope: AlertScope, dates: list[str], job: str, checks: tuple[str, ...]) -> Findings:
     """Return the checks that warned in the newest run of a job; a success without a warning has no record."""
     if not dates:
         return Findings(gaps=(Gap(checks, f"there is no run of {job}"),))
-    records = [record for record in scope.records(dates[-1]) if record.job == job and _succeeded(record)]
+    records = [record for record in scope.reads.records(dates[-1]) if record.job == job and _succeeded(record)]
     return Findings(tuple(_warned(records[-1], checks)) if records else ())
 
 
@@ -66,23 +68,26 @@ def _dates(scope: AlertScope) -> list[str]:
     """Return the dates whose runs are looked up: recent ones, and those of alerts that are open."""
     recent = {shift(last, -back) for last in (scope.date, scope.matured) for back in range(RECENT_DAYS)}
     carried = {name.rpartition(":")[2] for name in scope.carried if name.startswith(("run:", "late:accounts:"))}
-    return sorted((recent | carried) & {*scope.run_dates})
+    return sorted((recent | carried) & {*scope.reads.run_dates})
 
 
 def _failed_jobs(scope: AlertScope, date: str) -> Iterator[Cause]:
-    newest = {record.job: record for record in scope.records(date) if record.status != LATE}
+    newest = {record.job: record for record in scope.reads.records(date) if record.status != LATE}
     succeeded = [record.timestamp for record in newest.values() if _succeeded(record)]
     for job, record in newest.items():
         if _succeeded(record) or job == ALERTS:
             continue
         replaced = job == MATERIALIZE and max(succeeded, default="") > record.timestamp
-        replaced |= job == TRAINING and any(date < later <= scope.date for later in scope.trained)
+        replaced |= job == TRAINING and any(date < later <= scope.date for later in scope.reads.trained)
         if not replaced and not (job == SCORING and _is_late(scope, date)):
             yield _failed(record)
 
 
 def _is_late(scope: AlertScope, date: str) -> bool:
-    return any(record.status == LATE for record in scope.records(date)) and scope.store.size(layout.manifest(layout.accounts(date))) is None
+    return (
+        any(record.status == LATE for record in scope.reads.records(date))
+        and scope.reads.store.size(layout.manifest(layout.accounts(date))) is None
+    )
 
 
 def _succeeded(record: RunRecord) -> bool:

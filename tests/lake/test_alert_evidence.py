@@ -280,4 +280,4 @@ def test_a_date_is_outdated_when_its_evidence_changes(store: Store) -> None:
     assert [alert.since for alert in write(TODAY).alerts] == [shift(TODAY, -1)]
     assert outdated() == []
     narrow = POLICY.model_copy(update={"monitoring": POLICY.monitoring.model_copy(update={"max_flagged_change": 0.1})})
-    assert outdated_alerts(store, CONTRACT, narrow, CALENDAR, 2) == ()  # nothing that the policy decides has changed
+    assert [*outdated_alerts(store, CONTRACT, narrow, CALENDAR, 2)] == []  # nothing that the policy decides has changed

@@ -4,7 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -51,6 +51,16 @@ class Delivery:
         return f"{counts} ({self.reason})" if self.reason else counts
 
 
+@dataclass
+class _Progress:
+    """The messages of a receiver in an attempt: to be sent, accepted, refused; and why any were refused or wait."""
+
+    left: list[Outgoing]
+    refused: list[Outgoing]
+    accepted: list[Outgoing] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """An attempt to send what is pending: until an instant of the monotonic clock no further batch is begun."""
@@ -61,34 +71,43 @@ class _Attempt:
 
     def deliver(self, receiver: Receiver) -> Delivery:
         """Send the messages that are due, in order, until the receiver is not available."""
-        due, wait = _not_accepted(self.box.store, receiver), wait_of(self.box.store, receiver.name)
+        messages, wait = _not_accepted(self.box.store, receiver), wait_of(self.box.store, receiver.name)
         if wait and wait.retry_at > self._at():
-            return _waiting(receiver, due, wait)
-        accepted: list[Outgoing] = []
-        refused = [one for one in due if receiver.name in one.refused and one.refused[receiver.name].retry_at > self._at()]
-        reasons = [one.refused[receiver.name].reason for one in refused]
-        left = [one for one in due if one not in refused]
-        while left and time.monotonic() < self.until:
-            batch = left[: receiver.batch]
-            answer = receiver.send(_messages(batch))
-            if isinstance(answer, Unavailable):
-                until = self._unavailable(receiver.name, wait, answer)
-                reasons.append(_wait_text(until))
-                break
-            left, wait = left[len(batch) :], None
-            self.box.available(receiver.name)
-            if isinstance(answer, Refused):
-                self.box.refuse(batch, receiver.name, answer.reason, self._at(REFUSED_WAIT_SECONDS))
-                refused += batch
-                reasons.append(answer.reason)
-            else:
-                self.box.accept(batch, receiver.name, self._at())
-                accepted += batch
-        reason = "; ".join(dict.fromkeys(reasons)) or ("the time for one delivery is over" if left else None)
-        return Delivery(receiver.name, _messages(accepted), _messages(refused), _messages(left), reason)
+            return _waiting(receiver, messages, wait)
+        done = self._begin(receiver, messages)
+        while done.left and time.monotonic() < self.until and self._send_batch(receiver, done):
+            pass
+        reason = "; ".join(dict.fromkeys(done.reasons)) or ("the time for one delivery is over" if done.left else None)
+        return Delivery(receiver.name, _messages(done.accepted), _messages(done.refused), _messages(done.left), reason)
 
-    def _unavailable(self, receiver: str, before: Wait | None, answer: Unavailable) -> Wait:
+    def _begin(self, receiver: Receiver, messages: Sequence[Outgoing]) -> _Progress:
+        """Return what is to be sent, without what the receiver has refused and is not due yet."""
+        at = self._at()
+        refused = [one for one in messages if receiver.name in one.refused and one.refused[receiver.name].retry_at > at]
+        reasons = [one.refused[receiver.name].reason for one in refused]
+        return _Progress([one for one in messages if one not in refused], refused, reasons=reasons)
+
+    def _send_batch(self, receiver: Receiver, done: _Progress) -> bool:
+        """Send the next messages and note the answer; return whether the receiver is available."""
+        batch = done.left[: receiver.batch]
+        answer = receiver.send(_messages(batch))
+        if isinstance(answer, Unavailable):
+            done.reasons.append(_wait_text(self._unavailable(receiver.name, answer)))
+            return False
+        self.box.available(receiver.name)
+        if isinstance(answer, Refused):
+            self.box.refuse(batch, receiver.name, answer.reason, self._at(REFUSED_WAIT_SECONDS))
+            done.refused += batch
+            done.reasons.append(answer.reason)
+        else:
+            self.box.accept(batch, receiver.name, self._at())
+            done.accepted += batch
+        del done.left[: len(batch)]
+        return True
+
+    def _unavailable(self, receiver: str, answer: Unavailable) -> Wait:
         """Note when a receiver is tried again: when it says so, or after a time that doubles with each attempt, with jitter."""
+        before = wait_of(self.box.store, receiver)
         failures = before.failures + 1 if before else 1
         longest = min(FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 20), LONGEST_WAIT_SECONDS)
         seconds = longest * random.uniform(0.5, 1)  # noqa: S311 - spreads attempts, protects nothing

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from email.utils import formatdate
 from urllib.parse import unquote, urlparse
 
 from risk_assets.alerts.messages import Message
@@ -55,7 +56,7 @@ class Mail:
             host=host,
             port=parts.port or PORTS[parts.scheme],
             sender=sender,
-            recipients=tuple(each.strip() for each in recipients.split(",")),
+            recipients=tuple(each.strip() for each in recipients.split(",") if each.strip()),
             user=unquote(parts.username) if parts.username else None,
             password=password,
             implicit_tls=implicit_tls,
@@ -103,6 +104,7 @@ class Mail:
         ids = [message.id for message in messages]
         mail["Subject"] = f"[risk] {counted(opened, 'alert')} opened, {resolved} resolved ({messages[-1].date})"
         mail["From"], mail["To"] = self.sender, ", ".join(self.recipients)
+        mail["Date"] = formatdate()
         mail["Message-ID"] = f"<{sha256(' '.join(ids).encode())[:32]}@risk-lakehouse>"
         mail[IDS_HEADER] = " ".join(ids)
         mail.set_content("\n\n".join([f"Lake: {messages[-1].lake}", *(message.text for message in messages)]) + "\n")

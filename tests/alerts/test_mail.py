@@ -55,6 +55,7 @@ def test_one_mail_has_all_messages(mail_server: SmtpReceiver) -> None:
     assert found["Subject"] == "[risk] 2 alerts opened, 1 resolved (2026-01-07)"
     assert (found["From"], found["To"]) == ("risk@bank.test", "ann@bank.test, bob@bank.test")
     assert found["Risk-Alert-Ids"].split() == [each.id for each in MESSAGES]
+    assert found["Date"].datetime.year >= 2026
     text = found.get_content()
     assert all(each.text in text for each in MESSAGES)
     assert mail_server.logins == []

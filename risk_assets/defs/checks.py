@@ -26,9 +26,10 @@ from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by, landed
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
+from risk_assets.domain.monitoring.alerts import OPENED, RESOLVED, summary
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.wording import counted, lost_rows
-from risk_assets.lake import binding_log, drift_files, layout, performance_files, raw, registry
+from risk_assets.lake import alert_files, binding_log, drift_files, layout, performance_files, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
@@ -350,6 +351,13 @@ def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not report.exceeded, summary(report), warn=True, **counts, **ratios)
 
 
+def no_open_alerts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No alert is open: nothing is beyond a limit, has failed or is late."""
+    report = alert_files.read(lakehouse.store, date).report
+    counts = {"open": len(report.open), "opened": report.count(OPENED), "resolved": report.count(RESOLVED)}
+    return _result(not report.open, summary(report), warn=True, **counts)
+
+
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
     """Every binding follows the previous one, and none was changed: the hash chain and each seal are intact."""
     problems = binding_log.verify(lakehouse.store)
@@ -371,6 +379,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "registry/champion": (chain,),
         "monitoring/drift": (within_limits, online_within_limits, parity),
         "monitoring/performance": (performs,),
+        "monitoring/alerts": (no_open_alerts,),
     }
 )
 BLOCKING = frozenset(

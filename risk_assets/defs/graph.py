@@ -105,6 +105,14 @@ NODES = (
         after=("curated/features", "curated/predictions", "curated/outcomes"),
     ),
     Node(
+        "monitoring/alerts",
+        monitoring.alerts,
+        "alerts",
+        {"json"},
+        after=("monitoring/drift", "monitoring/performance", "monitoring/alerts", "logs/batch_runs", "registry/champion"),
+        mapped={"monitoring/performance": "past", "monitoring/alerts": "day_before"},
+    ),
+    Node(
         "logs/batch_runs",
         run_log.batch_runs,
         "run_log",

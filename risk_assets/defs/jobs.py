@@ -44,4 +44,10 @@ PERFORMANCE = dg.define_asset_job(
     description="Compares the models that scored a date with the outcomes of its accounts, or shows their own estimates before these "
     "mature. It is due on other days than drift, so it is a job of its own.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE)
+ALERTS = dg.define_asset_job(
+    "alerts",
+    selection=dg.AssetSelection.assets(["monitoring", "alerts"]),
+    description="Opens, repeats and resolves the alerts of a date, and queues messages about those of the newest date. It needs no other "
+    "run to have succeeded: a run that failed is an alert.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE, ALERTS)

@@ -1,4 +1,4 @@
-"""Monitoring: a scored date compared with the training rows of the version that scored it, and with the outcomes of its accounts."""
+"""Monitoring: a scored date compared with the training of its version and with the outcomes of its accounts, and the alerts of a date."""
 
 from typing import Any
 
@@ -8,8 +8,12 @@ from risk_assets.clock import utc_now
 from risk_assets.defs import calibration_plot, shift_plot
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.domain.markdown import markdown_table
+from risk_assets.domain.monitoring.alerts import HEADER, OPENED, RESOLVED, AlertReport, rows, summary
 from risk_assets.domain.monitoring.performance_report import ModelPerformance, PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport, OnlineShift
+from risk_assets.lake import alert_files
+from risk_assets.lake.alert_evidence import Evidence, collect
 
 SHOWN_FEATURES = 10
 
@@ -38,6 +42,31 @@ def performance(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[L
     today = lakehouse.settings.calendar.day(utc_now())
     found = measure(lakehouse.store, context.partition_key, lakehouse.contract, lakehouse.policy, today)
     return dg.Output(found, metadata=shown(_performance_figures(found)))
+
+
+def alerts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[tuple[AlertReport, Evidence]]:
+    """The alerts as of a date: what exceeded which limit, failed or is late, by how much, since when, and what to do.
+
+    From the drift of the date, the performance of the newest matured date, the run log, and what is live. A cause opens one alert, which is
+    repeated until a date is evaluated without it. What could not be evaluated, as drift on a date that was not scored, stays open.
+    """
+    settings, date = lakehouse.settings, context.partition_key
+    evidence = collect(lakehouse.store, date, lakehouse.contract, lakehouse.policy, settings.calendar)
+    report = evidence.evaluate(alert_files.find(lakehouse.store, date))
+    return dg.Output((report, evidence), metadata=_alert_figures(report))
+
+
+def _alert_figures(report: AlertReport) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "open": len(report.open),
+        "opened": report.count(OPENED),
+        "resolved": report.count(RESOLVED),
+        "summary": summary(report),
+        "alerts": dg.MetadataValue.md(markdown_table(HEADER, rows(report))),
+    }
+    if report.gaps:
+        figures["not_evaluated"] = "; ".join(gap.why for gap in report.gaps)
+    return figures
 
 
 def _performance_figures(found: PerformanceReport) -> dict[str, Any]:

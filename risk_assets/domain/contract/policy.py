@@ -266,6 +266,10 @@ class Monitoring(Document):
         The same in each band.
     max_auc_loss
         How far the AUC may be below that of other accounts at training.
+    max_flagged_change
+        How far the number of accounts that are predicted bad may be from its median of the previous 28 dates, in relation to it.
+    outcomes_overdue_days
+        For how many days after the end of a scored date's performance window its outcomes may be missing.
     """
 
     max_psi: Positive = 0.2
@@ -276,6 +280,8 @@ class Monitoring(Document):
     max_calibration_ratio: Ratio = 1.3
     max_band_calibration_ratio: Ratio = 1.75
     max_auc_loss: Share = 0.05
+    max_flagged_change: Positive = 0.5
+    outcomes_overdue_days: Days = 7
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,11 @@ def performance(date: str) -> str:
     return f"{MONITORING}/performance_{date}.json"
 
 
+def retraining(date: str) -> str:
+    """Return the path of the retraining that was requested or started for a date."""
+    return f"{MONITORING}/retraining_{date}.json"
+
+
 def performance_revisions(date: str) -> str:
     """Return the folder of the earlier revisions of a date's performance report."""
     return f"{MONITORING}/revisions/performance_{date}/"
@@ -332,7 +337,7 @@ def online_partner(path: str) -> str | None:
     return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
-DRIFT, PERFORMANCE = "monitoring/drift", "monitoring/performance"
+DRIFT, PERFORMANCE, RETRAINING = "monitoring/drift", "monitoring/performance", "monitoring/retraining"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -342,7 +347,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
-REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance}
+REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance, RETRAINING: retraining}
 
 
 def is_table(path: str) -> bool:

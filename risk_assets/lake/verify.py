@@ -19,6 +19,7 @@ from risk_assets.lake import (
     performance_files,
     raw,
     registry,
+    retraining,
     run_log,
     verification,
 )
@@ -80,6 +81,9 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
         _verified(
             "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
+        ),
+        _verified(
+            "retrainings", [(date, _errors(partial(retraining.read, store, date))) for date in committed_dates(store, layout.RETRAINING)]
         ),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]

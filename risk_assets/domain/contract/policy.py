@@ -229,6 +229,30 @@ class Checks(Document):
         return self
 
 
+class Retraining(Document):
+    """When the sensor `retrain` starts a training: drift, or performance, exceeds a limit on `exceeded` of the newest `of_dates` dates.
+
+    Attributes
+    ----------
+    exceeded
+        The number of dates, with the newest one among them.
+    of_dates
+        The number of newest dates that are looked at: of drift the scored ones, of performance those whose outcomes have matured.
+    cool_down_days
+        The number of days after a training date before the next retraining, whether or not that training succeeded.
+    """
+
+    exceeded: Count = 3
+    of_dates: Annotated[int, Field(ge=1, le=28, strict=True)] = 5
+    cool_down_days: Days = 28
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.exceeded > self.of_dates:
+            raise ValueError("exceeded must not be above of_dates")
+        return self
+
+
 class Monitoring(Document):
     """The limits of a scored date: of its distance from the training rows of its version, and of its performance when outcomes are known.
 
@@ -254,6 +278,8 @@ class Monitoring(Document):
         The same in each band.
     max_auc_loss
         How far the AUC may be below that of other accounts at training.
+    retraining
+        When a model is trained again.
     """
 
     max_psi: Positive = 0.2
@@ -264,6 +290,7 @@ class Monitoring(Document):
     max_calibration_ratio: Ratio = 1.3
     max_band_calibration_ratio: Ratio = 1.75
     max_auc_loss: Share = 0.05
+    retraining: Retraining = Retraining()
 
 
 @dataclass(frozen=True)

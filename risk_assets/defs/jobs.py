@@ -61,4 +61,4 @@ def training_reason(run: dg.DagsterRun) -> str:
     """Return why a training was started: by its configuration, or by its tag; an empty string if nothing was given."""
     config: Any = run.run_config.get("ops", {})
     config = config.get(TRAINING_STEP, {}).get("config", {})
-    return str(config.get("reason") or run.tags.get(REASON_TAG) or "")
+    return str(config.get("reason") or run.tags.get(REASON_TAG) or "").strip()

@@ -119,6 +119,9 @@ def test_outcomes_that_have_not_matured_or_are_of_another_target_do_not_count(ch
     assert dates(challenged, today=SCORED[1]) == (2, NEXT, SCORED[1])
     book.adopt("contract")
     assert measured(book, today="2026-01-15").verdict is None  # both versions were trained on another target
+    assert book.runner.run("outcomes", NEXT).error is None
+    challenged.adopt("contract")
+    assert dates(challenged) == (2, SCORED[1], LAST)
 
 
 def test_a_date_with_too_few_outcomes_does_not_count(challenged: Book) -> None:

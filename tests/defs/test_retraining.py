@@ -29,7 +29,7 @@ SCORED = (NEXT, "2026-01-08", "2026-01-09")
 LAST = SCORED[-1]
 TODAY = "2026-03-01"
 TWO_OF_THREE = Policy.parse(
-    POLICY.read_text(encoding="utf-8") + "monitoring: {retraining: {exceeded: 2, of_dates: 3, cool_down_days: 2}}\n", "a test"
+    POLICY.read_text(encoding="utf-8") + "monitoring: {retraining: {exceeded: 2, of_dates: 3, cool_down_days: 1}}\n", "a test"
 )
 
 

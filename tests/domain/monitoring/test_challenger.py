@@ -55,9 +55,9 @@ def newest(frames: list[pl.DataFrame], role: Role = "shadow") -> Verdict:
 
 @pytest.mark.parametrize("role", ["shadow", "challenger"])
 def test_equal_models_are_rarely_decided_at_any_of_many_looks(role: Role) -> None:
-    simulated = 80
+    simulated = 60
     wrong = sum(
-        any(found.result != "undecided" for found in looked_at(challenge(seed, 200, 48, role=role), 4, role)) for seed in range(simulated)
+        any(found.result != "undecided" for found in looked_at(challenge(seed, 200, 48, role=role), 6, role)) for seed in range(simulated)
     )
     assert wrong <= 0.05 * simulated
 
@@ -66,7 +66,7 @@ def test_a_95_percent_interval_at_each_look_would_be_wrong_often() -> None:
     simulated, wrong = 60, 0
     for seed in range(simulated):
         frames, excluded = challenge(seed, 200, 48), False
-        for end in range(4, 49, 4):
+        for end in range(6, 49, 6):
             rows = pl.concat(frames[:end])
             arrays = rows["bad"].to_numpy(), rows["rival"].to_numpy(), rows["champion"].to_numpy(), rows["group"].to_numpy()
             low, high = gain_interval(auc_gain(*arrays))

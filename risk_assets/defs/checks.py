@@ -343,12 +343,12 @@ def parity(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Models predicted outcomes as well as at training: calibration, also by band, and ranking, within policy and chance."""
-    from risk_assets.domain.monitoring.performance_evidence import summary
+    from risk_assets.domain.monitoring.performance_evidence import description
 
     report = performance_files.read(lakehouse.store, date).report
     counts = {"scored": report.scored, "labelled": report.labelled, "matured": int(report.matured), "beyond_limits": len(report.exceeded)}
     ratios = {f"{model.role}_calibration_ratio": model.overall.ratio for model in report.models if model.overall}
-    return _result(not report.exceeded, summary(report), warn=True, **counts, **ratios)
+    return _result(not report.exceeded, description(report), warn=True, **counts, **ratios)
 
 
 def no_open_alerts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:

@@ -75,7 +75,7 @@ NODES = (
         {"features": "curated/features", "outcomes": "curated/outcomes"},
         windowed=True,
         mapped={"curated/features": "past", "curated/outcomes": "past"},
-        refresh=model.refresh_outcomes,
+        refresh=model.prepare,
         version="2",
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),

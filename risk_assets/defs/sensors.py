@@ -7,14 +7,24 @@ from risk_assets.alerts.delivery import deliver_due
 from risk_assets.alerts.receivers import NO_RECEIVER, receivers
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import ACCOUNT_STATES, ALERTS, DAILY_SCORING, MONITORING, OUTCOMES, PERFORMANCE
+from risk_assets.defs.jobs import (
+    ACCOUNT_STATES,
+    ALERTS,
+    DAILY_SCORING,
+    MONITORING,
+    OUTCOMES,
+    PERFORMANCE,
+    REASON_TAG,
+    TRAINING,
+    training_config,
+)
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, run_log
+from risk_assets.lake import layout, retraining, run_log
 from risk_assets.lake.alert_evidence import outdated_alerts
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import dates_to_monitor, logged_files
@@ -87,7 +97,12 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Sends messages about alerts to the receivers that the settings name, and tries those that are not available again later."""
         return dg.SkipReason(send_alerts(lakehouse))
 
-    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor, alerts_sensor)
+    @dg.sensor(name="retrain", job=TRAINING, minimum_interval_seconds=INTERVAL_SECONDS)
+    def retrain_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Trains a version for the newest date if drift or performance exceeded a limit on several of the newest dates."""
+        return watch_health(lakehouse, partitions)
+
+    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor, retrain_sensor, alerts_sensor)
     return [*started, late_files, deliver_sensor, killed_runs, *LOG_SENSORS]
 
 
@@ -232,6 +247,18 @@ def send_alerts(lakehouse: Lakehouse) -> str:
     except LakeError as error:
         return str(error)
     return "; ".join(map(str, delivered)) or "no message is pending"
+
+
+def watch_health(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the run that trains for the newest date if the live version is due for retraining; of several sensors, only the first does."""
+    date = partitions.daily.get_last_partition_key()
+    reason = retraining.retraining_due(lakehouse.store, lakehouse.policy, date) if date else None
+    if date is None or reason is None or not retraining.request(lakehouse.store, date, reason.text):
+        return dg.SensorResult(skip_reason="no retraining is due, or one was started within monitoring.retraining.cool_down_days")
+    run = dg.RunRequest(
+        run_key=f"retrain_{date}", partition_key=date, run_config=training_config(reason.text), tags={REASON_TAG: reason.text}
+    )
+    return dg.SensorResult(run_requests=[run])
 
 
 def _made_of(store: Store, date: str) -> str:

@@ -166,6 +166,11 @@ def performance(date: str) -> str:
     return f"{MONITORING}/performance_{date}.json"
 
 
+def retraining(date: str) -> str:
+    """Return the path of the retraining that was requested or started for a date."""
+    return f"{MONITORING}/retraining_{date}.json"
+
+
 def performance_revisions(date: str) -> str:
     """Return the folder of the earlier revisions of a date's performance report."""
     return f"{MONITORING}/revisions/performance_{date}/"
@@ -359,6 +364,7 @@ def online_partner(path: str) -> str | None:
 
 
 DRIFT, PERFORMANCE, ALERTS = "monitoring/drift", "monitoring/performance", "monitoring/alerts"
+RETRAINING = "monitoring/retraining"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -368,7 +374,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
-REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance, ALERTS: alerts}
+REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance, ALERTS: alerts, RETRAINING: retraining}
 
 
 def is_table(path: str) -> bool:

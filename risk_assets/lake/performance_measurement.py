@@ -17,10 +17,11 @@ from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.monitoring.migration import migration
 from risk_assets.domain.monitoring.performance import BAND, PROBABILITY, TREATMENT, Scored, measure
-from risk_assets.domain.monitoring.performance_report import Migration, ModelPerformance, PerformanceReport, Role
+from risk_assets.domain.monitoring.performance_report import Migration, ModelPerformance, PerformanceReport, Role, Verdict
 from risk_assets.domain.scorecard.scoring import decide
 from risk_assets.errors import LakeError, MissingModelError, ModelError
-from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake import binding_log, document_archive, layout, registry
+from risk_assets.lake.challenge_measurement import Challenge
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import PREDICTIONS, require_scored
 from risk_assets.lake.manifests import find_readable, require_contract, require_manifest
@@ -107,6 +108,7 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
         since = _month_before(store, date)
         moved, moved_note = _migration(store, scoring, since) if since else (None, ())
         curve = None if matured else vintage(store, date, since, contract, today)
+        decided, challenge_notes = _verdict(store, scoring, date, contract, policy, today)
     notes = [*_outcome_notes(date, matures, matured, labelled, lacking, policy), *_model_notes(date, scored, models)]
     return PerformanceReport(
         date=date,
@@ -119,7 +121,8 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
         models=models,
         migration=moved,
         vintage=curve,
-        notes=(*notes, *_table_notes(store, scoring, date), *moved_note),
+        notes=(*notes, *_table_notes(store, scoring, date), *moved_note, *challenge_notes),
+        verdict=decided,
     )
 
 
@@ -206,6 +209,16 @@ def _migration(store: Store, scoring: Scoring, since: str) -> tuple[Migration | 
     changed = earlier.cuts != scoring.policy.cuts or earlier.points != scoring.policy.points
     note = (f"bands have other bounds than on {since}: accounts changed bands by the policy too",) if changed else ()
     return migration(since, tables[0], tuple(earlier.bands), tables[1], tuple(scoring.policy.bands)), note
+
+
+def _verdict(
+    store: Store, scoring: Scoring, date: str, contract: Contract, policy: Policy, today: str
+) -> tuple[Verdict | None, tuple[str, ...]]:
+    """Return the verdict on the challenger or the shadow of a date, over all its matured dates up to this one, with notes."""
+    seq = scoring.manifest.made_from.binding
+    if seq is None or scoring.arms.challenger is None:
+        return None, ()
+    return Challenge(store, binding_log.find(store, seq), contract, policy, today).verdict(date)
 
 
 def _outcome_notes(date: str, matures: str, matured: bool, labelled: int, lacking: float, policy: Policy) -> Iterator[str]:

@@ -20,6 +20,7 @@ from risk_assets.lake import (
     performance_files,
     raw,
     registry,
+    retraining,
     run_log,
     verification,
 )
@@ -83,6 +84,9 @@ def verify_all(store: Store) -> list[Verified]:
             "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
         ),
         _verified("alert reports", [(date, alert_files.problems(store, date)) for date in committed_dates(store, layout.ALERTS)]),
+        _verified(
+            "retrainings", [(date, _errors(partial(retraining.read, store, date))) for date in committed_dates(store, layout.RETRAINING)]
+        ),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 

@@ -74,7 +74,7 @@ def performance(console: LiteralConsole, stored: StoredPerformance, earlier: Seq
     state = f"outcomes known by {report.as_of}" if report.matured else "estimates"
     _print_table(console, f"Performance of {report.date}, {state}", evidence.HEADER, evidence.rows(report))
     _print_parts(console, report)
-    console.print(f"{evidence.summary(report)}.", soft_wrap=True)
+    console.print(f"{evidence.description(report)}.", soft_wrap=True)
     for exceeded in report.exceeded:
         console.print(styled(("beyond its limit:", "bold red"), f" {evidence.exceeded_text(*exceeded)}"), soft_wrap=True)
     for note in report.notes:

@@ -10,7 +10,7 @@ from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.markdown import markdown_table
 from risk_assets.domain.monitoring.alerts import HEADER, OPENED, RESOLVED, AlertReport, rows, summary
-from risk_assets.domain.monitoring.performance_report import ModelPerformance, PerformanceReport
+from risk_assets.domain.monitoring.performance_report import ModelPerformance, PerformanceReport, Verdict
 from risk_assets.domain.monitoring.report import DriftReport, OnlineShift
 from risk_assets.lake import alert_files
 from risk_assets.lake.alert_evidence import Evidence, collect
@@ -70,7 +70,14 @@ def _alert_figures(report: AlertReport) -> dict[str, Any]:
 
 
 def _performance_figures(found: PerformanceReport) -> dict[str, Any]:
-    from risk_assets.domain.monitoring.performance_evidence import migration_table, parts_table, performance_table, summary, vintage_table
+    from risk_assets.domain.monitoring.performance_evidence import (
+        migration_table,
+        parts_table,
+        performance_table,
+        summary,
+        verdict_text,
+        vintage_table,
+    )
 
     figures: dict[str, Any] = {
         "matured": int(found.matured),
@@ -91,9 +98,17 @@ def _performance_figures(found: PerformanceReport) -> dict[str, Any]:
         figures["migration"] = dg.MetadataValue.md(migration_table(found.migration))
     if found.vintage:
         figures["vintage"] = dg.MetadataValue.md(vintage_table(found.vintage))
+    if found.verdict:
+        figures |= {"verdict": verdict_text(found.verdict), **_verdict_figures(found.verdict)}
     if found.notes:
         figures["notes"] = "; ".join(found.notes)
     return figures
+
+
+def _verdict_figures(found: Verdict) -> dict[str, float]:
+    """Return the gain of a challenger with its interval, which are plotted over dates."""
+    low, high = found.interval
+    return {} if found.gain is None else {"gain_in_auc": found.gain, "gain_in_auc_low": low, "gain_in_auc_high": high}
 
 
 def _model_figures(model: ModelPerformance) -> dict[str, Any]:

@@ -241,6 +241,30 @@ class Checks(Document):
         return self
 
 
+class Retraining(Document):
+    """When the sensor `retrain` starts a training: drift, or performance, exceeds a limit on `exceeded` of the newest `of_dates` dates.
+
+    Attributes
+    ----------
+    exceeded
+        The number of dates, with the newest one among them.
+    of_dates
+        The number of newest dates that are looked at: of drift the scored ones, of performance those whose outcomes have matured.
+    cool_down_days
+        The number of days after a training date before the next retraining, whether or not that training succeeded.
+    """
+
+    exceeded: Count = 3
+    of_dates: Annotated[int, Field(ge=1, le=28, strict=True)] = 5
+    cool_down_days: Days = 28
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.exceeded > self.of_dates:
+            raise ValueError("exceeded must not be above of_dates")
+        return self
+
+
 class Monitoring(Document):
     """The limits of a scored date: of its distance from the training rows of its version, and of its performance when outcomes are known.
 
@@ -270,6 +294,8 @@ class Monitoring(Document):
         How far the number of accounts that are predicted bad may be from its median of the previous 28 dates, in relation to it.
     outcomes_overdue_days
         For how many days after the end of a scored date's performance window its outcomes may be missing.
+    retraining
+        When a model is trained again.
     """
 
     max_psi: Positive = 0.2
@@ -282,6 +308,7 @@ class Monitoring(Document):
     max_auc_loss: Share = 0.05
     max_flagged_change: Positive = 0.5
     outcomes_overdue_days: Days = 7
+    retraining: Retraining = Retraining()
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,10 @@ def test_a_repeated_key_is_an_error(text: str) -> None:
         ("checks: {max_issue_share: 10}", "checks.max_issue_share", "less than or equal to 1"),
         ("checks: {min_bad_rate: 0.6, max_bad_rate: 0.5}", "checks", "min_bad_rate must not be above max_bad_rate"),
         ("checks: {max_row_count_change: 0}", "checks.max_row_count_change", "greater than 0"),
+        ("monitoring: {retraining: {exceeded: 0}}", "monitoring.retraining.exceeded", "greater than or equal to 1"),
+        ("monitoring: {retraining: {exceeded: 6}}", "monitoring.retraining", "exceeded must not be above of_dates"),
+        ("monitoring: {retraining: {of_dates: 29}}", "monitoring.retraining.of_dates", "less than or equal to 28"),
+        ("monitoring: {retraining: {cool_down_days: 0}}", "monitoring.retraining.cool_down_days", "greater than or equal to 1"),
     ],
 )
 def test_an_invalid_value_names_file_key_and_allowed_values(line: str, key: str, allowed: str) -> None:
@@ -261,7 +265,7 @@ def test_the_digest_depends_on_content_only() -> None:
 
 def test_the_sample_policy_sets_every_key(shipped: Policy) -> None:
     training, parts = shipped.training, (shipped, shipped.points, shipped.review, shipped.promotion, shipped.checks, shipped.monitoring)
-    for part in (*parts, training, training.scorecard):
+    for part in (*parts, training, training.scorecard, shipped.monitoring.retraining):
         assert part.model_fields_set == type(part).model_fields.keys()
 
 

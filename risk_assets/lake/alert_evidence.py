@@ -1,6 +1,6 @@
 """Collects the causes of alerts as of a date, and evaluates them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,9 @@ from risk_assets.lake.alert_scope import AlertReads, AlertScope, Findings
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.store import Store
 
-LOOKED_UP = 28  # performance reports, and scored dates without outcomes
+LOOKED_UP = 28  # performance reports, and scored dates whose outcomes are due
+MOST_APART = 7  # due dates among which one has outcomes, unless they have stopped: outcomes can land for one date a week only
+ONLINE = ("online:", "parity:")
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ def _drift(scope: AlertScope) -> Findings:
 
 def _online(scope: AlertScope) -> Findings:
     report = _drift_report(scope)
-    if report is None or report.online is None:
-        return Findings(gaps=(Gap(("online:", "parity:"), f"there is no drift report of {scope.date} with requests"),))
-    return Findings(tuple(online_causes(report)))
+    if report and report.online:
+        return Findings(tuple(online_causes(report)))
+    if not any(cause.startswith(ONLINE) for cause in scope.carried):
+        return Findings()  # the service may not be in use
+    return Findings(gaps=(Gap(ONLINE, f"there is no drift report of {scope.date} with requests"),))
 
 
 def _flagged(scope: AlertScope) -> Findings:
@@ -127,8 +131,8 @@ def _performance(scope: AlertScope) -> Findings:
 
 def _late_outcomes(scope: AlertScope) -> Findings:
     allowed = scope.policy.monitoring.outcomes_overdue_days
-    overdue = _until(scope.reads.scored, shift(scope.matured, -allowed - 1))[-LOOKED_UP:]
-    missing = [date for date in overdue if date not in scope.reads.with_outcomes]
+    due = _until(scope.reads.scored, shift(scope.matured, -allowed - 1))[-LOOKED_UP:]
+    missing = _missing_outcomes(due, scope.reads.with_outcomes)
     if not missing:
         return Findings()
     first, last = missing[0], missing[-1]
@@ -140,6 +144,15 @@ def _late_outcomes(scope: AlertScope) -> Findings:
     derived = scope.contract.target.derived is not None
     step = f"Derive them: risk outcomes {ended}." if derived else f"Land and store them: risk land FILE --outcomes --date {first}, then "
     return Findings((Cause("late", "outcomes", evidence, step if derived else f"{step}risk outcomes {first}."),))
+
+
+def _missing_outcomes(due: Sequence[str], known: Collection[str]) -> list[str]:
+    """Return the dates whose outcomes are missing: those between others that have them, and the newest ones if no more arrive."""
+    missing = [date for date in due if date not in known]
+    newest = [date for date in due if all(date > other for other in due if other in known)]
+    if 2 * len(missing) > len(due):  # outcomes are not expected for every date
+        return newest if len(newest) >= min(MOST_APART, len(due)) else []
+    return missing
 
 
 def _override(scope: AlertScope) -> Findings:

@@ -63,6 +63,10 @@ def know_outcomes(store: Store, date: str) -> None:
     commit(store, Written(layout.curated_outcomes(date), {}, 100, ("account_id",), MADE, OutcomeFacts(**numbers, known_on=None)))
 
 
+def forget_outcomes(store: Store, date: str) -> None:
+    store.delete(layout.manifest(layout.curated_outcomes(date)))
+
+
 def drift(
     store: Store, income: float = 0.0, points: float = 0.0, flagged: FlaggedChange | None = None, online: OnlineShift | None = None
 ) -> None:
@@ -126,10 +130,10 @@ def test_requests_that_shifted_and_answers_that_differ(store: Store) -> None:
 def test_a_damaged_log_is_an_alert_and_a_date_without_one_a_gap(store: Store) -> None:
     drift(store, online=requests(Parity(200, problems=1)))
     assert causes(store).keys() == {"parity:online"}
+    alert_files.write(store, evaluate(shift(TODAY, -1), None, causes(store).values()), "", MADE)
     drift(store)
     assert causes(store) == {}
     assert is_gap(store, "parity:online")
-    assert is_gap(store, "online:requests")
 
 
 def test_requests_like_those_of_training_are_no_alert(store: Store) -> None:
@@ -200,6 +204,19 @@ def test_outcomes_are_overdue_after_the_days_of_the_policy(store: Store) -> None
     assert "1 scored date has no outcomes" in causes(store)["late:outcomes"].evidence
     know_outcomes(store, last)
     assert causes(store) == {}
+
+
+def test_outcomes_of_one_date_a_week_are_overdue_when_none_of_the_newest_has_them(store: Store) -> None:
+    dates = [shift(MATURED, -8 - days) for days in range(28)]
+    for date in dates:
+        score(store, date)
+    for date in dates[6::7]:
+        know_outcomes(store, date)
+    assert "late:outcomes" not in causes(store)
+    forget_outcomes(store, dates[6])
+    assert f"13 scored dates have no outcomes more than 7 days after the end of the performance window: {dates[12]}" in (
+        causes(store)["late:outcomes"].evidence
+    )
 
 
 def test_the_newest_run_of_a_job_and_date_counts(store: Store) -> None:

@@ -35,7 +35,7 @@ def online_causes(report: DriftReport) -> Iterator[Cause]:
     parity = online.parity
     if not parity.agrees:
         counts = {"records that differ from the batch": parity.differing, "problems of the log": parity.problems}
-        figures = tuple(Figure(name, number, highest=0.0) for name, number in counts.items() if number)
+        figures = tuple(Figure(name, float(number), highest=0.0) for name, number in counts.items() if number)
         step = f"See all of them, and keep the files: risk replay {report.date} --online."
         yield Cause("parity", "online", f"of {counted(parity.records, 'record')} of requests: {figures_text(figures)}", step, figures)
 

@@ -81,7 +81,7 @@ def drift(name: str, points: float, max_points: float = 5.0, **figures: Statisti
 
 
 def drift_report(score: Drift, *features: Drift) -> DriftReport:
-    return DriftReport("2026-01-05", "model_v001", 100, 100.0, 1_000, 1_000.0, score, features)
+    return DriftReport("2026-01-05", "model_v001", 100, 100.0, 1_000, 1_000.0, score, features, None, ())
 
 
 def test_a_fault_beside_a_shift_leaves_the_shift() -> None:

@@ -63,6 +63,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     governance.live,
     governance.history,
     monitoring.monitor,
+    monitoring.alerts,
     reporting.report,
     audit.verify,
     audit.replay,

@@ -1,6 +1,11 @@
 """The jobs: which assets run together."""
 
+from typing import Any
+
 import dagster as dg
+
+REASON_TAG = "risk/reason"  # why a training was started
+TRAINING_STEP = "training__model"
 
 DAILY_SCORING = dg.define_asset_job(
     "daily_scoring",
@@ -49,4 +54,22 @@ MORNING_REPORT = dg.define_asset_job(
     selection=dg.AssetSelection.assets(["reports", "morning"]),
     description="Writes the morning report of a date. It is a run of its own, so that there is a report when the night failed too.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE, MORNING_REPORT)
+ALERTS = dg.define_asset_job(
+    "alerts",
+    selection=dg.AssetSelection.assets(["monitoring", "alerts"]),
+    description="Opens, repeats and resolves the alerts of a date, and queues messages about those of the newest date. It needs no other "
+    "run to have succeeded: a run that failed is an alert.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE, ALERTS, MORNING_REPORT)
+
+
+def training_config(reason: str) -> dict[str, Any]:
+    """Return the run configuration of a training that is started for a reason."""
+    return {"ops": {TRAINING_STEP: {"config": {"reason": reason}}}}
+
+
+def training_reason(run: dg.DagsterRun) -> str:
+    """Return why a training was started: by its configuration, or by its tag; an empty string if nothing was given."""
+    config: Any = run.run_config.get("ops", {})
+    config = config.get(TRAINING_STEP, {}).get("config", {})
+    return str(config.get("reason") or run.tags.get(REASON_TAG) or "").strip()

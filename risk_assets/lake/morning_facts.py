@@ -83,7 +83,7 @@ class _Reader:
             work_list=lists.work_list if lists else WorkList(),
             data=data_facts(self.store, self.night, shown, self.notes),
             model=model,
-            decisions=decisions(self.store, self.live, self.night.released),
+            decisions=decisions(self.store, self.live, self.date, self.night.released),
             series=_with_incident(self.days, found),
             scores=self._scores(),
             notes=tuple(dict.fromkeys(self.notes.texts)),
@@ -162,7 +162,7 @@ class _Reader:
         contract = self.sources.contract
         if contract is None:
             return ModelFacts(version=self.live.version, scored_by=version)
-        return model_facts(self.store, self.live, version, contract)
+        return model_facts(self.store, self.live, self.shown, version, contract)
 
     def _scores(self) -> Scores | None:
         """Return the distribution of the shown date's scores."""

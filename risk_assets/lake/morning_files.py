@@ -30,9 +30,8 @@ class StoredMorning(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(store: Store, report: MorningReport, inputs: Mapping[str, str], run_id: str) -> None:
     """Write the facts of a date's report; replaces earlier ones."""
-    made = StoredMorning(report=report, code_version=version("risk-lakehouse"), run_id=run_id, inputs=dict(inputs))
-    as_read = msgspec.json.decode(msgspec.json.encode(made), type=StoredMorning)  # a float that was an int is another text in the seal
-    store.put(layout.morning(report.date), msgspec.json.format(msgspec.json.encode(sealed(as_read)), indent=1))
+    stored = StoredMorning(report=report, code_version=version("risk-lakehouse"), run_id=run_id, inputs=dict(inputs))
+    store.put(layout.morning(report.date), msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1))
 
 
 def read(store: Store, date: str) -> StoredMorning:

@@ -8,10 +8,22 @@ from risk_assets.clock import Calendar, seconds_between, shift
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import Binding, challenger_label
 from risk_assets.domain.ingest.outcome_history import matures_on
-from risk_assets.domain.monitoring.performance_report import ModelPerformance, Part, PerformanceReport
-from risk_assets.domain.morning.facts import Calibration, Decision, Decisions, Holdout, Measured, ModelFacts, PendingVersion
+from risk_assets.domain.monitoring.alerts import OPENED, AlertReport
+from risk_assets.domain.monitoring.performance_report import ModelPerformance, Part, PerformanceReport, Verdict
+from risk_assets.domain.morning.facts import (
+    Calibration,
+    ChallengerVerdict,
+    Decision,
+    Decisions,
+    Holdout,
+    Measured,
+    ModelFacts,
+    OnlineParity,
+    OpenAlert,
+    PendingVersion,
+)
 from risk_assets.errors import LakeError, ModelError
-from risk_assets.lake import impact_files, layout, performance_files, registry
+from risk_assets.lake import alert_files, drift_files, impact_files, layout, performance_files, registry
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.documents import changed_keys
 from risk_assets.lake.drift_files import PREDICTIONS
@@ -62,11 +74,13 @@ class Live:
         return max(int(seconds_between(self.since, self.now) // DAY_SECONDS), 0) if self.since else None
 
 
-def model_facts(store: Store, live: Live, scored_by: str | None, contract: Contract) -> ModelFacts:
+def model_facts(store: Store, live: Live, shown: str | None, scored_by: str | None, contract: Contract) -> ModelFacts:
     """Return the live version, and how the models performed on the newest date whose outcomes have matured.
 
     Parameters
     ----------
+    shown
+        The shown date; None if no date was scored.
     scored_by
         The version that scored the shown date.
     contract
@@ -81,6 +95,8 @@ def model_facts(store: Store, live: Live, scored_by: str | None, contract: Contr
         challenger=(challenger_label(live.binding) or None) if live.binding else None,
         measured=tuple(_measured(found, model, model.overall) for model in found.models if model.overall) if found else (),
         outcomes_on=None if found else _first_outcomes_on(store, contract),
+        verdict=_verdict(found.verdict) if found and found.verdict else None,
+        parity=_parity(store, shown) if shown else None,
     )
 
 
@@ -92,11 +108,13 @@ def newest_measured(store: Store, contract: Contract, today: str) -> Performance
     return next((report for report in reports if report and report.matured and report.labelled), None)
 
 
-def decisions(store: Store, live: Live, released: str | None) -> Decisions:
-    """Return the bindings of the last days, at least the newest one, newest first; and the versions that wait for a promotion.
+def decisions(store: Store, live: Live, date: str, released: str | None) -> Decisions:
+    """Return the bindings of the last days, at least the newest one, newest first; versions that wait for a promotion; and open alerts.
 
     Parameters
     ----------
+    date
+        The date of the report.
     released
         The blocking checks that somebody released for the date's run.
     """
@@ -104,7 +122,43 @@ def decisions(store: Store, live: Live, released: str | None) -> Decisions:
     recent = sum(live.calendar.day(binding.recorded_at) >= since for binding in live.history)
     newest = range(len(live.history) - max(recent, 1), len(live.history)) if live.history else range(0)
     decided = tuple(_decision(store, live, at) for at in reversed(newest))
-    return Decisions(decided, tuple(islice(_pending(store, live.history), MAX_PENDING)), released)
+    found = alert_files.find(store, date) or alert_files.earlier(store, date)
+    return Decisions(
+        decided=decided,
+        pending=tuple(islice(_pending(store, live.history), MAX_PENDING)),
+        released=released,
+        alerts=_alerts(found) if found else (),
+        alerts_on=found.date if found else None,
+    )
+
+
+def _alerts(report: AlertReport) -> tuple[OpenAlert, ...]:
+    """Return the open alerts, new ones first."""
+    found = [OpenAlert(each.kind, each.subject, each.since, each.evidence, each.next_step, each.status == OPENED) for each in report.open]
+    return tuple(sorted(found, key=lambda alert: not alert.is_new))
+
+
+def _verdict(found: Verdict) -> ChallengerVerdict:
+    return ChallengerVerdict(
+        champion=found.champion.version,
+        challenger=found.challenger.version,
+        role=found.role,
+        result=found.result,
+        dates=found.dates,
+        first=found.first,
+        last=found.last,
+        gain=found.gain,
+        interval=found.interval,
+        decision_on=found.decision_on,
+    )
+
+
+def _parity(store: Store, date: str) -> OnlineParity | None:
+    try:
+        online = drift_files.read(store, date).report.online
+    except LakeError:  # the data section has the note
+        return None
+    return OnlineParity(date, online.parity.records, online.parity.differing, online.parity.problems) if online else None
 
 
 def _report(store: Store, date: str) -> PerformanceReport | None:

@@ -56,7 +56,7 @@ def score(lakehouse: Lakehouse, workspace: Workspace, date: str) -> None:
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
     make_predictions(lakehouse, date, version, clock)
-    listed = riskiest(read_table(store, layout.predictions(date)), policy.review.size)
+    listed = riskiest(read_table(store, layout.predictions(date)), policy.review)
     now = snapshots.of_accounts(read_table(store, layout.features(date)), listed[ACCOUNT_ID])
     before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, listed[ACCOUNT_ID], policy.review.look_back_days)
     cards = {version: registry.read_scorecard(store, version).scorecard}

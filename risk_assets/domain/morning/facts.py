@@ -409,6 +409,52 @@ class Measured(msgspec.Struct, frozen=True):
     beyond: tuple[str, ...] = ()
 
 
+class ChallengerVerdict(msgspec.Struct, frozen=True):
+    """Whether the challenger or the shadow is better than the champion, on all dates that both scored and whose outcomes are known.
+
+    Attributes
+    ----------
+    champion, challenger
+        The versions.
+    role
+        challenger or shadow.
+    dates, first, last
+        The number of dates, the first and the last one.
+    gain, interval
+        The AUC of the challenger minus that of the champion, and its interval; the gain is None if it is not known.
+    decision_on
+        The date on which a decision is expected; None if it is decided, or none is expected.
+    """
+
+    champion: str
+    challenger: str
+    role: str
+    result: Literal["better", "worse", "undecided"]
+    dates: int
+    first: str
+    last: str
+    gain: float | None
+    interval: Interval
+    decision_on: str | None = None
+
+
+class OnlineParity(msgspec.Struct, frozen=True):
+    """Whether the batch gives the same answers as the service to a sample of its records of a date (UTC).
+
+    `problems` are lines and files of the prediction log that cannot be compared.
+    """
+
+    date: str
+    records: int
+    differing: int
+    problems: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every answer agrees and every line could be read."""
+        return not self.differing and not self.problems
+
+
 class ModelFacts(msgspec.Struct, frozen=True):
     """The live model.
 
@@ -424,6 +470,10 @@ class ModelFacts(msgspec.Struct, frozen=True):
         Each model that scored the newest date whose outcomes have matured, the champion first; empty if there are not enough outcomes.
     outcomes_on
         The date on which the first outcomes of a scored date mature, if there are not enough yet; None if it is not known.
+    verdict
+        The verdict on the challenger or the shadow of that date; None without one.
+    parity
+        How the answers of the service compare with the batch, from the drift report; None if it has no requests.
     """
 
     version: str | None = None
@@ -433,6 +483,8 @@ class ModelFacts(msgspec.Struct, frozen=True):
     challenger: str | None = None
     measured: tuple[Measured, ...] = ()
     outcomes_on: str | None = None
+    verdict: ChallengerVerdict | None = None
+    parity: OnlineParity | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -466,15 +518,36 @@ class PendingVersion(msgspec.Struct, frozen=True):
     no_longer_flagged: int | None = None
 
 
+class OpenAlert(msgspec.Struct, frozen=True):
+    """An alert that is not resolved: what it is about, since when, what was found, and what to do.
+
+    `is_new` tells whether it was opened on the date of its report.
+    """
+
+    kind: str
+    subject: str
+    since: str
+    evidence: str
+    next_step: str
+    is_new: bool
+
+
 class Decisions(msgspec.Struct, frozen=True):
     """What was decided in the last days, newest first, and what waits for a decision.
 
-    `released` are the blocking checks that somebody released for the date's run, with person and reason.
+    Attributes
+    ----------
+    released
+        The blocking checks that somebody released for the date's run, with person and reason.
+    alerts, alerts_on
+        The open alerts, new ones first, and the date of their report: that of the date, or the newest earlier one; None if there is none.
     """
 
     decided: tuple[Decision, ...] = ()
     pending: tuple[PendingVersion, ...] = ()
     released: str | None = None
+    alerts: tuple[OpenAlert, ...] = ()
+    alerts_on: str | None = None
 
 
 class Day(msgspec.Struct, frozen=True):

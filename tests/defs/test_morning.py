@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from risk_assets.domain.morning.facts import MorningReport
-from risk_assets.lake import layout, morning_files, run_log
+from risk_assets.domain.monitoring.performance_report import PooledModel, Verdict
+from risk_assets.domain.monitoring.report import OnlineShift, Parity
+from risk_assets.domain.morning.facts import ChallengerVerdict, MorningReport, OnlineParity
+from risk_assets.lake import drift_files, layout, morning_files, performance_files, run_log
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from risk_assets.lake.morning_facts import CollectedReport, Sources, morning_report
@@ -375,6 +377,19 @@ def test_drift_gives_features_and_causes(two_dates: Book) -> None:
     assert causes.joined == report.changes.flagged_new + report.changes.flagged_returned
 
 
+def test_open_alerts_are_those_of_the_newest_report(two_dates: Book) -> None:
+    date = "2026-01-09"
+    log(two_dates, date, "failed", "2026-01-10T02:00:00+00:00", error="the disk is full")
+    assert reported(two_dates, date).decisions.alerts_on is None
+    assert two_dates.runner.run("alerts", date).error is None
+    found = reported(two_dates, date).decisions
+    assert found.alerts_on == date and found.alerts
+    assert all(alert.is_new and alert.evidence and alert.next_step for alert in found.alerts)
+    assert "run" in {alert.kind for alert in found.alerts}
+    later = reported(two_dates, "2026-01-10").decisions
+    assert (later.alerts_on, later.alerts) == (date, found.alerts)
+
+
 def test_performance_of_a_matured_date(two_dates: Book) -> None:
     assert reported(two_dates, AFTER).model.outcomes_on == NEXT
     two_dates.land_sample(f"outcomes_{NEXT}.csv")
@@ -385,6 +400,24 @@ def test_performance_of_a_matured_date(two_dates: Book) -> None:
     assert (measured.date, measured.version, measured.role, model.outcomes_on) == (NEXT, "model_v001", "champion", None)
     assert measured.overall.rows == 300 and measured.auc is not None and measured.bands
     assert "other accounts" in {holdout.name for holdout in measured.holdouts}
+
+
+def test_the_verdict_on_a_challenger_and_the_parity_of_the_service(two_dates: Book) -> None:
+    two_dates.land_sample(f"outcomes_{NEXT}.csv")
+    for job, date in (("outcomes", NEXT), ("performance", NEXT), ("monitoring", AFTER)):
+        assert two_dates.runner.run(job, date).error is None
+    lake = two_dates.lake
+    performance, drift = performance_files.read(lake, NEXT), drift_files.read(lake, AFTER)
+    one, two = (PooledModel(version, 300, 30, 31.0, 30, (25.0, 35.0), 0.8) for version in ("model_v001", "model_v002"))
+    verdict = Verdict("shadow", "undecided", 3, "2026-01-05", NEXT, one, two, 0.01, (-0.02, 0.04), "2026-03-12")
+    performance_files.write(lake, replace(performance.report, verdict=verdict), performance.made_from)
+    online = OnlineShift(files=1, parity=Parity(records=100, differing=2, problems=1))
+    drift_files.write(lake, replace(drift.report, online=online), drift.made_from)
+    model = reported(two_dates, AFTER).model
+    assert model.verdict == ChallengerVerdict(
+        "model_v001", "model_v002", "shadow", "undecided", 3, "2026-01-05", NEXT, 0.01, (-0.02, 0.04), "2026-03-12"
+    )
+    assert model.parity == OnlineParity(AFTER, records=100, differing=2, problems=1) and not model.parity.agrees
 
 
 def test_long_and_odd_ids(two_dates: Book) -> None:

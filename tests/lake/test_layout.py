@@ -21,6 +21,8 @@ def test_every_report_has_its_path() -> None:
     assert {key: path("2026-01-31") for key, path in layout.REPORTS.items()} == {
         "monitoring/drift": "monitoring/drift_2026-01-31.json",
         "monitoring/performance": "monitoring/performance_2026-01-31.json",
+        "monitoring/alerts": "monitoring/alerts_2026-01-31.json",
+        "monitoring/retraining": "monitoring/retraining_2026-01-31.json",
         "reports/morning": "reports/morning_2026-01-31.json",
     }
     assert layout.morning_page("2026-01-31") == "reports/morning_2026-01-31.html"

@@ -5,7 +5,16 @@ import re
 import msgspec
 import pytest
 
-from risk_assets.domain.morning.facts import Decision, Figure, MorningReport, Range, Verdict
+from risk_assets.domain.morning.facts import (
+    ChallengerVerdict,
+    Decision,
+    Figure,
+    MorningReport,
+    OnlineParity,
+    OpenAlert,
+    Range,
+    Verdict,
+)
 from risk_assets.pages.morning import IndexEntry, Links, render, render_index
 from tests.pages import samples
 from tests.pages.outline import Outline
@@ -269,3 +278,32 @@ def test_the_index_lists_the_newest_date_first() -> None:
 
 def test_an_empty_index() -> None:
     assert "There is no report yet." in Outline(render_index([])).text
+
+
+def test_open_alerts_come_before_versions_that_wait() -> None:
+    report = samples.ordinary()
+    alerts = (
+        OpenAlert("drift", "<b>age</b>", "2026-01-28", "PSI of age 0.4", "Look at it: risk monitor 2026-01-28.", is_new=True),
+        OpenAlert("run", "daily_scoring", "2026-01-25", "the disk is full", "Run it: risk run 2026-01-25.", is_new=False),
+    )
+    decisions = msgspec.structs.replace(report.decisions, alerts=alerts, alerts_on="2026-01-28")
+    text = outline(msgspec.structs.replace(report, decisions=decisions)).text
+    assert "2 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4 Look at it: risk monitor 2026-01-28." in text
+    assert "daily_scoring (run), since 25 Jan 2026: the disk is full Run it: risk run 2026-01-25." in text
+    none = msgspec.structs.replace(report.decisions, alerts=(), alerts_on="2026-01-28")
+    assert "There is no open alert as of 28 Jan 2026." in outline(msgspec.structs.replace(report, decisions=none)).text
+
+
+def test_the_verdict_on_a_challenger_and_the_parity_of_the_service() -> None:
+    report = samples.ordinary()
+    found = ChallengerVerdict(
+        "model_v001", "model_v002", "shadow", "undecided", 12, "2025-11-01", "2025-11-12", 0.01, (-0.02, 0.04), "2026-03-12"
+    )
+    parity = OnlineParity("2026-01-28", records=100, differing=1, problems=2)
+    model = msgspec.structs.replace(report.model, verdict=found, parity=parity)
+    text = outline(msgspec.structs.replace(report, model=model)).text
+    assert "model_v002 (shadow) compared with model_v001 on 12 dates from 1 Nov 2025 to 12 Nov 2025: undecided, AUC +0.010" in text
+    assert "A decision is expected on 12 Mar 2026." in text
+    assert "1 answer differs, 2 lines cannot be compared." in text
+    agreed = msgspec.structs.replace(report.model, parity=OnlineParity("2026-01-28", 100, 0, 0))
+    assert "all answers agree." in outline(msgspec.structs.replace(report, model=agreed)).text

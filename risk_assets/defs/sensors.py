@@ -1,5 +1,7 @@
 """The sensors: files that land start runs, late files are reported, and runs get their rows in the run log."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import msgspec
 
@@ -12,6 +14,7 @@ from risk_assets.defs.jobs import (
     ALERTS,
     DAILY_SCORING,
     MONITORING,
+    MORNING_REPORT,
     OUTCOMES,
     PERFORMANCE,
     REASON_TAG,
@@ -31,6 +34,7 @@ from risk_assets.lake.drift_files import dates_to_monitor, logged_files
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
 from risk_assets.lake.manifests import digest
+from risk_assets.lake.morning_files import made_of, outdated_dates
 from risk_assets.lake.outcome_tables import OUTCOMES as CURATED_OUTCOMES
 from risk_assets.lake.outcome_tables import dates_to_carry, matured_outcomes, outdated_outcomes
 from risk_assets.lake.performance_files import dates_to_measure, due_on, outcomes_identity
@@ -48,6 +52,7 @@ MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed 
 MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
 MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whose performance is measured
 ALERTED_DATES = 3  # newest dates with evidence, whose alerts are evaluated
+REPORTED_DATES = 3  # newest dates with a morning report, which is made again if it is not current
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
@@ -102,8 +107,13 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Trains a version for the newest date if drift or performance exceeded a limit on several of the newest dates."""
         return watch_health(lakehouse, partitions)
 
+    @dg.sensor(name="report_again", job=MORNING_REPORT, minimum_interval_seconds=INTERVAL_SECONDS)
+    def report_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Makes the newest morning reports again: of dates that were scored, monitored or evaluated for alerts since."""
+        return watch_reports(lakehouse, partitions)
+
     started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor, retrain_sensor, alerts_sensor)
-    return [*started, late_files, deliver_sensor, killed_runs, *LOG_SENSORS]
+    return [*started, report_sensor, late_files, deliver_sensor, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -259,6 +269,21 @@ def watch_health(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResul
         run_key=f"retrain_{date}", partition_key=date, run_config=training_config(reason.text), tags={REASON_TAG: reason.text}
     )
     return dg.SensorResult(run_requests=[run])
+
+
+def watch_reports(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of the newest morning reports that are not of what the lake has of their dates.
+
+    A run that failed is requested again when that has changed.
+    """
+    store = lakehouse.store
+    found = [date for date in outdated_dates(store, REPORTED_DATES) if partitions.daily.has_partition_key(date)]
+    requests = [dg.RunRequest(run_key=f"{date}_{_version_of(made_of(store, date))}", partition_key=date) for date in found]
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the newest morning reports are current")
+
+
+def _version_of(inputs: Mapping[str, str]) -> str:
+    return sha256(msgspec.json.encode(inputs, order="sorted"))[:16]
 
 
 def _made_of(store: Store, date: str) -> str:

@@ -11,7 +11,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.morning.facts import RANGE_DAYS, Day, Figures, ModelFacts, MorningReport, Scores, Verdict, WorkList
 from risk_assets.domain.morning.figures import figures, score_distribution
 from risk_assets.domain.morning.verdict import verdict
-from risk_assets.lake import binding_log, layout
+from risk_assets.lake import binding_log, layout, morning_files
 from risk_assets.lake.dates import newest_before
 from risk_assets.lake.drift_files import PREDICTIONS
 from risk_assets.lake.facts import PredictionFacts
@@ -90,7 +90,8 @@ class _Reader:
         )
 
     def inputs(self) -> Iterator[tuple[str, str]]:
-        """Yield the tables from which the report was made, with their identities."""
+        """Yield the tables and reports from which the report was made, with their identities or hashes."""
+        yield from morning_files.made_of(self.store, self.date).items()
         paths = [layout.accounts(self.date), layout.features(self.date)]
         for date in filter(None, (self.shown, self.before)):
             paths += [layout.predictions(date), layout.review(date), layout.features(date)]

@@ -9,6 +9,9 @@ from risk_assets.clock import shift
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.hashing import sha256
+from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
@@ -61,6 +64,32 @@ def find_before(store: Store, date: str) -> MorningReport | None:
     """Return the newest report of the days before a date, or None if there is none that can be read."""
     earlier = (find(store, shift(date, -back)) for back in range(1, DAYS_LOOKED_UP + 1))
     return next((report for report in earlier if report is not None), None)
+
+
+def made_of(store: Store, date: str) -> dict[str, str]:
+    """Return what a report says of its own date, which can appear or change after the report: identities of tables, hashes of reports."""
+    tables = {path: find_readable(store, path) for path in (layout.predictions(date), layout.review(date))}
+    reports = {path: store.find(path) for path in (layout.drift(date), layout.alerts(date))}
+    found = {path: manifest.identity for path, manifest in tables.items() if manifest}
+    return found | {path: sha256(content) for path, content in reports.items() if content is not None}
+
+
+def outdated_dates(store: Store, most: int) -> tuple[str, ...]:
+    """Return those of the newest `most` dates with a report whose tables or reports have changed since it was made, oldest first."""
+    return tuple(date for date in committed_dates(store, layout.MORNING)[-most:] if _is_outdated(store, date))
+
+
+def _is_outdated(store: Store, date: str) -> bool:
+    """Return whether a report is not of what the lake has of its date; also if it cannot be read."""
+    try:
+        inputs = read(store, date).inputs
+    except LakeError:
+        return True
+    return made_of(store, date) != {path: inputs[path] for path in _own_paths(date) if path in inputs}
+
+
+def _own_paths(date: str) -> tuple[str, ...]:
+    return (layout.predictions(date), layout.review(date), layout.drift(date), layout.alerts(date))
 
 
 def problems(store: Store, date: str) -> list[str]:

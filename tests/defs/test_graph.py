@@ -164,7 +164,7 @@ def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
     asked = dict.fromkeys(
-        ("landing", "posted_outcomes", "monitor_scored", "monitor_outcomes", "derived_outcomes", "retrain", "alerts"), off
+        ("landing", "posted_outcomes", "monitor_scored", "monitor_outcomes", "derived_outcomes", "retrain", "alerts", "report_again"), off
     )
     assert states == {**asked, "late_files": on, "deliver_alerts": on, "killed_runs": on, **logs}
 

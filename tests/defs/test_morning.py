@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
+from risk_assets.defs.partitions import partitions
+from risk_assets.defs.sensors import watch_reports
 from risk_assets.domain.monitoring.performance_report import PooledModel, Verdict
 from risk_assets.domain.monitoring.report import OnlineShift, Parity
 from risk_assets.domain.morning.facts import ChallengerVerdict, MorningReport, OnlineParity
@@ -388,6 +390,27 @@ def test_open_alerts_are_those_of_the_newest_report(two_dates: Book) -> None:
     assert "run" in {alert.kind for alert in found.alerts}
     later = reported(two_dates, "2026-01-10").decisions
     assert (later.alerts_on, later.alerts) == (date, found.alerts)
+
+
+def test_reports_are_made_again_when_more_is_known(two_dates: Book) -> None:
+    def requested() -> list[str | None]:
+        found = watch_reports(two_dates.lakehouse, partitions(two_dates.settings)).run_requests or ()
+        return [request.partition_key for request in found]
+
+    date = "2026-01-09"
+    assert requested() == []  # there is no report
+    for day in (AFTER, date):
+        stored(two_dates, day)
+    assert requested() == []
+    two_dates.land_sample(f"accounts_{date}.csv")
+    assert two_dates.score(date).error is None
+    assert requested() == [date]
+    assert stored(two_dates, date).shown_date == date
+    assert requested() == []
+    assert two_dates.runner.run("monitoring", AFTER).error is None
+    assert requested() == [AFTER]
+    two_dates.lake.put(layout.morning(date), b"{")
+    assert requested() == [AFTER, date]
 
 
 def test_performance_of_a_matured_date(two_dates: Book) -> None:

@@ -18,7 +18,7 @@ from risk_assets.lake.store import Store
 DAYS_LOOKED_UP = 7  # days before a date in which its last earlier report is looked up
 
 
-class StoredMorning(msgspec.Struct, frozen=True, kw_only=True):
+class StoredMorning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of `reports/morning_{date}.json`: the report, the run that made it, what it was made from, and its seal.
 
     `inputs` are the identities of tables, the seals of reports, and the names of bindings and of records of runs, by path.

@@ -342,6 +342,17 @@ def test_a_run_with_warnings_and_a_release(two_dates: Book) -> None:
     assert report.verdict.details == ("released: missing_share by ann: why", "warning: row_count")
 
 
+def test_a_date_that_was_first_scored_after_the_deadline(two_dates: Book) -> None:
+    log(two_dates, AFTER, "success", "2026-01-09T07:30:00+00:00", run_id="earlier")
+    report = reported(two_dates, AFTER)
+    assert report.verdict.state == "late" and "after the deadline" in report.verdict.sentence
+    assert report.series[-1].incident == "late"
+    settings = two_dates.settings.model_copy(update={"time_zone": "America/New_York"})
+    there = reported(Book(settings, two_dates.runner), AFTER)
+    assert there.verdict.state == "on time"
+    assert there.data.deadline == "2026-01-09T06:00-05:00"
+
+
 def test_a_later_run_that_failed_is_a_warning(two_dates: Book) -> None:
     log(two_dates, AFTER, "failed", "2999-01-01T00:00:00+00:00", error="the disk is full")
     report = reported(two_dates, AFTER)

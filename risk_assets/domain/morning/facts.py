@@ -1,9 +1,11 @@
 """The content of a morning report: what happened in the night, and everything that its page shows.
 
 Instants are in the team's time zone, ISO 8601 to the minute, such as `2026-01-29T02:01+01:00`. Imports no table library, so that pages
-and services can use it.
+and services can use it. Fields with their default values are not stored: a later release that adds one reads the reports of this one, whose
+seals stay valid.
 """
 
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -32,7 +34,7 @@ Category: TypeAlias = Literal["new on the list", "newly flagged", "worse", "new 
 Incident: TypeAlias = Literal["failed", "blocked", "late", "no file"]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happened in the night.
 
     Attributes
@@ -65,7 +67,7 @@ class Verdict(msgspec.Struct, frozen=True):
     details: tuple[str, ...] = ()
 
 
-class Range(msgspec.Struct, frozen=True):
+class Range(msgspec.Struct, frozen=True, omit_defaults=True):
     """The normal range of a figure, and the number of earlier dates from which it was computed."""
 
     low: float
@@ -73,7 +75,7 @@ class Range(msgspec.Struct, frozen=True):
     dates: int
 
 
-class Figure(msgspec.Struct, frozen=True):
+class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A key figure of the shown date; what is not known is None.
 
     Attributes
@@ -118,7 +120,7 @@ class Figure(msgspec.Struct, frozen=True):
         return self.position in ("below", "above")
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True, omit_defaults=True):
     """The key figures, in the order in which they are shown.
 
     Attributes
@@ -139,7 +141,7 @@ class Figures(msgspec.Struct, frozen=True):
         return next(figure for figure in self.shown if figure.name == name)
 
 
-class ListedAccount(msgspec.Struct, frozen=True):
+class ListedAccount(msgspec.Struct, frozen=True, omit_defaults=True):
     """An account in a list of changes. Values before are those of the previous scored date; what does not apply is None."""
 
     account: str
@@ -152,7 +154,7 @@ class ListedAccount(msgspec.Struct, frozen=True):
     band_before: str | None = None
 
 
-class AccountList(msgspec.Struct, frozen=True):
+class AccountList(msgspec.Struct, frozen=True, omit_defaults=True):
     """The number of accounts, and the riskiest of them, riskiest first; not more than the policy's review size."""
 
     count: int
@@ -164,7 +166,7 @@ class AccountList(msgspec.Struct, frozen=True):
         return self.count - len(self.accounts)
 
 
-class Causes(msgspec.Struct, frozen=True):
+class Causes(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why the number of flagged accounts changed; the parts add up to `now - before`.
 
     Attributes
@@ -184,7 +186,7 @@ class Causes(msgspec.Struct, frozen=True):
     left: int
 
 
-class Changes(msgspec.Struct, frozen=True):
+class Changes(msgspec.Struct, frozen=True, omit_defaults=True):
     """What changed since the previous scored date. Points of the two dates are as they were stored, each by its own model.
 
     Attributes
@@ -221,7 +223,7 @@ class Changes(msgspec.Struct, frozen=True):
     causes: Causes | None = None
 
 
-class FeatureChange(msgspec.Struct, frozen=True):
+class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """A feature of an account that changed since its last snapshot; None for a missing value. Negative points mean higher risk."""
 
     feature: str
@@ -231,7 +233,7 @@ class FeatureChange(msgspec.Struct, frozen=True):
     points: int
 
 
-class WorkItem(msgspec.Struct, frozen=True):
+class WorkItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An account of the work list.
 
     Attributes
@@ -275,7 +277,7 @@ class WorkItem(msgspec.Struct, frozen=True):
         return None if self.points_before is None else self.points - self.points_before
 
 
-class WorkList(msgspec.Struct, frozen=True):
+class WorkList(msgspec.Struct, frozen=True, omit_defaults=True):
     """The riskiest accounts of the shown date, riskiest first; `flagged` counts all flagged accounts, listed or not."""
 
     items: tuple[WorkItem, ...] = ()
@@ -292,7 +294,7 @@ class WorkList(msgspec.Struct, frozen=True):
         return tuple(item for item in self.items if item.categories)
 
 
-class ColumnIssues(msgspec.Struct, frozen=True):
+class ColumnIssues(msgspec.Struct, frozen=True, omit_defaults=True):
     """The rows with an issue of a column, by rule; and their median on the earlier dates, None if there are too few.
 
     The column `line` stands for lines that cannot be read with certainty.
@@ -304,7 +306,7 @@ class ColumnIssues(msgspec.Struct, frozen=True):
     median: float | None = None
 
 
-class MovedFeature(msgspec.Struct, frozen=True):
+class MovedFeature(msgspec.Struct, frozen=True, omit_defaults=True):
     """A feature compared with training. Positive points are safer; `beyond` names the statistics beyond their limits."""
 
     feature: str
@@ -315,7 +317,7 @@ class MovedFeature(msgspec.Struct, frozen=True):
     beyond: tuple[str, ...] = ()
 
 
-class DataFacts(msgspec.Struct, frozen=True):
+class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The data of the date.
 
     Attributes
@@ -354,10 +356,10 @@ class DataFacts(msgspec.Struct, frozen=True):
     def in_time(self) -> bool | None:
         """Whether the file arrived by the deadline; None if it did not arrive."""
         at = self.arrived_at or self.stored_at
-        return None if at is None else at <= self.deadline
+        return None if at is None else datetime.fromisoformat(at) <= datetime.fromisoformat(self.deadline)
 
 
-class Calibration(msgspec.Struct, frozen=True):
+class Calibration(msgspec.Struct, frozen=True, omit_defaults=True):
     """Expected and observed bads of a group of accounts, with the 95 % interval of the observed ones.
 
     `lowest` and `highest` limit observed / expected; None if it is not evaluated.
@@ -373,7 +375,7 @@ class Calibration(msgspec.Struct, frozen=True):
     beyond: bool = False
 
 
-class Holdout(msgspec.Struct, frozen=True):
+class Holdout(msgspec.Struct, frozen=True, omit_defaults=True):
     """The AUC of a holdout when the version was trained, with its 95 % interval."""
 
     name: str
@@ -381,7 +383,7 @@ class Holdout(msgspec.Struct, frozen=True):
     interval: Interval
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     """The performance of a version on the newest date whose outcomes have matured.
 
     Attributes
@@ -409,7 +411,7 @@ class Measured(msgspec.Struct, frozen=True):
     beyond: tuple[str, ...] = ()
 
 
-class ChallengerVerdict(msgspec.Struct, frozen=True):
+class ChallengerVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the challenger or the shadow is better than the champion, on all dates that both scored and whose outcomes are known.
 
     Attributes
@@ -438,7 +440,7 @@ class ChallengerVerdict(msgspec.Struct, frozen=True):
     decision_on: str | None = None
 
 
-class OnlineParity(msgspec.Struct, frozen=True):
+class OnlineParity(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the batch gives the same answers as the service to a sample of its records of a date (UTC).
 
     `problems` are lines and files of the prediction log that cannot be compared.
@@ -455,7 +457,7 @@ class OnlineParity(msgspec.Struct, frozen=True):
         return not self.differing and not self.problems
 
 
-class ModelFacts(msgspec.Struct, frozen=True):
+class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """The live model.
 
     Attributes
@@ -487,7 +489,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     parity: OnlineParity | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """A binding: what was decided, by whom and why. `overrides` are gates that were not passed; `changed` are changed documents."""
 
     at: str
@@ -501,7 +503,7 @@ class Decision(msgspec.Struct, frozen=True):
     changed: tuple[str, ...] = ()
 
 
-class PendingVersion(msgspec.Struct, frozen=True):
+class PendingVersion(msgspec.Struct, frozen=True, omit_defaults=True):
     """A version that was registered after the live one and waits for a promotion.
 
     The impact on the dates of `impact_dates` is compared with the live version; its figures are None if it was not computed.
@@ -518,7 +520,7 @@ class PendingVersion(msgspec.Struct, frozen=True):
     no_longer_flagged: int | None = None
 
 
-class OpenAlert(msgspec.Struct, frozen=True):
+class OpenAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     """An alert that is not resolved: what it is about, since when, what was found, and what to do.
 
     `is_new` tells whether it was opened on the date of its report.
@@ -532,7 +534,7 @@ class OpenAlert(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-class Decisions(msgspec.Struct, frozen=True):
+class Decisions(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was decided in the last days, newest first, and what waits for a decision.
 
     Attributes
@@ -550,7 +552,7 @@ class Decisions(msgspec.Struct, frozen=True):
     alerts_on: str | None = None
 
 
-class Day(msgspec.Struct, frozen=True):
+class Day(msgspec.Struct, frozen=True, omit_defaults=True):
     """One date of the series; a date that was not scored has no figures.
 
     Attributes
@@ -589,7 +591,7 @@ class Day(msgspec.Struct, frozen=True):
         return None if self.mean_probability is None or self.scored is None else self.mean_probability * self.scored
 
 
-class Scores(msgspec.Struct, frozen=True):
+class Scores(msgspec.Struct, frozen=True, omit_defaults=True):
     """The distribution of the probability in bins of equal width from 0 to 1.
 
     `counts` are the accounts in each bin; `usual` is the mean share of each bin on earlier dates, None if there are too few.
@@ -600,7 +602,7 @@ class Scores(msgspec.Struct, frozen=True):
     dates: int = 0
 
 
-class MorningReport(msgspec.Struct, frozen=True, kw_only=True):
+class MorningReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The morning report of a date.
 
     Attributes

@@ -123,7 +123,12 @@ def short_date(date: str) -> str:
 
 def is_late(scored_at: str, deadline: str) -> bool:
     """Return whether a date was scored after its deadline, and not long after it: that is a backfill."""
-    return deadline < scored_at and not _is_backfill(scored_at, deadline)
+    return _is_before(deadline, scored_at) and not _is_backfill(scored_at, deadline)
+
+
+def _is_before(one: str, other: str) -> bool:
+    """Compare instants and not their texts: when the clocks go back, an hour occurs twice."""
+    return datetime.fromisoformat(one) < datetime.fromisoformat(other)
 
 
 def clock_time(instant: str) -> str:
@@ -159,7 +164,7 @@ def _unscored_state(night: Night) -> State:
         return night.incident
     if not night.arrived and not night.expected:
         return "not expected"
-    if night.now < night.deadline:
+    if _is_before(night.now, night.deadline):
         return "waiting"
     return "failed" if night.arrived else "no file"
 

@@ -1,13 +1,26 @@
 """Normal ranges of figures and counts."""
 
+import numpy as np
 import pytest
 
 from risk_assets.domain.morning.facts import Range
 from risk_assets.domain.morning.ranges import MIN_DATES, normal_counts, normal_range
 
 
-def test_the_range_reaches_one_and_a_half_interquartile_ranges_beyond_the_quartiles() -> None:
-    assert normal_range([10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0]) == Range(7.0, 19.0, 7)
+def test_the_range_reaches_as_far_as_whiskers_of_a_box_plot() -> None:
+    found = normal_range([100.0, 101.0, 102.0, 103.0, 104.0] * 4)
+    assert found == Range(101.0 - 2.25 * 2, 103.0 + 2.25 * 2, 20)
+
+
+@pytest.mark.parametrize("dates", [7, 14, 28])
+def test_one_usual_figure_in_a_hundred_is_called_unusual(dates: int) -> None:
+    draws = np.random.default_rng(7).normal(100, 5, size=(4000, dates + 1))
+    outside = 0
+    for *earlier, value in draws.tolist():
+        found = normal_range(earlier)
+        assert found is not None
+        outside += not found.low <= value <= found.high
+    assert 0.003 < outside / len(draws) < 0.02
 
 
 def test_a_day_with_wrong_data_does_not_widen_the_range() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from risk_assets.domain.morning.facts import Figure, Figures, Range
-from risk_assets.domain.morning.verdict import Night, Scored, verdict
+from risk_assets.domain.morning.verdict import Night, Scored, is_late, verdict
 
 FIGURES = Figures(
     (Figure("received", 300), Figure("scored", 298), Figure("flagged", 47, 48, 50, Range(40, 52, 28))), "2026-01-27", "2026-01-21"
@@ -44,6 +44,13 @@ def test_a_date_that_was_scored_late() -> None:
     found = verdict(with_scored(**LATER))
     assert (found.state, found.severity) == ("late", "attention")
     assert "scored at 07:30 by model_v001 (live for 7 days), after the deadline." in found.sentence
+
+
+def test_an_hour_that_occurs_twice_is_compared_as_instants() -> None:
+    first, second = "2026-10-25T02:50+02:00", "2026-10-25T02:10+01:00"  # in this order
+    night = replace(MISSED, date="2026-10-24", deadline=second, now=first)
+    assert verdict(night).state == "waiting"
+    assert is_late(second, first) and not is_late(first, second)
 
 
 def test_a_date_that_was_scored_again_later_was_still_on_time() -> None:

@@ -14,7 +14,7 @@ from risk_assets.domain.morning.work_list import Context, feature_changes, read_
 from risk_assets.errors import LakeError
 from risk_assets.lake import drift_files, layout, morning_files, snapshots
 from risk_assets.lake.facts import PredictionFacts
-from risk_assets.lake.manifests import Manifest, find_readable
+from risk_assets.lake.manifests import Manifest, find_readable, require_manifest
 from risk_assets.lake.morning_series import ScoredDays
 from risk_assets.lake.notes import Notes
 from risk_assets.lake.replay import Scoring, read_scoring
@@ -58,8 +58,8 @@ class ListReader:
 
     @cached_property
     def listed(self) -> pl.DataFrame | None:
-        """The review list of the date; None if it cannot be read."""
-        return self.notes.attempt("work list", lambda: _review(self.store, self.date))
+        """The review list of the date; None if it cannot be read, or was made from other predictions."""
+        return self.notes.attempt("work list", self._own_review)
 
     @cached_property
     def comparison(self) -> Comparison | None:
@@ -97,6 +97,13 @@ class ListReader:
         if self.comparison is None or self.scoring is None:
             return None
         return {band: self.comparison.bands.get(band, 0) for band in self.scoring.policy.bands}
+
+    def _own_review(self) -> pl.DataFrame:
+        path = layout.review(self.date)
+        manifest = require_manifest(self.store, path)
+        if manifest.made_from.inputs.get(self.predictions.path) != self.predictions.identity:
+            raise LakeError(f"{path} was made from other predictions. {layout.how_to_make(path)}")
+        return _review(self.store, self.date)
 
     def _compare(self, before: ReviewedDate | None) -> Comparison:
         size = self.scoring.policy.review.size if self.scoring else Review().size

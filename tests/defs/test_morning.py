@@ -295,6 +295,15 @@ def test_a_missing_review_list_is_noted(two_dates: Book) -> None:
     assert report.figures is not None and report.figures.named("flagged").value == report.work_list.flagged
 
 
+def test_a_review_list_of_other_predictions_is_not_shown(two_dates: Book) -> None:
+    land_changed(two_dates, AFTER, source=NEXT)
+    made = two_dates.runner.run("daily_scoring", AFTER, "raw/accounts", "curated/features", "curated/predictions")
+    assert made.error is None
+    report = stored(two_dates, AFTER)
+    assert report.work_list.items == ()
+    assert any("was made from other predictions. Run the date: risk run 2026-01-08" in note for note in report.notes)
+
+
 def test_damaged_bindings_are_noted(two_dates: Book) -> None:
     path = layout.binding(1)
     two_dates.lake.put(path, two_dates.lake.get(path).replace(b"dagster", b"someone"))

@@ -238,5 +238,5 @@ def test_the_tag_alone_is_a_reason(book: Book) -> None:
 
 
 def test_a_training_without_a_reason_is_not_a_retraining(book: Book) -> None:
-    assert registry.read_version(book.lake, "model_v001").metadata.origin.reason == ""
+    assert registry.read_version(book.lake, "model_v001").metadata.origin.reason is msgspec.UNSET
     assert book.lake.size(layout.retraining(LABELLED[-1])) is None

@@ -201,6 +201,16 @@ def delivered_message(key: str) -> str:
     return f"{OUTBOX}/delivered/{key}.json"
 
 
+def announced_alerts() -> str:
+    """Return the folder of the alerts that were announced as opened and not yet as resolved."""
+    return f"{OUTBOX}/open/"
+
+
+def announced_alert(key: str) -> str:
+    """Return the path of an alert that was announced as opened by the message with this id."""
+    return f"{announced_alerts()}{key}.json"
+
+
 def receiver_state(name: str) -> str:
     """Return the path of the file that says when a receiver of messages is tried again."""
     return f"{OUTBOX}/receivers/{name}.json"

@@ -109,7 +109,7 @@ def _performance_due(store: Store, policy: Policy, date: str, binding: Binding, 
     rule, contract = policy.monitoring.retraining, document_archive.read(store, Contract, binding.contract)
     known = {*committed_dates(store, PREDICTIONS)} & {*committed_dates(store, OUTCOMES)}
     matured = _newest(sorted(known), shift(date, -contract.target.performance_days), origin, rule.of_dates)
-    return due("performance", binding.champion, [*_performance(store, policy.digest, matured, date, binding.champion)], rule)
+    return due("performance", binding.champion, [*_performance(store, policy, matured, date, binding.champion)], rule)
 
 
 def _newest(dates: tuple[str, ...] | list[str], last: str, origin: Origin, most: int) -> list[str]:
@@ -123,13 +123,13 @@ def _drift(store: Store, policy: str, dates: list[str], version: str) -> Iterato
         yield date, drift_exceeded(report) if report and report.version == version else ()
 
 
-def _performance(store: Store, policy: str, dates: list[str], today: str, version: str) -> Iterator[Found]:
+def _performance(store: Store, policy: Policy, dates: list[str], today: str, version: str) -> Iterator[Found]:
     for date in dates:
-        is_current = performance_files.is_current(store, date, policy, today)
+        is_current = performance_files.is_current(store, date, policy.digest, today)
         report = performance_files.read(store, date).report if is_current else None
         models = report.models if report and report.matured else ()
         own = next((model for model in models if (model.version, model.role) == (version, "champion")), None)
-        yield date, performance_exceeded(own) if own and not _is_misled(store, date) else ()
+        yield date, performance_exceeded(own, policy.checks) if own and not _is_misled(store, date) else ()
 
 
 def _is_misled(store: Store, date: str) -> bool:

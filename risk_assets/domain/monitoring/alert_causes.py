@@ -9,6 +9,7 @@ from risk_assets.domain.monitoring.performance_report import RANKING, ModelPerfo
 from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport
 from risk_assets.domain.wording import counted
 
+MODEL_SCORE = "score"
 SHIFT = "shift of the mean score in points"
 RATIO = "observed / expected bads"
 
@@ -78,7 +79,12 @@ def _drift(report: DriftReport, found: Drift) -> Cause:
     evidence = f"{found.name}, compared with the training of {report.version}: {figures_text(figures)}"
     what = "the features that shifted it" if is_score else "the column with its source"
     step = f"Compare {what}: risk monitor {report.date}. If the change is real, train on recent outcomes: risk train {report.date}."
-    return Cause("drift", "score" if is_score else found.name, evidence, step, figures)
+    return Cause("drift", MODEL_SCORE if is_score else _feature_subject(found.name), evidence, step, figures)
+
+
+def _feature_subject(name: str) -> str:
+    """Return the subject of a feature, which is not that of the model's score if the feature has the same name."""
+    return f"feature {name}" if name == MODEL_SCORE else name
 
 
 def _figure_name(statistic: str) -> str:

@@ -10,12 +10,14 @@ import numpy as np
 from risk_assets.simulation.bank import Bank
 from risk_assets.simulation.columns import DAYS_PER_MONTH, csv
 from risk_assets.simulation.files import Definition, last_bad_days, outcome_columns
-from risk_assets.simulation.incidents import Incident
+from risk_assets.simulation.incidents import Columns, Incident
 from risk_assets.simulation.observation import ids, observe, shown
 from risk_assets.simulation.scenarios import Scenario, ScriptedEconomy, change_accounts, change_outcomes
 from risk_assets.simulation.state import OPEN, Flags, Integers, State
 
 DEFINITION = Definition(days_past_due=10, within_days=28)
+SETTLING_DAYS = 365  # simulated before the first snapshot, until as many accounts leave and get into arrears as come and recover
+RECORDED_MONTHS = 12  # for which a missed payment is on record
 MIN_MONTHS = 2  # newer accounts are not scored
 TRAINING_DAYS = range(-56, -28, 4)  # snapshots before the first day, whose outcomes are known on it
 
@@ -77,7 +79,7 @@ class ScriptedBank:
 
     def mornings(self, days: int) -> Iterator[Morning]:
         """Yield the mornings up to a number of days, those of the snapshots before the first day among them."""
-        start = self.first + timedelta(days=TRAINING_DAYS.start)
+        start = self.first + timedelta(days=TRAINING_DAYS.start - SETTLING_DAYS)
         bank = Bank(self.accounts, start, self.seed, ScriptedEconomy(self.scenario, self.first))
         post = _Post(self.scenario)
         last_bad, waiting = np.zeros(0, dtype=np.int64), dict[date, _Accounts]()
@@ -88,7 +90,7 @@ class ScriptedBank:
             last_bad = last_bad_days(last_bad, state, DEFINITION)
             if day >= 0 or day in TRAINING_DAYS:
                 waiting[state.day] = _Accounts(np.flatnonzero(shown(state)), np.flatnonzero(can_be_scored(state)))
-                post.send_accounts(bank, state, day)
+                post.send_accounts(observed(bank, state), state.day, day)
             matured = state.day - timedelta(days=DEFINITION.within_days)
             accounts = waiting.pop(matured, None)
             bad = frozenset[str]()
@@ -98,6 +100,16 @@ class ScriptedBank:
             files = post.arrived(day)
             if files or day >= 0:
                 yield Morning(day, state.day.isoformat(), files, None if accounts is None else matured.isoformat(), bad)
+
+
+def observed(bank: Bank, state: State) -> Columns:
+    """Return the columns of a snapshot; missed payments are on record for a year.
+
+    A record without an end would become longer every day, so that quiet days would drift.
+    """
+    columns = observe(bank, state)
+    recent = [text if text and int(text) < RECORDED_MONTHS else "" for text in columns["months_since_missed"]]
+    return {**columns, "months_since_missed": recent}
 
 
 def can_be_scored(state: State) -> Flags:
@@ -126,18 +138,17 @@ class _Post:
     scenario: Scenario
     _waiting: defaultdict[int, list[Landed]] = field(default_factory=lambda: defaultdict(list))
 
-    def send_accounts(self, bank: Bank, state: State, day: int) -> None:
+    def send_accounts(self, columns: Columns, snapshot: date, day: int) -> None:
         """Send the snapshot of a day."""
         incidents = self.scenario.active(day)
-        columns = observe(bank, state)
         right = csv(columns)
         content = csv(change_accounts(columns, incidents))
         for incident in incidents:
             content = incident.content(content) if incident.content else content
         late = sum(incident.accounts_late for incident in incidents)
-        self._send("accounts", state.day, day + late, content)
+        self._send("accounts", snapshot, day + late, content)
         if content != right:
-            self._correct("accounts", state.day, day, right, incidents)
+            self._correct("accounts", snapshot, day, right, incidents)
 
     def send_outcomes(self, state: State, matured: date, accounts: Integers, last_bad: Integers, day: int) -> None:
         """Send the outcomes of a snapshot."""

@@ -17,6 +17,7 @@ def statuses(before: Sequence[str], causes: Sequence[str]) -> dict[str, str]:
 
 
 def drift_causes(store: Store, date: str) -> Iterator[str]:
+    """Yield the causes of the drift report of a date."""
     try:
         report = drift_files.read(store, date).report
     except LakeError:
@@ -26,6 +27,7 @@ def drift_causes(store: Store, date: str) -> Iterator[str]:
 
 
 def performance_causes(store: Store, date: str) -> Iterator[str]:
+    """Yield the causes of the performance report of a date."""
     try:
         report = performance_files.read(store, date).report
     except LakeError:
@@ -36,5 +38,6 @@ def performance_causes(store: Store, date: str) -> Iterator[str]:
 
 
 def check_cause(warning: str) -> str:
+    """Return the cause of a check that warned."""
     check, asset = warning.split(":", maxsplit=1)[0].split(" of ")
     return f"check:{asset}.{check}"

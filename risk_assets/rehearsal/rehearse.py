@@ -1,6 +1,6 @@
 """Runs a scenario on a simulated bank, through the real asset graph."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,22 @@ Track = Callable[[Iterable[Morning]], Iterable[Morning]]
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """The days of a scenario, the errors of each day's decisions as far as outcomes are known, and what differs from the scenario."""
+    """What happened in a scenario.
+
+    Attributes
+    ----------
+    days
+        Its days.
+    errors
+        The errors of each day's decisions.
+    max_calibration_ratio
+        The policy's limit of observed to expected bads.
+    """
 
     scenario: Scenario
     days: tuple[Day, ...]
-    errors: dict[int, Errors]
+    errors: Mapping[int, Errors]
+    max_calibration_ratio: float
 
     @property
     def differences(self) -> tuple[str, ...]:
@@ -63,4 +74,4 @@ def rehearse(scenario: Scenario, folder: Path, accounts: int, seed: int, track: 
                 team.prepare(morning)
             elif morning.day < scenario.days:
                 days.append(team.work(morning))
-    return Rehearsal(scenario, tuple(days), errors(days, bad))
+    return Rehearsal(scenario, tuple(days), errors(days, bad), settings.read_policy().monitoring.max_calibration_ratio)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from risk_assets.simulation.scripted_bank import Morning
 
 PLOT = "timeline.svg"
-MIN_ACCOUNTS = 1000  # fewer do not train
+MIN_ACCOUNTS = 2000  # fewer do not train
 
 
 def simulate(

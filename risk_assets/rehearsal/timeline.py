@@ -78,7 +78,7 @@ def first_alert(planned: Planned, days: Sequence[Day]) -> int | None:
 
 def recovered(planned: Planned, days: Sequence[Day]) -> int | None:
     """Return the first day after the alerts of an incident on which none of them is open; None before, and if it has none."""
-    alerted = [day.day for day in days if any(planned.explains(day.day, cause) for cause in day.open)]
+    alerted = [day.day for day in days if any(planned.concerns(day.day, cause) for cause in day.open)]
     if not alerted or first_alert(planned, days) is None:
         return None
     return next((day.day for day in days if day.day > alerted[-1]), None)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from risk_assets.simulation.incidents import INCIDENTS, Columns, Incident
@@ -34,6 +35,11 @@ class Planned:
 
     def explains(self, day: int, cause: str) -> bool:
         """Return whether an alert of a day can come from it."""
+        stays = any(fnmatchcase(cause, pattern) for pattern in self.incident.may_stay)
+        return self.start <= day and (stays or self.concerns(day, cause))
+
+    def concerns(self, day: int, cause: str) -> bool:
+        """Return whether an alert of a day can come from it, and must be resolved for it to be over."""
         return self.start <= day < self.settled and self.incident.explains(cause)
 
 
@@ -50,8 +56,8 @@ class Scenario:
         return tuple(each.incident for each in self.planned if each.active(day))
 
     def is_quiet(self, day: int) -> bool:
-        """Return whether no incident is under way on a day, and none has left alerts that may still be open."""
-        return not any(each.start <= day < each.settled for each in self.planned)
+        """Return whether no incident is under way on a day."""
+        return not self.active(day)
 
 
 @dataclass(frozen=True)
@@ -93,20 +99,24 @@ def _plan(*incidents: tuple[int, str]) -> tuple[Planned, ...]:
     return tuple(Planned(start, INCIDENTS[name]) for start, name in incidents)
 
 
-# A recession among the faults of daily work, with quiet days between them.
+# A recession among the faults and decisions of daily work, with quiet days between them.
 EVERYTHING = Scenario(
     "everything",
     _plan(
-        (3, "blank-column"),
-        (7, "duplicates"),
-        (10, "late-file"),
-        (13, "missing-column"),
-        (16, "corrected-file"),
-        (19, "half-file"),
-        (22, "missing-code-flood"),
-        (25, "renamed-level"),
-        (30, "wrong-outcomes"),
+        (2, "blank-column"),
+        (5, "duplicates"),
+        (8, "changed-cut-off"),
+        (17, "worse-model"),
+        (26, "late-file"),
+        (29, "missing-column"),
+        (31, "wrong-outcomes"),
         (33, "macro-shock"),
+        (36, "missing-code-flood"),
+        (39, "renamed-level"),
+        (45, "changed-unit"),
+        (51, "half-file"),
+        (63, "corrected-file"),
+        (68, "delayed-outcomes"),
     ),
     days=120,
 )

@@ -147,5 +147,17 @@ def test_an_incident_explains_its_alerts_until_they_must_be_resolved() -> None:
 def test_a_scenario_leaves_quiet_days_and_has_days_for_all_incidents() -> None:
     for scenario in SCENARIOS.values():
         assert all(each.settled < scenario.days or each.incident.stress for each in scenario.planned)
-    assert single(INCIDENTS["late-file"]).is_quiet(6)
+    assert [single(INCIDENTS["late-file"]).is_quiet(day) for day in (6, 7, 8)] == [True, False, True]
     assert not EVERYTHING.is_quiet(40)
+
+
+def test_every_incident_but_the_slow_one_is_in_the_long_scenario() -> None:
+    assert {each.incident.name for each in EVERYTHING.planned} == INCIDENTS.keys() - {"slow-decay"}
+
+
+def test_an_alert_that_a_training_resolves_may_stay_open() -> None:
+    planned = Planned(5, INCIDENTS["worse-model"])
+    assert planned.explains(99, "check:training/model.gates")
+    assert not planned.concerns(99, "check:training/model.gates")
+    assert not planned.explains(4, "check:training/model.gates")
+    assert not planned.explains(99, "override:model_v002")

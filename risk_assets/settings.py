@@ -67,6 +67,37 @@ class Settings(BaseSettings):
     account_key: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY")
     sas_token: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_SAS_TOKEN")
 
+    alert_secret: SecretStr | None = None
+    alert_webhook: SecretStr | None = None  # many services put a token into the address
+    alert_smtp_password: SecretStr | None = None
+    alert_mail_from: str | None = None
+    alert_mail_to: str | None = None
+    alert_smtp: str | None = None
+    alert_file: Path | None = None
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _signed_webhook(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is not None and not _is_address(url.get_secret_value(), ("https", "http")):
+            raise ValueError("it is not an address. Set https://HOST/PATH, or unset it.")
+        secret = info.data.get("alert_secret")
+        if url is not None and not (secret and secret.get_secret_value()):
+            raise ValueError("messages are signed. Set RISK_ALERT_SECRET to a long random text that the receiver also has.")
+        return url
+
+    @field_validator("alert_smtp")
+    @classmethod
+    def _mail_server(cls, address: str | None, info: ValidationInfo) -> str | None:
+        if address is None:
+            return None
+        if not _is_address(address, ("smtp", "smtps")):
+            raise ValueError("it is not the address of a mail server. Set smtp://USER@HOST:PORT, or smtps://, or unset it.")
+        if urlparse(address).password is not None:
+            raise ValueError("it contains a password. Set smtp://USER@HOST:PORT, and the password in RISK_ALERT_SMTP_PASSWORD.")
+        if not (info.data.get("alert_mail_from") and info.data.get("alert_mail_to")):
+            raise ValueError("mail has a sender and recipients. Set RISK_ALERT_MAIL_FROM, and RISK_ALERT_MAIL_TO to a list with commas.")
+        return address
+
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -200,7 +231,7 @@ class _KeyVault(AzureKeyVaultSettingsSource):
     """The secrets of a vault that are settings. Other secrets are not read."""
 
     def __init__(self, settings_cls: type[BaseSettings], url: str) -> None:
-        if not _is_https(url):
+        if not _is_address(url, ("https",)):
             raise ContractError("RISK_KEY_VAULT is not the address of a vault. Set https://NAME.vault.azure.net, or unset it.")
         with _translate_vault_errors(url), _default_credential() as identity:
             super().__init__(settings_cls, url, identity, dash_to_underscore=True)
@@ -216,12 +247,12 @@ class _KeyVault(AzureKeyVaultSettingsSource):
             return {name.lower(): client.get_secret(name).value for name in listed if name.lower() in wanted}
 
 
-def _is_https(url: str) -> bool:
+def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlparse(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-    return parts.scheme == "https" and bool(parts.hostname)
 
 
 @contextmanager

@@ -11,6 +11,10 @@ import pytest
 from azure.identity import DefaultAzureCredential
 from dagster._core.remote_representation.external_data import RepositorySnap
 
+from risk_assets.alerts.file import MessageFile
+from risk_assets.alerts.mail import Mail
+from risk_assets.alerts.receivers import receiver_names, receivers
+from risk_assets.alerts.webhook import Webhook
 from risk_assets.definitions import build
 from risk_assets.defs.resources import Lakehouse, azure_blob, credential_of
 from risk_assets.domain.contract.policy import Policy
@@ -300,6 +304,59 @@ def test_secrets_are_never_shown(loaded: Set) -> None:
     shown = repr(settings) + str(settings) + str(settings.model_dump()) + settings.model_dump_json() + repr(settings.credential())
     for secret in (KEY, "SECRET123"):
         assert secret not in shown
+
+
+def test_receivers_of_alerts_are_read_and_their_secrets_hidden(loaded: Set, tmp_path: Path) -> None:
+    settings = loaded(
+        RISK_ALERT_WEBHOOK="https://hooks.test/T0KEN",
+        RISK_ALERT_SECRET="SECRET123",
+        RISK_ALERT_SMTP="smtp://risk@mail.test:587",
+        RISK_ALERT_SMTP_PASSWORD="SECRET123",
+        RISK_ALERT_MAIL_FROM="risk@bank.test",
+        RISK_ALERT_MAIL_TO="ann@bank.test,bob@bank.test",
+        RISK_ALERT_FILE=str(tmp_path / "alerts.jsonl"),
+    )
+    assert receiver_names(settings) == ("webhook", "mail", "file")
+    webhook, mail, file = receivers(settings)
+    assert isinstance(webhook, Webhook) and (webhook.url, webhook.secret) == ("https://hooks.test/T0KEN", "SECRET123")
+    assert isinstance(mail, Mail) and (mail.host, mail.password, mail.recipients) == (
+        "mail.test",
+        "SECRET123",
+        ("ann@bank.test", "bob@bank.test"),
+    )
+    assert isinstance(file, MessageFile) and file.path == tmp_path / "alerts.jsonl"
+    repository = build(settings).get_repository_def()
+    snapshots = [RepositorySnap.from_def(repository), *(job.get_job_snapshot() for job in repository.get_all_jobs())]
+    shown = [
+        *map(dg.serialize_value, snapshots),
+        repr(settings),
+        str(settings.model_dump()),
+        settings.model_dump_json(),
+        repr(webhook),
+        repr(mail),
+    ]
+    for text in (*shown, repr(Lakehouse(settings))):
+        assert "SECRET123" not in text and "T0KEN" not in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "named", "says"),
+    [
+        ({"RISK_ALERT_WEBHOOK": "https://hooks.test/T0KEN"}, "RISK_ALERT_WEBHOOK", "Set RISK_ALERT_SECRET"),
+        ({"RISK_ALERT_WEBHOOK": "https://hooks.test/T0KEN", "RISK_ALERT_SECRET": ""}, "RISK_ALERT_WEBHOOK", "Set RISK_ALERT_SECRET"),
+        ({"RISK_ALERT_WEBHOOK": "hooks.test/T0KEN", "RISK_ALERT_SECRET": "x"}, "RISK_ALERT_WEBHOOK", "is not an address"),
+        ({"RISK_ALERT_WEBHOOK": "", "RISK_ALERT_SECRET": "x"}, "RISK_ALERT_WEBHOOK", "is not an address"),
+        ({"RISK_ALERT_SMTP": "mail.test:25"}, "RISK_ALERT_SMTP", "not the address of a mail server"),
+        ({"RISK_ALERT_SMTP": "smtp://mail.test:T0KEN"}, "RISK_ALERT_SMTP", "not the address of a mail server"),
+        ({"RISK_ALERT_SMTP": "smtp://risk:T0KEN@mail.test"}, "RISK_ALERT_SMTP", "RISK_ALERT_SMTP_PASSWORD"),
+        ({"RISK_ALERT_SMTP": "smtp://mail.test", "RISK_ALERT_MAIL_FROM": "a@bank.test"}, "RISK_ALERT_SMTP", "RISK_ALERT_MAIL_TO"),
+    ],
+)  # fmt: skip
+def test_a_wrong_receiver_is_named_without_its_value(loaded: Set, variables: dict[str, str], named: str, says: str) -> None:
+    with pytest.raises(ContractError, match=says) as caught:
+        loaded(**variables)
+    assert f"{named}: " in str(caught.value)
+    assert "T0KEN" not in str(caught.value)
 
 
 # --- dagster's resource --------------------------------------------------------------------------------------------------

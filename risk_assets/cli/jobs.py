@@ -100,6 +100,10 @@ def train(
     ] = None,
     estimator: Annotated[Estimator | None, typer.Option("--estimator", help="Estimator. Defaults to the policy's.")] = None,
     register_only: Annotated[bool, typer.Option("--register-only", help="Register the version without promoting it.")] = False,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="Why the model is trained again. Stored in the version; starts the cool-down of the sensor retrain."),
+    ] = None,
 ) -> None:
     """Train a version on the snapshots whose outcomes have matured by DATE; promote it if it passes all of the policy's gates.
 
@@ -110,9 +114,11 @@ def train(
     nothing is trained. If outcomes cannot be derived for a date, the version is trained and shown, and may go live, without that
     date; the exit code is 1, because a date of the window is missing.
     """
+    from risk_assets.defs.jobs import REASON_TAG
+
     settings = context.settings()
     assets = REGISTERING if register_only else ()
-    config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by)}
+    config = {"estimator": estimator and estimator.value, "known_by": known_by and parse_date(known_by), "reason": reason}
     with context.runner(settings) as runner:
         runner.require_dates(date)
         context.warn_unbound_files(runner.lakehouse)
@@ -120,7 +126,7 @@ def train(
         window = runner.lakehouse.candidate.training_window(date)
         stored = refresh(runner, window.first, date if window.derived else window.last)
         _require_features(runner, stored, date)
-        trained = runner.run("training", date, *assets, training__model=config)
+        trained = runner.run("training", date, *assets, tags={REASON_TAG: reason} if reason else {}, training__model=config)
         if trained.error is None:
             lake = settings.open_lake()
             show_maturity(lake, date)

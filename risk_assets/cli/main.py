@@ -63,6 +63,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     governance.live,
     governance.history,
     monitoring.monitor,
+    monitoring.alerts,
     simulate.simulate,
     audit.verify,
     audit.replay,

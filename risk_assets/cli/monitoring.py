@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import finish, out
+from risk_assets.cli.console import finish, out, print_warning
 from risk_assets.clock import parse_date, utc_now
 
 if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
     from risk_assets.runner import Result
     from risk_assets.settings import Settings
+
+
+DELIVERY_SECONDS = 300
 
 
 def monitor(
@@ -21,6 +25,9 @@ def monitor(
 
     Drift: PSI, missing values, unseen levels and numbers out of range of each feature; the points by which it shifted the mean score; and
     why the number of accounts that are predicted bad changed.
+
+    Requests to the service on the date (UTC), if there are any: the same figures next to the batch, and whether the batch gives the same
+    answers.
 
     Performance, when outcomes have matured: AUC, Gini, KS, Brier score, and expected and observed bads, by band and category, of the
     champion and of a challenger or a shadow, next to the holdouts at training. Before, the models' own estimates.
@@ -48,6 +55,46 @@ def monitor(
         report.performance(out(), performance_files.read(lake, day), performance_files.read_revisions(lake, day))
     if failed:
         finish([*failed.values()])
+
+
+def alerts(
+    date: Annotated[str | None, typer.Argument(metavar="[DATE]", help="Date, YYYY-MM-DD. Defaults to the newest one.")] = None,
+    send: Annotated[bool, typer.Option("--send", help="Send the messages that are pending now, also to receivers that wait.")] = False,
+) -> None:
+    """Show the alerts as of a date: what exceeded which limit, failed or is late, by how much, since when, and what to do.
+
+    Alerts that are stored and made from the present evidence are shown as they are. Otherwise the job `alerts` evaluates the date.
+
+    Messages go to the receivers that RISK_ALERT_WEBHOOK, RISK_ALERT_SMTP and RISK_ALERT_FILE name. The job queues those about the newest
+    date, and the sensor `deliver_alerts` or `--send` sends them. Open alerts are not failures: the exit code is 0.
+    """
+    from risk_assets.cli.report import monitoring as report
+    from risk_assets.lake import alert_evidence, alert_files
+
+    settings = context.settings()
+    lake = settings.open_lake()
+    day = parse_date(date) if date else alert_evidence.newest_with_evidence(lake)
+    documents = context.documents(settings, lake)
+    evidence = alert_evidence.collect(lake, day, documents.contract, documents.policy, settings.calendar)
+    if not alert_files.is_current(lake, day, evidence.digest):
+        failed = _make(settings, day, ["alerts"])
+        if failed:
+            finish([*failed.values()])
+    report.alerts(out(), alert_files.read(lake, day).report)
+    if send:
+        _send(settings, lake)
+
+
+def _send(settings: "Settings", lake: "Store") -> None:
+    from risk_assets.alerts.delivery import deliver_all
+    from risk_assets.alerts.receivers import NO_RECEIVER, receivers
+    from risk_assets.cli.report import monitoring as report
+
+    found = receivers(settings)
+    if not found:
+        print_warning("alerts", f"{NO_RECEIVER}.")
+        return
+    report.deliveries(out(), deliver_all(lake, found, DELIVERY_SECONDS))
 
 
 def _make(settings: "Settings", date: str, jobs: Sequence[str]) -> dict[str, "Result"]:

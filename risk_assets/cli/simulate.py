@@ -39,12 +39,13 @@ def simulate(
     The exit code is 0 if the alerts of the scenario came in time and no others, and 1 with the differences otherwise.
     """
     from risk_assets.cli.report import simulation as report
-    from risk_assets.rehearsal.rehearse import rehearse
 
     if listed:
         report.scenarios(out())
         return
     chosen = _chosen(scenario, days)
+    from risk_assets.rehearsal.rehearse import rehearse
+
     root = folder or Path(mkdtemp(prefix="risk-simulate-"))
     done = rehearse(chosen, root, accounts, seed, lambda mornings: _tracked(mornings, chosen.days))
     report.timeline(out(), done)

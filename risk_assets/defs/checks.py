@@ -14,6 +14,7 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
+from risk_assets.domain.batch.hold_out import held_out
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME
@@ -25,9 +26,10 @@ from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by, landed
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
+from risk_assets.domain.monitoring.alerts import OPENED, RESOLVED, summary
 from risk_assets.domain.scorecard.self_check import MAX_DIFFERENCE
 from risk_assets.domain.wording import counted, lost_rows
-from risk_assets.lake import binding_log, drift_files, layout, performance_files, raw, registry
+from risk_assets.lake import alert_files, binding_log, drift_files, layout, performance_files, raw, registry
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, RawFacts
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
@@ -243,13 +245,17 @@ def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
-    """The review list has the accounts with the highest probabilities, riskiest first, as many as the policy sets."""
-    predicted = read_table(lakehouse.store, layout.predictions(date)).select(pl.col("probability").top_k(lakehouse.policy.review.size))
+    """The review list has the accounts with the highest probabilities that are not held out, riskiest first, as many as the policy sets."""
+    review, predictions = lakehouse.policy.review, read_table(lakehouse.store, layout.predictions(date))
+    is_held = held_out(review.hold_out)
+    predicted = predictions.filter(~is_held).select(pl.col("probability").top_k(review.size))
     expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
+    held = predictions.select(is_held.sum()).collect(engine="streaming").item() if review.hold_out else 0
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
     same = listed == expected
     text = f"{counted(len(listed), 'account')} listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
-    return _result(same, text, listed=len(listed), expected=len(expected))
+    apart = f"; {counted(held, 'flagged account')} held out" if review.hold_out else ""
+    return _result(same, text + apart, listed=len(listed), expected=len(expected), held_out=held)
 
 
 def compiled_equals_fitted(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
@@ -305,14 +311,51 @@ def within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     return _result(not report.exceeded, summary(report), warn=True, rows=report.rows, points=report.score.points or 0.0, **figures)
 
 
+def online_within_limits(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The requests to the service on the date (UTC) are as in the training of the same version, within the policy and sampling noise."""
+    from risk_assets.domain.monitoring.evidence import online_summary
+
+    report = drift_files.read(lakehouse.store, date).report
+    online = report.online
+    exceeded = online.exceeded if online else ()
+    figures: dict[str, Any] = {"rows": online.rows if online else 0, "beyond_limits": len(exceeded)}
+    if online and online.score:
+        figures |= {"score_psi": online.score.psi.value, "score_psi_limit": online.score.psi.limit}
+    return _result(not exceeded, online_summary(report), warn=True, **figures)
+
+
+def parity(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """The batch gives the answers of the service on the date (UTC): probabilities within 1e-12, the same points, bands and reasons."""
+    from risk_assets.domain.monitoring.evidence import parity_text
+
+    online = drift_files.read(lakehouse.store, date).report.online
+    if online is None:
+        return _result(True, f"no requests on {date}", records=0, differing=0, problems=0)
+    found = online.parity
+    counts: dict[str, Any] = {
+        "records": found.records,
+        "differing": found.differing,
+        "unchecked": found.unchecked,
+        "problems": found.problems,
+    }
+    return _result(found.agrees, parity_text(found), **counts)
+
+
 def performs(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """Models predicted outcomes as well as at training: calibration, also by band, and ranking, within policy and chance."""
-    from risk_assets.domain.monitoring.performance_evidence import summary
+    from risk_assets.domain.monitoring.performance_evidence import description
 
     report = performance_files.read(lakehouse.store, date).report
     counts = {"scored": report.scored, "labelled": report.labelled, "matured": int(report.matured), "beyond_limits": len(report.exceeded)}
     ratios = {f"{model.role}_calibration_ratio": model.overall.ratio for model in report.models if model.overall}
-    return _result(not report.exceeded, summary(report), warn=True, **counts, **ratios)
+    return _result(not report.exceeded, description(report), warn=True, **counts, **ratios)
+
+
+def no_open_alerts(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
+    """No alert is open: nothing is beyond a limit, has failed or is late."""
+    report = alert_files.read(lakehouse.store, date).report
+    counts = {"open": len(report.open), "opened": report.count(OPENED), "resolved": report.count(RESOLVED)}
+    return _result(not report.open, summary(report), warn=True, **counts)
 
 
 def chain(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
@@ -334,8 +377,9 @@ CHECKS: Mapping[str, tuple[Check, ...]] = MappingProxyType(
         "curated/review_list": (riskiest_first,),
         "training/model": (training_outcomes, stable_groups, compiled_equals_fitted, gates),
         "registry/champion": (chain,),
-        "monitoring/drift": (within_limits,),
+        "monitoring/drift": (within_limits, online_within_limits, parity),
         "monitoring/performance": (performs,),
+        "monitoring/alerts": (no_open_alerts,),
     }
 )
 BLOCKING = frozenset(

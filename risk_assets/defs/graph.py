@@ -75,7 +75,7 @@ NODES = (
         {"features": "curated/features", "outcomes": "curated/outcomes"},
         windowed=True,
         mapped={"curated/features": "past", "curated/outcomes": "past"},
-        refresh=model.refresh_outcomes,
+        refresh=model.prepare,
         version="2",
     ),
     Node("registry/model_version", model.model_version, "model_version", {"json"}, {"model": "training/model"}),
@@ -103,6 +103,14 @@ NODES = (
         "performance",
         {"polars", "json"},
         after=("curated/features", "curated/predictions", "curated/outcomes"),
+    ),
+    Node(
+        "monitoring/alerts",
+        monitoring.alerts,
+        "alerts",
+        {"json"},
+        after=("monitoring/drift", "monitoring/performance", "monitoring/alerts", "logs/batch_runs", "registry/champion"),
+        mapped={"monitoring/performance": "past", "monitoring/alerts": "day_before"},
     ),
     Node(
         "logs/batch_runs",

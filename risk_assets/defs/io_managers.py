@@ -7,6 +7,9 @@ from typing import Any, Generic, TypeVar
 import dagster as dg
 import polars as pl
 
+from risk_assets.alerts.outbox import announce
+from risk_assets.alerts.receivers import receiver_names
+from risk_assets.clock import utc_now
 from risk_assets.defs.failures import reported_failures
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
@@ -17,10 +20,12 @@ from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.ingest.labels import require_outcome_columns
 from risk_assets.domain.ingest.validation import raw_descriptions
 from risk_assets.domain.markdown import markdown_table
+from risk_assets.domain.monitoring.alerts import AlertReport
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import (
+    alert_files,
     binding_log,
     documents,
     drift_files,
@@ -32,7 +37,8 @@ from risk_assets.lake import (
     run_log,
     verification,
 )
-from risk_assets.lake.manifests import Manifest, find_readable, partitions, require_contract
+from risk_assets.lake.alert_evidence import Evidence
+from risk_assets.lake.manifests import Manifest, Provenance, find_readable, partitions, require_contract
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.raw import LandedFile
@@ -265,6 +271,32 @@ class BlobPerformanceIOManager(BlobIOManager[PerformanceReport]):
         return performance_files.read(self._store, date).report
 
 
+class BlobAlertsIOManager(BlobIOManager[tuple[AlertReport, Evidence]]):
+    """Queues messages about the alerts of a date, and stores them as JSON."""
+
+    def write(self, context: dg.OutputContext, obj: tuple[AlertReport, Evidence]) -> None:
+        """Write the report, and what it was made from; messages first, so that a report that is written has been announced."""
+        report, evidence = obj
+        settings = self._lakehouse.settings
+        if receiver_names(settings):
+            queued = announce(self._store, report, settings.calendar.day(utc_now()))
+            context.add_output_metadata({"messages": queued})
+        documents = self._lakehouse.documents
+        made_from = Provenance(
+            run_id=_run_id(context),
+            contract=documents.contract.digest,
+            policy=documents.policy.digest,
+            binding=documents.binding.seq if documents.binding else None,
+        )
+        guard = self._lakehouse.guard(layout.ALERTS, report.date)
+        alert_files.write(self._store, report, evidence.digest, made_from, guard)
+        context.add_output_metadata({"path": self._store.uri(layout.alerts(report.date))})
+
+    def read(self, key: str, date: str) -> AlertReport:
+        """Return the report of a date."""
+        return alert_files.read(self._store, date).report
+
+
 class BlobRunLogIOManager(BlobIOManager[tuple[RunRecord, ...]]):
     """Adds the records of runs to the run log."""
 
@@ -290,6 +322,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
         "champion": BlobChampionIOManager(lakehouse),
         "drift": BlobDriftIOManager(lakehouse),
         "performance": BlobPerformanceIOManager(lakehouse),
+        "alerts": BlobAlertsIOManager(lakehouse),
         "run_log": BlobRunLogIOManager(lakehouse),
     }
 

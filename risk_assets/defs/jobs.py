@@ -1,6 +1,11 @@
 """The jobs: which assets run together."""
 
+from typing import Any
+
 import dagster as dg
+
+REASON_TAG = "risk/reason"  # why a training was started
+TRAINING_STEP = "training__model"
 
 DAILY_SCORING = dg.define_asset_job(
     "daily_scoring",
@@ -44,4 +49,22 @@ PERFORMANCE = dg.define_asset_job(
     description="Compares the models that scored a date with the outcomes of its accounts, or shows their own estimates before these "
     "mature. It is due on other days than drift, so it is a job of its own.",
 )
-JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE)
+ALERTS = dg.define_asset_job(
+    "alerts",
+    selection=dg.AssetSelection.assets(["monitoring", "alerts"]),
+    description="Opens, repeats and resolves the alerts of a date, and queues messages about those of the newest date. It needs no other "
+    "run to have succeeded: a run that failed is an alert.",
+)
+JOBS = (DAILY_SCORING, OUTCOMES, ACCOUNT_STATES, TRAINING, GOVERNANCE, MONITORING, PERFORMANCE, ALERTS)
+
+
+def training_config(reason: str) -> dict[str, Any]:
+    """Return the run configuration of a training that is started for a reason."""
+    return {"ops": {TRAINING_STEP: {"config": {"reason": reason}}}}
+
+
+def training_reason(run: dg.DagsterRun) -> str:
+    """Return why a training was started: by its configuration, or by its tag; an empty string if nothing was given."""
+    config: Any = run.run_config.get("ops", {})
+    config = config.get(TRAINING_STEP, {}).get("config", {})
+    return str(config.get("reason") or run.tags.get(REASON_TAG) or "").strip()

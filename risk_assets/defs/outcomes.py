@@ -28,11 +28,12 @@ LAKE_TAG = "risk/lake"
 def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
     """Add the row of a run that has ended, unless it has one; return warnings.
 
-    Runs that scored, failed or were canceled have a row, and outcomes and trainings whose checks warned. While the lake cannot be
+    Runs that scored, failed or were canceled have a row, outcomes and trainings whose checks warned, and the first success after one of
+    these. While the lake cannot be
     reached, the row is stored on local disk, and the next command or sensor adds it.
     """
     found = instance.get_run_record_by_id(run_id)
-    record = outcome(instance, found) if found and is_of_lake(found.dagster_run, lakehouse) else None
+    record = outcome(lakehouse, instance, found) if found and is_of_lake(found.dagster_run, lakehouse) else None
     return () if record is None else _add_or_spool(lakehouse, instance, record)
 
 
@@ -69,19 +70,21 @@ def missing_rows(lakehouse: Lakehouse, instance: dg.DagsterInstance, date: str) 
         for run in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: date}), ascending=True)
         if is_of_lake(run.dagster_run, lakehouse)
     ]
-    found = (outcome(instance, run) for run in runs if not store.size(layout.run_record(date, run.dagster_run.run_id)))
+    found = (outcome(lakehouse, instance, run) for run in runs if not store.size(layout.run_record(date, run.dagster_run.run_id)))
     return tuple(_with_figures(store, record) for record in found if record is not None)
 
 
-def outcome(instance: dg.DagsterInstance, found: dg.RunRecord) -> RunRecord | None:
+def outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, found: dg.RunRecord) -> RunRecord | None:
     """Return the record of a run from its events, without figures; None if it has not ended, or succeeded without scoring.
 
-    Outcomes and trainings whose checks warned have a record too.
+    Outcomes and trainings whose checks warned have a record too, and a run of a job that failed or warned for the date before.
     """
     run = found.dagster_run
     warnings = [str(check) for check in failed_checks(instance, run.run_id) if check.warns or run.is_success]
     warned = run.job_name in (OUTCOMES.name, TRAINING.name) and warnings
-    if not run.is_finished or (run.is_success and not warned and not _has_scored(instance, run.run_id)):
+    if not run.is_finished:
+        return None
+    if run.is_success and not warned and not _has_scored(instance, run.run_id) and not _follows_problem(lakehouse, run):
         return None
     how = None if run.is_success else ending(instance, run)
     ended = found.end_time or found.update_timestamp.timestamp()
@@ -146,6 +149,18 @@ def _spool(lakehouse: Lakehouse) -> Spool:
 def _has_scored(instance: dg.DagsterInstance, run_id: str) -> bool:
     events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     return any(event.dagster_event is not None and event.dagster_event.asset_key == PREDICTIONS for event in events)
+
+
+def _follows_problem(lakehouse: Lakehouse, run: dg.DagsterRun) -> bool:
+    """Return whether the last run of the job and the date in the run log failed or warned; true if the lake cannot be reached now."""
+    if PARTITION_TAG not in run.tags:
+        return False
+    try:
+        records = run_log.records(lakehouse.store, run.tags[PARTITION_TAG])
+    except LakeError:
+        return True
+    before = [record for record in records if record.job == job_name(run.job_name) and record.run_id != run.run_id]
+    return bool(before) and before[-1].status != SUCCESS
 
 
 def _with_figures(store: Store, record: RunRecord) -> RunRecord:

@@ -3,17 +3,31 @@
 import dagster as dg
 import msgspec
 
+from risk_assets.alerts.delivery import deliver_due
+from risk_assets.alerts.receivers import NO_RECEIVER, receivers
 from risk_assets.clock import Calendar, shift, utc_now
 from risk_assets.defs.failures import STEP_FAILURE
-from risk_assets.defs.jobs import ACCOUNT_STATES, DAILY_SCORING, MONITORING, OUTCOMES, PERFORMANCE
+from risk_assets.defs.jobs import (
+    ACCOUNT_STATES,
+    ALERTS,
+    DAILY_SCORING,
+    MONITORING,
+    OUTCOMES,
+    PERFORMANCE,
+    REASON_TAG,
+    TRAINING,
+    training_config,
+)
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
-from risk_assets.lake import layout, run_log
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout, retraining, run_log
+from risk_assets.lake.alert_evidence import outdated_alerts
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.drift_files import dates_to_monitor
+from risk_assets.lake.drift_files import dates_to_monitor, logged_files
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.landing_watch import Arrival, Watch, arrivals, remember, stable
 from risk_assets.lake.manifests import digest
@@ -28,10 +42,12 @@ from risk_assets.lake.store import Store
 INTERVAL_SECONDS = 60
 SWEEP_SECONDS, LOG_SECONDS = 30, 10
 RUNNING = dg.DefaultSensorStatus.RUNNING
+DELIVERY_SECONDS = 40  # in which a tick begins to send messages; Dagster ends it after 60
 LATE_DAYS = 7  # how far back dates without a file are reported
 MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
 MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
 MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whose performance is measured
+ALERTED_DATES = 3  # newest dates with evidence, whose alerts are evaluated
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
@@ -71,8 +87,23 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         """Measures the performance of scored dates: estimates first, figures when outcomes have matured, again when they are restated."""
         return watch_outcomes(lakehouse, partitions)
 
-    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor)
-    return [*started, late_files, killed_runs, *LOG_SENSORS]
+    @dg.sensor(name="alerts", job=ALERTS, minimum_interval_seconds=INTERVAL_SECONDS)
+    def alerts_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Evaluates the alerts of the newest dates when their evidence has changed: also of dates whose runs failed or that are late."""
+        return watch_alerts(lakehouse, partitions)
+
+    @dg.sensor(name="deliver_alerts", job=ALERTS, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
+    def deliver_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SkipReason:
+        """Sends messages about alerts to the receivers that the settings name, and tries those that are not available again later."""
+        return dg.SkipReason(send_alerts(lakehouse))
+
+    @dg.sensor(name="retrain", job=TRAINING, minimum_interval_seconds=INTERVAL_SECONDS)
+    def retrain_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Trains a version for the newest date if drift or performance exceeded a limit on several of the newest dates."""
+        return watch_health(lakehouse, partitions)
+
+    started = (landing_sensor, posted_sensor, derived_sensor, monitor_sensor, performance_sensor, retrain_sensor, alerts_sensor)
+    return [*started, late_files, deliver_sensor, killed_runs, *LOG_SENSORS]
 
 
 @dg.sensor(name="killed_runs", job=DAILY_SCORING, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
@@ -168,12 +199,13 @@ def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
 
 
 def watch_scored(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the runs of scored dates without a current report. A run that failed is requested again when the date is scored again."""
+    """Return the runs of scored dates without a current report.
+
+    A run that failed is requested again when the date is scored again, or has further requests in the prediction log.
+    """
     store, policy = lakehouse.store, lakehouse.policy.digest
     found = [date for date in dates_to_monitor(store, policy, MONITORED_DATES) if partitions.daily.has_partition_key(date)]
-    requests = [
-        dg.RunRequest(run_key=f"{date}_{digest(store, layout.predictions(date))[:12]}_{policy[:12]}", partition_key=date) for date in found
-    ]
+    requests = [dg.RunRequest(run_key=f"{date}_{_compared(store, date)}_{policy[:12]}", partition_key=date) for date in found]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "all newest scored dates are monitored")
 
 
@@ -186,6 +218,47 @@ def watch_outcomes(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorRes
     found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
     requests = [dg.RunRequest(run_key=f"{date}_{_made_of(store, date)}_{policy[:12]}", partition_key=date) for date in found]
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the performance of all newest dates is measured")
+
+
+def _compared(store: Store, date: str) -> str:
+    """Return what a drift report is made of: predictions, and the number of files of the prediction log once the date is over."""
+    return f"{digest(store, layout.predictions(date))[:12]}_{logged_files(store, date) or 0}"
+
+
+def watch_alerts(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence.
+
+    One date per tick, because each date continues the one before. A run that failed is requested again when the evidence has changed.
+    """
+    documents, calendar = lakehouse.documents, lakehouse.settings.calendar
+    found = outdated_alerts(lakehouse.store, documents.contract, documents.policy, calendar, ALERTED_DATES)
+    due = next((evidence for evidence in found if partitions.daily.has_partition_key(evidence.date)), None)
+    requests = [dg.RunRequest(run_key=f"alerts_{due.date}_{due.digest[:24]}", partition_key=due.date)] if due else []
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the alerts of all newest dates are evaluated")
+
+
+def send_alerts(lakehouse: Lakehouse) -> str:
+    """Send the messages that are due, and return what happened, for people. Without receivers, sends no request."""
+    found = receivers(lakehouse.settings)
+    if not found:
+        return NO_RECEIVER
+    try:
+        delivered = deliver_due(lakehouse.store, found, DELIVERY_SECONDS)
+    except LakeError as error:
+        return str(error)
+    return "; ".join(map(str, delivered)) or "no message is pending"
+
+
+def watch_health(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the run that trains for the newest date if the live version is due for retraining; of several sensors, only the first does."""
+    date = partitions.daily.get_last_partition_key()
+    reason = retraining.retraining_due(lakehouse.store, lakehouse.policy, date) if date else None
+    if date is None or reason is None or not retraining.request(lakehouse.store, date, reason.text):
+        return dg.SensorResult(skip_reason="no retraining is due, or one was started within monitoring.retraining.cool_down_days")
+    run = dg.RunRequest(
+        run_key=f"retrain_{date}", partition_key=date, run_config=training_config(reason.text), tags={REASON_TAG: reason.text}
+    )
+    return dg.SensorResult(run_requests=[run])
 
 
 def _made_of(store: Store, date: str) -> str:

@@ -10,10 +10,12 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, layout, registry
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.manifests import Provenance, find_readable, require_manifest
+from risk_assets.lake.online_files import count_files, is_over
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 PREDICTIONS = "curated/predictions"
+LOGGED_DATES = 2  # newest scored dates whose prediction log is still compared with what their report has seen
 
 
 class StoredDrift(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,19 +66,35 @@ def require_scored(store: Store, date: str) -> None:
 
 
 def is_current(store: Store, date: str, policy: str) -> bool:
-    """Return whether the report of a date can be read, and is of its predictions and of the policy with this digest."""
-    try:
-        made_from = read(store, date).made_from
-    except LakeError:
-        return False
-    path = layout.predictions(date)
-    predictions = find_readable(store, path)
-    return predictions is not None and made_from.inputs.get(path) == predictions.identity and made_from.policy == policy
+    """Return whether the report of a date can be read, and is of its predictions and of the policy with this digest.
+
+    The report of one of the newest two scored dates must also be of all files that the prediction log has of the date, once it is over in
+    UTC. Before, each write of the service would make it outdated.
+    """
+    return _is_current(store, date, policy, date in committed_dates(store, PREDICTIONS)[-LOGGED_DATES:])
 
 
 def dates_to_monitor(store: Store, policy: str, most: int) -> tuple[str, ...]:
     """Return those of the newest `most` scored dates that have no current report, oldest first."""
-    return tuple(date for date in committed_dates(store, PREDICTIONS)[-most:] if not is_current(store, date, policy))
+    dates = committed_dates(store, PREDICTIONS)[-most:]
+    return tuple(date for date in dates if not _is_current(store, date, policy, date in dates[-LOGGED_DATES:]))
+
+
+def logged_files(store: Store, date: str) -> int | None:
+    """Return the number of files that the prediction log has of a date, None as long as it is not over in UTC."""
+    return count_files(store, date) if is_over(date) else None
+
+
+def _is_current(store: Store, date: str, policy: str, is_newest: bool) -> bool:
+    try:
+        stored = read(store, date)
+    except LakeError:
+        return False
+    path = layout.predictions(date)
+    predictions, made_from = find_readable(store, path), stored.made_from
+    if predictions is None or made_from.inputs.get(path) != predictions.identity or made_from.policy != policy:
+        return False
+    return not is_newest or logged_files(store, date) in (None, stored.report.online.files if stored.report.online else 0)
 
 
 def problems(store: Store, date: str) -> list[str]:

@@ -1,24 +1,24 @@
 """Measures the drift of a scored date on the tables of the lake."""
 
-from collections.abc import Iterable
-
 import polars as pl
 
 from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.contract.column_types import polars_schema
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.contract.values import reads_alike, values_digest
+from risk_assets.domain.contract.values import values_digest
 from risk_assets.domain.ingest.population import can_be_scored
-from risk_assets.domain.monitoring.drift import Reference, count, measure
+from risk_assets.domain.monitoring.drift import count, measure
 from risk_assets.domain.monitoring.flagged import FlaggedChange, ScoredDate, flagged_change
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.domain.monitoring.tally import count_independent
 from risk_assets.errors import ContractError, LakeError, MissingModelError, ModelError
-from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake import document_archive, layout
 from risk_assets.lake.dates import newest_before
 from risk_assets.lake.drift_files import PREDICTIONS, require_scored
 from risk_assets.lake.manifests import Manifest, require_manifest
+from risk_assets.lake.online_measurement import measure_requests
+from risk_assets.lake.references import TrainedReference, read_reference
 from risk_assets.lake.replay import Scoring, read_scoring
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
@@ -44,9 +44,10 @@ def drift(store: Store, date: str, contract: Contract, policy: Policy) -> DriftR
     require_scored(store, date)
     scoring = _scoring(store, date)
     features = _features_of(store, scoring, date)
-    reference, trained_under = _reference(store, scoring.arms.champion.version)
+    trained = read_reference(store, scoring.arms.champion.version)
+    reference = trained.version
     made_under = _contract_of(store, features, contract)
-    _require_same_meaning(reference, trained_under, made_under, date)
+    _require_same_meaning(trained, made_under, date)
     with translate_polars_errors(f"the drift of {date}"):
         scored = _scored_features(store, scoring, date)
         predicted = read_table(store, scoring.manifest.path).filter(pl.col("probability").is_not_null())
@@ -56,7 +57,8 @@ def drift(store: Store, date: str, contract: Contract, policy: Policy) -> DriftR
         if not snapshot.score.rows:
             raise LakeError(f"no row of {scoring.manifest.path} was scored by {reference.version}. See why: risk run {date}.")
         change, notes = _flagged_since(store, scoring, date)
-    return measure(snapshot, reference, policy.monitoring, scoring.policy.points, change, notes)
+        online = measure_requests(store, date, trained, policy.monitoring, scoring.policy.points)
+    return measure(snapshot, reference, policy.monitoring, scoring.policy.points, change, notes, online)
 
 
 def _scoring(store: Store, date: str) -> Scoring:
@@ -77,14 +79,6 @@ def _features_of(store: Store, scoring: Scoring, date: str) -> Manifest:
     return features
 
 
-def _reference(store: Store, version: str) -> tuple[Reference, Contract]:
-    """Return a version, and the contract that trained it. Earlier releases counted groups instead of independent rows."""
-    profile, found = registry.read_profile(store, version), registry.read_version(store, version)
-    independent = profile.independent or float(found.metrics.groups_train)
-    card = registry.read_scorecard(store, version).scorecard
-    return Reference(version, card, profile, independent), document_archive.read(store, Contract, found.metadata.origin.contract)
-
-
 def _contract_of(store: Store, features: Manifest, contract: Contract) -> Contract:
     """Return the contract under which features were made; that in force if it reads the same values."""
     made_from = features.made_from
@@ -96,17 +90,13 @@ def _contract_of(store: Store, features: Manifest, contract: Contract) -> Contra
     return found
 
 
-def _require_same_meaning(reference: Reference, trained_under: Contract, made_under: Contract, date: str) -> None:
-    other = [name for name in reference.profile.features if not _reads_alike(trained_under, made_under, (name,))]
+def _require_same_meaning(trained: TrainedReference, made_under: Contract, date: str) -> None:
+    other = trained.read_otherwise(made_under, made_under.features)
     if other:
         raise ContractError(
-            f"the profile of {reference.version} is of another contract, which reads {', '.join(other)} in another way than the one of the "
-            f"features of {date}, so they cannot be compared. Train a version under the contract in force: risk train DATE."
+            f"the profile of {trained.version.version} is of another contract, which reads {', '.join(other)} in another way than the one "
+            f"of the features of {date}, so they cannot be compared. Train a version under the contract in force: risk train DATE."
         )
-
-
-def _reads_alike(one: Contract, other: Contract, names: Iterable[str]) -> bool:
-    return set(names) <= one.inputs.keys() & other.features.keys() and reads_alike(one, other, names)
 
 
 def _scored_features(store: Store, scoring: Scoring, date: str) -> pl.LazyFrame:

@@ -21,6 +21,7 @@ CONTRACTS = f"{REGISTRY}/contracts"
 RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
 PENDING_RECORDS = f"{LOGS}/pending"
+OUTBOX = f"{MONITORING}/outbox"
 ONLINE_LOG = f"{LOGS}/online"
 ONLINE_INPUTS, ONLINE_OUTPUTS = "model_inputs", "model_outputs"  # the collections, as Azure ML names them
 
@@ -165,6 +166,11 @@ def performance(date: str) -> str:
     return f"{MONITORING}/performance_{date}.json"
 
 
+def retraining(date: str) -> str:
+    """Return the path of the retraining that was requested or started for a date."""
+    return f"{MONITORING}/retraining_{date}.json"
+
+
 def performance_revisions(date: str) -> str:
     """Return the folder of the earlier revisions of a date's performance report."""
     return f"{MONITORING}/revisions/performance_{date}/"
@@ -173,6 +179,31 @@ def performance_revisions(date: str) -> str:
 def performance_revision(date: str, number: int) -> str:
     """Return the path of an earlier revision of a date's performance report."""
     return f"{performance_revisions(date)}{number:06d}.json"
+
+
+def alerts(date: str) -> str:
+    """Return the path of the alerts as of a date."""
+    return f"{MONITORING}/alerts_{date}.json"
+
+
+def pending_messages() -> str:
+    """Return the folder of the messages about alerts that a receiver has not accepted yet."""
+    return f"{OUTBOX}/pending/"
+
+
+def pending_message(key: str) -> str:
+    """Return the path of a message that a receiver has not accepted yet."""
+    return f"{pending_messages()}{key}.json"
+
+
+def delivered_message(key: str) -> str:
+    """Return the path of a message that all receivers have accepted."""
+    return f"{OUTBOX}/delivered/{key}.json"
+
+
+def receiver_state(name: str) -> str:
+    """Return the path of the file that says when a receiver of messages is tried again."""
+    return f"{OUTBOX}/receivers/{name}.json"
 
 
 def manifest(path: str) -> str:
@@ -332,7 +363,8 @@ def online_partner(path: str) -> str | None:
     return f"{ONLINE_LOG}/{ONLINE_OUTPUTS if found[1] == ONLINE_INPUTS else ONLINE_INPUTS}/{found[2]}"
 
 
-DRIFT, PERFORMANCE = "monitoring/drift", "monitoring/performance"
+DRIFT, PERFORMANCE, ALERTS = "monitoring/drift", "monitoring/performance", "monitoring/alerts"
+RETRAINING = "monitoring/retraining"
 PATHS: dict[str, Callable[[str], str]] = {
     "raw/accounts": accounts,
     "raw/outcomes": outcomes,
@@ -342,7 +374,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/predictions": predictions,
     "curated/review_list": review,
 }
-REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance}
+REPORTS: dict[str, Callable[[str], str]] = {DRIFT: drift, PERFORMANCE: performance, ALERTS: alerts, RETRAINING: retraining}
 
 
 def is_table(path: str) -> bool:
@@ -354,8 +386,8 @@ def leased(key: str, date: str) -> str | None:
     """Return the path whose lease a writer of an asset's date holds; None if its writers do not exclude each other."""
     if key == "training/model":
         return training_folder(date)
-    if key == PERFORMANCE:
-        return performance(date)
+    if key in (PERFORMANCE, ALERTS):
+        return REPORTS[key](date)
     return PATHS[key](date) if key in PATHS else None
 
 

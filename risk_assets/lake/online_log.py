@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
-from risk_assets.domain.batch.answers import Answer
+from risk_assets.domain.batch.answers import Answer, Record
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.online_files import dates
@@ -48,6 +49,27 @@ _read_inputs = msgspec.json.Decoder(_Inputs).decode
 _read_outputs = msgspec.json.Decoder(_Outputs).decode
 
 
+class DecidedBy(NamedTuple):
+    """What decided a request: the number of the binding, and the digests of its documents."""
+
+    binding: int
+    contract: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class LoggedRecord:
+    """A record with its answer: its request, its position in it, counted from 0, and the line of the outputs that has the request."""
+
+    request: str
+    position: int
+    record: Record
+    answer: Answer
+    decided_by: DecidedBy
+    path: str
+    line: int
+
+
 @dataclass(frozen=True)
 class LoggedRequest:
     """A request with its records and their answers, and the line of the outputs that has it.
@@ -67,6 +89,16 @@ class LoggedRequest:
     answers: list[Answer]
     path: str
     line: int
+
+    @property
+    def decided_by(self) -> DecidedBy:
+        """What decided the request."""
+        return DecidedBy(self.binding, self.contract, self.policy)
+
+    def split(self) -> Iterator[LoggedRecord]:
+        """Yield the records with their answers, in order."""
+        for position, (record, answer) in enumerate(zip(self.records, self.answers, strict=True)):
+            yield LoggedRecord(self.id, position, record, answer, self.decided_by, self.path, self.line)
 
 
 def read_file(store: Store, path: str) -> Iterator[LoggedRequest | str]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+import polars as pl
+
 from risk_assets.domain.batch.answers import Decision, answered_rows, differences, is_recomputable, record_features
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
@@ -11,7 +13,7 @@ from risk_assets.domain.scorecard.explanation import Explanation, explain
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import binding_log, document_archive, registry
 from risk_assets.lake.online_files import files
-from risk_assets.lake.online_log import LoggedRequest, find_requests, read_file
+from risk_assets.lake.online_log import DecidedBy, LoggedRecord, LoggedRequest, find_requests, read_file
 from risk_assets.lake.store import Store
 
 BATCH_RECORDS = 2000  # scored at once
@@ -75,9 +77,9 @@ def replay_online(store: Store, date: str, report: Callable[[str], None]) -> Onl
     paths = files(store, date)
     if not paths:
         raise LakeError(f"the prediction log has no requests of {date} (UTC). Give another date.")
-    decisions = _Decisions(store)
-    for requests in _batches(chain.from_iterable(read_file(store, path) for path in paths), found, report):
-        _replay(requests, decisions, found, report)
+    decisions = Decisions(store)
+    for records in _batches(chain.from_iterable(read_file(store, path) for path in paths), found, report):
+        rescore(records, decisions, found, report)
     return found
 
 
@@ -98,72 +100,78 @@ def explain_request(store: Store, request: str, date: str | None, record: int | 
     LakeError
         If no request with the id is found, or what decided it is missing.
     """
-    decisions = _Decisions(store)
-    return [_explained(found, decisions.of(found), record, most) for found in find_requests(store, request, date)]
+    decisions = Decisions(store)
+    return [_explained(found, decisions.of(found.decided_by), record, most) for found in find_requests(store, request, date)]
 
 
 @dataclass
-class _Decisions:
+class Decisions:
     """Reads what decided requests; keeps the last ones."""
 
     store: Store
-    known: dict[tuple[int, str, str], Decision] = field(default_factory=dict)
+    known: dict[DecidedBy, Decision] = field(default_factory=dict)
 
-    def of(self, request: LoggedRequest) -> Decision:
+    def of(self, by: DecidedBy) -> Decision:
         """Return what decided a request; raises `RiskError` if it is missing, was changed, or is not what the line names."""
-        key = _key(request)
-        if key not in self.known:
-            decision = self._read(request)
+        if by not in self.known:
+            decision = self._read(by)
             if len(self.known) >= BINDINGS:
                 del self.known[next(iter(self.known))]
-            self.known[key] = decision
-        return self.known[key]
+            self.known[by] = decision
+        return self.known[by]
 
-    def _read(self, request: LoggedRequest) -> Decision:
-        binding = binding_log.find(self.store, request.binding)
-        if (binding.contract, binding.policy) != (request.contract, request.policy):
-            raise LakeError(f"the line names another contract or policy than binding {request.binding}. Restore the log from a backup.")
-        contract = document_archive.read(self.store, Contract, request.contract)
-        policy = document_archive.read(self.store, Policy, request.policy)
+    def _read(self, by: DecidedBy) -> Decision:
+        binding = binding_log.find(self.store, by.binding)
+        if (binding.contract, binding.policy) != (by.contract, by.policy):
+            raise LakeError(f"the line names another contract or policy than binding {by.binding}. Restore the log from a backup.")
+        contract = document_archive.read(self.store, Contract, by.contract)
+        policy = document_archive.read(self.store, Policy, by.policy)
         return Decision(registry.arms(self.store, binding), policy, contract)
 
 
-def _batches(lines: Iterable[LoggedRequest | str], found: OnlineReplay, report: Callable[[str], None]) -> Iterator[Sequence[LoggedRequest]]:
-    """Yield consecutive requests with the same decision, of about `BATCH_RECORDS` records, and report the messages between them."""
-    batch: list[LoggedRequest] = []
-    records = 0
+def rescore(
+    records: Sequence[LoggedRecord], decisions: Decisions, found: OnlineReplay, report: Callable[[str], None]
+) -> pl.DataFrame | None:
+    """Score records with the same decision again, by the batch's code; count and report those whose answers differ.
+
+    Returns
+    -------
+    pl.DataFrame or None
+        The features of the records as the batch makes them, one row each; None if they cannot be scored, which is reported.
+    """
+    found.records += len(records)
+    answers = [each.answer for each in records]
+    try:
+        decision = decisions.of(records[0].decided_by)
+        features = record_features([each.record for each in records], decision)
+    except RiskError as error:
+        for request, path, line in dict.fromkeys((each.request, each.path, each.line) for each in records):
+            found.problems += 1
+            report(f"request {request} ({path}, line {line}) cannot be scored again: {error}")
+        return None
+    found.unchecked += sum(not is_recomputable(answer, decision) for answer in answers)
+    for at, columns in differences(answers, features, decision):
+        found.differing += 1
+        each = records[at]
+        report(f"request {each.request}, record {each.position} differs in {', '.join(columns)} ({each.path}, line {each.line})")
+    return features
+
+
+def _batches(lines: Iterable[LoggedRequest | str], found: OnlineReplay, report: Callable[[str], None]) -> Iterator[Sequence[LoggedRecord]]:
+    """Yield the records of consecutive requests with the same decision, about `BATCH_RECORDS`, and report the messages between them."""
+    batch: list[LoggedRecord] = []
     for line in lines:
         if isinstance(line, str):
             found.problems += 1
             report(line)
             continue
-        if batch and (records >= BATCH_RECORDS or _key(line) != _key(batch[0])):
+        if batch and (len(batch) >= BATCH_RECORDS or line.decided_by != batch[0].decided_by):
             yield batch
-            batch, records = [], 0
-        batch.append(line)
-        records += len(line.records)
+            batch = []
+        found.requests += 1
+        batch.extend(line.split())
     if batch:
         yield batch
-
-
-def _replay(requests: Sequence[LoggedRequest], decisions: _Decisions, found: OnlineReplay, report: Callable[[str], None]) -> None:
-    places = [(request, position) for request in requests for position in range(len(request.records))]
-    answers = [answer for request in requests for answer in request.answers]
-    found.requests += len(requests)
-    found.records += len(places)
-    try:
-        decision = decisions.of(requests[0])
-        features = record_features([request.records[position] for request, position in places], decision)
-    except RiskError as error:
-        found.problems += len(requests)
-        for request in requests:
-            report(f"request {request.id} ({request.path}, line {request.line}) cannot be scored again: {error}")
-        return
-    found.unchecked += sum(not is_recomputable(answer, decision) for answer in answers)
-    for place, columns in differences(answers, features, decision):
-        request, position = places[place]
-        found.differing += 1
-        report(f"request {request.id}, record {position} differs in {', '.join(columns)} ({request.path}, line {request.line})")
 
 
 def _explained(request: LoggedRequest, decision: Decision, record: int | None, most: int) -> ExplainedRequest:
@@ -185,7 +193,3 @@ def _explained(request: LoggedRequest, decision: Decision, record: int | None, m
         explanation = explain(features[position], row, cards[answer.model_version], decision.policy)
         records.append(ExplainedRecord(position, explanation, differing.get(position, ()) if is_recomputable(answer, decision) else None))
     return ExplainedRequest(request, tuple(records), len(wanted) - len(records))
-
-
-def _key(request: LoggedRequest) -> tuple[int, str, str]:
-    return request.binding, request.contract, request.policy

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from risk_assets.clock import shift
+from risk_assets.domain.batch.review_list import treatment
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, Contract
 from risk_assets.domain.contract.values import outcomes_digest
@@ -15,11 +16,12 @@ from risk_assets.domain.ingest.outcome_history import KNOWN_ON, known_by, mature
 from risk_assets.domain.ingest.population import can_be_scored
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.monitoring.migration import migration
-from risk_assets.domain.monitoring.performance import BAND, PROBABILITY, Scored, measure
-from risk_assets.domain.monitoring.performance_report import Migration, ModelPerformance, PerformanceReport, Role
+from risk_assets.domain.monitoring.performance import BAND, PROBABILITY, TREATMENT, Scored, measure
+from risk_assets.domain.monitoring.performance_report import Migration, ModelPerformance, PerformanceReport, Role, Verdict
 from risk_assets.domain.scorecard.scoring import decide
 from risk_assets.errors import LakeError, MissingModelError, ModelError
-from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake import binding_log, document_archive, layout, registry
+from risk_assets.lake.challenge_measurement import Challenge
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import PREDICTIONS, require_scored
 from risk_assets.lake.manifests import find_readable, require_contract, require_manifest
@@ -106,6 +108,7 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
         since = _month_before(store, date)
         moved, moved_note = _migration(store, scoring, since) if since else (None, ())
         curve = None if matured else vintage(store, date, since, contract, today)
+        decided, challenge_notes = _verdict(store, scoring, date, contract, policy, today)
     notes = [*_outcome_notes(date, matures, matured, labelled, lacking, policy), *_model_notes(date, scored, models)]
     return PerformanceReport(
         date=date,
@@ -118,7 +121,8 @@ def performance(store: Store, date: str, contract: Contract, policy: Policy, tod
         models=models,
         migration=moved,
         vintage=curve,
-        notes=(*notes, *_table_notes(store, scoring, date), *moved_note),
+        notes=(*notes, *_table_notes(store, scoring, date), *moved_note, *challenge_notes),
+        verdict=decided,
     )
 
 
@@ -148,7 +152,7 @@ def _rows(
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return the rows that were scored, with account or customer, categories and outcome; and the categories."""
     predicted = read_table(store, scoring.manifest.path).filter(pl.col(PROBABILITY).is_not_null())
-    table = predicted.select(ACCOUNT_ID, PROBABILITY, BAND, _ARM, _SHADOW)
+    table = predicted.select(ACCOUNT_ID, PROBABILITY, BAND, _ARM, _SHADOW, "prediction")
     features = read_table(store, layout.features(date)).filter(can_be_scored())
     columns = features.collect_schema().names()
     categories = tuple(name for name in contract.all_categories if name in columns)
@@ -158,10 +162,21 @@ def _rows(
         found, on=ACCOUNT_ID, how="left", maintain_order="left"
     )
     group = pl.coalesce(GROUP, ACCOUNT_ID) if contract.group else pl.col(ACCOUNT_ID)
-    rows = joined.with_columns(group.alias(GROUP)).drop(ACCOUNT_ID).collect(engine="streaming")
+    rows = joined.with_columns(group.alias(GROUP)).collect(engine="streaming")
     if rows.is_empty():
         raise LakeError(f"no row of {scoring.manifest.path} was scored. See why: risk run {date}.")
-    return rows.with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical()), categories
+    treated = _treatment(store, date, rows).alias(TREATMENT)
+    return rows.drop(ACCOUNT_ID, "prediction").with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical(), treated), categories
+
+
+def _treatment(store: Store, date: str, rows: pl.DataFrame) -> pl.Series:
+    """Return which flagged accounts were on the review list, and which were held out; null if the list's policy holds none out."""
+    listed = find_readable(store, layout.review(date))
+    digest = listed.made_from.policy if listed else None
+    policy = document_archive.find(store, Policy, digest) if digest else None
+    if policy is None or not policy.review.hold_out:
+        return pl.Series([None] * len(rows), dtype=pl.String)
+    return treatment(rows, policy.review)
 
 
 def _as_shadow(rows: pl.DataFrame, policy: Policy) -> pl.DataFrame:
@@ -194,6 +209,16 @@ def _migration(store: Store, scoring: Scoring, since: str) -> tuple[Migration | 
     changed = earlier.cuts != scoring.policy.cuts or earlier.points != scoring.policy.points
     note = (f"bands have other bounds than on {since}: accounts changed bands by the policy too",) if changed else ()
     return migration(since, tables[0], tuple(earlier.bands), tables[1], tuple(scoring.policy.bands)), note
+
+
+def _verdict(
+    store: Store, scoring: Scoring, date: str, contract: Contract, policy: Policy, today: str
+) -> tuple[Verdict | None, tuple[str, ...]]:
+    """Return the verdict on the challenger or the shadow of a date, over all its matured dates up to this one, with notes."""
+    seq = scoring.manifest.made_from.binding
+    if seq is None or scoring.arms.challenger is None:
+        return None, ()
+    return Challenge(store, binding_log.find(store, seq), contract, policy, today).verdict(date)
 
 
 def _outcome_notes(date: str, matures: str, matured: bool, labelled: int, lacking: float, policy: Policy) -> Iterator[str]:

@@ -71,6 +71,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 COLUMNS = RunRecord.__struct_fields__
 HEADER = f"{','.join(COLUMNS)}\n".encode()
 _SPECIAL = re.compile('[,"\r\n]')
+_WARNED = re.compile(r"(?:^|; )([a-z_]+) of ([a-z]+/[a-z_]+): ")
 
 
 def add(store: Store, record: RunRecord) -> bool:
@@ -94,10 +95,26 @@ def add(store: Store, record: RunRecord) -> bool:
     raise LakeError(f"{layout.RUN_LOG} is changed by too many runs at the same time. Run again: the row is added then.")
 
 
+def records(store: Store, date: str) -> tuple[RunRecord, ...]:
+    """Return the records of a date's runs, in the order in which they ended; those that cannot be read are left out."""
+    found = (_decode(store.find(path)) for path in store.list(f"{layout.RUN_RECORDS}/{date}/"))
+    return tuple(sorted((record for record in found if record is not None), key=lambda record: (record.timestamp, record.run_id)))
+
+
+def dates(store: Store) -> tuple[str, ...]:
+    """Return the dates with a record, oldest first; costs one listing."""
+    return tuple(name for name in store.names(layout.RUN_RECORDS) if is_date(name))
+
+
 def jobs(store: Store, date: str) -> set[str]:
     """Return the jobs of the records of a date, whatever the results of their runs."""
-    found = (_decode(store.find(path)) for path in store.list(f"{layout.RUN_RECORDS}/{date}/"))
-    return {record.job for record in found if record is not None}
+    return {record.job for record in records(store, date)}
+
+
+def warned_checks(record: RunRecord) -> dict[str, str]:
+    """Return the checks that warned in a run, as `asset.check`, with their figures."""
+    parts = _WARNED.split(record.warnings or "")[1:]
+    return {f"{asset}.{check}": text for check, asset, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)}
 
 
 def _try_to_add(store: Store, log: AppendFile, record: RunRecord, end: End) -> bool | None:

@@ -19,8 +19,9 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 def sealed(value: S) -> S:
-    """Return a struct with its seal."""
-    return msgspec.structs.replace(value, seal=_seal(value))
+    """Return a struct with its seal, as it is read back: a whole number in a field of floats is another text in JSON than the float."""
+    as_read = msgspec.json.decode(msgspec.json.encode(value), type=type(value))
+    return msgspec.structs.replace(as_read, seal=_seal(as_read))
 
 
 def has_seal(value: Sealed) -> bool:

@@ -9,6 +9,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import (
+    alert_files,
     binding_log,
     document_archive,
     documents,
@@ -19,6 +20,7 @@ from risk_assets.lake import (
     performance_files,
     raw,
     registry,
+    retraining,
     run_log,
     verification,
 )
@@ -80,6 +82,10 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
         _verified(
             "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
+        ),
+        _verified("alert reports", [(date, alert_files.problems(store, date)) for date in committed_dates(store, layout.ALERTS)]),
+        _verified(
+            "retrainings", [(date, _errors(partial(retraining.read, store, date))) for date in committed_dates(store, layout.RETRAINING)]
         ),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]

@@ -105,9 +105,13 @@ def weaker_contract(contract: dict[str, Any]) -> dict[str, Any]:
 
 def short_policy(policy: dict[str, Any]) -> dict[str, Any]:
     """Return the bank's policy with a window of 28 days, a person who promotes, and early retraining."""
-    training = {**policy["training"], "window_days": 28, "spacing_days": 28}
-    checks = {**policy["checks"], "max_row_count_change": 0.2}
-    return {**policy, "training": training, "promotion": {**policy["promotion"], "mode": "manual"}, "checks": checks}
+    changes = {
+        "training": {**policy["training"], "window_days": 28, "holdout": 0.1},
+        "promotion": {**policy["promotion"], "mode": "manual", "max_auc_loss": 0.04},
+        "checks": {**policy["checks"], "max_row_count_change": 0.2},
+        "monitoring": {**policy["monitoring"], "retraining": {"exceeded": 2, "of_dates": 3, "cool_down_days": 14}},
+    }
+    return {**policy, **changes}
 
 
 def with_cut_off(policy: dict[str, Any], threshold: float) -> dict[str, Any]:

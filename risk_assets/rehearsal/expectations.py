@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from risk_assets.rehearsal.records import OPENED, Day
+from risk_assets.domain.monitoring.alerts import OPENED
+from risk_assets.rehearsal.records import Day
 from risk_assets.simulation.incidents import Expected
 from risk_assets.simulation.scenarios import Planned, Scenario
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-OPENED, REPEATED, RESOLVED = "opened", "repeated", "resolved"
+from risk_assets.domain.monitoring.alerts import RESOLVED
+
 ActionKind: TypeAlias = Literal["retrain", "gates", "impact", "promote", "reject", "decide", "take back"]
 
 

@@ -1,25 +1,27 @@
 """The people, schedules and sensors of a simulated bank: what they do on each morning, by jobs of the real definitions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import polars as pl
 
 from risk_assets.clock import shift, simulated_from
+from risk_assets.defs.failures import INTERRUPTED
 from risk_assets.defs.sensors import report_late
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.governance.gates import summary
 from risk_assets.domain.governance.impact import Impact
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError, RiskError
-from risk_assets.lake import binding_log, impact_files, layout, performance_files, registry
+from risk_assets.lake import alert_files, binding_log, impact_files, layout, performance_files, registry
 from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.retraining import retraining_due
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table
 from risk_assets.rehearsal import book
-from risk_assets.rehearsal.evidence import check_cause, drift_causes, performance_causes, statuses
 from risk_assets.rehearsal.records import Action, Day
 from risk_assets.runner import Result, Runner
 from risk_assets.simulation.incidents import Decision
@@ -33,15 +35,12 @@ OWNER, APPROVER = "the model owner", "the approver"
 JOBS = {"accounts": "daily_scoring", "outcomes": "outcomes"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Team:
-    """The team of a book, and what it remembers from one morning to the next."""
+    """The team of a book with the incidents of a scenario."""
 
     runner: Runner
     scenario: Scenario
-    _open: tuple[str, ...] = ()
-    _causes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    _retrained: str = ""
 
     @property
     def lake(self) -> Store:
@@ -53,13 +52,16 @@ class Team:
         with _at(morning.date, SCORING):
             for file in morning.files:
                 self._land(file)
-                _require(self.runner.run(JOBS[file.kind], file.date, *(FEATURES if file.kind == "accounts" else ())))
+                _require(self._run(JOBS[file.kind], file.date, *(FEATURES if file.kind == "accounts" else ())))
 
     def begin(self, date: str) -> None:
-        """Train the first version for a date, and promote it."""
+        """Train the first version for a date, and promote it; raises `RiskError` if its gates have not passed."""
         with _at(date, TRAINING):
-            _require(self.runner.run("training", date))
-            self._promote(self._newest, OWNER, "the first version", override=True)
+            _require(self._run("training", date))
+            gates = registry.read_version(self.lake, self._newest).metadata.gates
+            if not gates.passed:
+                raise RiskError(f"the gates of the first version have not passed ({summary(gates.found)}). Choose another --seed.")
+            self._promote(self._newest, OWNER, "the first version")
 
     def work(self, morning: Morning) -> Day:
         """Do the work of a morning, and return what happened."""
@@ -70,60 +72,48 @@ class Team:
                 self._receive(file)
         flagged = self._flagged(date)
         with _at(date, ALERTING):
-            alerts = self._alerts(date, morning)
+            alerts = self._alerts(date)
             actions += self._retrain(date)
         return Day(morning.day, date, alerts, tuple(actions), flagged, self._ratio(morning.matured), self._live)
 
     def _receive(self, file: Landed) -> None:
         """Run the jobs of a file that lands: the sensors of landing, monitoring and performance."""
         self._land(file)
-        self._note(JOBS[file.kind], self.runner.run(JOBS[file.kind], file.date))
+        self._run(JOBS[file.kind], file.date)
         scored = find_readable(self.lake, layout.predictions(file.date)) is not None
         if file.kind == "accounts" and scored:
-            self._note("monitoring", self.runner.run("monitoring", file.date))
+            self._run("monitoring", file.date)
         if scored and find_readable(self.lake, layout.curated_outcomes(file.date)):
-            self._note("performance", self.runner.run("performance", file.date))
+            self._run("performance", file.date)
+
+    def _run(self, job: str, date: str, *only: str, **config: Mapping[str, Any]) -> Result:
+        """Run a job for a date; an interrupt ends the rehearsal, and any other failure is a part of it."""
+        result = self.runner.run(job, date, *only, **config)
+        if result.error == INTERRUPTED:
+            raise KeyboardInterrupt
+        return result
 
     def _land(self, file: Landed) -> None:
         self.runner.lakehouse.landing.put(file.name, file.content)
 
-    def _note(self, job: str, result: Result) -> None:
-        failed = (f"run:{job}:{result.date}",) if result.error else ()
-        self._causes[job, result.date] = (*failed, *(check_cause(text) for text in result.warnings if not result.error))
-
-    def _alerts(self, date: str, morning: Morning) -> dict[str, str]:
-        self._causes = {key: causes for key, causes in self._causes.items() if causes}
-        late = report_late(self.runner.lakehouse, self.runner.partitions, self.runner.settings.calendar) if morning.day >= 7 else []
-        found = [cause for causes in self._causes.values() for cause in causes if not cause.startswith("check:monitoring")]
-        found += [f"late:accounts:{each}" for each in late]
-        found += drift_causes(self.lake, date)
-        matured = next((f.date for f in reversed(morning.files) if f.kind == "outcomes"), None)
-        found += performance_causes(self.lake, matured) if matured else [c for c in self._open if c.startswith("performance")]
-        alerts = statuses(self._open, found)
-        self._open = tuple(dict.fromkeys(found))
-        self._causes = {key: tuple(c for c in causes if c.startswith("run:")) for key, causes in self._causes.items()}
-        return alerts
+    def _alerts(self, date: str) -> dict[str, str]:
+        """Report accounts that are late, evaluate the alerts of a date, and return the status of each by its cause."""
+        if find_readable(self.lake, layout.accounts(date)) is None:
+            report_late(self.runner.lakehouse, self.runner.partitions, self.runner.settings.calendar)
+        _require(self._run("alerts", date))
+        return {alert.cause: alert.status for alert in alert_files.read(self.lake, date).report.alerts}
 
     def _retrain(self, date: str) -> Iterator[Action]:
-        """Train again if that is due, and let the approver decide."""
-        reason = self._due(date)
+        """Train again if that is due, as the sensor `retrain` does, and let the approver decide."""
+        reason = retraining_due(self.lake, self.runner.lakehouse.policy, date)
         if reason is None:
             return
-        yield Action("retrain", reason)
-        result = self.runner.run("training", date)
-        self._note("training", result)
+        yield Action("retrain", reason.text)
+        result = self._run("training", date, training__model={"reason": reason.text})
         if result.error:
             yield Action("reject", f"the training failed: {result.error}")
             return
         yield from self._approve(self._newest)
-
-    def _due(self, date: str) -> str | None:
-        if not any(cause.startswith("performance:champion") for cause in self._open):
-            return None
-        if self._retrained and shift(self._retrained, 14) > date:
-            return None
-        self._retrained = date
-        return "interim"
 
     def _approve(self, version: str) -> Iterator[Action]:
         """Promote a version whose gates have passed, after a look at its impact."""
@@ -164,7 +154,7 @@ class Team:
         contract = self.runner.settings.contract
         before = contract.read_text(encoding="utf-8")
         book.edit(contract, book.weaker_contract)
-        _require(self.runner.run("training", date, *REGISTERING))
+        _require(self._run("training", date, *REGISTERING))
         self._promote(self._newest, OWNER, "simpler to explain", override=True)
         contract.write_text(before, encoding="utf-8")
         return f"{self._live}, without the strongest features, is promoted by setting gates aside"
@@ -224,4 +214,4 @@ def _at(date: str, time: str) -> AbstractContextManager[None]:
 
 def _require(result: Result) -> None:
     if result.error:
-        raise RiskError(f"the simulation cannot start, because a run for {result.date} failed: {result.error}")
+        raise RiskError(f"the simulation ends, because a run for {result.date} that must succeed failed: {result.error}")

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from risk_assets.domain.monitoring.alerts import OPENED, RESOLVED
 from risk_assets.domain.wording import counted
 from risk_assets.rehearsal.costs import Errors, excess
 from risk_assets.rehearsal.expectations import detected
-from risk_assets.rehearsal.records import OPENED, RESOLVED, ActionKind, Day
+from risk_assets.rehearsal.records import ActionKind, Day
 from risk_assets.simulation.scenarios import Planned, Scenario
 
 INCIDENT, ALERT, OVER, RECOVERY = "incident", "alert", "resolved", "recovery"

@@ -1,4 +1,6 @@
-"""Section `monitoring`: how often drift is alerted on dates without drift, and how soon a shift is, next to fixed limits of the index.
+"""Section `monitoring`: how often drift is alerted on dates without drift, and how soon a shift is, next to other rules.
+
+The other rules are fixed limits of the index, and the defaults of Evidently and NannyML.
 
 Books have the same accounts every day, whose traits change slowly, without any drift of the whole book. A version is trained on
 weekly snapshots of a part of the accounts. The dates that are compared have so many of these accounts, or so many others.
@@ -25,6 +27,7 @@ from risk_assets.simulation.book import Book, _arrears, _is_bad
 from risk_assets.simulation.columns import bureau, tenure, usage
 from risk_assets.simulation.traits import LEVELS, traits
 from tests.bench.measure import table
+from tests.bench.published_rules import Published
 
 SIZES = (50, 100, 500, 5_000, 50_000)
 DAYS = 1_000  # of each size
@@ -76,14 +79,34 @@ class SteadyBook:
         return pl.Series([*LEVELS[name], None], dtype=pl.String).gather(positions)
 
 
-def trained(steady: SteadyBook, accounts: int) -> TrainedModel:
-    """Return a version trained on weekly snapshots, in each of which a quarter of the accounts train."""
+@dataclass(frozen=True)
+class Rules:
+    """All rules, with a version and its training rows."""
+
+    model: TrainedModel
+    published: Published
+
+    def alerts(self, rows: pl.DataFrame) -> dict[str, bool]:
+        """Return whether each rule alerts on a day."""
+        found = report(rows, self.model)
+        fixed = {f"PSI above {limit}": largest(found) > limit for limit in FIXED}
+        return {"this": bool(found.exceeded)} | fixed | self.published.alerts(_with_score(rows, self.model))
+
+
+def trained(steady: SteadyBook, accounts: int) -> Rules:
+    """Return the rules with a version trained on weekly snapshots, in each of which a quarter of the accounts train."""
     parts = []
     for at, day in enumerate(SNAPSHOTS):
         rows = steady.frame(day).head(accounts).with_row_index(ACCOUNT_ID).filter(pl.col(ACCOUNT_ID) % len(SNAPSHOTS) == at)
         parts.append(rows.with_columns(pl.lit(str(START + timedelta(days=day))).alias(SNAPSHOT)))
-    frame = pl.concat(parts).with_columns(pl.col(ACCOUNT_ID).cast(pl.String), pl.col(ACCOUNT_ID).cast(pl.String).alias(GROUP)).to_pandas()
-    return train(frame, str(START), CONTRACT, POLICY, None)
+    frame = pl.concat(parts).with_columns(pl.col(ACCOUNT_ID).cast(pl.String), pl.col(ACCOUNT_ID).cast(pl.String).alias(GROUP))
+    model = train(frame.to_pandas(), str(START), CONTRACT, POLICY, None)
+    return Rules(model, Published(_with_score(frame, model)))
+
+
+def _with_score(rows: pl.DataFrame, model: TrainedModel) -> pl.DataFrame:
+    """Return the features and the probabilities of rows."""
+    return rows.select(*NUMBERS, *LEVELS, pl.Series("probability", probabilities(model.scorecard, rows)))
 
 
 def report(rows: pl.DataFrame, model: TrainedModel) -> DriftReport:
@@ -98,11 +121,6 @@ def largest(found: DriftReport) -> float:
     return max(each.psi.value for each in (found.score, *found.features))
 
 
-def rules(found: DriftReport) -> dict[str, bool]:
-    """Return whether each rule alerts."""
-    return {"this": bool(found.exceeded)} | {f"PSI above {limit}": largest(found) > limit for limit in FIXED}
-
-
 def shifted(rows: pl.DataFrame, name: str, by: float) -> pl.DataFrame:
     """Return rows in which a number is higher by so many standard deviations."""
     return rows.with_columns(pl.col(name) + by * pl.col(name).std())
@@ -111,17 +129,17 @@ def shifted(rows: pl.DataFrame, name: str, by: float) -> pl.DataFrame:
 def book(size: int, seed: int, days: int) -> Iterator[tuple[int, str, Mapping[str, bool]]]:
     """Yield for each day without drift, and for each shift, whether each rule alerts, in the latter case within three days."""
     steady = SteadyBook(Book(TRAINING + size, START, seed))
-    model = trained(steady, TRAINING)
+    rules = trained(steady, TRAINING)
     frames = []
     for day in range(FIRST_DAY, FIRST_DAY + days):
         whole = steady.frame(day)
         rows = whole.head(size)
         frames = [*frames[-WITHIN + 1 :], rows]
-        yield size, "no drift", rules(report(rows, model))
-        yield size, "no drift, accounts that did not train", rules(report(whole.tail(size), model))
+        yield size, "no drift", rules.alerts(rows)
+        yield size, "no drift, accounts that did not train", rules.alerts(whole.tail(size))
     for name in SHIFTED:
         for by in SHIFTS:
-            days_found = [rules(report(shifted(rows, name, by), model)) for rows in frames]
+            days_found = [rules.alerts(shifted(rows, name, by)) for rows in frames]
             yield size, f"{by:g} sd", {rule: any(found[rule] for found in days_found) for rule in days_found[0]}
 
 

@@ -101,10 +101,12 @@ def test_impact_is_shown_and_saved(on_scored: Risk, scored: Path) -> None:
 
 
 def test_training_both_estimators_reports_both_aucs(on_trained: Risk) -> None:
-    trained = on_trained("train", "2026-01-03", "--estimator", "both").stdout
+    trained = on_trained("train", "2026-01-03", "--estimator", "both", "--reason", "a new product").stdout
     (line,) = [line for line in trained.splitlines() if "tried, by cross-validated AUC" in line]
     assert line.startswith("model_v003") and "logistic 0." in line and "scorecard 0." in line
     shown = on_trained("models", "show", "model_v003").text
+    assert "Trained because: a new product" in shown
+    assert "Trained because" not in on_trained("models", "show", "model_v001").stdout
     assert "Tried, by cross-validated AUC: logistic 0." in shown
     assert "compared with" in shown and "chosen" in shown
     assert "other accounts" in shown and "later dates" in shown

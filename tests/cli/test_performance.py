@@ -16,6 +16,7 @@ def test_estimates_are_shown_then_the_outcomes(on_scored: Risk, scored: Path) ->
     second = on_scored("monitor")
     assert "model_v001 (champion) is within its limits" in second.text
     assert "model_v002 (shadow)" in second.text and "at training" in second.text
+    assert "model_v002 (shadow) is undecided against model_v001: gain in AUC" in second.text
     assert "Bands and categories" in second.stdout
     assert "revision 1, known by" in second.text
     assert on_scored("monitor").stdout == second.stdout

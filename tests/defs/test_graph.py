@@ -30,6 +30,11 @@ GRAPH = {
     "curated/review_list": ("curated", True, {"curated/features", "curated/predictions"}),
     "monitoring/drift": ("monitoring", True, {"curated/features", "curated/predictions"}),
     "monitoring/performance": ("monitoring", True, {"curated/features", "curated/predictions", "curated/outcomes"}),
+    "monitoring/alerts": (
+        "monitoring",
+        True,
+        {"monitoring/drift", "monitoring/performance", "monitoring/alerts", "logs/batch_runs", "registry/champion"},
+    ),
     "logs/batch_runs": ("logs", True, {"raw/accounts", "curated/features", "curated/predictions", "curated/review_list"}),
 }
 JOBS = {
@@ -40,6 +45,7 @@ JOBS = {
     "governance": {"registry/champion"},
     "monitoring": {"monitoring/drift"},
     "performance": {"monitoring/performance"},
+    "alerts": {"monitoring/alerts"},
 }
 
 
@@ -133,8 +139,10 @@ def test_only_the_sensors_that_start_runs_are_off(definitions: dg.Definitions) -
     off, on = dg.DefaultSensorStatus.STOPPED, dg.DefaultSensorStatus.RUNNING
     states = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
     logs = {"log_scored_runs": on, "log_failed_runs": on, "log_canceled_runs": on}
-    asked = dict.fromkeys(("landing", "posted_outcomes", "monitor_scored", "monitor_outcomes", "derived_outcomes"), off)
-    assert states == {**asked, "late_files": on, "killed_runs": on, **logs}
+    asked = dict.fromkeys(
+        ("landing", "posted_outcomes", "monitor_scored", "monitor_outcomes", "derived_outcomes", "retrain", "alerts"), off
+    )
+    assert states == {**asked, "late_files": on, "deliver_alerts": on, "killed_runs": on, **logs}
 
 
 def test_every_sensor_and_schedule_is_documented(definitions: dg.Definitions) -> None:

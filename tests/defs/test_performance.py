@@ -7,11 +7,14 @@ import msgspec
 import polars as pl
 import pytest
 
+from risk_assets.defs import checks
 from risk_assets.defs.partitions import partitions
 from risk_assets.defs.sensors import watch_outcomes
+from risk_assets.domain.batch.hold_out import held_out
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.lake import layout, performance_files, registry
 from risk_assets.lake.performance_measurement import performance
+from risk_assets.lake.tables import read_table
 from risk_assets.lake.verify import verify_all
 from risk_assets.runner import Result
 from tests.conftest import CONTRACT, POLICY, ROOT
@@ -296,3 +299,25 @@ def test_derived_outcomes_have_a_vintage_until_they_mature(scored_book: Book, tm
     assert after.vintage and [point.days for point in after.vintage.points] == [7]
     assert 0 < after.vintage.points[0].now.bad < after.vintage.points[0].now.accounts <= after.scored
     assert (after.matured, after.models[0].overall, after.more_known_on) == (False, None, None)
+
+
+def test_flagged_accounts_that_are_held_out_are_reported_apart(scored_book: Book, tmp_path: Path) -> None:
+    holding = tmp_path / "holding.yml"
+    holding.write_text(POLICY.read_text(encoding="utf-8") + "threshold: 0.05\nreview: {size: 20, hold_out: 0.3}\n", encoding="utf-8")
+    book = scored_book.with_documents(policy=holding)
+    book.adopt("policy")
+    assert book.score().error is None
+    predicted = read_table(book.lake, layout.predictions(NEXT))
+    held = set(predicted.filter(held_out(0.3)).collect()["account_id"])
+    listed = read_table(book.lake, layout.review(NEXT)).collect()["account_id"]
+    assert len(held) > 10 and len(listed) == 20
+    assert not held & set(listed)
+    check = checks.riskiest_first(book.lakehouse, NEXT)
+    assert check.passed and check.metadata["held_out"].value == len(held)
+    know_outcomes(book)
+    assert monitor(book).error is None
+    (model,) = performance_files.read(book.lake, NEXT).report.models
+    parts = {part.name: part for part in model.flagged.shown}
+    assert (parts["on the review list"].rows, parts["held out"].rows) == (20, len(held))
+    assert figures(book)["champion_held_out_ratio"] == pytest.approx(parts["held out"].ratio, rel=1e-5)
+    assert "| flagged, held out |" in str(figures(book)["parts"])

@@ -10,7 +10,9 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.training.train import train
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.manifests import Provenance
+from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table
+from risk_assets.settings import Settings
 from tests.documents import SAMPLE_POLICY, SMALL
 
 NO_SCORE = pl.lit(None, pl.Float64)
@@ -25,6 +27,12 @@ def table(frame: pl.LazyFrame, **more: bool) -> Table:
 def people() -> pl.LazyFrame:
     """Return rows of three accounts."""
     return pl.LazyFrame({"account_id": ["007", "00010", "1e3"], "probability": [0.1 + 0.2, None, 1e-17], "band": ["A", None, "F"]})
+
+
+@pytest.fixture
+def disk_store(disk_settings: Settings) -> Store:
+    """An empty lake on disk."""
+    return disk_settings.connect_lake()
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,9 @@ from risk_assets.lake import layout, online_log
 from risk_assets.lake.online_files import dates, files
 from risk_assets.lake.online_log import LoggedRequest, find_requests, read_file
 from risk_assets.lake.store import Store
-from risk_assets.settings import Settings
 
 DATE, NEXT = "2026-03-01", "2026-03-02"
 MARKER = "Zürich"
-
-
-@pytest.fixture
-def disk_store(disk_settings: Settings) -> Store:
-    """An empty lake on disk."""
-    return disk_settings.connect_lake()
 
 
 def path(date: str, collection: str, name: int = 0, hour: str = "08") -> str:

@@ -97,6 +97,8 @@ def scorecard(console: LiteralConsole, version: "ModelVersion", card: "Scorecard
         ),
         soft_wrap=True,
     )
+    if origin.reason:
+        console.print(f"Trained because: {origin.reason}", soft_wrap=True)
     console.print(_holdouts(metrics))
     console.print(f"Tried, {_considered(version)}", soft_wrap=True)
     if card.required:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from risk_assets.cli.console import LiteralConsole, styled
 from risk_assets.cli.report.tables import new_table, text
 from risk_assets.rehearsal import timeline as events
 from risk_assets.rehearsal.costs import Errors
-from risk_assets.rehearsal.rehearse import Rehearsal
 from risk_assets.simulation.scenarios import SCENARIOS, Scenario
+
+if TYPE_CHECKING:
+    from risk_assets.rehearsal.rehearse import Rehearsal
 
 STYLES: Mapping[str, str] = MappingProxyType(
     {events.INCIDENT: "bold", events.ALERT: "red", events.OVER: "green", events.RECOVERY: "bold green", "promotion": "cyan"}
@@ -23,7 +26,7 @@ def scenarios(console: LiteralConsole) -> None:
     console.print(table)
 
 
-def timeline(console: LiteralConsole, done: Rehearsal) -> None:
+def timeline(console: LiteralConsole, done: "Rehearsal") -> None:
     """Print what happened on which day, and each incident in one row."""
     table = new_table(f"Timeline of {done.scenario.name}, {done.scenario.days} days", "day", "date", "event", "what")
     for event in events.events(done.scenario, done.days):

@@ -15,6 +15,7 @@ from risk_assets import promotion
 from risk_assets.clock import DateError, parse_date, shift, utc_now
 from risk_assets.defs.assets.outcomes import snapshot_outcomes
 from risk_assets.defs.failures import PARTITION_TAG
+from risk_assets.defs.jobs import training_reason
 from risk_assets.defs.liveness import root_run_id
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
@@ -26,7 +27,7 @@ from risk_assets.domain.ingest.outcome_history import known_by, left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
-from risk_assets.lake import document_archive, layout
+from risk_assets.lake import document_archive, layout, retraining
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.feature_tables import feature_table
 from risk_assets.lake.outcome_tables import (
@@ -59,6 +60,11 @@ class TrainingConfig(dg.Config):
         None,
         description="The date (YYYY-MM-DD) by which outcomes must have been known; the training date by default. A later date "
         "also uses outcomes that became known since. It is stored with the model.",
+    )
+    reason: str | None = Field(
+        None,
+        description="Why the model is trained again; the run tag risk/reason by default. It is stored with the model. A training with a "
+        "reason is a retraining: after it, the sensor retrain starts none for the policy's cool_down_days.",
     )
 
 
@@ -103,10 +109,19 @@ def model(
         left_out=later.outcomes,
         left_out_until=later.known_on,
         regrouped=regrouped,
+        reason=training_reason(context.run),
     )
     dated = replace(trained, origin=origin, gates=structs.replace(trained.gates, policy=lakehouse.policy.digest))
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
     return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **more}))
+
+
+def prepare(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:
+    """Store that a training with a reason has started, bring the outcomes of its dates up to date, and return what was written."""
+    reason = training_reason(run)
+    if reason:
+        retraining.start(lakehouse.store, run.tags[PARTITION_TAG], reason, run.run_id)
+    return refresh_outcomes(lakehouse, dates, run)
 
 
 def refresh_outcomes(lakehouse: Lakehouse, dates: Sequence[str], run: dg.DagsterRun) -> tuple[tuple[str, str], ...]:
@@ -235,7 +250,8 @@ def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -
         "gates": dg.MetadataValue.md(gates_table(model.gates.found)),
         "gates_summary": summary(model.gates.found),
     }
-    return dg.Output(model, metadata={**shown_gates, "table": dg.MetadataValue.md(table)})
+    why = {"reason": model.origin.reason} if model.origin.reason else {}
+    return dg.Output(model, metadata={**shown_gates, **why, "table": dg.MetadataValue.md(table)})
 
 
 def _known_by(date: str, lakehouse: Lakehouse) -> str:

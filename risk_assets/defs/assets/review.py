@@ -20,7 +20,7 @@ def review_list(
     store, policy, date = lakehouse.store, lakehouse.policy, context.partition_key
     made_from = lakehouse.made_from(context.run.run_id, date, "curated/predictions", "curated/features", policy=policy.digest)
     with translate_polars_errors(f"curated/review_list of {date}"):
-        listed = riskiest(predictions, policy.review.size).with_columns(strip_cells(pl.col(ACCOUNT_ID)))
+        listed = riskiest(predictions, policy.review).with_columns(strip_cells(pl.col(ACCOUNT_ID)))
         accounts = listed[ACCOUNT_ID]
         now = snapshots.of_accounts(features, accounts)
         before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, accounts, policy.review.look_back_days)

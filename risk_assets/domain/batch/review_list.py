@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.batch.hold_out import held_out
 from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_schema
 from risk_assets.domain.contract.field_rules import SEPARATOR, plain
-from risk_assets.domain.contract.policy import Points, Policy
+from risk_assets.domain.contract.policy import Points, Policy, Review
 from risk_assets.domain.contract.schema import ACCOUNT_ID, SNAPSHOT
 from risk_assets.domain.scorecard.arrays import Floats, contributions
 from risk_assets.domain.scorecard.expressions import encode
@@ -18,18 +19,33 @@ from risk_assets.errors import LakeError
 MAX_CHANGES = 3
 NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
+LISTED, HELD_OUT, NOT_LISTED = "on the review list", "held out", "below the review list"
+TREATMENTS = (LISTED, HELD_OUT, NOT_LISTED)  # of flagged accounts
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets also read full-width characters
+_ROW = "row"
 OMITTED_COLUMNS = frozenset({"status", "prediction", "arm", "challenger_probability", "excluded", "issues"})
 
 
-def riskiest(predictions: pl.LazyFrame, size: int) -> pl.DataFrame:
-    """Return the `size` rows with the highest probability, riskiest first; ties in the order of the file.
+def riskiest(predictions: pl.LazyFrame, review: Review) -> pl.DataFrame:
+    """Return the rows with the highest probability, as many as the policy sets, riskiest first; ties in the order of the file.
 
-    Rows that are not scored are left out. The table is streamed, so memory does not grow with its rows.
+    Rows that are not scored, and flagged accounts that the policy holds out, are left out. The table is streamed, so memory does not grow
+    with its rows.
     """
-    scored = predictions.with_row_index("row").filter(pl.col("probability").is_finite())
-    top = scored.sort("probability", "row", descending=[True, False]).head(size)
-    return top.drop("row").collect(engine="streaming")
+    return _riskiest(predictions.with_row_index(_ROW), review).drop(_ROW).collect(engine="streaming")
+
+
+def treatment(predictions: pl.DataFrame, review: Review) -> pl.Series:
+    """Return for each row of predictions whether its account is `LISTED`, `HELD_OUT` or `NOT_LISTED`; null if it is not flagged."""
+    rows = predictions.with_row_index(_ROW)
+    listed = _riskiest(rows.lazy(), review).collect()[_ROW]
+    state = pl.when(held_out(review.hold_out)).then(pl.lit(HELD_OUT)).when(pl.col(_ROW).is_in(listed.implode())).then(pl.lit(LISTED))
+    return rows.select(pl.when(pl.col("prediction") == 1).then(state.otherwise(pl.lit(NOT_LISTED)))).to_series()
+
+
+def _riskiest(rows: pl.LazyFrame, review: Review) -> pl.LazyFrame:
+    candidates = rows.filter(pl.col("probability").is_finite(), ~held_out(review.hold_out))
+    return candidates.sort("probability", _ROW, descending=[True, False]).head(review.size)
 
 
 def review_list(

@@ -12,6 +12,7 @@ from risk_assets.domain.contract.schema import MAX_WINDOW_DAYS
 from risk_assets.errors import ContractError
 
 Share = Annotated[Number, Field(ge=0, le=1)]
+Part = Annotated[Number, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Days = Annotated[int, Field(ge=1, le=MAX_WINDOW_DAYS, strict=True)]
 Positive = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
@@ -184,10 +185,21 @@ class Promotion(Document):
 
 
 class Review(Document):
-    """The review list: the number of accounts, and how many days back to look for its earlier snapshots."""
+    """The review list.
+
+    Attributes
+    ----------
+    size
+        The number of accounts.
+    look_back_days
+        How many days back to look for earlier snapshots of its accounts.
+    hold_out
+        The share of the flagged accounts that is kept off the list, always the same ones, to measure what people achieve with the others.
+    """
 
     size: Count = 50
     look_back_days: Days = 28
+    hold_out: Part = 0
 
 
 class Checks(Document):
@@ -229,6 +241,30 @@ class Checks(Document):
         return self
 
 
+class Retraining(Document):
+    """When the sensor `retrain` starts a training: drift, or performance, exceeds a limit on `exceeded` of the newest `of_dates` dates.
+
+    Attributes
+    ----------
+    exceeded
+        The number of dates, with the newest one among them.
+    of_dates
+        The number of newest dates that are looked at: of drift the scored ones, of performance those whose outcomes have matured.
+    cool_down_days
+        The number of days after a training date before the next retraining, whether or not that training succeeded.
+    """
+
+    exceeded: Count = 3
+    of_dates: Annotated[int, Field(ge=1, le=28, strict=True)] = 5
+    cool_down_days: Days = 28
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.exceeded > self.of_dates:
+            raise ValueError("exceeded must not be above of_dates")
+        return self
+
+
 class Monitoring(Document):
     """The limits of a scored date: of its distance from the training rows of its version, and of its performance when outcomes are known.
 
@@ -254,6 +290,12 @@ class Monitoring(Document):
         The same in each band.
     max_auc_loss
         How far the AUC may be below that of other accounts at training.
+    max_flagged_change
+        How far the number of accounts that are predicted bad may be from its median of the previous 28 dates, in relation to it.
+    outcomes_overdue_days
+        For how many days after the end of a scored date's performance window its outcomes may be missing.
+    retraining
+        When a model is trained again.
     """
 
     max_psi: Positive = 0.2
@@ -264,6 +306,9 @@ class Monitoring(Document):
     max_calibration_ratio: Ratio = 1.3
     max_band_calibration_ratio: Ratio = 1.75
     max_auc_loss: Share = 0.05
+    max_flagged_change: Positive = 0.5
+    outcomes_overdue_days: Days = 7
+    retraining: Retraining = Retraining()
 
 
 @dataclass(frozen=True)

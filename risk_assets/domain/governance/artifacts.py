@@ -216,6 +216,7 @@ class Origin(msgspec.Struct, frozen=True):
     `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
     `left_out` outcomes were left out, because they became known later: all of them are known from `left_out_until` on.
     `regrouped` accounts have rows of several customers, or lack the customer on some date; these customers count as one group.
+    `reason` is why the training was started, such as drift beyond a limit; empty if nothing was given.
     """
 
     estimator: str
@@ -237,6 +238,7 @@ class Origin(msgspec.Struct, frozen=True):
     left_out: int = 0
     left_out_until: str | None = None
     regrouped: int = 0
+    reason: str = ""
 
     @property
     def left_out_note(self) -> str | None:

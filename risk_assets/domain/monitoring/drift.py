@@ -1,7 +1,7 @@
 """Measures how far a date is from the training rows of the version that scored it: of the score and of each feature."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profi
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.limits import Limits
-from risk_assets.domain.monitoring.report import SCORE, Drift, DriftReport, Statistic
+from risk_assets.domain.monitoring.report import SCORE, Drift, DriftReport, OnlineShift, Parity, Statistic
 from risk_assets.domain.monitoring.tally import Bins, Tally, feature_tallies, score_tally, unseen_levels
 from risk_assets.domain.scorecard.scorecard import Scorecard, Term
 from risk_assets.domain.scorecard.scoring import feature_points
@@ -86,13 +86,11 @@ def measure(
     scale: Points,
     flagged: FlaggedChange | None = None,
     notes: tuple[str, ...] = (),
+    online: OnlineShift | None = None,
 ) -> DriftReport:
     """Return the drift of a date with at least one row that the version scored."""
-    profile, statistics = reference.profile, _count_statistics(reference.profile)
-    limits = Limits(policy, reference.independent, snapshot.independent, statistics)
-    part = snapshot.score.rows / snapshot.rows  # a challenger may have scored the others
-    of_score = Limits(policy, reference.independent, snapshot.independent * part, statistics)
-    found = _features(snapshot, reference, limits, scale)
+    score, features = _drifts(snapshot, reference, policy, scale)
+    profile = reference.profile
     return DriftReport(
         date=snapshot.date,
         version=reference.version,
@@ -100,16 +98,47 @@ def measure(
         independent=snapshot.independent,
         training_rows=profile.rows,
         training_independent=reference.independent,
-        score=Drift(
-            SCORE,
-            psi=_psi(snapshot.score, profile.score, of_score),
-            points=sum(drift.points or 0.0 for drift in found),
-            max_points=_max_points(profile.spreads.score if profile.spreads else None, limits, scale),
-        ),
-        features=tuple(sorted(found, key=lambda drift: -abs(drift.points or 0.0))),
+        score=score,
+        features=features,
         flagged=flagged,
         notes=(*_unmeasured(profile), *notes),
+        online=online,
     )
+
+
+def measure_online(
+    snapshot: Snapshot | None,
+    reference: Reference,
+    policy: Monitoring,
+    scale: Points,
+    files: int,
+    parity: Parity,
+    notes: tuple[str, ...] = (),
+) -> OnlineShift:
+    """Return the drift of requests to the service; without figures if the version scored none of them.
+
+    No level is shown: several requests can be of one customer, so a level in many rows can be the value of one.
+    """
+    if snapshot is None or not snapshot.score.rows:
+        return OnlineShift(files, parity, notes=notes)
+    score, features = _drifts(replace(snapshot, new_levels={}), reference, policy, scale)
+    return OnlineShift(files, parity, snapshot.rows, snapshot.independent, score, features, notes)
+
+
+def _drifts(snapshot: Snapshot, reference: Reference, policy: Monitoring, scale: Points) -> tuple[Drift, tuple[Drift, ...]]:
+    """Return the drift of the score, and of each feature, the largest shift of the score first."""
+    profile, statistics = reference.profile, _count_statistics(reference.profile)
+    limits = Limits(policy, reference.independent, snapshot.independent, statistics)
+    part = snapshot.score.rows / snapshot.rows  # a challenger may have scored the others
+    of_score = Limits(policy, reference.independent, snapshot.independent * part, statistics)
+    found = _features(snapshot, reference, limits, scale)
+    score = Drift(
+        SCORE,
+        psi=_psi(snapshot.score, profile.score, of_score),
+        points=sum(drift.points or 0.0 for drift in found),
+        max_points=_max_points(profile.spreads.score if profile.spreads else None, limits, scale),
+    )
+    return score, tuple(sorted(found, key=lambda drift: -abs(drift.points or 0.0)))
 
 
 def _new_levels(features: pl.LazyFrame, name: str, tally: Tally, bins: Bins) -> Mapping[str, int]:

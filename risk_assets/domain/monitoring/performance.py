@@ -1,12 +1,13 @@
 """Measures the performance of the models that scored a date: their probabilities compared with the outcomes of its accounts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.batch.review_list import TREATMENTS
 from risk_assets.domain.contract.policy import Monitoring
 from risk_assets.domain.contract.schema import GROUP, OUTCOME
 from risk_assets.domain.governance.artifacts import Metrics, Performance
@@ -28,7 +29,7 @@ from risk_assets.domain.scorecard.points_table import MISSING_LABEL, level_names
 from risk_assets.domain.training.intervals import TAIL, auc, auc_interval
 from risk_assets.domain.training.rates import Rows, design_effect, jeffreys
 
-PROBABILITY, BAND = "probability", "band"
+PROBABILITY, BAND, TREATMENT = "probability", "band", "treatment"
 Z = 1.96  # standard errors of a 95 % interval
 MOST_LEVELS = 20  # of a category, those with the most rows
 
@@ -40,7 +41,8 @@ class Scored:
     Attributes
     ----------
     rows
-        The columns `probability`, `band`, `group` (the account or customer), `bad` (1, 0, or null without an outcome), and the categories.
+        The columns `probability`, `band`, `group` (the account or customer), `bad` (1, 0, or null without an outcome), the categories, and
+        `treatment`: whether a flagged account is on the review list or held out; null for other accounts, and if nothing is held out.
     bands
         The names of the bands, from the safest to the riskiest.
     metrics
@@ -138,6 +140,7 @@ def _measure(model: Scored, part: _Labelled | None, policy: Monitoring, tails: T
         brier=float(np.mean((part.rows.probability - part.rows.bad) ** 2)),
         bands=_bands(part, model.bands, limits, policy.max_band_calibration_ratio),
         categories={name: _levels(part, name) for name in model.categories},
+        flagged=_flagged(part),
         training=training,
     )
 
@@ -183,6 +186,12 @@ def _by(part: _Labelled, column: str) -> tuple[dict[Any, dict[str, Any]], int]:
 def _bands(part: _Labelled, bands: Sequence[str], limits: _Limits | None, policy: float) -> Parts:
     large, too_small = _by(part, BAND)
     return Parts(tuple(_part(large[band], band, part.effect, limits, policy) for band in bands if band in large), too_small)
+
+
+def _flagged(part: _Labelled) -> Parts:
+    """Return the flagged accounts by treatment; they have no limits, because treatment is meant to change the outcome."""
+    large, too_small = _by(replace(part, frame=part.frame.filter(pl.col(TREATMENT).is_not_null())), TREATMENT)
+    return Parts(tuple(_part(large[name], name, part.effect) for name in TREATMENTS if name in large), too_small)
 
 
 def _levels(part: _Labelled, column: str) -> Parts:

@@ -11,6 +11,7 @@ from risk_assets.domain.monitoring.performance_report import (
     ModelPerformance,
     Part,
     PerformanceReport,
+    Verdict,
     Vintage,
 )
 from risk_assets.domain.wording import counted
@@ -34,6 +35,29 @@ def summary(report: PerformanceReport) -> str:
     within = "within its limits" if first.overall.lowest is not None else "without limits"
     auc = "" if first.ranking is None else f"; {_ranking_text(first)}"
     return f"{first.version} ({first.role}) is {within}: {part_text(first.overall)}{auc}"
+
+
+def description(report: PerformanceReport) -> str:
+    """Return the result of a date, and the verdict on its challenger if there is one."""
+    return f"{summary(report)}{f'. {verdict_text(report.verdict)}' if report.verdict else ''}"
+
+
+def verdict_text(found: Verdict) -> str:
+    """Return whether a challenger is better than the champion in one sentence, with the interval and the date of a decision."""
+    ours, theirs = found.champion, found.challenger
+    state = "undecided against" if found.result == "undecided" else f"{found.result} than"
+    low, high = found.interval
+    gain = (
+        "AUC not known, all outcomes are the same" if found.gain is None else f"gain in AUC {found.gain:+.4f} ({low:+.4f} to {high:+.4f})"
+    )
+    dates = (
+        f"{counted(found.dates, 'matured date')}, {found.first} to {found.last}" if found.dates > 1 else f"1 matured date, {found.first}"
+    )
+    bads = f"{theirs.bad_groups} bad accounts or customers" + ("" if found.role == "shadow" else f", {ours.bad_groups} of {ours.version}")
+    return (
+        f"{theirs.version} ({found.role}) is {state} {ours.version}: {gain} on {dates}, with {bads}; observed / expected bads "
+        f"{theirs.observed / theirs.expected:.2f} and {ours.observed / ours.expected:.2f}{_decision(found)}"
+    )
 
 
 def estimate_text(model: ModelPerformance) -> str:
@@ -68,8 +92,8 @@ def rows(report: PerformanceReport) -> list[tuple[str, ...]]:
 
 
 def part_rows(model: ModelPerformance) -> list[tuple[str, ...]]:
-    """Return the cells of the bands and the levels of categories of a model, under `PARTS_HEADER`."""
-    groups = {"band": model.bands, **model.categories}
+    """Return the cells of the bands, the flagged accounts and the levels of categories of a model, under `PARTS_HEADER`."""
+    groups = {"band": model.bands, "flagged,": model.flagged, **model.categories}
     return [_part_row(model, f"{group} {part.name}", part) for group, parts in groups.items() for part in parts.shown]
 
 
@@ -111,6 +135,14 @@ def vintage_rows(found: Vintage) -> list[tuple[str, ...]]:
 def vintage_table(found: Vintage) -> str:
     """Return the bads so far by age in Markdown."""
     return markdown_table(vintage_header(found), vintage_rows(found))
+
+
+def _decision(found: Verdict) -> str:
+    if found.result != "undecided":
+        return ""
+    if found.decision_on is None:
+        return "; no date of a decision can be expected"
+    return f"; a decision is expected on {found.decision_on} if the gain stays the same"
 
 
 def _rate(cohort: Cohort | None) -> str:

@@ -6,6 +6,7 @@ import msgspec
 
 Interval: TypeAlias = tuple[float, float]
 Role: TypeAlias = Literal["champion", "challenger", "shadow"]
+Result: TypeAlias = Literal["better", "worse", "undecided"]
 
 ALL = "all accounts"
 RANKING = "AUC"
@@ -111,6 +112,8 @@ class ModelPerformance(msgspec.Struct, frozen=True, omit_defaults=True):
     overall, bands, categories
         Expected and observed bads of all rows with an outcome, by band, and by level of each category. `overall` is None before outcomes
         are known.
+    flagged
+        The same of accounts that are predicted bad: on the review list, held out, and below the list. None if the policy holds none out.
     ranking, brier
         None before outcomes are known; the ranking also if all outcomes are the same.
     training
@@ -126,6 +129,7 @@ class ModelPerformance(msgspec.Struct, frozen=True, omit_defaults=True):
     brier: float | None = None
     bands: Parts = Parts(())
     categories: dict[str, Parts] = {}
+    flagged: Parts = Parts(())
     training: tuple[AtTraining, ...] = ()
 
     @property
@@ -180,6 +184,50 @@ class Vintage(msgspec.Struct, frozen=True):
     points: tuple[VintagePoint, ...]
 
 
+class PooledModel(msgspec.Struct, frozen=True):
+    """A model on all dates of a challenge whose outcomes are known.
+
+    `bad_groups` are the accounts or customers that went bad, `interval` is the 95 % interval of the observed bads at one look. The AUC is
+    None if all outcomes are the same.
+    """
+
+    version: str
+    rows: int
+    bad_groups: int
+    expected: float
+    observed: int
+    interval: Interval
+    roc_auc: float | None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a challenger is better than the champion, on all dates that both scored and whose outcomes are known.
+
+    Attributes
+    ----------
+    role
+        challenger: it decides for other accounts than the champion. shadow: both score the same rows.
+    dates, first, last
+        The number of dates, the first and the last one.
+    gain, interval
+        The AUC of the challenger minus that of the champion, and its interval, which holds at all looks together. The gain is None if all
+        outcomes of a model are the same.
+    decision_on
+        The date on which a decision is expected if the difference stays the same; None if it is decided, or none is expected.
+    """
+
+    role: Role
+    result: Result
+    dates: int
+    first: str
+    last: str
+    champion: PooledModel
+    challenger: PooledModel
+    gain: float | None
+    interval: Interval
+    decision_on: str | None
+
+
 class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """The performance of a scored date.
 
@@ -204,6 +252,8 @@ class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
         The accounts that went bad before the performance window ends; None afterwards, and if outcomes are not derived.
     notes
         What could not be measured, and why.
+    verdict
+        On the challenger or the shadow that scored the date, over all its matured dates; None if there is none.
     """
 
     date: str
@@ -217,6 +267,7 @@ class PerformanceReport(msgspec.Struct, frozen=True, omit_defaults=True):
     migration: Migration | None = None
     vintage: Vintage | None = None
     notes: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
     @property
     def exceeded(self) -> tuple[tuple[ModelPerformance, str], ...]:

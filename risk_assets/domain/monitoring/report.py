@@ -1,5 +1,7 @@
 """The content of a drift report: a date compared with the training rows of the version that scored it."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from risk_assets.domain.monitoring.flagged import FlaggedChange
@@ -63,7 +65,72 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
         return {name: figure for name, figure in self.statistics.items() if figure.exceeded}
 
 
-class DriftReport(msgspec.Struct, frozen=True):
+Exceeded = tuple[tuple[str, str, Statistic], ...]  # the feature, the name and the figure of each statistic beyond its limit
+
+
+class Parity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the batch gives the same answers as the service to a sample of its logged records.
+
+    Attributes
+    ----------
+    records
+        The records of the sample.
+    differing
+        Those whose answers differ.
+    unchecked
+        Those whose answers do not follow from the logged values, because a value of another type is not logged.
+    problems
+        Lines and files that are damaged or have no partner, and requests that cannot be scored again.
+    messages
+        The first differences and problems, without values of customers.
+    """
+
+    records: int
+    differing: int = 0
+    unchecked: int = 0
+    problems: int = 0
+    messages: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every answer agrees and every line could be read."""
+        return not self.differing and not self.problems
+
+
+class OnlineShift(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The requests of a date (UTC) to the service: a sample of their records, compared with the same training rows as the batch.
+
+    Attributes
+    ----------
+    files
+        The files that the prediction log had of the date when the report was made.
+    parity
+        Whether the batch gives the same answers.
+    rows, independent
+        The scored records of the sample whose requests the report's version decided, and how many independent rows they are worth.
+    score
+        The drift of the version's probabilities; None if it scored no record.
+    features
+        The drift of each feature, the largest shift of the score first.
+    notes
+        Which records were not compared, and why.
+    """
+
+    files: int
+    parity: Parity
+    rows: int = 0
+    independent: float = 0.0
+    score: Drift | None = None
+    features: tuple[Drift, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exceeded(self) -> Exceeded:
+        """Each statistic beyond its limit, those of the score first."""
+        return _exceeded((self.score, *self.features)) if self.score else ()
+
+
+class DriftReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """A date compared with the training rows of the version that scored it.
 
     Attributes
@@ -80,6 +147,9 @@ class DriftReport(msgspec.Struct, frozen=True):
         Why the number of accounts that are predicted bad changed since the previous scored date; None if it cannot be split.
     notes
         What could not be measured, and why.
+    online
+        The requests of the same date (UTC) to the service; None if its log has none. Reports without it have the seal of releases that did
+        not measure it.
     """
 
     date: str
@@ -90,10 +160,15 @@ class DriftReport(msgspec.Struct, frozen=True):
     training_independent: float
     score: Drift
     features: tuple[Drift, ...]
-    flagged: FlaggedChange | None = None
-    notes: tuple[str, ...] = ()
+    flagged: FlaggedChange | None
+    notes: tuple[str, ...]
+    online: OnlineShift | None = None
 
     @property
-    def exceeded(self) -> tuple[tuple[str, str, Statistic], ...]:
-        """The feature, the name and the figure of each statistic beyond its limit, those of the score first."""
-        return tuple((each.name, name, figure) for each in (self.score, *self.features) for name, figure in each.exceeded.items())
+    def exceeded(self) -> Exceeded:
+        """Each statistic of the batch beyond its limit, those of the score first."""
+        return _exceeded((self.score, *self.features))
+
+
+def _exceeded(drifts: Iterable[Drift]) -> Exceeded:
+    return tuple((each.name, name, figure) for each in drifts for name, figure in each.exceeded.items())

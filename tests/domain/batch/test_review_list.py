@@ -18,7 +18,7 @@ from risk_assets.domain.batch.review_list import (
     review_schema,
     riskiest,
 )
-from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.policy import Policy, Review
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term, VersionedScorecard
 from risk_assets.errors import LakeError
@@ -74,7 +74,9 @@ def reviewed(
     chosen = how or policy()
     today = frame(now, used)
     then = frame(before, used, **{SNAPSHOT: dict.fromkeys(before, "2024-01-30")})
-    found = review_list(riskiest(predicted(today, used, chosen), size), today.reverse(), then.reverse(), {"model_v001": used}, chosen)
+    found = review_list(
+        riskiest(predicted(today, used, chosen), Review(size=size)), today.reverse(), then.reverse(), {"model_v001": used}, chosen
+    )
     assert found.schema == review_schema(chosen)
     return found.rows(named=True)
 
@@ -95,20 +97,20 @@ def listed(found: pl.DataFrame) -> list[str]:
 
 
 def test_riskiest_has_the_highest_probabilities_first() -> None:
-    assert listed(riskiest(probabilities(0.2, 0.9, 0.1, 0.5), 3)) == ["a1", "a3", "a0"]
+    assert listed(riskiest(probabilities(0.2, 0.9, 0.1, 0.5), Review(size=3))) == ["a1", "a3", "a0"]
 
 
 def test_riskiest_keeps_the_file_order_of_ties() -> None:
-    assert listed(riskiest(probabilities(0.5, 0.7, 0.5, 0.7, 0.5), 4)) == ["a1", "a3", "a0", "a2"]
+    assert listed(riskiest(probabilities(0.5, 0.7, 0.5, 0.7, 0.5), Review(size=4))) == ["a1", "a3", "a0", "a2"]
 
 
 def test_riskiest_omits_rows_without_a_probability() -> None:
-    assert listed(riskiest(probabilities(None, 0.1, None, 0.0), 4)) == ["a1", "a3"]
-    assert listed(riskiest(probabilities(None, None), 4)) == []
+    assert listed(riskiest(probabilities(None, 0.1, None, 0.0), Review(size=4))) == ["a1", "a3"]
+    assert listed(riskiest(probabilities(None, None), Review(size=4))) == []
 
 
 def test_riskiest_keeps_the_columns_of_the_table() -> None:
-    found = riskiest(predicted(frame({"a": USUAL}, CARD), CARD, policy()), 1)
+    found = riskiest(predicted(frame({"a": USUAL}, CARD), CARD, policy()), Review(size=1))
     assert found.schema == prediction_schema(policy())
 
 
@@ -123,7 +125,7 @@ def test_riskiest_of_200_000_rows_in_a_file(tmp_path: Path, kind: str) -> None:
     scan = pl.scan_parquet(path) if kind == "parquet" else pl.scan_csv(path, schema={"account_id": pl.String, "probability": pl.Float64})
     shared = [row for row in range(7, rows, 20_000) if row % 3]
     below = [row for row in range(rows) if row % 3 and row * 7919 % 97 == 96 and row not in (100_000, *shared)]
-    assert listed(riskiest(scan, 30)) == [str(row) for row in [100_000, *shared, *below][:30]]
+    assert listed(riskiest(scan, Review(size=30))) == [str(row) for row in [100_000, *shared, *below][:30]]
 
 
 def test_review_row_has_current_and_earlier_score_and_changes() -> None:
@@ -244,7 +246,7 @@ def test_accounts_are_compared_by_their_own_model_version() -> None:
         predicted(today.filter(pl.col("account_id").is_in(["a", "c"])), first, policy(), "v1"),
         predicted(today.filter(pl.col("account_id").is_in(["b", "d"])), second, policy(), "v2"),
     ]
-    found = review_list(riskiest(pl.concat(parts), 4), today, then, {"v2": second, "v1": first}, policy())
+    found = review_list(riskiest(pl.concat(parts), Review(size=4)), today, then, {"v2": second, "v1": first}, policy())
     assert found.select("account_id", "model_version", "points", "points_before", "changes").rows() == [
         ("b", "v2", 528, 565, "x 1 to 2 (-30 points); y 0 to 7 (-7 points)"),
         ("d", "v2", 528, None, "new account"),
@@ -255,7 +257,7 @@ def test_accounts_are_compared_by_their_own_model_version() -> None:
 
 def test_missing_features_of_an_account_are_an_error_without_id() -> None:
     today = frame({"secret": USUAL, "b": USUAL}, CARD)
-    top = riskiest(predicted(today, CARD, policy()), 2)
+    top = riskiest(predicted(today, CARD, policy()), Review(size=2))
     with pytest.raises(LakeError, match="Run the date again") as error:
         review_list(top, today[1:], frame({}, CARD, **{SNAPSHOT: {}}), {"model_v001": CARD}, policy())
     assert "secret" not in str(error.value)
@@ -266,7 +268,7 @@ def test_date_without_scores_gives_an_empty_list(reasons: int) -> None:
     how = policy(reasons=reasons)
     today = frame({"a": USUAL}, CARD)
     unscored = today.lazy().with_columns(group="account_id", excluded=pl.lit(None, dtype=pl.String), issues=pl.lit("income: missing"))
-    top = riskiest(predictions(unscored, Arms(VersionedScorecard("model_v001", CARD)), how), 5)
+    top = riskiest(predictions(unscored, Arms(VersionedScorecard("model_v001", CARD)), how), Review(size=5))
     found = review_list(top, today.clear(), frame({}, CARD, **{SNAPSHOT: {}}), {}, how)
     assert found.schema == review_schema(how)
     assert found.height == 0

@@ -27,7 +27,7 @@ def test_only_threshold_and_bands_are_required() -> None:
     policy = parse(TEXT)
     assert (policy.threshold, policy.bands) == (0.25, {"A": 0.1, "B": 0.5, "C": 1})
     assert (policy.points.base, policy.points.odds, policy.points.pdo, policy.reasons) == (600, 50, 20, 4)
-    assert (policy.reasons_against, policy.review.size, policy.review.look_back_days) == ("mean", 50, 28)
+    assert (policy.reasons_against, policy.review.size, policy.review.look_back_days, policy.review.hold_out) == ("mean", 50, 28, 0)
     assert (policy.training.estimator, policy.training.simpler_within, policy.training.recalibrate_above) == ("logistic", 0.005, 0.02)
     boosting = policy.training.scorecard
     assert (boosting.rounds, boosting.learning_rate, boosting.max_leaves) == (200, 0.1, 8)
@@ -118,6 +118,8 @@ def test_a_repeated_key_is_an_error(text: str) -> None:
         ("points: {pdo: -20}", "points.pdo", "greater than 0"),
         ("reasons_against: median", "reasons_against", "'mean' or 'best'"),
         ("review: {size: 0}", "review.size", "greater than or equal to 1"),
+        ("review: {hold_out: 1}", "review.hold_out", "less than 1"),
+        ("review: {hold_out: -0.1}", "review.hold_out", "greater than or equal to 0"),
         ("review: {look_back_days: 0}", "review.look_back_days", "greater than or equal to 1"),
         ("training: {estimator: forest}", "training.estimator", "'logistic', 'scorecard' or 'both'"),
         ("training: {simpler_within: -0.001}", "training.simpler_within", "greater than or equal to 0"),
@@ -161,6 +163,10 @@ def test_a_repeated_key_is_an_error(text: str) -> None:
         ("checks: {max_issue_share: 10}", "checks.max_issue_share", "less than or equal to 1"),
         ("checks: {min_bad_rate: 0.6, max_bad_rate: 0.5}", "checks", "min_bad_rate must not be above max_bad_rate"),
         ("checks: {max_row_count_change: 0}", "checks.max_row_count_change", "greater than 0"),
+        ("monitoring: {retraining: {exceeded: 0}}", "monitoring.retraining.exceeded", "greater than or equal to 1"),
+        ("monitoring: {retraining: {exceeded: 6}}", "monitoring.retraining", "exceeded must not be above of_dates"),
+        ("monitoring: {retraining: {of_dates: 29}}", "monitoring.retraining.of_dates", "less than or equal to 28"),
+        ("monitoring: {retraining: {cool_down_days: 0}}", "monitoring.retraining.cool_down_days", "greater than or equal to 1"),
     ],
 )
 def test_an_invalid_value_names_file_key_and_allowed_values(line: str, key: str, allowed: str) -> None:
@@ -232,7 +238,7 @@ def test_missing_keys_have_their_defaults(shipped: Policy) -> None:
             "training.scorecard.trees",
             "rounds, learning_rate, max_leaves, max_bins, min_rows, shrinkage",
         ),
-        ("review: {length: 9}", "review.length", "size, look_back_days"),
+        ("review: {length: 9}", "review.length", "size, look_back_days, hold_out"),
         ("promotion: {days: 9}", "promotion.days", "impact_days"),
         ("check: {}", "check", "checks"),
     ],
@@ -259,7 +265,7 @@ def test_the_digest_depends_on_content_only() -> None:
 
 def test_the_sample_policy_sets_every_key(shipped: Policy) -> None:
     training, parts = shipped.training, (shipped, shipped.points, shipped.review, shipped.promotion, shipped.checks, shipped.monitoring)
-    for part in (*parts, training, training.scorecard):
+    for part in (*parts, training, training.scorecard, shipped.monitoring.retraining):
         assert part.model_fields_set == type(part).model_fields.keys()
 
 

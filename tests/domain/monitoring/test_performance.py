@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from sklearn import metrics as sk
 
+from risk_assets.domain.batch.review_list import HELD_OUT, LISTED
 from risk_assets.domain.contract.policy import Monitoring
 from risk_assets.domain.governance.artifacts import Metrics
 from risk_assets.domain.monitoring.migration import migration
@@ -18,7 +19,7 @@ from risk_assets.domain.monitoring.performance_evidence import (
     performance_table,
     summary,
 )
-from risk_assets.domain.monitoring.performance_report import ALL, RANKING, ModelPerformance, PerformanceReport
+from risk_assets.domain.monitoring.performance_report import ALL, RANKING, ModelPerformance, Parts, PerformanceReport
 from risk_assets.domain.training.metrics import performance as held_out
 
 BANDS = {"A": 0.05, "B": 0.15, "C": 0.4, "D": 1.0}
@@ -54,7 +55,7 @@ def rows(number: int, seed: int = 1, shock: float = 0.0, skill: float = 1.0) -> 
             "bad": (random.random(number) < true).astype(np.int8),
             "region": random.choice(["north", "south"], number),
         }
-    )
+    ).with_columns(treatment=pl.lit(None, pl.String))
 
 
 METRICS = metrics()
@@ -87,6 +88,28 @@ def test_the_figures_are_those_of_scikit_learn() -> None:
     assert found.exceeded == ()
     assert found.training[0].roc_auc == METRICS.other_accounts.roc_auc
     assert found.training[0].expected == pytest.approx(rows(4_000, seed=9)["probability"].sum())
+
+
+def test_what_treatment_changes_is_seen_next_to_accounts_that_are_held_out() -> None:
+    frame = rows(20_000).filter(pl.col("probability") > 0.25)
+    at = pl.int_range(pl.len())
+    state = pl.when(at % 10 == 0).then(pl.lit(HELD_OUT)).when(at % 10 < 6).then(pl.lit(LISTED)).otherwise(pl.lit(None, pl.String))
+    cured = (state == LISTED).fill_null(False) & (at % 2 == 0)
+    treated = frame.with_columns(state.alias("treatment"), bad=pl.when(cured).then(0).otherwise("bad"))
+    listed, apart = measured(treated).flagged.shown
+    assert (listed.name, apart.name) == (LISTED, HELD_OUT)
+    assert (listed.lowest, apart.lowest) == (None, None)
+    assert listed.interval[1] / listed.expected < 0.75 < apart.interval[0] / apart.expected < 1 < apart.interval[1] / apart.expected
+    assert [cells[1] for cells in part_rows(measured(treated)) if "flagged" in cells[1]] == [
+        "flagged, on the review list",
+        "flagged, held out",
+    ]
+
+
+def test_few_held_out_accounts_are_not_shown() -> None:
+    frame = rows(2_000).with_columns(treatment=pl.when(pl.int_range(pl.len()) < 9).then(pl.lit(HELD_OUT)))
+    assert measured(frame).flagged == Parts((), 1)
+    assert measured(rows(2_000)).flagged == Parts(())
 
 
 def test_ties_are_in_the_gap() -> None:

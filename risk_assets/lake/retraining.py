@@ -1,0 +1,152 @@
+"""Whether the live version is due for retraining, by the reports in the lake; and which retrainings were requested and started.
+
+`monitoring/retraining_{date}.json` is created by the first sensor that requests one for a training date, so that several sensors
+request one run, also on different run histories; the run itself writes it when it starts, so that one that fails counts too.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from risk_assets.clock import shift, utc_now
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.artifacts import Origin
+from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.monitoring.retraining import Exceeded, RetrainingReason, drift_exceeded, due, is_misled, performance_exceeded
+from risk_assets.errors import LakeError
+from risk_assets.lake import binding_log, document_archive, drift_files, layout, performance_files, registry
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.drift_files import PREDICTIONS
+from risk_assets.lake.outcome_tables import OUTCOMES
+from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.store import Store
+
+Found = tuple[str, tuple[Exceeded, ...]]
+
+
+class StoredRetraining(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of `monitoring/retraining_{date}.json`: the reason, and the run that started it; None while it is only requested."""
+
+    date: str
+    reason: str
+    at: str
+    run_id: str | None = None
+    seal: str | None = None
+
+
+def retraining_due(store: Store, policy: Policy, date: str) -> RetrainingReason | None:
+    """Return why the live version is to be trained again for a date, or None.
+
+    Drift and performance are evaluated apart, each on the newest dates up to the training date: drift on those that were scored,
+    performance on those whose outcomes have matured and are in the lake. Only current reports of the live version count, so that a
+    version that was promoted since starts anew; dates that trained it or were held out are left out. After a version was trained, or a
+    retraining was started, there is none for `cool_down_days`.
+
+    Parameters
+    ----------
+    policy
+        The policy in force, of which the reports must be.
+
+    Raises
+    ------
+    LakeError
+        If the binding in force, its contract or the metadata of its version was changed or is missing.
+    """
+    binding = binding_log.live(store)
+    if binding is None:
+        return None
+    origin = registry.read_version(store, binding.champion).metadata.origin
+    found = _drift_due(store, policy, date, binding, origin) or _performance_due(store, policy, date, binding, origin)
+    return None if found is None or is_cooling_down(store, policy, date) else found
+
+
+def is_cooling_down(store: Store, policy: Policy, date: str) -> bool:
+    """Return whether a version was trained, or a retraining was started, for a date of the days before; or one was requested for the date.
+
+    A request that no run has started counts on its own date only.
+    """
+    first = shift(date, 1 - policy.monitoring.retraining.cool_down_days)
+    started = (day for day in committed_dates(store, layout.RETRAINING) if first <= day <= date)
+    if any(day == date or _is_started(store, day) for day in started):
+        return True
+    origins = (registry.find_origin(store, name) for name in reversed(registry.names(store)))
+    return any(origin is not None and first <= origin.training_date <= date for origin in origins)
+
+
+def request(store: Store, date: str, reason: str) -> bool:
+    """Store that a retraining is requested for a date; return False if it was requested or started before."""
+    return store.create(layout.retraining(date), _content(StoredRetraining(date=date, reason=reason, at=utc_now())))
+
+
+def start(store: Store, date: str, reason: str, run_id: str) -> None:
+    """Store that a run has started a retraining for a date."""
+    store.put(layout.retraining(date), _content(StoredRetraining(date=date, reason=reason, at=utc_now(), run_id=run_id)))
+
+
+def read(store: Store, date: str) -> StoredRetraining:
+    """Return the retraining of a date; raises `LakeError` if there is none, or its file was changed."""
+    path, step = layout.retraining(date), "Restore it from a backup."
+    content = store.find(path)
+    if content is None:
+        raise LakeError(f"{path} is not in the lake: no retraining was requested for {date}. Start one: risk train {date} --reason WHY.")
+    try:
+        stored = msgspec.json.decode(content, type=StoredRetraining)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise LakeError(f"{path} cannot be read. {step}") from error
+    if not has_seal(stored):
+        raise LakeError(f"{path} was changed since it was written. {step}")
+    return stored
+
+
+def _drift_due(store: Store, policy: Policy, date: str, binding: Binding, origin: Origin) -> RetrainingReason | None:
+    rule = policy.monitoring.retraining
+    scored = _newest(committed_dates(store, PREDICTIONS), date, origin, rule.of_dates)
+    return due("drift", binding.champion, [*_drift(store, policy.digest, scored, binding.champion)], rule)
+
+
+def _performance_due(store: Store, policy: Policy, date: str, binding: Binding, origin: Origin) -> RetrainingReason | None:
+    rule, contract = policy.monitoring.retraining, document_archive.read(store, Contract, binding.contract)
+    known = {*committed_dates(store, PREDICTIONS)} & {*committed_dates(store, OUTCOMES)}
+    matured = _newest(sorted(known), shift(date, -contract.target.performance_days), origin, rule.of_dates)
+    return due("performance", binding.champion, [*_performance(store, policy.digest, matured, date, binding.champion)], rule)
+
+
+def _newest(dates: tuple[str, ...] | list[str], last: str, origin: Origin, most: int) -> list[str]:
+    """Return the newest dates up to the last one that had no part in a training."""
+    return [date for date in dates if date <= last and date not in (*origin.train_dates, *origin.holdout_dates)][-most:]
+
+
+def _drift(store: Store, policy: str, dates: list[str], version: str) -> Iterator[Found]:
+    for date in dates:
+        report = drift_files.read(store, date).report if drift_files.is_current(store, date, policy) else None
+        yield date, drift_exceeded(report) if report and report.version == version else ()
+
+
+def _performance(store: Store, policy: str, dates: list[str], today: str, version: str) -> Iterator[Found]:
+    for date in dates:
+        is_current = performance_files.is_current(store, date, policy, today)
+        report = performance_files.read(store, date).report if is_current else None
+        models = report.models if report and report.matured else ()
+        own = next((model for model in models if (model.version, model.role) == (version, "champion")), None)
+        yield date, performance_exceeded(own) if own and not _is_misled(store, date) else ()
+
+
+def _is_misled(store: Store, date: str) -> bool:
+    """Return whether the drift report of a date, if there is one, shows a fault of the data that moved the score."""
+    try:
+        return is_misled(drift_files.read(store, date).report)
+    except LakeError:
+        return False
+
+
+def _is_started(store: Store, date: str) -> bool:
+    """Return whether a run has started the retraining of a date; also if its file is damaged."""
+    try:
+        return read(store, date).run_id is not None
+    except LakeError:
+        return True
+
+
+def _content(value: StoredRetraining) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(sealed(value)), indent=1)

@@ -60,7 +60,9 @@ class Team:
             _require(self._run("training", date))
             gates = registry.read_version(self.lake, self._newest).metadata.gates
             if not gates.passed:
-                raise RiskError(f"the gates of the first version have not passed ({summary(gates.found)}). Choose another --seed.")
+                raise RiskError(
+                    f"the gates of the first version have not passed ({summary(gates.found)}). Choose another --seed, or more --accounts."
+                )
             self._promote(self._newest, OWNER, "the first version")
 
     def work(self, morning: Morning) -> Day:

@@ -20,6 +20,7 @@ ACTIONS: Mapping[ActionKind, str] = {
     "decide": "decision",
     "take back": "decision",
 }
+STABLE_DAYS = 3
 NAMED = 4  # alerts in one event
 
 
@@ -46,7 +47,7 @@ class Outcome:
     promoted
         The days on which a version was promoted for it.
     recovered
-        The first day after its alerts on which none of them was open; None while one is.
+        The first day from which none of its alerts is open for some days; None before.
     cost
         The errors of the days from its start to its recovery, beyond those of as many quiet days; None if that is not known.
     """
@@ -78,11 +79,15 @@ def first_alert(planned: Planned, days: Sequence[Day]) -> int | None:
 
 
 def recovered(planned: Planned, days: Sequence[Day]) -> int | None:
-    """Return the first day after the alerts of an incident on which none of them is open; None before, and if it has none."""
-    alerted = [day.day for day in days if any(planned.concerns(day.day, cause) for cause in day.open)]
-    if not alerted or first_alert(planned, days) is None:
+    """Return the first day after the first alert of an incident from which none of its alerts is open for `STABLE_DAYS` days.
+
+    None if there is no such day, and if it raises no alert.
+    """
+    first = first_alert(planned, days)
+    if first is None:
         return None
-    return next((day.day for day in days if day.day > alerted[-1]), None)
+    alerted = {day.day for day in days if any(planned.concerns(day.day, cause) for cause in day.open)}
+    return next((day.day for day in days if day.day > first and alerted.isdisjoint(range(day.day, day.day + STABLE_DAYS))), None)
 
 
 def _outcome(scenario: Scenario, planned: Planned, days: Sequence[Day], errors: Mapping[int, Errors]) -> Outcome:

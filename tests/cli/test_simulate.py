@@ -40,7 +40,7 @@ def test_wrong_usage_is_explained(tmp_path: Path, arguments: tuple[str, ...], co
 @pytest.mark.long
 def test_a_scenario_ends_with_a_timeline_and_a_plot(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "data/bank", tmp_path / "data/bank")
-    shown = run_here(tmp_path, "simulate", "late-file", "--days", "10", "--accounts", "2500", "--folder", "book", RISK_LAKE="az://x/y")
+    shown = run_here(tmp_path, "simulate", "late-file", "--days", "10", "--folder", "book", RISK_LAKE="az://x/y")
     assert "late:accounts:2025-03-10 (late-file detected after 0 days)" in shown.text
     assert "late-file, 1 day after its start" in shown.text
     assert "every alert came in time, and no others did" in shown.text

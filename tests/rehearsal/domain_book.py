@@ -20,7 +20,7 @@ from risk_assets.domain.monitoring.alerts import AlertReport, Cause, Gap, evalua
 from risk_assets.domain.monitoring.drift import Reference, count
 from risk_assets.domain.monitoring.drift import measure as measure_drift
 from risk_assets.domain.monitoring.flagged_range import USUAL_DATES, flagged_figure
-from risk_assets.domain.monitoring.performance import Scored
+from risk_assets.domain.monitoring.performance import TREATMENT, Scored
 from risk_assets.domain.monitoring.performance import measure as measure_performance
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
@@ -118,7 +118,8 @@ def performance_of(
 ) -> PerformanceReport:
     rows = scored.lazy().filter(pl.col("probability").is_not_null()).select(ACCOUNT_ID, "probability", "band")
     known = rows.join(features.select(ACCOUNT_ID, GROUP), on=ACCOUNT_ID).join(outcomes, on=ACCOUNT_ID, how="left")
-    table = known.with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical()).collect()
+    treatment = pl.lit(None, dtype=pl.String).alias(TREATMENT)
+    table = known.with_columns(pl.col(GROUP).cast(pl.Categorical).to_physical(), treatment).collect()
     models = measure_performance([Scored(VERSION, "champion", table, tuple(POLICY.bands), (), model.metrics)], POLICY.monitoring, True)
     matured = shift(date, 28)
     return PerformanceReport(

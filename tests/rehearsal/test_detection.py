@@ -24,7 +24,7 @@ def test_quiet_days_of_twenty_banks_raise_few_alerts() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("name", ["macro-shock", "slow-decay"])
 def test_a_bad_economy_is_detected_in_time(name: str, seed: int) -> None:
     incident = INCIDENTS[name]

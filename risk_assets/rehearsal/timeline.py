@@ -20,7 +20,7 @@ ACTIONS: Mapping[ActionKind, str] = {
     "decide": "decision",
     "take back": "decision",
 }
-STABLE_DAYS = 3
+STABLE_DAYS = 10
 NAMED = 4  # alerts in one event
 
 
@@ -63,61 +63,85 @@ class Outcome:
 
 def events(scenario: Scenario, days: Sequence[Day]) -> tuple[Event, ...]:
     """Return what happened, in the order of the days."""
-    found = [event for day in days for event in _of_day(scenario, day, days)]
-    return tuple(found)
+    alerts = alerted(scenario, days)
+    firsts = {planned: first_alert(planned, days, on) for planned, on in alerts.items()}
+    ends = {planned: recovered(firsts[planned], on, days) for planned, on in alerts.items()}
+    return tuple(event for day in days for event in _of_day(day, firsts, ends))
 
 
 def outcomes(scenario: Scenario, days: Sequence[Day], errors: Mapping[int, Errors]) -> tuple[Outcome, ...]:
     """Return each incident with its detection, promotions, recovery and cost."""
-    return tuple(_outcome(scenario, planned, days, errors) for planned in scenario.planned if days and planned.start <= days[-1].day)
+    on = alerted(scenario, days)
+    return tuple(
+        _outcome(scenario, planned, days, errors, on[planned]) for planned in scenario.planned if days and planned.start <= days[-1].day
+    )
 
 
-def first_alert(planned: Planned, days: Sequence[Day]) -> int | None:
-    """Return the day of the first alert that an incident must raise."""
+def alerted(scenario: Scenario, days: Sequence[Day]) -> dict[Planned, tuple[int, ...]]:
+    """Return the days on which an alert of each incident was open: of several that explain it, it belongs to the one that began last."""
+    found: dict[Planned, list[int]] = {planned: [] for planned in scenario.planned}
+    owners: dict[str, Planned | None] = {}
+    for day in days:
+        owners = {cause: owners[cause] if cause in owners else _owner(scenario, day.day, cause) for cause in day.open}
+        for owner in {*owners.values()} - {None}:
+            assert owner is not None
+            found[owner].append(day.day)
+    return {planned: tuple(on) for planned, on in found.items()}
+
+
+def _owner(scenario: Scenario, day: int, cause: str) -> Planned | None:
+    return max((each for each in scenario.planned if each.concerns(day, cause)), key=lambda each: each.start, default=None)
+
+
+def first_alert(planned: Planned, days: Sequence[Day], alerts: Sequence[int]) -> int | None:
+    """Return the first day on which an alert of an incident, or one that it must raise, was open."""
+    if alerts:
+        return alerts[0]
     found = [day.day for expected in planned.incident.raises if (day := detected(planned, expected, days))]
     return min(found, default=None)
 
 
-def recovered(planned: Planned, days: Sequence[Day]) -> int | None:
-    """Return the first day after the first alert of an incident from which none of its alerts is open for `STABLE_DAYS` days.
-
-    None if there is no such day, and if it raises no alert.
-    """
-    first = first_alert(planned, days)
+def recovered(first: int | None, alerts: Sequence[int], days: Sequence[Day]) -> int | None:
+    """Return the first day after the first alert from which none of the incident is open for `STABLE_DAYS` days; None without one."""
     if first is None:
         return None
-    alerted = {day.day for day in days if any(planned.concerns(day.day, cause) for cause in day.open)}
-    return next((day.day for day in days if day.day > first and alerted.isdisjoint(range(day.day, day.day + STABLE_DAYS))), None)
+    return next((day.day for day in days if day.day > first and not {*alerts} & {*range(day.day, day.day + STABLE_DAYS)}), None)
 
 
-def _outcome(scenario: Scenario, planned: Planned, days: Sequence[Day], errors: Mapping[int, Errors]) -> Outcome:
-    end = recovered(planned, days)
-    last = days[-1].day
-    until = max(planned.last, end if end is not None else last)
+def _outcome(scenario: Scenario, planned: Planned, days: Sequence[Day], errors: Mapping[int, Errors], on: Sequence[int]) -> Outcome:
+    first, last = first_alert(planned, days, on), days[-1].day
+    end = recovered(first, on, days)
+    until = planned.last if not planned.incident.raises else last if end is None else max(planned.last, end)
     return Outcome(
         name=planned.incident.name,
         start=planned.start,
         last=min(planned.last, last),
-        detected=first_alert(planned, days),
-        promoted=tuple(day.day for day in days if day.did("promote") and planned.start <= day.day < planned.settled),
+        detected=first,
+        promoted=tuple(day.day for day in days if day.did("promote") and _is_for(scenario, planned, day.day)),
         recovered=end,
         cost=excess(scenario, errors, planned.start, min(until, last)),
     )
 
 
-def _of_day(scenario: Scenario, day: Day, days: Sequence[Day]) -> Iterator[Event]:
-    for planned in scenario.planned:
+def _is_for(scenario: Scenario, planned: Planned, day: int) -> bool:
+    """Return whether a promotion is for an incident: the newest one under way that must be followed by a retraining."""
+    found = [each for each in scenario.planned if each.incident.retrains and each.start <= day < each.settled]
+    return bool(found) and max(found, key=lambda each: each.start) == planned
+
+
+def _of_day(day: Day, firsts: Mapping[Planned, int | None], ends: Mapping[Planned, int | None]) -> Iterator[Event]:
+    for planned in firsts:
         if planned.start == day.day:
             length = counted(planned.incident.days, "day")
             yield Event(day.day, day.date, INCIDENT, f"{planned.incident.name}, {length}: {planned.incident.story}")
     yield from _decisions(day, before_alerts=True)
     if opened := day.with_status(OPENED):
-        yield Event(day.day, day.date, ALERT, f"{_listed(opened)}{_delay(scenario, day, days)}")
+        yield Event(day.day, day.date, ALERT, f"{_listed(opened)}{_delay(day, firsts)}")
     if resolved := day.with_status(RESOLVED):
         yield Event(day.day, day.date, OVER, _listed(resolved))
     yield from _decisions(day, before_alerts=False)
-    for planned in scenario.planned:
-        if recovered(planned, days) == day.day:
+    for planned, end in ends.items():
+        if end == day.day:
             yield Event(day.day, day.date, RECOVERY, f"{planned.incident.name}, {counted(day.day - planned.start, 'day')} after its start")
 
 
@@ -132,7 +156,7 @@ def _listed(causes: Sequence[str]) -> str:
     return f"{', '.join(causes[:NAMED])}{more}"
 
 
-def _delay(scenario: Scenario, day: Day, days: Sequence[Day]) -> str:
+def _delay(day: Day, firsts: Mapping[Planned, int | None]) -> str:
     """Return how long after its start an incident is detected, if it is on this day."""
-    found = [planned for planned in scenario.planned if first_alert(planned, days) == day.day]
+    found = [planned for planned, first in firsts.items() if first == day.day]
     return "".join(f" ({planned.incident.name} detected after {counted(day.day - planned.start, 'day')})" for planned in found)

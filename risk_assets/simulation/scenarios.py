@@ -6,10 +6,11 @@ from datetime import date
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from risk_assets.simulation.incidents import INCIDENTS, Columns, Incident
+from risk_assets.simulation.incidents import INCIDENTS, WINDOW, Columns, Incident
 
 QUIET_DAYS = 7  # before the only incident of a scenario
 MATURED_DAYS = 30  # the same if it is seen in outcomes only: those of the first dates are known then
+FORESEEN_DAYS = WINDOW // 2  # before a shock, from which on more than half of the performance window is in it
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,12 @@ class Scenario:
         return tuple(each.incident for each in self.planned if each.active(day))
 
     def is_quiet(self, day: int) -> bool:
-        """Return whether no incident is under way on a day."""
-        return not self.active(day)
+        """Return whether no incident is under way on a day, and none that changes the economy begins soon after it.
+
+        The outcomes of a day depend on the economy of the days after it.
+        """
+        shocks = [each for each in self.planned if each.incident.stress]
+        return not self.active(day) and not any(each.start - FORESEEN_DAYS <= day < each.start for each in shocks)
 
 
 @dataclass(frozen=True)

@@ -132,3 +132,16 @@ def test_the_plot_names_incidents_and_alerts() -> None:
     assert drawn.startswith(b"<?xml")
     assert b"run:daily_scoring" in drawn
     assert svg(scenario((3, LATE)), days, 1.3)[:200] == drawn[:200]
+
+
+def test_an_alert_that_two_incidents_explain_belongs_to_the_later_one() -> None:
+    days = history(lasting("performance:x", 1, 2) | lasting("performance:y", 6, 6), RETRAINED)
+    first, second = (replace(SHOCK, name=name, settles_within=9) for name in ("first", "second"))
+    found = outcomes(scenario((0, first), (5, second)), days, {})
+    assert [(each.name, each.detected, each.promoted) for each in found] == [("first", 1, ()), ("second", 6, (5,))]
+
+
+def test_an_alert_that_soon_comes_back_is_no_recovery() -> None:
+    days = history(lasting("performance:x", 4, 5) | lasting("performance:x", 8, 9), RETRAINED, days=30)
+    (row,) = outcomes(scenario((3, replace(SHOCK, days=20)), days=30), days, {})
+    assert row.recovered == 10

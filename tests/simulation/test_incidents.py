@@ -149,6 +149,7 @@ def test_a_scenario_leaves_quiet_days_and_has_days_for_all_incidents() -> None:
         assert all(each.settled < scenario.days or each.incident.stress for each in scenario.planned)
     assert [single(INCIDENTS["late-file"]).is_quiet(day) for day in (6, 7, 8)] == [True, False, True]
     assert not EVERYTHING.is_quiet(40)
+    assert [single(INCIDENTS["macro-shock"]).is_quiet(day) for day in (15, 16, 29)] == [True, False, False]
 
 
 def test_every_incident_but_the_slow_one_is_in_the_long_scenario() -> None:

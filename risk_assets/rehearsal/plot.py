@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SIZE_INCHES = (10.0, 6.5)
 SHADE, LINE, PROMOTION = "0.9", "#1f77b4", "#2ca02c"
 ALERT = "#d62728"
+RATIOS = (0.5, 1, 2, 4)  # larger and smaller ones, as of wrong outcomes, are not drawn
 
 
 def svg(scenario: Scenario, days: Sequence[Day], limit: float) -> bytes:
@@ -28,6 +29,10 @@ def svg(scenario: Scenario, days: Sequence[Day], limit: float) -> bytes:
     _line(ratio, "observed / expected bads", [(day.day, day.ratio) for day in days if day.ratio is not None])
     for bound in (limit, 1 / limit):
         ratio.axhline(bound, color=ALERT, linewidth=0.8, linestyle=":")
+    ratio.set_yscale("log")
+    ratio.set_ylim(RATIOS[0], RATIOS[-1])
+    ratio.set_yticks(RATIOS, [f"{tick:g}" for tick in RATIOS])
+    ratio.minorticks_off()
     _alerts(alerts, days)
     for axes in (flagged, ratio, alerts):
         _marks(axes, scenario, days)

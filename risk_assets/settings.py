@@ -4,7 +4,6 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
-from datetime import datetime
 from datetime import time as Time
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, overload
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from risk_assets.clock import Calendar, shift, weekdays
+from risk_assets.clock import Calendar, shift, utc_now, weekdays
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
@@ -151,7 +150,7 @@ class Settings(BaseSettings):
     @property
     def last_date(self) -> str:
         """The last date that can be run: the end date, or the last day that has ended in the time zone."""
-        yesterday = shift(datetime.now(ZoneInfo(self.time_zone)).date().isoformat(), -1)
+        yesterday = shift(self.calendar.day(utc_now()), -1)
         return min(yesterday, self.end_date.isoformat()) if self.end_date else yesterday
 
     def why_not_run(self, date: str) -> str | None:

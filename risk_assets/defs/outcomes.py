@@ -1,12 +1,11 @@
 """The row of a run in the run log, added when the outcome of the run is known: by the command that ran it, or by a sensor."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import msgspec
 
-from risk_assets.clock import utc_now
+from risk_assets.clock import instant_of, utc_now
 from risk_assets.defs.failures import PARTITION_TAG, ending, failed_checks, job_name, passed_checks
 from risk_assets.defs.histogram import histogram
 from risk_assets.defs.jobs import OUTCOMES, TRAINING
@@ -90,7 +89,7 @@ def outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, found: dg.RunRec
     how = None if run.is_success else ending(instance, run)
     ended = found.end_time or found.update_timestamp.timestamp()
     return RunRecord(
-        timestamp=datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds"),
+        timestamp=instant_of(ended, "milliseconds"),
         date=run.tags.get(PARTITION_TAG, NO_DATE),
         job=job_name(run.job_name),
         status=how.status if how else WARNING if warnings else SUCCESS,

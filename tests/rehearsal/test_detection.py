@@ -8,7 +8,7 @@ from risk_assets.simulation.scenarios import Planned, Scenario
 from tests.rehearsal.domain_book import alerts
 
 SEEDS = range(1, 21)
-QUIET = Scenario("quiet", (), 60)
+QUIET = Scenario("quiet", (), 40)
 
 
 def opened(scenario: Scenario, accounts: int, seed: int) -> dict[int, set[str]]:
@@ -24,8 +24,7 @@ def test_quiet_days_of_twenty_banks_raise_few_alerts() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("name", ["macro-shock", "slow-decay"])
+@pytest.mark.parametrize(("name", "seed"), [("macro-shock", 2), ("slow-decay", 1)])  # the shock with seed 1 is in test_days.py
 def test_a_bad_economy_is_detected_in_time(name: str, seed: int) -> None:
     incident = INCIDENTS[name]
     (expected,) = incident.raises

@@ -21,7 +21,7 @@ from risk_assets.defs.jobs import (
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
-from risk_assets.defs.report_requests import MAX_ATTEMPTS, request_reports
+from risk_assets.defs.report_requests import MAX_ATTEMPTS, Reports, request_reports
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError, RiskError
@@ -50,6 +50,9 @@ MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whos
 ALERTED_DATES = 3  # newest dates with evidence, whose alerts are evaluated
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
+DRIFT_REPORTS = Reports(MONITORING.name, "risk monitor", MONITORED_DATES, "all newest scored dates are monitored")
+PERFORMANCE_REPORTS = Reports(PERFORMANCE.name, "risk monitor", 2 * MEASURED_DATES, "the performance of all newest dates is measured")
+ALERT_REPORTS = Reports(ALERTS.name, "risk alerts", 1, "the alerts of all newest dates are evaluated")  # each continues the one before
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
@@ -203,7 +206,7 @@ def watch_scored(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, part
     store, policy = lakehouse.store, lakehouse.policy.digest
     found = [date for date in dates_to_monitor(store, policy, MONITORED_DATES) if partitions.daily.has_partition_key(date)]
     outdated = {date: f"{_compared(store, date)}_{policy[:12]}" for date in found}
-    return request_reports(context, lakehouse, MONITORING.name, outdated, MONITORED_DATES, "all newest scored dates are monitored")
+    return request_reports(context, lakehouse, DRIFT_REPORTS, outdated)
 
 
 def watch_outcomes(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
@@ -211,8 +214,7 @@ def watch_outcomes(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, pa
     store, policy, today = lakehouse.store, lakehouse.policy.digest, lakehouse.settings.calendar.day(utc_now())
     found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
     outdated = {date: f"{_made_of(store, date)}_{policy[:12]}" for date in found}
-    current = "the performance of all newest dates is measured"
-    return request_reports(context, lakehouse, PERFORMANCE.name, outdated, 2 * MEASURED_DATES, current)
+    return request_reports(context, lakehouse, PERFORMANCE_REPORTS, outdated)
 
 
 def _compared(store: Store, date: str) -> str:
@@ -221,14 +223,11 @@ def _compared(store: Store, date: str) -> str:
 
 
 def watch_alerts(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence; see `request_reports`.
-
-    One date at once, because each date continues the one before.
-    """
+    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence; see `request_reports`."""
     documents, calendar = lakehouse.documents, lakehouse.settings.calendar
     found = outdated_alerts(lakehouse.store, documents.contract, documents.policy, calendar, ALERTED_DATES)
     outdated = {evidence.date: evidence.digest[:24] for evidence in found if partitions.daily.has_partition_key(evidence.date)}
-    return request_reports(context, lakehouse, ALERTS.name, outdated, 1, "the alerts of all newest dates are evaluated")
+    return request_reports(context, lakehouse, ALERT_REPORTS, outdated)
 
 
 def send_alerts(lakehouse: Lakehouse) -> str:

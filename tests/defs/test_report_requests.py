@@ -1,6 +1,6 @@
 """Sensors request a report again until it is current: after a flip of the evidence, killed runs, and deleted reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -8,15 +8,14 @@ import pytest
 
 from risk_assets.defs.failures import PARTITION_TAG
 from risk_assets.defs.partitions import Partitions, partitions
-from risk_assets.defs.report_requests import MAX_ATTEMPTS, request_reports
+from risk_assets.defs.report_requests import MAX_ATTEMPTS, Reports, request_reports
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.defs.sensors import watch_alerts, watch_outcomes, watch_scored
 from risk_assets.lake import layout
 from tests.conftest import POLICY
-from tests.defs.conftest import LABELLED, NEXT, Book
+from tests.defs.conftest import LABELLED, NEXT, Book, in_memory, on_disk
 
 LAST = LABELLED[-1]
-JOB = "monitoring"
 Watch = Callable[[dg.SensorEvaluationContext, Lakehouse, Partitions], dg.SensorResult]
 WATCHES: tuple[tuple[Watch, Callable[[str], str]], ...] = (
     (watch_scored, layout.drift),
@@ -36,9 +35,8 @@ class Sensor:
     def tick(self, **outdated: str) -> list[str | None]:
         """Return the dates that a tick requests; `_07` is the evidence of 2026-01-07."""
         evidence = {f"2026-01{date.replace('_', '-')}": value for date, value in outdated.items()}
-        return self.take(
-            lambda context: request_reports(context, self.book.lakehouse, JOB, evidence, self.at_once, "all reports are current")
-        )
+        reports = Reports("monitoring", "risk monitor", self.at_once, "all reports are current")
+        return self.take(lambda context: request_reports(context, self.book.lakehouse, reports, evidence))
 
     def watch(self, watch: Watch) -> list[str | None]:
         """Return the dates that a tick of a sensor requests."""
@@ -77,8 +75,10 @@ class Sensor:
 
 
 @pytest.fixture
-def sensor(empty_book: Book) -> Sensor:
-    return Sensor(empty_book)
+def sensor(tmp_path: Path) -> Iterator[Sensor]:
+    """A sensor that reads nothing of the lake, so one on disk is enough."""
+    with in_memory(on_disk(tmp_path)) as book:
+        yield Sensor(book)
 
 
 def test_evidence_that_changes_back_is_requested_again(sensor: Sensor) -> None:
@@ -92,7 +92,10 @@ def test_a_killed_run_is_requested_again_three_times_at_most(sensor: Sensor) -> 
         assert sensor.tick(_07="A") == [NEXT]
         sensor.kill()
     assert sensor.tick(_07="A") == sensor.tick(_07="A") == []
-    assert f"3 runs of {JOB} left no current report of {NEXT}" in sensor.said
+    assert sensor.said == (
+        f"the job monitoring was requested 3 times from the same evidence, and left no current report of {NEXT}. "
+        f"Read the errors of its runs, fix the cause, then: risk monitor {NEXT}."
+    )
     assert sensor.tick(_07="B") == [NEXT]
 
 

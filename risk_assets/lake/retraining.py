@@ -4,6 +4,7 @@
 request one run, also on different run histories; the run itself writes it when it starts, so that one that fails counts too.
 """
 
+import uuid
 from collections.abc import Iterator
 
 import msgspec
@@ -26,12 +27,16 @@ Found = tuple[str, tuple[Exceeded, ...]]
 
 
 class StoredRetraining(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `monitoring/retraining_{date}.json`: the reason, and the run that started it; None while it is only requested."""
+    """The content of `monitoring/retraining_{date}.json`: the reason, and the run that started it; None while it is only requested.
+
+    `request_id` makes each request differ from those of other sensors at the same instant.
+    """
 
     date: str
     reason: str
     at: str
     run_id: str | None = None
+    request_id: str | msgspec.UnsetType = msgspec.UNSET
     seal: str | None = None
 
 
@@ -40,8 +45,8 @@ def retraining_due(store: Store, policy: Policy, date: str) -> RetrainingReason 
 
     Drift and performance are evaluated apart, each on the newest dates up to the training date: drift on those that were scored,
     performance on those whose outcomes have matured and are in the lake. Only current reports of the live version count, so that a
-    version that was promoted since starts anew; dates that trained it or were held out are left out. After a version was trained, or a
-    retraining was started, there is none for `cool_down_days`.
+    version that was promoted since starts anew; dates that trained it or were held out are left out. `cooling_down_until` decides
+    whether it is too early for one.
 
     Parameters
     ----------
@@ -51,32 +56,38 @@ def retraining_due(store: Store, policy: Policy, date: str) -> RetrainingReason 
     Raises
     ------
     LakeError
-        If the binding in force, its contract or the metadata of its version was changed or is missing.
+        If the binding in force or its contract was changed or is missing, or the metadata of its version was changed.
+    ModelError
+        If its version is missing or incomplete.
     """
     binding = binding_log.live(store)
     if binding is None:
         return None
     origin = registry.read_version(store, binding.champion).metadata.origin
-    found = _drift_due(store, policy, date, binding, origin) or _performance_due(store, policy, date, binding, origin)
-    return None if found is None or is_cooling_down(store, policy, date) else found
+    return _drift_due(store, policy, date, binding, origin) or _performance_due(store, policy, date, binding, origin)
 
 
-def is_cooling_down(store: Store, policy: Policy, date: str) -> bool:
-    """Return whether a version was trained, or a retraining was started, for a date of the days before; or one was requested for the date.
+def cooling_down_until(store: Store, policy: Policy, date: str) -> str | None:
+    """Return the first date for which a retraining can be started again, or None if that is possible for the date.
 
-    A request that no run has started counts on its own date only.
+    It is not for `cool_down_days` from a date for which a version was trained or a retraining was started. A request that no run has
+    started counts on its own date only.
     """
-    first = shift(date, 1 - policy.monitoring.retraining.cool_down_days)
-    started = (day for day in committed_dates(store, layout.RETRAINING) if first <= day <= date)
-    if any(day == date or _is_started(store, day) for day in started):
-        return True
-    origins = (registry.find_origin(store, name) for name in reversed(registry.names(store)))
-    return any(origin is not None and first <= origin.training_date <= date for origin in origins)
+    days = policy.monitoring.retraining.cool_down_days
+    first = shift(date, 1 - days)
+    requested = [day for day in committed_dates(store, layout.RETRAINING) if first <= day <= date]
+    started = [day for day in requested if _is_started(store, day)]
+    origins = (registry.find_origin(store, name) for name in registry.names(store))
+    trained = [origin.training_date for origin in origins if origin is not None and first <= origin.training_date <= date]
+    if not started and not trained:
+        return shift(date, 1) if date in requested else None
+    return shift(max([*started, *trained]), days)
 
 
 def request(store: Store, date: str, reason: str) -> bool:
     """Store that a retraining is requested for a date; return False if it was requested or started before."""
-    return store.create(layout.retraining(date), _content(StoredRetraining(date=date, reason=reason, at=utc_now())))
+    requested = StoredRetraining(date=date, reason=reason, at=utc_now(), request_id=uuid.uuid4().hex)
+    return store.create(layout.retraining(date), _content(requested))
 
 
 def start(store: Store, date: str, reason: str, run_id: str) -> None:

@@ -52,7 +52,8 @@ def figures(book: Book) -> dict[str, object]:
 
 
 def requested(book: Book) -> list[str | None]:
-    return [request.partition_key for request in watch_alerts(book.lakehouse, partitions(book.settings)).run_requests or ()]
+    found = watch_alerts(dg.build_sensor_context(instance=book.runner.instance), book.lakehouse, partitions(book.settings))
+    return [request.partition_key for request in found.run_requests or ()]
 
 
 def record(date: str, job: str, status: str, number: int, **more: str) -> RunRecord:

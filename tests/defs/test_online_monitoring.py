@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -233,7 +234,8 @@ def test_requests_of_a_date_that_is_not_over_do_not_start_runs(scored_book: Book
 
 def test_a_failed_run_is_requested_again_with_further_requests(scored_book: Book) -> None:
     def key() -> str | None:
-        (request,) = watch_scored(scored_book.lakehouse, partitions(scored_book.settings)).run_requests or ()
+        context = dg.build_sensor_context(instance=scored_book.runner.instance)
+        (request,) = watch_scored(context, scored_book.lakehouse, partitions(scored_book.settings)).run_requests or ()
         return request.run_key
 
     before = key()

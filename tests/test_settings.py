@@ -360,6 +360,12 @@ def test_a_wrong_receiver_is_named_without_its_value(loaded: Set, variables: dic
     assert "T0KEN" not in str(caught.value)
 
 
+def test_a_short_secret_is_the_only_error_of_its_webhook(loaded: Set) -> None:
+    with pytest.raises(ContractError, match="RISK_ALERT_SECRET: it is shorter than 16 characters") as caught:
+        loaded(RISK_ALERT_WEBHOOK="https://hooks.test", RISK_ALERT_SECRET="short")
+    assert "RISK_ALERT_WEBHOOK" not in str(caught.value)
+
+
 # --- dagster's resource --------------------------------------------------------------------------------------------------
 
 

@@ -139,7 +139,7 @@ def test_a_server_that_is_not_there() -> None:
 def test_a_server_that_drips_is_ended(scheme: str, start: bytes, starttls: bool) -> None:
     with dripping_receiver(start) as server:
         found = Mail.to(f"{scheme}://127.0.0.1:{server.port}", None, "a@bank.test", "b@bank.test")
-        assert replace(found, starttls=starttls, longest=0.3).send(MESSAGES) == Unavailable("no complete response within 0.3 s")
+        assert replace(found, starttls=starttls, timeout=60, longest=0.3).send(MESSAGES) == Unavailable("no complete response within 0.3 s")
         assert not server.was_waited_for.is_set()
 
 

@@ -96,7 +96,7 @@ def test_a_receiver_that_stalls_resets_or_is_not_there(hook: HttpReceiver, opene
 )
 def test_a_response_that_drips_is_ended(opened: Message, scheme: str, start: bytes) -> None:
     with dripping_receiver(start) as server:
-        hook = Webhook(f"{scheme}://127.0.0.1:{server.port}/alerts", SECRET, longest=0.3)
+        hook = Webhook(f"{scheme}://127.0.0.1:{server.port}/alerts", SECRET, timeout=60, longest=0.3)
         assert hook.send([opened]) == Unavailable("no complete response within 0.3 s")
         assert not server.was_waited_for.is_set()
 
@@ -104,7 +104,7 @@ def test_a_response_that_drips_is_ended(opened: Message, scheme: str, start: byt
 def test_a_proxy_that_drips_is_ended(opened: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     with dripping_receiver(b"HTTP/1.1 200 OK\r\nX-Long: a") as server:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
-        hook = Webhook("https://hooks.test/alerts", SECRET, longest=0.3)
+        hook = Webhook("https://hooks.test/alerts", SECRET, timeout=60, longest=0.3)
         assert hook.send([opened]) == Unavailable("no complete response within 0.3 s")
         assert not server.was_waited_for.is_set()
 

@@ -29,6 +29,7 @@ AZURITE = (
 VAULT_RETRIES = 2
 VAULT_SECONDS = 10
 ENV_FILE = ".env"
+MIN_SECRET_LENGTH = 16
 MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
 S = TypeVar("S", bound="Settings")
@@ -75,13 +76,20 @@ class Settings(BaseSettings):
     alert_smtp: str | None = None
     alert_file: Path | None = None
 
+    @field_validator("alert_secret")
+    @classmethod
+    def _long_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and 0 < len(secret.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"it is shorter than {MIN_SECRET_LENGTH} characters. Set a random text: openssl rand -hex 32 makes one.")
+        return secret
+
     @field_validator("alert_webhook")
     @classmethod
     def _signed_webhook(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if url is not None and not _is_address(url.get_secret_value(), ("https", "http")):
             raise ValueError("it is not an address. Set https://HOST/PATH, or unset it.")
-        secret = info.data.get("alert_secret")
-        if url is not None and not (secret and secret.get_secret_value()):
+        secret, is_valid = info.data.get("alert_secret"), "alert_secret" in info.data
+        if url is not None and is_valid and not (secret and secret.get_secret_value()):
             raise ValueError("messages are signed. Set RISK_ALERT_SECRET to a long random text that the receiver also has.")
         return url
 

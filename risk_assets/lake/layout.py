@@ -167,8 +167,18 @@ def performance(date: str) -> str:
 
 
 def retraining(date: str) -> str:
-    """Return the path of the retraining that was requested or started for a date."""
+    """Return the path of the retraining that was requested or started first for a date."""
     return f"{MONITORING}/retraining_{date}.json"
+
+
+def retraining_starts(date: str) -> str:
+    """Return the folder of the starts of a date's retraining after its first record."""
+    return f"{MONITORING}/starts/retraining_{date}/"
+
+
+def retraining_start(date: str, run_id: str) -> str:
+    """Return the path of a start of a date's retraining after its first record."""
+    return f"{retraining_starts(date)}{run_id}.json"
 
 
 def performance_revisions(date: str) -> str:

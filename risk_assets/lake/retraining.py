@@ -1,7 +1,8 @@
 """Whether the live version is due for retraining, by the reports in the lake; and which retrainings were requested and started.
 
 `monitoring/retraining_{date}.json` is created by the first sensor that requests one for a training date, so that several sensors
-request one run, also on different run histories; the run itself writes it when it starts, so that one that fails counts too.
+request one run, also on different run histories; or by the first run that starts one without a request. It is never replaced. A run that
+starts later has a file of its own in `monitoring/starts/retraining_{date}/`. So each reason is kept, and a run that fails counts too.
 """
 
 import uuid
@@ -27,7 +28,7 @@ Found = tuple[str, tuple[Exceeded, ...]]
 
 
 class StoredRetraining(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of `monitoring/retraining_{date}.json`: the reason, and the run that started it; None while it is only requested.
+    """A request or a start of a retraining: the reason, and the run that started it; None in a request.
 
     `request_id` makes each request differ from those of other sensors at the same instant.
     """
@@ -91,16 +92,46 @@ def request(store: Store, date: str, reason: str) -> bool:
 
 
 def start(store: Store, date: str, reason: str, run_id: str) -> None:
-    """Store that a run has started a retraining for a date."""
-    store.put(layout.retraining(date), _content(StoredRetraining(date=date, reason=reason, at=utc_now(), run_id=run_id)))
+    """Store that a run has started a retraining for a date; what was requested or started before is kept."""
+    content = _content(StoredRetraining(date=date, reason=reason, at=utc_now(), run_id=run_id))
+    if not store.create(layout.retraining(date), content):
+        store.create(layout.retraining_start(date, run_id), content)
 
 
 def read(store: Store, date: str) -> StoredRetraining:
-    """Return the retraining of a date; raises `LakeError` if there is none, or its file was changed."""
-    path, step = layout.retraining(date), "Restore it from a backup."
+    """Return the first record of a date's retraining; raises `LakeError` if there is none, or it was changed."""
+    path = layout.retraining(date)
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is not in the lake: no retraining was requested for {date}. Start one: risk train {date} --reason WHY.")
+    return _decode(content, path)
+
+
+def read_starts(store: Store, date: str) -> tuple[StoredRetraining, ...]:
+    """Return the starts of a date's retraining after its first record, oldest first; raises `LakeError` if one was changed."""
+    found = [_decode(store.get(path), path) for path in store.list(layout.retraining_starts(date))]
+    return tuple(sorted(found, key=lambda stored: stored.at))
+
+
+def problems(store: Store, date: str) -> list[str]:
+    """Return a message for each record of a date's retraining that is missing, was changed or cannot be read."""
+    paths = (layout.retraining(date), *store.list(layout.retraining_starts(date)))
+    return [problem for path in paths if (problem := _problem(store, path))]
+
+
+def _problem(store: Store, path: str) -> str | None:
+    content = store.find(path)
+    if content is None:
+        return f"{path} is missing"
+    try:
+        _decode(content, path)
+    except LakeError as error:
+        return str(error)
+    return None
+
+
+def _decode(content: bytes, path: str) -> StoredRetraining:
+    step = "Restore it from a backup."
     try:
         stored = msgspec.json.decode(content, type=StoredRetraining)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -154,7 +185,7 @@ def _is_misled(store: Store, date: str) -> bool:
 def _is_started(store: Store, date: str) -> bool:
     """Return whether a run has started the retraining of a date; also if its file is damaged."""
     try:
-        return read(store, date).run_id is not None
+        return read(store, date).run_id is not None or bool(store.list(layout.retraining_starts(date)))
     except LakeError:
         return True
 

@@ -18,7 +18,7 @@ from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import alert_files, binding_log, impact_files, layout, performance_files, registry
 from risk_assets.lake.manifests import find_readable
-from risk_assets.lake.retraining import retraining_due
+from risk_assets.lake.retraining import cooling_down_until, retraining_due
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table
 from risk_assets.rehearsal import book
@@ -107,8 +107,9 @@ class Team:
 
     def _retrain(self, date: str) -> Iterator[Action]:
         """Train again if that is due, as the sensor `retrain` does, and let the approver decide."""
-        reason = retraining_due(self.lake, self.runner.lakehouse.policy, date)
-        if reason is None:
+        policy = self.runner.lakehouse.policy
+        reason = retraining_due(self.lake, policy, date)
+        if reason is None or cooling_down_until(self.lake, policy, date):
             return
         yield Action("retrain", reason.text)
         result = self._run("training", date, training__model={"reason": reason.text})

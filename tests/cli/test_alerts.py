@@ -43,7 +43,11 @@ def test_what_was_and_was_not_accepted_is_shown(on_scored: Risk, scored: Path, t
     assert announce(open_store(str(scored / "lakehouse")), report("income", "region", date="2026-01-05"), "2026-01-05") == 2
     with http_receiver() as hook:
         hook.answers = [400, 503]
-        settings = {"RISK_ALERT_FILE": str(tmp_path / "alerts.jsonl"), "RISK_ALERT_WEBHOOK": hook.url, "RISK_ALERT_SECRET": "x"}
+        settings = {
+            "RISK_ALERT_FILE": str(tmp_path / "alerts.jsonl"),
+            "RISK_ALERT_WEBHOOK": hook.url,
+            "RISK_ALERT_SECRET": "a long random text",
+        }
         sent = on_scored("alerts", "--send", NO_PROXY="127.0.0.1", **settings)
     assert "webhook: 0 accepted, 1 refused, 1 waiting (status 400; status 503, tried again at" in sent.text
     assert "refused: drift:income opened, since 2026-01-05 waiting: drift:region opened, since 2026-01-05" in sent.text

@@ -56,7 +56,7 @@ def test_requests_are_shown_next_to_the_batch(scored_book: Book) -> None:
     shown = figures(scored_book)
     assert (shown["online_rows"], shown["parity_differing"]) == (len(records), 0)
     assert shown["online_score_psi"] == shown["score_psi"]
-    assert str(shown["online_shifts"]).startswith("| feature (batch / requests) | points (limit) |")
+    assert str(shown["online_shifts"]).startswith("| feature (batch / requests) | points (limit of requests) |")
     assert f"the batch gives the same answers to {len(records)} records of requests" in str(shown["parity"])
 
 

@@ -206,7 +206,9 @@ def test_the_sensor_starts_one_training_whose_version_has_the_reason(drifting: B
     assert tick(drifting) == []
     assert run(drifting, request) is None
     assert registry.newest_of(drifting.lake, LAST).metadata.origin.reason == request.tags[REASON_TAG]
-    assert retraining.read(drifting.lake, LAST).run_id
+    assert retraining.read(drifting.lake, LAST).reason == request.tags[REASON_TAG]
+    (started,) = retraining.read_starts(drifting.lake, LAST)
+    assert started.reason == request.tags[REASON_TAG] and started.run_id
     event = drifting.runner.instance.get_latest_materialization_event(dg.AssetKey(["registry", "model_version"]))
     assert event and event.asset_materialization
     assert event.asset_materialization.metadata["reason"].value == request.tags[REASON_TAG]

@@ -9,7 +9,7 @@ from risk_assets.clock import Calendar, shift
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import Change
-from risk_assets.domain.monitoring.alert_causes import drift_causes
+from risk_assets.domain.monitoring.alert_causes import drift_causes, online_causes
 from risk_assets.domain.monitoring.alerts import AlertReport, Cause, evaluate
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.performance_report import (
@@ -125,7 +125,22 @@ def test_requests_that_shifted_and_answers_that_differ(store: Store) -> None:
     assert found["online:requests"].evidence == (
         "50 records of requests, compared with the training of model_v001: PSI of income 0.3, 0.1 above the limit of 0.2"
     )
-    assert found["parity:online"].evidence == ("of 200 records of requests: records that differ from the batch 3, 3 above the limit of 0")
+    parity = found["parity:online"]
+    assert parity.evidence == "3 of 200 records of requests differ from the batch"
+    assert [str(figure) for figure in parity.figures] == ["records that differ from the batch 3, 3 above the limit of 0"]
+
+
+@pytest.mark.parametrize(
+    ("parity", "evidence"),
+    [
+        (Parity(120, differing=1), "1 of 120 records of requests differs from the batch"),
+        (Parity(120, problems=2), "2 problems of the log of 120 records"),
+        (Parity(120, differing=2, problems=1), "2 of 120 records of requests differ from the batch; 1 problem of the log"),
+    ],
+)
+def test_the_evidence_of_answers_that_differ(parity: Parity, evidence: str) -> None:
+    report = DriftReport(TODAY, "model_v001", 1, 1.0, 1, 1.0, Drift(SCORE, Statistic(0.0, 0.0, 0.2)), (), None, (), requests(parity))
+    assert [cause.evidence for cause in online_causes(report)] == [evidence]
 
 
 def test_a_damaged_log_is_an_alert_and_a_date_without_one_a_gap(store: Store) -> None:

@@ -51,6 +51,34 @@ def test_a_retraining_that_was_started_counts_for_the_cool_down(store: Store) ->
     assert until(store, "2026-02-28") is None
 
 
+def test_the_request_and_each_start_are_kept(store: Store) -> None:
+    retraining.request(store, DATE, "drift")
+    for number in (1, 2):
+        retraining.start(store, DATE, f"reason {number}", f"run-{number}")
+    first = retraining.read(store, DATE)
+    assert (first.reason, first.run_id) == ("drift", None)
+    assert {(found.reason, found.run_id) for found in retraining.read_starts(store, DATE)} == {("reason 1", "run-1"), ("reason 2", "run-2")}
+    assert retraining.problems(store, DATE) == []
+
+
+def test_a_start_without_a_request_is_kept_beside_later_ones(store: Store) -> None:
+    retraining.start(store, DATE, "drift", "run-1")
+    assert not retraining.request(store, DATE, "performance")
+    retraining.start(store, DATE, "a second look", "run-2")
+    assert (retraining.read(store, DATE).run_id, [found.run_id for found in retraining.read_starts(store, DATE)]) == ("run-1", ["run-2"])
+
+
+def test_a_changed_or_missing_record_is_a_problem(store: Store) -> None:
+    retraining.request(store, DATE, "drift")
+    retraining.start(store, DATE, "drift", "run-1")
+    path = layout.retraining_start(DATE, "run-1")
+    store.put(path, store.get(path).replace(b"drift", b"other"))
+    store.delete(layout.retraining(DATE))
+    missing, changed = retraining.problems(store, DATE)
+    assert missing == f"{layout.retraining(DATE)} is missing"
+    assert changed.startswith(f"{path} was changed since it was written")
+
+
 def test_a_version_counts_from_its_training_date(store: Store, model: TrainedModel) -> None:
     trained = replace(model, origin=msgspec.structs.replace(model.origin, training_date=DATE))
     for other in (model, trained, model):  # the newest version is of an earlier date

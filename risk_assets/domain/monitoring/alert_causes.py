@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from risk_assets.domain.monitoring.alerts import Cause, Figure, figures_text
-from risk_assets.domain.monitoring.evidence import flagged_text
+from risk_assets.domain.monitoring.evidence import differing_text, flagged_text
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.performance_report import RANKING, ModelPerformance, PerformanceReport
-from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport
+from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport, Parity
 from risk_assets.domain.wording import counted
 
 MODEL_SCORE = "score"
@@ -38,7 +38,7 @@ def online_causes(report: DriftReport) -> Iterator[Cause]:
         counts = {"records that differ from the batch": parity.differing, "problems of the log": parity.problems}
         figures = tuple(Figure(name, float(number), highest=0.0) for name, number in counts.items() if number)
         step = f"See all of them, and keep the files: risk replay {report.date} --online."
-        yield Cause("parity", "online", f"of {counted(parity.records, 'record')} of requests: {figures_text(figures)}", step, figures)
+        yield Cause("parity", "online", _parity_evidence(parity), step, figures)
 
 
 def performance_causes(report: PerformanceReport, date: str, live: str | None) -> Iterator[Cause]:
@@ -71,6 +71,14 @@ def flagged_cause(date: str, figure: Figure, change: FlaggedChange | None) -> Ca
     split = "" if change is None else f"; {flagged_text(change)}"
     step = f"See which features changed: risk monitor {date}. If the policy or the model was changed, see its impact: risk history."
     return Cause("flagged", "count", f"{figure}{split}", step, (figure,))
+
+
+def _parity_evidence(parity: Parity) -> str:
+    """Return how many records differ from the batch, how many problems the log has, or both."""
+    problems = f"{counted(parity.problems, 'problem')} of the log"
+    if not parity.differing:
+        return f"{problems} of {counted(parity.records, 'record')}"
+    return f"{differing_text(parity)}; {problems}" if parity.problems else differing_text(parity)
 
 
 def _drift(report: DriftReport, found: Drift) -> Cause:

@@ -8,7 +8,7 @@ import msgspec
 from risk_assets.clock import instant_of, utc_now
 from risk_assets.defs.failures import PARTITION_TAG, ending, failed_checks, job_name, passed_checks
 from risk_assets.defs.histogram import histogram
-from risk_assets.defs.jobs import OUTCOMES, TRAINING
+from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES, TRAINING
 from risk_assets.defs.releases import releases_text
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LakeError, RiskError
@@ -152,8 +152,11 @@ def _has_scored(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _follows_problem(lakehouse: Lakehouse, run: dg.DagsterRun) -> bool:
-    """Return whether the last run of the job and the date in the run log failed or warned; true if the lake cannot be reached now."""
-    if PARTITION_TAG not in run.tags:
+    """Return whether the last run of the job and the date in the run log failed or warned; true if the lake cannot be reached now.
+
+    Never for the job that scores: a run of it that did not score, such as one of the features alone, did not do what failed or warned.
+    """
+    if PARTITION_TAG not in run.tags or run.job_name == DAILY_SCORING.name:
         return False
     try:
         records = run_log.records(lakehouse.store, run.tags[PARTITION_TAG])

@@ -8,7 +8,7 @@ from risk_assets.simulation.scenarios import Planned, Scenario
 from tests.rehearsal.domain_book import alerts
 
 SEEDS = range(1, 21)
-QUIET = Scenario("quiet", (), 40)
+QUIET = Scenario("quiet", (), 30)
 
 
 def opened(scenario: Scenario, accounts: int, seed: int) -> dict[int, set[str]]:

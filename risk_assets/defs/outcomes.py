@@ -28,9 +28,9 @@ LAKE_TAG = "risk/lake"
 def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
     """Add the row of a run that has ended, unless it has one; return warnings.
 
-    Runs that scored, failed or were canceled have a row, outcomes and trainings whose checks warned, and the first success after one of
-    these. While the lake cannot be
-    reached, the row is stored on local disk, and the next command or sensor adds it.
+    These runs have a row: those that scored, failed or were canceled; outcomes and trainings whose checks warned; and the first success of
+    another job after its run for the same date failed or warned. While the lake cannot be reached, the row is stored on local disk, and the
+    next command or sensor adds it.
     """
     found = instance.get_run_record_by_id(run_id)
     record = outcome(lakehouse, instance, found) if found and is_of_lake(found.dagster_run, lakehouse) else None

@@ -1,5 +1,7 @@
 """Instants and dates as the lake writes them: ISO 8601, UTC."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from datetime import date as Date
@@ -8,6 +10,16 @@ from zoneinfo import ZoneInfo
 from risk_assets.errors import RiskError
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass
+class _Simulation:
+    """How far the time of this process is ahead of the system's."""
+
+    ahead: timedelta = timedelta(0)
+
+
+_simulation = _Simulation()
 
 
 class DateError(RiskError):
@@ -76,12 +88,27 @@ def weekdays(text: str) -> frozenset[int]:
 
 def utc_now(timespec: str = "seconds") -> str:
     """Return the current time in UTC, to the second unless `timespec` (as of `datetime.isoformat`) says otherwise."""
-    return datetime.now(UTC).isoformat(timespec=timespec)
+    return (datetime.now(UTC) + _simulation.ahead).isoformat(timespec=timespec)
 
 
-def instant_of(seconds: float) -> str:
-    """Return the instant (ISO 8601, UTC) of a number of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def instant_of(timestamp: float, timespec: str = "seconds") -> str:
+    """Return a recent Unix time, such as the end of a run, in UTC; in simulated time if `simulated_from` is under way."""
+    return (datetime.fromtimestamp(timestamp, UTC) + _simulation.ahead).isoformat(timespec=timespec)
+
+
+@contextmanager
+def simulated_from(instant: str) -> Iterator[None]:
+    """Let the time of this process continue from another instant within the block, for simulations.
+
+    `utc_now` decides what is due, mature, late and known, and when bindings, leases and tables were made. Timeouts, the ages of temporary
+    files, signatures of requests and Dagster's own run history use the system's clocks, so nothing waits longer.
+    """
+    before = _simulation.ahead
+    _simulation.ahead = datetime.fromisoformat(instant) - datetime.now(UTC)
+    try:
+        yield
+    finally:
+        _simulation.ahead = before
 
 
 def seconds_between(earlier: str, later: str) -> float:

@@ -4,7 +4,6 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
-from datetime import datetime
 from datetime import time as Time
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, overload
@@ -14,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import AzureKeyVaultSettingsSource, BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from risk_assets.clock import Calendar, shift, weekdays
+from risk_assets.clock import Calendar, shift, utc_now, weekdays
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.errors import ContractError
@@ -30,6 +29,7 @@ AZURITE = (
 VAULT_RETRIES = 2
 VAULT_SECONDS = 10
 ENV_FILE = ".env"
+MIN_SECRET_LENGTH = 16
 MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
 S = TypeVar("S", bound="Settings")
@@ -76,13 +76,20 @@ class Settings(BaseSettings):
     alert_smtp: str | None = None
     alert_file: Path | None = None
 
+    @field_validator("alert_secret")
+    @classmethod
+    def _long_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and 0 < len(secret.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(f"it is shorter than {MIN_SECRET_LENGTH} characters. Set a random text: openssl rand -hex 32 makes one.")
+        return secret
+
     @field_validator("alert_webhook")
     @classmethod
     def _signed_webhook(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if url is not None and not _is_address(url.get_secret_value(), ("https", "http")):
             raise ValueError("it is not an address. Set https://HOST/PATH, or unset it.")
-        secret = info.data.get("alert_secret")
-        if url is not None and not (secret and secret.get_secret_value()):
+        secret, is_valid = info.data.get("alert_secret"), "alert_secret" in info.data
+        if url is not None and is_valid and not (secret and secret.get_secret_value()):
             raise ValueError("messages are signed. Set RISK_ALERT_SECRET to a long random text that the receiver also has.")
         return url
 
@@ -151,7 +158,7 @@ class Settings(BaseSettings):
     @property
     def last_date(self) -> str:
         """The last date that can be run: the end date, or the last day that has ended in the time zone."""
-        yesterday = shift(datetime.now(ZoneInfo(self.time_zone)).date().isoformat(), -1)
+        yesterday = shift(self.calendar.day(utc_now()), -1)
         return min(yesterday, self.end_date.isoformat()) if self.end_date else yesterday
 
     def why_not_run(self, date: str) -> str | None:

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
-FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py", "test_corruption.py")
+FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py", "test_days.py", "test_corruption.py")
 _numbers = itertools.count(1)
 
 

@@ -1,16 +1,49 @@
 """Instants and dates as the lake writes them."""
 
-from datetime import time
+from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from risk_assets.clock import Calendar, DateError, date_range, instant_of, is_date, parse_date, parse_instant, shift, utc_now, weekdays
+from risk_assets.clock import (
+    Calendar,
+    DateError,
+    date_range,
+    instant_of,
+    is_date,
+    parse_date,
+    parse_instant,
+    seconds_between,
+    shift,
+    simulated_from,
+    utc_now,
+    weekdays,
+)
+from risk_assets.settings import Settings
 
 
 def test_now_is_in_utc_to_the_second() -> None:
     assert utc_now().endswith("+00:00")
     assert len(utc_now()) == len("2026-01-01T00:00:00+00:00")
+
+
+def test_simulated_time_continues_from_its_instant_and_ends() -> None:
+    with simulated_from("2025-03-01T02:00:00+00:00"):
+        first = utc_now("microseconds")
+        later = utc_now("microseconds")
+        assert instant_of(datetime.now(UTC).timestamp())[:10] == Settings(_env_file=None).calendar.day(utc_now()) == "2025-03-01"
+        assert Settings(_env_file=None, start_date="2025-01-01").last_date == "2025-02-28"
+    assert "2025-03-01T02" in first <= later
+    assert seconds_between(later, utc_now()) > 0
+
+
+def test_simulated_time_ends_with_an_error_and_blocks_can_follow_inside_each_other() -> None:
+    with pytest.raises(ValueError, match="stop"), simulated_from("2025-03-01T02:00:00+00:00"):
+        with simulated_from("2025-03-02T02:00:00+00:00"):
+            assert utc_now().startswith("2025-03-02T02")
+        assert utc_now().startswith("2025-03-01T02")
+        raise ValueError("stop")
+    assert utc_now()[:10] == datetime.now(UTC).date().isoformat()
 
 
 @pytest.mark.parametrize(

@@ -309,7 +309,7 @@ def test_secrets_are_never_shown(loaded: Set) -> None:
 def test_receivers_of_alerts_are_read_and_their_secrets_hidden(loaded: Set, tmp_path: Path) -> None:
     settings = loaded(
         RISK_ALERT_WEBHOOK="https://hooks.test/T0KEN",
-        RISK_ALERT_SECRET="SECRET123",
+        RISK_ALERT_SECRET="SECRET123-SECRET123",
         RISK_ALERT_SMTP="smtp://risk@mail.test:587",
         RISK_ALERT_SMTP_PASSWORD="SECRET123",
         RISK_ALERT_MAIL_FROM="risk@bank.test",
@@ -318,7 +318,7 @@ def test_receivers_of_alerts_are_read_and_their_secrets_hidden(loaded: Set, tmp_
     )
     assert receiver_names(settings) == ("webhook", "mail", "file")
     webhook, mail, file = receivers(settings)
-    assert isinstance(webhook, Webhook) and (webhook.url, webhook.secret) == ("https://hooks.test/T0KEN", "SECRET123")
+    assert isinstance(webhook, Webhook) and (webhook.url, webhook.secret) == ("https://hooks.test/T0KEN", "SECRET123-SECRET123")
     assert isinstance(mail, Mail) and (mail.host, mail.password, mail.recipients) == (
         "mail.test",
         "SECRET123",
@@ -344,8 +344,9 @@ def test_receivers_of_alerts_are_read_and_their_secrets_hidden(loaded: Set, tmp_
     [
         ({"RISK_ALERT_WEBHOOK": "https://hooks.test/T0KEN"}, "RISK_ALERT_WEBHOOK", "Set RISK_ALERT_SECRET"),
         ({"RISK_ALERT_WEBHOOK": "https://hooks.test/T0KEN", "RISK_ALERT_SECRET": ""}, "RISK_ALERT_WEBHOOK", "Set RISK_ALERT_SECRET"),
-        ({"RISK_ALERT_WEBHOOK": "hooks.test/T0KEN", "RISK_ALERT_SECRET": "x"}, "RISK_ALERT_WEBHOOK", "is not an address"),
-        ({"RISK_ALERT_WEBHOOK": "", "RISK_ALERT_SECRET": "x"}, "RISK_ALERT_WEBHOOK", "is not an address"),
+        ({"RISK_ALERT_WEBHOOK": "hooks.test/T0KEN", "RISK_ALERT_SECRET": "16 characters or"}, "RISK_ALERT_WEBHOOK", "is not an address"),
+        ({"RISK_ALERT_WEBHOOK": "", "RISK_ALERT_SECRET": "16 characters or"}, "RISK_ALERT_WEBHOOK", "is not an address"),
+        ({"RISK_ALERT_SECRET": "T0KEN-T0KEN-T0K"}, "RISK_ALERT_SECRET", "it is shorter than 16 characters. Set a random text"),
         ({"RISK_ALERT_SMTP": "mail.test:25"}, "RISK_ALERT_SMTP", "not the address of a mail server"),
         ({"RISK_ALERT_SMTP": "smtp://mail.test:T0KEN"}, "RISK_ALERT_SMTP", "not the address of a mail server"),
         ({"RISK_ALERT_SMTP": "smtp://risk:T0KEN@mail.test"}, "RISK_ALERT_SMTP", "RISK_ALERT_SMTP_PASSWORD"),
@@ -357,6 +358,12 @@ def test_a_wrong_receiver_is_named_without_its_value(loaded: Set, variables: dic
         loaded(**variables)
     assert f"{named}: " in str(caught.value)
     assert "T0KEN" not in str(caught.value)
+
+
+def test_a_short_secret_is_the_only_error_of_its_webhook(loaded: Set) -> None:
+    with pytest.raises(ContractError, match="RISK_ALERT_SECRET: it is shorter than 16 characters") as caught:
+        loaded(RISK_ALERT_WEBHOOK="https://hooks.test", RISK_ALERT_SECRET="short")
+    assert "RISK_ALERT_WEBHOOK" not in str(caught.value)
 
 
 # --- dagster's resource --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from risk_assets.alerts.messages import Message
+from risk_assets.alerts.messages import Message, test_message
 from risk_assets.alerts.outbox import Outbox, Outgoing, Wait, pending, wait_of
 from risk_assets.alerts.receivers import Receiver, Refused, Unavailable
 from risk_assets.lake import layout
@@ -142,6 +142,21 @@ def deliver_due(store: Store, receivers: Sequence[Receiver], seconds: float, now
 def deliver_all(store: Store, receivers: Sequence[Receiver], seconds: float, now: Now = utc) -> tuple[Delivery, ...]:
     """Do the same as `deliver_due`, also for receivers and messages that are not due."""
     return _deliver(store, receivers, seconds, now, [receiver.name for receiver in receivers])
+
+
+def deliver_test(lake: str, date: str, receivers: Sequence[Receiver]) -> tuple[Delivery, ...]:
+    """Send a test message to each receiver at once, not through the outbox, and return what each did."""
+    message = test_message(lake, date, uuid.uuid4().hex)
+    return tuple(_tested(receiver, message) for receiver in receivers)
+
+
+def _tested(receiver: Receiver, message: Message) -> Delivery:
+    answer = receiver.send((message,))
+    if isinstance(answer, Unavailable):
+        return Delivery(receiver.name, waiting=(message,), reason=f"{answer.reason}; a test message is not sent again")
+    if isinstance(answer, Refused):
+        return Delivery(receiver.name, refused=(message,), reason=answer.reason)
+    return Delivery(receiver.name, accepted=(message,))
 
 
 def _deliver(store: Store, receivers: Sequence[Receiver], seconds: float, now: Now, due_now: Sequence[str]) -> tuple[Delivery, ...]:

@@ -46,10 +46,30 @@ def message_id(alert: Alert, status: Status) -> str:
     return sha256(msgspec.json.encode((alert.cause, alert.since, alert.reopened, status)))[:ID_DIGITS]
 
 
+def test_message(lake: str, date: str, key: str) -> Message:
+    """Return a message that shows whether a receiver gets messages."""
+    evidence = "this is a test of the delivery"
+    return Message(
+        id=key,
+        lake=lake,
+        date=date,
+        cause="test:delivery",
+        kind="test",
+        subject="delivery",
+        status=OPENED,
+        since=date,
+        evidence=evidence,
+        figures=(),
+        next_step="",
+        text=f"test:delivery: {evidence}. Nothing has to be done.",
+    )
+
+
 def message(alert: Alert, date: str, lake: str) -> Message:
     """Return the message about an alert: resolved, or opened, also if it is repeated and its opening was not announced."""
     status: Status = OPENED if alert.is_open else RESOLVED
-    step = f" {alert.next_step}" if alert.is_open else ""
+    step = alert.next_step if alert.is_open else ""
+    found = f"{alert.cause} {status}, since {alert.since}: {alert.evidence.rstrip('.')}."
     return Message(
         id=message_id(alert, status),
         lake=lake,
@@ -61,6 +81,6 @@ def message(alert: Alert, date: str, lake: str) -> Message:
         since=alert.since,
         evidence=alert.evidence,
         figures=alert.figures,
-        next_step=alert.next_step,
-        text=f"{alert.cause} {status}, since {alert.since}: {alert.evidence.rstrip('.')}.{step}",
+        next_step=step,
+        text=f"{found} {step}".rstrip(),
     )

@@ -5,7 +5,7 @@ it to the delivered ones at the end, where it stays, so that it is never queued 
 was sent and not noted is sent again, with the same id.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,7 @@ import msgspec
 
 from risk_assets.alerts.messages import Message, message, message_id
 from risk_assets.clock import shift, utc_now
-from risk_assets.domain.monitoring.alerts import OPENED, AlertReport
+from risk_assets.domain.monitoring.alerts import OPENED, RESOLVED, Alert, AlertReport
 from risk_assets.lake import layout
 from risk_assets.lake.alert_evidence import dates_with_evidence
 from risk_assets.lake.objects import Guard
@@ -63,20 +63,54 @@ class Wait(msgspec.Struct, frozen=True):
 def announce(store: Store, report: AlertReport, today: str) -> int:
     """Queue messages about the alerts of a date that were not announced yet, and return their number.
 
-    Only the newest date is announced, and only if it is at most `MAX_AGE_DAYS` before today: backfills announce nothing. An alert that was
-    not announced when it was opened is announced when it is repeated; its end is announced only if its beginning was.
+    Nothing is queued if there is a reason in `not_announced`. An alert that was not announced when it was opened is announced when it is
+    repeated. Its end is announced if its beginning was, also if it ended on an earlier date whose report was not announced.
     """
-    newest = max(dates_with_evidence(store), default=report.date)
-    if report.date < max(newest, shift(today, -MAX_AGE_DAYS)):
+    if not_announced(store, report, today):
         return 0
     now, queued = utc_now("milliseconds"), 0
-    for alert in report.alerts:
+    for alert in (*report.open, *_ended(store, report)):
         made = message(alert, report.date, store.url)
-        is_due = alert.is_open or _is_known(store, message_id(alert, OPENED))
-        if is_due and not _is_known(store, made.id):
-            content = msgspec.json.encode(Outgoing(message=made, queued_at=now, number=queued))
-            queued += store.create(layout.pending_message(made.id), content)
+        if alert.is_open:
+            store.create(layout.announced_alert(made.id), msgspec.json.encode(alert))
+        queued += _queue(store, Outgoing(message=made, queued_at=now, number=queued))
+        if not alert.is_open:
+            store.delete(layout.announced_alert(message_id(alert, OPENED)))
     return queued
+
+
+def not_announced(store: Store, report: AlertReport, today: str) -> str | None:
+    """Return why no message about the alerts of a date is queued; None if they are.
+
+    Only the newest date is announced, and only if it is at most `MAX_AGE_DAYS` before today: backfills announce nothing.
+    """
+    newest = max(dates_with_evidence(store), default=report.date)
+    if report.date < newest:
+        return f"the alerts of {report.date} are not sent, because {newest} is newer"
+    if report.date < shift(today, -MAX_AGE_DAYS):
+        return f"the alerts of {report.date} are not sent, because it is more than {MAX_AGE_DAYS} days before today, {today}"
+    return None
+
+
+def _queue(store: Store, outgoing: Outgoing) -> bool:
+    """Queue a message unless it was queued before, and return whether it was queued now; one that is damaged is replaced."""
+    path, content = layout.pending_message(outgoing.message.id), msgspec.json.encode(outgoing)
+    if _is_known(store, outgoing.message.id):
+        return False
+    if not store.create(path, content):
+        store.put(path, content)
+    return True
+
+
+def _ended(store: Store, report: AlertReport) -> Iterator[Alert]:
+    """Yield the alerts that were announced as opened and are not open any more, as resolved."""
+    still_open = {message_id(alert, OPENED) for alert in report.open}
+    for path in store.list(layout.announced_alerts()):
+        alert = _decode(store.find(path), Alert)
+        if alert is None or not _is_known(store, message_id(alert, OPENED)):  # damaged, or its writer was killed before the message
+            store.delete(path)
+        elif message_id(alert, OPENED) not in still_open:
+            yield msgspec.structs.replace(alert, status=RESOLVED, not_evaluated=None)
 
 
 def pending(store: Store) -> tuple[Outgoing, ...]:
@@ -157,7 +191,10 @@ def _without(one: Outgoing, receiver: str) -> dict[str, Refusal]:
 
 
 def _is_known(store: Store, key: str) -> bool:
-    return any(store.size(path) is not None for path in (layout.pending_message(key), layout.delivered_message(key)))
+    """Return whether a message was queued; one that is damaged before it was delivered has to be queued again."""
+    if store.size(layout.delivered_message(key)) is not None:
+        return True
+    return _decode(store.find(layout.pending_message(key)), Outgoing) is not None
 
 
 def _decode(content: bytes | None, kind: type[T]) -> T | None:

@@ -3,19 +3,22 @@
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 import msgspec
 
+from risk_assets.alerts.deadline import Deadline
 from risk_assets.alerts.messages import Message
 from risk_assets.alerts.receivers import WEBHOOK, Accepted, Answer, Refused, Unavailable
 
 ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "Risk-Alert-Id", "Risk-Alert-Timestamp", "Risk-Alert-Signature"
-TIMEOUT_SECONDS = 5.0  # for each of: connect, send, wait for the response
+TIMEOUT_SECONDS = 5.0  # for each step: the connection, a write, a read
+LONGEST_SECONDS = 10.0  # for the whole request
 _MAY_SUCCEED_LATER = (408, 429)  # of 4xx
 
 
@@ -26,6 +29,7 @@ class Webhook:
     url: str = field(repr=False)
     secret: str = field(repr=False)
     timeout: float = TIMEOUT_SECONDS
+    longest: float = LONGEST_SECONDS
     name: str = WEBHOOK
     batch: int = 1
 
@@ -39,16 +43,32 @@ class Webhook:
             TIMESTAMP_HEADER: timestamp,
             SIGNATURE_HEADER: signature(self.secret, timestamp, body),
         }
+        deadline = Deadline(self.longest)
         try:
-            with httpx.Client(timeout=self.timeout) as client, client.stream("POST", self.url, content=body, headers=headers) as response:
-                return _answer(response.status_code, response.headers.get("Retry-After"))
+            with deadline, httpx.Client(timeout=self.timeout) as client:
+                return _post(client, self.url, body, headers, deadline)
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # their texts contain the address, which can be a secret
-            return Unavailable(f"no response ({type(error).__name__})")
+            return Unavailable(deadline.reason if deadline.is_over else f"no response ({type(error).__name__})")
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
     """Return the signature of a request: HMAC-SHA256 of the timestamp, a full stop, and the body."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _post(client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
+    with client.stream("POST", url, content=body, headers=headers, extensions={"trace": _watching(deadline)}) as response:
+        return _answer(response.status_code, response.headers.get("Retry-After"))
+
+
+def _watching(deadline: Deadline) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return a trace of httpcore that lets the deadline watch each connection before anything is sent on it."""
+
+    def trace(event: str, details: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            deadline.watch(details["return_value"].get_extra_info("socket"))
+
+    return trace
 
 
 def _answer(status: int, retry_after: str | None) -> Answer:

@@ -107,6 +107,7 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
         (f".venv/bin/risk run {date}", f"score the date again, into {lake.uri(layout.predictions(date))}"),
         (f".venv/bin/risk monitor {date}", "drift of each feature, and performance"),
         (f".venv/bin/risk report {date}", f"the morning report, {lake.uri(layout.morning_page(date))}"),
+        (f".venv/bin/risk alerts {date}", "what is beyond a limit or failed, and what to do"),
         (f".venv/bin/risk explain {date} ID", f"explain an account's score; the riskiest are in {lake.uri(layout.review(date))}"),
         ("README.md", "your own data in five commands"),
     )

@@ -10,6 +10,8 @@ from risk_assets.cli.console import finish, out, print_warning
 from risk_assets.clock import parse_date, utc_now
 
 if TYPE_CHECKING:
+    from risk_assets.alerts.receivers import Receiver
+    from risk_assets.domain.monitoring.alerts import AlertReport
     from risk_assets.lake.store import Store
     from risk_assets.runner import Result
     from risk_assets.settings import Settings
@@ -60,6 +62,7 @@ def monitor(
 def alerts(
     date: Annotated[str | None, typer.Argument(metavar="[DATE]", help="Date, YYYY-MM-DD. Defaults to the newest one.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Send the messages that are pending now, also to receivers that wait.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Only send a test message to each receiver.")] = False,
 ) -> None:
     """Show the alerts as of a date: what exceeded which limit, failed or is late, by how much, since when, and what to do.
 
@@ -73,6 +76,9 @@ def alerts(
 
     settings = context.settings()
     lake = settings.open_lake()
+    if test:
+        _send_test(settings, lake)
+        return
     day = parse_date(date) if date else alert_evidence.newest_with_evidence(lake)
     documents = context.documents(settings, lake)
     evidence = alert_evidence.collect(lake, day, documents.contract, documents.policy, settings.calendar)
@@ -80,21 +86,44 @@ def alerts(
         failed = _make(settings, day, ["alerts"])
         if failed:
             finish([*failed.values()])
-    report.alerts(out(), alert_files.read(lake, day).report)
+    found = alert_files.read(lake, day).report
+    report.alerts(out(), found)
     if send:
-        _send(settings, lake)
+        _send(settings, lake, found)
 
 
-def _send(settings: "Settings", lake: "Store") -> None:
+def _send(settings: "Settings", lake: "Store", found: "AlertReport") -> None:
+    """Queue what was not announced yet, as when there was no receiver, and send all messages that are pending."""
     from risk_assets.alerts.delivery import deliver_all
-    from risk_assets.alerts.receivers import NO_RECEIVER, receivers
+    from risk_assets.alerts.outbox import announce, not_announced
     from risk_assets.cli.report import monitoring as report
+
+    to = _receivers(settings)
+    if not to:
+        return
+    today = settings.calendar.day(utc_now())
+    if why := not_announced(lake, found, today):
+        print_warning("alerts", f"{why}. To try the receivers: risk alerts --test.")
+    announce(lake, found, today)
+    report.deliveries(out(), deliver_all(lake, to, DELIVERY_SECONDS))
+
+
+def _send_test(settings: "Settings", lake: "Store") -> None:
+    """Send a test message to each receiver, and print what each did."""
+    from risk_assets.alerts.delivery import deliver_test
+    from risk_assets.cli.report import monitoring as report
+
+    report.deliveries(out(), deliver_test(lake.url, settings.calendar.day(utc_now()), _receivers(settings)))
+
+
+def _receivers(settings: "Settings") -> "tuple[Receiver, ...]":
+    """Return the receivers of the settings; prints which settings name one if there is none."""
+    from risk_assets.alerts.receivers import NO_RECEIVER, receivers
 
     found = receivers(settings)
     if not found:
         print_warning("alerts", f"{NO_RECEIVER}.")
-        return
-    report.deliveries(out(), deliver_all(lake, found, DELIVERY_SECONDS))
+    return found
 
 
 def _make(settings: "Settings", date: str, jobs: Sequence[str]) -> dict[str, "Result"]:

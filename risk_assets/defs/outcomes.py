@@ -1,15 +1,14 @@
 """The row of a run in the run log, added when the outcome of the run is known: by the command that ran it, or by a sensor."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import msgspec
 
-from risk_assets.clock import utc_now
+from risk_assets.clock import instant_of, utc_now
 from risk_assets.defs.failures import PARTITION_TAG, ending, failed_checks, job_name, passed_checks
 from risk_assets.defs.histogram import histogram
-from risk_assets.defs.jobs import OUTCOMES, TRAINING
+from risk_assets.defs.jobs import DAILY_SCORING, OUTCOMES, TRAINING
 from risk_assets.defs.releases import releases_text
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LakeError, RiskError
@@ -29,9 +28,9 @@ LAKE_TAG = "risk/lake"
 def record_outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
     """Add the row of a run that has ended, unless it has one; return warnings.
 
-    Runs that scored, failed or were canceled have a row, outcomes and trainings whose checks warned, and the first success after one of
-    these. While the lake cannot be
-    reached, the row is stored on local disk, and the next command or sensor adds it.
+    These runs have a row: those that scored, failed or were canceled; outcomes and trainings whose checks warned; and the first success of
+    another job after its run for the same date failed or warned. While the lake cannot be reached, the row is stored on local disk, and the
+    next command or sensor adds it.
     """
     found = instance.get_run_record_by_id(run_id)
     record = outcome(lakehouse, instance, found) if found and is_of_lake(found.dagster_run, lakehouse) else None
@@ -90,7 +89,7 @@ def outcome(lakehouse: Lakehouse, instance: dg.DagsterInstance, found: dg.RunRec
     how = None if run.is_success else ending(instance, run)
     ended = found.end_time or found.update_timestamp.timestamp()
     return RunRecord(
-        timestamp=datetime.fromtimestamp(ended, UTC).isoformat(timespec="milliseconds"),
+        timestamp=instant_of(ended, "milliseconds"),
         date=run.tags.get(PARTITION_TAG, NO_DATE),
         job=job_name(run.job_name),
         status=how.status if how else WARNING if warnings else SUCCESS,
@@ -153,8 +152,11 @@ def _has_scored(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _follows_problem(lakehouse: Lakehouse, run: dg.DagsterRun) -> bool:
-    """Return whether the last run of the job and the date in the run log failed or warned; true if the lake cannot be reached now."""
-    if PARTITION_TAG not in run.tags:
+    """Return whether the last run of the job and the date in the run log failed or warned; true if the lake cannot be reached now.
+
+    Never for the job that scores: a run of it that did not score, such as one of the features alone, did not do what failed or warned.
+    """
+    if PARTITION_TAG not in run.tags or run.job_name == DAILY_SCORING.name:
         return False
     try:
         records = run_log.records(lakehouse.store, run.tags[PARTITION_TAG])

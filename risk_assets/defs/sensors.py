@@ -24,9 +24,10 @@ from risk_assets.defs.jobs import (
 from risk_assets.defs.liveness import sweep_killed
 from risk_assets.defs.outcomes import record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions
+from risk_assets.defs.report_requests import MAX_ATTEMPTS, Reports, request_reports
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.wording import counted
-from risk_assets.errors import LakeError
+from risk_assets.errors import LakeError, RiskError
 from risk_assets.lake import layout, retraining, run_log
 from risk_assets.lake.alert_evidence import outdated_alerts
 from risk_assets.lake.dates import committed_dates
@@ -48,13 +49,15 @@ SWEEP_SECONDS, LOG_SECONDS = 30, 10
 RUNNING = dg.DefaultSensorStatus.RUNNING
 DELIVERY_SECONDS = 40  # in which a tick begins to send messages; Dagster ends it after 60
 LATE_DAYS = 7  # how far back dates without a file are reported
-MAX_ATTEMPTS = 3  # runs of the same files that end without an error, as killed runs do
 MONITORED_DATES = 7  # newest scored dates, of which those without a current report are monitored
 MEASURED_DATES = 28  # newest scored dates, and newest dates with outcomes, whose performance is measured
 ALERTED_DATES = 3  # newest dates with evidence, whose alerts are evaluated
 REPORTED_DATES = 3  # newest dates with a morning report, which is made again if it is not current
 MAX_OUTCOMES = 10  # snapshots whose outcomes one tick requests
 ARRIVAL_TAG = "risk/arrival"
+DRIFT_REPORTS = Reports(MONITORING.name, "risk monitor", MONITORED_DATES, "all newest scored dates are monitored")
+PERFORMANCE_REPORTS = Reports(PERFORMANCE.name, "risk monitor", 2 * MEASURED_DATES, "the performance of all newest dates is measured")
+ALERT_REPORTS = Reports(ALERTS.name, "risk alerts", 1, "the alerts of all newest dates are evaluated")  # each continues the one before
 JOBS = {"accounts": DAILY_SCORING.name, "outcomes": OUTCOMES.name}
 
 
@@ -83,19 +86,19 @@ def sensors(partitions: Partitions, calendar: Calendar) -> list[dg.SensorDefinit
         return watch_posted(context, lakehouse, partitions)
 
     @dg.sensor(name="monitor_scored", job=MONITORING, minimum_interval_seconds=INTERVAL_SECONDS)
-    def monitor_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+    def monitor_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
         """Monitors the newest scored dates, each after it was scored, and again when it was scored again or the policy changed."""
-        return watch_scored(lakehouse, partitions)
+        return watch_scored(context, lakehouse, partitions)
 
     @dg.sensor(name="monitor_outcomes", job=PERFORMANCE, minimum_interval_seconds=INTERVAL_SECONDS)
-    def performance_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+    def performance_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
         """Measures the performance of scored dates: estimates first, figures when outcomes have matured, again when they are restated."""
-        return watch_outcomes(lakehouse, partitions)
+        return watch_outcomes(context, lakehouse, partitions)
 
     @dg.sensor(name="alerts", job=ALERTS, minimum_interval_seconds=INTERVAL_SECONDS)
-    def alerts_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
-        """Evaluates the alerts of the newest dates when their evidence has changed: also of dates whose runs failed or that are late."""
-        return watch_alerts(lakehouse, partitions)
+    def alerts_sensor(context: dg.SensorEvaluationContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SensorResult:
+        """Evaluates the alerts of the newest dates until they are of the present evidence: also of dates that failed or are late."""
+        return watch_alerts(context, lakehouse, partitions)
 
     @dg.sensor(name="deliver_alerts", job=ALERTS, minimum_interval_seconds=SWEEP_SECONDS, default_status=RUNNING)
     def deliver_sensor(lakehouse: dg.ResourceParam[Lakehouse]) -> dg.SkipReason:
@@ -208,26 +211,20 @@ def watch_states(lakehouse: Lakehouse) -> dg.SensorResult:
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else said)
 
 
-def watch_scored(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the runs of scored dates without a current report.
-
-    A run that failed is requested again when the date is scored again, or has further requests in the prediction log.
-    """
+def watch_scored(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of scored dates without a current report; see `request_reports`."""
     store, policy = lakehouse.store, lakehouse.policy.digest
     found = [date for date in dates_to_monitor(store, policy, MONITORED_DATES) if partitions.daily.has_partition_key(date)]
-    requests = [dg.RunRequest(run_key=f"{date}_{_compared(store, date)}_{policy[:12]}", partition_key=date) for date in found]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "all newest scored dates are monitored")
+    outdated = {date: f"{_compared(store, date)}_{policy[:12]}" for date in found}
+    return request_reports(context, lakehouse, DRIFT_REPORTS, outdated)
 
 
-def watch_outcomes(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the runs of dates without a current performance report.
-
-    A run that failed is requested again when predictions, outcomes or the policy have changed.
-    """
+def watch_outcomes(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the runs of dates without a current performance report; see `request_reports`."""
     store, policy, today = lakehouse.store, lakehouse.policy.digest, lakehouse.settings.calendar.day(utc_now())
     found = [date for date in dates_to_measure(store, policy, today, MEASURED_DATES) if partitions.daily.has_partition_key(date)]
-    requests = [dg.RunRequest(run_key=f"{date}_{_made_of(store, date)}_{policy[:12]}", partition_key=date) for date in found]
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the performance of all newest dates is measured")
+    outdated = {date: f"{_made_of(store, date)}_{policy[:12]}" for date in found}
+    return request_reports(context, lakehouse, PERFORMANCE_REPORTS, outdated)
 
 
 def _compared(store: Store, date: str) -> str:
@@ -235,16 +232,12 @@ def _compared(store: Store, date: str) -> str:
     return f"{digest(store, layout.predictions(date))[:12]}_{logged_files(store, date) or 0}"
 
 
-def watch_alerts(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence.
-
-    One date per tick, because each date continues the one before. A run that failed is requested again when the evidence has changed.
-    """
+def watch_alerts(context: dg.SensorEvaluationContext, lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
+    """Return the run of the oldest of the newest dates whose alerts are not made from its present evidence; see `request_reports`."""
     documents, calendar = lakehouse.documents, lakehouse.settings.calendar
     found = outdated_alerts(lakehouse.store, documents.contract, documents.policy, calendar, ALERTED_DATES)
-    due = next((evidence for evidence in found if partitions.daily.has_partition_key(evidence.date)), None)
-    requests = [dg.RunRequest(run_key=f"alerts_{due.date}_{due.digest[:24]}", partition_key=due.date)] if due else []
-    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else "the alerts of all newest dates are evaluated")
+    outdated = {evidence.date: evidence.digest[:24] for evidence in found if partitions.daily.has_partition_key(evidence.date)}
+    return request_reports(context, lakehouse, ALERT_REPORTS, outdated)
 
 
 def send_alerts(lakehouse: Lakehouse) -> str:
@@ -260,11 +253,30 @@ def send_alerts(lakehouse: Lakehouse) -> str:
 
 
 def watch_health(lakehouse: Lakehouse, partitions: Partitions) -> dg.SensorResult:
-    """Return the run that trains for the newest date if the live version is due for retraining; of several sensors, only the first does."""
+    """Return the run that trains for the newest date if the live version is due for retraining; of several sensors, only the first does.
+
+    Otherwise the skip reason has why not, also if the live version or another file that decides it is missing or damaged.
+    """
     date = partitions.daily.get_last_partition_key()
-    reason = retraining.retraining_due(lakehouse.store, lakehouse.policy, date) if date else None
-    if date is None or reason is None or not retraining.request(lakehouse.store, date, reason.text):
-        return dg.SensorResult(skip_reason="no retraining is due, or one was started within monitoring.retraining.cool_down_days")
+    if date is None:
+        return dg.SensorResult(skip_reason="there is no date to train for yet")
+    try:
+        return _retraining(lakehouse, date)
+    except RiskError as error:
+        return dg.SensorResult(skip_reason=str(error))
+
+
+def _retraining(lakehouse: Lakehouse, date: str) -> dg.SensorResult:
+    store, policy = lakehouse.store, lakehouse.policy
+    reason = retraining.retraining_due(store, policy, date)
+    if reason is None:
+        return dg.SensorResult(skip_reason="no retraining is due")
+    until = retraining.cooling_down_until(store, policy, date)
+    if until is not None:
+        days = f"monitoring.retraining.cool_down_days: {policy.monitoring.retraining.cool_down_days}"
+        return dg.SensorResult(skip_reason=f"cooling down until {until} ({days}), although a retraining is due: {reason.text}")
+    if not retraining.request(store, date, reason.text):
+        return dg.SensorResult(skip_reason=f"another sensor has requested the retraining for {date}")
     run = dg.RunRequest(
         run_key=f"retrain_{date}", partition_key=date, run_config=training_config(reason.text), tags={REASON_TAG: reason.text}
     )

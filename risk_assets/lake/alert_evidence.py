@@ -9,7 +9,7 @@ import msgspec
 from risk_assets.clock import Calendar, shift
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.governance.bindings import Binding
+from risk_assets.domain.governance.bindings import Binding, overridden
 from risk_assets.domain.monitoring.alert_causes import drift_causes, flagged_cause, online_causes, performance_causes
 from risk_assets.domain.monitoring.alerts import AlertReport, Cause, Gap, evaluate
 from risk_assets.domain.monitoring.flagged_range import USUAL_DATES, flagged_figure
@@ -156,12 +156,20 @@ def _missing_outcomes(due: Sequence[str], known: Collection[str]) -> list[str]:
 
 
 def _override(scope: AlertScope) -> Findings:
-    live = scope.binding
-    if live is None or not live.overrides:
+    if scope.binding is None:
         return Findings()
-    evidence = f"{live.champion} is live although these gates were set aside: {', '.join(live.overrides)} (binding {live.seq})"
-    step = "Promote a version that passes the gates, or roll back: risk rollback --reason WHY. Figures: risk models show "
-    return Findings((Cause("override", live.champion, evidence, f"{step}{live.champion}."),))
+    history = [binding for binding in binding_log.read(scope.reads.store) if binding.seq <= scope.binding.seq]
+    return Findings(tuple(_overridden(version, made, scope.binding) for version, made in overridden(history).items()))
+
+
+def _overridden(version: str, made: Binding, live: Binding) -> Cause:
+    is_live = version == live.champion
+    evidence = (
+        f"{version} {'is live' if is_live else 'is a challenger'} although these gates were set aside: {', '.join(made.overrides)} "
+        f"(binding {made.seq})"
+    )
+    step = "Promote a version that passes the gates, or roll back: risk rollback" if is_live else "End the challenge: risk challenge --end"
+    return Cause("override", version, evidence, f"{step} --reason WHY. Figures: risk models show {version}.")
 
 
 # Each returns the causes of one kind. A further kind of evidence is a further function here.

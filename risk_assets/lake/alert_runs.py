@@ -112,4 +112,5 @@ def _warned(record: RunRecord, checks: tuple[str, ...]) -> Iterator[Cause]:
         if f"check:{name}".startswith(checks):
             asset, _, check = name.partition(".")
             step = f"Read what {check} means in risk_assets/README.md, and fix its cause. The check is resolved when it passes."
-            yield Cause("check", name, f"{check} of {asset} warned for {record.date}: {text}", step)
+            subject = f"{name}:{record.date}" if record.job == TRAINING else name  # each training is another version
+            yield Cause("check", subject, f"{check} of {asset} warned for {record.date}: {text}", step)

@@ -169,8 +169,18 @@ def performance(date: str) -> str:
 
 
 def retraining(date: str) -> str:
-    """Return the path of the retraining that was requested or started for a date."""
+    """Return the path of the retraining that was requested or started first for a date."""
     return f"{MONITORING}/retraining_{date}.json"
+
+
+def retraining_starts(date: str) -> str:
+    """Return the folder of the starts of a date's retraining after its first record."""
+    return f"{MONITORING}/starts/retraining_{date}/"
+
+
+def retraining_start(date: str, run_id: str) -> str:
+    """Return the path of a start of a date's retraining after its first record."""
+    return f"{retraining_starts(date)}{run_id}.json"
 
 
 def performance_revisions(date: str) -> str:
@@ -201,6 +211,16 @@ def pending_message(key: str) -> str:
 def delivered_message(key: str) -> str:
     """Return the path of a message that all receivers have accepted."""
     return f"{OUTBOX}/delivered/{key}.json"
+
+
+def announced_alerts() -> str:
+    """Return the folder of the alerts that were announced as opened and not yet as resolved."""
+    return f"{OUTBOX}/open/"
+
+
+def announced_alert(key: str) -> str:
+    """Return the path of an alert that was announced as opened by the message with this id."""
+    return f"{announced_alerts()}{key}.json"
 
 
 def receiver_state(name: str) -> str:

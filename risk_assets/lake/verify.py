@@ -32,6 +32,12 @@ from risk_assets.lake.posted_outcomes import shard_problems, stray_files
 from risk_assets.lake.store import Store
 
 TRAINED = "training/model"
+REPORTS: dict[str, tuple[str, Callable[[Store, str], list[str]]]] = {
+    layout.DRIFT: ("drift reports", drift_files.problems),
+    layout.PERFORMANCE: ("performance reports", performance_files.problems),
+    layout.ALERTS: ("alert reports", alert_files.problems),
+    layout.RETRAINING: ("retrainings", retraining.problems),
+}
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,18 @@ class Verified:
 
 
 def verify_date(store: Store, date: str) -> Verified:
-    """Verify a date from its review list and predictions back to its raw files, with the model and policy that scored it.
+    """Verify a date from its review list and predictions back to its raw files, with the model and policy that scored it, and its reports.
 
     Raises
     ------
     LakeError
         If the lake has nothing of the date.
     """
-    paths = [path_of(date) for path_of in layout.PATHS.values()]
-    stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
-    posted = store.list(layout.posted_folder(date))
-    if not stored and not posted:
+    reports = [(key, problems(store, date)) for key, (_, problems) in REPORTS.items() if store.size(layout.commit(key, date)) is not None]
+    found = [*_tables(store, date), *reports]
+    if not found:
         raise LakeError(f"{date} is not in the lake at {store.url}. Run the date: risk run {date}.")
-    tables = [(path, table_problems(store, path)) for path in stored]
-    return _verified(date, [*tables, *((path, shard_problems(store, path)) for path in posted)])
+    return _verified(date, found)
 
 
 def verify_all(store: Store) -> list[Verified]:
@@ -67,7 +71,7 @@ def verify_all(store: Store) -> list[Verified]:
     strays = stray_files(store)
     dates = sorted({date for path in paths if path not in strays and (date := layout.date_of(path))})
     return [
-        *(verify_date(store, date) for date in dates),
+        *(_verified(date, _tables(store, date)) for date in dates),
         _verified("versions", [(name, _version_problems(store, name)) for name in registry.names(store)]),
         _verified("impacts", [(name, _errors(partial(impact_files.read, store, name))) for name in impact_files.versions(store)]),
         _verified("trained models", [(folder, model_files.problems(store, folder)) for folder in registry.trained_folders(store)]),
@@ -80,13 +84,9 @@ def verify_all(store: Store) -> list[Verified]:
         _verified("superseded files", [(path, _superseded_problems(store, path)) for path in _superseded(store)]),
         _verified("files beside posted outcomes", [(path, shard_problems(store, path)) for path in strays]),
         _verified("earlier revisions", [(name, raw.revision_problems(store, name)) for name in _revisions(store)]),
-        _verified("drift reports", [(date, drift_files.problems(store, date)) for date in committed_dates(store, layout.DRIFT)]),
-        _verified(
-            "performance reports", [(date, performance_files.problems(store, date)) for date in committed_dates(store, layout.PERFORMANCE)]
-        ),
-        _verified("alert reports", [(date, alert_files.problems(store, date)) for date in committed_dates(store, layout.ALERTS)]),
-        _verified(
-            "retrainings", [(date, _errors(partial(retraining.read, store, date))) for date in committed_dates(store, layout.RETRAINING)]
+        *(
+            _verified(what, [(date, problems(store, date)) for date in committed_dates(store, key)])
+            for key, (what, problems) in REPORTS.items()
         ),
         _verified("morning reports", [(date, morning_files.problems(store, date)) for date in committed_dates(store, layout.MORNING)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
@@ -109,6 +109,14 @@ def lineage(store: Store, path: str) -> list[str]:
     manifest = find_manifest(store, path)
     inputs = manifest.made_from.inputs if manifest else {}
     return [path, *(other for source in inputs if layout.is_table(source) for other in lineage(store, source))]
+
+
+def _tables(store: Store, date: str) -> list[tuple[str, list[str]]]:
+    """Return the tables and posted outcomes of a date, with their problems."""
+    paths = [path_of(date) for path_of in layout.PATHS.values()]
+    stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
+    posted = store.list(layout.posted_folder(date))
+    return [*((path, table_problems(store, path)) for path in stored), *((path, shard_problems(store, path)) for path in posted)]
 
 
 def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:

@@ -40,15 +40,15 @@ def landing_files(bank: Bank, snapshots: Collection[date], until: date, definiti
     for state in bank.days():
         if state.day > until:
             return
-        last_bad = _last_bad(last_bad, state, definition)
+        last_bad = last_bad_days(last_bad, state, definition)
         if state.day in snapshots:
             waiting[state.day], content = _snapshot(bank, state)
             yield f"accounts_{state.day}.csv", content
         if (matured := state.day - window) in waiting:
-            yield f"outcomes_{matured}.csv", _outcomes(state, matured, waiting.pop(matured), last_bad)
+            yield f"outcomes_{matured}.csv", csv(outcome_columns(state, matured, waiting.pop(matured), last_bad))
 
 
-def _last_bad(before: Integers, state: State, definition: Definition) -> Integers:
+def last_bad_days(before: Integers, state: State, definition: Definition) -> Integers:
     """Return the last day on which each account was bad so far, 0 for never."""
     known = np.concatenate((before, np.zeros(len(state.customer) - len(before), dtype=np.int64)))
     return np.where(state.days_past_due >= definition.days_past_due, state.today, known)
@@ -62,13 +62,12 @@ def _snapshot(bank: Bank, state: State) -> tuple[Integers, bytes]:
     return np.delete(rows, sorted(rows_without_id(corrupted))), csv(columns)
 
 
-def _outcomes(state: State, snapshot: date, accounts: Integers, last_bad: Integers) -> bytes:
+def outcome_columns(state: State, snapshot: date, accounts: Integers, last_bad: Integers) -> dict[str, list[str]]:
+    """Return the outcomes of accounts, as positions, of a snapshot on the day on which they have matured, by column."""
     bad = last_bad[accounts] > snapshot.toordinal()
     known = bad | (state.status[accounts] == OPEN)
     account = ids(state)
-    return csv(
-        {
-            "account_id": [account[position] for position in accounts[known].tolist()],
-            "defaulted": np.where(bad[known], "1", "0").tolist(),
-        }
-    )
+    return {
+        "account_id": [account[position] for position in accounts[known].tolist()],
+        "defaulted": np.where(bad[known], "1", "0").tolist(),
+    }

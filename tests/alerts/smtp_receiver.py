@@ -41,10 +41,14 @@ class SmtpReceiver:
 
 class _Handler(socketserver.BaseRequestHandler):
     receiver: SmtpReceiver
+    implicit_tls: ssl.SSLContext | None
 
     def handle(self) -> None:
         self.request.settimeout(TIMEOUT_SECONDS)
-        self.stream, self.is_secure = self.request.makefile("rwb"), False
+        self.is_secure = self.implicit_tls is not None
+        if self.implicit_tls:
+            self.request = self.implicit_tls.wrap_socket(self.request, server_side=True)
+        self.stream = self.request.makefile("rwb")
         with suppress(OSError):
             self._reply("220 test")
             while self._command(self.stream.readline().decode().strip()):
@@ -95,10 +99,10 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def smtp_receiver() -> Iterator[SmtpReceiver]:
-    """Run a server until the block ends."""
+def smtp_receiver(implicit_tls: ssl.SSLContext | None = None) -> Iterator[SmtpReceiver]:
+    """Run a server until the block ends; with a certificate, connections begin with TLS."""
     receiver = SmtpReceiver()
-    handler = type("Handler", (_Handler,), {"receiver": receiver})
+    handler = type("Handler", (_Handler,), {"receiver": receiver, "implicit_tls": implicit_tls})
     with _Server(("127.0.0.1", 0), handler) as server:
         receiver.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -15,7 +15,8 @@ from risk_assets.alerts.mail import Mail
 from risk_assets.alerts.messages import Message, message
 from risk_assets.alerts.receivers import Accepted, Refused, Unavailable
 from tests.alerts.conftest import DATE, report
-from tests.alerts.smtp_receiver import SmtpReceiver
+from tests.alerts.dripping_receiver import dripping_receiver
+from tests.alerts.smtp_receiver import SmtpReceiver, smtp_receiver
 
 MESSAGES: list[Message] = [
     *(message(alert, DATE, "file:///lake") for alert in report("age", "income").alerts),
@@ -123,6 +124,34 @@ def test_a_server_that_is_not_there() -> None:
     assert Mail.to("smtp://127.0.0.1:9", None, "a@bank.test", "b@bank.test").send(MESSAGES) == Unavailable(
         "no response (ConnectionRefusedError)"
     )
+
+
+@pytest.mark.parametrize(
+    ("scheme", "start"),
+    [
+        ("smtp", b"220-a"),
+        ("smtp", b"220 test\r\n250-a"),
+        ("smtp", b"220 test\r\n250 a"),  # cut off, it looks like a complete one
+        ("smtps", b"\x16\x03\x03\x40\x00"),  # the head of a record of TLS
+    ],
+)
+@pytest.mark.parametrize("starttls", [False, True])
+def test_a_server_that_drips_is_ended(scheme: str, start: bytes, starttls: bool) -> None:
+    with dripping_receiver(start) as server:
+        found = Mail.to(f"{scheme}://127.0.0.1:{server.port}", None, "a@bank.test", "b@bank.test")
+        assert replace(found, starttls=starttls, timeout=60, longest=0.3).send(MESSAGES) == Unavailable("no complete response within 0.3 s")
+        assert not server.was_waited_for.is_set()
+
+
+def test_tls_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(path)
+    with smtp_receiver(implicit_tls=tls) as server:
+        found = Mail.to(f"smtps://risk@127.0.0.1:{server.port}", "secret", "a@bank.test", "b@bank.test")
+        assert found.send(MESSAGES) == Accepted()
+    assert (server.secure, server.logins) == ([True], [("risk", "secret")])
 
 
 def test_the_password_is_not_shown(mail_server: SmtpReceiver) -> None:

@@ -1,9 +1,10 @@
 """The outbox: what is announced, once, by which dates; and what is left out."""
 
+import msgspec
 import pytest
 
 from risk_assets.alerts.messages import message_id
-from risk_assets.alerts.outbox import announce, pending
+from risk_assets.alerts.outbox import announce, not_announced, pending
 from risk_assets.clock import shift
 from risk_assets.domain.monitoring.alerts import OPENED, AlertReport, Gap, evaluate
 from risk_assets.lake import layout, run_log
@@ -78,11 +79,39 @@ def test_only_the_newest_date_is_announced(store: Store) -> None:
     assert announce(store, report("a", date=NEXT_DATE), NEXT_DATE) == 1
 
 
-def test_a_damaged_message_is_left_out(store: Store) -> None:
-    queue(store, "a", "b")
+def test_a_damaged_message_is_left_out_and_queued_again(store: Store) -> None:
+    opened = queue(store, "a", "b")
     (path, _) = store.list(layout.pending_messages())
     store.put(path, b"")
     assert len(pending(store)) == 1
+    assert announce(store, opened, DATE) == 1
+    assert len(pending(store)) == 2
+
+
+def test_an_alert_that_ended_on_a_date_that_is_not_announced_is_resolved_with_the_next(store: Store) -> None:
+    opened = queue(store, "a", "b")
+    ended = evaluate(DATE, None, [cause("b")], before=opened)  # evaluated again when it was not the newest date any more
+    newest = report("b", date=NEXT_DATE, earlier=ended)
+    assert [alert.cause for alert in newest.alerts] == ["drift:b"]
+    assert announce(store, newest, NEXT_DATE) == 1
+    (*_, last) = pending(store)
+    assert (last.message.cause, last.message.status, last.message.date, last.message.next_step) == ("drift:a", "resolved", NEXT_DATE, "")
+    assert announce(store, newest, NEXT_DATE) == 0
+
+
+def test_an_end_is_not_announced_if_the_writer_was_killed_before_the_beginning(store: Store) -> None:
+    opened = report("a")
+    key = message_id(opened.alerts[0], OPENED)
+    store.put(layout.announced_alert(key), msgspec.json.encode(opened.alerts[0]))
+    assert announce(store, report(date=NEXT_DATE, earlier=opened), NEXT_DATE) == 0
+    assert store.list("") == ()
+
+
+def test_why_a_date_is_not_announced(store: Store) -> None:
+    assert not_announced(store, report("a"), DATE) is None
+    assert "more than 3 days before today" in str(not_announced(store, report("a"), shift(DATE, 4)))
+    run_log.add(store, RunRecord(timestamp="2026-01-08T00:00:00+00:00", date=NEXT_DATE, job="landing", status="late", run_id="late"))
+    assert f"{NEXT_DATE} is newer" in str(not_announced(store, report("a"), DATE))
 
 
 def test_a_report_without_alerts_writes_nothing(store: Store) -> None:

@@ -14,6 +14,7 @@ from risk_assets.alerts.messages import Message, message
 from risk_assets.alerts.receivers import Accepted, Refused, Unavailable
 from risk_assets.alerts.webhook import Webhook
 from tests.alerts.conftest import DATE, SECRET, report, webhook
+from tests.alerts.dripping_receiver import dripping_receiver
 from tests.alerts.http_receiver import RESET, STALL, HttpReceiver
 from tests.conftest import ROOT
 
@@ -83,6 +84,29 @@ def test_a_receiver_that_stalls_resets_or_is_not_there(hook: HttpReceiver, opene
     assert webhook(hook, timeout=0.2).send([opened]) == Unavailable("no response (ReadTimeout)")
     assert webhook(hook).send([opened]) == Unavailable("no response (RemoteProtocolError)")
     assert Webhook("http://127.0.0.1:9/alerts", SECRET).send([opened]) == Unavailable("no response (ConnectError)")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "start"),
+    [
+        ("http", b"HTTP/1.1 204 No Content\r\nX-Long: a"),
+        ("http", b"H"),
+        ("https", b"\x16\x03\x03\x40\x00"),  # the head of a record of TLS
+    ],
+)
+def test_a_response_that_drips_is_ended(opened: Message, scheme: str, start: bytes) -> None:
+    with dripping_receiver(start) as server:
+        hook = Webhook(f"{scheme}://127.0.0.1:{server.port}/alerts", SECRET, timeout=60, longest=0.3)
+        assert hook.send([opened]) == Unavailable("no complete response within 0.3 s")
+        assert not server.was_waited_for.is_set()
+
+
+def test_a_proxy_that_drips_is_ended(opened: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dripping_receiver(b"HTTP/1.1 200 OK\r\nX-Long: a") as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
+        hook = Webhook("https://hooks.test/alerts", SECRET, timeout=60, longest=0.3)
+        assert hook.send([opened]) == Unavailable("no complete response within 0.3 s")
+        assert not server.was_waited_for.is_set()
 
 
 def test_address_and_secret_are_not_shown() -> None:

@@ -11,7 +11,8 @@ from tests.conftest import ROOT
 COMMANDS = (
     "demo", "contract", "contract infer", "contract show", "contract adopt", "policy", "policy show", "policy adopt", "land", "run",
     "outcomes", "train", "log", "models", "models show", "impact", "promote",
-    "rollback", "challenge", "live", "history", "monitor", "alerts", "replay", "explain", "ui", "serve", "token", "azure", "azure export",
+    "rollback", "challenge", "live", "history", "monitor", "alerts", "simulate", "replay", "explain", "ui", "serve", "token",
+    "azure", "azure export",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ def test_requests_to_the_service_are_shown_next_to_the_batch(on_scored: Risk, sc
     shown = on_scored("monitor")
     assert "Requests of 2026-01-05 (UTC) next to the batch" in shown.text
     assert "feature (batch / requests)" in shown.text
+    assert "PSI (limit of requests)" in shown.text
     assert "100 records of requests compared with 482 training rows of model_v001: nothing is beyond its limit" in shown.text
     assert "parity: the batch gives the same answers to 100 records of requests." in shown.text
     log_requests(lake, "2026-01-05", records[:1])

@@ -52,7 +52,8 @@ def figures(book: Book) -> dict[str, object]:
 
 
 def requested(book: Book) -> list[str | None]:
-    return [request.partition_key for request in watch_alerts(book.lakehouse, partitions(book.settings)).run_requests or ()]
+    found = watch_alerts(dg.build_sensor_context(instance=book.runner.instance), book.lakehouse, partitions(book.settings))
+    return [request.partition_key for request in found.run_requests or ()]
 
 
 def record(date: str, job: str, status: str, number: int, **more: str) -> RunRecord:
@@ -301,3 +302,10 @@ def test_the_sensor_reports_a_lake_that_cannot_be_reached(failed_book: Book, on:
     folder = Path(failed_book.settings.lake.removeprefix("file://"))
     (folder / "format.json").write_bytes(b'{"format": 99}')
     assert "format" in send_alerts(failed_book.lakehouse)
+
+
+def test_features_made_again_do_not_resolve_what_scoring_warned_of(scored_book: Book) -> None:
+    run_log.add(scored_book.lake, record(NEXT, "daily_scoring", "warning", 1, warnings="unique_ids of curated/features: 3 rows"))
+    before = run_log.records(scored_book.lake, NEXT)
+    assert scored_book.runner.run("daily_scoring", NEXT, "curated/features").error is None
+    assert run_log.records(scored_book.lake, NEXT) == before

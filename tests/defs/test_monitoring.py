@@ -38,7 +38,7 @@ def figures(book: Book) -> dict[str, object]:
 
 
 def requested(book: Book) -> list[str | None]:
-    found = watch_scored(book.lakehouse, partitions(book.settings))
+    found = watch_scored(dg.build_sensor_context(instance=book.runner.instance), book.lakehouse, partitions(book.settings))
     return [request.partition_key for request in found.run_requests or ()]
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -55,7 +56,7 @@ def test_requests_are_shown_next_to_the_batch(scored_book: Book) -> None:
     shown = figures(scored_book)
     assert (shown["online_rows"], shown["parity_differing"]) == (len(records), 0)
     assert shown["online_score_psi"] == shown["score_psi"]
-    assert str(shown["online_shifts"]).startswith("| feature (batch / requests) | points (limit) |")
+    assert str(shown["online_shifts"]).startswith("| feature (batch / requests) | points (limit of requests) |")
     assert f"the batch gives the same answers to {len(records)} records of requests" in str(shown["parity"])
 
 
@@ -233,7 +234,8 @@ def test_requests_of_a_date_that_is_not_over_do_not_start_runs(scored_book: Book
 
 def test_a_failed_run_is_requested_again_with_further_requests(scored_book: Book) -> None:
     def key() -> str | None:
-        (request,) = watch_scored(scored_book.lakehouse, partitions(scored_book.settings)).run_requests or ()
+        context = dg.build_sensor_context(instance=scored_book.runner.instance)
+        (request,) = watch_scored(context, scored_book.lakehouse, partitions(scored_book.settings)).run_requests or ()
         return request.run_key
 
     before = key()

@@ -48,7 +48,8 @@ def figures(book: Book) -> dict[str, object]:
 
 
 def requested(book: Book) -> list[str | None]:
-    return [request.partition_key for request in watch_outcomes(book.lakehouse, partitions(book.settings)).run_requests or ()]
+    found = watch_outcomes(dg.build_sensor_context(instance=book.runner.instance), book.lakehouse, partitions(book.settings))
+    return [request.partition_key for request in found.run_requests or ()]
 
 
 def test_estimates_come_first_and_outcomes_revise_them(scored_book: Book) -> None:

@@ -185,6 +185,12 @@ def tick(book: Book) -> list[dg.RunRequest]:
     return list(watch_health(book.lakehouse, partitions(book.settings)).run_requests or ())
 
 
+def said(book: Book) -> str:
+    """Return the skip reason of a tick."""
+    reason = watch_health(book.lakehouse, partitions(book.settings)).skip_reason
+    return str(reason.skip_message if isinstance(reason, dg.SkipReason) else reason)
+
+
 def run(book: Book, request: dg.RunRequest) -> str | None:
     """Run what a tick requested, with its configuration and tags."""
     assert request.partition_key
@@ -200,7 +206,9 @@ def test_the_sensor_starts_one_training_whose_version_has_the_reason(drifting: B
     assert tick(drifting) == []
     assert run(drifting, request) is None
     assert registry.newest_of(drifting.lake, LAST).metadata.origin.reason == request.tags[REASON_TAG]
-    assert retraining.read(drifting.lake, LAST).run_id
+    assert retraining.read(drifting.lake, LAST).reason == request.tags[REASON_TAG]
+    (started,) = retraining.read_starts(drifting.lake, LAST)
+    assert started.reason == request.tags[REASON_TAG] and started.run_id
     event = drifting.runner.instance.get_latest_materialization_event(dg.AssetKey(["registry", "model_version"]))
     assert event and event.asset_materialization
     assert event.asset_materialization.metadata["reason"].value == request.tags[REASON_TAG]
@@ -213,8 +221,21 @@ def test_a_retraining_that_failed_is_not_repeated_at_once(drifting: Book) -> Non
     drifting.lake.delete(layout.features(LAST))  # a table of the window is gone
     assert run(drifting, request)
     assert tick(drifting) == []
-    assert retraining.is_cooling_down(drifting.lake, drifting.lakehouse.policy, "2026-01-10")
-    assert not retraining.is_cooling_down(drifting.lake, drifting.lakehouse.policy, "2026-01-11")
+    assert said(drifting).startswith(
+        "cooling down until 2026-01-11 (monitoring.retraining.cool_down_days: 2), although a retraining is due: drift of model_v001 beyond"
+    )
+
+
+def test_the_skip_reason_says_that_none_is_due(drifting: Book) -> None:
+    report_drift(drifting, *SCORED, policy=drifting.lakehouse.policy)
+    assert said(drifting) == "no retraining is due"
+
+
+def test_a_live_version_whose_folder_was_deleted_is_the_skip_reason(drifting: Book) -> None:
+    for path in drifting.lake.list("registry/model_v001/"):
+        drifting.lake.delete(path)
+    assert tick(drifting) == []
+    assert said(drifting).startswith("registry/model_v001 is not in the lake or is incomplete")
 
 
 def test_several_sensors_at_once_start_one_run(drifting: Book) -> None:
@@ -238,5 +259,5 @@ def test_the_tag_alone_is_a_reason(book: Book) -> None:
 
 
 def test_a_training_without_a_reason_is_not_a_retraining(book: Book) -> None:
-    assert registry.read_version(book.lake, "model_v001").metadata.origin.reason == ""
+    assert registry.read_version(book.lake, "model_v001").metadata.origin.reason is msgspec.UNSET
     assert book.lake.size(layout.retraining(LABELLED[-1])) is None

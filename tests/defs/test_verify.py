@@ -6,8 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from risk_assets.domain.monitoring.alerts import evaluate
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, verification
+from risk_assets.lake import alert_files, drift_files, layout, performance_files, retraining, verification
+from risk_assets.lake.drift_measurement import drift
+from risk_assets.lake.manifests import Provenance
+from risk_assets.lake.performance_measurement import performance
 from risk_assets.lake.store import Store
 from risk_assets.lake.verify import verify_all, verify_date
 from tests.defs.conftest import LABELLED, NEXT, Book, copied
@@ -79,6 +83,32 @@ def test_verifying_a_date_follows_what_it_was_made_from(shared: Book, path: str)
         assert f"{path} was changed since it was written" in verify_date(store, NEXT).problems
     finally:
         store.put(path, content)
+
+
+REPORTS = [path_of(NEXT) for path_of in layout.REPORTS.values()]
+
+
+@pytest.fixture
+def reported(shared: Book) -> Iterator[Store]:
+    """The shared lake with reports of the date that are removed afterwards."""
+    store, made = shared.lake, Provenance(run_id="a run")
+    contract, policy = shared.lakehouse.contract, shared.lakehouse.policy
+    drift_files.write(store, drift(store, NEXT, contract, policy), made)
+    performance_files.write(store, performance(store, NEXT, contract, policy, "2026-03-01"), made)
+    alert_files.write(store, evaluate(NEXT, None, []), "", made)
+    retraining.request(store, NEXT, "a test")
+    yield store
+    for path in REPORTS:
+        store.delete(path)
+
+
+@pytest.mark.parametrize("path", REPORTS)
+def test_verifying_a_date_reads_its_reports(reported: Store, path: str) -> None:
+    verified = verify_date(reported, NEXT)
+    assert (verified.files, verified.problems) == (8, ())
+    reported.put(path, reported.get(path)[:-2])
+    (problem,) = verify_date(reported, NEXT).problems
+    assert problem.startswith(f"{path} cannot be read")
 
 
 def test_a_date_that_is_not_in_the_lake_is_an_error(shared: Book) -> None:

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,7 @@ def read(place: Place) -> Content:
 
 
 def differences(expected: Content, found: Content, *, completed: bool) -> list[str]:
-    """Return how a lake differs from the expected one; nothing if only a row of the killed run was added.
+    """Return how a lake differs from the expected one; nothing if only a row of the killed run, and one of the success after it, was added.
 
     Parameters
     ----------
@@ -84,10 +84,18 @@ def differences(expected: Content, found: Content, *, completed: bool) -> list[s
             problems.append(f"{path} differs{number}{_first_difference(before[0], after[0])}")
     problems += [f"the run log lacks a row: {row[:60]}" for row in (expected.rows - found.rows).elements()]
     more = list((found.rows - expected.rows).elements())
-    allowed = (FAILED, SUCCESS, WARNING, BLOCKED) if completed else (FAILED,)
-    if len(more) > 1 or any(json.loads(row)["status"] not in allowed for row in more):
+    if not _is_of_kill(more, completed):
         problems.append(f"the run log has more rows: {', '.join(json.loads(row)['status'] for row in more)}")
     return problems
+
+
+def _is_of_kill(more: Sequence[str], completed: bool) -> bool:
+    """Return whether rows are those of one killed run, and of the first success of its job after it, which has a row for that reason."""
+    rows = [json.loads(row) for row in more]
+    if len(rows) == 2 and sorted(row["status"] for row in rows) == [FAILED, SUCCESS]:
+        return len({(row["job"], row.get("date")) for row in rows}) == 1
+    allowed = (FAILED, SUCCESS, WARNING, BLOCKED) if completed else (FAILED,)
+    return len(rows) <= 1 and all(row["status"] in allowed for row in rows)
 
 
 def _first_difference(before: str, after: str) -> str:

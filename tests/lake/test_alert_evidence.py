@@ -9,6 +9,7 @@ from risk_assets.clock import Calendar, shift
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.bindings import Change
+from risk_assets.domain.monitoring.alert_causes import drift_causes, online_causes
 from risk_assets.domain.monitoring.alerts import AlertReport, Cause, evaluate
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.performance_report import (
@@ -124,7 +125,22 @@ def test_requests_that_shifted_and_answers_that_differ(store: Store) -> None:
     assert found["online:requests"].evidence == (
         "50 records of requests, compared with the training of model_v001: PSI of income 0.3, 0.1 above the limit of 0.2"
     )
-    assert found["parity:online"].evidence == ("of 200 records of requests: records that differ from the batch 3, 3 above the limit of 0")
+    parity = found["parity:online"]
+    assert parity.evidence == "3 of 200 records of requests differ from the batch"
+    assert [str(figure) for figure in parity.figures] == ["records that differ from the batch 3, 3 above the limit of 0"]
+
+
+@pytest.mark.parametrize(
+    ("parity", "evidence"),
+    [
+        (Parity(120, differing=1), "1 of 120 records of requests differs from the batch"),
+        (Parity(120, problems=2), "2 problems of the log of 120 records"),
+        (Parity(120, differing=2, problems=1), "2 of 120 records of requests differ from the batch; 1 problem of the log"),
+    ],
+)
+def test_the_evidence_of_answers_that_differ(parity: Parity, evidence: str) -> None:
+    report = DriftReport(TODAY, "model_v001", 1, 1.0, 1, 1.0, Drift(SCORE, Statistic(0.0, 0.0, 0.2)), (), None, (), requests(parity))
+    assert [cause.evidence for cause in online_causes(report)] == [evidence]
 
 
 def test_a_damaged_log_is_an_alert_and_a_date_without_one_a_gap(store: Store) -> None:
@@ -140,6 +156,12 @@ def test_requests_like_those_of_training_are_no_alert(store: Store) -> None:
     drift(store, online=requests(Parity(200)))
     assert causes(store) == {}
     assert not is_gap(store, "parity:online")
+
+
+def test_a_feature_named_score_is_not_the_score_of_the_model() -> None:
+    drifts = [Drift(name, Statistic(0.3, 0.0, 0.2), points=0.0, max_points=5.0) for name in (SCORE, "score")]
+    report = DriftReport(TODAY, "model_v001", 100, 100.0, 500, 500.0, drifts[0], (drifts[1],), None, ())
+    assert [cause.name for cause in drift_causes(report)] == ["drift:score", "drift:feature score"]
 
 
 def test_drift_of_the_score_and_of_features(store: Store) -> None:
@@ -271,7 +293,7 @@ def test_checks_that_warned(store: Store) -> None:
         "check:raw/accounts.row_count",
         "check:curated/features.unique_ids",
         "check:curated/outcomes.label_coverage",
-        "check:training/model.gates",
+        "check:training/model.gates:" + TODAY,
     }
     assert found["check:raw/accounts.row_count"].evidence == f"row_count of raw/accounts warned for {TODAY}: 99 rows; -67%; row_count"
     ran(store, TODAY, "daily_scoring", SUCCESS, 4)
@@ -295,6 +317,20 @@ def test_late_accounts_replace_the_run_that_failed_for_them(store: Store) -> Non
     assert causes(store).keys() == {f"late:accounts:{TODAY}"}
     store.put(layout.manifest(layout.accounts(TODAY)), b"{}")
     assert causes(store).keys() == {f"run:daily_scoring:{TODAY}"}
+
+
+def test_an_override_lasts_while_its_version_is_live(store: Store) -> None:
+    bind(store, "model_v001", 0, "discrimination")
+    binding_log.write(store, Change(1, "adopt_policy", "model_v001", "ann", "a test", **BOUND))
+    challenge = Change(2, "challenge", "model_v001", "ann", "a test", "model_v002", 0.3, "salt", overrides=("stability",), **BOUND)
+    binding_log.write(store, challenge)
+    found = causes(store)
+    assert found["override:model_v001"].evidence.endswith("set aside: discrimination (binding 1)")
+    assert found["override:model_v002"].evidence == (
+        "model_v002 is a challenger although these gates were set aside: stability (binding 3)"
+    )
+    bind(store, "model_v003", 3)
+    assert causes(store) == {}
 
 
 def test_an_override_counts_for_the_dates_on_which_it_was_in_force(store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from msgspec import structs
+from msgspec import UNSET, structs
 from pydantic import Field
 
 from risk_assets import promotion
@@ -109,7 +109,7 @@ def model(
         left_out=later.outcomes,
         left_out_until=later.known_on,
         regrouped=regrouped,
-        reason=training_reason(context.run),
+        reason=training_reason(context.run) or UNSET,
     )
     dated = replace(trained, origin=origin, gates=structs.replace(trained.gates, policy=lakehouse.policy.digest))
     more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}

@@ -216,7 +216,8 @@ class Origin(msgspec.Struct, frozen=True):
     `window_days` is the length of the training window that ends with it, `performance_days` that of the performance window.
     `left_out` outcomes were left out, because they became known later: all of them are known from `left_out_until` on.
     `regrouped` accounts have rows of several customers, or lack the customer on some date; these customers count as one group.
-    `reason` is why the training was started, such as drift beyond a limit; empty if nothing was given.
+    `reason` is why the training was started, such as drift beyond a limit. Without one it is not in the JSON, as in that of releases that
+    did not have it, whose seals stay valid.
     """
 
     estimator: str
@@ -238,7 +239,7 @@ class Origin(msgspec.Struct, frozen=True):
     left_out: int = 0
     left_out_until: str | None = None
     regrouped: int = 0
-    reason: str = ""
+    reason: str | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def left_out_note(self) -> str | None:

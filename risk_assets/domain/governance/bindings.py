@@ -179,6 +179,17 @@ def rivals(history: Sequence[Binding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(binding.champion for binding in history[start:]))
 
 
+def overridden(history: Sequence[Binding]) -> dict[str, Binding]:
+    """Return the live version and its challenger, each with the binding that made it so, if that set gates aside."""
+    if not history:
+        return {}
+    live = history[-1]
+    promoted = next((made for made in reversed(history) if made.action == PROMOTE and made.champion == live.champion), live)
+    challenged = next((made for made in reversed(history) if made.action == CHALLENGE and made.challenger == live.challenger), live)
+    found = {live.champion: promoted} | ({live.challenger: challenged} if live.challenger else {})
+    return {version: made for version, made in found.items() if made.overrides}
+
+
 def challenger_label(binding: Binding) -> str:
     """Return the challenger with its share or "shadow", such as "model_v002 (10%)"; an empty string if there is none."""
     if binding.challenger is None:

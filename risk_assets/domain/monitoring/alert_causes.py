@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from risk_assets.domain.monitoring.alerts import Cause, Figure, figures_text
-from risk_assets.domain.monitoring.evidence import flagged_text
+from risk_assets.domain.monitoring.evidence import differing_text, flagged_text
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.performance_report import RANKING, ModelPerformance, PerformanceReport
-from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport
+from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport, Parity
 from risk_assets.domain.wording import counted
 
+MODEL_SCORE = "score"
 SHIFT = "shift of the mean score in points"
 RATIO = "observed / expected bads"
 
@@ -37,7 +38,7 @@ def online_causes(report: DriftReport) -> Iterator[Cause]:
         counts = {"records that differ from the batch": parity.differing, "problems of the log": parity.problems}
         figures = tuple(Figure(name, float(number), highest=0.0) for name, number in counts.items() if number)
         step = f"See all of them, and keep the files: risk replay {report.date} --online."
-        yield Cause("parity", "online", f"of {counted(parity.records, 'record')} of requests: {figures_text(figures)}", step, figures)
+        yield Cause("parity", "online", _parity_evidence(parity), step, figures)
 
 
 def performance_causes(report: PerformanceReport, date: str, live: str | None) -> Iterator[Cause]:
@@ -72,13 +73,26 @@ def flagged_cause(date: str, figure: Figure, change: FlaggedChange | None) -> Ca
     return Cause("flagged", "count", f"{figure}{split}", step, (figure,))
 
 
+def _parity_evidence(parity: Parity) -> str:
+    """Return how many records differ from the batch, how many problems the log has, or both."""
+    problems = f"{counted(parity.problems, 'problem')} of the log"
+    if not parity.differing:
+        return f"{problems} of {counted(parity.records, 'record')}"
+    return f"{differing_text(parity)}; {problems}" if parity.problems else differing_text(parity)
+
+
 def _drift(report: DriftReport, found: Drift) -> Cause:
     figures = tuple(Figure(_figure_name(name), each.value, highest=each.limit) for name, each in found.exceeded.items())
     is_score = found.name == SCORE
     evidence = f"{found.name}, compared with the training of {report.version}: {figures_text(figures)}"
     what = "the features that shifted it" if is_score else "the column with its source"
     step = f"Compare {what}: risk monitor {report.date}. If the change is real, train on recent outcomes: risk train {report.date}."
-    return Cause("drift", "score" if is_score else found.name, evidence, step, figures)
+    return Cause("drift", MODEL_SCORE if is_score else _feature_subject(found.name), evidence, step, figures)
+
+
+def _feature_subject(name: str) -> str:
+    """Return the subject of a feature, which is not that of the model's score if the feature has the same name."""
+    return f"feature {name}" if name == MODEL_SCORE else name
 
 
 def _figure_name(statistic: str) -> str:

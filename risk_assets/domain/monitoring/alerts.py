@@ -208,7 +208,7 @@ def _gone(date: str, alert: Alert, last: Alert | None, gaps: Sequence[Gap]) -> A
     """Return an alert whose cause was not found: resolved, unless it could not be evaluated."""
     gap = next((gap for gap in gaps if alert.cause.startswith(gap.names)), None)
     if gap is None or not alert.is_open or (last is not None and not last.is_open):
-        return msgspec.structs.replace(alert, status=RESOLVED, not_evaluated=None)
+        return msgspec.structs.replace(alert, status=RESOLVED, not_evaluated=None, next_step="")
     return msgspec.structs.replace(alert, status=OPENED if alert.since == date else REPEATED, not_evaluated=gap.why)
 
 

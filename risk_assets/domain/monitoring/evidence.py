@@ -9,7 +9,13 @@ from risk_assets.domain.wording import counted
 
 DESCRIBED = 3  # statistics in a description
 HEADER = ("feature", "points (limit)", "PSI (limit)", "missing", "unseen levels", "out of range", "beyond its limit")
-ONLINE_HEADER = ("feature (batch / requests)", *HEADER[1:])
+ONLINE_HEADER = (
+    "feature (batch / requests)",
+    "points (limit of requests)",
+    "PSI (limit of requests)",
+    *HEADER[3:-1],
+    "requests beyond their limit",
+)
 
 
 def summary(report: DriftReport) -> str:
@@ -30,12 +36,17 @@ def online_summary(report: DriftReport) -> str:
 
 def parity_text(parity: Parity) -> str:
     """Return whether the batch answers requests alike, with the first differences."""
-    found = f"{parity.differing} of {counted(parity.records, 'record')} of requests {_differ(parity.differing)} from the batch"
+    found = differing_text(parity)
     if not parity.differing:
         found = f"the batch gives the same answers to {counted(parity.records, 'record')} of requests"
     unchecked = f"; {parity.unchecked} not checked, because the log does not have their values" if parity.unchecked else ""
     problems = f"; {counted(parity.problems, 'problem')} of the log" if parity.problems else ""
     return f"{found}{unchecked}{problems}{''.join(f'; {message}'.rstrip('.') for message in parity.messages)}"
+
+
+def differing_text(parity: Parity) -> str:
+    """Return how many records of requests the batch answers differently."""
+    return f"{parity.differing} of {counted(parity.records, 'record')} of requests {_differ(parity.differing)} from the batch"
 
 
 def statistic_text(feature: str, name: str, figure: Statistic) -> str:

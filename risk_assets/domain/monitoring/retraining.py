@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from risk_assets.domain.contract.policy import Retraining
+from risk_assets.domain.contract.policy import Checks, Retraining
 from risk_assets.domain.monitoring.performance_report import ALL, RANKING, ModelPerformance
 from risk_assets.domain.monitoring.report import MISSING, OUT_OF_RANGE, POINTS, PSI, SCORE, UNSEEN, Drift, DriftReport, Statistic
 from risk_assets.domain.wording import counted
@@ -96,8 +96,14 @@ def drift_exceeded(report: DriftReport) -> tuple[Exceeded, ...]:
     )
 
 
-def performance_exceeded(model: ModelPerformance) -> tuple[Exceeded, ...]:
-    """Return the calibration and the ranking of a model that are beyond a limit."""
+def performance_exceeded(model: ModelPerformance, checks: Checks) -> tuple[Exceeded, ...]:
+    """Return the calibration and the ranking of a model that are beyond a limit; nothing if its bad rate is not within the checks' limits.
+
+    Such outcomes are wrong rather than the model: they have to be corrected.
+    """
+    whole = model.overall
+    if whole is not None and not checks.min_bad_rate <= whole.observed / whole.rows <= checks.max_bad_rate:
+        return ()
     parts = [part for part in (model.overall, *model.bands.shown) if part is not None and part.exceeded]
     found = [
         Exceeded(f"observed / expected bads of {_part(part.name)}", part.ratio, high if part.ratio > high else low)

@@ -88,6 +88,7 @@ def test_the_table_has_the_batch_next_to_the_requests() -> None:
     shown = report(requests(moved))
     score, *features = online_rows(shown)
     assert len(score) == len(ONLINE_HEADER)
+    assert (ONLINE_HEADER[2], ONLINE_HEADER[-1]) == ("PSI (limit of requests)", "requests beyond their limit")
     assert score[2] == f"{shown.score.psi.value:.3f} / {online_drifts(shown)[0].psi.value:.3f} ({online_drifts(shown)[0].psi.limit:.3f})"
     assert [cells[0] for cells in features] == [each.name for each in shown.features] == [each.name for each in online_drifts(shown)[1:]]
     lines = online_table(shown, 1).splitlines()

@@ -4,7 +4,7 @@ import msgspec
 import polars as pl
 import pytest
 
-from risk_assets.domain.contract.policy import Monitoring, Retraining
+from risk_assets.domain.contract.policy import Checks, Monitoring, Retraining
 from risk_assets.domain.monitoring.report import POINTS, SCORE, Drift, DriftReport, Statistic
 from risk_assets.domain.monitoring.retraining import Exceeded, RetrainingReason, drift_exceeded, due, is_misled, performance_exceeded
 from tests.domain.monitoring.test_drift import report as drift_of
@@ -102,17 +102,25 @@ def test_a_fault_misleads_the_score_if_its_points_do(points: float, misled: bool
 
 
 def test_calibration_and_ranking_beyond_their_limits_are_reasons() -> None:
-    shocked = performance_exceeded(measured(rows(6_000, shock=0.7)))
+    shocked = performance_exceeded(measured(rows(6_000, shock=0.7)), Checks())
     assert shocked[0].name == "observed / expected bads of all accounts"
     assert shocked[0].value > shocked[0].limit > 1
-    safe = performance_exceeded(measured(rows(6_000, shock=-1.2)))
+    safe = performance_exceeded(measured(rows(6_000, shock=-1.2)), Checks())
     assert safe[0].value < safe[0].limit < 1
-    assert "AUC" in [figure.name for figure in performance_exceeded(measured(rows(6_000, skill=0.2)))]
-    assert performance_exceeded(measured(rows(6_000))) == ()
+    assert "AUC" in [figure.name for figure in performance_exceeded(measured(rows(6_000, skill=0.2)), Checks())]
+    assert performance_exceeded(measured(rows(6_000)), Checks()) == ()
+
+
+def test_outcomes_with_an_impossible_bad_rate_are_no_reason() -> None:
+    shocked = measured(rows(6_000, shock=0.7))
+    assert shocked.overall is not None
+    rate = shocked.overall.observed / shocked.overall.rows
+    assert performance_exceeded(shocked, Checks(max_bad_rate=rate + 0.01))
+    assert performance_exceeded(shocked, Checks(max_bad_rate=rate - 0.01)) == ()
 
 
 def test_dates_used_in_training_have_no_figures() -> None:
-    assert performance_exceeded(measured(rows(6_000, shock=2.0), used_in_training=True)) == ()
+    assert performance_exceeded(measured(rows(6_000, shock=2.0), used_in_training=True), Checks()) == ()
 
 
 def test_the_defaults_are_three_of_five_and_four_weeks() -> None:

@@ -64,7 +64,8 @@ def logged(labelled: Labelled, records: list[dict[str, Any]]) -> str:
     answer, lake = labelled.service.predict(records), labelled.lake
     assert answer.status_code == 200
     request_id: str = answer.headers["x-request-id"]
-    labelled.service.until(lambda: any(request_id.encode() in lake.get(path) for path in lake.list(f"{layout.ONLINE_LOG}/")))
+    both = 2  # inputs and outputs
+    labelled.service.until(lambda: sum(request_id.encode() in lake.get(path) for path in lake.list(f"{layout.ONLINE_LOG}/")) == both)
     return request_id
 
 

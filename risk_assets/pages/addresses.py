@@ -1,0 +1,39 @@
+"""The addresses of the served pages, below `/desk`. Ids of accounts are not part of them: accounts have keys."""
+
+from urllib.parse import urlencode
+
+ROOT = "/desk"
+ALL_DATES = f"{ROOT}/dates"
+FIND = f"{ROOT}/find"
+DISPOSITIONS = f"{ROOT}/dispositions"
+SIGN_IN = f"{ROOT}/sign-in"
+SIGN_OUT = f"{ROOT}/sign-out"
+
+
+def date_page(date: str) -> str:
+    """Return the address of the morning report of a date."""
+    return f"{ROOT}/{date}"
+
+
+def work_list(date: str, query: dict[str, str] | None = None) -> str:
+    """Return the address of the work list of a date, with the fields of a selection that are not the default ones."""
+    return _with_query(f"{ROOT}/{date}/list", query or {})
+
+
+def work_list_file(date: str, query: dict[str, str] | None = None) -> str:
+    """Return the address of the work list of a date as CSV."""
+    return _with_query(f"{ROOT}/{date}/list.csv", query or {})
+
+
+def account(date: str, key: str, other: str | None = None) -> str:
+    """Return the address of an account on a date, compared with another date if one is given."""
+    return _with_query(f"{ROOT}/{date}/account/{key}", {"with": other} if other else {})
+
+
+def comparison(date: str, other: str | None = None) -> str:
+    """Return the address of the comparison of two dates."""
+    return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
+
+
+def _with_query(path: str, query: dict[str, str]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path

@@ -50,13 +50,14 @@ def demo() -> None:
             show_waiting(settings, lake, trained)
             raise typer.Exit(FAILED)
         finish(each(newest, "scoring", lambda date: runner.run("daily_scoring", date)))
+        _monitor(runner, newest[-1])
         finish(each(newest, "morning reports", lambda date: runner.run("morning_report", date)))
         report.outcomes(out(), lake, in_force(lake, settings).contract, outcomes)
         report.snapshots(out(), lake, newest)
         show_maturity(lake, trained)
         show_models(lake)
         report.riskiest(out(), lake, newest[-1])
-        _show_health(runner, lake, newest[-1])
+        _show_health(lake, newest[-1])
         _show_next_steps(settings, newest[-1], simulated)
 
 
@@ -83,14 +84,18 @@ def _simulated_bank() -> "Settings":
     return settings
 
 
-def _show_health(runner: "Runner", lake: "Store", date: str) -> None:
-    """Monitor a date, and print how far it is from training, and how well the model predicts."""
+def _monitor(runner: "Runner", date: str) -> None:
+    """Monitor a date and evaluate its alerts; what is beyond a limit is in the report and in the health, which follow."""
+    failed = [made for job in ("monitoring", "performance", "alerts") if (made := runner.run(job, date)).error]
+    if failed:
+        finish(failed)
+
+
+def _show_health(lake: "Store", date: str) -> None:
+    """Print how far a date is from training, and how well the model predicts."""
     from risk_assets.cli.report import monitoring
     from risk_assets.lake import drift_files, performance_files
 
-    failed = [made for job in ("monitoring", "performance") if (made := runner.run(job, date)).error]
-    if failed:
-        finish(failed)
     monitoring.health(out(), drift_files.read(lake, date).report, performance_files.read(lake, date).report)
 
 

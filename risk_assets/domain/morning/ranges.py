@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from risk_assets.domain.morning.facts import Range
 
-MIN_DATES = 7  # earlier dates from which a range is computed
+MIN_DATES = 6  # earlier dates from which a range is computed
 WHISKER = 1.5  # interquartile ranges beyond the quartiles, of many values
 FEW_VALUES = 10  # the whiskers of so many values are twice as long: quartiles of few values are uncertain
 LEAST_SHARE = 0.01  # of the median: a smaller difference from it is never unusual
@@ -16,7 +16,7 @@ def normal_range(values: Sequence[float]) -> Range | None:
     """Return the normal range of a figure that is not negative; None if there are too few values.
 
     It reaches from the quartiles as far as the whiskers of a box plot (J. W. Tukey, Exploratory Data Analysis, 1977), which are longer for
-    few values: of independent normal values, 1.4 % are outside after 7 dates, and 0.8 % after 28. It reaches at least 1 % from the median.
+    few values: of independent normal values, 1.9 % are outside after 6 dates, and 0.8 % after 28. It reaches at least 1 % from the median.
     A few days with wrong data do not widen it.
     """
     if len(values) < MIN_DATES:

@@ -75,4 +75,4 @@ def test_each_date_counts_the_same_in_the_usual_distribution() -> None:
     assert found.usual is not None
     assert found.usual[0] == (6 * 0.25 + 0.5) / 7
     assert (found.counts, found.dates) == ((10, 0), 7)
-    assert score_distribution((10, 0), [(1, 3)] * 6).usual is None
+    assert score_distribution((10, 0), [(1, 3)] * 5).usual is None

@@ -284,12 +284,12 @@ def test_open_alerts_come_before_versions_that_wait() -> None:
     report = samples.ordinary()
     alerts = (
         OpenAlert("drift", "<b>age</b>", "2026-01-28", "PSI of age 0.4", "Look at it: risk monitor 2026-01-28.", is_new=True),
-        OpenAlert("run", "daily_scoring", "2026-01-25", "the disk is full", "Run it: risk run 2026-01-25.", is_new=False),
+        OpenAlert("run", "daily_scoring", "2026-01-25", "the disk is full.", "Run it: risk run 2026-01-25.", is_new=False),
     )
     decisions = msgspec.structs.replace(report.decisions, alerts=alerts, alerts_on="2026-01-28")
     text = outline(msgspec.structs.replace(report, decisions=decisions)).text
     assert "2 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4. Look at it: risk monitor 2026-01-28." in text
-    assert "daily_scoring (run), since 25 Jan 2026: the disk is full Run it: risk run 2026-01-25." in text
+    assert "daily_scoring (run), since 25 Jan 2026: the disk is full. Run it: risk run 2026-01-25." in text
     none = msgspec.structs.replace(report.decisions, alerts=(), alerts_on="2026-01-28")
     assert "There is no open alert as of 28 Jan 2026." in outline(msgspec.structs.replace(report, decisions=none)).text
 

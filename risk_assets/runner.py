@@ -44,7 +44,8 @@ concurrency:
   runs:
     tag_concurrency_limits:
       - {key: dagster/partition, value: {applyLimitPerUniqueValue: true}, limit: 1}
-run_monitoring: {enabled: true}
+# A run that hangs ends after four hours: it would keep the date's morning report, which is due then, from starting.
+run_monitoring: {enabled: true, max_runtime_seconds: 14400}
 """
 
 WORKSPACE_YAML = f"""\

@@ -270,3 +270,13 @@ def test_a_run_history_in_an_impossible_folder_is_an_error(on_trained: Risk, tra
     failed = on_trained("run", DATE, code=1, DAGSTER_HOME=str(trained / name))
     assert "its database cannot have" in failed.text and "Set DAGSTER_HOME" in failed.text
     assert not (trained / name).exists()
+
+
+def test_a_run_that_hangs_is_ended_so_that_its_date_has_a_report(tmp_path: Path) -> None:
+    with open_runner(
+        Settings(lake=str(tmp_path / "lake"), landing=str(tmp_path), DAGSTER_HOME=tmp_path / "home", _env_file=None)
+    ) as runner:
+        queue = runner.instance.get_concurrency_config().run_queue_config
+        assert queue and queue.tag_concurrency_limits[0]["limit"] == 1
+        assert runner.instance.run_monitoring_enabled
+        assert runner.instance.run_monitoring_max_runtime_seconds == 4 * 3600

@@ -153,6 +153,16 @@ def predictions(date: str) -> str:
     return f"{CURATED}/accounts_{date}_predictions.csv"
 
 
+def account_index(date: str) -> str:
+    """Return the path of the index of a date's accounts, which is the folder of its parts."""
+    return f"{CURATED}/accounts_{date}_index"
+
+
+def account_index_part(date: str, number: int) -> str:
+    """Return the path of a part of the index of a date's accounts; parts are numbered from 0."""
+    return shard(account_index(date), f"part-{number:04d}.parquet")
+
+
 def review(date: str) -> str:
     """Return the path of a date's review list."""
     return f"{CURATED}/accounts_{date}_review.csv"
@@ -414,6 +424,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/outcomes": curated_outcomes,
     "curated/account_states": account_states,
     "curated/predictions": predictions,
+    "curated/account_index": account_index,
     "curated/review_list": review,
 }
 REPORTS: dict[str, Callable[[str], str]] = {

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import polars as pl
 import polars_hash
 
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.morning.account_key import first_key
 
-KEY, ROW = "key", "row"
+KEY, ROW, BAND = "key", "row", "band"
 PART_ROWS = 65_536
 
 
@@ -31,6 +32,15 @@ def index(columns: pl.DataFrame) -> pl.DataFrame:
     numbered = columns.with_row_index(ROW).select(KEY, ROW, pl.exclude(KEY, ROW))
     named = numbered.filter(pl.col(KEY).is_not_null()) if columns[KEY].null_count() else numbered
     return named.sort(KEY, maintain_order=True)
+
+
+def with_bands(index: pl.DataFrame, policy: Policy) -> pl.DataFrame:
+    """Return an index with the band of each scored account by the policy that scored it, as in the predictions."""
+    cuts = policy.cuts
+    risk = -pl.col("points") if cuts.by_points else pl.col("probability")
+    position = pl.sum_horizontal(pl.lit(0, pl.UInt8), *((risk >= bound).cast(pl.UInt8) for bound in cuts.bounds))
+    band = pl.when(pl.col("probability").is_not_null()).then(position).cat.to(pl.Enum(list(policy.bands)))
+    return index.with_columns(band.alias(BAND))
 
 
 def part_count(rows: int) -> int:

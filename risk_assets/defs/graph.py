@@ -84,7 +84,7 @@ NODES = (
     Node(
         "curated/predictions",
         predictions.predictions,
-        "table",
+        "predictions",
         {"polars", "csv"},
         {"features": "curated/features", "champion": "registry/champion"},
         version="3",

@@ -25,6 +25,7 @@ from risk_assets.domain.monitoring.alerts import AlertReport
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.domain.wording import counted
 from risk_assets.errors import LakeError
 from risk_assets.lake import (
     alert_files,
@@ -40,6 +41,7 @@ from risk_assets.lake import (
     run_log,
     verification,
 )
+from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.alert_evidence import Evidence
 from risk_assets.lake.manifests import Manifest, Provenance, find_readable, partitions, require_contract
 from risk_assets.lake.morning_facts import CollectedReport
@@ -117,6 +119,17 @@ class BlobTableIOManager(BlobIOManager[Table]):
         if other:
             raise LakeError(f"{key} of {', '.join(sorted(other))} was made under another contract. Refresh and train: risk train DATE.")
         return {date: read_table(self._store, path) for date, path in stored.items()}
+
+
+class BlobPredictionsIOManager(BlobTableIOManager):
+    """Streams predictions to the lake with the index of their accounts, and commits both."""
+
+    def write(self, context: dg.OutputContext, obj: Table) -> None:
+        """Write the table and the index; metadata as for other tables, and the size of the index."""
+        guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
+        predictions, index = write_indexed(self._store, context.partition_key, obj, guard)
+        _describe(context, self._store, predictions, obj.descriptions)
+        context.add_output_metadata({"account_index": f"{counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"})
 
 
 class BlobRawIOManager(BlobIOManager[LandedFile | None]):
@@ -336,6 +349,7 @@ def io_managers(lakehouse: Lakehouse) -> dict[str, BlobIOManager[Any]]:
     return {
         "raw": BlobRawIOManager(lakehouse),
         "table": BlobTableIOManager(lakehouse),
+        "predictions": BlobPredictionsIOManager(lakehouse),
         "trained_model": BlobTrainedModelIOManager(lakehouse),
         "model_version": BlobModelVersionIOManager(lakehouse),
         "impact": BlobImpactIOManager(lakehouse),

@@ -7,8 +7,6 @@ from risk_assets.lake.store import Store
 from risk_assets.pages.morning import IndexEntry, Links, render, render_index
 from risk_assets.pages.morning_text import render_text
 
-VERDICTS_LISTED = 14  # newest dates that are listed with their verdicts, for which their reports are read
-
 
 def write_pages(store: Store, report: MorningReport) -> None:
     """Write the page and the text of a stored report, and the list of all reports.
@@ -21,7 +19,9 @@ def write_pages(store: Store, report: MorningReport) -> None:
     for found in filter(None, (earlier, report)):
         store.put(layout.morning_page(found.date), render(found, _links(found.date, dates)).encode())
     store.put(layout.morning_text(report.date), render_text(report).encode())
-    store.put(layout.MORNING_INDEX, render_index([_entry(store, date, dates) for date in dates]).encode())
+    verdicts = morning_files.update_verdicts(store, report, dates)
+    entries = [IndexEntry(date, _name(layout.morning_page(date)), verdicts.get(date)) for date in dates]
+    store.put(layout.MORNING_INDEX, render_index(entries).encode())
 
 
 def _links(date: str, dates: tuple[str, ...]) -> Links:
@@ -29,11 +29,6 @@ def _links(date: str, dates: tuple[str, ...]) -> Links:
     previous = max((other for other in dates if other < date), default=None)
     following = min((other for other in dates if other > date), default=None)
     return Links(_name(layout.MORNING_INDEX), *(_name(layout.morning_page(other)) if other else None for other in (previous, following)))
-
-
-def _entry(store: Store, date: str, dates: tuple[str, ...]) -> IndexEntry:
-    found = morning_files.find(store, date) if date in dates[-VERDICTS_LISTED:] else None
-    return IndexEntry(date, _name(layout.morning_page(date)), found.verdict if found else None)
 
 
 def _name(path: str) -> str:

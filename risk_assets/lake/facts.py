@@ -121,6 +121,12 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     histogram: dict[str, int]
 
 
+class AccountIndexFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="account_index", forbid_unknown_fields=True):
+    """An index of accounts: the rows that were scored."""
+
+    scored: int
+
+
 class ReviewFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="review_list", forbid_unknown_fields=True):
     """A review list: new accounts, and the range of the probability; None if the list is empty."""
 
@@ -129,7 +135,7 @@ class ReviewFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", t
     max_score: float | None
 
 
-Facts: TypeAlias = RawFacts | FeatureFacts | OutcomeFacts | AccountStateFacts | PredictionFacts | ReviewFacts
+Facts: TypeAlias = RawFacts | FeatureFacts | OutcomeFacts | AccountStateFacts | PredictionFacts | AccountIndexFacts | ReviewFacts
 F = TypeVar("F", bound=Facts)
 
 

@@ -20,6 +20,7 @@ BINDINGS = f"{REGISTRY}/bindings"
 POLICIES = f"{REGISTRY}/policies"
 CONTRACTS = f"{REGISTRY}/contracts"
 MORNING_INDEX = f"{REPORTING}/index.html"
+MORNING_VERDICTS = f"{REPORTING}/index.json"
 RUN_LOG = f"{LOGS}/batch_runs_log.csv"
 RUN_RECORDS = f"{LOGS}/batch_runs"
 PENDING_RECORDS = f"{LOGS}/pending"
@@ -151,6 +152,16 @@ def features_date(name: str) -> str | None:
 def predictions(date: str) -> str:
     """Return the path of a date's predictions."""
     return f"{CURATED}/accounts_{date}_predictions.csv"
+
+
+def account_index(date: str) -> str:
+    """Return the path of the index of a date's accounts, which is the folder of its parts."""
+    return f"{CURATED}/accounts_{date}_index"
+
+
+def account_index_part(date: str, number: int) -> str:
+    """Return the path of a part of the index of a date's accounts; parts are numbered from 0."""
+    return shard(account_index(date), f"part-{number:04d}.parquet")
 
 
 def review(date: str) -> str:
@@ -414,6 +425,7 @@ PATHS: dict[str, Callable[[str], str]] = {
     "curated/outcomes": curated_outcomes,
     "curated/account_states": account_states,
     "curated/predictions": predictions,
+    "curated/account_index": account_index,
     "curated/review_list": review,
 }
 REPORTS: dict[str, Callable[[str], str]] = {

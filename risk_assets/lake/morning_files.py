@@ -1,12 +1,12 @@
 """Morning reports: the facts of each date as JSON with a seal, next to the page and the text that are made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import msgspec
 
 from risk_assets.clock import shift
-from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.domain.morning.facts import MorningReport, Verdict
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.dates import committed_dates
@@ -15,6 +15,7 @@ from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
+VERDICTS_READ = 14  # newest dates whose verdicts are read from their reports each time; as many of those that are not known yet
 DAYS_LOOKED_UP = 7  # days before a date in which its last earlier report is looked up
 
 
@@ -28,6 +29,13 @@ class StoredMorning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     code_version: str
     run_id: str
     inputs: dict[str, str] = {}
+    seal: str | None = None
+
+
+class StoredVerdicts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of `reports/index.json`: the verdicts of dates without their details, and its seal."""
+
+    verdicts: dict[str, Verdict] = {}
     seal: str | None = None
 
 
@@ -64,6 +72,34 @@ def find_before(store: Store, date: str) -> MorningReport | None:
     """Return the newest report of the days before a date, or None if there is none that can be read."""
     earlier = (find(store, shift(date, -back)) for back in range(1, DAYS_LOOKED_UP + 1))
     return next((report for report in earlier if report is not None), None)
+
+
+def update_verdicts(store: Store, report: MorningReport, dates: Sequence[str]) -> dict[str, Verdict]:
+    """Return the verdicts of dates with a report, oldest first, as far as they are known; stores them for the next report.
+
+    At most `2 * VERDICTS_READ` reports are read, whatever the number of dates.
+
+    Parameters
+    ----------
+    report
+        The report that has just been written.
+    """
+    known = _stored_verdicts(store)
+    unknown = [date for date in dates if date not in known]
+    wanted = dict.fromkeys((*unknown[-VERDICTS_READ:], *dates[-VERDICTS_READ:]))
+    read = {date: found.verdict if (found := find(store, date)) else None for date in wanted} | {report.date: report.verdict}
+    verdicts = {date: msgspec.structs.replace(said, details=()) for date in dates if (said := (known | read).get(date))}
+    store.put(layout.MORNING_VERDICTS, msgspec.json.encode(sealed(StoredVerdicts(verdicts=verdicts))))
+    return verdicts
+
+
+def _stored_verdicts(store: Store) -> dict[str, Verdict]:
+    """Return the verdicts that are stored; none if the file is missing or damaged, since they are read again then."""
+    try:
+        stored = msgspec.json.decode(store.find(layout.MORNING_VERDICTS) or b"", type=StoredVerdicts)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return stored.verdicts if has_seal(stored) else {}
 
 
 def made_of(store: Store, date: str) -> dict[str, str]:

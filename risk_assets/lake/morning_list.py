@@ -8,7 +8,7 @@ import polars as pl
 from risk_assets.domain.batch.review_list import NO_CHANGE
 from risk_assets.domain.contract.policy import Review
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
-from risk_assets.domain.morning.changes import EXPOSURE, Comparison, ReviewedDate, compare
+from risk_assets.domain.morning.changes import Comparison, ReviewedDate, compare
 from risk_assets.domain.morning.facts import Causes, FeatureChange, WorkList
 from risk_assets.domain.morning.work_list import Context, feature_changes, read_listed, work_items
 from risk_assets.errors import LakeError
@@ -18,6 +18,7 @@ from risk_assets.lake.manifests import Manifest, find_readable, require_manifest
 from risk_assets.lake.morning_series import ScoredDays
 from risk_assets.lake.notes import Notes
 from risk_assets.lake.replay import Scoring, read_scoring
+from risk_assets.lake.reviewed_dates import reviewed_date
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import read_table, translate_polars_errors
 
@@ -109,22 +110,15 @@ class ListReader:
         size = self.scoring.policy.review.size if self.scoring else Review().size
         listed = self.listed[ACCOUNT_ID] if self.listed is not None else pl.Series([], dtype=pl.String)
         with translate_polars_errors(f"the changes of {self.date}"):
-            now = ReviewedDate(self.date, self._with_exposure(read_table(self.store, self.predictions.path)), listed)
+            now = reviewed_date(self.store, self.date, listed, self.exposure)
             return compare(now, before, size, _causes(self.store, self.date, self.before))
 
     def _before(self) -> ReviewedDate | None:
         """Return the previous scored date; None if there is none."""
         if self.before is None:
             return None
-        predictions = read_table(self.store, layout.predictions(self.before))
-        return ReviewedDate(self.before, predictions.with_columns(_no_exposure()), _review(self.store, self.before)[ACCOUNT_ID])
-
-    def _with_exposure(self, predictions: pl.LazyFrame) -> pl.LazyFrame:
-        """Return predictions with the exposures of the features from which they were made: the same rows in the same order."""
-        if self.exposure is None:
-            return predictions.with_columns(_no_exposure())
-        features = read_table(self.store, layout.features(self.date))
-        return pl.concat([predictions, features.select(pl.col(self.exposure).alias(EXPOSURE))], how="horizontal")
+        with translate_polars_errors(f"the changes since {self.before}"):
+            return reviewed_date(self.store, self.before, _review(self.store, self.before)[ACCOUNT_ID])
 
     def _days_listed(self) -> dict[str, int]:
         """Return for how many consecutive scored dates before this one the accounts were listed, those that were.
@@ -166,10 +160,6 @@ class ListReader:
 def _review(store: Store, date: str) -> pl.DataFrame:
     with translate_polars_errors(layout.review(date)):
         return read_listed(read_table(store, layout.review(date)).collect())
-
-
-def _no_exposure() -> pl.Expr:
-    return pl.lit(None, dtype=pl.Float64).alias(EXPOSURE)
 
 
 def _causes(store: Store, date: str, before: str | None) -> Causes | None:

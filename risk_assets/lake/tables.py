@@ -1,6 +1,6 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,20 +68,27 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
     guard
         Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
+    return write_and_collect(store, path, table, (), guard)[0]
+
+
+def write_and_collect(
+    store: Store, path: str, table: Table, columns: Sequence[pl.Expr], guard: Guard = no_guard
+) -> tuple[Manifest, pl.DataFrame]:
+    """Write a table as `write_table` does; return its manifest, and some columns of all rows, collected in the same pass."""
     kept = _keep(store, path) if table.keep_replaced else None
     with translate_polars_errors(path), store.table_target(path, guard) as target:
-        sink = _sink(table, target.file, path)
-        summary = pl.collect_all([sink, table.frame.select(table.facts)], engine="streaming")[1]
+        plans = [_sink(table, target.file, path), table.frame.select(table.facts), *([table.frame.select(columns)] if columns else [])]
+        _, summary, *collected = pl.collect_all(plans, engine="streaming")
     row = summary.row(0, named=True)
     rows = row.pop("rows")
-    columns = tuple(table.frame.collect_schema().names())
-    written = Written(path, {path: target.content}, rows, columns, table.made_from, facts_from_row(row, table.kind))
+    names = tuple(table.frame.collect_schema().names())
+    written = Written(path, {path: target.content}, rows, names, table.made_from, facts_from_row(row, table.kind))
     manifest = commit(store, written, guard)
     remember(store, manifest)
     if kept == manifest.digest:
         _discard(store, layout.manifest(layout.superseded(path, kept)))
         _discard(store, layout.superseded(path, kept))
-    return manifest
+    return manifest, collected[0] if collected else pl.DataFrame()
 
 
 def _keep(store: Store, path: str) -> str | None:

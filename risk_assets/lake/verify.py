@@ -37,6 +37,7 @@ REPORTS: dict[str, tuple[str, Callable[[Store, str], list[str]]]] = {
     layout.PERFORMANCE: ("performance reports", performance_files.problems),
     layout.ALERTS: ("alert reports", alert_files.problems),
     layout.RETRAINING: ("retrainings", retraining.problems),
+    layout.MORNING: ("morning reports", morning_files.problems),
 }
 
 
@@ -50,7 +51,7 @@ class Verified:
 
 
 def verify_date(store: Store, date: str) -> Verified:
-    """Verify a date from its review list and predictions back to its raw files, with the model and policy that scored it, and its reports.
+    """Verify a date from its predictions, review list and index back to its raw files, with the model and policy, and its reports.
 
     Raises
     ------
@@ -88,7 +89,6 @@ def verify_all(store: Store) -> list[Verified]:
             _verified(what, [(date, problems(store, date)) for date in committed_dates(store, key)])
             for key, (what, problems) in REPORTS.items()
         ),
-        _verified("morning reports", [(date, morning_files.problems(store, date)) for date in committed_dates(store, layout.MORNING)]),
         _verified("run log", [(layout.RUN_LOG, run_log.differences(store))]),
     ]
 
@@ -114,9 +114,14 @@ def lineage(store: Store, path: str) -> list[str]:
 def _tables(store: Store, date: str) -> list[tuple[str, list[str]]]:
     """Return the tables and posted outcomes of a date, with their problems."""
     paths = [path_of(date) for path_of in layout.PATHS.values()]
-    stored = [path for path in paths if store.size(layout.manifest(path)) is not None or store.size(path) is not None]
+    stored = [path for path in paths if _is_stored(store, path)]
     posted = store.list(layout.posted_folder(date))
     return [*((path, table_problems(store, path)) for path in stored), *((path, shard_problems(store, path)) for path in posted)]
+
+
+def _is_stored(store: Store, path: str) -> bool:
+    """Return whether a table is in the lake, with or without its manifest: as a file, or as a folder of parts."""
+    return any(store.size(found) is not None for found in (layout.manifest(path), path)) or bool(store.names(path))
 
 
 def _input_problems(store: Store, manifest: Manifest) -> Iterator[str]:

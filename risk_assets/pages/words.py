@@ -132,6 +132,15 @@ def since(earlier: str, date: str) -> str:
     return short_date(earlier) if Date.fromisoformat(earlier).year == Date.fromisoformat(date).year else date_text(earlier)
 
 
+def unlisted_changes(item: WorkItem, date: str) -> str:
+    """Return what is said of an account with an earlier snapshot of which no changed feature is listed."""
+    assert item.last_snapshot is not None
+    day = since(item.last_snapshot, date)
+    if item.points_change:
+        return f"No single feature is known to have changed the points by 1 or more since {day}."
+    return f"No feature changed much since {day}."
+
+
 def feature_value(shown: float | str | None) -> str:
     """Return the value of a feature; a missing one is "missing"."""
     if shown is None:

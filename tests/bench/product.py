@@ -14,6 +14,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
+from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
@@ -66,7 +67,7 @@ def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: C
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
     scored = predictions(features, Arms(model), lakehouse.policy)
-    write_table(lakehouse.store, layout.predictions(snapshot), Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
+    write_indexed(lakehouse.store, snapshot, Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
     clock.stop("predictions")
 
 

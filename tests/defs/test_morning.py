@@ -278,8 +278,24 @@ def test_damaged_predictions(two_dates: Book) -> None:
     assert f"NOT SCORED: {manifest} cannot be read. Showing yesterday's list." in report.verdict.sentence
 
 
-def test_damaged_earlier_predictions_leave_out_the_changes(two_dates: Book) -> None:
+def test_without_indexes_the_report_is_the_same(two_dates: Book) -> None:
+    report = reported(two_dates, AFTER)
+    assert report.changes is not None and report.changes.new_on_list.count
+    for date in (NEXT, AFTER):
+        two_dates.lake.delete(layout.manifest(layout.account_index(date)))
+    assert reported(two_dates, AFTER) == report
+
+
+def test_an_index_is_enough_for_the_changes(two_dates: Book) -> None:
+    report = reported(two_dates, AFTER)
+    for path in map(layout.predictions, (NEXT, AFTER)):
+        two_dates.lake.put(path, two_dates.lake.get(path).replace(b"AC", b"XX", 1))
+    assert reported(two_dates, AFTER) == report
+
+
+def test_damaged_earlier_predictions_without_an_index_leave_out_the_changes(two_dates: Book) -> None:
     path = layout.predictions(NEXT)
+    two_dates.lake.delete(layout.manifest(layout.account_index(NEXT)))
     two_dates.lake.put(path, two_dates.lake.get(path).replace(b"AC", b"XX", 1))
     report = reported(two_dates, AFTER)
     assert report.changes is None

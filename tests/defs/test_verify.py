@@ -4,22 +4,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from risk_assets.domain.monitoring.alerts import evaluate
 from risk_assets.errors import LakeError
-from risk_assets.lake import alert_files, drift_files, layout, performance_files, retraining, verification
+from risk_assets.lake import alert_files, drift_files, layout, morning_files, performance_files, retraining, verification
 from risk_assets.lake.drift_measurement import drift
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.performance_measurement import performance
 from risk_assets.lake.store import Store
 from risk_assets.lake.verify import verify_all, verify_date
 from tests.defs.conftest import LABELLED, NEXT, Book, copied
+from tests.pages.samples import ordinary
 
 TABLES = [layout.accounts(NEXT), layout.features(NEXT), layout.predictions(NEXT), layout.review(NEXT)]
 FILES = [
     *TABLES,
     *map(layout.manifest, TABLES),
+    layout.account_index_part(NEXT, 0),
+    layout.manifest(layout.account_index(NEXT)),
     layout.outcomes(LABELLED[0]),
     layout.manifest(layout.outcomes(LABELLED[0])),
     *(f"registry/model_v001/{name}" for name in ("scorecard.json", "steps.json", "metrics.json", "profile.json", "example.json")),
@@ -58,7 +62,7 @@ def test_an_untouched_lake_has_no_differences(shared: Book) -> None:
     found = verify_all(shared.lake)
     assert [each.problems for each in found if each.problems] == []
     assert {each.what for each in found} >= {*LABELLED, NEXT, "versions", "bindings", "policies", "contracts", "run log"}
-    assert verify_date(shared.lake, NEXT).files == 4
+    assert verify_date(shared.lake, NEXT).files == 5
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -97,6 +101,7 @@ def reported(shared: Book) -> Iterator[Store]:
     performance_files.write(store, performance(store, NEXT, contract, policy, "2026-03-01"), made)
     alert_files.write(store, evaluate(NEXT, None, []), "", made)
     retraining.request(store, NEXT, "a test")
+    morning_files.write(store, msgspec.structs.replace(ordinary(), date=NEXT), {}, "a run")
     yield store
     for path in REPORTS:
         store.delete(path)
@@ -105,7 +110,7 @@ def reported(shared: Book) -> Iterator[Store]:
 @pytest.mark.parametrize("path", REPORTS)
 def test_verifying_a_date_reads_its_reports(reported: Store, path: str) -> None:
     verified = verify_date(reported, NEXT)
-    assert (verified.files, verified.problems) == (8, ())
+    assert (verified.files, verified.problems) == (10, ())
     reported.put(path, reported.get(path)[:-2])
     (problem,) = verify_date(reported, NEXT).problems
     assert problem.startswith(f"{path} cannot be read")

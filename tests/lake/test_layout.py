@@ -13,8 +13,15 @@ def test_every_asset_has_its_path() -> None:
         "curated/outcomes": "curated/outcomes_2026-01-31.parquet",
         "curated/account_states": "curated/account_states_2026-01-31.parquet",
         "curated/predictions": "curated/accounts_2026-01-31_predictions.csv",
+        "curated/account_index": "curated/accounts_2026-01-31_index",
         "curated/review_list": "curated/accounts_2026-01-31_review.csv",
     }
+
+
+def test_the_parts_of_an_index_are_in_its_folder() -> None:
+    part = layout.account_index_part("2026-01-31", 7)
+    assert part == "curated/accounts_2026-01-31_index/part-0007.parquet"
+    assert layout.date_of(part) == "2026-01-31"
 
 
 def test_every_report_has_its_path() -> None:

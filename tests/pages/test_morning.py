@@ -186,6 +186,31 @@ def test_late_files_and_moved_features_are_marked() -> None:
     assert "utilisation \N{MINUS SIGN}4.1 0.310 0.250 yes: PSI, points beyond the limit" in unusual
 
 
+def test_a_backfilled_date_is_not_said_to_be_late() -> None:
+    report = samples.late()
+    later = msgspec.structs.replace(report.data, arrived_at="2026-03-02T10:00+01:00")
+    said = samples.verdict("backfilled", "good", "28 Jan: 3,196 of 3,200 accounts scored on 2 Mar 2026 at 10:05.")
+    text = outline(msgspec.structs.replace(report, data=later, verdict=said)).text
+    assert "after the deadline of" not in text
+    assert "10:00 on 2 Mar; the deadline was 06:00 on 29 Jan" in text
+
+
+def test_points_that_changed_without_a_listed_feature() -> None:
+    report = samples.ordinary()
+    item = next(item for item in report.work_list.items if item.last_snapshot)
+    quiet = msgspec.structs.replace(item, changes=(), points_before=item.points)
+    for account, said in (
+        (quiet, "No feature changed much since 27 Jan."),
+        (
+            msgspec.structs.replace(quiet, points_before=item.points + 2),
+            "No single feature is known to have changed the points by 1 or more since 27 Jan.",
+        ),
+    ):
+        work = msgspec.structs.replace(report.work_list, items=(account,))
+        text = outline(msgspec.structs.replace(report, work_list=work)).text
+        assert said in text
+
+
 def test_the_model_is_compared_with_outcomes_or_says_when() -> None:
     text = outline(samples.ordinary()).text
     assert "model_v002 has been live since 6 Jan 2026 (22 days). Challenger: model_v003, shadow." in text

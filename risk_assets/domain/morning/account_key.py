@@ -3,6 +3,7 @@
 import xxhash
 
 KEY_DIGITS = 16
+_KEY_BITS = 64
 
 
 def account_key(account: str) -> int:
@@ -13,3 +14,13 @@ def account_key(account: str) -> int:
 def key_text(key: int) -> str:
     """Return a key as it is written in addresses and files: 16 hexadecimal digits."""
     return f"{key:0{KEY_DIGITS}x}"
+
+
+def part_of(key: int, parts: int) -> int:
+    """Return which of the parts of an index has a key: each part has an equal share of all possible keys."""
+    return key * parts >> _KEY_BITS
+
+
+def first_key(part: int, parts: int) -> int:
+    """Return the smallest key of a part."""
+    return -(-(part << _KEY_BITS) // parts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from risk_assets.domain.morning.changes import Comparison, ReviewedDate, compare
+from risk_assets.domain.morning.changes import Comparison, ReviewedDate, compare, of_predictions
 from risk_assets.domain.morning.facts import AccountList, Causes, ListedAccount
 
 SCHEMA = {
@@ -27,7 +27,7 @@ def unscored(account: str | None, exposure: float | None = None) -> Row:
 
 
 def date(day: str, rows: Sequence[Row], listed: Sequence[str] = ()) -> ReviewedDate:
-    return ReviewedDate(day, pl.LazyFrame(rows, schema=SCHEMA, orient="row"), pl.Series(listed, dtype=pl.String))
+    return of_predictions(day, pl.LazyFrame(rows, schema=SCHEMA, orient="row"), pl.Series(listed, dtype=pl.String))
 
 
 def compared(now: Sequence[Row], before: Sequence[Row], most: int = 10) -> Comparison:

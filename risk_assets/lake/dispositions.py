@@ -10,6 +10,7 @@ import io
 import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -227,9 +228,16 @@ def _parse(line: bytes) -> Disposition | None:
         found = msgspec.convert(fields | {"promised_on": fields["promised_on"] or None}, Disposition)
     except (csv.Error, UnicodeDecodeError, ValueError, msgspec.ValidationError):
         return None
-    if not (found.id and is_date(found.date)):
+    if not (found.id and is_date(found.date) and is_date(found.promised_on or found.date) and _is_instant(found.recorded_at)):
         return None
     return msgspec.structs.replace(found, account=_unescaped(found.account))
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _unescaped(text: str) -> str:

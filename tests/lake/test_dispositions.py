@@ -24,6 +24,13 @@ from tests.conftest import ROOT
 
 DATE = "2026-01-28"
 PROCESSES, ENTRIES = 2, 25
+WRONG = (
+    "x,2026-01-28T10:00:00+00:00,soon,A1,called,,,ann",
+    "x,28/01/2026,2026-01-28,A1,called,,,ann",
+    "x,2026-01-28T10:00:00,2026-01-28,A1,called,,,ann",
+    "x,2026-01-28T10:00:00+00:00,2026-01-28,A1,paid,,,ann",
+    "x,2026-01-28T10:00:00+00:00,2026-01-28,A1,promise to pay,3 Feb,,ann",
+)
 WRITER = """
 import sys
 from risk_assets.clock import utc_now
@@ -113,7 +120,7 @@ def test_one_of_another_account_is_not_a_conflict(store: Store) -> None:
     assert other.record(entry("f2", "A2"), known=0).outcome == "recorded"
 
 
-@pytest.mark.parametrize("damage", [b"torn,2026", b'"open', b"\xff\xfe", b"a,b,c", b"x,2026-01-28T10:00:00+00:00,soon,A1,called,,,ann"])
+@pytest.mark.parametrize("damage", [b"torn,2026", b'"open', b"\xff\xfe", b"a,b,c", *(line.encode() for line in WRONG)])
 def test_a_damaged_line_does_not_hide_the_others(store: Store, damage: bytes) -> None:
     log, new = DispositionLog(store), entry("f1")
     log.record(new, known=0)

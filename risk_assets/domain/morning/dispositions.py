@@ -2,11 +2,11 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import date as Date
-from datetime import timedelta
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
+
+from risk_assets.clock import Calendar, is_date, shift
 
 Kind: TypeAlias = Literal["seen", "called", "promise to pay", "note"]
 Problems: TypeAlias = dict[str, str]  # a sentence for each field of a form that has to be changed
@@ -74,6 +74,11 @@ def by_account(found: Iterable[Disposition]) -> dict[str, tuple[Disposition, ...
     return {account: tuple(entries) for account, entries in grouped.items()}
 
 
+def in_zone(entries: Iterable[Disposition], calendar: Calendar) -> tuple[Disposition, ...]:
+    """Return dispositions with their instants in the team's time zone, as pages show them."""
+    return tuple(msgspec.structs.replace(each, recorded_at=calendar.in_zone(each.recorded_at)) for each in entries)
+
+
 def _problem_of_kind(kind: str) -> str | None:
     return None if kind in KINDS else f"Choose one of {', '.join(KINDS)}."
 
@@ -83,12 +88,9 @@ def _problem_of_promise(kind: str, promised_on: str | None, today: str) -> str |
         return None if promised_on is None else f"Only a {PROMISE} has a promised date: remove the date, or choose {PROMISE}."
     if promised_on is None:
         return "Enter the date by which the customer promised to pay."
-    try:
-        promised = Date.fromisoformat(promised_on)
-    except ValueError:
+    if not is_date(promised_on):
         return "Enter a date, written YYYY-MM-DD."
-    first = Date.fromisoformat(today)
-    if first <= promised <= first + timedelta(days=PROMISE_DAYS):
+    if today <= promised_on <= shift(today, PROMISE_DAYS):
         return None
     return "Enter a date from today on, and within a year."
 

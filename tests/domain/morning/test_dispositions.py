@@ -1,9 +1,13 @@
 """What can be recorded about an account."""
 
+from datetime import time
+from zoneinfo import ZoneInfo
+
 import msgspec
 import pytest
 
-from risk_assets.domain.morning.dispositions import KINDS, Disposition, by_account, problems, same_content
+from risk_assets.clock import Calendar
+from risk_assets.domain.morning.dispositions import KINDS, Disposition, by_account, in_zone, problems, same_content
 
 TODAY = "2026-01-29"
 ENTRY = Disposition("f1", "2026-01-29T10:00:00+00:00", "2026-01-28", "A1", "called", None, "", "ann")
@@ -32,6 +36,7 @@ def test_a_complete_form_has_no_problems(kind: str, promised_on: str | None, not
         ("promise to pay", "2026-01-28", "", "promised_on"),
         ("promise to pay", "2027-01-30", "", "promised_on"),
         ("promise to pay", "soon", "", "promised_on"),
+        ("promise to pay", "20260203", "", "promised_on"),
         ("promise to pay", "9" * 10_000, "", "promised_on"),
         ("called", TODAY, "", "promised_on"),
         ("note", None, " ", "note"),
@@ -63,3 +68,8 @@ def test_dispositions_are_grouped_in_their_order() -> None:
 def test_the_time_and_the_form_are_no_content() -> None:
     assert same_content(ENTRY, msgspec.structs.replace(ENTRY, id="f2", recorded_at="2026-01-29T11:00:00+00:00"))
     assert not same_content(ENTRY, msgspec.structs.replace(ENTRY, note="x"))
+
+
+def test_instants_are_shown_in_the_time_zone_of_the_team() -> None:
+    calendar = Calendar(ZoneInfo("Europe/Vienna"), time(2), time(6), frozenset(range(7)))
+    assert in_zone([ENTRY], calendar) == (msgspec.structs.replace(ENTRY, recorded_at="2026-01-29T11:00+01:00"),)

@@ -8,6 +8,7 @@ does not hide the others. Nothing that trains, scores or reports reads these fil
 import csv
 import io
 import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,14 +35,19 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
 
 @dataclass(frozen=True)
 class ReadDispositions:
-    """The dispositions that were read, in the order in which they were recorded.
+    """The dispositions that were read, in the order in which they were recorded: by id, and by account.
 
     `damaged` has a message for each file with lines that cannot be read.
     """
 
-    entries: tuple[Disposition, ...]
+    by_id: Mapping[str, Disposition]
     by_account: Dispositions
     damaged: tuple[str, ...]
+
+    @property
+    def entries(self) -> tuple[Disposition, ...]:
+        """All dispositions."""
+        return tuple(self.by_id.values())
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class DispositionLog:
         for _ in range(MAX_TRIES):
             found = self.read()
             entries = found.by_account.get(new.account, ())
-            same_form = next((each for each in found.entries if each.id == new.id), None)
+            same_form = found.by_id.get(new.id)
             if same_form is not None:
                 return Recorded("recorded" if same_content(same_form, new) else "conflict", entries)
             if len(entries) > known:
@@ -183,10 +189,11 @@ def _merged(months: dict[str, _Month], since: str = "") -> ReadDispositions:
     """Return the dispositions of all months; of two with the same id the first one."""
     entries: dict[str, Disposition] = {}
     for _, month in sorted(months.items()):
-        entries = entries | month.entries | entries
-    shown = tuple(entry for entry in entries.values() if entry.recorded_at >= since)
+        for entry in month.entries.values():
+            if entry.recorded_at >= since:
+                entries.setdefault(entry.id, entry)
     damaged = tuple(_damage(month, read) for month, read in sorted(months.items()) if read.damaged)
-    return ReadDispositions(shown, by_account(shown), damaged)
+    return ReadDispositions(entries, by_account(entries.values()), damaged)
 
 
 def _damage(month: str, read: _Month) -> str:

@@ -59,3 +59,7 @@ class MissingModelError(ModelError):
 
 class HistoryError(RiskError):
     """Dagster's run history cannot be read or written."""
+
+
+class SelectionError(RiskError):
+    """A selection of a work list that cannot be used."""

@@ -6,7 +6,22 @@ from collections.abc import Callable
 
 import typer
 
-from risk_assets.cli import audit, azure, demo, documents, governance, jobs, landing, models, monitoring, reporting, serving, simulate, ui
+from risk_assets.cli import (
+    audit,
+    azure,
+    demo,
+    dispositions,
+    documents,
+    governance,
+    jobs,
+    landing,
+    models,
+    monitoring,
+    reporting,
+    serving,
+    simulate,
+    ui,
+)
 from risk_assets.cli.console import FAILED, USAGE, print_error
 from risk_assets.clock import DateError
 from risk_assets.errors import RiskError
@@ -65,6 +80,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     monitoring.monitor,
     monitoring.alerts,
     reporting.report,
+    dispositions.dispositions,
     simulate.simulate,
     audit.verify,
     audit.replay,

@@ -56,6 +56,7 @@ _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _CANDIDATE = re.compile(rf"{CANDIDATES}/([0-9a-f]{{64}})/")
 _ONLINE = re.compile(rf"{ONLINE_LOG}/({ONLINE_INPUTS}|{ONLINE_OUTPUTS})/(.+)")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
+_DISPOSITIONS = re.compile(rf"{LOGS}/dispositions_([0-9]{{4}}-[0-9]{{2}})\.csv")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
 
@@ -393,6 +394,17 @@ def run_record_key(path: str) -> tuple[str, str] | None:
 def pending_record(run_id: str) -> str:
     """Return the path of the record of a run whose row is being added."""
     return f"{PENDING_RECORDS}/{run_id}.json"
+
+
+def dispositions(month: str) -> str:
+    """Return the path of the dispositions that were recorded in a month (UTC), `YYYY-MM`."""
+    return f"{LOGS}/dispositions_{month}.csv"
+
+
+def dispositions_month(path: str) -> str | None:
+    """Return the month of a file of dispositions from its path, or None if the path is another file's."""
+    match = _DISPOSITIONS.fullmatch(path)
+    return match[1] if match else None
 
 
 def online_log(date: str, collection: str, hour: str, writer: str, number: int) -> str:

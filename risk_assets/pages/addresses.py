@@ -1,5 +1,6 @@
 """The addresses of the served pages, below `/desk`. Ids of accounts are not part of them: accounts have keys."""
 
+import re
 from urllib.parse import urlencode
 
 ROOT = "/desk"
@@ -8,6 +9,8 @@ FIND = f"{ROOT}/find"
 DISPOSITIONS = f"{ROOT}/dispositions"
 SIGN_IN = f"{ROOT}/sign-in"
 SIGN_OUT = f"{ROOT}/sign-out"
+
+_OF_ACCOUNTS = re.compile(rf"{ROOT}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(?:list|account/[0-9a-f]{{16}})(?:\?[A-Za-z0-9%+&=_.~-]*)?")
 
 
 def date_page(date: str) -> str:
@@ -33,6 +36,16 @@ def account(date: str, key: str, other: str | None = None) -> str:
 def comparison(date: str, other: str | None = None) -> str:
     """Return the address of the comparison of two dates."""
     return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
+
+
+def row(key: str) -> str:
+    """Return the name of the row of an account on a page."""
+    return f"account-{key}"
+
+
+def is_of_accounts(address: str) -> bool:
+    """Return whether an address is that of a work list or an account, as this module writes them: going there is safe."""
+    return _OF_ACCOUNTS.fullmatch(address) is not None
 
 
 def _with_query(path: str, query: dict[str, str]) -> str:

@@ -5,9 +5,11 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from risk_assets.domain.morning.account_key import account_key, key_text
+from risk_assets.domain.morning.dispositions import KINDS, LONGEST_NOTE
 from risk_assets.domain.morning.facts import RANGE_DAYS, WORSE_POINTS
 from risk_assets.domain.wording import counted
-from risk_assets.pages import alternatives, formats, plots, words
+from risk_assets.pages import addresses, alternatives, formats, plots, served, words
 from risk_assets.pages.morning_plots import MOST_FEATURES
 
 
@@ -32,12 +34,18 @@ def environment() -> Environment:
     made.filters["counted"] = counted
     made.globals |= {
         "words": words,
+        "served": None,
+        "signed_in": True,
+        "places": served,
+        "addresses": addresses,
+        "key_of": lambda account: key_text(account_key(account)),
         "color": plots.color,
         "range_strip": plots.range_strip,
         "box": plots.BOX,
         "LONGEST": formats.LONGEST,
         "LONGEST_SENTENCE": formats.LONGEST_SENTENCE,
     }
+    made.globals |= {"kinds": KINDS, "longest_note": LONGEST_NOTE}
     made.globals |= {"range_days": RANGE_DAYS, "worse_points": WORSE_POINTS, "most_features": MOST_FEATURES}
     made.globals |= {name: each for name, each in vars(alternatives).items() if name.startswith("about_")}
     return made

@@ -11,7 +11,8 @@ from tests.conftest import ROOT
 COMMANDS = (
     "demo", "contract", "contract infer", "contract show", "contract adopt", "policy", "policy show", "policy adopt", "land", "run",
     "outcomes", "train", "log", "models", "models show", "impact", "promote",
-    "rollback", "challenge", "live", "history", "monitor", "alerts", "simulate", "replay", "explain", "ui", "serve", "token",
+    "rollback", "challenge", "live", "history", "monitor", "alerts", "dispositions",
+    "simulate", "replay", "explain", "ui", "serve", "token",
     "azure", "azure export",
 )  # fmt: skip
 
@@ -38,6 +39,8 @@ def test_help_lists_every_command(risk: Risk) -> None:
         (("run", "2026-01-05", "--until", "soon"), 2, "is not a date"),
         (("run", "2026-99-01"), 2, "is not a date"),
         (("outcomes", "2026-99-01"), 2, "is not a date"),
+        (("dispositions", "--since", "soon"), 2, "is not a date"),
+        (("dispositions", "--csv", "nowhere/file.csv"), 2, "cannot be written"),
         (("replay", "2026-99-01"), 2, "is not a date"),
         (("explain", "2026-99-01", "A"), 2, "is not a date"),
         (("train", "2025-01-01"), 2, "RISK_START_DATE"),

@@ -41,7 +41,7 @@ def test_help_imports_no_storage(scored: Path) -> None:
     assert not imported(scored, "--help") & {"polars", "numpy", "obstore", "pydantic", "yaml"}
 
 
-@pytest.mark.parametrize("arguments", [("models",), ("live",), ("log",), ("history",)])
+@pytest.mark.parametrize("arguments", [("models",), ("live",), ("log",), ("history",), ("dispositions",)])
 def test_commands_without_tables_import_no_polars(scored: Path, arguments: tuple[str, ...]) -> None:
     assert not imported(scored, *arguments) & {"polars", "pyarrow"}
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from risk_assets.pages.morning import IndexEntry, render, render_index
 from tests.npm import NpmPackages, existing, node_binary
+from tests.pages import work_lists
 from tests.pages.conftest import LINKS, REPORTS
 
 HERE = Path(__file__).resolve().parent
@@ -13,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 def test_pages_are_valid_html(tmp_path: Path) -> None:
     pages = {name: render(make(), LINKS) for name, make in REPORTS.items()}
     pages["index"] = render_index([IndexEntry(make().date, f"{name}.html", make().verdict) for name, make in REPORTS.items()])
+    pages |= {f"work list {name}": make() for name, make in work_lists.PAGES.items()}
     files = [tmp_path / f"{name.replace(' ', '_')}.html" for name in pages]
     for file, page in zip(files, pages.values(), strict=True):
         file.write_text(page, encoding="utf-8")

@@ -14,6 +14,7 @@ from risk_assets.domain.scorecard.arrays import Floats, contributions
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.scoring import feature_points, score
+from risk_assets.domain.spreadsheet import FORMULA_STARTS
 from risk_assets.errors import LakeError
 
 MAX_CHANGES = 3
@@ -21,7 +22,6 @@ NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
 LISTED, HELD_OUT, NOT_LISTED = "on the review list", "held out", "below the review list"
 TREATMENTS = (LISTED, HELD_OUT, NOT_LISTED)  # of flagged accounts
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - some spreadsheets also read full-width characters
 _ROW = "row"
 OMITTED_COLUMNS = frozenset({"status", "prediction", "arm", "challenger_probability", "excluded", "issues"})
 

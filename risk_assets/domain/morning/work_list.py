@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from risk_assets.domain.batch.review_list import FORMULA_STARTS, MAX_CHANGES
+from risk_assets.domain.batch.review_list import MAX_CHANGES
 from risk_assets.domain.contract.column_names import reason_text
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.contract.schema import ACCOUNT_ID
@@ -16,6 +16,7 @@ from risk_assets.domain.scorecard.arrays import contributions
 from risk_assets.domain.scorecard.expressions import encode
 from risk_assets.domain.scorecard.scorecard import Scorecard
 from risk_assets.domain.scorecard.scoring import feature_points
+from risk_assets.domain.spreadsheet import FORMULA_STARTS
 
 REASON = "reason_"
 

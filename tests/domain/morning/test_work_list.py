@@ -5,11 +5,12 @@ from typing import Any
 
 import polars as pl
 
-from risk_assets.domain.batch.review_list import FORMULA_STARTS, escape_formulas
+from risk_assets.domain.batch.review_list import escape_formulas
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.morning.facts import Category, FeatureChange
 from risk_assets.domain.morning.work_list import Context, feature_changes, read_listed, work_items
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Term
+from risk_assets.domain.spreadsheet import FORMULA_STARTS
 
 TWENTY_POINTS = math.log(2)
 NOTHING = Context(days_listed={}, flagged=frozenset(), newly_flagged=frozenset(), exposures={}, changes={})

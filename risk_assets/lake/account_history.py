@@ -64,12 +64,18 @@ class AccountHistory:
     """Finds the rows with a key on other dates than the shown one, and what is known of them.
 
     What was read once is kept, so an object is for one page.
+
+    Attributes
+    ----------
+    shared
+        Whether several rows of the shown date have the key, so that ids are compared on each date.
     """
 
     store: Store
     date: str
     key: int
     find: Find
+    shared: bool = False
     _policies: dict[str, Policy | None] = field(default_factory=dict)
     _arms: dict[int, Arms | None] = field(default_factory=dict)
 
@@ -99,7 +105,7 @@ class AccountHistory:
 
     def own(self, date: str, predictions: Manifest, rows: Sequence[Indexed], owner: Owner) -> Indexed | None:
         """Return an account's row of those with its key: the only one, or the one that has its id; None if there is none."""
-        if len(rows) <= 1:
+        if len(rows) <= 1 and not self.shared:
             return rows[0] if rows else None
         features = scored_features(self.store, date, predictions)
         own = [row for row in rows if features and read_row(self.store, features, row.row)[ACCOUNT_ID] == owner.account]

@@ -40,7 +40,7 @@ def read_accounts(
     """
     scored = read_scored_date(store, date)
     rows = find(store, date, key)
-    history = AccountHistory(store, date, key, find)
+    history = AccountHistory(store, date, key, find, shared=len(rows) > 1)
     facts = [_Account(scored, row, history, report).facts(other) for row in rows]
     return AccountsOfKey(date, key_text(key), tuple(facts))
 
@@ -157,11 +157,10 @@ class _Account:
                 f"Check them: risk verify, risk replay {self.scored.date}."
             )
         if self.history.unknown:
-            found.append(f"{self.history.unknown} of the earlier dates are not shown: they have no usable index of accounts.")
+            are, have = ("is", "it has") if self.history.unknown == 1 else ("are", "they have")
+            found.append(f"{self.history.unknown} of the earlier dates {are} not shown: {have} no usable index of accounts.")
         if self._listed is None:
-            found.append(
-                "The place on the review list is not known: the morning report of the date is missing or is older than its scores."
-            )
+            found.append("The place on the review list is not known: the morning report of the date is missing or older than its scores.")
         return tuple(found)
 
     def _agrees(self, computed: ScoredRow) -> bool:

@@ -104,6 +104,8 @@ class DateComparison(msgspec.Struct, frozen=True):
         From the safest to the riskiest.
     moved, issues
         Those with the largest numbers on either date first.
+    files_known
+        Whether the files of both dates were read, so that a date without issues has none.
     """
 
     now: ComparedDate
@@ -115,6 +117,7 @@ class DateComparison(msgspec.Struct, frozen=True):
     bands: tuple[BandPair, ...]
     moved: tuple[MovedPair, ...]
     issues: tuple[IssuesPair, ...]
+    files_known: bool
 
     @property
     def same_model(self) -> bool | None:
@@ -141,6 +144,7 @@ def compare_dates(now: MorningReport, other: MorningReport) -> DateComparison:
         bands=_bands(_shown_day(now), _shown_day(other)),
         moved=_moved(now.data.moved, other.data.moved),
         issues=_issues(now, other),
+        files_known=now.data.rows is not None and other.data.rows is not None,
     )
 
 

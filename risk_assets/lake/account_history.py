@@ -10,7 +10,7 @@ from risk_assets.clock import date_range, shift
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.morning.account_facts import PastScore
+from risk_assets.domain.morning.account_facts import MOST_ACCOUNTS, PastScore
 from risk_assets.domain.morning.contributions import Value, band_of, deciding
 from risk_assets.domain.morning.facts import SERIES_DAYS
 from risk_assets.errors import LakeError, RiskError
@@ -104,11 +104,14 @@ class AccountHistory:
         )
 
     def own(self, date: str, predictions: Manifest, rows: Sequence[Indexed], owner: Owner) -> Indexed | None:
-        """Return an account's row of those with its key: the only one, or the one that has its id; None if there is none."""
+        """Return an account's row of those with its key: the only one, or the first that has its id; None if there is none.
+
+        Of many rows only the first `MOST_ACCOUNTS` are looked at: rows with a repeated id have no score.
+        """
         if len(rows) <= 1 and not self.shared:
             return rows[0] if rows else None
         features = scored_features(self.store, date, predictions)
-        own = [row for row in rows if features and read_row(self.store, features, row.row)[ACCOUNT_ID] == owner.account]
+        own = [row for row in rows[:MOST_ACCOUNTS] if features and read_row(self.store, features, row.row)[ACCOUNT_ID] == owner.account]
         return own[0] if own else None
 
     def score(self, date: str, predictions: Manifest, row: Indexed | None, owner: Owner) -> PastScore:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, Contract
-from risk_assets.domain.morning.account_facts import AccountFacts, AccountsOfKey, PastScore, SnapshotComparison, Status
+from risk_assets.domain.morning.account_facts import MOST_ACCOUNTS, AccountFacts, AccountsOfKey, PastScore, SnapshotComparison, Status
 from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.contributions import ScoredRow, band_areas, deciding, differences, issues_of, score_row
 from risk_assets.domain.morning.facts import MorningReport, WorkItem
@@ -41,8 +41,8 @@ def read_accounts(
     scored = read_scored_date(store, date)
     rows = find(store, date, key)
     history = AccountHistory(store, date, key, find, shared=len(rows) > 1)
-    facts = [_Account(scored, row, history, report).facts(other) for row in rows]
-    return AccountsOfKey(date, key_text(key), tuple(facts))
+    facts = [_Account(scored, row, history, report).facts(other) for row in rows[:MOST_ACCOUNTS]]
+    return AccountsOfKey(date, key_text(key), len(rows), tuple(facts))
 
 
 @dataclass(frozen=True)

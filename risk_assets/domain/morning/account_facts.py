@@ -167,8 +167,15 @@ class AccountFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AccountsOfKey(msgspec.Struct, frozen=True):
-    """The accounts of a date whose ids have a key: one, but for repeated ids and the rare ids that share a key."""
+    """The accounts of a date whose ids have a key: one, but for repeated ids and the rare ids that share a key.
+
+    `rows` is the number of the date's rows with the key; `accounts` are at most the first `MOST_ACCOUNTS` of them.
+    """
 
     date: str
     key: str
+    rows: int
     accounts: tuple[AccountFacts, ...]
+
+
+MOST_ACCOUNTS = 5

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import obstore
@@ -18,6 +18,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake.addresses import Blobs
 from risk_assets.lake.hashing import Content, HashedWriter, content_of_chunks
 from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
+from risk_assets.lake.ranged_file import RangedFile
 from risk_assets.lake.storage_errors import may_recover
 
 RETRY_SECONDS = 30.0
@@ -107,6 +108,17 @@ class AzureObjects:
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks of about 8 MiB; all of them are of one version."""
         return _chunks(self._client, path)
+
+    @contextmanager
+    def reader(self, path: str) -> Iterator[IO[bytes]]:
+        """Yield a seekable file with the content of an object; a read fails if the object has been replaced since."""
+        found = self.entry(path)
+
+        def read_range(start: int, end: int) -> bytes:
+            return bytes(obstore.get(self._client, path, options={"range": (start, end), "if_match": found.version}).bytes())
+
+        with RangedFile(found.size, read_range) as file:
+            yield cast("IO[bytes]", file)
 
     def entry(self, path: str) -> Entry:
         """Return the size and the version of an object."""

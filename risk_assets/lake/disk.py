@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from risk_assets.errors import LakeError
 from risk_assets.lake.hashing import content_of_file, sha256
@@ -48,6 +48,12 @@ class DiskObjects:
         with self._open(path) as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
+
+    @contextmanager
+    def reader(self, path: str) -> Iterator[IO[bytes]]:
+        """Yield a seekable file with the content of an object; a write that replaces it meanwhile is not seen."""
+        with self._open(path) as file:
+            yield file
 
     def entry(self, path: str) -> Entry:
         """Return the size and the version of an object."""

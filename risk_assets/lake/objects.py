@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
 
 from risk_assets.lake.hashing import Content
 
@@ -47,6 +47,9 @@ class Objects(Protocol):
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks of about 8 MiB; all of them are of one version."""
+
+    def reader(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """Yield a seekable file with the content of an object; all reads are of one version."""
 
     def entry(self, path: str) -> Entry:
         """Return the size and the version of an object."""

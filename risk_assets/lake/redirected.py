@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import IO
 
 from risk_assets.lake.objects import Entry, Guard, Objects, TableTarget, no_guard
 
@@ -47,6 +48,10 @@ class RedirectedObjects:
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks."""
         return self.objects.chunks(self.places.actual(path))
+
+    def reader(self, path: str) -> AbstractContextManager[IO[bytes]]:
+        """Yield a seekable file with the content of an object."""
+        return self.objects.reader(self.places.actual(path))
 
     def entry(self, path: str) -> Entry:
         """Return the size and the version of an object."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from obstore.exceptions import BaseError
 
@@ -127,6 +128,15 @@ class Store:
         """
         with self._translate_errors(path):
             yield from self._objects.chunks(path)
+
+    @contextmanager
+    def reader(self, path: str) -> Iterator[IO[bytes]]:
+        """Yield a seekable file with the content of an object, all of one version; raises `FileNotFoundError` if it does not exist.
+
+        On Azure each read is a request for the bytes that are read; if the object has been replaced, `LakeError` is raised.
+        """
+        with self._translate_errors(path), self._objects.reader(path) as file:
+            yield file
 
     def content(self, path: str) -> Content:
         """Return the lengths and hashes of an object's content; reads all of it."""

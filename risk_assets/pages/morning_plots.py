@@ -81,7 +81,7 @@ def _flagged(report: MorningReport, marked: Sequence[Event]) -> plots.History | 
         return None
     normal = None if report.figures is None else report.figures.named("flagged").normal
     dates = [day.date for day in report.series]
-    return plots.history(dates, values, _ends(normal), {each.date: (each.number, each.incident) for each in marked}, _date_labels(dates))
+    return plots.history(dates, values, _ends(normal), {each.date: (each.number, each.incident) for each in marked}, date_labels(dates))
 
 
 def _ends(normal: Range | None) -> tuple[float, float] | None:
@@ -93,10 +93,10 @@ def _bands(series: Sequence[Day], names: Sequence[str]) -> plots.Stack | None:
         return None
     dates = [day.date for day in series]
     counts = [[day.bands.get(name, 0) for name in names] if day.bands else None for day in series]
-    return plots.stack(dates, names, counts, _date_labels(dates))
+    return plots.stack(dates, names, counts, date_labels(dates))
 
 
-def _date_labels(dates: Sequence[str]) -> dict[str, str]:
+def date_labels(dates: Sequence[str]) -> dict[str, str]:
     """Return the texts of the first and the last date, and of some between them at equal distances."""
     last = len(dates) - 1
     parts = min(DATE_LABELS, max(last, 1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from risk_assets.domain.morning.facts import Figure
 from risk_assets.pages.formats import number, percent, signed
@@ -13,7 +13,7 @@ LEFT, RIGHT, TOP, BOTTOM = 40, 352, 22, 164
 COLORS = 7  # the style sheet has so many colors of bands, from the safest to the riskiest
 MOST_SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 RATE_TICKS = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-NAME_WIDTH, BAR_ROW = 132, 19
+NAME_WIDTH, VALUE_WIDTH, BAR_ROW, BAR_HEIGHT, BAR_TOP = 132, 34, 19, 11, 6
 STRIP_MARGIN = 0.6  # of the range's width, on either side of it
 
 
@@ -76,6 +76,44 @@ class History:
     marks: tuple[Mark, ...]
     x: tuple[Tick, ...]
     y: tuple[Tick, ...]
+
+
+@dataclass(frozen=True)
+class Area:
+    """A range of the vertical axis with a name: its rectangle, its color, and where its name is written."""
+
+    name: str
+    color: int
+    box: Box
+    text_y: float
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """A number by date in front of named ranges."""
+
+    line: History
+    areas: tuple[Area, ...]
+
+
+@dataclass(frozen=True)
+class Float:
+    """A bar of a waterfall: where it starts and ends, and its name and value; `kind` is `sum`, `safer` or `riskier`."""
+
+    name: str
+    value: str
+    box: Box
+    text_y: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    """Bars from a first sum to a last one, each from the sum so far; `steps` are the lines between them."""
+
+    bars: tuple[Float, ...]
+    steps: tuple[tuple[float, float, float], ...]
+    height: float
 
 
 @dataclass(frozen=True)
@@ -180,20 +218,42 @@ def history(
     labels
         The dates with a text at the axis.
     """
-    known = [value for value in values if value is not None]
-    rounds = ticks(*_padded([*known, *(usual or ())]), smallest=1.0)
-    x, y = _dates(dates), Scale(rounds[0], rounds[-1], BOTTOM, TOP)
-    points = [(x.at(at), None if value is None else y.at(value)) for at, value in enumerate(values)]
-    runs = [[(across, down) for across, down in run if down is not None] for _, run in groupby(points, lambda point: point[1] is None)]
-    return History(
-        usual=None if usual is None else Box(LEFT, y.at(usual[1]), RIGHT - LEFT, round(y.at(usual[0]) - y.at(usual[1]), 1)),
-        lines=tuple(" ".join(f"{across},{down}" for across, down in run) for run in runs if len(run) > 1),
-        dots=tuple(run[0] for run in runs if len(run) == 1),
-        last=next(((across, down) for across, down in reversed(points) if down is not None), None),
-        marks=tuple(Mark(x.at(at), *events[date]) for at, date in enumerate(dates) if date in events),
-        x=_date_ticks(dates, labels),
-        y=tuple(Tick(y.at(each), number(each)) for each in rounds),
-    )
+    return _history(dates, values, usual, events, labels, _numbers([*values, *(usual or ())]))
+
+
+def ranges(
+    dates: Sequence[str],
+    values: Sequence[float | None],
+    areas: Sequence[tuple[str, float | None, float | None]],
+    labels: Mapping[str, str],
+) -> Ranges:
+    """Return the plot of a number over dates, oldest first, in front of ranges: name, low end and high end, None for no end.
+
+    The axis covers the range of the newest number, so that its ends are seen.
+    """
+    newest = next((value for value in reversed(values) if value is not None), None)
+    rounds, y = _numbers([*values, *([] if newest is None else _around(newest, areas))])
+    shown = [
+        (at, name, max(rounds[0] if low is None else low, rounds[0]), min(rounds[-1] if high is None else high, rounds[-1]))
+        for at, (name, low, high) in enumerate(areas)
+    ]
+    line = _history(dates, values, None, {}, labels, (rounds, y))
+    return Ranges(line, tuple(_area(at, len(areas), name, y.at(low), y.at(high)) for at, name, low, high in shown if low < high))
+
+
+def waterfall(first: tuple[str, float], parts: Sequence[tuple[str, float]], last: tuple[str, float]) -> Waterfall:
+    """Return the bars from a first sum over its parts, in their order, to the last sum; each has a name and a number."""
+    sums = list(accumulate((part for _, part in parts), initial=first[1]))
+    low, high = min(*sums, last[1]), max(*sums, last[1])
+    margin = max(high - low, 1.0) * 0.06
+    x = Scale(low - margin, high + margin, NAME_WIDTH, WIDTH - VALUE_WIDTH)
+    floats = [
+        _float(at, name, signed(part), (x.at(before), x.at(after)), "safer" if part >= 0 else "riskier")
+        for at, ((name, part), (before, after)) in enumerate(zip(parts, pairwise(sums), strict=True), start=1)
+    ]
+    whole = [_float(at, name, number(value), (NAME_WIDTH, x.at(value)), "sum") for at, (name, value) in ((0, first), (len(sums), last))]
+    steps = tuple((x.at(value), BAR_ROW * at + BAR_TOP + BAR_HEIGHT, BAR_ROW * (at + 1) + BAR_TOP) for at, value in enumerate(sums))
+    return Waterfall((whole[0], *floats, whole[1]), steps, BAR_ROW * (len(sums) + 1) + BAR_TOP)
 
 
 def stack(dates: Sequence[str], bands: Sequence[str], counts: Sequence[Sequence[int] | None], labels: Mapping[str, str]) -> Stack:
@@ -252,6 +312,51 @@ def color(at: int, bands: int) -> int:
 
 BOX = Frame(WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM)
 _SHARE = Scale(0.0, 1.0, BOTTOM, TOP)
+
+
+def _history(
+    dates: Sequence[str],
+    values: Sequence[float | None],
+    usual: tuple[float, float] | None,
+    events: Mapping[str, tuple[int, bool]],
+    labels: Mapping[str, str],
+    axis: tuple[list[float], Scale],
+) -> History:
+    x, (rounds, y) = _dates(dates), axis
+    points = [(x.at(at), None if value is None else y.at(value)) for at, value in enumerate(values)]
+    runs = [[(across, down) for across, down in run if down is not None] for _, run in groupby(points, lambda point: point[1] is None)]
+    return History(
+        usual=None if usual is None else Box(LEFT, y.at(usual[1]), RIGHT - LEFT, round(y.at(usual[0]) - y.at(usual[1]), 1)),
+        lines=tuple(" ".join(f"{across},{down}" for across, down in run) for run in runs if len(run) > 1),
+        dots=tuple(run[0] for run in runs if len(run) == 1),
+        last=next(((across, down) for across, down in reversed(points) if down is not None), None),
+        marks=tuple(Mark(x.at(at), *events[date]) for at, date in enumerate(dates) if date in events),
+        x=_date_ticks(dates, labels),
+        y=tuple(Tick(y.at(each), number(each)) for each in rounds),
+    )
+
+
+def _around(value: float, areas: Sequence[tuple[str, float | None, float | None]]) -> list[float]:
+    """Return the ends of the range that has a value."""
+    inside = ((low, high) for _, low, high in areas if (low is None or low < value) and (high is None or value <= high))
+    return [end for ends in inside for end in ends if end is not None]
+
+
+def _numbers(values: Sequence[float | None]) -> tuple[list[float], Scale]:
+    """Return the round numbers at the vertical axis of some values, and its scale."""
+    rounds = ticks(*_padded([value for value in values if value is not None]), smallest=1.0)
+    return rounds, Scale(rounds[0], rounds[-1], BOTTOM, TOP)
+
+
+def _area(at: int, areas: int, name: str, low: float, high: float) -> Area:
+    """Return the range from `low`, below, to `high`, both in units of the view box."""
+    box = Box(LEFT, high, RIGHT - LEFT, round(low - high, 1))
+    return Area(name, color(at, areas), box, round((low + high) / 2 + 3, 1))
+
+
+def _float(at: int, name: str, value: str, ends: tuple[float, float], kind: str) -> Float:
+    y = BAR_ROW * at + BAR_TOP
+    return Float(name, value, Box(min(ends), y, round(max(abs(ends[1] - ends[0]), 0.8), 1), BAR_HEIGHT), y + 9.5, kind)
 
 
 def _padded(values: Sequence[float]) -> tuple[float, float]:

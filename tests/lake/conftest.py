@@ -1,19 +1,17 @@
 """Shared by the lake's tests: a small contract, a model that is trained once, and a table."""
 
-import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 
-from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.artifacts import TrainedModel
-from risk_assets.domain.training.train import train
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table
 from risk_assets.settings import Settings
-from tests.documents import SAMPLE_POLICY, SMALL
+from tests.documents import SMALL
+from tests.scored_lake import small_model
 
 NO_SCORE = pl.lit(None, pl.Float64)
 FACTS = (pl.len().alias("rows"), pl.lit(0).alias("new_accounts"), NO_SCORE.alias("min_score"), NO_SCORE.alias("max_score"))
@@ -42,11 +40,6 @@ def small() -> Contract:
 
 
 @pytest.fixture(scope="session")
-def model(small: Contract) -> TrainedModel:
+def model() -> TrainedModel:
     """A model of two features that passes its gates: young accounts are mostly bad."""
-    random = np.random.default_rng(7)
-    age = random.uniform(18, 80, 1000)
-    bad = (random.uniform(0, 1, 1000) < 1 / (1 + np.exp((age - 40) / 6))).astype(np.int64)
-    city = np.where(np.arange(1000) % 2 == 0, "north", "south")
-    frame = pd.DataFrame({"age": age, "city": city, OUTCOME: bad, SNAPSHOT: "2026-01-01", GROUP: [f"A{row}" for row in range(1000)]})
-    return train(frame, "2026-01-01", small, SAMPLE_POLICY, live=None)
+    return small_model()

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,11 +94,12 @@ def test_missing_objects_differ_from_empty_ones(store: Store) -> None:
     assert (store.list("nope/"), store.names("nope")) == ((), ())
 
 
-@pytest.mark.parametrize("action", ["get", "chunks", "copy", "delete"])
+@pytest.mark.parametrize("action", ["get", "chunks", "reader", "copy", "delete"])
 def test_a_missing_object_raises_file_not_found(store: Store, action: str) -> None:
     actions: dict[str, Callable[[], object]] = {
         "get": lambda: store.get("nope"),
         "chunks": lambda: list(store.chunks("nope")),
+        "reader": lambda: store.reader("nope").__enter__(),
         "copy": lambda: store.copy("nope", "there"),
         "delete": lambda: store.delete("nope"),
     }
@@ -118,6 +120,31 @@ def test_chunks_join_to_the_object(store: Store) -> None:
     assert len(pieces) > 1
     assert b"".join(pieces) == content
     assert store.size("big") == len(content)
+
+
+def test_a_reader_seeks_in_an_object(store: Store) -> None:
+    store.put("digits", b"0123456789")
+    with store.reader("digits") as file:
+        assert (file.seek(-3, 2), file.read(2), file.tell(), file.read(9), file.read(1)) == (7, b"78", 9, b"9", b"")
+        assert (file.seek(1), file.read(2), file.seek(-2, 1), file.read(1)) == (1, b"12", 1, b"1")
+
+
+def test_a_reader_reads_one_version(store: Store) -> None:
+    store.put("digits", b"0123456789")
+    with _replaced(store), store.reader("digits") as file:
+        store.put("digits", b"abcdefghij")
+        assert file.read(2) == b"01"
+
+
+def _replaced(store: Store) -> AbstractContextManager[object]:
+    """Expect what a read of a replaced object does: on disk the content is still there, on Azure it is not."""
+    return nullcontext() if store.folder else pytest.raises(LakeError, match="changed while it was read")
+
+
+def test_a_reader_of_a_redirected_folder(store: Store) -> None:
+    store.put("there/a", b"content")
+    with store.redirected({"here": "there"}).reader("here/a") as file:
+        assert file.read() == b"content"
 
 
 def test_list_is_recursive_and_names_is_not(store: Store) -> None:

@@ -9,6 +9,7 @@ from playwright.sync_api import Page
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.pages.morning import Links, render
 from tests.browser import open_page
+from tests.npm import NpmPackages, existing
 from tests.pages import samples
 
 REPORTS: dict[str, Callable[[], MorningReport]] = {
@@ -53,3 +54,9 @@ def opened(browser_page: Page, tmp_path: Path) -> Callable[[MorningReport], Page
         return browser_page
 
     return open_report
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The source of axe-core, which finds what makes a page hard to use with a screen reader or without colours."""
+    return existing(NpmPackages(Path(__file__).resolve().parent).installed() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

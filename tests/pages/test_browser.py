@@ -2,25 +2,16 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
 from risk_assets.domain.morning.facts import MorningReport
-from tests.npm import NpmPackages, existing
 from tests.pages import samples
 
-HERE = Path(__file__).resolve().parent
 Make = Callable[[], MorningReport]
 Open = Callable[[MorningReport], Page]
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The source of axe-core, which finds what makes a page hard to use with a screen reader or without colours."""
-    return existing(NpmPackages(HERE).installed() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("make", [samples.ordinary, samples.not_scored, samples.hostile])

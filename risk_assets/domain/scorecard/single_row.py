@@ -39,7 +39,7 @@ def scorer(card: Scorecard, policy: Policy) -> Callable[[Values], Score]:
         points = round(base - factor * (offset + bounded))
         risk = -points if cuts.by_points else probability
         bad = risk >= cuts.cut_off
-        reasons = tuple(texts[at](values[at], parts[at]) for at in _reasons(parts, references, most)) if bad else ()
+        reasons = tuple(texts[at](values[at], parts[at]) for at in reason_positions(parts, references, most)) if bad else ()
         return probability, bad, points, bisect_right(cuts.bounds, risk), reasons
 
     return score
@@ -56,7 +56,8 @@ def sigmoid(log_odds: float) -> float:
     return 1.0 / (1.0 + (float(np.exp(-log_odds)) if -log_odds < _MAX_EXPONENT else math.inf))
 
 
-def _reasons(parts: Sequence[float], references: Sequence[float], most: int) -> list[int]:
+def reason_positions(parts: Sequence[float], references: Sequence[float], most: int) -> list[int]:
+    """Return the positions of the terms that contribute most above their references, the strongest first; ties in the card's order."""
     excess = [(limit - part, position) for position, (part, limit) in enumerate(zip(parts, references, strict=True)) if part - limit > 0]
     excess.sort()
     return [position for _, position in excess[:most]]

@@ -7,6 +7,8 @@ ALL_DATES = f"{ROOT}/dates"
 FIND = f"{ROOT}/find"
 DISPOSITIONS = f"{ROOT}/dispositions"
 SIGN_IN = f"{ROOT}/sign-in"
+SIGN_IN_ENTRA = f"{SIGN_IN}/entra"
+SIGN_IN_CALLBACK = f"{SIGN_IN}/callback"
 SIGN_OUT = f"{ROOT}/sign-out"
 
 
@@ -33,6 +35,11 @@ def account(date: str, key: str, other: str | None = None) -> str:
 def comparison(date: str, other: str | None = None) -> str:
     """Return the address of the comparison of two dates."""
     return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
+
+
+def sign_in(following: str = ROOT, address: str = SIGN_IN) -> str:
+    """Return the address at which callers sign in, with the address to go to afterwards."""
+    return _with_query(address, {} if following == ROOT else {"next": following})
 
 
 def _with_query(path: str, query: dict[str, str]) -> str:

@@ -5,9 +5,10 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import RANGE_DAYS, WORSE_POINTS
 from risk_assets.domain.wording import counted
-from risk_assets.pages import alternatives, formats, plots, words
+from risk_assets.pages import addresses, alternatives, formats, plots, served, words
 from risk_assets.pages.morning_plots import MOST_FEATURES
 
 
@@ -32,6 +33,11 @@ def environment() -> Environment:
     made.filters["counted"] = counted
     made.globals |= {
         "words": words,
+        "served": None,
+        "signed_in": True,
+        "places": served,
+        "addresses": addresses,
+        "key_of": lambda account: key_text(account_key(account)),
         "color": plots.color,
         "range_strip": plots.range_strip,
         "box": plots.BOX,

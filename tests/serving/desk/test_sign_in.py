@@ -10,8 +10,6 @@ from risk_assets.lake.store import Store
 from tests.serving.conftest import Service, token_entry
 from tests.serving.desk.conftest import DATES, OTHER, SCORE_ONLY, TOKEN, browser, form_token, origin, sign_in
 
-KEY = {"RISK_SERVE_SESSION_KEY": "k" * 32}
-
 
 def test_without_a_session_the_page_to_sign_in_is_shown(guarded: Service) -> None:
     answer = guarded.client.get("/desk/2026-01-28/list", params={"search": "A 1", "page": "2"})
@@ -146,21 +144,6 @@ def test_attempts_are_limited(serve: Callable[..., Service], desk_lake: Store) -
     assert [answer.status_code for answer in answers[:30]] == [403] * 30
     assert answers[-1].status_code == 429
     assert int(answers[-1].headers["retry-after"]) > 0
-
-
-def test_sessions_outlive_the_process_only_with_a_key(serve: Callable[..., Service], desk_lake: Store) -> None:
-    tokens = token_entry("ann", TOKEN, "review")
-    with sign_in(serve(desk_lake, RISK_SERVE_TOKENS=tokens, **KEY)) as client:
-        cookies = dict(client.cookies)
-    same, without, renewed, demoted = (
-        serve(desk_lake, RISK_SERVE_TOKENS=tokens, **KEY),
-        serve(desk_lake, RISK_SERVE_TOKENS=tokens),
-        serve(desk_lake, RISK_SERVE_TOKENS=token_entry("ann", OTHER, "review"), **KEY),
-        serve(desk_lake, RISK_SERVE_TOKENS=token_entry("ann", TOKEN, "score"), **KEY),
-    )
-    header = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
-    statuses = [service.client.get("/desk/sign-in", headers=header).status_code for service in (same, without, renewed, demoted)]
-    assert statuses == [303, 200, 200, 200]
 
 
 def test_workers_share_the_key(serve: Callable[..., Service], desk_lake: Store) -> None:

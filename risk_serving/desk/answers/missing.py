@@ -7,4 +7,4 @@ from risk_serving.desk.questions import Answer
 
 def no_report(error: NoReportError) -> Answer:
     """Return a page with status 404 that says how the report is made."""
-    return Answer(404, render_message("No report", (error.problem, error.next_step or "")).encode())
+    return Answer(404, render_message("No report", (str(error),)).encode())

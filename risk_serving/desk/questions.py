@@ -66,6 +66,8 @@ class NewDisposition(msgspec.Struct, frozen=True, tag=True):
         Made with the form, so that a form that is sent twice is recorded once.
     known
         The number of dispositions of the account when the form was made.
+    back
+        The address of the page with the form, as the form has it.
     """
 
     id: str
@@ -76,6 +78,7 @@ class NewDisposition(msgspec.Struct, frozen=True, tag=True):
     promised_on: str | None
     by: str
     known: int
+    back: str = ""
 
 
 Question: TypeAlias = (

@@ -62,6 +62,7 @@ def disposition_of(fields: Mapping[str, str], by: str) -> NewDisposition:
         promised_on=promised or None,
         by=by,
         known=int(known),
+        back=fields.get("back", ""),
     )
 
 

@@ -1,6 +1,6 @@
 """The pages of dates: the newest one, the list of all, and the morning report of one."""
 
-from bisect import bisect_left, bisect_right
+from dataclasses import replace
 
 from risk_assets.domain.morning.facts import MorningReport, Verdict
 from risk_assets.errors import LakeError
@@ -9,6 +9,7 @@ from risk_assets.pages import addresses
 from risk_assets.pages.messages import render_message
 from risk_assets.pages.morning import IndexEntry, Links, render, render_index
 from risk_assets.pages.served import Served
+from risk_serving.desk.answers.dates_around import served_around
 from risk_serving.desk.desk import Desk
 from risk_serving.desk.questions import AllDates, Answer, DatePage, NewestDate
 
@@ -35,7 +36,7 @@ def all_dates(desk: Desk, question: AllDates) -> Answer:
 def date_page(desk: Desk, question: DatePage) -> Answer:
     """Return the morning report of a date; raises `NoReportError`, or another `LakeError` if it cannot be read."""
     dates = desk.dates()
-    served = Served(*_neighbours(dates, question.date), dates=(dates[0], dates[-1]) if dates else ())
+    served = served_around(dates, question.date)
     versions = (desk.version(question.date), served)
     return desk.answers.get(question, versions, lambda: _date_page(desk, desk.report(question.date), served))
 
@@ -54,15 +55,9 @@ def _verdict(desk: Desk, date: str) -> Verdict | None:
         return None
 
 
-def _neighbours(dates: tuple[str, ...], date: str) -> tuple[str | None, str | None]:
-    """Return the dates just before and after a date."""
-    before, after = bisect_left(dates, date), bisect_right(dates, date)
-    return dates[before - 1] if before else None, dates[after] if after < len(dates) else None
-
-
 def _date_page(desk: Desk, report: MorningReport, served: Served) -> Answer:
     near = (addresses.date_page(date) if date else None for date in (served.previous, served.following))
-    shown = Served(served.previous, served.following, served.dates, _run_url(desk.settings.dagster_url, report.run_id))
+    shown = replace(served, run_url=_run_url(desk.settings.dagster_url, report.run_id))
     return Answer(200, render(report, Links(addresses.ALL_DATES, *near), shown).encode())
 
 

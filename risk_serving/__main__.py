@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -24,11 +25,12 @@ from risk_serving.auth.access import Access, is_loopback
 from risk_serving.http.connections import BACKLOG, BoundedProtocol, Connections
 from risk_serving.observability.metrics import WORKERS_FOLDER
 from risk_serving.observability.tracing import open_tracing
-from risk_serving.settings import ServingSettings
+from risk_serving.settings import DESK_PATH, ServingSettings
 
 EXIT_FAILURE = 1
 SHUTDOWN_SECONDS = 30
 MAX_PORT = 65535
+SESSION_KEY = "RISK_SERVE_SESSION_KEY"
 KEY_PASSWORD = "RISK_SERVE_SSL_KEYFILE_PASSWORD"  # noqa: S105 - the variable's name
 
 
@@ -47,6 +49,7 @@ def main() -> None:
     with listener, tempfile.TemporaryDirectory(prefix="risk-serving-") as folder:
         if arguments.workers > 1:
             os.environ[WORKERS_FOLDER] = folder
+            _share_session_key(settings)
         _run(_configure(settings, arguments), listener)
 
 
@@ -60,6 +63,12 @@ def app() -> FastAPI:
         _exit(error)
     _drain_at_sigterm(service.state.connections, settings.serve_drain_seconds)
     return service
+
+
+def _share_session_key(settings: ServingSettings) -> None:
+    """Give all workers one key, so that each knows the sessions of the others."""
+    if settings.serve_session_key is None:
+        os.environ[SESSION_KEY] = secrets.token_hex(32)
 
 
 class _Workers(Multiprocess):
@@ -171,6 +180,7 @@ def _print_address(access: Access, arguments: argparse.Namespace) -> None:
     address = f"{'https' if arguments.ssl_certfile else 'http'}://{arguments.host}:{arguments.port}"
     callers = "No access control is set: only localhost is served." if access.localhost_only else "Callers need a token."
     sys.stderr.write(f"Serving POST {address}/predict, documented at {address}/docs. {callers}\n")
+    sys.stderr.write(f"The desk, with the newest morning report: {address}{DESK_PATH}\n")
 
 
 def _require_access_control(access: Access, host: str) -> None:

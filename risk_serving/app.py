@@ -12,6 +12,7 @@ A request passes through the modules in this order:
 5. `observability.prediction_log`, or `.required_log`, writes request and answer to the lake, as `.event_lines`, through
    `.background_writer`.
 
+`desk.endpoint` has the pages under `/desk`, which `desk.site` answers with what `desk.process` gets from a process of its own.
 `http.outcomes` receives outcomes, which `outcomes` validates and stores; `http.operations` and `http.docs` have the other routes;
 `settings` and `__main__` configure and start the service.
 """
@@ -28,6 +29,7 @@ from starlette.routing import Route
 
 from risk_assets.lake.store import Store
 from risk_serving.auth.access import Access
+from risk_serving.desk.endpoint import DeskEndpoint
 from risk_serving.http import connections, docs, operations, outcomes
 from risk_serving.http.body import BodyReader
 from risk_serving.http.caller_limits import CallerLimits
@@ -60,10 +62,11 @@ def create_app(settings: ServingSettings) -> FastAPI:
     bodies = BodyReader(settings)
     predict = PredictEndpoint(settings, live, metrics, log, bodies)
     limits = CallerLimits(settings.serve_caller_rate, settings.serve_caller_burst) if settings.serve_caller_rate else None
+    desk = DeskEndpoint(settings, access, limits, bodies)
     whole = WholeRequests(predict, access, limits, metrics, tracing, docs.SCORING_PATHS)
     app = FastAPI(
         title="Credit-risk scoring",
-        lifespan=_lifespan(live, metrics, log, tracing, {connections.STATE: opened, connections.WHOLE_REQUESTS: whole}),
+        lifespan=_lifespan(live, metrics, log, tracing, desk, {connections.STATE: opened, connections.WHOLE_REQUESTS: whole}),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -78,7 +81,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
     app.state.connections = opened
     app.add_exception_handler(HTTPException, _routing_problem)
     direct = {("POST", path): predict for path in docs.SCORING_PATHS}
-    app.add_middleware(RequestMiddleware, direct=direct, access=access, limits=limits, metrics=metrics, tracing=tracing)
+    app.add_middleware(RequestMiddleware, direct=direct, desk=desk, access=access, limits=limits, metrics=metrics, tracing=tracing)
     return app
 
 
@@ -90,7 +93,7 @@ def _open_log(store: Store, settings: ServingSettings) -> PredictionLog:
 
 
 def _lifespan(
-    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing, state: Mapping[str, object]
+    live: LiveModel, metrics: Metrics, log: PredictionLog, tracing: Tracing, desk: DeskEndpoint, state: Mapping[str, object]
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, object]]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, object]]:
@@ -104,6 +107,7 @@ def _lifespan(
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await desk.close()
         await asyncio.to_thread(log.close, CLOSE_SECONDS)
         await asyncio.to_thread(metrics.close)
         await asyncio.to_thread(tracing.close)

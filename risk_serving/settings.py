@@ -10,9 +10,11 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from risk_assets.settings import RetrySeconds, Settings
 
-SCORE, OPERATE, LABEL = "score", "operate", "label"
+SCORE, OPERATE, LABEL, REVIEW = "score", "operate", "label", "review"
 REQUIRED = "required"
-ROLES = (SCORE, OPERATE, LABEL)
+ROLES = (SCORE, OPERATE, LABEL, REVIEW)
+DESK_PATH, CALLBACK = "/desk", "/sign-in/callback"
+MIN_KEY_LENGTH, MAX_SESSION_HOURS = 32, 7 * 24
 NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 _AUTHORITY = "https://login.microsoftonline.com"
@@ -43,6 +45,25 @@ class Entra:
     jwks_url: str
 
 
+@dataclass(frozen=True)
+class SignIn:
+    """How people sign in at Entra ID.
+
+    Attributes
+    ----------
+    authorize_url, token_url
+        The addresses of the authorization code flow.
+    redirect_url
+        The address of the desk to which the browser returns.
+    """
+
+    authorize_url: str
+    token_url: str
+    client_id: str
+    client_secret: SecretStr
+    redirect_url: str
+
+
 class ServingSettings(Settings):
     """The settings of `risk_assets`, and those of the service.
 
@@ -57,6 +78,15 @@ class ServingSettings(Settings):
     serve_entra_issuer, serve_entra_jwks
         The tenant's issuer and the address of its public keys; the defaults are those of the public cloud. A tenant that is not
         given by its id requires the issuer, because tokens name the id. The address must be https, or http on this machine.
+    serve_entra_client_secret, serve_entra_sign_in
+        The secret of the application, with which people sign in to the desk at Entra ID; it requires `serve_desk_url`, and the audience
+        must be the application's (client) id. The address of the authorization code flow; the default is that of the public cloud.
+    serve_desk_url
+        The address of the desk as browsers see it, such as `https://risk.example/desk`.
+    serve_session_key, serve_session_hours
+        The key that signs the sessions of the desk, random at each start if it is not set, and the hours after which one ends.
+    dagster_url
+        The address of the Dagster UI, to which the desk links.
     serve_max_body_bytes, serve_max_records, serve_body_seconds
         The largest body, the most records or outcomes in a request, and the time in which the body must arrive.
     serve_max_in_flight, serve_max_received_bytes
@@ -93,6 +123,12 @@ class ServingSettings(Settings):
     serve_entra_audience: str | None = Field(None, validate_default=True)
     serve_entra_issuer: str | None = Field(None, validate_default=True)
     serve_entra_jwks: str | None = None
+    serve_desk_url: str | None = None
+    serve_entra_client_secret: SecretStr | None = None
+    serve_entra_sign_in: str | None = None
+    serve_session_key: SecretStr | None = None
+    serve_session_hours: Annotated[float, Field(gt=0, le=MAX_SESSION_HOURS, allow_inf_nan=False)] = 8.0
+    dagster_url: str | None = None
     serve_max_body_bytes: Count = 4 * 1024 * 1024
     serve_max_records: Count = 1000
     serve_body_seconds: Seconds = 5.0
@@ -148,7 +184,40 @@ class ServingSettings(Settings):
             raise ValueError("it is empty. Give the value of the tokens' iss claim, or unset it for the default.")
         return issuer
 
-    @field_validator("serve_entra_jwks")
+    @field_validator("serve_desk_url")
+    @classmethod
+    def _require_desk(cls, address: str | None) -> str | None:
+        if address is not None and not (_is_safe(address) and address.endswith(DESK_PATH) and "?" not in address and "#" not in address):
+            raise ValueError(
+                "it must be an https address that ends with /desk, or an http address on this machine. Correct it, or unset it."
+            )
+        return address
+
+    @field_validator("serve_entra_client_secret")
+    @classmethod
+    def _require_application(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        missing = [name for name in ("serve_entra_audience", "serve_desk_url") if name in info.data and info.data[name] is None]
+        if secret is not None and missing:
+            raise ValueError(f"it requires {' and '.join(f'RISK_{name.upper()}' for name in missing)}. Set them too, or unset it.")
+        if secret is not None and not secret.get_secret_value().strip():
+            raise ValueError("it is empty. Give the secret of the application, or unset it.")
+        return secret
+
+    @field_validator("serve_session_key")
+    @classmethod
+    def _require_long_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < MIN_KEY_LENGTH:
+            raise ValueError(f"it is shorter than {MIN_KEY_LENGTH} characters. Set a random text: openssl rand -hex 32 makes one.")
+        return key
+
+    @field_validator("dagster_url")
+    @classmethod
+    def _require_web_address(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"https?://[^\s\"'<>]+", address):
+            raise ValueError("it is not the address of the Dagster UI. Set https://HOST or http://HOST:PORT, or unset it.")
+        return address
+
+    @field_validator("serve_entra_jwks", "serve_entra_sign_in")
     @classmethod
     def _require_safe_address(cls, address: str | None) -> str | None:
         if address is not None and not _is_safe(address):
@@ -166,6 +235,15 @@ class ServingSettings(Settings):
     def tokens(self) -> tuple[Token, ...]:
         """The accepted bearer tokens."""
         return tuple(_parse_tokens(self.serve_tokens.get_secret_value())) if self.serve_tokens else ()
+
+    @property
+    def sign_in(self) -> SignIn | None:
+        """How people sign in at Entra ID, or None if they cannot."""
+        entra, secret = self.entra, self.serve_entra_client_secret
+        if entra is None or secret is None or self.serve_desk_url is None:
+            return None
+        flow = self.serve_entra_sign_in or f"{_AUTHORITY}/{self.serve_entra_tenant}/oauth2/v2.0"
+        return SignIn(f"{flow}/authorize", f"{flow}/token", entra.audience, secret, f"{self.serve_desk_url}{CALLBACK}")
 
     @property
     def entra(self) -> Entra | None:

@@ -8,6 +8,8 @@ ALL_DATES = f"{ROOT}/dates"
 FIND = f"{ROOT}/find"
 DISPOSITIONS = f"{ROOT}/dispositions"
 SIGN_IN = f"{ROOT}/sign-in"
+SIGN_IN_ENTRA = f"{SIGN_IN}/entra"
+SIGN_IN_CALLBACK = f"{SIGN_IN}/callback"
 SIGN_OUT = f"{ROOT}/sign-out"
 
 _OF_ACCOUNTS = re.compile(rf"{ROOT}/[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/(?:list|account/[0-9a-f]{{16}})(?:\?[A-Za-z0-9%+&=_.~-]*)?")
@@ -46,6 +48,11 @@ def row(key: str) -> str:
 def is_of_accounts(address: str) -> bool:
     """Return whether an address is that of a work list or an account, as this module writes them: going there is safe."""
     return _OF_ACCOUNTS.fullmatch(address) is not None
+
+
+def sign_in(following: str = ROOT, address: str = SIGN_IN) -> str:
+    """Return the address at which callers sign in, with the address to go to afterwards."""
+    return _with_query(address, {} if following == ROOT else {"next": following})
 
 
 def _with_query(path: str, query: dict[str, str]) -> str:

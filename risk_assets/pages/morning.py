@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from risk_assets.domain.morning.facts import MorningReport, Verdict
 from risk_assets.pages.environment import environment
 from risk_assets.pages.morning_plots import morning_plots
+from risk_assets.pages.served import Served
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,13 @@ class IndexEntry:
     verdict: Verdict | None = None
 
 
-def render(report: MorningReport, links: Links | None = None) -> str:
-    """Return the page of a report: HTML without scripts and without requests."""
-    return environment().get_template("morning.html").render(report=report, plots=morning_plots(report), links=links or Links())
+def render(report: MorningReport, links: Links | None = None, served: Served | None = None) -> str:
+    """Return the page of a report: HTML without scripts and, unless it is served, without requests."""
+    facts = {"report": report, "plots": morning_plots(report), "links": links or Links(), "served": served}
+    return environment().get_template("morning.html").render(facts)
 
 
-def render_index(entries: Sequence[IndexEntry]) -> str:
+def render_index(entries: Sequence[IndexEntry], served: Served | None = None) -> str:
     """Return the page that lists reports, the newest date first."""
     newest_first = sorted(entries, key=lambda entry: entry.date, reverse=True)
-    return environment().get_template("index.html").render(entries=newest_first)
+    return environment().get_template("index.html").render(entries=newest_first, served=served)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 CALLER_PLACE = "caller-4f1d0c"  # the name of the caller
 FORM_TOKEN_PLACE = "form-token-8a53e7"  # noqa: S105 - a place; what is put there proves that a form is from a page of the session
 FORM_ID_PLACE = "form-id-20b96c"  # differs each time a form is shown
+SIGN_OUT_PLACE = "<!-- sign out -->"  # the form with which callers end their session, if they have one
+NEXT_PLACE = "next-5be210"  # on the page to sign in: the address to go to afterwards
+SINGLE_SIGN_ON_PLACE = "single-sign-on-7c03d9"  # on the page to sign in: where it begins
 NOTICE_PLACE = "<!-- notice -->"  # something that the caller should know, such as the age of the page
 
 

@@ -54,6 +54,16 @@ class Access:
             return None
         return caller if caller is not None and role in caller.roles else None
 
+    def find_named(self, token: bytes) -> Caller | None:
+        """Return the caller of a named token, or None."""
+        return self._named.find_caller(token)
+
+    async def find_person(self, id_token: str, nonce: str) -> Caller:
+        """Return the person of an ID token that was issued for a sign-in with this nonce; raises `Denied` if it is not valid."""
+        if self._entra is None:
+            raise invalid_token()
+        return await self._entra.find_person(id_token, nonce)
+
     async def _find_entra_caller(self, token: bytes) -> Caller:
         if self._entra is None:
             raise invalid_token()

@@ -1,6 +1,7 @@
 """Entra ID tokens: verifies signature and claims, and fetches the issuer's public keys (JWKS)."""
 
 import asyncio
+import hmac
 import logging
 from collections.abc import Mapping
 from http.client import HTTPException, HTTPResponse
@@ -26,6 +27,7 @@ MAX_KEYS_BYTES = 1024 * 1024
 MIN_KEY_BITS = 2048
 
 _APP_CLAIMS = ("azp", "appid")  # the application that got the token, in access tokens of version 2 and 1
+_PERSON_CLAIMS = ("preferred_username", "email", "oid")  # the first one names a person in logs and on pages
 _ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash"})
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,15 @@ class EntraTokens:
         """Return the caller of a token: its name and app roles; raises `Denied` (401) if the token is not valid."""
         claims = self._verify(token, await self._keys.find(_key_id(token)))
         return Caller(_application(claims), _roles(claims))
+
+    async def find_person(self, token: str, nonce: str) -> Caller:
+        """Return the person of an ID token: name and app roles; raises `Denied` (401) if it is not valid or is of another sign-in."""
+        claims = self._verify(token, await self._keys.find(_key_id(token)))
+        name = next((value for claim in _PERSON_CLAIMS if isinstance(value := claims.get(claim), str) and value), None)
+        sent = claims.get("nonce")
+        if name is None or not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
+            raise invalid_token("The ID token is not of this sign-in.")
+        return Caller(name, _roles(claims))
 
     def _verify(self, token: str, key: RSAPublicKey) -> Mapping[str, object]:
         try:

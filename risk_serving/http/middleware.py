@@ -16,7 +16,7 @@ from risk_serving.http.problems import MEDIA_TYPE, Problem
 from risk_serving.observability.metrics import Metrics
 from risk_serving.observability.request_log import RequestLog, new_request_id
 from risk_serving.observability.tracing import Tracing
-from risk_serving.settings import LABEL, OPERATE, SCORE
+from risk_serving.settings import DESK_PATH, LABEL, OPERATE, SCORE
 
 ROUTE_ROLES: dict[str, str | None] = {
     "/predict": SCORE,
@@ -28,6 +28,7 @@ ROUTE_ROLES: dict[str, str | None] = {
     "/health": None,
     "/openapi.json": None,
     "/docs": None,
+    DESK_PATH: None,
 }
 OTHER_ROUTE = "other"
 HEADERS = (
@@ -43,7 +44,17 @@ ANSWER_HEADERS = (
 DOCS_POLICY = b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 # Documentation has no values: browsers may keep it, and ask with its ETag whether it has changed.
 DOCS_HEADERS = (*HEADERS, (b"cache-control", b"no-cache"), (b"content-security-policy", DOCS_POLICY))
-DOCS_ROUTES = ("/docs", "/openapi.json")
+# Forms need an origin, which browsers send to the same site only if they may send the address of the page.
+DESK_HEADERS = (
+    *HEADERS[:2],
+    (b"referrer-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+)
+ROUTE_HEADERS = {"/docs": DOCS_HEADERS, "/openapi.json": DOCS_HEADERS, DESK_PATH: DESK_HEADERS}
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
@@ -53,19 +64,21 @@ logger = logging.getLogger(__name__)
 class RequestMiddleware:
     """Passes admitted requests to the app, and measures and logs every request.
 
-    The routes in `direct`, by method and path, bypass the app: its routing takes longer than scoring one record.
+    The routes in `direct`, by method and path, bypass the app: its routing takes longer than scoring one record. The desk admits its
+    requests itself, because it has sessions.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         direct: Mapping[tuple[str, str], ASGIApp],
+        desk: ASGIApp,
         access: Access,
         limits: CallerLimits | None,
         metrics: Metrics,
         tracing: Tracing,
     ) -> None:
-        self._app, self._direct = app, direct
+        self._app, self._direct, self._desk = app, direct, desk
         self._access, self._limits, self._metrics, self._tracing = access, limits, metrics, tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,11 +91,11 @@ class RequestMiddleware:
         if log is None:
             log = scope["request_log"] = new_request_log(scope["headers"])
         route = _route(scope["path"])
-        respond = _logged(send, log, DOCS_HEADERS if route in DOCS_ROUTES else ANSWER_HEADERS, scope["scheme"])
+        respond = _logged(send, log, ROUTE_HEADERS.get(route, ANSWER_HEADERS), scope["scheme"])
         try:
-            if log.caller is None:
+            if log.caller is None and route != DESK_PATH:
                 await self._admit(scope, route, log)
-            await self._direct.get((scope["method"], scope["path"]), self._app)(scope, receive, respond)
+            await self._find_app(scope, route)(scope, receive, respond)
         except Denied as denied:
             await _send_problem(self._denied_problem(denied, scope), log, respond)
         except Problem as problem:
@@ -91,6 +104,9 @@ class RequestMiddleware:
             await _send_problem(_unexpected_problem(error, log), log, respond)
         finally:
             self._record(log, scope["method"], route, time.perf_counter() - started)
+
+    def _find_app(self, scope: Scope, route: str) -> ASGIApp:
+        return self._desk if route == DESK_PATH else self._direct.get((scope["method"], scope["path"]), self._app)
 
     async def _admit(self, scope: Scope, route: str, log: RequestLog) -> None:
         """Find the caller and count the request; raises `Denied`, or `Problem` (429)."""

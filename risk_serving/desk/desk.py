@@ -1,0 +1,99 @@
+"""What the answers of the desk are made from: the lake, the settings, and what was read before and has not changed since."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Generic, TypeVar
+
+from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout, morning_files
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.format import require_format
+from risk_assets.lake.store import Store
+from risk_serving.desk.questions import Answer, Question
+from risk_serving.settings import ServingSettings
+
+DATES_SECONDS = 2.0  # a listing of the dates is kept for this time
+REPORTS_KEPT = 64
+ANSWERS_KEPT = 256
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class NoReportError(LakeError):
+    """A date has no morning report."""
+
+    def __init__(self, date: str) -> None:
+        super().__init__(f"There is no morning report of {date}. Make it: risk report {date}.")
+
+
+class Kept(Generic[K, V]):
+    """Values that were made from something, for each key the latest; the one that was used longest ago is forgotten first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, tuple[object, V]] = OrderedDict()
+
+    def get(self, key: K, version: object, make: Callable[[], V]) -> V:
+        """Return the value of a key, which is made again if it was made from another version."""
+        found = self._values.get(key)
+        value = found[1] if found is not None and found[0] == version else make()
+        self._values[key] = (version, value)
+        self._values.move_to_end(key)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
+        return value
+
+
+@dataclass
+class Desk:
+    """The lake as the pages read it.
+
+    Attributes
+    ----------
+    answers
+        Pages by question, with the versions of what they were made from.
+    """
+
+    store: Store
+    settings: ServingSettings
+    answers: Kept[Question, Answer] = field(default_factory=lambda: Kept(ANSWERS_KEPT))
+    _reports: Kept[str, MorningReport] = field(default_factory=lambda: Kept(REPORTS_KEPT))
+    _dates: tuple[str, ...] = ()
+    _dates_until: float = 0.0
+
+    @staticmethod
+    def of(settings: ServingSettings) -> "Desk":
+        """Return the desk of the settings; sends no request. Raises `RiskError` if the address of the lake is not valid."""
+        return Desk(settings.connect_lake(), settings)
+
+    def dates(self) -> tuple[str, ...]:
+        """Return the dates with a report, oldest first, as they were at most `DATES_SECONDS` ago; raises `LakeError`."""
+        if monotonic() >= self._dates_until:
+            self._dates = committed_dates(self.store, layout.MORNING)
+            if not self._dates:
+                self._require_lake()
+            self._dates_until = monotonic() + DATES_SECONDS
+        return self._dates
+
+    def version(self, date: str) -> str:
+        """Return the version of a date's report; raises `NoReportError`, or another `LakeError` if the lake cannot be read."""
+        entry = self.store.entry(layout.morning(date))
+        if entry is None:
+            self._require_lake()
+            raise NoReportError(date)
+        return entry.version
+
+    def report(self, date: str) -> MorningReport:
+        """Return the report of a date, verified by its seal; raises `NoReportError`, or another `LakeError` if it cannot be read."""
+        return self._reports.get(date, self.version(date), lambda: morning_files.read(self.store, date).report)
+
+    def _require_lake(self) -> None:
+        """Raise `LakeError` if nothing is found because the lake is gone, or has another format."""
+        if require_format(self.store) is None:
+            raise LakeError(
+                f"There is no lake at {self.store.url}. Check RISK_LAKE, make a first report (risk report DATE), or restore a backup."
+            )

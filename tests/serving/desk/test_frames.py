@@ -1,0 +1,41 @@
+"""The places of pages, and the last good answers."""
+
+import re
+
+from risk_assets.pages import served
+from risk_serving.desk.frames import Filling, Frames, filled
+from risk_serving.desk.last_answers import LastAnswers
+from risk_serving.desk.questions import Answer, DatePage
+from risk_serving.settings import ServingSettings
+
+
+def test_names_and_notices_are_escaped() -> None:
+    page = f"{served.CALLER_PLACE} {served.NOTICE_PLACE}".encode()
+    found = filled(page, Filling("<b>", "t"), "<i>").decode()
+    assert found == '&lt;b&gt; <div class="notice" role="status"><div>&lt;i&gt;</div></div>'
+
+
+def test_each_form_has_an_id_of_its_own() -> None:
+    page = f"{served.FORM_ID_PLACE} {served.FORM_ID_PLACE}".encode()
+    ids = filled(page, Filling()).split() + filled(page, Filling()).split()
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch(rb"[0-9a-f]{24}-[12]", each) for each in ids)
+
+
+def test_a_message_is_escaped() -> None:
+    page = Frames.of(ServingSettings()).message_of("A & B", ("<script>", "two")).decode()
+    assert "<h1>A &amp; B</h1>" in page
+    assert "<p>&lt;script&gt;</p>\n<p>two</p>" in page
+
+
+def test_the_last_answers_are_limited_in_bytes() -> None:
+    last, pages = LastAnswers(100), [DatePage(str(number)) for number in range(3)]
+    last.keep(pages[0], Answer(200, b"x" * 40))
+    last.keep(pages[1], Answer(200, b"x" * 40))
+    assert last.find(pages[0]) is not None  # used last
+    last.keep(pages[2], Answer(200, b"x" * 40))
+    assert [last.find(each) is not None for each in pages] == [True, False, True]
+    last.keep(pages[0], Answer(200, b"y" * 60))
+    assert [last.find(each) is not None for each in pages] == [True, False, True]
+    last.keep(pages[1], Answer(200, b"x" * 101))
+    assert [last.find(each) is not None for each in pages] == [False, False, False]

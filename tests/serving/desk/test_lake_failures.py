@@ -1,0 +1,113 @@
+"""What the desk shows while the lake, or a part of it, cannot be read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.lake import layout
+from risk_assets.lake.store import Store
+from tests.pages import samples
+from tests.serving.conftest import Service, serving
+from tests.serving.desk.conftest import DATES, reports, write_report
+
+LISTED = 5  # seconds after which a change of the dates is seen
+
+
+@pytest.fixture(scope="module")
+def own_lake(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A lake that the tests of this module change and restore."""
+    return reports(tmp_path_factory.mktemp("failures") / "lake")
+
+
+@pytest.fixture(scope="module")
+def desk(own_lake: Store) -> Iterator[Service]:
+    with serving(own_lake) as running:
+        yield running
+
+
+def test_the_last_page_is_shown_with_its_age(desk: Service, own_lake: Store) -> None:
+    address = f"/desk/{DATES[0]}"
+    good = desk.client.get(address)
+    assert 'role="status"' not in good.text
+    with away(own_lake):
+        answer = desk.client.get(address)
+        assert answer.status_code == 200
+        assert "There is no lake at" in answer.text
+        assert "Until then this is the page of" in answer.text
+        assert "(UTC), less than a minute ago" in answer.text
+        assert "212 flagged" in answer.text
+        never_shown = desk.client.get(f"/desk/{DATES[1]}")
+        assert (never_shown.status_code, never_shown.headers["retry-after"]) == (503, "5")
+        assert "There is no lake at" in never_shown.text
+    assert 'role="status"' not in desk.client.get(address).text
+
+
+def test_a_corrupt_report_is_reported(desk: Service, own_lake: Store) -> None:
+    date = "2026-01-20"
+    write_report(own_lake, date)
+    content = own_lake.get(layout.morning(date))
+    own_lake.put(layout.morning(date), content.replace(b"model_v002", b"model_v003"))
+    answer = desk.client.get(f"/desk/{date}")
+    assert answer.status_code == 503
+    assert f"reports/morning_{date}.json was changed since it was written" in answer.text
+    assert f"risk report {date}" in answer.text
+    own_lake.put(layout.morning(date), content[:100])
+    assert "cannot be read" in desk.client.get(f"/desk/{date}").text
+    own_lake.put(layout.morning(date), content)
+    assert desk.client.get(f"/desk/{date}").status_code == 200
+    own_lake.delete(layout.morning(date))
+    desk.until(lambda: desk.client.get(f"/desk/{date}").status_code == 404)
+
+
+def test_a_report_that_is_made_again_is_shown(desk: Service, own_lake: Store) -> None:
+    address = f"/desk/{DATES[2]}"
+    assert "Nothing unusual." in desk.client.get(address).text
+    write_report(own_lake, DATES[2], samples.unusual)
+    assert "Nothing unusual." not in desk.client.get(address).text
+
+
+def test_a_new_date_is_listed(desk: Service, own_lake: Store) -> None:
+    desk.client.get("/desk/dates")
+    write_report(own_lake, "2026-02-01")
+    assert desk.client.get("/desk/2026-02-01").status_code == 200
+    desk.until(lambda: "/desk/2026-02-01" in desk.client.get("/desk/dates").text, LISTED)
+    assert desk.client.get("/desk").headers["location"] == "/desk/2026-02-01"
+
+
+def test_an_empty_lake_says_what_to_do(serve: Callable[..., Service], tmp_path: Path) -> None:
+    service = serve(tmp_path / "none")
+    for path in ("/desk", f"/desk/{DATES[0]}", "/desk/dates"):
+        answer = service.client.get(path)
+        assert answer.status_code == 503
+        assert "risk report DATE" in answer.text
+
+
+def test_a_bank_cannot_put_markup_into_a_page(desk: Service, own_lake: Store) -> None:
+    write_report(own_lake, "2026-01-10", with_script)
+    text = desk.client.get("/desk/2026-01-10").text
+    assert "<script" not in text
+    assert "&lt;script" in text
+
+
+def with_script() -> MorningReport:
+    """A report whose sentence is markup."""
+    found = samples.ordinary()
+    verdict = msgspec.structs.replace(found.verdict, sentence="<script>alert(1)</script>")
+    return msgspec.structs.replace(found, verdict=verdict)
+
+
+class away:
+    """Moves a lake away for a block."""
+
+    def __init__(self, store: Store) -> None:
+        assert store.folder is not None
+        self._folder, self._hidden = store.folder, store.folder.with_name("away")
+
+    def __enter__(self) -> None:
+        self._folder.rename(self._hidden)
+
+    def __exit__(self, *_: object) -> None:
+        self._hidden.rename(self._folder)

@@ -14,7 +14,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import document_archive, layout
 from risk_assets.lake.account_history import AccountHistory, Find, Indexed, Owner
 from risk_assets.lake.feature_rows import Row, read_row
-from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.manifests import Manifest, find_readable
 from risk_assets.lake.scored_dates import ScoredDate, read_scored_date, scored_features
 from risk_assets.lake.store import Store
 
@@ -43,6 +43,29 @@ def read_accounts(
     history = AccountHistory(store, date, key, find, shared=len(rows) > 1)
     facts = [_Account(scored, row, history, report).facts(other) for row in rows[:MOST_ACCOUNTS]]
     return AccountsOfKey(date, key_text(key), len(rows), tuple(facts))
+
+
+def find_id(store: Store, date: str, key: int, find: Find) -> str | None:
+    """Return the id of the account of a date with a key, of several the first; None if the date has none, or its features are gone.
+
+    Raises
+    ------
+    LakeError
+        If the index or the features cannot be read.
+    """
+    predictions = find_readable(store, layout.predictions(date))
+    features = scored_features(store, date, predictions) if predictions else None
+    rows = find(store, date, key) if features else ()
+    return _text(_own_row(store, date, features, rows[0].row, key)[ACCOUNT_ID]) if features and rows else None
+
+
+def _own_row(store: Store, date: str, features: Manifest, position: int, key: int) -> Row:
+    """Return a row of the features, whose id has a key; raises `LakeError` if it has another."""
+    row = read_row(store, features, position)
+    account = row[ACCOUNT_ID]
+    if not isinstance(account, str) or account_key(account) != key:
+        raise LakeError(f"the index of accounts of {date} does not match {features.path}. {layout.how_to_make(features.path)}")
+    return row
 
 
 @dataclass(frozen=True)
@@ -87,13 +110,7 @@ class _Account:
         features = self.scored.features
         if features is None:
             return None
-        row = read_row(self.history.store, features, self.found.row)
-        account = row[ACCOUNT_ID]
-        if not isinstance(account, str) or account_key(account) != self.history.key:
-            raise LakeError(
-                f"the index of accounts of {self.scored.date} does not match {features.path}. {layout.how_to_make(features.path)}"
-            )
-        return row
+        return _own_row(self.history.store, self.scored.date, features, self.found.row, self.history.key)
 
     @cached_property
     def owner(self) -> Owner:

@@ -10,6 +10,7 @@ from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, morning_files
 from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.dispositions import DispositionLog
 from risk_assets.lake.format import require_format
 from risk_assets.lake.store import Store
 from risk_serving.desk.questions import Answer, Question
@@ -54,12 +55,15 @@ class Desk:
 
     Attributes
     ----------
+    log
+        What was done about accounts.
     answers
         Pages by question, with the versions of what they were made from.
     """
 
     store: Store
     settings: ServingSettings
+    log: DispositionLog
     answers: Kept[Question, Answer] = field(default_factory=lambda: Kept(ANSWERS_KEPT))
     _reports: Kept[str, MorningReport] = field(default_factory=lambda: Kept(REPORTS_KEPT))
     _dates: tuple[str, ...] = ()
@@ -68,7 +72,8 @@ class Desk:
     @staticmethod
     def of(settings: ServingSettings) -> "Desk":
         """Return the desk of the settings; sends no request. Raises `RiskError` if the address of the lake is not valid."""
-        return Desk(settings.connect_lake(), settings)
+        store = settings.connect_lake()
+        return Desk(store, settings, DispositionLog(store))
 
     def dates(self) -> tuple[str, ...]:
         """Return the dates with a report, oldest first, as they were at most `DATES_SECONDS` ago; raises `LakeError`."""

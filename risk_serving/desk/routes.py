@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from risk_assets.clock import is_date
 from risk_assets.domain.morning.account_key import KEY_DIGITS
-from risk_assets.domain.morning.selection import Selection
+from risk_assets.domain.morning.selection import from_query
 from risk_assets.errors import RiskError
 from risk_assets.pages import addresses
 from risk_serving.desk.forms import fields_of
@@ -108,9 +108,9 @@ def _of_date(date: str, rest: list[str], fields: Mapping[str, str]) -> Question:
         case []:
             return DatePage(date)
         case ["list"]:
-            return WorkListPage(date, selection_of(fields))
+            return WorkListPage(date, from_query(fields))
         case ["list.csv"]:
-            return WorkListFile(date, selection_of(fields))
+            return WorkListFile(date, from_query(fields))
         case ["account", key] if _KEY.fullmatch(key):
             return AccountPage(date, key, other if is_date(other) else None)
         case ["compare"]:
@@ -119,11 +119,6 @@ def _of_date(date: str, rest: list[str], fields: Mapping[str, str]) -> Question:
             return ComparisonPage(date, other)
         case _:
             raise NoPage
-
-
-def selection_of(_: Mapping[str, str]) -> Selection:
-    """Return the selection of an address's fields."""
-    return Selection()
 
 
 def _is_count(text: str) -> bool:

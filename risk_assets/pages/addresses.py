@@ -33,11 +33,6 @@ def account(date: str, key: str, other: str | None = None) -> str:
     return _with_query(f"{ROOT}/{date}/account/{key}", {"with": other} if other else {})
 
 
-def comparison(date: str, other: str | None = None) -> str:
-    """Return the address of the comparison of two dates."""
-    return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
-
-
 def row(key: str) -> str:
     """Return the name of the row of an account on a page."""
     return f"account-{key}"
@@ -46,6 +41,11 @@ def row(key: str) -> str:
 def is_of_accounts(address: str) -> bool:
     """Return whether an address is that of a work list or an account, as this module writes them: going there is safe."""
     return _OF_ACCOUNTS.fullmatch(address) is not None
+
+
+def comparison(date: str, other: str | None = None) -> str:
+    """Return the address of the comparison of two dates."""
+    return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
 
 
 def _with_query(path: str, query: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import Day, MorningReport, WorkList
 from risk_assets.errors import LakeError
 from risk_assets.lake import account_history, binding_log, layout, registry
-from risk_assets.lake.account_pages import read_accounts
+from risk_assets.lake.account_pages import find_id, read_accounts
 from risk_assets.lake.manifests import require_manifest, write_manifest
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import read_table
@@ -325,3 +325,8 @@ def _replace_features(store: Store, date: str, change: Callable[[pl.DataFrame], 
     write_manifest(store, replaced)
     made_from = msgspec.structs.replace(predictions.made_from, inputs={path: replaced.identity})
     write_manifest(store, msgspec.structs.replace(predictions, made_from=made_from))
+
+
+def test_the_id_of_a_key_is_found_also_if_the_account_was_not_scored(lake: Store) -> None:
+    assert [find_id(lake, DATE, account_key(name), find_in_predictions) for name in ("A1", "A4", "nobody")] == ["A1", "A4", None]
+    assert find_id(lake, "2026-02-01", KEY, find_in_predictions) is None

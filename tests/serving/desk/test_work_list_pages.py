@@ -1,0 +1,67 @@
+"""The work list over HTTP and in a browser: filter, sort, search, download, record, and two people at once."""
+
+import csv
+import io
+import re
+
+from playwright.sync_api import Page
+
+from risk_assets.lake.dispositions import read_all
+from risk_assets.lake.store import Store
+from risk_assets.pages import served
+from tests.serving.conftest import Service
+from tests.serving.desk.conftest import DATES, OTHER, form_token, origin, sign_in
+
+LIST = f"/desk/{DATES[-1]}/list"
+
+
+def test_a_selection_is_shown_and_downloaded(open_desk: Service) -> None:
+    shown = open_desk.client.get(LIST, params={"shown": "all", "category": "", "sort": "points", "order": "desc", "odd": "1"})
+    assert shown.status_code == 200
+    assert "50 of 50 listed accounts" in shown.text
+    assert all(place not in shown.text for name, place in vars(served).items() if name.endswith("_PLACE"))
+    file = open_desk.client.get(f"{LIST}.csv", params={"shown": "all", "search": "AC0"})
+    assert file.headers["content-disposition"] == f'attachment; filename="work_list_{DATES[-1]}.csv"'
+    rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"), newline="")))
+    assert rows and all("AC0" in row["account_id"] for row in rows)
+    assert open_desk.client.get(LIST, params={"search": "A" * 10_000}).status_code == 422
+
+
+def test_what_is_recorded_in_a_browser_is_shown_there(open_desk: Service, desk_lake: Store, page: Page) -> None:
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.goto(f"{open_desk.url}{LIST}")
+    page.locator("[name=category]").select_option("worse")
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("link", name="Points").click()
+    address = page.url
+    assert "category=worse" in address and "sort=points" in address
+    row = page.locator("tbody tr").nth(2)
+    row.locator("summary").last.click()
+    row.locator("[name=kind]").select_option("called")
+    row.locator("[name=note]").fill("<b>no answer</b>")
+    row.get_by_role("button", name="Record").click()
+    assert page.url.startswith(f"{address.partition('?')[0]}?") and "#account-" in page.url and "category=worse" in page.url
+    assert page.locator("tr:target .done").inner_text().startswith("called: <b>no answer</b>")
+    assert [entry.by for entry in read_all(desk_lake).entries] == ["local"]
+    assert messages == []
+
+
+def test_of_two_at_once_the_second_can_add(guarded: Service, desk_lake: Store) -> None:
+    with sign_in(guarded) as ann, sign_in(guarded, OTHER) as bob:
+        forms = []
+        for client in (ann, bob):
+            text = client.get(LIST)
+            names = ("form_id", "date", "key", "known", "back")
+            fields = {name: re.search(f'name="{name}" value="([^"]*)"', text.text)[1] for name in names}
+            forms.append(fields | {"form_token": form_token(text), "kind": "seen", "note": "", "promised_on": ""})
+        done = ann.post("/desk/dispositions", data=forms[0], headers=origin(guarded))
+        assert (done.status_code, done.headers["location"]) == (303, f"{LIST}#account-{forms[0]['key']}")
+        assert ann.post("/desk/dispositions", data=forms[0], headers=origin(guarded)).status_code == 303
+        refused = bob.post("/desk/dispositions", data=forms[1], headers=origin(guarded))
+        assert refused.status_code == 409
+        assert "that your page did not show" in refused.text and "by <bdi>ann</bdi>" in refused.text
+        again = {name: re.search(f'name="{name}" value="([^"]*)"', refused.text)[1] for name in ("form_id", "known", "form_token")}
+        assert bob.post("/desk/dispositions", data=forms[1] | again, headers=origin(guarded)).status_code == 303
+        by = [entry.by for entry in read_all(desk_lake).entries if entry.kind == "seen"]
+        assert by == ["ann", "bob"]

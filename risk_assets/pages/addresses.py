@@ -35,6 +35,11 @@ def account(date: str, key: str, other: str | None = None) -> str:
     return _with_query(f"{ROOT}/{date}/account/{key}", {"with": other} if other else {})
 
 
+def comparison(date: str, other: str | None = None) -> str:
+    """Return the address of the comparison of two dates."""
+    return _with_query(f"{ROOT}/{date}/compare", {"with": other} if other else {})
+
+
 def row(key: str) -> str:
     """Return the name of the row of an account on a page."""
     return f"account-{key}"

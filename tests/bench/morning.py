@@ -13,7 +13,7 @@ from risk_assets.defs.morning_pages import write_pages
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_facts, review_list, riskiest
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-from risk_assets.lake import layout, morning_files, raw, registry, snapshots
+from risk_assets.lake import layout, morning_files, registry, snapshots
 from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.landing import ACCOUNTS, file_name
@@ -57,7 +57,7 @@ def _in_some_rows(column: str) -> pl.Expr:
 
 def score(lakehouse: Lakehouse, workspace: Workspace, date: str, write: Writer = write_indexed) -> None:
     """Do what the assets accounts, features, predictions and review_list do, without their checks."""
-    raw.ingest(lakehouse.store, lakehouse.landed(ACCOUNTS, date), layout.accounts(date), lakehouse.made_from("bench", date))
+    lakehouse.store_raw(ACCOUNTS, date, "bench")
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
     make_predictions(lakehouse, date, version, clock, write)

@@ -16,7 +16,7 @@ from risk_assets.domain.morning.facts import WORSE_POINTS, AccountList, Causes, 
 
 EXPOSURE = "exposure"
 EXPOSURE_DIGITS = 2  # sums of parts in another order differ in the last digits
-RANGE_ROWS = 500_000  # that are compared at once
+RANGE_ROWS = 131_072  # that are compared at once
 _RISK, _BEFORE = "risk", "_before"
 _SHOWN = ("probability", "points", BAND)
 _LISTS = ("new_on_list", "off_list", "newly_flagged", "no_longer_flagged", "worse", "new_accounts", "gone", "returned")

@@ -1,9 +1,10 @@
-"""Section `morning`: CPU seconds of the morning report of a large snapshot, relative to scoring it."""
+"""Section `morning`: cost of the morning report of a large snapshot, and of the index of its accounts, relative to scoring it."""
 
 import shutil
-import subprocess
+import statistics
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,19 +13,23 @@ from risk_assets.defs.morning_pages import write_pages
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_facts, review_list, riskiest
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-from risk_assets.lake import layout, morning_files, raw, registry, snapshots
+from risk_assets.lake import layout, morning_files, registry, snapshots
+from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.landing import ACCOUNTS, file_name
 from risk_assets.lake.morning_facts import Sources, morning_report
 from risk_assets.lake.notes import Notes
+from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
-from tests.bench.measure import table
+from tests.bench.measure import Run, Task, interleaved, module, table
 from tests.bench.prepare import NUMBERS, chunks, go_live, write_documents
-from tests.bench.product import Clock, make_features, make_predictions, open_lakehouse
+from tests.bench.product import Clock, Writer, make_features, make_predictions, open_lakehouse
 from tests.bench.workspace import TARGET, Workspace
 
 BEFORE, DATE = "2026-01-07", "2026-01-08"
-SCORE, REPORT = "score", "report"
+SCORE, BARE, REPORT = "score", "score-without-index", "report"
+NAMES = {SCORE: "scoring", BARE: "scoring without the index", REPORT: "morning report"}
+ROUNDS = 3
 CHANGED = NUMBERS[0]
 
 
@@ -50,12 +55,12 @@ def _in_some_rows(column: str) -> pl.Expr:
     return pl.when(pl.int_range(pl.len()) % 20 == 0).then(pl.col(column) * 2).otherwise(pl.col(column)).alias(column)
 
 
-def score(lakehouse: Lakehouse, workspace: Workspace, date: str) -> None:
+def score(lakehouse: Lakehouse, workspace: Workspace, date: str, write: Writer = write_indexed) -> None:
     """Do what the assets accounts, features, predictions and review_list do, without their checks."""
-    raw.ingest(lakehouse.store, lakehouse.landed(ACCOUNTS, date), layout.accounts(date), lakehouse.made_from("bench", date))
+    lakehouse.store_raw(ACCOUNTS, date, "bench")
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
-    make_predictions(lakehouse, date, version, clock)
+    make_predictions(lakehouse, date, version, clock, write)
     listed = riskiest(read_table(store, layout.predictions(date)), policy.review)
     now = snapshots.of_accounts(read_table(store, layout.features(date)), listed[ACCOUNT_ID])
     before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, listed[ACCOUNT_ID], policy.review.look_back_days)
@@ -65,10 +70,16 @@ def score(lakehouse: Lakehouse, workspace: Workspace, date: str) -> None:
     write_table(store, layout.review(date), Table(frame, ReviewFacts, tuple(review_facts()), made_from, quoted=True))
 
 
+def write_bare(store: Store, date: str, predictions: Table) -> None:
+    """Write predictions without the index of their accounts."""
+    write_table(store, layout.predictions(date), predictions)
+
+
 def report(lakehouse: Lakehouse, date: str) -> None:
     """Do what the asset reports/morning does."""
-    sources = Sources(lakehouse.store, lakehouse.landing, lakehouse.settings.calendar, lakehouse.contract)
-    found = morning_report(sources, date, sources.calendar.late_from(date), Notes())
+    sources, notes = Sources(lakehouse.store, lakehouse.landing, lakehouse.settings.calendar, lakehouse.contract), Notes()
+    found = morning_report(sources, date, sources.calendar.late_from(date), notes)
+    assert found.report.work_list.items and not [text for text in notes.texts if text.startswith("chang")], notes.texts
     morning_files.write(lakehouse.store, found.report, found.inputs, "bench")
     write_pages(lakehouse.store, found.report)
 
@@ -78,29 +89,38 @@ def step(root: Path, name: str) -> None:
     workspace = Workspace(root)
     lakehouse = open_lakehouse(workspace)
     wall, cpu = time.perf_counter(), time.process_time()
-    if name == SCORE:
-        score(lakehouse, workspace, DATE)
-    else:
+    if name == REPORT:
         report(lakehouse, DATE)
+    else:
+        score(lakehouse, workspace, DATE, write_bare if name == BARE else write_indexed)
     sys.stdout.write(f"{time.perf_counter() - wall:.3f} {time.process_time() - cpu:.3f}")
 
 
-def main(root: Path, rows: int) -> None:
-    """Write a table: the seconds of scoring a snapshot and of its report, each in a process of its own."""
+def main(root: Path, rows: int, rounds: int) -> None:
+    """Write a table: the seconds and the peak memory of each step, in a process of its own; medians of rounds that take turns."""
     prepare(root, rows)
-    found = {name: [float(part) for part in _process(root, name).split()] for name in (SCORE, REPORT)}
-    lines = [(name, *(f"{part:.2f}" for part in seconds)) for name, seconds in found.items()]
-    share = [f"{report / score:.0%}" for score, report in zip(found[SCORE], found[REPORT], strict=True)]
-    sys.stdout.write(table((f"{rows:,} rows", "wall seconds", "CPU seconds"), [*lines, ("report / scoring", *share)]))
+    runs = interleaved([Task(name, module("morning", root, name)) for name in (BARE, SCORE, REPORT)], rounds)
+    found = {name: _medians(each) for name, each in runs.items()}
+    lines = [(NAMES[name], *(f"{figure:,.2f}" for figure in figures)) for name, figures in found.items()]
+    shares = [
+        ("report / scoring", *_shares(found[REPORT], found[SCORE])),
+        ("scoring / scoring without the index", *_shares(found[SCORE], found[BARE])),
+    ]
+    sys.stdout.write(table((f"{rows:,} rows", "wall seconds", "CPU seconds", "peak MB"), [*lines, *shares]))
 
 
-def _process(root: Path, name: str) -> str:
-    command = [sys.executable, "-m", "tests.bench.morning", str(root), name]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def _medians(runs: Sequence[Run]) -> tuple[float, ...]:
+    """Return wall seconds, CPU seconds, both without imports, and megabytes."""
+    seconds = [[float(part) for part in run.output.split()] for run in runs]
+    return (*map(statistics.median, zip(*seconds, strict=True)), statistics.median(run.megabytes for run in runs))
+
+
+def _shares(part: Sequence[float], whole: Sequence[float]) -> list[str]:
+    return [f"{one / other:.0%}" for one, other in zip(part, whole, strict=True)]
 
 
 if __name__ == "__main__":
-    if sys.argv[2] in (SCORE, REPORT):
+    if sys.argv[2] in NAMES:
         step(Path(sys.argv[1]), sys.argv[2])
     else:
-        main(Path(sys.argv[1]), int(sys.argv[2]))
+        main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else ROUNDS)

@@ -6,7 +6,9 @@ Asset checks, the run log and Dagster's own work are left out; `range` times the
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_facts, predictions
@@ -16,9 +18,12 @@ from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import layout, raw, registry
 from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
+
+Writer: TypeAlias = Callable[[Store, str, Table], object]
 
 
 class Clock:
@@ -54,8 +59,8 @@ def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
     clock.stop("features")
 
 
-def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: Clock) -> None:
-    """Do what `risk_assets/assets/predictions.py` does for a version."""
+def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: Clock, write: Writer = write_indexed) -> None:
+    """Do what `risk_assets/assets/predictions.py` and its IO manager do for a version."""
     model = registry.read_scorecard(lakehouse.store, version)
     require_fit(model, lakehouse.contract)
     made_from = lakehouse.made_from(
@@ -67,7 +72,7 @@ def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: C
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
     scored = predictions(features, Arms(model), lakehouse.policy)
-    write_indexed(lakehouse.store, snapshot, Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
+    write(lakehouse.store, snapshot, Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
     clock.stop("predictions")
 
 

@@ -74,6 +74,8 @@ KINDS = {
     "outcomes manifest": Kind(layout.manifest(KNOWN), restores=("train",)),
     "predictions": Kind(PREDICTIONS, ("replay", "explain"), restores=("run",)),
     "predictions manifest": Kind(layout.manifest(PREDICTIONS), may=("replay", "explain"), restores=("run",)),
+    "index of accounts": Kind(layout.account_index_part(FIRST, 0), restores=("run",)),
+    "manifest of the index": Kind(layout.manifest(layout.account_index(FIRST)), restores=("run",)),
     "review list": Kind(REVIEW, restores=("run",)),
     "review list manifest": Kind(layout.manifest(REVIEW), restores=("run",)),
     "scorecard": Kind(f"{LIVE}/scorecard.json", (*SCORING, "train", "live")),

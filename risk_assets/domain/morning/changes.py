@@ -16,7 +16,7 @@ from risk_assets.domain.morning.facts import WORSE_POINTS, AccountList, Causes, 
 
 EXPOSURE = "exposure"
 EXPOSURE_DIGITS = 2  # sums of parts in another order differ in the last digits
-RANGE_ROWS = 500_000  # that are compared at once
+RANGE_ROWS = 131_072  # that are compared at once
 _RISK, _BEFORE = "risk", "_before"
 _SHOWN = ("probability", "points", BAND)
 _LISTS = ("new_on_list", "off_list", "newly_flagged", "no_longer_flagged", "worse", "new_accounts", "gone", "returned")
@@ -125,7 +125,9 @@ def _compared(now: pl.DataFrame, before: pl.DataFrame, conditions: Mapping[str, 
     joined = _once(now).join(_once(before), on=KEY, how="full", coalesce=True, suffix=_BEFORE)
     masks = joined.select(mask.fill_null(value=False).alias(name) for name, mask in conditions.items())
     risk = pl.coalesce("probability", f"probability{_BEFORE}").fill_null(-1.0).alias(_RISK)
-    accounts = {name: joined.filter(masks[name]).with_columns(risk) for name in (*_LISTS, *_OF_LIST)}
+    is_any = masks.select(pl.any_horizontal(*_LISTS, *_OF_LIST)).to_series()  # few accounts meet a condition
+    changed, of_changed = joined.filter(is_any).with_columns(risk), masks.filter(is_any)
+    accounts = {name: changed.filter(of_changed[name]) for name in (*_LISTS, *_OF_LIST)}
     riskiest = {name: _riskiest(accounts[name], most) for name in _LISTS}
     return _Found(dict(zip(masks.columns, masks.sum().row(0), strict=True)), accounts | riskiest)
 

@@ -14,7 +14,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import document_archive, layout
 from risk_assets.lake.account_history import AccountHistory, Find, Indexed, Owner
 from risk_assets.lake.feature_rows import Row, read_row
-from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.manifests import Manifest, find_readable, require_manifest
 from risk_assets.lake.scored_dates import ScoredDate, read_scored_date, scored_features
 from risk_assets.lake.store import Store
 
@@ -43,6 +43,25 @@ def read_accounts(
     history = AccountHistory(store, date, key, find, shared=len(rows) > 1)
     facts = [_Account(scored, row, history, report).facts(other) for row in rows[:MOST_ACCOUNTS]]
     return AccountsOfKey(date, key_text(key), len(rows), tuple(facts))
+
+
+def find_account_id(store: Store, date: str, key: int, find: Find) -> str | None:
+    """Return the id of the first account of a date with a key; None if there is none, or the features that were scored are gone.
+
+    Raises `LakeError` if the date was not scored, or its index or features cannot be read.
+    """
+    predictions = require_manifest(store, layout.predictions(date))
+    features, rows = scored_features(store, date, predictions), find(store, date, key)
+    return _text(_row(store, date, features, rows[0], key)[ACCOUNT_ID]) if features and rows else None
+
+
+def _row(store: Store, date: str, features: Manifest, found: Indexed, key: int) -> Row:
+    """Return the row of features that the index has found; raises `LakeError` if its id has another key."""
+    row = read_row(store, features, found.row)
+    account = row[ACCOUNT_ID]
+    if not isinstance(account, str) or account_key(account) != key:
+        raise LakeError(f"the index of accounts of {date} does not match {features.path}. {layout.how_to_make(features.path)}")
+    return row
 
 
 @dataclass(frozen=True)
@@ -85,15 +104,7 @@ class _Account:
     def row(self) -> Row | None:
         """The features; None if those that were scored are gone."""
         features = self.scored.features
-        if features is None:
-            return None
-        row = read_row(self.history.store, features, self.found.row)
-        account = row[ACCOUNT_ID]
-        if not isinstance(account, str) or account_key(account) != self.history.key:
-            raise LakeError(
-                f"the index of accounts of {self.scored.date} does not match {features.path}. {layout.how_to_make(features.path)}"
-            )
-        return row
+        return _row(self.history.store, self.scored.date, features, self.found, self.history.key) if features else None
 
     @cached_property
     def owner(self) -> Owner:

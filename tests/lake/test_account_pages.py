@@ -14,7 +14,7 @@ from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import Day, MorningReport, WorkList
 from risk_assets.errors import LakeError
 from risk_assets.lake import account_history, binding_log, layout, registry
-from risk_assets.lake.account_pages import read_accounts
+from risk_assets.lake.account_pages import find_account_id, read_accounts
 from risk_assets.lake.manifests import require_manifest, write_manifest
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import read_table
@@ -283,6 +283,13 @@ def test_an_account_that_the_date_does_not_have(lake: Store) -> None:
     assert read_accounts(lake, DATE, account_key("nobody"), find_in_predictions) == AccountsOfKey(
         DATE, key_text(account_key("nobody")), 0, ()
     )
+
+
+def test_the_id_of_a_key(own_lake: Store) -> None:
+    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) == "A1"
+    assert find_account_id(own_lake, DATE, account_key("nobody"), find_in_predictions) is None
+    write_features(own_lake, DATE, [account("B"), account("A1", 70.0)])
+    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) is None
 
 
 def test_a_date_that_was_not_scored(lake: Store) -> None:

@@ -84,7 +84,7 @@ def test_an_account_prints_on_one_page(shown: Open) -> None:
     page = shown("scored account")
     page.emulate_media(media="print")
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(prefer_css_page_size=True))) == 1
-    assert not page.locator("form").is_visible()
+    assert not page.locator("form.compare").is_visible()
 
 
 def test_an_account_by_keyboard(shown: Open) -> None:

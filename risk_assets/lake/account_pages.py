@@ -180,9 +180,9 @@ class _Account:
 
     def _comparison(self, other: str | None, past: Sequence[PastScore]) -> SnapshotComparison | None:
         date = other or next((score.date for score in reversed(past) if score.points is not None), None)
-        if date is None or date == self.scored.date:
-            return None
-        return self._compared(date)
+        if date == self.scored.date:
+            return SnapshotComparison(date, present=True, note="Both dates are the same. Choose another one.")
+        return None if date is None else self._compared(date)
 
     def _compared(self, date: str) -> SnapshotComparison:
         """Return the comparison with the account's snapshot of another date."""

@@ -176,9 +176,14 @@ def test_comparison_with_a_later_date(lake: Store) -> None:
     assert (compared.points, compared.features[0].before, compared.features[0].now) == (facts_of(lake).points, 22.0, 60.0)
 
 
-def test_no_comparison_on_the_first_date_and_with_itself(lake: Store) -> None:
+def test_no_comparison_on_the_first_date(lake: Store) -> None:
     assert facts_of(lake, date=DATES[0]).comparison is None
-    assert facts_of(lake, other=DATE).comparison is None
+
+
+def test_comparison_with_the_same_date(lake: Store) -> None:
+    compared = facts_of(lake, other=DATE).comparison
+    assert compared is not None
+    assert (compared.note, compared.features) == ("Both dates are the same. Choose another one.", ())
 
 
 def test_features_that_the_other_date_lacks_are_named(own_lake: Store) -> None:

@@ -82,9 +82,12 @@ class AccountHistory:
     @cached_property
     def manifests(self) -> dict[str, Manifest]:
         """The predictions of the last scored dates before the shown one, oldest first."""
-        days = date_range(shift(self.date, 1 - SERIES_DAYS), shift(self.date, -1))
-        found = zip(days, _in_parallel(self.store, lambda day: find_readable(self.store, layout.predictions(day)), days), strict=True)
-        return dict([(day, manifest) for day, manifest in found if manifest][1 - HISTORY_DATES :])
+        days = date_range(shift(self.date, 1 - SERIES_DAYS), shift(self.date, -1))[::-1]
+        found: dict[str, Manifest] = {}
+        for start in range(0, len(days), HISTORY_DATES):
+            if len(found) < HISTORY_DATES - 1:
+                found |= self._scored(days[start : start + HISTORY_DATES])
+        return dict(list(found.items())[: HISTORY_DATES - 1][::-1])
 
     @cached_property
     def rows(self) -> dict[str, Sequence[Indexed] | None]:
@@ -124,6 +127,11 @@ class AccountHistory:
         policy = self._policy(predictions)
         band = band_of(policy, row.probability, row.points) if policy else None
         return PastScore(date, True, row.probability, row.points, band, row.prediction == 1, version)
+
+    def _scored(self, days: Sequence[str]) -> dict[str, Manifest]:
+        """Return the manifests of the predictions of those days that were scored."""
+        found = zip(days, _in_parallel(self.store, lambda day: find_readable(self.store, layout.predictions(day)), days), strict=True)
+        return {day: manifest for day, manifest in found if manifest}
 
     def rows_of(self, date: str) -> Sequence[Indexed] | None:
         """Return the rows with the key of any date; None without a usable index."""

@@ -14,7 +14,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import document_archive, layout
 from risk_assets.lake.account_history import AccountHistory, Find, Indexed, Owner
 from risk_assets.lake.feature_rows import Row, read_row
-from risk_assets.lake.manifests import Manifest, find_readable
+from risk_assets.lake.manifests import Manifest, find_readable, require_manifest
 from risk_assets.lake.scored_dates import ScoredDate, read_scored_date, scored_features
 from risk_assets.lake.store import Store
 
@@ -45,23 +45,19 @@ def read_accounts(
     return AccountsOfKey(date, key_text(key), len(rows), tuple(facts))
 
 
-def find_id(store: Store, date: str, key: int, find: Find) -> str | None:
-    """Return the id of the account of a date with a key, of several the first; None if the date has none, or its features are gone.
+def find_account_id(store: Store, date: str, key: int, find: Find) -> str | None:
+    """Return the id of the first account of a date with a key; None if there is none, or the features that were scored are gone.
 
-    Raises
-    ------
-    LakeError
-        If the index or the features cannot be read.
+    Raises `LakeError` if the date was not scored, or its index or features cannot be read.
     """
-    predictions = find_readable(store, layout.predictions(date))
-    features = scored_features(store, date, predictions) if predictions else None
-    rows = find(store, date, key) if features else ()
-    return _text(_own_row(store, date, features, rows[0].row, key)[ACCOUNT_ID]) if features and rows else None
+    predictions = require_manifest(store, layout.predictions(date))
+    features, rows = scored_features(store, date, predictions), find(store, date, key)
+    return _text(_row(store, date, features, rows[0], key)[ACCOUNT_ID]) if features and rows else None
 
 
-def _own_row(store: Store, date: str, features: Manifest, position: int, key: int) -> Row:
-    """Return a row of the features, whose id has a key; raises `LakeError` if it has another."""
-    row = read_row(store, features, position)
+def _row(store: Store, date: str, features: Manifest, found: Indexed, key: int) -> Row:
+    """Return the row of features that the index has found; raises `LakeError` if its id has another key."""
+    row = read_row(store, features, found.row)
     account = row[ACCOUNT_ID]
     if not isinstance(account, str) or account_key(account) != key:
         raise LakeError(f"the index of accounts of {date} does not match {features.path}. {layout.how_to_make(features.path)}")
@@ -108,9 +104,7 @@ class _Account:
     def row(self) -> Row | None:
         """The features; None if those that were scored are gone."""
         features = self.scored.features
-        if features is None:
-            return None
-        return _own_row(self.history.store, self.scored.date, features, self.found.row, self.history.key)
+        return _row(self.history.store, self.scored.date, features, self.found, self.history.key) if features else None
 
     @cached_property
     def owner(self) -> Owner:
@@ -186,9 +180,9 @@ class _Account:
 
     def _comparison(self, other: str | None, past: Sequence[PastScore]) -> SnapshotComparison | None:
         date = other or next((score.date for score in reversed(past) if score.points is not None), None)
-        if date is None or date == self.scored.date:
-            return None
-        return self._compared(date)
+        if date == self.scored.date:
+            return SnapshotComparison(date, present=True, note="Both dates are the same. Choose another one.")
+        return None if date is None else self._compared(date)
 
     def _compared(self, date: str) -> SnapshotComparison:
         """Return the comparison with the account's snapshot of another date."""

@@ -32,7 +32,7 @@ def read_row(store: Store, features: Manifest, position: int) -> Row:
         with store.reader(path) as file:
             if file.seek(0, 2) != features.bytes:
                 raise damaged
-            return _row(pq.ParquetFile(file), features, position, damaged)
+            return _row(pq.ParquetFile(file, pre_buffer=True), features, position, damaged)
     except FileNotFoundError as error:
         raise LakeError(f"{path} is not in the lake at {store.url}. {layout.how_to_make(path)}") from error
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -45,5 +45,5 @@ def _row(table: "pq.ParquetFile", features: Manifest, position: int, damaged: La
     group, first = 0, 0
     while position >= first + (rows := table.metadata.row_group(group).num_rows):
         group, first = group + 1, first + rows
-    (row,) = table.read_row_group(group).slice(position - first, 1).to_pylist()
+    (row,) = table.read_row_group(group, use_threads=False).slice(position - first, 1).to_pylist()
     return dict(row)

@@ -14,7 +14,7 @@ from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import Day, MorningReport, WorkList
 from risk_assets.errors import LakeError
 from risk_assets.lake import account_history, binding_log, layout, registry
-from risk_assets.lake.account_pages import find_id, read_accounts
+from risk_assets.lake.account_pages import find_account_id, read_accounts
 from risk_assets.lake.manifests import require_manifest, write_manifest
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import read_table
@@ -176,9 +176,14 @@ def test_comparison_with_a_later_date(lake: Store) -> None:
     assert (compared.points, compared.features[0].before, compared.features[0].now) == (facts_of(lake).points, 22.0, 60.0)
 
 
-def test_no_comparison_on_the_first_date_and_with_itself(lake: Store) -> None:
+def test_no_comparison_on_the_first_date(lake: Store) -> None:
     assert facts_of(lake, date=DATES[0]).comparison is None
-    assert facts_of(lake, other=DATE).comparison is None
+
+
+def test_comparison_with_the_same_date(lake: Store) -> None:
+    compared = facts_of(lake, other=DATE).comparison
+    assert compared is not None
+    assert (compared.note, compared.features) == ("Both dates are the same. Choose another one.", ())
 
 
 def test_features_that_the_other_date_lacks_are_named(own_lake: Store) -> None:
@@ -285,6 +290,13 @@ def test_an_account_that_the_date_does_not_have(lake: Store) -> None:
     )
 
 
+def test_the_id_of_a_key(own_lake: Store) -> None:
+    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) == "A1"
+    assert find_account_id(own_lake, DATE, account_key("nobody"), find_in_predictions) is None
+    write_features(own_lake, DATE, [account("B"), account("A1", 70.0)])
+    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) is None
+
+
 def test_a_date_that_was_not_scored(lake: Store) -> None:
     with pytest.raises(LakeError, match=r"accounts_2025-01-01_predictions\.csv is not in the lake"):
         read_accounts(lake, "2025-01-01", KEY, find_in_predictions)
@@ -325,8 +337,3 @@ def _replace_features(store: Store, date: str, change: Callable[[pl.DataFrame], 
     write_manifest(store, replaced)
     made_from = msgspec.structs.replace(predictions.made_from, inputs={path: replaced.identity})
     write_manifest(store, msgspec.structs.replace(predictions, made_from=made_from))
-
-
-def test_the_id_of_a_key_is_found_also_if_the_account_was_not_scored(lake: Store) -> None:
-    assert [find_id(lake, DATE, account_key(name), find_in_predictions) for name in ("A1", "A4", "nobody")] == ["A1", "A4", None]
-    assert find_id(lake, "2026-02-01", KEY, find_in_predictions) is None

@@ -126,7 +126,7 @@ def hostile() -> AccountsOfKey:
                     compared, band=text, note=text, features=tuple(FeatureDifference(each, each, each, "<b>", -1.0) for each in HOSTILE)
                 ),
             )
-            for text in HOSTILE
+            for text in (HOSTILE[0], HOSTILE[4])
         ),
         msgspec.structs.replace(with_issues().accounts[0], issues=HOSTILE, excluded=HOSTILE[0]),
         msgspec.structs.replace(not_eligible().accounts[0], excluded=HOSTILE[4]),

@@ -10,7 +10,7 @@ from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.account_history import Find
-from risk_assets.lake.account_pages import read_accounts
+from risk_assets.lake.account_pages import find_account_id, read_accounts
 from risk_assets.lake.store import Store
 from risk_assets.pages import addresses
 from risk_assets.pages.account import render_account, render_no_account
@@ -59,6 +59,11 @@ def account_page(desk: Desk, question: AccountPage, find: Find, entries_of: Entr
         return _no_account(desk, question.date)
     served = served_around(desk.dates(), question.date)
     return Answer(200, render_account(found, served, _entries(found, entries_of)).encode())
+
+
+def account_of(desk: Desk, date: str, key: str, find: Find) -> str | None:
+    """Return the id of the account with a key on a date; None if the date does not have it, or its features are gone."""
+    return find_account_id(desk.store, date, int(key, 16), find) if _is_scored(desk, date) else None
 
 
 def _is_scored(desk: Desk, date: str) -> bool:

@@ -16,6 +16,7 @@ from risk_serving.desk.questions import Answer, Question
 from risk_serving.settings import ServingSettings
 
 DATES_SECONDS = 2.0  # a listing of the dates is kept for this time
+RETRY_SECONDS = 3.0  # people wait for the answer
 REPORTS_KEPT = 64
 ANSWERS_KEPT = 256
 
@@ -68,7 +69,8 @@ class Desk:
     @staticmethod
     def of(settings: ServingSettings) -> "Desk":
         """Return the desk of the settings; sends no request. Raises `RiskError` if the address of the lake is not valid."""
-        return Desk(settings.connect_lake(), settings)
+        hasty = settings.model_copy(update={"storage_retry_seconds": min(settings.storage_retry_seconds, RETRY_SECONDS)})
+        return Desk(hasty.connect_lake(), settings)
 
     def dates(self) -> tuple[str, ...]:
         """Return the dates with a report, oldest first, as they were at most `DATES_SECONDS` ago; raises `LakeError`."""

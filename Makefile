@@ -24,7 +24,7 @@ demo: .venv/.ready  ## run the main jobs on a simulated bank and show what they 
 ui: .venv/.ready  ## the Dagster UI on the same lake and history
 	$(BANK) $(RISK) ui
 
-serve: .venv/.ready  ## POST /predict by the live model, http://127.0.0.1:8000
+serve: .venv/.ready  ## the desk and POST /predict by the live model, http://127.0.0.1:8000
 	$(BANK) $(RISK) serve
 
 test: .venv/.ready  ## the suite without the tests that take minutes, with coverage unless COVERAGE=no

@@ -192,7 +192,7 @@ def _require_access_control(access: Access, host: str) -> None:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="risk serve", description="Serve POST /predict with the live model.")
+    parser = argparse.ArgumentParser(prog="risk serve", description="Serve POST /predict with the live model, and the desk: /desk.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1); others need access control")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: 8000)")
     parser.add_argument("--workers", type=int, default=1, help="number of processes, which share only the lake (default: 1)")

@@ -105,7 +105,7 @@ def _show_next_steps(settings: "Settings", date: str, simulated: bool) -> None:
     lake = settings.open_lake()
     steps = (
         ("make ui", "asset graph, checks and plots, at http://127.0.0.1:3000"),
-        ("make serve", "POST /predict with the same model, documented at http://127.0.0.1:8000/docs"),
+        ("make serve", "the morning reports at http://127.0.0.1:8000/desk; POST /predict with the same model, documented at /docs"),
         *([(f"set -a; . {BANK_SETTINGS}; set +a", "the bank's settings in this shell, for the commands below")] if simulated else []),
         (f".venv/bin/risk models show {registry.champion(lake).version}", "the model as a table of points"),
         (".venv/bin/risk log", f"the run log, {lake.uri(layout.RUN_LOG)}"),

@@ -18,7 +18,7 @@ def serve(
     ssl_certfile: Annotated[str | None, typer.Option("--ssl-certfile", help="Certificate, to serve HTTPS.")] = None,
     ssl_keyfile: Annotated[str | None, typer.Option("--ssl-keyfile", help="Private key of the certificate.")] = None,
 ) -> None:
-    """Serve POST /predict with the live model; a promotion takes effect within two seconds."""
+    """Serve POST /predict with the live model, and the desk with the morning reports; a promotion takes effect within two seconds."""
     options = {"--host": host, "--port": port, "--workers": workers, "--ssl-certfile": ssl_certfile, "--ssl-keyfile": ssl_keyfile}
     arguments = [str(part) for option, value in options.items() if value is not None for part in (option, value)]
     os.execv(sys.executable, [sys.executable, "-m", "risk_serving", *arguments])  # noqa: S606
@@ -28,7 +28,7 @@ def token(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Owner of the token: letters, digits and _ . -")],
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", help="Role to grant: score (default), operate or label. Repeat for several.", show_default=False),
+        typer.Option("--role", help="Role to grant: score (default), operate, label or review. Repeat for several.", show_default=False),
     ] = None,
 ) -> None:
     """Create a token for the scoring service. It is shown once; the settings contain only its SHA-256."""

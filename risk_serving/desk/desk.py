@@ -17,6 +17,7 @@ from risk_serving.desk.questions import Answer, Question
 from risk_serving.settings import ServingSettings
 
 DATES_SECONDS = 2.0  # a listing of the dates is kept for this time
+RETRY_SECONDS = 3.0  # people wait for the answer
 REPORTS_KEPT = 64
 ANSWERS_KEPT = 256
 
@@ -72,7 +73,8 @@ class Desk:
     @staticmethod
     def of(settings: ServingSettings) -> "Desk":
         """Return the desk of the settings; sends no request. Raises `RiskError` if the address of the lake is not valid."""
-        store = settings.connect_lake()
+        hasty = settings.model_copy(update={"storage_retry_seconds": min(settings.storage_retry_seconds, RETRY_SECONDS)})
+        store = hasty.connect_lake()
         return Desk(store, settings, DispositionLog(store))
 
     def dates(self) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from risk_serving.desk.replies import LENGTH_BYTES, Answered, Failed, Reply, Unr
 
 CHILD = (sys.executable, "-m", "risk_serving.desk.child")
 MAX_WAITING = 100  # different questions; those of the same text share an answer
-PAUSE_SECONDS = 2.0  # after an end of the process or an answer that took too long
+PAUSE_SECONDS = 2.0  # after an end of the process, an answer that took too long, or a lake that could not be reached
+SLOW_SECONDS = 1.0  # a message about the lake that took longer is about the storage, not about one file
 END_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -93,14 +94,18 @@ class AnswerProcess:
         """Return the reply of the process; after trouble, raise `Unanswered` for a while at once, so that readers do not wait in turn."""
         if monotonic() < self._paused_until:
             raise Unanswered(self._trouble)
+        began = monotonic()
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._send(framed(encode(question)))
+                reply = await self._send(framed(encode(question)))
         except TimeoutError:
             raise await self._pause(f"The lake has not answered within {self._seconds:g} s. Try again in a moment.") from None
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             logger.error("the process of the desk has ended in a %s: %s", type(question).__name__, type(error).__name__)  # noqa: TRY400 - the place is known
             raise await self._pause("The process of the desk has ended and is started again. Try again in a moment.") from None
+        if isinstance(reply, Unreadable) and monotonic() - began > SLOW_SECONDS:
+            self._paused_until, self._trouble = monotonic() + PAUSE_SECONDS, reply.text
+        return reply
 
     async def _send(self, message: bytes) -> Reply:
         process = self._process

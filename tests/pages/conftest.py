@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.pages.morning import Links, render
+from risk_assets.pages.served import Served
 from tests.browser import open_page
 from tests.npm import NpmPackages, existing
 from tests.pages import samples
@@ -25,6 +26,7 @@ REPORTS: dict[str, Callable[[], MorningReport]] = {
     "empty list": samples.empty_list,
     "hostile": samples.hostile,
 }
+SERVED = Served("2026-01-27", "2026-01-29", ("2026-01-01", "2026-01-29"), "http://127.0.0.1:3000/runs/5d2c8a52")
 LINKS = Links("index.html", "morning_2026-01-27.html", "morning_2026-01-29.html")
 
 

@@ -5,6 +5,7 @@ import re
 import msgspec
 import pytest
 
+from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import (
     ChallengerVerdict,
     Decision,
@@ -15,8 +16,10 @@ from risk_assets.domain.morning.facts import (
     Range,
     Verdict,
 )
+from risk_assets.pages import addresses
 from risk_assets.pages.morning import IndexEntry, Links, render, render_index
 from tests.pages import samples
+from tests.pages.conftest import LINKS, SERVED
 from tests.pages.outline import Outline
 
 MOST_BYTES = 300_000
@@ -332,3 +335,28 @@ def test_the_verdict_on_a_challenger_and_the_parity_of_the_service() -> None:
     assert "1 answer differs, 2 lines cannot be compared." in text
     agreed = msgspec.structs.replace(report.model, parity=OnlineParity("2026-01-28", 100, 0, 0))
     assert "all answers agree." in outline(msgspec.structs.replace(report, model=agreed)).text
+
+
+def test_a_stored_page_has_no_address_of_the_desk() -> None:
+    page = render(samples.ordinary(), LINKS)
+    assert "/desk" not in page
+    assert "form-action 'none'" in page
+    assert "no-referrer" in page
+
+
+def test_a_served_page_links_to_the_desk() -> None:
+    report = samples.ordinary()
+    page = render(report, LINKS, SERVED)
+    first = report.work_list.items[0].account
+    assert page.count(f'href="{addresses.account(samples.DATE, key_text(account_key(first)))}"') >= 1
+    assert f'href="{addresses.work_list(samples.DATE)}"' in page
+    assert f'action="{addresses.comparison(samples.DATE)}"' in page
+    assert f'href="{SERVED.run_url}"' in page
+    assert "Content-Security-Policy" not in page  # its header has it, with the forms that the page has
+
+
+def test_accounts_that_are_gone_link_to_the_date_that_had_them() -> None:
+    report = samples.ordinary()
+    assert report.changes is not None
+    gone = report.changes.gone.accounts[0].account
+    assert f'href="{addresses.account(report.changes.since, key_text(account_key(gone)))}"' in render(report, LINKS, SERVED)

@@ -64,6 +64,8 @@ def test_defaults_without_any_variable(loaded: Set) -> None:
     assert (settings.serve_write_seconds, settings.serve_max_unread_bytes, settings.serve_drain_seconds) == (10.0, 67_108_864, 5.0)
     assert (settings.serve_log_share, settings.serve_log_bytes, settings.serve_log_seconds) == (1.0, 16_777_216, 5.0)
     assert (settings.serve_log, settings.serve_telemetry) == ("buffered", "off")
+    assert (settings.sign_in, settings.serve_desk_url, settings.serve_session_key, settings.dagster_url) == (None, None, None, None)
+    assert settings.serve_session_hours == 8.0
     assert settings.storage_retry_seconds == 10.0
 
 
@@ -174,12 +176,40 @@ def test_tenant_and_audience_require_each_other(loaded: Set, variable: str) -> N
         ("ENTRA_JWKS", "file:///etc/passwd17"),
         ("ENTRA_JWKS", "https://"),
         ("ENTRA_JWKS", "http://[17"),
+        ("ENTRA_SIGN_IN", "http://login17.example"),
+        ("ENTRA_CLIENT_SECRET", "s17"),
+        ("DESK_URL", "http://risk17.example/desk"),
+        ("DESK_URL", "https://risk17.example"),
+        ("DESK_URL", "https://risk17.example/?next=/desk"),
+        ("SESSION_KEY", "short17"),
+        ("SESSION_HOURS", "0"),
+        ("SESSION_HOURS", "inf"),
     ],
 )
 def test_invalid_setting_is_named_and_its_value_not_shown(loaded: Set, variable: str, value: str) -> None:
     with pytest.raises(ContractError, match=f"RISK_SERVE_{variable}: ") as caught:
         loaded(**{f"RISK_SERVE_{variable}": value})
     assert "17" not in str(caught.value)
+
+
+def test_desk_signs_in_at_the_tenant(loaded: Set) -> None:
+    entra = {"RISK_SERVE_ENTRA_TENANT": TENANT, "RISK_SERVE_ENTRA_AUDIENCE": "app-1"}
+    assert loaded(**entra).sign_in is None
+    with pytest.raises(ContractError, match=r"RISK_SERVE_ENTRA_CLIENT_SECRET: it requires RISK_SERVE_DESK_URL"):
+        loaded(**entra, RISK_SERVE_ENTRA_CLIENT_SECRET="s-1")
+    found = loaded(**entra, RISK_SERVE_ENTRA_CLIENT_SECRET="s-1", RISK_SERVE_DESK_URL="https://risk.example/desk").sign_in
+    assert found is not None
+    flow = f"https://login.microsoftonline.com/{TENANT}/oauth2/v2.0"
+    assert (found.authorize_url, found.token_url) == (f"{flow}/authorize", f"{flow}/token")
+    assert (found.client_id, found.redirect_url) == ("app-1", "https://risk.example/desk/sign-in/callback")
+    assert "s-1" not in repr(found)
+
+
+@pytest.mark.parametrize("address", ["ftp://dagster", "dagster", "https://", "http://a b", 'http://"x'])
+def test_address_of_dagster_is_one_of_the_web(loaded: Set, address: str) -> None:
+    assert loaded(RISK_DAGSTER_URL="http://127.0.0.1:3000").dagster_url == "http://127.0.0.1:3000"
+    with pytest.raises(ContractError, match="RISK_DAGSTER_URL: "):
+        loaded(RISK_DAGSTER_URL=address)
 
 
 def test_required_log_has_all_requests(loaded: Set) -> None:
@@ -205,7 +235,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("options", "roles"),
-    [((), "score"), (("operate",), "operate"), (("operate", "score"), "score+operate"), (("score", "score"), "score")],
+    [((), "score"), (("review",), "review"), (("operate", "score"), "score+operate"), (("score", "score"), "score")],
 )
 def test_token_command_prints_a_token_and_its_entry(loaded: Set, options: tuple[str, ...], roles: str) -> None:
     code, output = run("batch-1", *(word for role in options for word in ("--role", role)))

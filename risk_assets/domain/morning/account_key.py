@@ -8,7 +8,7 @@ _KEY_BITS = 64
 
 def account_key(account: str) -> int:
     """Return the key of an id: XXH3 with 64 bits of its UTF-8 bytes. Two of n ids have the same with a probability below n**2 / 2**65."""
-    return xxhash.xxh3_64_intdigest(account.encode())
+    return xxhash.xxh3_64_intdigest(account.encode(errors="surrogatepass"))
 
 
 def key_text(key: int) -> str:

@@ -4,12 +4,12 @@ import pytest
 
 from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import Caller
-from risk_serving.settings import LABEL, OPERATE, SCORE, ServingSettings
+from risk_serving.settings import LABEL, OPERATE, REVIEW, SCORE, ServingSettings
 from tests.serving.auth.conftest import OLD, Headers, admit, bearing, denied, request, sha256
 from tests.serving.auth.issuer import Issuer, Keys, entra_settings, signed
 
 FORWARDING = (b"x-real-ip", b"via", b"x-forwarded-host", b"x-forwarded-proto", b"x-client-ip", b"true-client-ip", b"x-original-url")
-EVERYTHING = Caller("local", frozenset({"score", "operate", "label"}))
+EVERYTHING = Caller("local", frozenset({"score", "operate", "label", REVIEW}))
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.0.1", "::1", "::ffff:127.0.0.1"])
@@ -17,7 +17,7 @@ EVERYTHING = Caller("local", frozenset({"score", "operate", "label"}))
 def test_localhost_is_admitted_without_access_control(client: str, host: bytes) -> None:
     access = Access(ServingSettings())
     assert access.localhost_only
-    for role in (SCORE, OPERATE, LABEL):
+    for role in (SCORE, OPERATE, LABEL, REVIEW):
         assert admit(access, request([(b"host", host)], (client, 5)), role) == EVERYTHING
 
 

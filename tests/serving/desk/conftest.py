@@ -63,27 +63,27 @@ def sign_in(service: Service, token: str = TOKEN) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def desk_lake(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A lake with three reports; tests must not change it."""
     return reports(tmp_path_factory.mktemp("desk") / "lake")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def guarded(desk_lake: Store) -> Iterator[Service]:
-    """A desk with tokens, which the tests of a module share."""
+    """A desk with tokens, which tests share."""
     with serving(desk_lake, RISK_SERVE_TOKENS=TOKENS, RISK_DAGSTER_URL="http://127.0.0.1:3000/") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def open_desk(desk_lake: Store) -> Iterator[Service]:
-    """A desk without access control, which the tests of a module share."""
+    """A desk without access control, which tests share."""
     with serving(desk_lake) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ann(guarded: Service) -> Iterator[httpx.Client]:
     """A client that has signed in."""
     with sign_in(guarded) as client:

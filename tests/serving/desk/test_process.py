@@ -107,6 +107,16 @@ def test_a_lake_that_cannot_be_read_is_reported() -> None:
     assert after[1:] == ["2", "a"]
 
 
+def test_while_storage_is_slow_to_fail_questions_do_not_wait_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.0)
+
+    async def ask() -> list[str]:
+        async with process() as running:
+            return [await trouble(running, "unreadable"), await trouble(running, "a")]
+
+    assert asyncio.run(ask()) == ["The lake is away. Bring it back."] * 2
+
+
 def test_an_unexpected_error_does_not_stop_others() -> None:
     async def ask() -> list[str]:
         async with process() as running:

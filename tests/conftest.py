@@ -4,15 +4,11 @@ import gc
 import itertools
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
@@ -21,21 +17,21 @@ from risk_assets.settings import Settings
 from tests.azurite.server import Azurite
 from tests.azurite.shared import shared
 from tests.browser import open_page, require_chromium
+from tests.history import quicken
 from tests.prepared import session_folder
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
-FIRST = ("test_ui.py", "test_kills.py", "test_kills_on_azurite.py", "test_days.py", "test_corruption.py")
+FIRST = (
+    *("test_ui.py", "test_orchestration.py", "test_killed.py", "test_storage_faults.py"),
+    *("test_days.py", "test_kills.py", "test_kills_on_azurite.py", "test_detection.py", "test_corruption.py"),
+)
+WAITING = pytest.mark.xdist_group("waiting")  # tests that mostly wait, for one worker: the others use the cores meanwhile
 _numbers = itertools.count(1)
 
-
-@event.listens_for(Engine, "connect")
-def do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
-    """Let SQLite skip fsync. Tests do not need a run history that survives a power failure, and fsync is half their time."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous=OFF")
+quicken()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -49,7 +45,8 @@ def no_fsync() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
-    Of the quick tests these are the browser's, of the long ones those of killed commands and of damaged files.
+    Of the quick tests these are the browser's. Of the long ones, a worker begins with those that wait (`WAITING`), another one with
+    the days of a bank, the others with killed commands; damaged files are many short tests, which fill what is left.
     """
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 

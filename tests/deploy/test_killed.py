@@ -5,9 +5,10 @@ import signal
 
 import pytest
 
+from tests.conftest import WAITING
 from tests.deploy.deployment import CODE_SERVER, Deployment
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, WAITING]
 
 SCORED = {"success", "warning"}
 

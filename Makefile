@@ -34,7 +34,7 @@ test: .venv/.ready  ## the suite without the tests that take minutes, with cover
 	$(if $(filter no,$(COVERAGE)),,.venv/bin/python -m tests.coverage_report)
 
 test-long: .venv/.ready  ## only the tests that take minutes
-	@$(PYTEST) --numprocesses $(LONG_WORKERS) --maxprocesses 5 --dist loadgroup --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
+	@$(PYTEST) --numprocesses $(LONG_WORKERS) --maxprocesses 5 --dist loadfile --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
 
 lint: .venv/.ready  ## format, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page
@@ -19,16 +20,16 @@ from tests.azurite.shared import shared
 from tests.browser import open_page, require_chromium
 from tests.history import quicken
 from tests.prepared import session_folder
+from tests.scheduling import WAITING, Scheduling
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
 FIRST = (
-    *("test_ui.py", "test_orchestration.py", "test_killed.py", "test_storage_faults.py"),
-    *("test_days.py", "test_kills.py", "test_kills_on_azurite.py", "test_detection.py", "test_corruption.py"),
+    *("test_ui.py", *WAITING, "test_days.py"),
+    *("test_kills.py", "test_kills_on_azurite.py", "test_detection.py", "test_interleavings.py", "test_corruption.py"),
 )
-WAITING = pytest.mark.xdist_group("waiting")  # tests that mostly wait, for one worker: the others use the cores meanwhile
 _numbers = itertools.count(1)
 
 quicken()
@@ -45,10 +46,15 @@ def no_fsync() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
-    Of the quick tests these are the browser's. Of the long ones, a worker begins with those that wait (`WAITING`), another one with
-    the days of a bank, the others with killed commands; damaged files are many short tests, which fill what is left.
+    Of the quick tests these are the browser's. Of the long ones, a worker begins with those that wait, another one with the days
+    of a bank, a third one with killed commands; those of damaged files are many and short, and fill what is left.
     """
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling | None:
+    """Share the long tests, which run with `--dist loadfile`, in another way."""
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_finish() -> None:

@@ -5,10 +5,9 @@ import signal
 
 import pytest
 
-from tests.conftest import WAITING
 from tests.deploy.deployment import CODE_SERVER, Deployment
 
-pytestmark = [pytest.mark.long, WAITING]
+pytestmark = pytest.mark.long
 
 SCORED = {"success", "warning"}
 

@@ -5,13 +5,12 @@ from datetime import datetime
 import pytest
 
 from risk_assets.lake import layout
-from tests.conftest import WAITING
 from tests.defs.conftest import NEXT
 from tests.deploy.conftest import previous_day
 from tests.deploy.deployment import CODE_SERVER, DAEMON, RUN_SECONDS, WEBSERVER, Deployment
 from tests.deploy.runs import most_at_once, overlapping
 
-pytestmark = [pytest.mark.long, WAITING]
+pytestmark = pytest.mark.long
 
 MONTH = [f"2026-02-{day:02d}" for day in range(1, 29)]
 SCORED = {"success", "warning"}

@@ -16,11 +16,8 @@ from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import read_table, write_table
 from risk_assets.lake.verification import remove_copies
 from tests.azurite.server import Azurite
-from tests.conftest import WAITING
 from tests.faults.proxy import Proxy, proxied
 from tests.lake.conftest import table as any_table
-
-pytestmark = WAITING
 
 MIB = 1024 * 1024
 SMALL = b"small " * 100

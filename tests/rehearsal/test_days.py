@@ -14,7 +14,7 @@ from risk_assets.rehearsal.timeline import events, outcomes
 from risk_assets.simulation.scenarios import EVERYTHING
 from tests.conftest import ROOT
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("days")]
+pytestmark = pytest.mark.long
 SHOCK = "macro-shock"
 
 

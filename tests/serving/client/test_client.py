@@ -14,8 +14,6 @@ import pytest
 from tests.prepared import locked
 from tests.serving.conftest import LOGISTIC, Service
 
-pytestmark = pytest.mark.xdist_group("client")
-
 USER = Path(__file__).with_name("user.py")
 PINNED = Path(__file__).with_name("requirements.txt")
 SECONDS = 300

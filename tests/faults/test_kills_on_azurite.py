@@ -1,4 +1,4 @@
-"""The same as `test_kills.py` on Azurite. A file of its own, so that another worker can run it: together they need a quarter of an hour."""
+"""The same as `test_kills.py` on Azurite."""
 
 from collections.abc import Callable
 from pathlib import Path

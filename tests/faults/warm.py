@@ -1,7 +1,8 @@
 """Runs `risk` commands in forked children of a process that has imported everything, which saves the imports of each.
 
 The parent imports and uses nothing: the pools of polars, obstore and OpenBLAS start at their first use, in the child. Each
-child is a process of its own, so it can be killed for real, and it ends as a command does.
+child is a process of its own, so it can be killed for real, and it ends as a command does. What a command has imported beyond
+that, such as the drivers of a database, the parent imports before it starts the next one.
 """
 
 import atexit
@@ -14,15 +15,17 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tests.faults.writes import Fault
+from tests.history import quicken, read_migrations
 
 MAX_COMMAND_SECONDS = 300
 KILLED = -signal.SIGKILL
+IMPORTED = ".imported"
 IMPORTS = (
     "dagster_azure.blob",
     "risk_assets.cli.main",
@@ -110,17 +113,20 @@ def warm_process() -> Iterator[Warm]:
 def serve(requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until there are no more; a child returns from here to run its command."""
     codes: dict[int, int] = {}
+    outputs: dict[int, Path] = {}
     for line in requests:
         ((kind, given),) = json.loads(line).items()
         if kind == "start":
             answer = os.fork()
             if answer == 0:
                 _run(given)
+            outputs[answer] = Path(given["output"])
         elif kind == "ended":
             answer = int(_has_ended(given, codes, os.WNOHANG))
         else:
             _has_ended(given, codes, 0)
             answer = codes.pop(given)
+            _import_the_same(outputs.pop(given).with_suffix(IMPORTED))
         answers.write(f"{answer}\n")
         answers.flush()
 
@@ -139,6 +145,7 @@ def _run(request: dict[str, Any]) -> None:
     from tests.faults.kill import run
 
     signal.alarm(MAX_COMMAND_SECONDS)
+    before = set(sys.modules)
     output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
@@ -155,6 +162,7 @@ def _run(request: dict[str, Any]) -> None:
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
         code = 1
+    Path(request["output"]).with_suffix(IMPORTED).write_text("\n".join(sys.modules.keys() - before), encoding="utf-8")
     _exit(code if isinstance(code, int) else 1)
 
 
@@ -169,20 +177,36 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-def _import_everything() -> None:
-    """Import what commands use, and let SQLite skip fsync: a killed process loses nothing that it has written."""
+def _import_the_same(names: Path) -> None:
+    """Import the modules that a command has imported, if it was not killed."""
     import importlib
 
+    if not names.exists():
+        return
+    before = _threads()
+    for name in names.read_text(encoding="utf-8").split():
+        with suppress(ImportError):  # of modules that are no files, and those that only their package can import
+            importlib.import_module(name)
+    names.unlink()
+    gc.freeze()
+    assert _threads() == before, "an import has started a thread, which a fork would lose"
+
+
+def _threads() -> int:
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
+
+
+def _import_everything() -> None:
+    """Import what commands use, and let SQLite and the lake skip fsync: a killed process loses nothing that it has written."""
+    import importlib
+
+    os.fsync = lambda _: None  # type: ignore[assignment]
+    quicken()
     for name in IMPORTS:
         importlib.import_module(name)
     for name, attribute in (("numpy", "ndarray"), ("pandas", "DataFrame"), ("pyarrow", "Table")):
         getattr(getattr(importlib.import_module("polars._dependencies"), name), attribute)  # two threads cannot do it at once
-    from sqlalchemy import event
-    from sqlalchemy.engine import Engine
-
-    @event.listens_for(Engine, "connect")
-    def do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA synchronous=OFF")
+    read_migrations()
 
 
 if __name__ == "__main__":

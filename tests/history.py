@@ -1,0 +1,70 @@
+"""Makes Dagster's run history in SQLite cheaper for tests: the queries, the files and their contents are the same.
+
+For each connection Dagster makes a new engine, for which SQLAlchemy compiles every query again. For each database it reads all
+migrations, although there are none to run. Together with fsync, this is half of a short run.
+"""
+
+import sqlite3
+import sys
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
+
+MAX_ENGINES = 64
+
+
+def quicken() -> None:
+    """Skip fsync of SQLite, and keep engines and migrations in this process; must run before Dagster's storage is imported."""
+    assert "dagster._core.storage.sql" not in sys.modules, "Dagster has its own reference to create_engine already"
+    event.listen(Engine, "connect", _do_not_wait_for_the_disk)
+    _keep_engines()
+    _keep_migrations()
+
+
+def read_migrations() -> None:
+    """Read the migrations of all databases of a run history, for the processes that are forked from this one."""
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+    from dagster._core.storage.sql import get_alembic_config
+
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        ScriptDirectory.from_config(get_alembic_config(module.__file__)).get_current_head()
+
+
+def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
+
+
+def _keep_engines() -> None:
+    create = sqlalchemy.create_engine
+
+    @lru_cache(MAX_ENGINES)
+    def of_file(url: str, connect_args: tuple[tuple[str, Any], ...]) -> Engine:
+        return create(url, poolclass=NullPool, connect_args=dict(connect_args))
+
+    def create_engine(url: str, **options: Any) -> Engine:
+        if options.keys() <= {"poolclass", "connect_args"} and options.get("poolclass") is NullPool and str(url).startswith("sqlite:///"):
+            return of_file(url, tuple(options.get("connect_args", {}).items()))  # it holds no connection
+        return create(url, **options)
+
+    sqlalchemy.create_engine = create_engine
+
+
+def _keep_migrations() -> None:
+    read, known = ScriptDirectory.from_config, dict[str | None, ScriptDirectory]()
+
+    def from_config(config: Config) -> ScriptDirectory:
+        folder = config.get_main_option("script_location")
+        if folder not in known:
+            known[folder] = read(config)
+        return known[folder]
+
+    ScriptDirectory.from_config = from_config  # type: ignore[method-assign, assignment]

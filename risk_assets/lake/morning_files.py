@@ -84,7 +84,7 @@ def update_verdicts(store: Store, report: MorningReport, dates: Sequence[str]) -
     report
         The report that has just been written.
     """
-    known = _stored_verdicts(store)
+    known = stored_verdicts(store)
     unknown = [date for date in dates if date not in known]
     wanted = dict.fromkeys((*unknown[-VERDICTS_READ:], *dates[-VERDICTS_READ:]))
     read = {date: found.verdict if (found := find(store, date)) else None for date in wanted} | {report.date: report.verdict}
@@ -93,8 +93,8 @@ def update_verdicts(store: Store, report: MorningReport, dates: Sequence[str]) -
     return verdicts
 
 
-def _stored_verdicts(store: Store) -> dict[str, Verdict]:
-    """Return the verdicts that are stored; none if the file is missing or damaged, since they are read again then."""
+def stored_verdicts(store: Store) -> dict[str, Verdict]:
+    """Return the verdicts of dates as they were listed last; none if the list is missing or damaged: the next report makes it again."""
     try:
         stored = msgspec.json.decode(store.find(layout.MORNING_VERDICTS) or b"", type=StoredVerdicts)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from risk_assets.domain.morning.account_facts import AccountsOfKey
+from risk_assets.domain.morning.dispositions import Disposition
 from risk_assets.pages import addresses
 from risk_assets.pages.account_plots import account_plots, strongest
 from risk_assets.pages.environment import environment
 from risk_assets.pages.served import Served
 
 
-def render_account(found: AccountsOfKey, served: Served, entries: Sequence[object] = ()) -> str:
+def render_account(found: AccountsOfKey, served: Served, entries: Sequence[Disposition] = ()) -> str:
     """Return the page of the accounts with a key on a date, of which there is at least one.
 
     Parameters

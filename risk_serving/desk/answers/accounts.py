@@ -1,38 +1,23 @@
 """The page of an account, and its address by its id."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from risk_assets.domain.contract.text import strip_cell
 from risk_assets.domain.morning.account_facts import AccountsOfKey
 from risk_assets.domain.morning.account_key import account_key, key_text
+from risk_assets.domain.morning.dispositions import Disposition
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.account_history import Find
 from risk_assets.lake.account_pages import find_account_id, read_accounts
-from risk_assets.lake.store import Store
 from risk_assets.pages import addresses
 from risk_assets.pages.account import render_account, render_no_account
 from risk_serving.desk.answers.dates_around import served_around
+from risk_serving.desk.desk import Desk
 from risk_serving.desk.questions import AccountPage, Answer, FindAccount
 
-
-class Desk(Protocol):
-    """What the answers need of the desk."""
-
-    @property
-    def store(self) -> Store:
-        """The lake."""
-
-    def dates(self) -> tuple[str, ...]:
-        """Return the dates with a report, oldest first."""
-
-    def report(self, date: str) -> MorningReport:
-        """Return the report of a date; raises `LakeError` if it cannot be read."""
-
-
-EntriesOf = Callable[[str], Sequence[object]]  # the dispositions of an account by its id
+EntriesOf = Callable[[str], Sequence[Disposition]]  # the dispositions of an account by its id
 
 
 def find_account(desk: Desk, question: FindAccount, find: Find) -> Answer:
@@ -78,7 +63,7 @@ def _report(desk: Desk, date: str) -> MorningReport | None:
         return None
 
 
-def _entries(found: AccountsOfKey, entries_of: EntriesOf) -> list[object]:
+def _entries(found: AccountsOfKey, entries_of: EntriesOf) -> list[Disposition]:
     """Return the dispositions of the accounts with a key; ids that are repeated count once."""
     ids = dict.fromkeys(facts.account for facts in found.accounts if facts.account is not None)
     return [entry for account in ids for entry in entries_of(account)]

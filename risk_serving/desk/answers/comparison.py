@@ -1,22 +1,10 @@
 """The page of two dates next to each other."""
 
-from typing import Protocol
-
 from risk_assets.domain.morning.date_comparison import compare_dates
-from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.pages.comparison import render_comparison, render_no_comparison
 from risk_serving.desk.answers.dates_around import served_around
+from risk_serving.desk.desk import Desk
 from risk_serving.desk.questions import Answer, ComparisonPage
-
-
-class Desk(Protocol):
-    """What the answer needs of the desk."""
-
-    def dates(self) -> tuple[str, ...]:
-        """Return the dates with a report, oldest first."""
-
-    def report(self, date: str) -> MorningReport:
-        """Return the report of a date; raises `LakeError` if it cannot be read."""
 
 
 def comparison_page(desk: Desk, question: ComparisonPage) -> Answer:

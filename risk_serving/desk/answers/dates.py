@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from risk_assets.domain.morning.facts import MorningReport, Verdict
-from risk_assets.errors import LakeError
-from risk_assets.lake import layout
+from risk_assets.domain.morning.facts import MorningReport
+from risk_assets.lake import layout, morning_files
 from risk_assets.pages import addresses
 from risk_assets.pages.messages import render_message
 from risk_assets.pages.morning import IndexEntry, Links, render, render_index
@@ -13,7 +12,6 @@ from risk_serving.desk.answers.dates_around import served_around
 from risk_serving.desk.desk import Desk
 from risk_serving.desk.questions import AllDates, Answer, DatePage, NewestDate
 
-VERDICTS_LISTED = 14  # newest dates that are listed with their verdicts, for which their reports are read
 NO_REPORT = ("There is no morning report yet.", "One is made at the deadline of each date. To make one now: risk report DATE.")
 
 
@@ -26,11 +24,10 @@ def newest_date(desk: Desk, _: NewestDate) -> Answer:
 
 
 def all_dates(desk: Desk, question: AllDates) -> Answer:
-    """Return the list of all dates, the newest ones with what happened."""
+    """Return the list of all dates, with what happened as far as it is known."""
     dates = desk.dates()
-    listed = dates[-VERDICTS_LISTED:]
-    versions = (dates, *(desk.store.entry(layout.morning(date)) for date in listed))
-    return desk.answers.get(question, versions, lambda: _all_dates(desk, dates, listed))
+    versions = (dates, desk.store.entry(layout.MORNING_VERDICTS))
+    return desk.answers.get(question, versions, lambda: _all_dates(desk, dates))
 
 
 def date_page(desk: Desk, question: DatePage) -> Answer:
@@ -41,18 +38,10 @@ def date_page(desk: Desk, question: DatePage) -> Answer:
     return desk.answers.get(question, versions, lambda: _date_page(desk, desk.report(question.date), served))
 
 
-def _all_dates(desk: Desk, dates: tuple[str, ...], listed: tuple[str, ...]) -> Answer:
-    verdicts = {date: _verdict(desk, date) for date in listed}
+def _all_dates(desk: Desk, dates: tuple[str, ...]) -> Answer:
+    verdicts = morning_files.stored_verdicts(desk.store)
     entries = [IndexEntry(date, addresses.date_page(date), verdicts.get(date)) for date in dates]
     return Answer(200, render_index(entries, Served(dates=dates)).encode())
-
-
-def _verdict(desk: Desk, date: str) -> Verdict | None:
-    """Return what happened on a date; None if its report cannot be read, which its own page says."""
-    try:
-        return desk.report(date).verdict
-    except LakeError:
-        return None
 
 
 def _date_page(desk: Desk, report: MorningReport, served: Served) -> Answer:

@@ -15,7 +15,7 @@ from risk_assets.lake.dispositions import DispositionLog
 from risk_assets.pages import addresses
 from risk_assets.pages.dispositions import Filled, render_conflict, render_not_recorded, render_problems
 from risk_serving.desk.answers.dates_around import served_around
-from risk_serving.desk.answers.work_list import Desk
+from risk_serving.desk.desk import Desk
 from risk_serving.desk.questions import Answer, NewDisposition
 
 AccountOf = Callable[[str, str], str | None]  # the id of the account with a key on a date, if it was scored

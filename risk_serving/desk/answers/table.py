@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from risk_assets.lake.account_index import find
-from risk_assets.lake.account_pages import find_account_id
 from risk_serving.desk.answers import accounts, comparison, dates, dispositions, work_list
 from risk_serving.desk.answers.missing import no_report
 from risk_serving.desk.desk import Desk, NoReportError
@@ -37,7 +36,7 @@ _ANSWERS: dict[type[Any], Callable[[Desk, Any], Answer]] = {
 
 def _account_of(desk: Desk) -> Callable[[str, str], str | None]:
     """Return a function that returns the id of the account with a key on a date."""
-    return lambda date, key: find_account_id(desk.store, date, int(key, 16), find)
+    return lambda date, key: accounts.account_of(desk, date, key, find)
 
 
 def answer(desk: Desk, question: Question) -> Answer:

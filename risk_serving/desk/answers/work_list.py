@@ -1,7 +1,6 @@
 """The work list of a date as a page and as a file."""
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Iterable
 
 import msgspec
 
@@ -14,45 +13,10 @@ from risk_assets.lake.dispositions import DispositionLog, ReadDispositions
 from risk_assets.pages.served import Served
 from risk_assets.pages.work_list import render_work_list
 from risk_serving.desk.answers.dates_around import served_around
-from risk_serving.desk.questions import Answer, Question, WorkListFile, WorkListPage
+from risk_serving.desk.desk import Desk
+from risk_serving.desk.questions import Answer, WorkListFile, WorkListPage
 
 CSV = "text/csv; charset=utf-8"
-
-
-class Settings(Protocol):
-    """What the answers need of the settings."""
-
-    @property
-    def calendar(self) -> Calendar:
-        """The team's time zone."""
-
-
-class Answers(Protocol):
-    """Answers that are kept, with the versions of what they were made from."""
-
-    def get(self, key: Question, version: object, make: Callable[[], Answer]) -> Answer:
-        """Return the answer to a question, which is made again if it was made from another version."""
-
-
-class Desk(Protocol):
-    """What the answers need of the desk."""
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of the service."""
-
-    @property
-    def answers(self) -> Answers:
-        """The answers that are kept."""
-
-    def dates(self) -> tuple[str, ...]:
-        """Return the dates with a report, oldest first."""
-
-    def version(self, date: str) -> str:
-        """Return the version of the report of a date; raises `LakeError` if there is none."""
-
-    def report(self, date: str) -> MorningReport:
-        """Return the report of a date; raises `LakeError` if it cannot be read."""
 
 
 def work_list_page(desk: Desk, question: WorkListPage, log: DispositionLog) -> Answer:

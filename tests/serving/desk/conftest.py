@@ -33,6 +33,7 @@ def reports(folder: Path, dates: tuple[str, ...] = DATES) -> Store:
     store = open_lake(str(folder))
     for date in dates:
         write_report(store, date)
+    morning_files.update_verdicts(store, morning_files.read(store, dates[-1]).report, dates)
     return store
 
 
@@ -65,7 +66,7 @@ def sign_in(service: Service, token: str = TOKEN) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def desk_lake(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """A lake with three reports; tests must not change it."""
+    """A lake with three reports, which tests share; they add dispositions."""
     return reports(tmp_path_factory.mktemp("desk") / "lake")
 
 

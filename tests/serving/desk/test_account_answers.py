@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from risk_assets.domain.morning.account_key import account_key, key_text
+from risk_assets.domain.morning.dispositions import Disposition
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
@@ -51,7 +52,11 @@ def desk(disk_settings: Settings) -> SmallDesk:
 
 
 def page(desk: SmallDesk, date: str = DATE, key: str = KEY, other: str | None = None) -> Answer:
-    return account_page(desk, AccountPage(date, key, other), find_in_predictions, lambda account: [f"seen {account}"])
+    return account_page(desk, AccountPage(date, key, other), find_in_predictions, entries_of)
+
+
+def entries_of(account: str) -> list[Disposition]:
+    return [Disposition("form-1", "2026-01-28T09:00:00+01:00", DATE, account, "called", None, "no answer", "ann")]
 
 
 @pytest.mark.parametrize("typed", ["A <1>", "  A <1>\t"])
@@ -73,6 +78,7 @@ def test_the_page_of_an_account(desk: SmallDesk) -> None:
     text = found.content.decode()
     assert found.status == 200
     assert "A &lt;1&gt;" in text
+    assert "called" in text and "no answer" in text
     assert "Compared with 27 Jan 2026" in text
     assert addresses.account(BEFORE, KEY) in text
     assert 'min="2026-01-20" max="2026-01-28"' in text

@@ -161,10 +161,10 @@ def test_it_is_started_again_after_a_kill(serve: Callable[..., Service], desk_la
 
 
 def only_child(service: Service) -> int:
-    """Return the id of the service's only child process."""
-    task = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children")
-    (child,) = task.read_text(encoding="ascii").split()
-    return int(child)
+    """Return the id of the service's only child process that has not ended; whichever thread has started it."""
+    tasks = Path(f"/proc/{service.process.pid}/task").glob("*/children")
+    (child,) = [child for task in tasks for child in map(int, task.read_text(encoding="ascii").split()) if is_running(child)]
+    return child
 
 
 def is_running(process_id: int) -> bool:

@@ -17,6 +17,7 @@ from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.ingest.validation import feature_facts
 from risk_assets.domain.training.train import train
 from risk_assets.lake import document_archive, layout, registry
+from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.store import Store
@@ -77,4 +78,4 @@ def score_dates(
         scored = predictions(read_table(store, layout.features(date)), models, policy)
         by = {"run_id": "run-1", "policy": policy.digest, "model_version": version, **of_binding}
         whole = Provenance(**by, inputs=made_from.inputs, contract=made_from.contract, contract_values=made_from.contract_values)
-        write_table(store, layout.predictions(date), Table(scored, PredictionFacts, tuple(prediction_facts()), whole))
+        write_indexed(store, date, Table(scored, PredictionFacts, tuple(prediction_facts()), whole))

@@ -14,12 +14,12 @@ from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import Day, MorningReport, WorkList
 from risk_assets.errors import LakeError
 from risk_assets.lake import account_history, binding_log, layout, registry
+from risk_assets.lake.account_index import IndexedAccount, find
 from risk_assets.lake.account_pages import find_account_id, read_accounts
 from risk_assets.lake.manifests import require_manifest, write_manifest
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import read_table
 from tests.documents import SAMPLE_POLICY, archived
-from tests.indexed import FoundRow, find_in_predictions
 from tests.pages import samples
 from tests.prepared import prepared
 from tests.scored_lake import account, score_dates, small_model, write_features
@@ -60,7 +60,7 @@ def own_lake(scored_folder: Path, tmp_path: Path) -> Store:
 def facts_of(
     store: Store, name: str = "A1", date: str = DATE, other: str | None = None, report: MorningReport | None = None
 ) -> AccountFacts:
-    (found,) = read_accounts(store, date, account_key(name), find_in_predictions, other, report).accounts
+    (found,) = read_accounts(store, date, account_key(name), find, other, report).accounts
     return found
 
 
@@ -115,12 +115,12 @@ def test_history_does_not_look_into_the_future(lake: Store) -> None:
 
 
 def test_an_earlier_date_without_an_index_is_left_out_with_a_note(lake: Store) -> None:
-    def find(store: Store, date: str, key: int) -> tuple[FoundRow, ...]:
+    def found_later(store: Store, date: str, key: int) -> tuple[IndexedAccount, ...]:
         if date == DATES[0]:
             raise LakeError("no index")
-        return find_in_predictions(store, date, key)
+        return find(store, date, key)
 
-    (found,) = read_accounts(lake, DATE, KEY, find).accounts
+    (found,) = read_accounts(lake, DATE, KEY, found_later).accounts
     assert [score.date for score in found.history] == list(DATES[1:])
     assert found.notes[0] == "1 of the earlier dates is not shown: it has no usable index of accounts."
 
@@ -246,14 +246,14 @@ def test_an_index_that_does_not_match_the_features(lake: Store) -> None:
     with pytest.raises(
         LakeError, match=r"the index of accounts of 2026-01-09 does not match curated/.*\. Run the date: risk run 2026-01-09"
     ):
-        read_accounts(lake, DATE, KEY, lambda *_: [FoundRow(0, 0.1, 500, 0)])
+        read_accounts(lake, DATE, KEY, lambda *_: [IndexedAccount(0, 0.1, 500, 0)])
 
 
 def test_another_stored_score_has_a_note(lake: Store) -> None:
     true = facts_of(lake)
 
-    def find(store: Store, date: str, key: int) -> list[FoundRow]:
-        return [msgspec.convert({"row": 1, "probability": true.probability, "points": 1, "prediction": 1}, FoundRow)]
+    def find(store: Store, date: str, key: int) -> list[IndexedAccount]:
+        return [msgspec.convert({"row": 1, "probability": true.probability, "points": 1, "prediction": 1}, IndexedAccount)]
 
     (found,) = read_accounts(lake, DATE, KEY, find).accounts
     assert found.points == 1
@@ -265,41 +265,39 @@ def test_two_ids_with_one_key(lake: Store, monkeypatch: pytest.MonkeyPatch) -> N
     alone = [facts_of(lake, name) for name in ("A0", "A1")]
     monkeypatch.setattr("risk_assets.lake.account_pages.account_key", lambda _: KEY)
 
-    def find(store: Store, date: str, key: int) -> list[FoundRow]:
+    def find(store: Store, date: str, key: int) -> list[IndexedAccount]:
         rows = read_table(store, layout.predictions(date)).select("probability", "points", "prediction").collect().head(2)
-        return [FoundRow(row=at, **row) for at, row in enumerate(rows.iter_rows(named=True))]
+        return [IndexedAccount(row=at, **row) for at, row in enumerate(rows.iter_rows(named=True))]
 
     assert list(read_accounts(lake, DATE, KEY, find).accounts) == alone
 
 
 def test_a_repeated_id_is_shown_twice(own_lake: Store) -> None:
     score_dates(own_lake, {DATE: [account("A1", issues="account_id: repeated"), account("A1", issues="account_id: repeated")]})
-    found = read_accounts(own_lake, DATE, KEY, find_in_predictions).accounts
+    found = read_accounts(own_lake, DATE, KEY, find).accounts
     assert [(each.account, each.issues) for each in found] == [("A1", ("account_id: repeated",))] * 2
 
 
 def test_of_many_rows_with_one_id_the_first_are_shown(own_lake: Store) -> None:
     score_dates(own_lake, {date: [account("A1", issues="account_id: repeated")] * 9 for date in DATES[3:]})
-    found = read_accounts(own_lake, DATE, KEY, find_in_predictions)
+    found = read_accounts(own_lake, DATE, KEY, find)
     assert (found.rows, len(found.accounts)) == (9, 5)
 
 
 def test_an_account_that_the_date_does_not_have(lake: Store) -> None:
-    assert read_accounts(lake, DATE, account_key("nobody"), find_in_predictions) == AccountsOfKey(
-        DATE, key_text(account_key("nobody")), 0, ()
-    )
+    assert read_accounts(lake, DATE, account_key("nobody"), find) == AccountsOfKey(DATE, key_text(account_key("nobody")), 0, ())
 
 
 def test_the_id_of_a_key(own_lake: Store) -> None:
-    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) == "A1"
-    assert find_account_id(own_lake, DATE, account_key("nobody"), find_in_predictions) is None
+    assert find_account_id(own_lake, DATE, KEY, find) == "A1"
+    assert find_account_id(own_lake, DATE, account_key("nobody"), find) is None
     write_features(own_lake, DATE, [account("B"), account("A1", 70.0)])
-    assert find_account_id(own_lake, DATE, KEY, find_in_predictions) is None
+    assert find_account_id(own_lake, DATE, KEY, find) is None
 
 
 def test_a_date_that_was_not_scored(lake: Store) -> None:
     with pytest.raises(LakeError, match=r"accounts_2025-01-01_predictions\.csv is not in the lake"):
-        read_accounts(lake, "2025-01-01", KEY, find_in_predictions)
+        read_accounts(lake, "2025-01-01", KEY, find)
 
 
 def test_predictions_without_a_policy(own_lake: Store) -> None:

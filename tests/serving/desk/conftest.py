@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -42,6 +43,12 @@ def form_token(page: httpx.Response) -> str:
     found = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert found is not None
     return found[1]
+
+
+def form_fields(page: httpx.Response) -> dict[str, str]:
+    """Return the hidden fields of the first form of a page that records something."""
+    form = page.text.partition('action="/desk/dispositions"')[2].partition("</form>")[0]
+    return {name: unescape(value) for name, value in re.findall(r'name="([^"]*)" value="([^"]*)"', form)}
 
 
 def origin(service: Service) -> dict[str, str]:

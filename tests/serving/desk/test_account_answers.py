@@ -10,13 +10,13 @@ from risk_assets.domain.morning.dispositions import Disposition
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.account_index import find
 from risk_assets.lake.store import Store
 from risk_assets.pages import addresses
 from risk_assets.settings import Settings
 from risk_serving.desk.answers.accounts import account_of, account_page, find_account
 from risk_serving.desk.answers.comparison import comparison_page
 from risk_serving.desk.questions import AccountPage, Answer, ComparisonPage, FindAccount
-from tests.indexed import find_in_predictions
 from tests.pages import samples
 from tests.scored_lake import account, score_dates
 
@@ -52,7 +52,7 @@ def desk(disk_settings: Settings) -> SmallDesk:
 
 
 def page(desk: SmallDesk, date: str = DATE, key: str = KEY, other: str | None = None) -> Answer:
-    return account_page(desk, AccountPage(date, key, other), find_in_predictions, entries_of)
+    return account_page(desk, AccountPage(date, key, other), find, entries_of)
 
 
 def entries_of(account: str) -> list[Disposition]:
@@ -61,13 +61,13 @@ def entries_of(account: str) -> list[Disposition]:
 
 @pytest.mark.parametrize("typed", ["A <1>", "  A <1>\t"])
 def test_an_id_leads_to_the_account(desk: SmallDesk, typed: str) -> None:
-    found = find_account(desk, FindAccount(DATE, typed), find_in_predictions)
+    found = find_account(desk, FindAccount(DATE, typed), find)
     assert (found.status, found.location) == (303, addresses.account(DATE, KEY))
 
 
 @pytest.mark.parametrize(("date", "typed"), [(BEFORE, "A2"), (DATE, "a <1>"), ("2025-01-01", "A2"), (DATE, ""), (DATE, "<b>")])
 def test_an_id_that_the_date_does_not_have(desk: SmallDesk, date: str, typed: str) -> None:
-    found = find_account(desk, FindAccount(date, typed), find_in_predictions)
+    found = find_account(desk, FindAccount(date, typed), find)
     assert (found.status, found.location) == (404, None)
     assert b"No such account" in found.content
     assert b"<b></bdi>" not in found.content
@@ -109,9 +109,9 @@ def test_a_lake_that_cannot_be_read_is_an_error(desk: SmallDesk) -> None:
 
 
 def test_the_id_of_a_key(desk: SmallDesk) -> None:
-    assert account_of(desk, DATE, KEY, find_in_predictions) == "A <1>"
-    assert account_of(desk, BEFORE, key_text(account_key("A2")), find_in_predictions) is None
-    assert account_of(desk, "2025-01-01", KEY, find_in_predictions) is None
+    assert account_of(desk, DATE, KEY, find) == "A <1>"
+    assert account_of(desk, BEFORE, key_text(account_key("A2")), find) is None
+    assert account_of(desk, "2025-01-01", KEY, find) is None
 
 
 @pytest.mark.parametrize(("date", "other"), [(DATE, BEFORE), (BEFORE, DATE), (DATE, DATE)])

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 
 from playwright.sync_api import Page
 
@@ -10,7 +9,7 @@ from risk_assets.lake.dispositions import read_all
 from risk_assets.lake.store import Store
 from risk_assets.pages import served
 from tests.serving.conftest import Service
-from tests.serving.desk.conftest import DATES, OTHER, form_token, origin, sign_in
+from tests.serving.desk.conftest import DATES, OTHER, form_fields, origin, sign_in
 
 LIST = f"/desk/{DATES[-1]}/list"
 
@@ -51,17 +50,14 @@ def test_of_two_at_once_the_second_can_add(guarded: Service, desk_lake: Store) -
     with sign_in(guarded) as ann, sign_in(guarded, OTHER) as bob:
         forms = []
         for client in (ann, bob):
-            text = client.get(LIST)
-            names = ("form_id", "date", "key", "known", "back")
-            fields = {name: re.search(f'name="{name}" value="([^"]*)"', text.text)[1] for name in names}
-            forms.append(fields | {"form_token": form_token(text), "kind": "seen", "note": "", "promised_on": ""})
+            forms.append(form_fields(client.get(LIST)) | {"kind": "seen", "note": "", "promised_on": ""})
         done = ann.post("/desk/dispositions", data=forms[0], headers=origin(guarded))
         assert (done.status_code, done.headers["location"]) == (303, f"{LIST}#account-{forms[0]['key']}")
         assert ann.post("/desk/dispositions", data=forms[0], headers=origin(guarded)).status_code == 303
         refused = bob.post("/desk/dispositions", data=forms[1], headers=origin(guarded))
         assert refused.status_code == 409
         assert "that your page did not show" in refused.text and "by <bdi>ann</bdi>" in refused.text
-        again = {name: re.search(f'name="{name}" value="([^"]*)"', refused.text)[1] for name in ("form_id", "known", "form_token")}
-        assert bob.post("/desk/dispositions", data=forms[1] | again, headers=origin(guarded)).status_code == 303
+        again = form_fields(refused) | {"kind": "seen", "note": "", "promised_on": ""}
+        assert bob.post("/desk/dispositions", data=again, headers=origin(guarded)).status_code == 303
         by = [entry.by for entry in read_all(desk_lake).entries if entry.kind == "seen"]
         assert by == ["ann", "bob"]

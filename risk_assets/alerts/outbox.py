@@ -68,7 +68,7 @@ def announce(store: Store, report: AlertReport, today: str) -> int:
     """
     if not_announced(store, report, today):
         return 0
-    now, queued = utc_now("milliseconds"), 0
+    now, queued = utc_now("microseconds"), 0
     for alert in (*report.open, *_ended(store, report)):
         made = message(alert, report.date, store.url)
         if alert.is_open:

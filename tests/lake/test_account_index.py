@@ -28,7 +28,8 @@ ROWS: Sequence[Row] = [
     ("twice", None, None, None),
     ("b", 0.1, 600, 0),
     ("twice", None, None, None),
-    ("", 0.2, -7, 0),
+    ("", None, None, None),
+    ("x", 0.2, -7, 0),
 ]
 SCHEMA = {
     "account_id": pl.String,
@@ -60,7 +61,8 @@ def test_accounts_are_found_by_key(store: Store, small_parts: None) -> None:
     manifest = write(store)
     assert (manifest.rows, len(manifest.parts), manifest.facts) == (5, 3, AccountIndexFacts(scored=3))
     assert find(store, DATE, account_key("a")) == (IndexedAccount(0, 0.3, 500, 1),)
-    assert find(store, DATE, account_key("")) == (IndexedAccount(5, 0.2, -7, 0),)
+    assert find(store, DATE, account_key("x")) == (IndexedAccount(6, 0.2, -7, 0),)
+    assert find(store, DATE, account_key("")) == ()
     assert find(store, DATE, account_key("twice")) == (IndexedAccount(2, None, None, None), IndexedAccount(4, None, None, None))
     assert find(store, DATE, account_key("other")) == ()
     assert find(store, DATE, 0) == find(store, DATE, 2**64 - 1) == ()

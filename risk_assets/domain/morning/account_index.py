@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import polars as pl
 import polars_hash
 
+from risk_assets.domain.contract.field_rules import MISSING_ISSUE, SEPARATOR
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.contract.schema import ACCOUNT_ID
+from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.morning.account_key import first_key
 
 KEY, ROW, BAND = "key", "row", "band"
@@ -24,7 +25,14 @@ def keys_of(ids: str = ACCOUNT_ID) -> pl.Expr:
 
 def indexed_columns() -> tuple[pl.Expr, ...]:
     """Return the columns of an index, without the row, from predictions."""
-    return keys_of(), pl.col("probability"), pl.col("points").cast(pl.Int32), pl.col("prediction")
+    return pl.when(_has_id()).then(keys_of()).alias(KEY), pl.col("probability"), pl.col("points").cast(pl.Int32), pl.col("prediction")
+
+
+def _has_id() -> pl.Expr:
+    """Return whether a row of predictions has an id: it is not blank, and its issues do not say that it is missing."""
+    mark, missing = pl.lit(SEPARATOR), f"{SEPARATOR}{ACCOUNT_ID}: {MISSING_ISSUE}{SEPARATOR}"
+    reported = pl.concat_str(mark, ISSUES, mark).str.contains(missing, literal=True).fill_null(value=False)
+    return (pl.col(ACCOUNT_ID) != "") & ~reported
 
 
 def index(columns: pl.DataFrame) -> pl.DataFrame:

@@ -16,7 +16,8 @@ from risk_assets.domain.scorecard.scoring import decide
 POLICY = Policy(threshold=0.25, bands={"A": 0.03, "B": 0.25, "C": 1.0})
 BY_POINTS = Policy(cut_by="points", threshold=500, bands={"safe": 600, "mid": 500, "risky": None})
 ONE_BAND = Policy(threshold=0.25, bands={"all": 1.0})
-IDS = ("", "a", "b", "c", "Ä", "\N{GRINNING FACE}", "x" * 300)
+IDS = ("a", "b", "c", "Ä", "\N{GRINNING FACE}", "x" * 300)
+NO_ID, NO_ID_ISSUES = "n/a", "age: below 18; account_id: missing"
 Scores = dict[str | None, list[float | None]]  # the log-odds of each row of an id
 
 
@@ -31,8 +32,9 @@ def date(day: str, scores: Scores, policy: Policy) -> tuple[ReviewedDate, Review
         "prediction": pl.Series(decided.prediction).cast(pl.Int8),
         "band": pl.Series([names[at] for at in decided.band], dtype=pl.String),
     }
-    ids = pl.Series("account_id", [account for account, _ in rows], dtype=pl.String)
-    frame = pl.DataFrame([ids, pl.Series("exposure", [*range(len(rows))], dtype=pl.Float64)])
+    ids = pl.Series("account_id", [NO_ID if account is None else account for account, _ in rows], dtype=pl.String)
+    issues = pl.Series("issues", [NO_ID_ISSUES if account is None else None for account, _ in rows], dtype=pl.String)
+    frame = pl.DataFrame([ids, issues, pl.Series("exposure", [*range(len(rows))], dtype=pl.Float64)])
     frame = frame.with_columns(pl.when(scored).then(values).alias(name) for name, values in columns.items())
     listed = ids.filter(scored).drop_nulls().sort()[:2]
     found = with_bands(index(frame.select(indexed_columns())), policy)
@@ -89,7 +91,9 @@ def in_ranges(now: ReviewedDate, before: ReviewedDate, most: int, rows: int) -> 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 1000])
 def test_parts_are_the_whole_index(count: int) -> None:
-    whole = index(pl.DataFrame({"account_id": [f"A{row}" for row in range(500)]}).select(keyed()))
+    whole = index(
+        pl.DataFrame({"account_id": [f"A{row}" for row in range(500)]}).with_columns(issues=pl.lit(None, pl.String)).select(keyed())
+    )
     found = [*parts(whole, count)]
     assert len(found) == count and pl.concat(found).equals(whole)
 

@@ -15,6 +15,7 @@ SCHEMA = {
     "band": pl.String,
     "exposure": pl.Float64,
 }
+NO_ID = "n/a"
 Row = tuple[str | None, float | None, int | None, int | None, str | None, float | None]
 
 
@@ -27,7 +28,9 @@ def unscored(account: str | None, exposure: float | None = None) -> Row:
 
 
 def date(day: str, rows: Sequence[Row], listed: Sequence[str] = ()) -> ReviewedDate:
-    return of_predictions(day, pl.LazyFrame(rows, schema=SCHEMA, orient="row"), pl.Series(listed, dtype=pl.String))
+    missing = pl.when(pl.col("account_id") == NO_ID).then(pl.lit("account_id: missing"))
+    frame = pl.LazyFrame(rows, schema=SCHEMA, orient="row").with_columns(missing.alias("issues"))
+    return of_predictions(day, frame, pl.Series(listed, dtype=pl.String))
 
 
 def compared(now: Sequence[Row], before: Sequence[Row], most: int = 10) -> Comparison:
@@ -91,7 +94,8 @@ def test_a_repeated_id_is_not_joined_with_itself() -> None:
 
 
 def test_rows_without_an_id_are_left_out() -> None:
-    found = compared([unscored(None), scored("a", 0.1, 600)], [unscored(None), unscored(None)])
+    nameless = [unscored(""), unscored(None), unscored(NO_ID)]
+    found = compared([unscored(""), scored("a", 0.1, 600)], nameless)
     assert found.changes is not None
     assert (found.changes.new_accounts.count, found.changes.gone.count) == (1, 0)
 

@@ -13,12 +13,14 @@ from risk_assets.defs.morning_pages import write_pages
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_facts, review_list, riskiest
 from risk_assets.domain.contract.schema import ACCOUNT_ID
-from risk_assets.lake import layout, morning_files, registry, snapshots
+from risk_assets.lake import layout, morning_files, raw, registry, snapshots
 from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.landing import ACCOUNTS, file_name
+from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.morning_facts import Sources, morning_report
 from risk_assets.lake.notes import Notes
+from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
 from tests.bench.measure import Run, Task, interleaved, module, table
@@ -57,7 +59,8 @@ def _in_some_rows(column: str) -> pl.Expr:
 
 def score(lakehouse: Lakehouse, workspace: Workspace, date: str, write: Writer = write_indexed) -> None:
     """Do what the assets accounts, features, predictions and review_list do, without their checks."""
-    lakehouse.store_raw(ACCOUNTS, date, "bench")
+    landed = lakehouse.landed(ACCOUNTS, date)
+    raw.ingest(lakehouse.store, landed, layout.accounts(date), Provenance(run_id="bench", inputs=landed_versions(landed)))
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
     make_predictions(lakehouse, date, version, clock, write)

@@ -1,4 +1,4 @@
-"""Make the pictures of the morning report in `.github/`: `python -m tests.pages.pictures`. Their figures are those of a test."""
+"""Make the pictures in `.github/` from the newest morning report of the demo: `make demo`, then `python -m tests.pages.pictures`."""
 
 import io
 import tempfile
@@ -6,19 +6,24 @@ from pathlib import Path
 
 from PIL import Image
 
+from risk_assets.lake import layout, morning_files
+from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.store import open_store
 from risk_assets.pages.morning import Links, render
 from tests.browser import open_page, require_chromium
-from tests.pages import samples
 
+LAKE = "bank-lakehouse"
 FOLDER = Path(__file__).resolve().parents[2] / ".github"
 HEIGHT, COLORS = 1360, 128
 
 
 def main() -> None:
     """Write the top of the page in light colours, and its end in dark ones."""
+    lake = open_store(LAKE)
+    newest = committed_dates(lake, layout.MORNING)[-1]
     with tempfile.TemporaryDirectory() as folder, open_page(require_chromium()) as page:
         file = Path(folder) / "morning.html"
-        file.write_text(render(samples.unusual(), Links("index.html", "previous.html")), encoding="utf-8")
+        file.write_text(render(morning_files.read(lake, newest).report, Links("index.html", "previous.html")), encoding="utf-8")
         page.set_viewport_size({"width": 1120, "height": HEIGHT})
         page.goto(file.as_uri())
         _save(page.screenshot(), "light")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from time import monotonic
 
 import msgspec
 
+from risk_assets.pages import served
 from risk_serving.desk.questions import Answer, NewDisposition, Question
 from risk_serving.desk.replies import LENGTH_BYTES, Answered, Failed, Reply, Unreadable, decode_reply, encode, framed, length_of
 
@@ -111,7 +113,10 @@ class AnswerProcess:
         process = self._process
         if process is None or process.returncode is not None:
             process = self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=os.environ | {served.SALT_VARIABLE: served.SALT},
             )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -12,7 +12,7 @@ from risk_assets.pages import addresses
 from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import MAX_TOKEN_BYTES, Caller
 from risk_serving.desk.forms import fields_of, is_same_site, read_form
-from risk_serving.desk.frames import FORM_TOKEN, Frames
+from risk_serving.desk.frames import FORM_TOKEN, Filling, Frames
 from risk_serving.desk.responses import page, redirect
 from risk_serving.desk.routes import safe_address
 from risk_serving.desk.sessions import Session, Sessions, new_session, proof_of_token
@@ -105,7 +105,7 @@ class SignIn:
     async def _sign_out(self, scope: Scope, receive: Receive, visitor: Visitor) -> Response:
         form = await read_form(scope, receive, self._bodies)
         if not self.is_own_form(scope, visitor.session, form):
-            return page(self._frames.message_of("Not signed out", (OLD,)), HTTPStatus.FORBIDDEN)
+            return page(self._frames.message_of("Not signed out", (OLD,), self.filling(visitor)), HTTPStatus.FORBIDDEN)
         return redirect(addresses.SIGN_IN, cookies=(self._sessions.end(scope),))
 
     async def _finish_entra(self, entra: "EntraSignIn", scope: Scope, visitor: Visitor) -> Response:
@@ -114,6 +114,12 @@ class SignIn:
             return self._refused(scope, visitor, finished.following, finished.wrong)
         scope["request_log"].caller = finished.session.name
         return redirect(finished.following, cookies=(self._sessions.cookie_of(finished.session, scope), finished.cookie))
+
+    def filling(self, visitor: Visitor) -> Filling:
+        """Return what is filled in on pages for a visitor."""
+        name = visitor.caller.name if visitor.caller else ""
+        token = self._sessions.form_token(visitor.session) if visitor.session else ""
+        return Filling(name, token, signs_out=bool(name) and visitor.session is not None and not self._access.localhost_only)
 
     def is_own_form(self, scope: Scope, session: Session | None, form: dict[str, str]) -> bool:
         """Return whether a form was sent from a page of the session."""

@@ -8,7 +8,7 @@ import pytest
 
 from risk_assets.lake.store import Store
 from tests.serving.conftest import Service, token_entry
-from tests.serving.desk.conftest import DATES, OTHER, SCORE_ONLY, TOKEN, browser, form_token, origin, sign_in
+from tests.serving.desk.conftest import DATES, OTHER, SCORE_ONLY, TOKEN, browser, form_token, has_places, origin, sign_in
 
 
 def test_without_a_session_the_page_to_sign_in_is_shown(guarded: Service) -> None:
@@ -93,6 +93,15 @@ def test_a_form_with_the_token_of_another_session_is_refused(guarded: Service, a
         for token in (stolen, "", "é"):
             assert ann.post("/desk/sign-out", data={"form_token": token}, headers=origin(guarded)).status_code == 403
         assert ann.get("/desk/dates").status_code == 200
+
+
+def test_each_page_that_is_sent_is_filled_in(guarded: Service, ann: httpx.Client) -> None:
+    refused = ann.post("/desk/sign-out", data={"form_token": "wrong"}, headers=origin(guarded))
+    assert (refused.status_code, "<bdi>ann</bdi>" in refused.text) == (403, True)
+    pages = [refused, ann.get("/desk/nothing"), ann.get("/desk/find"), ann.delete("/desk"), ann.get("/desk/2020-01-01")]
+    with browser(guarded) as client:
+        pages += [client.get("/desk/sign-in"), client.post("/desk/dispositions"), client.post("/desk/sign-out", data={"form_token": "x"})]
+    assert [has_places(each.text) for each in pages] == [False] * len(pages)
 
 
 def test_sec_fetch_site_takes_the_place_of_the_origin(guarded: Service) -> None:

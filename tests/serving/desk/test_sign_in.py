@@ -149,10 +149,14 @@ def test_attempts_are_limited(serve: Callable[..., Service], desk_lake: Store) -
     service = serve(desk_lake, RISK_SERVE_TOKENS=token_entry("ann", TOKEN, "review"))
     with browser(service) as client:
         form = {"form_token": form_token(client.get("/desk/sign-in")), "token": "wrong"}
+        for foreign in ({"Origin": "https://evil.example"}, origin(service)):
+            sent = [client.post("/desk/sign-in", data={"token": TOKEN}, headers=foreign).status_code for _ in range(31)]
+            assert sent == [403] * 31
         answers = [client.post("/desk/sign-in", data=form, headers=origin(service)) for _ in range(33)]
     assert [answer.status_code for answer in answers[:30]] == [403] * 30
     assert answers[-1].status_code == 429
-    assert int(answers[-1].headers["retry-after"]) > 0
+    seconds = int(answers[-1].headers["retry-after"])
+    assert f"Try again in {seconds} second" in answers[-1].text
 
 
 def test_workers_share_the_key(serve: Callable[..., Service], desk_lake: Store) -> None:

@@ -14,7 +14,7 @@ from risk_serving.desk.last_answers import LastAnswers
 from risk_serving.desk.process import AnswerProcess, QuestionFailed, Unanswered
 from risk_serving.desk.questions import Answer, NewestDate, Question, WorkListFile
 from risk_serving.desk.responses import download, page, redirect
-from risk_serving.desk.routes import NoPage, Unclear, disposition_of, question_of
+from risk_serving.desk.routes import NoPage, Unclear, address_to_return_to, disposition_of, question_of
 from risk_serving.desk.sessions import LOCAL, Sessions, new_session
 from risk_serving.desk.sign_in import OLD, SignIn, Visitor
 from risk_serving.http.body import BodyReader
@@ -34,6 +34,7 @@ class Site:
         self, settings: ServingSettings, access: Access, limits: CallerLimits | None, bodies: BodyReader, process: AnswerProcess
     ) -> None:
         self._access, self._limits, self._bodies, self._process = access, limits, bodies, process
+        self._calendar = settings.calendar
         self._sessions, self._frames, self._last = Sessions(settings), Frames.of(settings), LastAnswers()
         self._sign_in = SignIn(settings, access, self._sessions, self._frames, bodies)
 
@@ -82,8 +83,7 @@ class Site:
             return self._message(
                 visitor, "Your session has ended", ("Nothing was recorded. Sign in again, and send the form again.",), HTTPStatus.FORBIDDEN
             )
-        query = scope["query_string"].decode("latin-1")
-        return redirect(addresses.sign_in(f"{scope['path']}?{query}" if query else scope["path"]))
+        return redirect(addresses.sign_in(address_to_return_to(scope["path"], scope["query_string"].decode("latin-1"))))
 
     async def _read(self, scope: Scope, visitor: Visitor) -> Response:
         try:
@@ -138,7 +138,7 @@ class Site:
         last = None if isinstance(question, WorkListFile) else self._last.find(question)
         if last is None:
             return self._unavailable(visitor, "The page cannot be shown", (unanswered.text,))
-        notice = f"{unanswered.text} Until then this is the page of {last.age()}."
+        notice = f"{unanswered.text} Until then this is the page of {last.age(self._calendar)}."
         return self._response(scope, last.answer, visitor, notice)
 
     def _failed(self, scope: Scope, question: Question, visitor: Visitor, failed: QuestionFailed) -> Response:

@@ -1,13 +1,14 @@
 """The places of pages, and the last good answers."""
 
 import re
+from datetime import UTC, datetime
 from html import escape
 
 import pytest
 
 from risk_assets.pages import served
 from risk_serving.desk.frames import Filling, Frames, filled
-from risk_serving.desk.last_answers import LastAnswers
+from risk_serving.desk.last_answers import LastAnswer, LastAnswers
 from risk_serving.desk.questions import Answer, DatePage
 from risk_serving.settings import ServingSettings
 from tests.serving.conftest import token_entry
@@ -50,6 +51,12 @@ def test_a_message_is_escaped() -> None:
     page = Frames.of(ServingSettings()).message_of("A & B", ("<script>", "two"), Filling()).decode()
     assert "<h1>A &amp; B</h1>" in page
     assert "<p>&lt;script&gt;</p>\n<p>two</p>" in page
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("UTC", "22:30"), ("Asia/Kolkata", "04:00")])
+def test_the_age_of_an_answer_is_in_the_teams_time(zone: str, shown: str) -> None:
+    answer = LastAnswer(Answer(200), datetime(2026, 1, 28, 22, 30, tzinfo=UTC))
+    assert re.fullmatch(f"{shown}, [0-9]+ minutes ago", answer.age(ServingSettings(time_zone=zone).calendar))
 
 
 def test_the_last_answers_are_limited_in_bytes() -> None:

@@ -1,5 +1,6 @@
 """What the desk shows while the lake, or a part of it, cannot be read."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_the_last_page_is_shown_with_its_age(desk: Service, own_lake: Store) -> 
         assert answer.status_code == 200
         assert "There is no lake at" in answer.text
         assert "Until then this is the page of" in answer.text
-        assert "(UTC), less than a minute ago" in answer.text
+        assert re.search("this is the page of [0-9]{2}:[0-9]{2}, less than a minute ago", answer.text)
         assert "212 flagged" in answer.text
         never_shown = desk.client.get(f"/desk/{DATES[1]}")
         assert (never_shown.status_code, never_shown.headers["retry-after"]) == (503, "5")

@@ -7,9 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from risk_assets.clock import utc_now
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.lake import layout
-from risk_assets.lake.dispositions import read_all
+from risk_assets.lake.dispositions import HEADER, read_all
 from risk_assets.lake.store import Store
 from tests.pages import samples
 from tests.serving.conftest import Service, serving
@@ -92,6 +93,16 @@ def test_a_corrupt_report_is_reported(desk: Service, own_lake: Store) -> None:
     assert desk.client.get(f"/desk/{date}").status_code == 200
     own_lake.delete(layout.morning(date))
     desk.until(lambda: desk.client.get(f"/desk/{date}").status_code == 404)
+
+
+def test_a_damaged_disposition_is_in_the_log(desk: Service, own_lake: Store) -> None:
+    path = layout.dispositions(utc_now()[:7])
+    before = own_lake.find(path)
+    own_lake.put(path, (before or HEADER) + b"secret-7,2026\n")
+    assert "has 1 line that cannot be read" in desk.client.get(f"/desk/{DATES[2]}/list").text
+    desk.until(lambda: f"{path} has 1 line that cannot be read" in desk.errors)
+    assert "secret-7" not in desk.errors
+    own_lake.put(path, before or HEADER)
 
 
 def test_a_report_that_is_made_again_is_shown(desk: Service, own_lake: Store) -> None:

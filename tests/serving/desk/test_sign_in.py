@@ -21,6 +21,11 @@ def test_without_a_session_the_page_to_sign_in_is_shown(guarded: Service) -> Non
     assert "Entra" not in page.text
 
 
+def test_the_way_to_the_sign_in_has_no_id(guarded: Service) -> None:
+    answer = guarded.client.get("/desk/find", params={"date": DATES[0], "account": "A1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/desk/sign-in?next=%2Fdesk%2F{DATES[0]}")
+
+
 def test_a_caller_with_a_token_sees_the_report(guarded: Service, ann: httpx.Client) -> None:
     text = ann.get(f"/desk/{DATES[-1]}").text
     assert "<bdi>ann</bdi>" in text

@@ -7,6 +7,7 @@ does not hide the others. Nothing that trains, scores or reports reads these fil
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -28,6 +29,8 @@ DAYS_KEPT = 90  # the pages show the dispositions of the months that cover these
 MAX_TRIES = 200
 COLUMNS = Disposition.__struct_fields__
 HEADER = f"{','.join(COLUMNS)}\n".encode()
+
+logger = logging.getLogger(__name__)
 
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r"})
@@ -76,12 +79,14 @@ class DispositionLog:
         self._store = store
         self._days = days
         self._months: dict[str, _Month] = {}
+        self._reported: set[str] = set()
         self._whole = (0, _merged({}))
 
     def read(self) -> ReadDispositions:
         """Return the dispositions of the months that cover the last days.
 
-        Months that ended more than a day ago are read once. Raises `LakeError` if storage cannot be reached.
+        Months that ended more than a day ago are read once. A file with lines that cannot be read is logged once. Raises `LakeError` if
+        storage cannot be reached.
         """
         today = utc_now()[: len("YYYY-MM-DD")]
         months = _months(shift(today, -self._days), today)
@@ -94,6 +99,7 @@ class DispositionLog:
                 self._refresh(month)
         if self._whole[0] != self.version:
             self._whole = (self.version, _merged(self._months))
+            self._report_damage()
         return self._whole[1]
 
     def record(self, new: Disposition, known: int) -> Recorded:
@@ -118,6 +124,13 @@ class DispositionLog:
             if self._append(new.recorded_at[:7], line):
                 return Recorded("recorded", (*entries, new))
         raise LakeError(f"{path} changed during each of {MAX_TRIES} attempts to add a line. Send the form again.")
+
+    def _report_damage(self) -> None:
+        """Log each file with lines that cannot be read, unless it was logged before."""
+        for month, read in sorted(self._months.items()):
+            if read.damaged and month not in self._reported:
+                logger.warning("%s", _damage(month, read))
+                self._reported.add(month)
 
     def _refresh(self, month: str) -> None:
         """Read what was appended to a month, or all of it if it is new or was written again."""

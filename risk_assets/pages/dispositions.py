@@ -1,4 +1,4 @@
-"""The pages that are shown when a disposition was not recorded: somebody else recorded one meanwhile, or the form has to be changed."""
+"""The pages that are shown when a disposition was not recorded: another one was recorded meanwhile, or the form has to be changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Filled:
 
 
 def render_conflict(account: str, filled: Filled, entries: Sequence[Disposition], known: int, back: str, served: Served) -> str:
-    """Return the page with what somebody else recorded, and the form filled in to record it in addition.
+    """Return the page with what was recorded meanwhile, perhaps by the same person, and the form filled in to record it in addition.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def render_conflict(account: str, filled: Filled, entries: Sequence[Disposition]
     """
     new = counted(max(len(entries) - known, 1), "entry", "entries")
     return _render(
-        title="Not recorded: somebody else recorded something meanwhile",
+        title="Not recorded: something was recorded meanwhile",
         message=f"The account has {new} that your page did not show. Record yours in addition if it is still needed.",
         heading="Your entry",
         button="Record in addition",

@@ -44,6 +44,8 @@ def environment() -> Environment:
         "box": plots.BOX,
         "LONGEST": formats.LONGEST,
         "LONGEST_SENTENCE": formats.LONGEST_SENTENCE,
+        "MOST_ENTRIES": formats.MOST_ENTRIES,
+        "RECENT_ENTRIES": formats.RECENT_ENTRIES,
     }
     made.globals |= {"kinds": KINDS, "longest_note": LONGEST_NOTE}
     made.globals |= {"range_days": RANGE_DAYS, "worse_points": WORSE_POINTS, "most_features": MOST_FEATURES}

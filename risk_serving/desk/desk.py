@@ -16,7 +16,7 @@ from risk_assets.lake.store import Store
 from risk_serving.desk.questions import Answer, Question
 from risk_serving.settings import ServingSettings
 
-DATES_SECONDS = 2.0  # a listing of the dates is kept for this time
+KEPT_SECONDS = 2.0  # the format of the lake and a listing of the dates are kept for this time
 RETRY_SECONDS = 3.0  # people wait for the answer
 REPORTS_KEPT = 64
 ANSWERS_KEPT = 256
@@ -69,6 +69,7 @@ class Desk:
     _reports: Kept[str, MorningReport] = field(default_factory=lambda: Kept(REPORTS_KEPT))
     _dates: tuple[str, ...] = ()
     _dates_until: float = 0.0
+    _lake_until: float = 0.0
 
     @staticmethod
     def of(settings: ServingSettings) -> "Desk":
@@ -78,19 +79,19 @@ class Desk:
         return Desk(store, settings, DispositionLog(store))
 
     def dates(self) -> tuple[str, ...]:
-        """Return the dates with a report, oldest first, as they were at most `DATES_SECONDS` ago; raises `LakeError`."""
+        """Return the dates with a report, oldest first, as they were at most `KEPT_SECONDS` ago; raises `LakeError`."""
         if monotonic() >= self._dates_until:
             self._dates = committed_dates(self.store, layout.MORNING)
             if not self._dates:
-                self._require_lake()
-            self._dates_until = monotonic() + DATES_SECONDS
+                self.require_lake_now()
+            self._dates_until = monotonic() + KEPT_SECONDS
         return self._dates
 
     def version(self, date: str) -> str:
         """Return the version of a date's report; raises `NoReportError`, or another `LakeError` if the lake cannot be read."""
         entry = self.store.entry(layout.morning(date))
         if entry is None:
-            self._require_lake()
+            self.require_lake_now()
             raise NoReportError(date)
         return entry.version
 
@@ -98,8 +99,14 @@ class Desk:
         """Return the report of a date, verified by its seal; raises `NoReportError`, or another `LakeError` if it cannot be read."""
         return self._reports.get(date, self.version(date), lambda: morning_files.read(self.store, date).report)
 
-    def _require_lake(self) -> None:
-        """Raise `LakeError` if nothing is found because the lake is gone, or has another format."""
+    def require_lake(self) -> None:
+        """Raise `LakeError` if the lake was gone or had another format at most `KEPT_SECONDS` ago."""
+        if monotonic() >= self._lake_until:
+            self.require_lake_now()
+            self._lake_until = monotonic() + KEPT_SECONDS
+
+    def require_lake_now(self) -> None:
+        """Raise `LakeError` if the lake is gone or has another format."""
         if require_format(self.store) is None:
             raise LakeError(
                 f"There is no lake at {self.store.url}. Check RISK_LAKE, make a first report (risk report DATE), or restore a backup."

@@ -1,16 +1,32 @@
 """Pages of the service itself, rendered once, and the places of all pages that are filled in for each caller."""
 
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import count
+from typing import NewType
 
 from risk_assets.pages import addresses, served
 from risk_assets.pages.messages import render_message, render_sign_in
 from risk_serving.settings import ServingSettings
 
-TITLE_PLACE, TEXT_PLACE = "title-e1c47a", "text-93b0d8"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+FilledPage = NewType("FilledPage", bytes)  # a page without places: the only one that can be sent
+
+_PLACES = (
+    served.CALLER_PLACE,
+    served.FORM_TOKEN_PLACE,
+    served.FORM_ID_PLACE,
+    served.SIGN_OUT_PLACE,
+    served.NEXT_PLACE,
+    served.SINGLE_SIGN_ON_PLACE,
+    served.NOTICE_PLACE,
+    served.TITLE_PLACE,
+    served.TEXT_PLACE,
+)
+_ANY_PLACE = re.compile("|".join(map(re.escape, _PLACES)).encode())
 
 
 @dataclass(frozen=True)
@@ -33,30 +49,34 @@ class Frames:
     def of(settings: ServingSettings) -> "Frames":
         """Return the pages for the settings."""
         sign_in = render_sign_in(tokens=bool(settings.tokens), single_sign_on=settings.sign_in is not None)
-        return Frames(render_message(TITLE_PLACE, (TEXT_PLACE,)).encode(), sign_in.encode())
+        return Frames(render_message(served.TITLE_PLACE, (served.TEXT_PLACE,)).encode(), sign_in.encode())
 
-    def message_of(self, title: str, texts: Sequence[str]) -> bytes:
+    def message_of(self, title: str, texts: Sequence[str], filling: Filling) -> FilledPage:
         """Return the page with a message."""
         paragraphs = "</p>\n<p>".join(map(escape, texts))
-        return _replaced(self.message, {TITLE_PLACE: escape(title), TEXT_PLACE: paragraphs})
+        return _filled(self.message, _markup(filling) | {served.TITLE_PLACE: escape(title), served.TEXT_PLACE: paragraphs})
 
-    def sign_in_of(self, form_token: str, following: str, single_sign_on: str, wrong: str = "") -> bytes:
+    def sign_in_of(self, form_token: str, following: str, single_sign_on: str, wrong: str = "") -> FilledPage:
         """Return the page to sign in, which leads to the address `following`, with what was wrong the last time."""
         notice = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
-        places = {served.FORM_TOKEN_PLACE: form_token, served.NEXT_PLACE: following, served.SINGLE_SIGN_ON_PLACE: single_sign_on}
-        return _replaced(self.sign_in, {served.NOTICE_PLACE: notice} | {place: escape(text) for place, text in places.items()})
+        texts = {served.FORM_TOKEN_PLACE: form_token, served.NEXT_PLACE: following, served.SINGLE_SIGN_ON_PLACE: single_sign_on}
+        return _filled(self.sign_in, {served.NOTICE_PLACE: notice} | {place: escape(text) for place, text in texts.items()})
 
 
-def filled(content: bytes, filling: Filling, notice: str = "") -> bytes:
+def filled(content: bytes, filling: Filling, notice: str = "") -> FilledPage:
     """Return a page with its places filled in; each form has an id of its own."""
+    return _filled(content, _markup(filling, notice))
+
+
+def _markup(filling: Filling, notice: str = "") -> dict[str, str]:
+    """Return what is filled in for a caller, by place."""
     token = escape(filling.form_token)
-    places = {
+    return {
         served.CALLER_PLACE: escape(filling.caller),
         served.SIGN_OUT_PLACE: _sign_out(token) if filling.signs_out else "",
         served.NOTICE_PLACE: f'<div class="notice" role="status"><div>{escape(notice)}</div></div>' if notice else "",
         served.FORM_TOKEN_PLACE: token,
     }
-    return _with_form_ids(_replaced(content, places))
 
 
 def _sign_out(token: str) -> str:
@@ -64,15 +84,13 @@ def _sign_out(token: str) -> str:
     return f'<form method="post" action="{addresses.SIGN_OUT}">{hidden}<button type="submit">Sign out</button></form>'
 
 
-def _with_form_ids(content: bytes) -> bytes:
-    parts = content.split(served.FORM_ID_PLACE.encode())
-    if len(parts) == 1:
-        return content
-    start = secrets.token_hex(12)
-    return parts[0] + b"".join(f"{start}-{number}".encode() + part for number, part in enumerate(parts[1:], start=1))
+def _filled(content: bytes, markup: Mapping[str, str]) -> FilledPage:
+    """Return a page with its places filled in; those without markup are removed. What is filled in is not searched for places."""
+    start, numbers = secrets.token_hex(12), count(1)
+    found = {place.encode(): each.encode() for place, each in markup.items()}
+    form_id = served.FORM_ID_PLACE.encode()
 
+    def text_of(match: re.Match[bytes]) -> bytes:
+        return f"{start}-{next(numbers)}".encode() if match[0] == form_id else found.get(match[0], b"")
 
-def _replaced(content: bytes, places: dict[str, str]) -> bytes:
-    for place, text in places.items():
-        content = content.replace(place.encode(), text.encode())
-    return content
+    return FilledPage(_ANY_PLACE.sub(text_of, content))

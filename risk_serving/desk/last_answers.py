@@ -4,6 +4,9 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from risk_assets.clock import Calendar
+from risk_assets.domain.wording import counted
+from risk_assets.pages.formats import clock
 from risk_serving.desk.questions import Answer, Question
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -15,11 +18,11 @@ class LastAnswer(NamedTuple):
     answer: Answer
     at: datetime
 
-    def age(self) -> str:
-        """Return when the answer was given and how long ago, such as "07:12 (UTC), 43 minutes ago"."""
+    def age(self, calendar: Calendar) -> str:
+        """Return when the answer was given, in the team's time zone, and how long ago: "07:12, 43 minutes ago"."""
         minutes = int((datetime.now(UTC) - self.at).total_seconds() // 60)
-        ago = "less than a minute ago" if minutes < 1 else f"{minutes} {'minute' if minutes == 1 else 'minutes'} ago"
-        return f"{self.at:%H:%M} (UTC), {ago}"
+        ago = f"{counted(minutes, 'minute')} ago" if minutes else "less than a minute ago"
+        return f"{clock(calendar.in_zone(self.at.isoformat()))}, {ago}"
 
 
 class LastAnswers:

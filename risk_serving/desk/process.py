@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,6 +10,7 @@ from time import monotonic
 
 import msgspec
 
+from risk_assets.pages import served
 from risk_serving.desk.questions import Answer, NewDisposition, Question
 from risk_serving.desk.replies import LENGTH_BYTES, Answered, Failed, Reply, Unreadable, decode_reply, encode, framed, length_of
 
@@ -94,7 +96,7 @@ class AnswerProcess:
         """Return the reply of the process; after trouble, raise `Unanswered` for a while at once, so that readers do not wait in turn."""
         if monotonic() < self._paused_until:
             raise Unanswered(self._trouble)
-        began = monotonic()
+        began, was_running = monotonic(), self._is_running()
         try:
             async with asyncio.timeout(self._seconds):
                 reply = await self._send(framed(encode(question)))
@@ -103,15 +105,18 @@ class AnswerProcess:
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             logger.error("the process of the desk has ended in a %s: %s", type(question).__name__, type(error).__name__)  # noqa: TRY400 - the place is known
             raise await self._pause("The process of the desk has ended and is started again. Try again in a moment.") from None
-        if isinstance(reply, Unreadable) and monotonic() - began > SLOW_SECONDS:
+        if isinstance(reply, Unreadable) and was_running and monotonic() - began > SLOW_SECONDS:  # the start takes a second by itself
             self._paused_until, self._trouble = monotonic() + PAUSE_SECONDS, reply.text
         return reply
 
     async def _send(self, message: bytes) -> Reply:
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None or not self._is_running():
             process = self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=os.environ | {served.SALT_VARIABLE: served.SALT},
             )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -120,6 +125,9 @@ class AnswerProcess:
         length = length_of(await process.stdout.readexactly(LENGTH_BYTES))
         reply: Reply = decode_reply(await process.stdout.readexactly(length))
         return reply
+
+    def _is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
 
     async def _pause(self, trouble: str) -> Unanswered:
         """End the process, whose reply would be that to an earlier question, and return the error of the questions that wait."""

@@ -24,7 +24,8 @@ from risk_serving.desk.questions import (
 
 MAX_DIGITS = 9
 _KEY = re.compile(f"[0-9a-f]{{{KEY_DIGITS}}}")
-_SAFE = re.compile(rf"{addresses.ROOT}([/?][A-Za-z0-9._~%&=+/?:@!$'()*,;-]*)?")
+_PARTS = "(?:/[A-Za-z0-9_-]+(?:[.][A-Za-z0-9_-]+)*)*/?"  # of a path: not "..", which leads out of the desk, and nothing that is encoded
+_SAFE = re.compile(rf"{addresses.ROOT}{_PARTS}(?:[?][A-Za-z0-9._~%&=+/?:@!$'()*,;-]*)?")
 
 
 class NoPage(Exception):
@@ -71,8 +72,24 @@ def safe_address(address: str) -> str:
     return address if _SAFE.fullmatch(address) else addresses.ROOT
 
 
+def address_to_return_to(path: str, query: str) -> str:
+    """Return the address to which a caller returns after the sign-in: without the id of a search for an account, its date."""
+    if _parts(path) != ["find"]:
+        return f"{path}?{query}" if query else path
+    try:
+        date = fields_of(query).get("date", "")
+    except ValueError:
+        return addresses.ROOT
+    return addresses.date_page(date) if is_date(date) else addresses.ROOT
+
+
+def _parts(path: str) -> list[str]:
+    """Return the parts of a path below that of the desk."""
+    return path.removeprefix(addresses.ROOT).strip("/").split("/")
+
+
 def _question_of(path: str, fields: Mapping[str, str]) -> Question | str:
-    match path.removeprefix(addresses.ROOT).strip("/").split("/"):
+    match _parts(path):
         case [""]:
             return _newest(fields)
         case ["dates"]:

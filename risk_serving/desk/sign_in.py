@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
+from risk_assets.domain.wording import counted
 from risk_assets.pages import addresses
 from risk_serving.auth.access import Access
 from risk_serving.auth.bearer import MAX_TOKEN_BYTES, Caller
 from risk_serving.desk.forms import fields_of, is_same_site, read_form
-from risk_serving.desk.frames import FORM_TOKEN, Frames
+from risk_serving.desk.frames import FORM_TOKEN, Filling, Frames
 from risk_serving.desk.responses import page, redirect
 from risk_serving.desk.routes import safe_address
 from risk_serving.desk.sessions import Session, Sessions, new_session, proof_of_token
@@ -24,10 +25,9 @@ from risk_serving.settings import REVIEW, ServingSettings
 if TYPE_CHECKING:
     from risk_serving.desk.entra_sign_in import EntraSignIn
 
-TRIES_PER_SECOND, TRIES_AT_ONCE = 0.5, 30  # of each address
+TRIES_PER_SECOND, TRIES_AT_ONCE = 0.5, 30  # of each address; forms of other sites do not count
 WRONG = "This token does not open the desk. Check it, or ask an operator for one with the role review."
 OLD = "The form was too old. Send it again."
-TOO_MANY = "Too many attempts. Wait a minute, then try again."
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,12 @@ class SignIn:
         """Return the way to the desk with a new session, or the page with what was wrong: the same text for each wrong token."""
         form = await read_form(scope, receive, self._bodies)
         following = safe_address(form.get("next", ""))
+        if not self.is_own_form(scope, visitor.session, form):
+            return self._refused(scope, visitor, following, OLD)
         try:
             self._limits.admit_address(scope)
         except Problem as problem:
-            response = self._refused(scope, visitor, following, TOO_MANY, HTTPStatus.TOO_MANY_REQUESTS)
-            response.headers.update({name.decode(): value.decode() for name, value in problem.headers})
-            return response
-        if not self.is_own_form(scope, visitor.session, form):
-            return self._refused(scope, visitor, following, OLD)
+            return self._too_many(scope, visitor, following, dict(problem.headers)[b"retry-after"].decode())
         token = form.get("token", "").strip().encode()[:MAX_TOKEN_BYTES]
         caller = self._access.find_named(token)
         if caller is None or REVIEW not in caller.roles:
@@ -102,10 +100,16 @@ class SignIn:
         scope["request_log"].problem = "sign-in-refused"
         return self._page(scope, visitor, following, status, wrong)
 
+    def _too_many(self, scope: Scope, visitor: Visitor, following: str, seconds: str) -> Response:
+        wrong = f"Too many attempts. Try again in {counted(int(seconds), 'second')}."
+        response = self._refused(scope, visitor, following, wrong, HTTPStatus.TOO_MANY_REQUESTS)
+        response.headers["retry-after"] = seconds
+        return response
+
     async def _sign_out(self, scope: Scope, receive: Receive, visitor: Visitor) -> Response:
         form = await read_form(scope, receive, self._bodies)
         if not self.is_own_form(scope, visitor.session, form):
-            return page(self._frames.message_of("Not signed out", (OLD,)), HTTPStatus.FORBIDDEN)
+            return page(self._frames.message_of("Not signed out", (OLD,), self.filling(visitor)), HTTPStatus.FORBIDDEN)
         return redirect(addresses.SIGN_IN, cookies=(self._sessions.end(scope),))
 
     async def _finish_entra(self, entra: "EntraSignIn", scope: Scope, visitor: Visitor) -> Response:
@@ -114,6 +118,12 @@ class SignIn:
             return self._refused(scope, visitor, finished.following, finished.wrong)
         scope["request_log"].caller = finished.session.name
         return redirect(finished.following, cookies=(self._sessions.cookie_of(finished.session, scope), finished.cookie))
+
+    def filling(self, visitor: Visitor) -> Filling:
+        """Return what is filled in on pages for a visitor."""
+        name = visitor.caller.name if visitor.caller else ""
+        token = self._sessions.form_token(visitor.session) if visitor.session else ""
+        return Filling(name, token, signs_out=bool(name) and visitor.session is not None and not self._access.localhost_only)
 
     def is_own_form(self, scope: Scope, session: Session | None, form: dict[str, str]) -> bool:
         """Return whether a form was sent from a page of the session."""

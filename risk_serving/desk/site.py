@@ -9,12 +9,12 @@ from starlette.types import Receive, Scope
 from risk_assets.pages import addresses
 from risk_serving.auth.access import Access
 from risk_serving.desk.forms import read_form
-from risk_serving.desk.frames import Filling, Frames, filled
+from risk_serving.desk.frames import Frames, filled
 from risk_serving.desk.last_answers import LastAnswers
 from risk_serving.desk.process import AnswerProcess, QuestionFailed, Unanswered
 from risk_serving.desk.questions import Answer, NewestDate, Question, WorkListFile
-from risk_serving.desk.responses import page, redirect
-from risk_serving.desk.routes import NoPage, Unclear, disposition_of, question_of
+from risk_serving.desk.responses import download, page, redirect
+from risk_serving.desk.routes import NoPage, Unclear, address_to_return_to, disposition_of, question_of
 from risk_serving.desk.sessions import LOCAL, Sessions, new_session
 from risk_serving.desk.sign_in import OLD, SignIn, Visitor
 from risk_serving.http.body import BodyReader
@@ -34,6 +34,7 @@ class Site:
         self, settings: ServingSettings, access: Access, limits: CallerLimits | None, bodies: BodyReader, process: AnswerProcess
     ) -> None:
         self._access, self._limits, self._bodies, self._process = access, limits, bodies, process
+        self._calendar = settings.calendar
         self._sessions, self._frames, self._last = Sessions(settings), Frames.of(settings), LastAnswers()
         self._sign_in = SignIn(settings, access, self._sessions, self._frames, bodies)
 
@@ -82,8 +83,7 @@ class Site:
             return self._message(
                 visitor, "Your session has ended", ("Nothing was recorded. Sign in again, and send the form again.",), HTTPStatus.FORBIDDEN
             )
-        query = scope["query_string"].decode("latin-1")
-        return redirect(addresses.sign_in(f"{scope['path']}?{query}" if query else scope["path"]))
+        return redirect(addresses.sign_in(address_to_return_to(scope["path"], scope["query_string"].decode("latin-1"))))
 
     async def _read(self, scope: Scope, visitor: Visitor) -> Response:
         try:
@@ -129,15 +129,8 @@ class Site:
         if answer.location is not None:
             return redirect(answer.location, cookies)
         if answer.file_name is not None:
-            response = page(answer.content, answer.status, answer.media_type, cookies)
-            response.headers["content-disposition"] = f'attachment; filename="{answer.file_name}"'
-            return response
-        return page(filled(answer.content, self._filling(visitor), notice), answer.status, answer.media_type, cookies)
-
-    def _filling(self, visitor: Visitor) -> Filling:
-        name = visitor.caller.name if visitor.caller else ""
-        token = self._sessions.form_token(visitor.session) if visitor.session else ""
-        return Filling(name, token, signs_out=bool(name) and visitor.session is not None and not self._access.localhost_only)
+            return download(answer.content, answer.media_type, answer.file_name, cookies)
+        return page(filled(answer.content, self._sign_in.filling(visitor), notice), answer.status, cookies)
 
     def _instead(self, scope: Scope, question: Question, visitor: Visitor, unanswered: Unanswered) -> Response:
         """Return the last good answer with its age, or a page that says why there is none; a file could not say its age."""
@@ -145,7 +138,7 @@ class Site:
         last = None if isinstance(question, WorkListFile) else self._last.find(question)
         if last is None:
             return self._unavailable(visitor, "The page cannot be shown", (unanswered.text,))
-        notice = f"{unanswered.text} Until then this is the page of {last.age()}."
+        notice = f"{unanswered.text} Until then this is the page of {last.age(self._calendar)}."
         return self._response(scope, last.answer, visitor, notice)
 
     def _failed(self, scope: Scope, question: Question, visitor: Visitor, failed: QuestionFailed) -> Response:
@@ -162,4 +155,4 @@ class Site:
         return response
 
     def _message(self, visitor: Visitor, title: str, texts: tuple[str, ...], status: HTTPStatus) -> Response:
-        return page(filled(self._frames.message_of(title, texts), self._filling(visitor)), status)
+        return page(self._frames.message_of(title, texts, self._sign_in.filling(visitor)), status)

@@ -134,6 +134,17 @@ def test_a_damaged_line_does_not_hide_the_others(store: Store, damage: bytes) ->
     assert found.damaged == (f"{path(new)} has 1 line that cannot be read: compare it with a backup.",)
 
 
+def test_a_file_with_damaged_lines_is_logged_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    log, new = DispositionLog(store), entry("f1")
+    log.record(new, known=0)
+    assert caplog.messages == []
+    store.put(path(new), store.get(path(new)) + b"secret-7,2026\n")
+    log.read()
+    store.put(path(new), store.get(path(new)) + b"secret-8,2026\n")
+    assert log.read().damaged == (f"{path(new)} has 2 lines that cannot be read: compare it with a backup.",)
+    assert caplog.messages == [f"{path(new)} has 1 line that cannot be read: compare it with a backup."]
+
+
 def test_line_ends_of_a_spreadsheet_are_read(store: Store) -> None:
     new = entry("f1")
     DispositionLog(store).record(new, known=0)

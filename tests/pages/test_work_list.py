@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 from risk_assets.domain.morning.account_key import account_key, key_text
-from risk_assets.domain.morning.dispositions import KINDS
+from risk_assets.domain.morning.dispositions import KINDS, LONGEST_NOTE, Disposition
 from risk_assets.domain.morning.selection import PAGE_SIZE, Selection, from_query
 from risk_assets.pages import addresses
+from risk_assets.pages.account import render_account
+from risk_assets.pages.dispositions import render_conflict
 from risk_assets.pages.served import FORM_ID_PLACE, FORM_TOKEN_PLACE, Served
 from risk_assets.pages.work_list import page_numbers, render_work_list
-from tests.pages import samples, work_lists
+from tests.pages import account_samples, samples, work_lists
 from tests.pages.outline import Outline
 from tests.pages.work_lists import ALL, FIRST, PAGES, RECORDED, SERVED, many, page
 
@@ -126,6 +128,40 @@ def test_the_latest_disposition_is_shown_and_the_earlier_ones_can_be() -> None:
     assert f"{latest} {FIRST}, 1 earlier called: no answer 09:12 on 29 Jan by ann" in text
 
 
+def long_notes(entries: int, *accounts: str) -> tuple[Disposition, ...]:
+    """Return dispositions of each account with notes of the greatest length."""
+    numbered = [(account, number) for account in accounts for number in range(entries)]
+    note = "x" * (LONGEST_NOTE - 4)
+    return tuple(
+        msgspec.structs.replace(RECORDED[0], id=f"{account}-{at}", account=account, note=f"{at:03d} {note}") for account, at in numbered
+    )
+
+
+def test_a_row_shows_the_newest_dispositions_and_leads_to_the_others() -> None:
+    text = Outline(page(samples.ordinary(), ALL, long_notes(200, FIRST))).text
+    assert "199 earlier" in text and "196 more on the page of the account" in text
+    assert [f"{number:03d} x" in text for number in (199, 198, 197, 196, 195)] == [True, True, True, True, False]
+
+
+def test_a_page_with_many_long_notes_weighs_less_than_300_kb() -> None:
+    accounts = [item.account for item in many(500).work_list.items[:50]]
+    assert len(page(many(500), ALL, long_notes(200, *accounts)).encode()) < MOST_BYTES
+
+
+def test_other_pages_show_the_newest_20_dispositions() -> None:
+    entries = long_notes(200, FIRST)
+    shown = (
+        render_conflict(FIRST, work_lists.FILLED, entries, 3, work_lists.BACK, SERVED),
+        render_account(account_samples.scored(), SERVED, entries),
+    )
+    for text in shown:
+        found = Outline(text)
+        assert "180 earlier: risk dispositions" in found.text
+        assert "180 x" in found.text and "179 x" not in found.text
+        assert len(text.encode()) < MOST_BYTES
+        assert {"name": "known", "type": "hidden", "value": "200"} in fields(found)
+
+
 def test_a_form_knows_how_many_were_recorded() -> None:
     found = Outline(page(samples.ordinary()))
     forms = [attributes for attributes in fields(found) if attributes.get("name") == "known"]
@@ -173,6 +209,7 @@ def test_the_conflict_has_the_other_entry_and_the_own_form() -> None:
     found = Outline(work_lists.conflict())
     assert "promise to pay by 3 Feb 2026: after pay day 11:40 on 29 Jan by bob" in found.text
     assert "The account has 1 entry that your page did not show." in found.text
+    assert ("h1", "Not recorded: something was recorded meanwhile") in found.headings
     values = {attributes["name"]: attributes.get("value") for attributes in fields(found)}
     assert (values["known"], values["promised_on"], values["back"]) == ("2", "2026-01-01", work_lists.BACK)
     assert values["note"] == "said yes\N{REPLACEMENT CHARACTER}"

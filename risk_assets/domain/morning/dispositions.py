@@ -18,6 +18,8 @@ LONGEST_NOTE = 500  # characters
 PROMISE_DAYS = 365  # from today, within which a promise can be
 
 _NOT_IN_NOTES = frozenset({"Cc", "Cs", "Zl", "Zp"})  # Unicode categories: controls, surrogates, line and paragraph separators
+_SPACES = frozenset({"Cf", "Mn", "Zs"})  # what shows nothing by itself: formats such as a zero-width space, marks, spaces
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and a symbol that show nothing
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -61,6 +63,11 @@ def problems(kind: str, promised_on: str | None, note: str, today: str) -> Probl
     return {field: problem for field, problem in found.items() if problem}
 
 
+def written(note: str) -> str:
+    """Return a note without spaces around it; empty if none of its characters shows anything."""
+    return note.strip() if any(unicodedata.category(each) not in _SPACES and each not in _FILLERS for each in note) else ""
+
+
 def same_content(one: Disposition, other: Disposition) -> bool:
     """Return whether two dispositions differ in their ids and the time of recording only."""
     return msgspec.structs.replace(one, id=other.id, recorded_at=other.recorded_at) == other
@@ -100,4 +107,4 @@ def _problem_of_note(kind: str, note: str) -> str | None:
         return f"Shorten the note to {LONGEST_NOTE} characters; it has {len(note)}."
     if any(letter in _DIRECTIONS or unicodedata.category(letter) in _NOT_IN_NOTES for letter in note):
         return "Remove line breaks and other control characters from the note."
-    return "Write the note." if kind == NOTE and not note.strip() else None
+    return "Write the note." if kind == NOTE and not written(note) else None

@@ -8,7 +8,7 @@ import msgspec
 
 from risk_assets.clock import utc_now
 from risk_assets.domain.morning.account_key import account_key, key_text
-from risk_assets.domain.morning.dispositions import Disposition, Kind, in_zone, problems
+from risk_assets.domain.morning.dispositions import Disposition, Kind, in_zone, problems, written
 from risk_assets.domain.morning.facts import AccountList, MorningReport
 from risk_assets.errors import LakeError
 from risk_assets.lake.dispositions import DispositionLog
@@ -61,7 +61,7 @@ def _disposition(question: NewDisposition, account: str, now: str) -> Dispositio
         account=account,
         kind=cast(Kind, question.kind),
         promised_on=question.promised_on,
-        note=question.note.strip(),
+        note=written(question.note),
         by=question.by,
     )
 

@@ -1,6 +1,7 @@
 """Which function answers a question."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from risk_assets.lake.account_index import find
@@ -40,7 +41,22 @@ def _account_of(desk: Desk) -> Callable[[str, str], str | None]:
 
 
 def answer(desk: Desk, question: Question) -> Answer:
-    """Return the answer to a question: status 404 if it is about a date without report; raises `RiskError` if the lake cannot be read."""
+    """Return the answer to a question: status 404 if it is about a date without report.
+
+    Raises `RiskError` if the lake cannot be read, is gone or has another format. The format is read before something is written, and after
+    something was not found; before other answers it may be that of a moment ago.
+    """
+    if isinstance(question, NewDisposition):
+        desk.require_lake_now()
+    else:
+        desk.require_lake()
+    found = _answered(desk, question)
+    if found.status == HTTPStatus.NOT_FOUND:
+        desk.require_lake_now()
+    return found
+
+
+def _answered(desk: Desk, question: Question) -> Answer:
     try:
         return _ANSWERS[type(question)](desk, question)
     except NoReportError as error:

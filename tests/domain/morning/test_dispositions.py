@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from risk_assets.clock import Calendar
-from risk_assets.domain.morning.dispositions import KINDS, Disposition, by_account, in_zone, problems, same_content
+from risk_assets.domain.morning.dispositions import KINDS, Disposition, by_account, in_zone, problems, same_content, written
 
 TODAY = "2026-01-29"
 ENTRY = Disposition("f1", "2026-01-29T10:00:00+00:00", "2026-01-28", "A1", "called", None, "", "ann")
@@ -40,6 +40,7 @@ def test_a_complete_form_has_no_problems(kind: str, promised_on: str | None, not
         ("promise to pay", "9" * 10_000, "", "promised_on"),
         ("called", TODAY, "", "promised_on"),
         ("note", None, " ", "note"),
+        ("note", None, "\u200b\u2060 \ufeff", "note"),
         ("seen", None, "x" * 501, "note"),
         ("seen", None, "two\nlines", "note"),
         ("seen", None, "\x1b[31m", "note"),
@@ -50,6 +51,16 @@ def test_a_complete_form_has_no_problems(kind: str, promised_on: str | None, not
 )
 def test_the_field_to_change_is_named(kind: str, promised_on: str | None, note: str, field: str) -> None:
     assert list(problems(kind, promised_on, note, TODAY)) == [field]
+
+
+@pytest.mark.parametrize("note", ["", "  ", "\u200b", "\u200d\ufeff\u00ad", "\u3164", "\u2800 ", "\ufe0f", "\u034f", "\u00a0\u3000"])
+def test_a_note_that_shows_nothing_is_empty(note: str) -> None:
+    assert written(note) == ""
+
+
+@pytest.mark.parametrize("note", ["x", "\u2764\ufe0f", "e\u0301", "\u200bא", "."])
+def test_a_note_that_shows_something_is_kept(note: str) -> None:
+    assert written(f" {note} ") == note
 
 
 def test_all_problems_are_named_at_once() -> None:

@@ -38,6 +38,11 @@ def reports(folder: Path, dates: tuple[str, ...] = DATES) -> Store:
     return store
 
 
+def has_places(text: str) -> bool:
+    """Return whether a page has a place that was not filled in, of any service."""
+    return re.search("place-[0-9a-f]{32}-", text) is not None
+
+
 def form_token(page: httpx.Response) -> str:
     """Return the token of the forms of a page."""
     found = re.search(r'name="form_token" value="([^"]+)"', page.text)

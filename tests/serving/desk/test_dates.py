@@ -3,9 +3,8 @@
 import httpx
 import pytest
 
-from risk_assets.pages import served
 from tests.serving.conftest import Service
-from tests.serving.desk.conftest import DATES
+from tests.serving.desk.conftest import DATES, has_places
 
 HEADERS = {
     "cache-control": "no-store",
@@ -35,7 +34,7 @@ def test_a_date_has_its_report_and_links(open_desk: Service) -> None:
 
 def test_no_place_is_left_in_a_page(open_desk: Service) -> None:
     text = open_desk.client.get(f"/desk/{DATES[1]}").text
-    assert all(place not in text for name, place in vars(served).items() if name.endswith("_PLACE"))
+    assert not has_places(text)
     assert "local</bdi>" in text
     assert "Sign out" not in text
 

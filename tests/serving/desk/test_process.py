@@ -112,9 +112,21 @@ def test_while_storage_is_slow_to_fail_questions_do_not_wait_in_turn(monkeypatch
 
     async def ask() -> list[str]:
         async with process() as running:
+            await running.ask(DatePage("a"))
             return [await trouble(running, "unreadable"), await trouble(running, "a")]
 
     assert asyncio.run(ask()) == ["The lake is away. Bring it back."] * 2
+
+
+def test_a_slow_start_is_not_slow_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.0)
+
+    async def ask() -> list[str]:
+        async with process() as running:
+            await trouble(running, "unreadable")
+            return words(await running.ask(DatePage("a")))
+
+    assert asyncio.run(ask())[1:] == ["2", "a"]
 
 
 def test_an_unexpected_error_does_not_stop_others() -> None:

@@ -14,7 +14,7 @@ from risk_serving.desk.questions import (
     WorkListFile,
     WorkListPage,
 )
-from risk_serving.desk.routes import NoPage, Unclear, disposition_of, question_of, safe_address
+from risk_serving.desk.routes import NoPage, Unclear, address_to_return_to, disposition_of, question_of, safe_address
 
 DATE, KEY = "2026-01-28", "00ff00ff00ff00ff"
 FORM = {
@@ -84,11 +84,54 @@ def test_a_form_that_is_not_complete_is_unclear(change: dict[str, str]) -> None:
         disposition_of({**FORM, **change}, by="ann")
 
 
-@pytest.mark.parametrize("address", ["/desk", "/desk/dates", "/desk/2026-01-28/list?search=A+1&page=2", "/desk?date=2026-01-28"])
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        (f"/desk/{DATE}/list", "search=A", f"/desk/{DATE}/list?search=A"),
+        ("/desk/dates", "", "/desk/dates"),
+        ("/desk/find", f"date={DATE}&account=A1", f"/desk/{DATE}"),
+        ("/desk//find/", f"account=A1&date={DATE}", f"/desk/{DATE}"),
+        ("/desk/find", "account=A1&date=A1", "/desk"),
+        ("/desk/find", f"date={DATE}&account=A1{'&a' * 50}", "/desk"),
+    ],
+)
+def test_after_the_sign_in_one_returns_without_an_id(path: str, query: str, expected: str) -> None:
+    assert address_to_return_to(path, query) == expected
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/desk",
+        "/desk/dates",
+        f"/desk/{DATE}/list.csv?search=..%2F",
+        f"/desk/{DATE}/account/{KEY}",
+        "/desk/2026-01-28/list?search=A+1&page=2",
+        "/desk?date=2026-01-28",
+    ],
+)
 def test_addresses_of_the_desk_are_safe(address: str) -> None:
     assert safe_address(address) == address
 
 
 @pytest.mark.parametrize("address", ["", "/", "//evil", "/desk\\x", "/desk@evil", "/deskx", "https://desk/desk", "/desk/\n", "/desk/é"])
 def test_other_addresses_lead_to_the_newest_report(address: str) -> None:
+    assert safe_address(address) == "/desk"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/desk/..",
+        "/desk/../x",
+        "/desk/.",
+        "/desk/a/../../x",
+        "/desk/%2e%2e/x",
+        "/desk/.%2E/x",
+        "/desk/..%2fx",
+        "/desk/%252e./x",
+        "/desk//x",
+    ],
+)
+def test_addresses_that_lead_out_of_the_desk_are_not_followed(address: str) -> None:
     assert safe_address(address) == "/desk"

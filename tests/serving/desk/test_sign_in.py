@@ -8,7 +8,7 @@ import pytest
 
 from risk_assets.lake.store import Store
 from tests.serving.conftest import Service, token_entry
-from tests.serving.desk.conftest import DATES, OTHER, SCORE_ONLY, TOKEN, browser, form_token, origin, sign_in
+from tests.serving.desk.conftest import DATES, OTHER, SCORE_ONLY, TOKEN, browser, form_token, has_places, origin, sign_in
 
 
 def test_without_a_session_the_page_to_sign_in_is_shown(guarded: Service) -> None:
@@ -19,6 +19,11 @@ def test_without_a_session_the_page_to_sign_in_is_shown(guarded: Service) -> Non
     assert page.status_code == 200
     assert 'value="/desk/2026-01-28/list?search=A+1&amp;page=2"' in page.text
     assert "Entra" not in page.text
+
+
+def test_the_way_to_the_sign_in_has_no_id(guarded: Service) -> None:
+    answer = guarded.client.get("/desk/find", params={"date": DATES[0], "account": "A1"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/desk/sign-in?next=%2Fdesk%2F{DATES[0]}")
 
 
 def test_a_caller_with_a_token_sees_the_report(guarded: Service, ann: httpx.Client) -> None:
@@ -95,6 +100,15 @@ def test_a_form_with_the_token_of_another_session_is_refused(guarded: Service, a
         assert ann.get("/desk/dates").status_code == 200
 
 
+def test_each_page_that_is_sent_is_filled_in(guarded: Service, ann: httpx.Client) -> None:
+    refused = ann.post("/desk/sign-out", data={"form_token": "wrong"}, headers=origin(guarded))
+    assert (refused.status_code, "<bdi>ann</bdi>" in refused.text) == (403, True)
+    pages = [refused, ann.get("/desk/nothing"), ann.get("/desk/find"), ann.delete("/desk"), ann.get("/desk/2020-01-01")]
+    with browser(guarded) as client:
+        pages += [client.get("/desk/sign-in"), client.post("/desk/dispositions"), client.post("/desk/sign-out", data={"form_token": "x"})]
+    assert [has_places(each.text) for each in pages] == [False] * len(pages)
+
+
 def test_sec_fetch_site_takes_the_place_of_the_origin(guarded: Service) -> None:
     with sign_in(guarded) as client:
         form = {"form_token": form_token(client.get("/desk/dates"))}
@@ -140,10 +154,14 @@ def test_attempts_are_limited(serve: Callable[..., Service], desk_lake: Store) -
     service = serve(desk_lake, RISK_SERVE_TOKENS=token_entry("ann", TOKEN, "review"))
     with browser(service) as client:
         form = {"form_token": form_token(client.get("/desk/sign-in")), "token": "wrong"}
+        for foreign in ({"Origin": "https://evil.example"}, origin(service)):
+            sent = [client.post("/desk/sign-in", data={"token": TOKEN}, headers=foreign).status_code for _ in range(31)]
+            assert sent == [403] * 31
         answers = [client.post("/desk/sign-in", data=form, headers=origin(service)) for _ in range(33)]
     assert [answer.status_code for answer in answers[:30]] == [403] * 30
     assert answers[-1].status_code == 429
-    assert int(answers[-1].headers["retry-after"]) > 0
+    seconds = int(answers[-1].headers["retry-after"])
+    assert f"Try again in {seconds} second" in answers[-1].text
 
 
 def test_workers_share_the_key(serve: Callable[..., Service], desk_lake: Store) -> None:

@@ -144,6 +144,12 @@ def test_a_form_that_is_sent_twice_is_recorded_once(desk: Desk, log: Disposition
     assert len(read_all(store).entries) == 1
 
 
+def test_a_note_that_shows_nothing_is_not_recorded(desk: Desk, log: DispositionLog, store: Store) -> None:
+    assert "Write the note." in text(new_disposition(desk, form(kind="note", note="\u200b\ufeff"), log, nobody))
+    assert new_disposition(desk, form(note="\u200b \u2060"), log, nobody).status == 303
+    assert [each.note for each in read_all(store).entries] == [""]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -2,6 +2,10 @@
 
 import csv
 import io
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from urllib.parse import quote_plus
 
 from playwright.sync_api import Page
 
@@ -9,7 +13,7 @@ from risk_assets.lake.dispositions import read_all
 from risk_assets.lake.store import Store
 from risk_assets.pages import served
 from tests.serving.conftest import Service
-from tests.serving.desk.conftest import DATES, OTHER, form_fields, origin, sign_in
+from tests.serving.desk.conftest import DATES, OTHER, TOKENS, form_fields, has_places, origin, reports, sign_in
 
 LIST = f"/desk/{DATES[-1]}/list"
 
@@ -18,12 +22,26 @@ def test_a_selection_is_shown_and_downloaded(open_desk: Service) -> None:
     shown = open_desk.client.get(LIST, params={"shown": "all", "category": "", "sort": "points", "order": "desc", "odd": "1"})
     assert shown.status_code == 200
     assert "50 of 50 listed accounts" in shown.text
-    assert all(place not in shown.text for name, place in vars(served).items() if name.endswith("_PLACE"))
+    assert not has_places(shown.text)
     file = open_desk.client.get(f"{LIST}.csv", params={"shown": "all", "search": "AC0"})
     assert file.headers["content-disposition"] == f'attachment; filename="work_list_{DATES[-1]}.csv"'
     rows = list(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"), newline="")))
     assert rows and all("AC0" in row["account_id"] for row in rows)
     assert open_desk.client.get(LIST, params={"search": "A" * 10_000}).status_code == 422
+
+
+def test_the_text_of_a_place_stays_text(serve: Callable[..., Service], tmp_path: Path) -> None:
+    own = serve(reports(tmp_path / "lake"), RISK_SERVE_TOKENS=TOKENS)
+    with sign_in(own) as ann:
+        for text in (text for name, text in vars(served).items() if name.endswith("_PLACE")):  # of this process; the service has others
+            sought = ann.get(LIST, params={"shown": "all", "search": text}).text
+            assert f'value="{escape(text)}"' in sought and f"search={quote_plus(text)}" in sought
+            fields = form_fields(ann.get(LIST)) | {"kind": "note", "note": text, "promised_on": ""}
+            again = fields | {"form_id": f"{fields['form_id']}-2", "note": f"{text} again"}
+            assert ann.post("/desk/dispositions", data=fields, headers=origin(own)).status_code == 303
+            conflict = ann.post("/desk/dispositions", data=again, headers=origin(own))
+            assert (conflict.status_code, f'value="{escape(text)} again"' in conflict.text) == (409, True)
+            assert f"<bdi>{escape(text)}</bdi>" in conflict.text and f"<bdi>{escape(text)}</bdi>" in ann.get(LIST).text
 
 
 def test_what_is_recorded_in_a_browser_is_shown_there(open_desk: Service, desk_lake: Store, page: Page) -> None:

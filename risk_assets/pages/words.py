@@ -173,6 +173,11 @@ def holdouts(found: tuple[Holdout, ...]) -> str:
     return ", ".join(f"{each.auc:.2f} ({each.name})" for each in found)
 
 
+def holdout_intervals(found: tuple[Holdout, ...]) -> str:
+    """Return the AUC of each holdout at training with its interval: "0.79 (0.75 to 0.83) on other accounts"."""
+    return " and ".join(f"{each.auc:.2f} ({each.interval[0]:.2f} to {each.interval[1]:.2f}) on {each.name}" for each in found)
+
+
 def auc_text(measured: Measured) -> str:
     """Return the AUC with its interval."""
     if measured.auc is None:

@@ -14,7 +14,7 @@ from risk_assets.defs.sensors import watch_reports
 from risk_assets.domain.monitoring.performance_report import PooledModel, Verdict
 from risk_assets.domain.monitoring.report import OnlineShift, Parity
 from risk_assets.domain.morning.facts import ChallengerVerdict, MorningReport, OnlineParity
-from risk_assets.lake import drift_files, layout, morning_files, performance_files, run_log
+from risk_assets.lake import drift_files, layout, morning_files, performance_files, registry, run_log
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from risk_assets.lake.morning_facts import CollectedReport, Sources, morning_report
@@ -455,10 +455,29 @@ def test_performance_of_a_matured_date(two_dates: Book) -> None:
     assert two_dates.runner.run("outcomes", NEXT).error is None
     assert two_dates.runner.run("performance", NEXT).error is None
     model = reported(two_dates, AFTER).model
+    assert model.is_measured
     (measured,) = model.measured
     assert (measured.date, measured.version, measured.role, model.outcomes_on) == (NEXT, "model_v001", "champion", None)
     assert measured.overall.rows == 300 and measured.auc is not None and measured.bands
     assert "other accounts" in {holdout.name for holdout in measured.holdouts}
+
+
+def test_without_outcomes_the_model_has_its_holdouts_and_its_estimate(two_dates: Book) -> None:
+    before = stored(two_dates, AFTER).model
+    assert before.expected is None and not before.is_measured
+    assert [holdout.name for holdout in before.holdouts] == ["other accounts", "later dates"]
+    metrics = registry.read_version(two_dates.lake, "model_v001").metrics
+    assert (before.holdouts[0].auc, before.holdouts[0].interval) == (metrics.roc_auc, metrics.other_accounts.roc_auc_interval)
+    assert two_dates.runner.run("performance", AFTER).error is None
+    assert morning_files.outdated_dates(two_dates.lake, 1) == (AFTER,)
+    found = reported(two_dates, AFTER)
+    assert found.model.expected is not None and found.figures is not None
+    expected = found.figures.named("expected bads").value
+    assert (found.model.expected.version, found.model.expected.rows) == ("model_v001", 300)
+    assert found.model.expected.bads == pytest.approx(expected)
+    performance = performance_files.read(two_dates.lake, AFTER)
+    performance_files.write(two_dates.lake, performance.report, replace(performance.made_from, inputs={}))
+    assert reported(two_dates, AFTER).model.expected is None  # an estimate of other predictions
 
 
 def test_the_verdict_on_a_challenger_and_the_parity_of_the_service(two_dates: Book) -> None:

@@ -19,6 +19,7 @@ from risk_assets.domain.morning.facts import (
     Day,
     Decision,
     Decisions,
+    Expectation,
     FeatureChange,
     Figure,
     Figures,
@@ -100,7 +101,13 @@ def first_date() -> MorningReport:
         work_list=WorkList(items, flagged=212),
         data=DataFacts(deadline="2026-01-29T06:00+01:00", arrived_at="2026-01-29T01:42+01:00", rows=3200, with_issues=0, not_eligible=0),
         model=ModelFacts(
-            version="model_v001", live_since="2026-01-28T09:00+01:00", live_days=1, scored_by="model_v001", outcomes_on="2026-07-27"
+            version="model_v001",
+            live_since="2026-01-28T09:00+01:00",
+            live_days=1,
+            scored_by="model_v001",
+            outcomes_on="2026-07-27",
+            holdouts=(Holdout("other accounts", 0.79, (0.75, 0.83)), Holdout("later dates", 0.80, (0.77, 0.83))),
+            expected=Expectation(DATE, "model_v001", 3196, 211.6, (184.3, 238.9), 0.81),
         ),
         decisions=Decisions(),
         series=series()[-1:],

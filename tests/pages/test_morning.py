@@ -222,6 +222,16 @@ def test_the_model_is_compared_with_outcomes_or_says_when() -> None:
     assert "the first ones mature on 27 Jul 2026" in outline(samples.first_date()).text
 
 
+def test_without_outcomes_the_model_is_shown_by_its_training_and_its_own_estimate() -> None:
+    report = samples.first_date()
+    text = outline(report).text
+    assert "on accounts and dates that did not train it was 0.79 (0.75 to 0.83) on other accounts and 0.80 (0.77 to 0.83) on later" in text
+    assert "model_v001 expects 212 bad accounts (184 to 239) among the 3,196 that it scored on 28 Jan 2026, and an AUC of 0.81." in text
+    model = msgspec.structs.replace(report.model, expected=None)
+    assert "risk monitor 2026-01-28 does it" in outline(msgspec.structs.replace(report, model=model)).text
+    assert "By its own probabilities" not in outline(samples.ordinary()).text
+
+
 def test_a_model_beyond_its_limits_is_marked() -> None:
     report = samples.ordinary()
     measured = report.model.measured[0]

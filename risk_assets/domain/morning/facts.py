@@ -383,6 +383,25 @@ class Holdout(msgspec.Struct, frozen=True, omit_defaults=True):
     interval: Interval
 
 
+class Expectation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a version expects of the accounts that it scored on a date, by its own probabilities: no outcome is known.
+
+    Attributes
+    ----------
+    bads, interval
+        The expected bads, and their 95 % interval.
+    auc
+        The AUC that the probabilities would have if they were exact; None if there is no pair of rows.
+    """
+
+    date: str
+    version: str
+    rows: int
+    bads: float
+    interval: Interval
+    auc: float | None = None
+
+
 class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     """The performance of a version on the newest date whose outcomes have matured.
 
@@ -476,6 +495,10 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         The verdict on the challenger or the shadow of that date; None without one.
     parity
         How the answers of the service compare with the batch, from the drift report; None if it has no requests.
+    holdouts
+        The AUC of the live version on its holdouts when it was trained; empty if no version is live, or it cannot be read.
+    expected
+        What the version that decided on the shown date expects of it; None without a performance report of the date's predictions.
     """
 
     version: str | None = None
@@ -487,6 +510,13 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     outcomes_on: str | None = None
     verdict: ChallengerVerdict | None = None
     parity: OnlineParity | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    expected: Expectation | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether outcomes are known of a date that the live version scored."""
+        return any(each.version == self.version for each in self.measured)
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):

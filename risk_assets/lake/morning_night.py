@@ -92,6 +92,11 @@ class NightReader:
         own = self._record_of(self.predictions)
         return own.released if own else None
 
+    @property
+    def last_error(self) -> str | None:
+        """The message of the date's last run; None if it scored, there was none, or it left no message."""
+        return self.records[-1].error if self.records else None
+
     def night(self, figures: Figures | None, day: Day, live: Live, shown: str | None) -> Night:
         """Return the night for its verdict.
 

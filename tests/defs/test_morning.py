@@ -230,6 +230,26 @@ def test_a_blocked_night(two_dates: Book) -> None:
     assert report.series[-1].incident == "blocked"
 
 
+def test_a_file_without_a_column_is_not_said_to_have_no_issues(two_dates: Book) -> None:
+    date = "2026-01-09"
+    two_dates.land_sample(f"accounts_{date}.csv")
+    rows = pl.read_csv(two_dates.landing.get(f"accounts_{date}.csv"), infer_schema=False)
+    two_dates.land(f"accounts_{date}.csv", rows.drop("utilisation").write_csv().encode())
+    assert two_dates.score(date).status == "blocked"
+    data = stored(two_dates, date).data
+    assert (data.rows, data.with_issues, data.issues) == (300, None, ())
+    assert data.not_checked is not None and "utilisation" in data.not_checked
+    page = two_dates.lake.get(layout.morning_page(date)).decode()
+    assert "The rows were not checked." in page and "No row has an issue." not in page
+
+
+def test_issues_of_an_earlier_file_are_not_shown(two_dates: Book) -> None:
+    assert reported(two_dates, AFTER).data.with_issues == 0
+    land_changed(two_dates, AFTER, source=NEXT)
+    assert two_dates.runner.run("daily_scoring", AFTER, "raw/accounts").error is None
+    assert reported(two_dates, AFTER).data.with_issues is None
+
+
 def test_a_failed_night(two_dates: Book) -> None:
     date = "2026-01-09"
     two_dates.land(f"accounts_{date}.csv", b"")

@@ -4,10 +4,12 @@ import re
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import (
     ChallengerVerdict,
+    DataFacts,
     Decision,
     Figure,
     MorningReport,
@@ -196,6 +198,21 @@ def test_a_backfilled_date_is_not_said_to_be_late() -> None:
     text = outline(msgspec.structs.replace(report, data=later, verdict=said)).text
     assert "after the deadline of" not in text
     assert "10:00 on 2 Mar; the deadline was 06:00 on 29 Jan" in text
+
+
+def test_rows_that_were_not_checked_are_not_said_to_be_right() -> None:
+    report = samples.ordinary()
+    clean = DataFacts(deadline=report.data.deadline, arrived_at=report.data.arrived_at, rows=3200, with_issues=0)
+    for data, said in (
+        (clean, "No row has an issue."),
+        (replace(clean, with_issues=None), "The rows were not checked."),
+        (replace(clean, rows=0), "The file has no rows."),
+        (replace(clean, rows=None, with_issues=None), "The rows were not checked."),
+        (replace(clean, with_issues=None, not_checked="contract_schema"), "The rows were not checked. contract_schema."),
+    ):
+        text = outline(replace(report, data=data)).text
+        assert said in text
+        assert ("No row has an issue." in text) is (data is clean)
 
 
 def test_points_that_changed_without_a_listed_feature() -> None:

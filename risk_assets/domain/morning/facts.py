@@ -331,7 +331,10 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     rows, normal_rows
         The rows of the file, and their normal range.
     with_issues, not_eligible
-        Rows that cannot be scored: with issues, and by population rules, with the rows of each rule's reason.
+        Rows that cannot be scored: with issues, and by population rules, with the rows of each rule's reason; None if they were not
+        checked.
+    not_checked
+        Why the rows were not checked; None if they were, or it is not known.
     issues
         The issues by column, the most rows first.
     moved
@@ -351,6 +354,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     issues: tuple[ColumnIssues, ...] = ()
     moved: tuple[MovedFeature, ...] = ()
     moved_on: str | None = None
+    not_checked: str | None = None
 
     @property
     def in_time(self) -> bool | None:

@@ -34,6 +34,7 @@ def data_facts(store: Store, night: NightReader, shown: str | None, notes: Notes
         issues=column_issues(facts.issue_counts, [found.facts_as(FeatureFacts).issue_counts for found in earlier]) if facts else (),
         moved=_moved(drift) if drift else (),
         moved_on=drift.date if drift else None,
+        score_beyond=tuple(drift.score.exceeded) if drift else (),
         not_checked=None if facts else night.last_error,
     )
 

@@ -4,7 +4,7 @@ from textwrap import wrap
 
 from risk_assets.domain.morning.facts import WORSE_POINTS, Changes, Figure, Figures, MorningReport, WorkList
 from risk_assets.pages.formats import long_date, number, one_line, short_date, signed
-from risk_assets.pages.words import FIGURES, STATES, change, not_listed, since, usual, value
+from risk_assets.pages.words import FIGURES, STATES, change, figure_value, not_listed, since, usual
 
 COLUMNS = 72
 NAME, VALUE, CHANGE = 19, 12, 14
@@ -59,8 +59,7 @@ def _header(figures: Figures) -> list[str]:
 
 def _figure(figure: Figure) -> list[str]:
     changes = ["" if each is None else change(figure.name, each) for each in (figure.change, figure.week_change)]
-    shown = "" if figure.value is None else value(figure.name, figure.value)
-    line = f"{FIGURES[figure.name]:{NAME}}{shown:>{VALUE}}{changes[0]:>{CHANGE}}{changes[1]:>{CHANGE}}"
+    line = f"{FIGURES[figure.name]:{NAME}}{figure_value(figure):>{VALUE}}{changes[0]:>{CHANGE}}{changes[1]:>{CHANGE}}"
     mark = f"{(figure.position or '').upper()} its usual range: " if figure.unusual else ""
     return [line, f"    {mark}{usual(figure)}"]
 

@@ -19,13 +19,11 @@ from risk_assets.domain.morning.facts import (
     WorkItem,
     WorkList,
 )
+from risk_assets.domain.morning.figure_text import MINUS, SMALL_COUNT, count_digits, figure_texts, share_digits, value_text
 from risk_assets.pages.formats import (
-    MINUS,
-    amount,
     clock,
     date_text,
     number,
-    percent,
     short_date,
     signed,
     signed_amount,
@@ -48,6 +46,8 @@ STATES: dict[State, str] = {
     "model changed": "Model changed",
     "policy changed": "Policy changed",
     "unusual": "Unusual",
+    "drift": "Drift",
+    "open alerts": "Open alerts",
 }
 FIGURES: dict[FigureName, str] = {
     "received": "Accounts received",
@@ -69,33 +69,32 @@ INCIDENTS: dict[Incident, str] = {
     "late": "scored after the deadline",
     "no file": "no file arrived",
 }
-SMALL_SHARE, SMALL_COUNT, LARGEST = 0.1, 10, 1e15
+LARGEST = 1e15
 
 
 def value(name: FigureName, shown: float) -> str:
     """Return the value of a figure in its unit."""
-    if name == "mean probability":
-        return percent(shown, _share_digits(shown))
-    if name == "flagged exposure":
-        return amount(shown)
-    return number(shown, _count_digits(name, shown))
+    return value_text(name, shown)
+
+
+def figure_value(figure: Figure) -> str:
+    """Return the value of a known figure, with as many digits as its usual range."""
+    return figure_texts(figure)[0]
 
 
 def change(name: FigureName, difference: float) -> str:
     """Return the change of a figure with its sign, in its unit."""
     if name == "mean probability":
-        return signed_percentage_points(difference, 1 if abs(difference) >= SMALL_SHARE else 2)
+        return signed_percentage_points(difference, share_digits(difference))
     if name == "flagged exposure":
         return signed_amount(difference)
-    return signed(difference, _count_digits(name, difference))
+    return signed(difference, count_digits(name, difference))
 
 
 def usual(figure: Figure) -> str:
-    """Return the usual range of a figure: "usually 40 to 52"."""
-    if figure.normal is None:
-        return "usual range not known yet"
-    low, high = value(figure.name, figure.normal.low), value(figure.name, figure.normal.high)
-    return f"usually {low}" if low == high else f"usually {low} to {high}"
+    """Return the usual range of a known figure: "usually 40 to 52"."""
+    usual_range = figure_texts(figure)[1]
+    return "usual range not known yet" if usual_range is None else f"usually {usual_range}"
 
 
 def usual_rows(normal: Range | None) -> str:
@@ -184,11 +183,3 @@ def auc_text(measured: Measured) -> str:
         return "not known: all outcomes are the same"
     between = "" if measured.auc_interval is None else f" ({measured.auc_interval[0]:.2f} to {measured.auc_interval[1]:.2f})"
     return f"{measured.auc:.2f}{between}"
-
-
-def _share_digits(share: float) -> int:
-    return 1 if abs(share) >= SMALL_SHARE else 2
-
-
-def _count_digits(name: FigureName, count: float) -> int:
-    return 1 if name == "expected bads" and abs(count) < SMALL_COUNT else 0

@@ -435,6 +435,19 @@ def test_drift_gives_features_and_causes(two_dates: Book) -> None:
     assert causes.joined == report.changes.flagged_new + report.changes.flagged_returned
 
 
+def test_drift_and_alerts_are_in_the_verdict_of_their_date(two_dates: Book) -> None:
+    land_changed(two_dates, AFTER, pl.lit("0.99").alias("utilisation"))
+    for job in ("daily_scoring", "monitoring", "alerts"):
+        assert two_dates.runner.run(job, AFTER).error is None
+    report = reported(two_dates, AFTER)
+    assert report.data.score_beyond or any(feature.beyond for feature in report.data.moved)
+    assert {"drift", "open alerts"} <= {*report.verdict.states} and report.verdict.severity == "attention"
+    assert "Utilisation" in report.verdict.sentence and "open alert" in report.verdict.sentence
+    assert "Nothing unusual" not in report.verdict.sentence
+    later = reported(two_dates, "2026-01-09")
+    assert later.data.moved_on == AFTER and later.verdict.states == ("no file", "open alerts")
+
+
 def test_open_alerts_are_those_of_the_newest_report(two_dates: Book) -> None:
     date = "2026-01-09"
     log(two_dates, date, "failed", "2026-01-10T02:00:00+00:00", error="the disk is full")

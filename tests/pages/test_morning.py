@@ -200,6 +200,13 @@ def test_a_backfilled_date_is_not_said_to_be_late() -> None:
     assert "10:00 on 2 Mar; the deadline was 06:00 on 29 Jan" in text
 
 
+def test_a_score_beyond_its_drift_limit_is_marked() -> None:
+    report = samples.unusual()
+    text = outline(replace(report, data=replace(report.data, score_beyond=("PSI",)))).text
+    assert "The model’s score is beyond its drift limit: PSI." in text
+    assert "The model’s score" not in outline(report).text
+
+
 def test_rows_that_were_not_checked_are_not_said_to_be_right() -> None:
     report = samples.ordinary()
     clean = DataFacts(deadline=report.data.deadline, arrived_at=report.data.arrived_at, rows=3200, with_issues=0)

@@ -27,6 +27,8 @@ State: TypeAlias = Literal[
     "model changed",
     "policy changed",
     "unusual",
+    "drift",
+    "open alerts",
 ]
 Severity: TypeAlias = Literal["good", "attention", "bad"]
 FigureName: TypeAlias = Literal["received", "scored", "flagged", "flagged exposure", "mean probability", "expected bads"]
@@ -51,7 +53,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
           predictions cannot be read.
         - `warning`: scored, and a check warned or was released. `stale`: other accounts landed after it was scored.
         - `model changed`, `policy changed`: other ones than on the previous scored date.
-        - `unusual`: a figure is outside its normal range.
+        - `unusual`: a figure is outside its usual range. `drift`: the score or a feature is beyond a drift limit.
+        - `open alerts`: alerts are not resolved, whether the date was scored or not.
     severity
         good, attention (scored, and somebody should look at something) or bad (the date has no usable scores).
     sentence
@@ -68,7 +71,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Range(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The normal range of a figure, and the number of earlier dates from which it was computed."""
+    """The usual range of a figure, and the number of earlier dates from which it was computed."""
 
     low: float
     high: float
@@ -86,7 +89,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     previous, week_before
         The figure on the previous scored date, and on the same weekday a week before.
     normal
-        The normal range; None if too few earlier dates have the figure.
+        The usual range; None if too few earlier dates have the figure.
     """
 
     name: FigureName
@@ -107,7 +110,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def position(self) -> Literal["below", "within", "above"] | None:
-        """Where the figure is, compared with its normal range."""
+        """Where the figure is, compared with its usual range."""
         if self.value is None or self.normal is None:
             return None
         if self.value < self.normal.low:
@@ -116,7 +119,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def unusual(self) -> bool:
-        """Whether the figure is outside its normal range."""
+        """Whether the figure is outside its usual range."""
         return self.position in ("below", "above")
 
 
@@ -329,7 +332,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     stored_at
         The instant at which it was stored in the lake; None if it is not there.
     rows, normal_rows
-        The rows of the file, and their normal range.
+        The rows of the file, and their usual range.
     with_issues, not_eligible
         Rows that cannot be scored: with issues, and by population rules, with the rows of each rule's reason; None if they were not
         checked.
@@ -341,6 +344,8 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         The features that moved the mean score most, the largest shift first; empty without a drift report.
     moved_on
         The date of the drift report; None without one.
+    score_beyond
+        The statistics of the model's score that are beyond their limits.
     """
 
     deadline: str
@@ -355,6 +360,7 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     moved: tuple[MovedFeature, ...] = ()
     moved_on: str | None = None
     not_checked: str | None = None
+    score_beyond: tuple[str, ...] = ()
 
     @property
     def in_time(self) -> bool | None:
@@ -675,4 +681,4 @@ class MorningReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 WORSE_POINTS = 10  # of points lost since the previous scored date
 SERIES_DAYS = 60
-RANGE_DAYS = 28  # days before the shown date from which normal ranges are computed
+RANGE_DAYS = 28  # days before the shown date from which usual ranges are computed

@@ -13,6 +13,8 @@ from risk_assets.domain.morning.facts import (
     Holdout,
     Incident,
     Measured,
+    MorningReport,
+    OpenAlert,
     Range,
     Severity,
     State,
@@ -129,6 +131,20 @@ def day_of(instant: str) -> str:
 def since(earlier: str, date: str) -> str:
     """Return an earlier date as readers say it next to a date: "28 Jan", or with the year if that is another one."""
     return short_date(earlier) if Date.fromisoformat(earlier).year == Date.fromisoformat(date).year else date_text(earlier)
+
+
+def no_causes(report: MorningReport) -> str:
+    """Return why the change of the number of flagged accounts is not split by cause, and what to do."""
+    assert report.shown_date is not None
+    date, command = date_text(report.shown_date), f"risk monitor {report.shown_date}"
+    if report.data.moved_on == report.shown_date:
+        return f"The drift report of {date} does not have the split by cause. It says why: {command}."
+    return f"The split by cause needs the drift report of {date}. Make it: {command}."
+
+
+def alert_evidence(alert: OpenAlert) -> str:
+    """Return what was found, without the subject at its start: the subject comes before it."""
+    return alert.evidence.removeprefix(f"{alert.subject}, ").rstrip(".")
 
 
 def unlisted_changes(item: WorkItem, date: str) -> str:

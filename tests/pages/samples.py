@@ -115,6 +115,16 @@ def first_date() -> MorningReport:
     )
 
 
+def without_drift() -> MorningReport:
+    """A date without a drift report, so that features and causes are not known."""
+    report = ordinary()
+    return msgspec.structs.replace(
+        report,
+        changes=msgspec.structs.replace(_changes(), causes=None),
+        data=msgspec.structs.replace(report.data, moved=(), moved_on=None),
+    )
+
+
 def never_scored() -> MorningReport:
     """No file arrived, and no date was ever scored."""
     return MorningReport(

@@ -101,7 +101,7 @@ def test_a_date_without_scores_names_the_date_that_is_shown() -> None:
 
 def test_without_any_scored_date_the_page_says_so() -> None:
     found = outline(samples.never_scored())
-    assert "No date has been scored yet" in found.text
+    assert "No date up to this one has been scored" in found.text
     assert "No model is live." in found.text
     assert "There is nothing to draw yet." in found.text
     assert "Key figures" not in found.text
@@ -149,6 +149,22 @@ def test_changes_are_split_by_cause() -> None:
     assert "213 on 27 Jan, 212 now (\N{MINUS SIGN}1)" in outline(samples.ordinary()).text
     assert "none by another model or policy" in outline(samples.ordinary()).text
     assert "\N{MINUS SIGN}5 by another policy" in outline(samples.policy_changed()).text
+
+
+def test_without_a_drift_report_the_page_says_how_to_split_by_cause() -> None:
+    report = samples.without_drift()
+    text = outline(report).text
+    assert "The split by cause needs the drift report of 28 Jan 2026. Make it: risk monitor 2026-01-28." in text
+    assert "By cause:" not in text
+    measured = replace(report, data=replace(report.data, moved_on=samples.DATE))
+    assert "does not have the split by cause. It says why: risk monitor 2026-01-28." in outline(measured).text
+
+
+def test_accounts_of_one_file_only_are_said_to_be_so() -> None:
+    text = outline(samples.ordinary()).text
+    assert "3 in the file, not on 27 Jan" in text
+    assert "3 in the file on 27 Jan, not any more" in text
+    assert "+1 accounts that were not in the file of 27 Jan" in text
 
 
 def test_the_first_date_shows_its_whole_list() -> None:
@@ -203,8 +219,8 @@ def test_a_backfilled_date_is_not_said_to_be_late() -> None:
 def test_a_score_beyond_its_drift_limit_is_marked() -> None:
     report = samples.unusual()
     text = outline(replace(report, data=replace(report.data, score_beyond=("PSI",)))).text
-    assert "The model’s score is beyond its drift limit: PSI." in text
-    assert "The model’s score" not in outline(report).text
+    assert "score is beyond its drift limit: PSI." in text
+    assert "score is beyond" not in outline(report).text
 
 
 def test_rows_that_were_not_checked_are_not_said_to_be_right() -> None:
@@ -346,11 +362,13 @@ def test_open_alerts_come_before_versions_that_wait() -> None:
     report = samples.ordinary()
     alerts = (
         OpenAlert("drift", "<b>age</b>", "2026-01-28", "PSI of age 0.4", "Look at it: risk monitor 2026-01-28.", is_new=True),
+        OpenAlert("drift", "tenure", "2026-01-27", "tenure, compared with the training of v1: PSI 0.3", "Look.", is_new=False),
         OpenAlert("run", "daily_scoring", "2026-01-25", "the disk is full.", "Run it: risk run 2026-01-25.", is_new=False),
     )
     decisions = msgspec.structs.replace(report.decisions, alerts=alerts, alerts_on="2026-01-28")
     text = outline(msgspec.structs.replace(report, decisions=decisions)).text
-    assert "2 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4. Look at it: risk monitor 2026-01-28." in text
+    assert "tenure (drift), since 27 Jan 2026: compared with the training of v1: PSI 0.3. Look." in text
+    assert "3 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4. Look at it: risk monitor 2026-01-28." in text
     assert "daily_scoring (run), since 25 Jan 2026: the disk is full. Run it: risk run 2026-01-25." in text
     none = msgspec.structs.replace(report.decisions, alerts=(), alerts_on="2026-01-28")
     assert "There is no open alert as of 28 Jan 2026." in outline(msgspec.structs.replace(report, decisions=none)).text

@@ -96,6 +96,7 @@ def model_facts(store: Store, live: Live, shown: str | None, scored_by: str | No
         scored_by=scored_by,
         challenger=(challenger_label(live.binding) or None) if live.binding else None,
         measured=tuple(_measured(found, model, model.overall) for model in found.models if model.overall) if found else (),
+        measured_notes=found.notes if found else (),
         outcomes_on=None if found else _first_outcomes_on(store, contract),
         verdict=_verdict(found.verdict) if found and found.verdict else None,
         parity=_parity(store, shown) if shown else None,
@@ -208,6 +209,7 @@ def _measured(report: PerformanceReport, model: ModelPerformance, overall: Part)
         auc_interval=ranking.roc_auc_interval if ranking else None,
         auc_lowest=ranking.lowest if ranking else None,
         beyond=model.exceeded,
+        used_in_training=model.used_in_training,
     )
 
 

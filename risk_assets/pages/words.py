@@ -13,6 +13,7 @@ from risk_assets.domain.morning.facts import (
     Holdout,
     Incident,
     Measured,
+    ModelFacts,
     MorningReport,
     OpenAlert,
     Range,
@@ -181,6 +182,12 @@ def not_listed(work: WorkList) -> str:
 def days_listed(item: WorkItem) -> str:
     """Return how long an account has been listed."""
     return "first day on the list" if item.days_listed == 1 else f"listed for {number(item.days_listed)} days"
+
+
+def role_of(measured: Measured, model: ModelFacts) -> str:
+    """Return the role of a version on the measured date: "champion then" if it is not the live one any more."""
+    is_the_same = (measured.role == "champion") == (measured.version == model.version)
+    return measured.role if is_the_same else f"{measured.role} then"
 
 
 def holdouts(found: tuple[Holdout, ...]) -> str:

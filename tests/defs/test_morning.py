@@ -488,11 +488,24 @@ def test_performance_of_a_matured_date(two_dates: Book) -> None:
     assert two_dates.runner.run("outcomes", NEXT).error is None
     assert two_dates.runner.run("performance", NEXT).error is None
     model = reported(two_dates, AFTER).model
-    assert model.is_measured
     (measured,) = model.measured
+    assert model.is_measured and measured.is_evaluated and not measured.used_in_training
     assert (measured.date, measured.version, measured.role, model.outcomes_on) == (NEXT, "model_v001", "champion", None)
     assert measured.overall.rows == 300 and measured.auc is not None and measured.bands
     assert "other accounts" in {holdout.name for holdout in measured.holdouts}
+
+
+def test_performance_on_a_date_that_trained_the_version_has_its_note(two_dates: Book) -> None:
+    two_dates.land_sample(f"outcomes_{NEXT}.csv")
+    for job in ("outcomes", "performance"):
+        assert two_dates.runner.run(job, NEXT).error is None
+    found = performance_files.read(two_dates.lake, NEXT)
+    models = tuple(replace(model, used_in_training=True) for model in found.report.models)
+    note = f"{NEXT} was used to train model_v001: its figures have no limits"
+    performance_files.write(two_dates.lake, replace(found.report, models=models, notes=(note,)), found.made_from)
+    model = reported(two_dates, AFTER).model
+    assert model.measured[0].used_in_training and not model.is_measured
+    assert model.measured_notes == (note,)
 
 
 def test_without_outcomes_the_model_has_its_holdouts_and_its_estimate(two_dates: Book) -> None:

@@ -115,6 +115,18 @@ def first_date() -> MorningReport:
     )
 
 
+def trained_on() -> MorningReport:
+    """The newest date with outcomes is one that trained the live version."""
+    report = ordinary()
+    measured = _measured()
+    bands = tuple(msgspec.structs.replace(band, lowest=None, highest=None) for band in measured.bands)
+    overall = msgspec.structs.replace(measured.overall, lowest=None, highest=None)
+    trained = msgspec.structs.replace(measured, bands=bands, overall=overall, auc_lowest=None, used_in_training=True)
+    notes = (f"{measured.date} was used to train model_v002: its figures have no limits",)
+    model = msgspec.structs.replace(report.model, measured=(trained,), measured_notes=notes, holdouts=measured.holdouts)
+    return msgspec.structs.replace(report, model=model)
+
+
 def without_drift() -> MorningReport:
     """A date without a drift report, so that features and causes are not known."""
     report = ordinary()

@@ -272,6 +272,27 @@ def test_without_outcomes_the_model_is_shown_by_its_training_and_its_own_estimat
     assert "By its own probabilities" not in outline(samples.ordinary()).text
 
 
+def test_figures_of_a_training_date_are_not_shown_as_those_of_new_accounts() -> None:
+    report = samples.trained_on()
+    text = outline(report).text
+    assert "372 of 3,188 went bad, 361 were expected, not compared with limits." in text
+    assert "Rows of this date trained or tested it: this is not its performance on new dates." in text
+    assert "2025-10-31 was used to train model_v002: its figures have no limits." in text
+    assert "31 Oct 2025 was used to train model_v002, so the bands are not compared with limits" in text
+    assert "When model_v002 was trained, its ranking" in text
+    assert "used to train" not in outline(samples.ordinary()).text
+
+
+def test_a_version_that_is_not_live_any_more_is_not_called_champion() -> None:
+    report = samples.ordinary()
+    assert "model_v002 (champion), accounts of" in outline(report).text
+    text = outline(replace(report, model=replace(report.model, version="model_v003"))).text
+    assert "model_v002 (champion then), accounts of" in text
+    shadow = replace(report.model.measured[0], role="shadow", version="model_v001")
+    promoted = replace(report.model, version="model_v001", measured=(shadow,))
+    assert "model_v001 (shadow then), accounts of" in outline(replace(report, model=promoted)).text
+
+
 def test_a_model_beyond_its_limits_is_marked() -> None:
     report = samples.ordinary()
     measured = report.model.measured[0]

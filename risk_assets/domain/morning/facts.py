@@ -425,6 +425,8 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
         All accounts; and by band, from the safest to the riskiest. Bands with fewer than ten accounts are left out.
     beyond
         The names of the figures beyond their limits.
+    used_in_training
+        Whether the date trained or held out the version: its figures then are not its performance on new dates.
     """
 
     date: str
@@ -438,6 +440,12 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     auc_interval: Interval | None = None
     auc_lowest: float | None = None
     beyond: tuple[str, ...] = ()
+    used_in_training: bool = False
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the figures have limits."""
+        return self.overall.lowest is not None
 
 
 class ChallengerVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -507,6 +515,8 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         How the answers of the service compare with the batch, from the drift report; None if it has no requests.
     holdouts
         The AUC of the live version on its holdouts when it was trained; empty if no version is live, or it cannot be read.
+    measured_notes
+        What limits the figures of `measured`, such as that the date trained the version, or that outcomes are missing.
     expected
         What the version that decided on the shown date expects of it; None without a performance report of the date's predictions.
     """
@@ -522,11 +532,12 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     parity: OnlineParity | None = None
     holdouts: tuple[Holdout, ...] = ()
     expected: Expectation | None = None
+    measured_notes: tuple[str, ...] = ()
 
     @property
     def is_measured(self) -> bool:
-        """Whether outcomes are known of a date that the live version scored."""
-        return any(each.version == self.version for each in self.measured)
+        """Whether outcomes are known of a date that the live version scored, and that did not train it."""
+        return any(each.version == self.version and not each.used_in_training for each in self.measured)
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):

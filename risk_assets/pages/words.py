@@ -4,6 +4,7 @@ from datetime import date as Date
 from datetime import datetime
 
 from risk_assets.domain.morning.facts import (
+    RANGE_DAYS,
     Category,
     ColumnIssues,
     DataFacts,
@@ -23,6 +24,7 @@ from risk_assets.domain.morning.facts import (
     WorkList,
 )
 from risk_assets.domain.morning.figure_text import MINUS, SMALL_COUNT, count_digits, figure_texts, share_digits, value_text
+from risk_assets.domain.morning.ranges import MIN_DATES
 from risk_assets.pages.formats import (
     clock,
     date_text,
@@ -98,6 +100,17 @@ def usual(figure: Figure) -> str:
     """Return the usual range of a known figure: "usually 40 to 52"."""
     usual_range = figure_texts(figure)[1]
     return "usual range not known yet" if usual_range is None else f"usually {usual_range}"
+
+
+def ranges_from(report: MorningReport) -> str:
+    """Return from which dates the usual ranges of the key figures come."""
+    if report.figures is None:
+        return ""
+    dates = max((figure.normal.dates for figure in report.figures.shown if figure.normal), default=0)
+    if not dates:
+        return f"Usual ranges are known from {MIN_DATES} scored dates in {RANGE_DAYS} days on."
+    days = f"the {RANGE_DAYS} days before"
+    return f"Usual ranges come from {days}." if dates >= RANGE_DAYS else f"Usual ranges come from {dates} scored dates in {days}."
 
 
 def usual_rows(normal: Range | None) -> str:

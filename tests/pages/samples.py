@@ -267,7 +267,9 @@ def hostile() -> MorningReport:
         work_list=WorkList(items, flagged=400),
         changes=msgspec.structs.replace(_changes(), newly_flagged=listed, worse=listed),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, not_eligible=6, not_eligible_reasons=dict.fromkeys(texts, 1)),
-        model=msgspec.structs.replace(_model(), version=texts[0], scored_by=texts[1], challenger=texts[2], measured=(measured,)),
+        model=msgspec.structs.replace(
+            _model(), version=texts[0], scored_by=texts[1], challenger=texts[2], measured=(measured,), measured_notes=texts
+        ),
         decisions=Decisions(decided, waiting, texts[0]),
         series=tuple(
             msgspec.structs.replace(day, bands=bands, new_version=texts[at] if at < 6 else None) for at, day in enumerate(series())

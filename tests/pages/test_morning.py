@@ -120,6 +120,15 @@ def test_an_unusual_figure_is_marked_in_words_and_colour() -> None:
     assert found.values("class").count("is-odd") == 5
 
 
+def test_the_footer_says_from_how_many_dates_the_ranges_come() -> None:
+    report = samples.ordinary()
+    assert report.figures
+    assert "Usual ranges come from 27 scored dates in the 28 days before." in outline(report).text
+    whole = replace(report.figures, shown=(Figure("flagged", 10, normal=Range(4, 52, 28)),))
+    assert "Usual ranges come from the 28 days before." in outline(replace(report, figures=whole)).text
+    assert "Usual ranges are known from 6 scored dates in 28 days on." in outline(samples.first_date()).text
+
+
 def test_a_figure_below_its_range_says_below() -> None:
     report = samples.ordinary()
     assert report.figures

@@ -181,7 +181,13 @@ def late() -> MorningReport:
 
 def unusual() -> MorningReport:
     """Figures outside their usual ranges, a check that warned, a column with many issues, and a feature beyond its limit."""
-    sentence = "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 268 flagged, 55 more than on 27 Jan."
+    sentence = (
+        "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). "
+        "268 flagged (+55 on yesterday, +53 on last week). 1 warning. Beyond its drift limit: utilisation. "
+        "Unusual: accounts scored 3,140 are below their usual range, 3,190 to 3,202; "
+        "flagged accounts 268 are above their usual range, 199 to 224; "
+        "flagged exposure 302,940 is above its usual range, 224,900 to 253,100; and 2 more figures."
+    )
     values = {"scored": 3140, "flagged": 268, "flagged exposure": 302_940, "mean probability": 0.0729, "expected bads": 228.9}
     figures = tuple(msgspec.structs.replace(each, value=values.get(each.name, each.value)) for each in _figures().shown)
     changes = msgspec.structs.replace(_changes(), newly_flagged=_accounts(61), flagged_new=5, causes=Causes(213, 268, 52, 0, 0, 5, -2))
@@ -191,7 +197,11 @@ def unusual() -> MorningReport:
     return msgspec.structs.replace(
         ordinary(),
         verdict=Verdict(
-            "warning", ("warning", "unusual"), "attention", sentence, ("issue_share: 60 rows with issues, most often in annual_income",)
+            "warning",
+            ("warning", "unusual", "drift"),
+            "attention",
+            sentence,
+            ("issue_share: 60 rows with issues, most often in annual_income",),
         ),
         figures=msgspec.structs.replace(_figures(), shown=figures),
         changes=changes,

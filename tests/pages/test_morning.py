@@ -86,7 +86,7 @@ def test_the_verdict_is_in_words_and_in_colour() -> None:
 def test_all_states_and_messages_of_the_night_are_shown() -> None:
     found = outline(samples.unusual())
     assert "verdict is-warn" in found.values("class")
-    assert "Also: unusual." in found.text
+    assert "Also: unusual, drift." in found.text
     assert "issue_share: 60 rows with issues" in found.text
 
 
@@ -274,11 +274,13 @@ def test_the_model_is_compared_with_outcomes_or_says_when() -> None:
 def test_without_outcomes_the_model_is_shown_by_its_training_and_its_own_estimate() -> None:
     report = samples.first_date()
     text = outline(report).text
-    assert "on accounts and dates that did not train it was 0.79 (0.75 to 0.83) on other accounts and 0.80 (0.77 to 0.83) on later" in text
+    assert "on data that did not train it was 0.79 (0.75 to 0.83) on other accounts and 0.80 (0.77 to 0.83) on later" in text
     assert "model_v001 expects 212 bad accounts (184 to 239) among the 3,196 that it scored on 28 Jan 2026, and an AUC of 0.81." in text
     model = msgspec.structs.replace(report.model, expected=None)
     assert "risk monitor 2026-01-28 does it" in outline(msgspec.structs.replace(report, model=model)).text
     assert "By its own probabilities" not in outline(samples.ordinary()).text
+    due = msgspec.structs.replace(report.model, outcomes_on="2026-01-20")
+    assert "the first ones matured on 20 Jan 2026 and are not measured yet" in outline(msgspec.structs.replace(report, model=due)).text
 
 
 def test_figures_of_a_training_date_are_not_shown_as_those_of_new_accounts() -> None:
@@ -297,6 +299,7 @@ def test_a_version_that_is_not_live_any_more_is_not_called_champion() -> None:
     assert "model_v002 (champion), accounts of" in outline(report).text
     text = outline(replace(report, model=replace(report.model, version="model_v003"))).text
     assert "model_v002 (champion then), accounts of" in text
+    assert "No outcomes are known yet of a date that model_v003 scored and that did not train it." in text
     shadow = replace(report.model.measured[0], role="shadow", version="model_v001")
     promoted = replace(report.model, version="model_v001", measured=(shadow,))
     assert "model_v001 (shadow then), accounts of" in outline(replace(report, model=promoted)).text

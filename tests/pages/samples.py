@@ -184,8 +184,8 @@ def unusual() -> MorningReport:
     sentence = (
         "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). "
         "268 flagged (+55 on yesterday, +53 on last week). 1 warning. Beyond its drift limit: utilisation. "
-        "Unusual: accounts scored 3,140 are below their usual range, 3,190 to 3,202; "
-        "flagged accounts 268 are above their usual range, 199 to 224; "
+        "Unusual: 3,140 scored accounts are below their usual range, 3,190 to 3,202; "
+        "268 flagged accounts are above their usual range, 199 to 224; "
         "flagged exposure 302,940 is above its usual range, 224,900 to 253,100; and 2 more figures."
     )
     values = {"scored": 3140, "flagged": 268, "flagged exposure": 302_940, "mean probability": 0.0729, "expected bads": 228.9}

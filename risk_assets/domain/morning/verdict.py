@@ -34,8 +34,8 @@ _BAD: tuple[State, ...] = ("failed", "blocked", "damaged", "no file")
 _GOOD: tuple[State, ...] = ("on time", "backfilled", "not expected")
 SHOWN = 3  # unusual figures, and features that drifted, in the sentence
 _NOUNS: dict[FigureName, tuple[str, bool]] = {  # and whether it is a plural
-    "received": ("accounts received", True),
-    "scored": ("accounts scored", True),
+    "received": ("received accounts", True),
+    "scored": ("scored accounts", True),
     "flagged": ("flagged accounts", True),
     "flagged exposure": ("flagged exposure", False),
     "mean probability": ("mean probability", False),
@@ -283,8 +283,8 @@ def _figures(night: Night, scored: Scored) -> Iterator[str]:
 
 def _unusual(figure: Figure) -> str:
     (noun, is_plural), (value, usual) = _NOUNS[figure.name], figure_texts(figure)
-    verb = "are" if is_plural else "is"
-    return f"{noun} {value} {verb} {figure.position} {'their' if is_plural else 'its'} usual range, {usual}"
+    subject = f"{value} {noun} are {figure.position} their" if is_plural else f"{noun} {value} is {figure.position} its"
+    return f"{subject} usual range, {usual}"
 
 
 def _unscored_sentence(night: Night) -> str:

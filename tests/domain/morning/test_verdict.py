@@ -88,7 +88,7 @@ def test_unusual_figures_are_named_with_their_ranges() -> None:
     found = verdict(with_scored(figures=Figures((*FIGURES.shown[:2], *unusual))))
     assert (found.state, found.severity) == ("unusual", "attention")
     assert found.sentence.endswith(
-        "Unusual: flagged accounts 56 are above their usual range, 40 to 52; "
+        "Unusual: 56 flagged accounts are above their usual range, 40 to 52; "
         "mean probability 10.0% is below its usual range, 12.6% to 13.4%."
     )
 

@@ -18,7 +18,7 @@ SHOWN_FEATURES = 10
 
 def data_facts(store: Store, night: NightReader, shown: str | None, notes: Notes) -> DataFacts:
     """Return what is known of the data of a date; without a drift report of its own, the features that moved are the shown date's."""
-    features, earlier = _features(store, night.date), _earlier(store, night.date)
+    features, earlier = _checked(store, night), _earlier(store, night.date)
     facts = features.facts_as(FeatureFacts) if features else None
     rows = night.raw.rows if night.raw else features.rows if features else None
     drift = notes.attempt("features that moved", lambda: drift_files.read(store, shown).report) if shown else None
@@ -34,7 +34,16 @@ def data_facts(store: Store, night: NightReader, shown: str | None, notes: Notes
         issues=column_issues(facts.issue_counts, [found.facts_as(FeatureFacts).issue_counts for found in earlier]) if facts else (),
         moved=_moved(drift) if drift else (),
         moved_on=drift.date if drift else None,
+        score_beyond=tuple(drift.score.exceeded) if drift else (),
+        not_checked=None if facts else night.last_error,
     )
+
+
+def _checked(store: Store, night: NightReader) -> Manifest | None:
+    """Return the manifest of the date's features; None if there are none, or they were made from an earlier file."""
+    found = _features(store, night.date)
+    is_older = found and night.raw and found.made_from.inputs.get(night.raw.path) != night.raw.identity
+    return None if is_older else found
 
 
 def _earlier(store: Store, date: str) -> list[Manifest]:

@@ -8,9 +8,20 @@ import msgspec
 
 from risk_assets.clock import Calendar, shift
 from risk_assets.domain.contract.schema import Contract
-from risk_assets.domain.morning.facts import RANGE_DAYS, Day, Figures, ModelFacts, MorningReport, Scores, Verdict, WorkList
+from risk_assets.domain.morning.facts import (
+    RANGE_DAYS,
+    DataFacts,
+    Day,
+    Decisions,
+    Figures,
+    ModelFacts,
+    MorningReport,
+    Scores,
+    Verdict,
+    WorkList,
+)
 from risk_assets.domain.morning.figures import figures, score_distribution
-from risk_assets.domain.morning.verdict import verdict
+from risk_assets.domain.morning.verdict import Monitored, verdict
 from risk_assets.lake import binding_log, layout, morning_files
 from risk_assets.lake.dates import newest_before
 from risk_assets.lake.drift_files import PREDICTIONS
@@ -23,6 +34,8 @@ from risk_assets.lake.morning_night import NightReader
 from risk_assets.lake.morning_series import ScoredDays, scored_day, scored_days, series
 from risk_assets.lake.notes import Notes
 from risk_assets.lake.store import Store
+
+SCORE_LABEL = "the model's score"
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,10 @@ class _Reader:
     def report(self) -> MorningReport:
         """Return the report."""
         calendar, shown, lists = self.sources.calendar, self.shown, self.lists
-        found = verdict(self.night.night(self.figures if shown == self.date else None, self.days[-1], self.live, shown))
+        data = data_facts(self.store, self.night, shown, self.notes)
+        decided = decisions(self.store, self.live, self.date, self.night.released)
+        figures = self.figures if shown == self.date else None
+        found = verdict(self.night.night(figures, self.days[-1], self.live, shown, _monitored(self.date, data, decided)))
         model = self._model()
         return MorningReport(
             date=self.date,
@@ -81,9 +97,9 @@ class _Reader:
             figures=self.figures,
             changes=lists.comparison.changes if lists and lists.comparison else None,
             work_list=lists.work_list if lists else WorkList(),
-            data=data_facts(self.store, self.night, shown, self.notes),
+            data=data,
             model=model,
-            decisions=decisions(self.store, self.live, self.date, self.night.released),
+            decisions=decided,
             series=_with_incident(self.days, found),
             scores=self._scores(),
             notes=tuple(dict.fromkeys(self.notes.texts)),
@@ -172,6 +188,13 @@ class _Reader:
         dates = [shift(self.shown, -back) for back in range(RANGE_DAYS, 0, -1)]
         histogram = tuple(self.predictions.facts_as(PredictionFacts).histogram.values())
         return score_distribution(histogram, self.scored.histograms(dates))
+
+
+def _monitored(date: str, data: DataFacts, decided: Decisions) -> Monitored:
+    """Return what monitoring found: the drift of the date itself, and the alerts that are open."""
+    features = [each.label for each in data.moved if each.beyond]
+    drifted = ([SCORE_LABEL] if data.score_beyond else []) + features
+    return Monitored(tuple(drifted) if data.moved_on == date else (), len(decided.alerts), decided.alerts_on)
 
 
 def _with_incident(days: tuple[Day, ...], found: Verdict) -> tuple[Day, ...]:

@@ -105,7 +105,7 @@ def stored_verdicts(store: Store) -> dict[str, Verdict]:
 def made_of(store: Store, date: str) -> dict[str, str]:
     """Return what a report says of its own date, which can appear or change after the report: identities of tables, hashes of reports."""
     tables = {path: find_readable(store, path) for path in (layout.predictions(date), layout.review(date))}
-    reports = {path: store.find(path) for path in (layout.drift(date), layout.alerts(date))}
+    reports = {path: store.find(path) for path in _own_reports(date)}
     found = {path: manifest.identity for path, manifest in tables.items() if manifest}
     return found | {path: sha256(content) for path, content in reports.items() if content is not None}
 
@@ -125,7 +125,11 @@ def _is_outdated(store: Store, date: str) -> bool:
 
 
 def _own_paths(date: str) -> tuple[str, ...]:
-    return (layout.predictions(date), layout.review(date), layout.drift(date), layout.alerts(date))
+    return (layout.predictions(date), layout.review(date), *_own_reports(date))
+
+
+def _own_reports(date: str) -> tuple[str, ...]:
+    return (layout.drift(date), layout.performance(date), layout.alerts(date))
 
 
 def problems(store: Store, date: str) -> list[str]:

@@ -15,6 +15,7 @@ from risk_assets.domain.morning.facts import (
     ChallengerVerdict,
     Decision,
     Decisions,
+    Expectation,
     Holdout,
     Measured,
     ModelFacts,
@@ -27,6 +28,7 @@ from risk_assets.lake import alert_files, drift_files, impact_files, layout, per
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.documents import changed_keys
 from risk_assets.lake.drift_files import PREDICTIONS
+from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.registry import ModelVersion
 from risk_assets.lake.store import Store
 
@@ -94,9 +96,12 @@ def model_facts(store: Store, live: Live, shown: str | None, scored_by: str | No
         scored_by=scored_by,
         challenger=(challenger_label(live.binding) or None) if live.binding else None,
         measured=tuple(_measured(found, model, model.overall) for model in found.models if model.overall) if found else (),
+        measured_notes=found.notes if found else (),
         outcomes_on=None if found else _first_outcomes_on(store, contract),
         verdict=_verdict(found.verdict) if found and found.verdict else None,
         parity=_parity(store, shown) if shown else None,
+        holdouts=_holdouts(store, live.version) if live.version else (),
+        expected=_expected(store, shown) if shown else None,
     )
 
 
@@ -161,6 +166,28 @@ def _parity(store: Store, date: str) -> OnlineParity | None:
     return OnlineParity(date, online.parity.records, online.parity.differing, online.parity.problems) if online else None
 
 
+def _holdouts(store: Store, version: str) -> tuple[Holdout, ...]:
+    """Return the AUC of a version on its holdouts when it was trained."""
+    found = _version(store, version)
+    known = found.metrics.holdouts if found else {}
+    return tuple(Holdout(name, each.roc_auc, each.roc_auc_interval) for name, each in known.items())
+
+
+def _expected(store: Store, date: str) -> Expectation | None:
+    """Return what the champion of a date expects of it, from the performance report of its present predictions."""
+    try:
+        stored = performance_files.read(store, date)
+    except LakeError:  # not measured yet
+        return None
+    path = layout.predictions(date)
+    predictions = find_readable(store, path)
+    if predictions is None or stored.made_from.inputs.get(path) != predictions.identity or not stored.report.models:
+        return None
+    champion = stored.report.models[0]
+    found = champion.estimate
+    return Expectation(date, champion.version, found.rows, found.expected, found.interval, found.roc_auc)
+
+
 def _report(store: Store, date: str) -> PerformanceReport | None:
     try:
         return performance_files.read(store, date).report
@@ -182,6 +209,7 @@ def _measured(report: PerformanceReport, model: ModelPerformance, overall: Part)
         auc_interval=ranking.roc_auc_interval if ranking else None,
         auc_lowest=ranking.lowest if ranking else None,
         beyond=model.exceeded,
+        used_in_training=model.used_in_training,
     )
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from risk_assets.clock import Calendar, instant_of
 from risk_assets.domain.morning.facts import Day, Figures
-from risk_assets.domain.morning.verdict import Night, Scored
+from risk_assets.domain.morning.verdict import Monitored, Night, Scored
 from risk_assets.errors import LakeError, LandingError, RiskError
 from risk_assets.lake import landing, layout
 from risk_assets.lake.manifests import Manifest, find_manifest, find_readable, require_manifest
@@ -92,7 +92,12 @@ class NightReader:
         own = self._record_of(self.predictions)
         return own.released if own else None
 
-    def night(self, figures: Figures | None, day: Day, live: Live, shown: str | None) -> Night:
+    @property
+    def last_error(self) -> str | None:
+        """The message of the date's last run; None if it scored, there was none, or it left no message."""
+        return self.records[-1].error if self.records else None
+
+    def night(self, figures: Figures | None, day: Day, live: Live, shown: str | None, monitored: Monitored) -> Night:
         """Return the night for its verdict.
 
         Parameters
@@ -103,6 +108,8 @@ class NightReader:
             What is live.
         shown
             The date whose list is shown.
+        monitored
+            What monitoring found.
         """
         last = self.records[-1] if self.records else None
         return Night(
@@ -117,6 +124,7 @@ class NightReader:
             error=self.damage or (_problem(last) if last and figures is None else None),
             shown=shown,
             details=self._details(last),
+            monitored=monitored,
         )
 
     def _scored(self, figures: Figures, day: Day, live: Live) -> Scored:

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.dispositions import KINDS, LONGEST_NOTE
-from risk_assets.domain.morning.facts import RANGE_DAYS, WORSE_POINTS
+from risk_assets.domain.morning.facts import WORSE_POINTS
 from risk_assets.domain.wording import counted
 from risk_assets.pages import addresses, alternatives, formats, plots, served, words
 from risk_assets.pages.morning_plots import MOST_FEATURES
@@ -48,7 +48,7 @@ def environment() -> Environment:
         "RECENT_ENTRIES": formats.RECENT_ENTRIES,
     }
     made.globals |= {"kinds": KINDS, "longest_note": LONGEST_NOTE}
-    made.globals |= {"range_days": RANGE_DAYS, "worse_points": WORSE_POINTS, "most_features": MOST_FEATURES}
+    made.globals |= {"worse_points": WORSE_POINTS, "most_features": MOST_FEATURES}
     made.globals |= {name: each for name, each in vars(alternatives).items() if name.startswith("about_")}
     return made
 

@@ -4,8 +4,8 @@ import re
 from datetime import date as Date
 from datetime import datetime
 
-MINUS = "\N{MINUS SIGN}"
-MILLIONS_FROM, BILLIONS_FROM = 1e7, 1e10
+from risk_assets.domain.morning.figure_text import MINUS, amount
+
 LONGEST, LONGEST_SENTENCE = 40, 300  # characters of a name and of a sentence; a longer one can be opened
 MOST_ENTRIES, RECENT_ENTRIES = 20, 3  # dispositions that the page of an account shows, and earlier ones in each row of a work list
 
@@ -35,14 +35,6 @@ def percent(share: float, digits: int = 1) -> str:
 def signed_percentage_points(share: float, digits: int = 1) -> str:
     """Return a difference of shares in percentage points: "+0.4 pp"."""
     return f"{signed(share * 100, digits)} pp"
-
-
-def amount(value: float) -> str:
-    """Return an amount of money; from ten million on in millions or billions: "214,900", "12.3M", "45.0bn"."""
-    size = abs(value)
-    if size >= BILLIONS_FROM:
-        return f"{number(value / 1e9, 1)}bn"
-    return f"{number(value / 1e6, 1)}M" if size >= MILLIONS_FROM else number(value)
 
 
 def signed_amount(value: float) -> str:

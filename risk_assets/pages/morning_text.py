@@ -4,7 +4,7 @@ from textwrap import wrap
 
 from risk_assets.domain.morning.facts import WORSE_POINTS, Changes, Figure, Figures, MorningReport, WorkList
 from risk_assets.pages.formats import long_date, number, one_line, short_date, signed
-from risk_assets.pages.words import FIGURES, STATES, change, not_listed, since, usual, value
+from risk_assets.pages.words import FIGURES, STATES, change, figure_value, no_causes, not_listed, since, usual
 
 COLUMNS = 72
 NAME, VALUE, CHANGE = 19, 12, 14
@@ -37,7 +37,7 @@ def _details(report: MorningReport) -> list[str]:
 
 def _shown(report: MorningReport) -> list[str]:
     if report.shown_date is None:
-        return ["", *_wrapped("No date has been scored yet.")]
+        return ["", *_wrapped("No date up to this one has been scored.")]
     if report.shown_date != report.date:
         return ["", *_wrapped(f"Figures and changes are those of {long_date(report.shown_date)}, the newest date with scores.")]
     return []
@@ -59,8 +59,7 @@ def _header(figures: Figures) -> list[str]:
 
 def _figure(figure: Figure) -> list[str]:
     changes = ["" if each is None else change(figure.name, each) for each in (figure.change, figure.week_change)]
-    shown = "" if figure.value is None else value(figure.name, figure.value)
-    line = f"{FIGURES[figure.name]:{NAME}}{shown:>{VALUE}}{changes[0]:>{CHANGE}}{changes[1]:>{CHANGE}}"
+    line = f"{FIGURES[figure.name]:{NAME}}{figure_value(figure):>{VALUE}}{changes[0]:>{CHANGE}}{changes[1]:>{CHANGE}}"
     mark = f"{(figure.position or '').upper()} its usual range: " if figure.unusual else ""
     return [line, f"    {mark}{usual(figure)}"]
 
@@ -72,32 +71,38 @@ def _changes(report: MorningReport) -> list[str]:
     if changes is None:
         return ["", *_heading("CHANGES"), "There is no earlier scored date to compare with.", *_listed(report.work_list, compared=False)]
     heading = _heading(f"CHANGES SINCE {since(changes.since, report.shown_date).upper()}")
-    return ["", *heading, *_counts(changes), *_causes(changes), *_listed(report.work_list, compared=True)]
+    return [
+        "",
+        *heading,
+        *_counts(changes, since(changes.since, report.shown_date)),
+        *_causes(report, changes),
+        *_listed(report.work_list, compared=True),
+    ]
 
 
-def _counts(changes: Changes) -> list[str]:
+def _counts(changes: Changes, day: str) -> list[str]:
     counts = {
         "new on the list": changes.new_on_list,
         "newly flagged": changes.newly_flagged,
         "no longer flagged": changes.no_longer_flagged,
         f"worse by {WORSE_POINTS} points or more": changes.worse,
-        "new in the file": changes.new_accounts,
-        "gone from the file": changes.gone,
+        f"in the file, not on {day}": changes.new_accounts,
+        f"in the file on {day}, not any more": changes.gone,
         "no longer on the list": changes.off_list,
         "scored again: their data returned": changes.returned,
     }
     return [f"{number(found.count):>12}  {title}" for title, found in counts.items()]
 
 
-def _causes(changes: Changes) -> list[str]:
+def _causes(report: MorningReport, changes: Changes) -> list[str]:
     causes = changes.causes
     if causes is None:
-        return []
+        return ["", *_wrapped(no_causes(report))]
     parts = {
         "by the accounts' own data": causes.features,
         "by another model": causes.model,
         "by another policy": causes.policy,
-        "new accounts": changes.flagged_new,
+        f"that were not in the file of {short_date(changes.since)}": changes.flagged_new,
         "whose data returned": changes.flagged_returned,
         "no longer scored": causes.left,
     }

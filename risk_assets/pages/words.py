@@ -4,6 +4,7 @@ from datetime import date as Date
 from datetime import datetime
 
 from risk_assets.domain.morning.facts import (
+    RANGE_DAYS,
     Category,
     ColumnIssues,
     DataFacts,
@@ -13,19 +14,21 @@ from risk_assets.domain.morning.facts import (
     Holdout,
     Incident,
     Measured,
+    ModelFacts,
+    MorningReport,
+    OpenAlert,
     Range,
     Severity,
     State,
     WorkItem,
     WorkList,
 )
+from risk_assets.domain.morning.figure_text import MINUS, SMALL_COUNT, count_digits, figure_texts, share_digits, value_text
+from risk_assets.domain.morning.ranges import MIN_DATES
 from risk_assets.pages.formats import (
-    MINUS,
-    amount,
     clock,
     date_text,
     number,
-    percent,
     short_date,
     signed,
     signed_amount,
@@ -48,6 +51,8 @@ STATES: dict[State, str] = {
     "model changed": "Model changed",
     "policy changed": "Policy changed",
     "unusual": "Unusual",
+    "drift": "Drift",
+    "open alerts": "Open alerts",
 }
 FIGURES: dict[FigureName, str] = {
     "received": "Accounts received",
@@ -69,33 +74,43 @@ INCIDENTS: dict[Incident, str] = {
     "late": "scored after the deadline",
     "no file": "no file arrived",
 }
-SMALL_SHARE, SMALL_COUNT, LARGEST = 0.1, 10, 1e15
+LARGEST = 1e15
 
 
 def value(name: FigureName, shown: float) -> str:
     """Return the value of a figure in its unit."""
-    if name == "mean probability":
-        return percent(shown, _share_digits(shown))
-    if name == "flagged exposure":
-        return amount(shown)
-    return number(shown, _count_digits(name, shown))
+    return value_text(name, shown)
+
+
+def figure_value(figure: Figure) -> str:
+    """Return the value of a known figure, with as many digits as its usual range."""
+    return figure_texts(figure)[0]
 
 
 def change(name: FigureName, difference: float) -> str:
     """Return the change of a figure with its sign, in its unit."""
     if name == "mean probability":
-        return signed_percentage_points(difference, 1 if abs(difference) >= SMALL_SHARE else 2)
+        return signed_percentage_points(difference, share_digits(difference))
     if name == "flagged exposure":
         return signed_amount(difference)
-    return signed(difference, _count_digits(name, difference))
+    return signed(difference, count_digits(name, difference))
 
 
 def usual(figure: Figure) -> str:
-    """Return the usual range of a figure: "usually 40 to 52"."""
-    if figure.normal is None:
-        return "usual range not known yet"
-    low, high = value(figure.name, figure.normal.low), value(figure.name, figure.normal.high)
-    return f"usually {low}" if low == high else f"usually {low} to {high}"
+    """Return the usual range of a known figure: "usually 40 to 52"."""
+    usual_range = figure_texts(figure)[1]
+    return "usual range not known yet" if usual_range is None else f"usually {usual_range}"
+
+
+def ranges_from(report: MorningReport) -> str:
+    """Return from which dates the usual ranges of the key figures come."""
+    if report.figures is None:
+        return ""
+    dates = max((figure.normal.dates for figure in report.figures.shown if figure.normal), default=0)
+    if not dates:
+        return f"Usual ranges are known from {MIN_DATES} scored dates in {RANGE_DAYS} days on."
+    days = f"the {RANGE_DAYS} days before"
+    return f"Usual ranges come from {days}." if dates >= RANGE_DAYS else f"Usual ranges come from {dates} scored dates in {days}."
 
 
 def usual_rows(normal: Range | None) -> str:
@@ -130,6 +145,20 @@ def day_of(instant: str) -> str:
 def since(earlier: str, date: str) -> str:
     """Return an earlier date as readers say it next to a date: "28 Jan", or with the year if that is another one."""
     return short_date(earlier) if Date.fromisoformat(earlier).year == Date.fromisoformat(date).year else date_text(earlier)
+
+
+def no_causes(report: MorningReport) -> str:
+    """Return why the change of the number of flagged accounts is not split by cause, and what to do."""
+    assert report.shown_date is not None
+    date, command = date_text(report.shown_date), f"risk monitor {report.shown_date}"
+    if report.data.moved_on == report.shown_date:
+        return f"The drift report of {date} does not have the split by cause. It says why: {command}."
+    return f"The split by cause needs the drift report of {date}. Make it: {command}."
+
+
+def alert_evidence(alert: OpenAlert) -> str:
+    """Return what was found, without the subject at its start: the subject comes before it."""
+    return alert.evidence.removeprefix(f"{alert.subject}, ").rstrip(".")
 
 
 def unlisted_changes(item: WorkItem, date: str) -> str:
@@ -168,9 +197,20 @@ def days_listed(item: WorkItem) -> str:
     return "first day on the list" if item.days_listed == 1 else f"listed for {number(item.days_listed)} days"
 
 
+def role_of(measured: Measured, model: ModelFacts) -> str:
+    """Return the role of a version on the measured date: "champion then" if it is not the live one any more."""
+    is_the_same = (measured.role == "champion") == (measured.version == model.version)
+    return measured.role if is_the_same else f"{measured.role} then"
+
+
 def holdouts(found: tuple[Holdout, ...]) -> str:
     """Return the AUC of each holdout at training: "0.80 (out of time)"."""
     return ", ".join(f"{each.auc:.2f} ({each.name})" for each in found)
+
+
+def holdout_intervals(found: tuple[Holdout, ...]) -> str:
+    """Return the AUC of each holdout at training with its interval: "0.79 (0.75 to 0.83) on other accounts"."""
+    return " and ".join(f"{each.auc:.2f} ({each.interval[0]:.2f} to {each.interval[1]:.2f}) on {each.name}" for each in found)
 
 
 def auc_text(measured: Measured) -> str:
@@ -179,11 +219,3 @@ def auc_text(measured: Measured) -> str:
         return "not known: all outcomes are the same"
     between = "" if measured.auc_interval is None else f" ({measured.auc_interval[0]:.2f} to {measured.auc_interval[1]:.2f})"
     return f"{measured.auc:.2f}{between}"
-
-
-def _share_digits(share: float) -> int:
-    return 1 if abs(share) >= SMALL_SHARE else 2
-
-
-def _count_digits(name: FigureName, count: float) -> int:
-    return 1 if name == "expected bads" and abs(count) < SMALL_COUNT else 0

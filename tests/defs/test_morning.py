@@ -14,7 +14,7 @@ from risk_assets.defs.sensors import watch_reports
 from risk_assets.domain.monitoring.performance_report import PooledModel, Verdict
 from risk_assets.domain.monitoring.report import OnlineShift, Parity
 from risk_assets.domain.morning.facts import ChallengerVerdict, MorningReport, OnlineParity
-from risk_assets.lake import drift_files, layout, morning_files, performance_files, run_log
+from risk_assets.lake import drift_files, layout, morning_files, performance_files, registry, run_log
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from risk_assets.lake.morning_facts import CollectedReport, Sources, morning_report
@@ -230,6 +230,26 @@ def test_a_blocked_night(two_dates: Book) -> None:
     assert report.series[-1].incident == "blocked"
 
 
+def test_a_file_without_a_column_is_not_said_to_have_no_issues(two_dates: Book) -> None:
+    date = "2026-01-09"
+    two_dates.land_sample(f"accounts_{date}.csv")
+    rows = pl.read_csv(two_dates.landing.get(f"accounts_{date}.csv"), infer_schema=False)
+    two_dates.land(f"accounts_{date}.csv", rows.drop("utilisation").write_csv().encode())
+    assert two_dates.score(date).status == "blocked"
+    data = stored(two_dates, date).data
+    assert (data.rows, data.with_issues, data.issues) == (300, None, ())
+    assert data.not_checked is not None and "utilisation" in data.not_checked
+    page = two_dates.lake.get(layout.morning_page(date)).decode()
+    assert "The rows were not checked." in page and "No row has an issue." not in page
+
+
+def test_issues_of_an_earlier_file_are_not_shown(two_dates: Book) -> None:
+    assert reported(two_dates, AFTER).data.with_issues == 0
+    land_changed(two_dates, AFTER, source=NEXT)
+    assert two_dates.runner.run("daily_scoring", AFTER, "raw/accounts").error is None
+    assert reported(two_dates, AFTER).data.with_issues is None
+
+
 def test_a_failed_night(two_dates: Book) -> None:
     date = "2026-01-09"
     two_dates.land(f"accounts_{date}.csv", b"")
@@ -415,6 +435,19 @@ def test_drift_gives_features_and_causes(two_dates: Book) -> None:
     assert causes.joined == report.changes.flagged_new + report.changes.flagged_returned
 
 
+def test_drift_and_alerts_are_in_the_verdict_of_their_date(two_dates: Book) -> None:
+    land_changed(two_dates, AFTER, pl.lit("0.99").alias("utilisation"))
+    for job in ("daily_scoring", "monitoring", "alerts"):
+        assert two_dates.runner.run(job, AFTER).error is None
+    report = reported(two_dates, AFTER)
+    assert report.data.score_beyond or any(feature.beyond for feature in report.data.moved)
+    assert {"drift", "open alerts"} <= {*report.verdict.states} and report.verdict.severity == "attention"
+    assert "Utilisation" in report.verdict.sentence and "open alert" in report.verdict.sentence
+    assert "Nothing unusual" not in report.verdict.sentence
+    later = reported(two_dates, "2026-01-09")
+    assert later.data.moved_on == AFTER and later.verdict.states == ("no file", "open alerts")
+
+
 def test_open_alerts_are_those_of_the_newest_report(two_dates: Book) -> None:
     date = "2026-01-09"
     log(two_dates, date, "failed", "2026-01-10T02:00:00+00:00", error="the disk is full")
@@ -456,9 +489,41 @@ def test_performance_of_a_matured_date(two_dates: Book) -> None:
     assert two_dates.runner.run("performance", NEXT).error is None
     model = reported(two_dates, AFTER).model
     (measured,) = model.measured
+    assert model.is_measured and measured.is_evaluated and not measured.used_in_training
     assert (measured.date, measured.version, measured.role, model.outcomes_on) == (NEXT, "model_v001", "champion", None)
     assert measured.overall.rows == 300 and measured.auc is not None and measured.bands
     assert "other accounts" in {holdout.name for holdout in measured.holdouts}
+
+
+def test_performance_on_a_date_that_trained_the_version_has_its_note(two_dates: Book) -> None:
+    two_dates.land_sample(f"outcomes_{NEXT}.csv")
+    for job in ("outcomes", "performance"):
+        assert two_dates.runner.run(job, NEXT).error is None
+    found = performance_files.read(two_dates.lake, NEXT)
+    models = tuple(replace(model, used_in_training=True) for model in found.report.models)
+    note = f"{NEXT} was used to train model_v001: its figures have no limits"
+    performance_files.write(two_dates.lake, replace(found.report, models=models, notes=(note,)), found.made_from)
+    model = reported(two_dates, AFTER).model
+    assert model.measured[0].used_in_training and not model.is_measured
+    assert model.measured_notes == (note,)
+
+
+def test_without_outcomes_the_model_has_its_holdouts_and_its_estimate(two_dates: Book) -> None:
+    before = stored(two_dates, AFTER).model
+    assert before.expected is None and not before.is_measured
+    assert [holdout.name for holdout in before.holdouts] == ["other accounts", "later dates"]
+    metrics = registry.read_version(two_dates.lake, "model_v001").metrics
+    assert (before.holdouts[0].auc, before.holdouts[0].interval) == (metrics.roc_auc, metrics.other_accounts.roc_auc_interval)
+    assert two_dates.runner.run("performance", AFTER).error is None
+    assert morning_files.outdated_dates(two_dates.lake, 1) == (AFTER,)
+    found = reported(two_dates, AFTER)
+    assert found.model.expected is not None and found.figures is not None
+    expected = found.figures.named("expected bads").value
+    assert (found.model.expected.version, found.model.expected.rows) == ("model_v001", 300)
+    assert found.model.expected.bads == pytest.approx(expected)
+    performance = performance_files.read(two_dates.lake, AFTER)
+    performance_files.write(two_dates.lake, performance.report, replace(performance.made_from, inputs={}))
+    assert reported(two_dates, AFTER).model.expected is None  # an estimate of other predictions
 
 
 def test_the_verdict_on_a_challenger_and_the_parity_of_the_service(two_dates: Book) -> None:

@@ -24,6 +24,8 @@ REPORTS: dict[str, Callable[[], MorningReport]] = {
     "unusual": samples.unusual,
     "policy changed": samples.policy_changed,
     "empty list": samples.empty_list,
+    "trained on": samples.trained_on,
+    "without drift": samples.without_drift,
     "hostile": samples.hostile,
 }
 SERVED = Served("2026-01-27", "2026-01-29", ("2026-01-01", "2026-01-29"), "http://127.0.0.1:3000/runs/5d2c8a52")

@@ -19,6 +19,7 @@ from risk_assets.domain.morning.facts import (
     Day,
     Decision,
     Decisions,
+    Expectation,
     FeatureChange,
     Figure,
     Figures,
@@ -100,11 +101,39 @@ def first_date() -> MorningReport:
         work_list=WorkList(items, flagged=212),
         data=DataFacts(deadline="2026-01-29T06:00+01:00", arrived_at="2026-01-29T01:42+01:00", rows=3200, with_issues=0, not_eligible=0),
         model=ModelFacts(
-            version="model_v001", live_since="2026-01-28T09:00+01:00", live_days=1, scored_by="model_v001", outcomes_on="2026-07-27"
+            version="model_v001",
+            live_since="2026-01-28T09:00+01:00",
+            live_days=1,
+            scored_by="model_v001",
+            outcomes_on="2026-07-27",
+            holdouts=(Holdout("other accounts", 0.79, (0.75, 0.83)), Holdout("later dates", 0.80, (0.77, 0.83))),
+            expected=Expectation(DATE, "model_v001", 3196, 211.6, (184.3, 238.9), 0.81),
         ),
         decisions=Decisions(),
         series=series()[-1:],
         scores=Scores(_scores().counts),
+    )
+
+
+def trained_on() -> MorningReport:
+    """The newest date with outcomes is one that trained the live version."""
+    report = ordinary()
+    measured = _measured()
+    bands = tuple(msgspec.structs.replace(band, lowest=None, highest=None) for band in measured.bands)
+    overall = msgspec.structs.replace(measured.overall, lowest=None, highest=None)
+    trained = msgspec.structs.replace(measured, bands=bands, overall=overall, auc_lowest=None, used_in_training=True)
+    notes = (f"{measured.date} was used to train model_v002: its figures have no limits",)
+    model = msgspec.structs.replace(report.model, measured=(trained,), measured_notes=notes, holdouts=measured.holdouts)
+    return msgspec.structs.replace(report, model=model)
+
+
+def without_drift() -> MorningReport:
+    """A date without a drift report, so that features and causes are not known."""
+    report = ordinary()
+    return msgspec.structs.replace(
+        report,
+        changes=msgspec.structs.replace(_changes(), causes=None),
+        data=msgspec.structs.replace(report.data, moved=(), moved_on=None),
     )
 
 
@@ -152,7 +181,13 @@ def late() -> MorningReport:
 
 def unusual() -> MorningReport:
     """Figures outside their usual ranges, a check that warned, a column with many issues, and a feature beyond its limit."""
-    sentence = "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). 268 flagged, 55 more than on 27 Jan."
+    sentence = (
+        "28 Jan: 3,140 of 3,200 accounts scored at 02:01 by model_v002 (live for 22 days). "
+        "268 flagged (+55 on yesterday, +53 on last week). 1 warning. Beyond its drift limit: utilisation. "
+        "Unusual: 3,140 scored accounts are below their usual range, 3,190 to 3,202; "
+        "268 flagged accounts are above their usual range, 199 to 224; "
+        "flagged exposure 302,940 is above its usual range, 224,900 to 253,100; and 2 more figures."
+    )
     values = {"scored": 3140, "flagged": 268, "flagged exposure": 302_940, "mean probability": 0.0729, "expected bads": 228.9}
     figures = tuple(msgspec.structs.replace(each, value=values.get(each.name, each.value)) for each in _figures().shown)
     changes = msgspec.structs.replace(_changes(), newly_flagged=_accounts(61), flagged_new=5, causes=Causes(213, 268, 52, 0, 0, 5, -2))
@@ -162,7 +197,11 @@ def unusual() -> MorningReport:
     return msgspec.structs.replace(
         ordinary(),
         verdict=Verdict(
-            "warning", ("warning", "unusual"), "attention", sentence, ("issue_share: 60 rows with issues, most often in annual_income",)
+            "warning",
+            ("warning", "unusual", "drift"),
+            "attention",
+            sentence,
+            ("issue_share: 60 rows with issues, most often in annual_income",),
         ),
         figures=msgspec.structs.replace(_figures(), shown=figures),
         changes=changes,
@@ -238,7 +277,9 @@ def hostile() -> MorningReport:
         work_list=WorkList(items, flagged=400),
         changes=msgspec.structs.replace(_changes(), newly_flagged=listed, worse=listed),
         data=msgspec.structs.replace(_data(), moved=moved, issues=issues, not_eligible=6, not_eligible_reasons=dict.fromkeys(texts, 1)),
-        model=msgspec.structs.replace(_model(), version=texts[0], scored_by=texts[1], challenger=texts[2], measured=(measured,)),
+        model=msgspec.structs.replace(
+            _model(), version=texts[0], scored_by=texts[1], challenger=texts[2], measured=(measured,), measured_notes=texts
+        ),
         decisions=Decisions(decided, waiting, texts[0]),
         series=tuple(
             msgspec.structs.replace(day, bands=bands, new_version=texts[at] if at < 6 else None) for at, day in enumerate(series())

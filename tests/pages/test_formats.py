@@ -5,6 +5,7 @@ import tomllib
 import pytest
 
 from risk_assets.domain.morning.facts import Figure, Range
+from risk_assets.domain.morning.figure_text import amount
 from risk_assets.pages import formats, words
 from tests.conftest import ROOT
 
@@ -36,7 +37,7 @@ def test_signed(value: float, shown: str) -> None:
     ],
 )
 def test_amount(value: float, shown: str) -> None:
-    assert formats.amount(value) == shown
+    assert amount(value) == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(12_340_000, "+12.3M"), (-9, f"{M}9"), (0.3, "±0")])
@@ -61,6 +62,15 @@ def test_usual_ranges() -> None:
     assert words.usual(Figure("flagged", 3)) == "usual range not known yet"
     assert words.usual(Figure("flagged", 3, normal=Range(40, 40.2, 9))) == "usually 40"
     assert words.usual_rows(Range(3196, 3204, 9)) == "usually 3,196 to 3,204"
+
+
+def test_a_figure_outside_its_range_has_the_digits_that_show_it() -> None:
+    figure = Figure("mean probability", 0.0638, normal=Range(0.0603, 0.06376, 9))
+    assert (words.figure_value(figure), words.usual(figure)) == ("6.380%", "usually 6.030% to 6.376%")
+    within = Figure("mean probability", 0.0637, normal=Range(0.0603, 0.06374, 9))
+    assert (words.figure_value(within), words.usual(within)) == ("6.37%", "usually 6.03% to 6.37%")
+    exposure = Figure("flagged exposure", 12_340_000, normal=Range(11e6, 12_330_000, 9))
+    assert (words.figure_value(exposure), words.usual(exposure)) == ("12.34M", "usually 11.00M to 12.33M")
 
 
 def test_dates_and_instants() -> None:

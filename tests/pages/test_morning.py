@@ -4,10 +4,12 @@ import re
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from risk_assets.domain.morning.account_key import account_key, key_text
 from risk_assets.domain.morning.facts import (
     ChallengerVerdict,
+    DataFacts,
     Decision,
     Figure,
     MorningReport,
@@ -84,7 +86,7 @@ def test_the_verdict_is_in_words_and_in_colour() -> None:
 def test_all_states_and_messages_of_the_night_are_shown() -> None:
     found = outline(samples.unusual())
     assert "verdict is-warn" in found.values("class")
-    assert "Also: unusual." in found.text
+    assert "Also: unusual, drift." in found.text
     assert "issue_share: 60 rows with issues" in found.text
 
 
@@ -99,7 +101,7 @@ def test_a_date_without_scores_names_the_date_that_is_shown() -> None:
 
 def test_without_any_scored_date_the_page_says_so() -> None:
     found = outline(samples.never_scored())
-    assert "No date has been scored yet" in found.text
+    assert "No date up to this one has been scored" in found.text
     assert "No model is live." in found.text
     assert "There is nothing to draw yet." in found.text
     assert "Key figures" not in found.text
@@ -116,6 +118,15 @@ def test_an_unusual_figure_is_marked_in_words_and_colour() -> None:
     found = outline(samples.unusual())
     assert "Accounts flagged 268 above its usual range: usually 199 to 224" in found.text
     assert found.values("class").count("is-odd") == 5
+
+
+def test_the_footer_says_from_how_many_dates_the_ranges_come() -> None:
+    report = samples.ordinary()
+    assert report.figures
+    assert "Usual ranges come from 27 scored dates in the 28 days before." in outline(report).text
+    whole = replace(report.figures, shown=(Figure("flagged", 10, normal=Range(4, 52, 28)),))
+    assert "Usual ranges come from the 28 days before." in outline(replace(report, figures=whole)).text
+    assert "Usual ranges are known from 6 scored dates in 28 days on." in outline(samples.first_date()).text
 
 
 def test_a_figure_below_its_range_says_below() -> None:
@@ -147,6 +158,22 @@ def test_changes_are_split_by_cause() -> None:
     assert "213 on 27 Jan, 212 now (\N{MINUS SIGN}1)" in outline(samples.ordinary()).text
     assert "none by another model or policy" in outline(samples.ordinary()).text
     assert "\N{MINUS SIGN}5 by another policy" in outline(samples.policy_changed()).text
+
+
+def test_without_a_drift_report_the_page_says_how_to_split_by_cause() -> None:
+    report = samples.without_drift()
+    text = outline(report).text
+    assert "The split by cause needs the drift report of 28 Jan 2026. Make it: risk monitor 2026-01-28." in text
+    assert "By cause:" not in text
+    measured = replace(report, data=replace(report.data, moved_on=samples.DATE))
+    assert "does not have the split by cause. It says why: risk monitor 2026-01-28." in outline(measured).text
+
+
+def test_accounts_of_one_file_only_are_said_to_be_so() -> None:
+    text = outline(samples.ordinary()).text
+    assert "3 in the file, not on 27 Jan" in text
+    assert "3 in the file on 27 Jan, not any more" in text
+    assert "+1 accounts that were not in the file of 27 Jan" in text
 
 
 def test_the_first_date_shows_its_whole_list() -> None:
@@ -198,6 +225,28 @@ def test_a_backfilled_date_is_not_said_to_be_late() -> None:
     assert "10:00 on 2 Mar; the deadline was 06:00 on 29 Jan" in text
 
 
+def test_a_score_beyond_its_drift_limit_is_marked() -> None:
+    report = samples.unusual()
+    text = outline(replace(report, data=replace(report.data, score_beyond=("PSI",)))).text
+    assert "score is beyond its drift limit: PSI." in text
+    assert "score is beyond" not in outline(report).text
+
+
+def test_rows_that_were_not_checked_are_not_said_to_be_right() -> None:
+    report = samples.ordinary()
+    clean = DataFacts(deadline=report.data.deadline, arrived_at=report.data.arrived_at, rows=3200, with_issues=0)
+    for data, said in (
+        (clean, "No row has an issue."),
+        (replace(clean, with_issues=None), "The rows were not checked."),
+        (replace(clean, rows=0), "The file has no rows."),
+        (replace(clean, rows=None, with_issues=None), "The rows were not checked."),
+        (replace(clean, with_issues=None, not_checked="contract_schema"), "The rows were not checked. contract_schema."),
+    ):
+        text = outline(replace(report, data=data)).text
+        assert said in text
+        assert ("No row has an issue." in text) is (data is clean)
+
+
 def test_points_that_changed_without_a_listed_feature() -> None:
     report = samples.ordinary()
     item = next(item for item in report.work_list.items if item.last_snapshot)
@@ -220,6 +269,40 @@ def test_the_model_is_compared_with_outcomes_or_says_when() -> None:
     assert "372 of 3,188 went bad, 361 were expected, which is within the limits" in text
     assert "0.79 (0.77 to 0.81), above its limit of 0.76; at training 0.80 (out of time), 0.79 (other accounts)" in text
     assert "the first ones mature on 27 Jul 2026" in outline(samples.first_date()).text
+
+
+def test_without_outcomes_the_model_is_shown_by_its_training_and_its_own_estimate() -> None:
+    report = samples.first_date()
+    text = outline(report).text
+    assert "on data that did not train it was 0.79 (0.75 to 0.83) on other accounts and 0.80 (0.77 to 0.83) on later" in text
+    assert "model_v001 expects 212 bad accounts (184 to 239) among the 3,196 that it scored on 28 Jan 2026, and an AUC of 0.81." in text
+    model = msgspec.structs.replace(report.model, expected=None)
+    assert "risk monitor 2026-01-28 does it" in outline(msgspec.structs.replace(report, model=model)).text
+    assert "By its own probabilities" not in outline(samples.ordinary()).text
+    due = msgspec.structs.replace(report.model, outcomes_on="2026-01-20")
+    assert "the first ones matured on 20 Jan 2026 and are not measured yet" in outline(msgspec.structs.replace(report, model=due)).text
+
+
+def test_figures_of_a_training_date_are_not_shown_as_those_of_new_accounts() -> None:
+    report = samples.trained_on()
+    text = outline(report).text
+    assert "372 of 3,188 went bad, 361 were expected, not compared with limits." in text
+    assert "Rows of this date trained or tested it: this is not its performance on new dates." in text
+    assert "2025-10-31 was used to train model_v002: its figures have no limits." in text
+    assert "31 Oct 2025 was used to train model_v002, so the bands are not compared with limits" in text
+    assert "When model_v002 was trained, its ranking" in text
+    assert "used to train" not in outline(samples.ordinary()).text
+
+
+def test_a_version_that_is_not_live_any_more_is_not_called_champion() -> None:
+    report = samples.ordinary()
+    assert "model_v002 (champion), accounts of" in outline(report).text
+    text = outline(replace(report, model=replace(report.model, version="model_v003"))).text
+    assert "model_v002 (champion then), accounts of" in text
+    assert "No outcomes are known yet of a date that model_v003 scored and that did not train it." in text
+    shadow = replace(report.model.measured[0], role="shadow", version="model_v001")
+    promoted = replace(report.model, version="model_v001", measured=(shadow,))
+    assert "model_v001 (shadow then), accounts of" in outline(replace(report, model=promoted)).text
 
 
 def test_a_model_beyond_its_limits_is_marked() -> None:
@@ -312,11 +395,13 @@ def test_open_alerts_come_before_versions_that_wait() -> None:
     report = samples.ordinary()
     alerts = (
         OpenAlert("drift", "<b>age</b>", "2026-01-28", "PSI of age 0.4", "Look at it: risk monitor 2026-01-28.", is_new=True),
+        OpenAlert("drift", "tenure", "2026-01-27", "tenure, compared with the training of v1: PSI 0.3", "Look.", is_new=False),
         OpenAlert("run", "daily_scoring", "2026-01-25", "the disk is full.", "Run it: risk run 2026-01-25.", is_new=False),
     )
     decisions = msgspec.structs.replace(report.decisions, alerts=alerts, alerts_on="2026-01-28")
     text = outline(msgspec.structs.replace(report, decisions=decisions)).text
-    assert "2 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4. Look at it: risk monitor 2026-01-28." in text
+    assert "tenure (drift), since 27 Jan 2026: compared with the training of v1: PSI 0.3. Look." in text
+    assert "3 open alerts as of 28 Jan 2026: New: <b>age</b> (drift): PSI of age 0.4. Look at it: risk monitor 2026-01-28." in text
     assert "daily_scoring (run), since 25 Jan 2026: the disk is full. Run it: risk run 2026-01-25." in text
     none = msgspec.structs.replace(report.decisions, alerts=(), alerts_on="2026-01-28")
     assert "There is no open alert as of 28 Jan 2026." in outline(msgspec.structs.replace(report, decisions=none)).text

@@ -49,18 +49,24 @@ CHANGES SINCE 27 JAN
            7  newly flagged
            8  no longer flagged
           11  worse by 10 points or more
-           3  new in the file
-           3  gone from the file
+           3  in the file, not on 27 Jan
+           3  in the file on 27 Jan, not any more
            5  no longer on the list
            0  scored again: their data returned
 
 Flagged: 213 before, 212 now. By cause: -1 by the accounts' own data, +1
-new accounts, -1 no longer scored.
+that were not in the file of 27 Jan, -1 no longer scored.
 
 Work list: 212 flagged, 162 flagged accounts are not listed. 22 of 50
 listed accounts are new or worse.
 """
     assert render_text(samples.ordinary()).replace("\N{MINUS SIGN}", "-") == expected
+
+
+def test_without_a_drift_report_the_text_says_how_to_split_by_cause() -> None:
+    text = " ".join(render_text(samples.without_drift()).split())
+    assert "The split by cause needs the drift report of 28 Jan 2026. Make it: risk monitor 2026-01-28." in text
+    assert "By cause:" not in text
 
 
 def test_unusual_figures_are_marked_in_words() -> None:
@@ -72,7 +78,7 @@ def test_unusual_figures_are_marked_in_words() -> None:
 
 def test_a_date_without_scores_names_the_date_that_is_shown() -> None:
     assert "those of Tuesday 27 January 2026, the newest date" in " ".join(render_text(samples.not_scored()).split())
-    assert "No date has been scored yet." in render_text(samples.never_scored())
+    assert "No date up to this one has been scored." in render_text(samples.never_scored())
 
 
 def test_texts_cannot_start_a_line_or_change_its_direction() -> None:

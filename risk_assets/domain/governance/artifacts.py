@@ -196,6 +196,12 @@ class Metrics(msgspec.Struct, frozen=True):
     auc_gain: tuple[float, float] | None
     fairness: tuple[Fairness, ...] = ()
 
+    @property
+    def holdouts(self) -> dict[str, Performance]:
+        """The candidate's figures on each holdout that there is."""
+        found = {"other accounts": self.other_accounts, "later dates": self.later_dates}
+        return {name: each for name, each in found.items() if each is not None}
+
 
 def left_out_note(outcomes: int, until: str | None, training_date: str, known_by: str) -> str | None:
     """Return a sentence about outcomes that became known after a date, with the command that uses them; None if there are none."""

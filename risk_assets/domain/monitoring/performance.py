@@ -233,7 +233,6 @@ def largest_gap(bad: Integers, probability: Floats) -> float:
 
 
 def _at_training(metrics: Metrics) -> tuple[AtTraining, ...]:
-    holdouts = {"other accounts": metrics.other_accounts, "later dates": metrics.later_dates}
     return tuple(
         AtTraining(
             holdout=name,
@@ -246,6 +245,5 @@ def _at_training(metrics: Metrics) -> tuple[AtTraining, ...]:
             ks=found.ks,
             brier=found.brier,
         )
-        for name, found in holdouts.items()
-        if found is not None
+        for name, found in metrics.holdouts.items()
     )

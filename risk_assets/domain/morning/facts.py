@@ -27,6 +27,8 @@ State: TypeAlias = Literal[
     "model changed",
     "policy changed",
     "unusual",
+    "drift",
+    "open alerts",
 ]
 Severity: TypeAlias = Literal["good", "attention", "bad"]
 FigureName: TypeAlias = Literal["received", "scored", "flagged", "flagged exposure", "mean probability", "expected bads"]
@@ -51,7 +53,8 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
           predictions cannot be read.
         - `warning`: scored, and a check warned or was released. `stale`: other accounts landed after it was scored.
         - `model changed`, `policy changed`: other ones than on the previous scored date.
-        - `unusual`: a figure is outside its normal range.
+        - `unusual`: a figure is outside its usual range. `drift`: the score or a feature is beyond a drift limit.
+        - `open alerts`: alerts are not resolved, whether the date was scored or not.
     severity
         good, attention (scored, and somebody should look at something) or bad (the date has no usable scores).
     sentence
@@ -68,7 +71,7 @@ class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Range(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The normal range of a figure, and the number of earlier dates from which it was computed."""
+    """The usual range of a figure, and the number of earlier dates from which it was computed."""
 
     low: float
     high: float
@@ -86,7 +89,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     previous, week_before
         The figure on the previous scored date, and on the same weekday a week before.
     normal
-        The normal range; None if too few earlier dates have the figure.
+        The usual range; None if too few earlier dates have the figure.
     """
 
     name: FigureName
@@ -107,7 +110,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def position(self) -> Literal["below", "within", "above"] | None:
-        """Where the figure is, compared with its normal range."""
+        """Where the figure is, compared with its usual range."""
         if self.value is None or self.normal is None:
             return None
         if self.value < self.normal.low:
@@ -116,7 +119,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def unusual(self) -> bool:
-        """Whether the figure is outside its normal range."""
+        """Whether the figure is outside its usual range."""
         return self.position in ("below", "above")
 
 
@@ -329,15 +332,20 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     stored_at
         The instant at which it was stored in the lake; None if it is not there.
     rows, normal_rows
-        The rows of the file, and their normal range.
+        The rows of the file, and their usual range.
     with_issues, not_eligible
-        Rows that cannot be scored: with issues, and by population rules, with the rows of each rule's reason.
+        Rows that cannot be scored: with issues, and by population rules, with the rows of each rule's reason; None if they were not
+        checked.
+    not_checked
+        Why the rows were not checked; None if they were, or it is not known.
     issues
         The issues by column, the most rows first.
     moved
         The features that moved the mean score most, the largest shift first; empty without a drift report.
     moved_on
         The date of the drift report; None without one.
+    score_beyond
+        The statistics of the model's score that are beyond their limits.
     """
 
     deadline: str
@@ -351,6 +359,8 @@ class DataFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     issues: tuple[ColumnIssues, ...] = ()
     moved: tuple[MovedFeature, ...] = ()
     moved_on: str | None = None
+    not_checked: str | None = None
+    score_beyond: tuple[str, ...] = ()
 
     @property
     def in_time(self) -> bool | None:
@@ -383,6 +393,25 @@ class Holdout(msgspec.Struct, frozen=True, omit_defaults=True):
     interval: Interval
 
 
+class Expectation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a version expects of the accounts that it scored on a date, by its own probabilities: no outcome is known.
+
+    Attributes
+    ----------
+    bads, interval
+        The expected bads, and their 95 % interval.
+    auc
+        The AUC that the probabilities would have if they were exact; None if there is no pair of rows.
+    """
+
+    date: str
+    version: str
+    rows: int
+    bads: float
+    interval: Interval
+    auc: float | None = None
+
+
 class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     """The performance of a version on the newest date whose outcomes have matured.
 
@@ -396,6 +425,8 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
         All accounts; and by band, from the safest to the riskiest. Bands with fewer than ten accounts are left out.
     beyond
         The names of the figures beyond their limits.
+    used_in_training
+        Whether the date trained or held out the version: its figures then are not its performance on new dates.
     """
 
     date: str
@@ -409,6 +440,12 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     auc_interval: Interval | None = None
     auc_lowest: float | None = None
     beyond: tuple[str, ...] = ()
+    used_in_training: bool = False
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the figures have limits."""
+        return self.overall.lowest is not None
 
 
 class ChallengerVerdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -476,6 +513,12 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
         The verdict on the challenger or the shadow of that date; None without one.
     parity
         How the answers of the service compare with the batch, from the drift report; None if it has no requests.
+    holdouts
+        The AUC of the live version on its holdouts when it was trained; empty if no version is live, or it cannot be read.
+    measured_notes
+        What limits the figures of `measured`, such as that the date trained the version, or that outcomes are missing.
+    expected
+        What the version that decided on the shown date expects of it; None without a performance report of the date's predictions.
     """
 
     version: str | None = None
@@ -487,6 +530,14 @@ class ModelFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     outcomes_on: str | None = None
     verdict: ChallengerVerdict | None = None
     parity: OnlineParity | None = None
+    holdouts: tuple[Holdout, ...] = ()
+    expected: Expectation | None = None
+    measured_notes: tuple[str, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether outcomes are known of a date that the live version scored, and that did not train it."""
+        return any(each.version == self.version and not each.used_in_training for each in self.measured)
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -641,4 +692,4 @@ class MorningReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 WORSE_POINTS = 10  # of points lost since the previous scored date
 SERIES_DAYS = 60
-RANGE_DAYS = 28  # days before the shown date from which normal ranges are computed
+RANGE_DAYS = 28  # days before the shown date from which usual ranges are computed

@@ -1,4 +1,4 @@
-"""Normal ranges: what a figure usually is, from its values on earlier dates."""
+"""Usual ranges: what a figure usually is, from its values on earlier dates."""
 
 import math
 import statistics
@@ -13,7 +13,7 @@ LEAST_SHARE = 0.01  # of the median: a smaller difference from it is never unusu
 
 
 def normal_range(values: Sequence[float]) -> Range | None:
-    """Return the normal range of a figure that is not negative; None if there are too few values.
+    """Return the usual range of a figure that is not negative; None if there are too few values.
 
     It reaches from the quartiles as far as the whiskers of a box plot (J. W. Tukey, Exploratory Data Analysis, 1977), which are longer for
     few values: of independent normal values, 1.9 % are outside after 6 dates, and 0.8 % after 28. It reaches at least 1 % from the median.
@@ -27,7 +27,7 @@ def normal_range(values: Sequence[float]) -> Range | None:
 
 
 def normal_counts(values: Sequence[int]) -> Range | None:
-    """Return the normal range of a number of rows or accounts, whose ends are whole; a difference of one is never unusual."""
+    """Return the usual range of a number of rows or accounts, whose ends are whole; a difference of one is never unusual."""
     found = normal_range(values)
     if found is None:
         return None

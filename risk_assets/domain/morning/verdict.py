@@ -6,7 +6,8 @@ from datetime import date as Date
 from datetime import datetime, timedelta
 
 from risk_assets.clock import shift
-from risk_assets.domain.morning.facts import Figure, Figures, Incident, Severity, State, Verdict
+from risk_assets.domain.morning.facts import Figure, FigureName, Figures, Incident, Severity, State, Verdict
+from risk_assets.domain.morning.figure_text import figure_texts
 from risk_assets.domain.wording import counted
 
 LATE_DAYS = 7  # a date that is scored later than this after its deadline is a backfill
@@ -21,6 +22,8 @@ _ORDER: tuple[State, ...] = (
     "late",
     "warning",
     "unusual",
+    "drift",
+    "open alerts",
     "model changed",
     "policy changed",
     "not expected",
@@ -29,7 +32,15 @@ _ORDER: tuple[State, ...] = (
 )
 _BAD: tuple[State, ...] = ("failed", "blocked", "damaged", "no file")
 _GOOD: tuple[State, ...] = ("on time", "backfilled", "not expected")
-SHOWN_FIGURES = 3  # unusual figures in the sentence
+SHOWN = 3  # unusual figures, and features that drifted, in the sentence
+_NOUNS: dict[FigureName, tuple[str, bool]] = {  # and whether it is a plural
+    "received": ("received accounts", True),
+    "scored": ("scored accounts", True),
+    "flagged": ("flagged accounts", True),
+    "flagged exposure": ("flagged exposure", False),
+    "mean probability": ("mean probability", False),
+    "expected bads": ("expected bads", True),
+}
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,25 @@ class Scored:
 
     @property
     def unusual(self) -> tuple[Figure, ...]:
-        """The figures outside their normal ranges."""
+        """The figures outside their usual ranges."""
         return tuple(figure for figure in self.figures.shown if figure.unusual)
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What monitoring found.
+
+    Attributes
+    ----------
+    drifted
+        The labels of the features beyond a drift limit on the date, and of the score.
+    alerts, alerts_on
+        The number of open alerts, and the date of their report.
+    """
+
+    drifted: tuple[str, ...] = ()
+    alerts: int = 0
+    alerts_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +120,8 @@ class Night:
         The date whose list is shown.
     details
         The messages of the runs and of their checks, as the run log has them.
+    monitored
+        What monitoring found.
     """
 
     date: str
@@ -105,13 +135,16 @@ class Night:
     error: str | None = None
     shown: str | None = None
     details: tuple[str, ...] = ()
+    monitored: Monitored = Monitored()
 
 
 def verdict(night: Night) -> Verdict:
     """Return the verdict of a night."""
     found = {*_scored_states(night, night.scored)} if night.scored else {_unscored_state(night)}
+    if night.monitored.alerts:
+        found.add("open alerts")
     states = tuple(state for state in _ORDER if state in found)
-    sentence = _scored_sentence(night, night.scored) if night.scored else _unscored_sentence(night, states[0])
+    sentence = _scored_sentence(night, night.scored) if night.scored else _unscored_sentence(night)
     return Verdict(states[0], states, _severity(states), f"{short_date(night.date)}: {sentence}", night.details)
 
 
@@ -155,6 +188,8 @@ def _scored_states(night: Night, scored: Scored) -> Iterator[State]:
         yield "policy changed"
     if scored.unusual:
         yield "unusual"
+    if night.monitored.drifted:
+        yield "drift"
 
 
 def _unscored_state(night: Night) -> State:
@@ -176,7 +211,7 @@ def _severity(states: tuple[State, ...]) -> Severity:
 
 
 def _scored_sentence(night: Night, scored: Scored) -> str:
-    return " ".join([_who_scored(night, scored), _flagged(night, scored.figures), *_remarks(scored)])
+    return " ".join([_who_scored(night, scored), _flagged(night, scored.figures), *_remarks(night, scored)])
 
 
 def _who_scored(night: Night, scored: Scored) -> str:
@@ -207,7 +242,7 @@ def _flagged(night: Night, figures: Figures) -> str:
     return f"{_whole(flagged.value)} flagged{compared}."
 
 
-def _remarks(scored: Scored) -> Iterator[str]:
+def _remarks(night: Night, scored: Scored) -> Iterator[str]:
     if scored.stale:
         yield "Other accounts have landed since: run the date again."
     if scored.new_version:
@@ -216,25 +251,44 @@ def _remarks(scored: Scored) -> Iterator[str]:
         yield "The policy is another one than on the date before."
     if scored.warnings:
         yield f"{counted(scored.warnings, 'warning')}."
+    if night.monitored.drifted:
+        yield _drifted(night.monitored.drifted)
+    if night.monitored.alerts:
+        yield _alerts(night)
+    yield from _figures(night, scored)
+
+
+def _drifted(names: tuple[str, ...]) -> str:
+    more = len(names) - SHOWN
+    others = f" and {more} more" if more > 0 else ""
+    return f"Beyond {'their drift limits' if len(names) > 1 else 'its drift limit'}: {', '.join(names[:SHOWN])}{others}."
+
+
+def _alerts(night: Night) -> str:
+    found = night.monitored
+    day = f" as of {short_date(found.alerts_on)}" if found.alerts_on and found.alerts_on != night.date else ""
+    return f"{counted(found.alerts, 'open alert')}{day}."
+
+
+def _figures(night: Night, scored: Scored) -> Iterator[str]:
+    """Yield the figures outside their usual ranges, or that there is none; nothing is unusual only if nothing else is to be looked at."""
     if scored.unusual:
-        more = len(scored.unusual) - SHOWN_FIGURES
+        more = len(scored.unusual) - SHOWN
         others = f"; and {counted(more, 'more figure')}" if more > 0 else ""
-        yield f"Unusual: {'; '.join(map(_unusual, scored.unusual[:SHOWN_FIGURES]))}{others}."
+        yield f"Unusual: {'; '.join(map(_unusual, scored.unusual[:SHOWN]))}{others}."
     elif any(figure.normal for figure in scored.figures.shown):
-        yield "Nothing unusual."
+        is_quiet = not night.monitored.alerts and set(_scored_states(night, scored)) <= {*_GOOD}
+        yield "Nothing unusual." if is_quiet else "No key figure is outside its usual range."
 
 
 def _unusual(figure: Figure) -> str:
-    normal = figure.normal
-    assert normal is not None
-    return f"{figure.name} is {figure.position} its normal range ({_amount(figure, normal.low)} to {_amount(figure, normal.high)})"
+    (noun, is_plural), (value, usual) = _NOUNS[figure.name], figure_texts(figure)
+    subject = f"{value} {noun} are {figure.position} their" if is_plural else f"{noun} {value} is {figure.position} its"
+    return f"{subject} usual range, {usual}"
 
 
-def _amount(figure: Figure, value: float) -> str:
-    return f"{value:.1%}" if figure.name == "mean probability" else _whole(value)
-
-
-def _unscored_sentence(night: Night, state: State) -> str:
+def _unscored_sentence(night: Night) -> str:
+    state = _unscored_state(night)
     reasons: dict[State, str] = {
         "waiting": f"no file has arrived; it is due by {clock_time(night.deadline)}",
         "not expected": "no snapshot is expected on this day",
@@ -247,7 +301,8 @@ def _unscored_sentence(night: Night, state: State) -> str:
         reasons["waiting"] = f"the file has arrived and is not scored yet; it is due by {clock_time(night.deadline)}"
     lead = {"waiting": "not scored yet", "not expected": "not scored"}.get(state, "NOT SCORED")
     shown = f"Showing {_list_of(night.shown, night.date)}." if night.shown else "No earlier date was scored."
-    return f"{lead}: {reasons[state].rstrip('.')}. {shown}"
+    alerts = f" {_alerts(night)}" if night.monitored.alerts else ""
+    return f"{lead}: {reasons[state].rstrip('.')}. {shown}{alerts}"
 
 
 def _list_of(shown: str, date: str) -> str:

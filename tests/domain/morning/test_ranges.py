@@ -1,4 +1,4 @@
-"""Normal ranges of figures and counts."""
+"""Usual ranges of figures and counts."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from risk_assets.domain.morning.facts import Figure, Figures, Range
-from risk_assets.domain.morning.verdict import Night, Scored, is_late, verdict
+from risk_assets.domain.morning.verdict import Monitored, Night, Scored, is_late, verdict
 
 FIGURES = Figures(
     (Figure("received", 300), Figure("scored", 298), Figure("flagged", 47, 48, 50, Range(40, 52, 28))), "2026-01-27", "2026-01-21"
@@ -79,6 +79,7 @@ def test_what_somebody_should_look_at(changes: dict[str, Any], state: str, remar
     found = verdict(with_scored(**changes))
     assert (found.state, found.severity) == (state, "attention")
     assert found.states == (state, "on time")
+    assert "Nothing unusual" not in found.sentence
     assert remark in found.sentence
 
 
@@ -87,8 +88,31 @@ def test_unusual_figures_are_named_with_their_ranges() -> None:
     found = verdict(with_scored(figures=Figures((*FIGURES.shown[:2], *unusual))))
     assert (found.state, found.severity) == ("unusual", "attention")
     assert found.sentence.endswith(
-        "Unusual: flagged is above its normal range (40 to 52); mean probability is below its normal range (12.6% to 13.4%)."
+        "Unusual: 56 flagged accounts are above their usual range, 40 to 52; "
+        "mean probability 10.0% is below its usual range, 12.6% to 13.4%."
     )
+
+
+def test_what_monitoring_found_is_named() -> None:
+    found = verdict(replace(SCORED_NIGHT, monitored=Monitored(("utilisation",), 1, "2026-01-28")))
+    assert (found.state, found.states, found.severity) == ("drift", ("drift", "open alerts", "on time"), "attention")
+    assert "Beyond its drift limit: utilisation. 1 open alert. No key figure is outside its usual range." in found.sentence
+    many = Monitored(("the model's score", "a", "b", "c", "d"), 2, "2026-01-26")
+    found = verdict(replace(SCORED_NIGHT, monitored=many))
+    assert "Beyond their drift limits: the model's score, a, b and 2 more. 2 open alerts as of 26 Jan 2026." in found.sentence
+    alerts = verdict(replace(SCORED_NIGHT, monitored=Monitored(alerts=2, alerts_on="2026-01-28")))
+    assert (alerts.state, alerts.severity) == ("open alerts", "attention")
+
+
+def test_the_states_of_a_night_come_before_what_monitoring_found() -> None:
+    monitored = Monitored(("utilisation",), 1, "2026-01-28")
+    states = verdict(replace(with_scored(warnings=1, new_version=True), monitored=monitored)).states
+    assert states == ("warning", "drift", "open alerts", "model changed", "on time")
+    missed = verdict(replace(MISSED, monitored=Monitored(alerts=1, alerts_on="2026-01-28")))
+    assert (missed.state, missed.severity, missed.states) == ("no file", "bad", ("no file", "open alerts"))
+    assert missed.sentence.endswith("Showing yesterday's list. 1 open alert.")
+    quiet = verdict(replace(MISSED, expected=False, monitored=Monitored(alerts=1, alerts_on="2026-01-28")))
+    assert quiet.severity == "attention" and "no snapshot is expected on this day" in quiet.sentence
 
 
 def test_the_most_severe_state_comes_first() -> None:

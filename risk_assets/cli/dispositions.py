@@ -1,13 +1,16 @@
 """The command that shows and exports what people did about accounts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from risk_assets.cli import context
 from risk_assets.cli.console import out, print_warning
 from risk_assets.clock import parse_date
+
+if TYPE_CHECKING:
+    from risk_assets.lake.store import Store
 
 
 def dispositions(
@@ -20,7 +23,11 @@ def dispositions(
     from risk_assets.cli.report import dispositions as report
     from risk_assets.lake.dispositions import read_all
 
-    found = read_all(context.lake(), parse_date(since) if since else "")
+    lake = context.lake()
+    _require_lake(lake)
+    if csv is not None:
+        _require_outside(lake, csv)
+    found = read_all(lake, parse_date(since) if since else "")
     for message in found.damaged:
         print_warning("damaged", message)
     if csv is None:
@@ -31,3 +38,18 @@ def dispositions(
     except OSError as error:
         raise typer.BadParameter(f"{csv} cannot be written ({error.strerror})", param_hint="--csv") from None
     report.exported(out(), found.entries, csv)
+
+
+def _require_lake(lake: "Store") -> None:
+    """Raise `LakeError` if there is no lake, whose answer would be that nothing was recorded."""
+    from risk_assets.errors import LakeError
+    from risk_assets.lake.format import require_format
+
+    if require_format(lake) is None:
+        raise LakeError(f"There is no lake at {lake.url}. Set RISK_LAKE to the lake of the desk.")
+
+
+def _require_outside(lake: "Store", file: Path) -> None:
+    """Reject a file in the lake: the export would replace what the lake has there."""
+    if lake.folder is not None and file.resolve().is_relative_to(lake.folder.resolve()):
+        raise typer.BadParameter(f"{file} is in the lake. Choose a file outside it", param_hint="--csv")

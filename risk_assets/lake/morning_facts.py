@@ -194,7 +194,7 @@ def _monitored(date: str, data: DataFacts, decided: Decisions) -> Monitored:
     """Return what monitoring found: the drift of the date itself, and the alerts that are open."""
     features = [each.label for each in data.moved if each.beyond]
     drifted = ([SCORE_LABEL] if data.score_beyond else []) + features
-    return Monitored(tuple(drifted) if data.moved_on == date else (), len(decided.alerts), decided.alerts_on)
+    return Monitored(tuple(drifted) if data.moved_on == date else None, len(decided.alerts), decided.alerts_on)
 
 
 def _with_incident(days: tuple[Day, ...], found: Verdict) -> tuple[Day, ...]:

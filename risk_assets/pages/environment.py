@@ -44,6 +44,7 @@ def environment() -> Environment:
         "box": plots.BOX,
         "LONGEST": formats.LONGEST,
         "LONGEST_SENTENCE": formats.LONGEST_SENTENCE,
+        "LONGEST_VERDICT": formats.LONGEST_VERDICT,
         "MOST_ENTRIES": formats.MOST_ENTRIES,
         "RECENT_ENTRIES": formats.RECENT_ENTRIES,
     }

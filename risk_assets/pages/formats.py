@@ -7,6 +7,7 @@ from datetime import datetime
 from risk_assets.domain.morning.figure_text import MINUS, amount
 
 LONGEST, LONGEST_SENTENCE = 40, 300  # characters of a name and of a sentence; a longer one can be opened
+LONGEST_VERDICT = 900  # several sentences, where they cannot be opened
 MOST_ENTRIES, RECENT_ENTRIES = 20, 3  # dispositions that the page of an account shows, and earlier ones in each row of a work list
 
 _NOT_IN_HTML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")

@@ -13,6 +13,8 @@ from tests.cli.conftest import Risk
 
 def test_dispositions_are_shown_and_exported(risk: Risk, folder: Path) -> None:
     store = open_lake((folder / "lakehouse").as_uri())
+    assert "There is no lake at" in risk("dispositions", code=1).stderr
+    store.put("logs/batch_runs_log.csv", b"")
     assert "Nothing is recorded" in risk("dispositions").stdout
     log, now = DispositionLog(store), utc_now()
     log.record(
@@ -24,6 +26,9 @@ def test_dispositions_are_shown_and_exported(risk: Risk, folder: Path) -> None:
     shown = risk("dispositions")
     assert "promise to pay" in shown.stdout and "=00012" in shown.stdout and "bob" in shown.stdout
     assert f"{path} has 1 line that cannot be read" in shown.stderr
+    whole = store.get(path)
+    assert "--csv" in risk("dispositions", "--csv", f"lakehouse/{path}", code=2).stderr
+    assert store.get(path) == whole
     assert "2 dispositions in list.csv" in risk("dispositions", "--csv", "list.csv").stdout
     with (folder / "list.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))

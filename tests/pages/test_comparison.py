@@ -7,7 +7,7 @@ from risk_assets.domain.morning.date_comparison import compare_dates
 from risk_assets.domain.morning.facts import MorningReport, WorkList
 from risk_assets.pages import addresses
 from risk_assets.pages.comparison import render_comparison, render_no_comparison
-from risk_assets.pages.formats import MINUS
+from risk_assets.pages.formats import MINUS, date_text, short_date
 from risk_assets.pages.served import Served
 from tests.pages import samples
 from tests.pages.outline import Outline
@@ -91,8 +91,27 @@ def test_the_same_date_twice() -> None:
 
 
 def test_dates_of_two_years_have_their_years() -> None:
-    other = msgspec.structs.replace(earlier(), date="2025-12-28")
+    other = msgspec.structs.replace(earlier(), date="2025-12-28", shown_date="2025-12-28")
     assert "listed on 28 Dec 2025 only" in Outline(page(samples.ordinary(), other)).text
+
+
+def test_figures_and_lists_are_named_by_the_date_that_was_scored() -> None:
+    other = msgspec.structs.replace(earlier(), date="2026-01-24")  # not scored: it shows an earlier date
+    text = Outline(page(samples.ordinary(), other)).text
+    assert other.shown_date is not None and other.shown_date < other.date
+    assert f"listed on {short_date(other.shown_date)} only" in text
+    assert "listed on 24 Jan only" not in text
+
+
+def test_rows_that_were_not_checked_have_no_issues_to_count() -> None:
+    data = msgspec.structs.replace(samples.ordinary().data, with_issues=None, issues=())
+    unchecked = msgspec.structs.replace(earlier(), data=data)
+    found = compare_dates(samples.ordinary(), unchecked)
+    assert found.unchecked == (unchecked.date,)
+    assert {pair.other for pair in found.issues} == {None}
+    text = Outline(page(samples.ordinary(), unchecked)).text
+    assert f"The rows of {date_text(unchecked.date)} were not checked." in text
+    assert "No row of either date" not in text
 
 
 def test_long_lists_are_cut() -> None:

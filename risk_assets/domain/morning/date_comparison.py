@@ -84,7 +84,7 @@ class MovedPair(msgspec.Struct, frozen=True):
 
 
 class IssuesPair(msgspec.Struct, frozen=True):
-    """The rows with an issue of a column on both dates; None if the file of a date was not read."""
+    """The rows with an issue of a column on both dates; None if the rows of a date were not checked."""
 
     column: str
     now: int | None
@@ -104,8 +104,8 @@ class DateComparison(msgspec.Struct, frozen=True):
         From the safest to the riskiest.
     moved, issues
         Those with the largest numbers on either date first.
-    files_known
-        Whether the files of both dates were read, so that a date without issues has none.
+    unchecked
+        The dates whose rows were not checked, so that their issues are not known.
     """
 
     now: ComparedDate
@@ -117,7 +117,7 @@ class DateComparison(msgspec.Struct, frozen=True):
     bands: tuple[BandPair, ...]
     moved: tuple[MovedPair, ...]
     issues: tuple[IssuesPair, ...]
-    files_known: bool
+    unchecked: tuple[str, ...]
 
     @property
     def same_model(self) -> bool | None:
@@ -144,7 +144,7 @@ def compare_dates(now: MorningReport, other: MorningReport) -> DateComparison:
         bands=_bands(_shown_day(now), _shown_day(other)),
         moved=_moved(now.data.moved, other.data.moved),
         issues=_issues(now, other),
-        files_known=now.data.rows is not None and other.data.rows is not None,
+        unchecked=tuple(dict.fromkeys(report.date for report in (now, other) if report.data.with_issues is None)),
     )
 
 
@@ -210,7 +210,7 @@ def _size(moved: MovedFeature | None) -> float:
 
 def _issues(now: MorningReport, other: MorningReport) -> tuple[IssuesPair, ...]:
     ours, theirs = (_rows(report.data.issues) for report in (now, other))
-    left, right = (None if report.data.rows is None else 0 for report in (now, other))
+    left, right = (None if report.data.with_issues is None else 0 for report in (now, other))
     pairs = [IssuesPair(name, ours.get(name, left), theirs.get(name, right)) for name in _names(ours, theirs)]
     return tuple(sorted(pairs, key=lambda pair: -max(pair.now or 0, pair.other or 0)))
 

@@ -86,12 +86,12 @@ class Monitored:
     Attributes
     ----------
     drifted
-        The labels of the features beyond a drift limit on the date, and of the score.
+        The labels of the features beyond a drift limit on the date, and of the score; None if the date has no drift report.
     alerts, alerts_on
         The number of open alerts, and the date of their report.
     """
 
-    drifted: tuple[str, ...] = ()
+    drifted: tuple[str, ...] | None = ()
     alerts: int = 0
     alerts_on: str | None = None
 
@@ -278,7 +278,10 @@ def _figures(night: Night, scored: Scored) -> Iterator[str]:
         yield f"Unusual: {'; '.join(map(_unusual, scored.unusual[:SHOWN]))}{others}."
     elif any(figure.normal for figure in scored.figures.shown):
         is_quiet = not night.monitored.alerts and set(_scored_states(night, scored)) <= {*_GOOD}
-        yield "Nothing unusual." if is_quiet else "No key figure is outside its usual range."
+        if night.monitored.drifted is None:
+            yield "No key figure is outside its usual range; drift was not measured."
+        else:
+            yield "Nothing unusual." if is_quiet else "No key figure is outside its usual range."
 
 
 def _unusual(figure: Figure) -> str:

@@ -31,7 +31,7 @@ def work_list_file(desk: Desk, question: WorkListFile, log: DispositionLog) -> A
     report, recorded = desk.report(question.date), log.read()
     items = selected_items(report.work_list.items, _possible(question.selection, report))
     content = work_list_csv(items, _of(items, recorded.by_account, desk.settings.calendar))
-    return Answer(200, content, CSV, file_name=f"work_list_{question.date}.csv")
+    return Answer(200, content, CSV, file_name=f"work_list_{report.shown_date or question.date}.csv")
 
 
 def _page(desk: Desk, question: WorkListPage, served: Served, recorded: ReadDispositions) -> Answer:

@@ -60,4 +60,4 @@ def test_issues_of_a_date_without_them_are_zero() -> None:
     assert [(each.column, each.now, each.other) for each in found.issues] == [("postcode", 40, 3), ("months_employed", 0, 1)]
     no_file = compare_dates(NOW, samples.never_scored())
     assert [(each.now, each.other) for each in no_file.issues] == [(3, None), (1, None)]
-    assert (found.files_known, no_file.files_known) == (True, False)
+    assert (found.unchecked, no_file.unchecked) == ((), (samples.never_scored().date,))

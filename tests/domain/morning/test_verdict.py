@@ -104,6 +104,12 @@ def test_what_monitoring_found_is_named() -> None:
     assert (alerts.state, alerts.severity) == ("open alerts", "attention")
 
 
+def test_a_date_that_was_not_compared_with_training_is_not_called_usual() -> None:
+    found = verdict(replace(SCORED_NIGHT, monitored=Monitored(None)))
+    assert (found.state, found.severity) == ("on time", "good")
+    assert found.sentence.endswith("No key figure is outside its usual range; drift was not measured.")
+
+
 def test_the_states_of_a_night_come_before_what_monitoring_found() -> None:
     monitored = Monitored(("utilisation",), 1, "2026-01-28")
     states = verdict(replace(with_scored(warnings=1, new_version=True), monitored=monitored)).states

@@ -23,11 +23,11 @@ def dispositions(
     from risk_assets.cli.report import dispositions as report
     from risk_assets.lake.dispositions import read_all
 
-    lake = context.lake()
-    _require_lake(lake)
+    first, lake = parse_date(since) if since else "", context.lake()
     if csv is not None:
-        _require_outside(lake, csv)
-    found = read_all(lake, parse_date(since) if since else "")
+        _require_target(lake, csv)
+    _require_lake(lake)
+    found = read_all(lake, first)
     for message in found.damaged:
         print_warning("damaged", message)
     if csv is None:
@@ -49,7 +49,9 @@ def _require_lake(lake: "Store") -> None:
         raise LakeError(f"There is no lake at {lake.url}. Set RISK_LAKE to the lake of the desk.")
 
 
-def _require_outside(lake: "Store", file: Path) -> None:
-    """Reject a file in the lake: the export would replace what the lake has there."""
+def _require_target(lake: "Store", file: Path) -> None:
+    """Reject a file in a folder that does not exist, or in the lake: the export would replace what the lake has there."""
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"{file} cannot be written: {file.parent} is not a folder", param_hint="--csv")
     if lake.folder is not None and file.resolve().is_relative_to(lake.folder.resolve()):
         raise typer.BadParameter(f"{file} is in the lake. Choose a file outside it", param_hint="--csv")

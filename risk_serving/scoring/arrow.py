@@ -40,7 +40,8 @@ MAX_TEXT_BYTES = 4_194_304  # of all texts, with those that dictionaries repeat
 _OPTIONS = pa.ipc.IpcReadOptions(use_threads=False)
 _UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, struct.error)
 _HEADER, _DICTIONARY_DATA, _BATCH_ROWS, _BATCH_COMPRESSION = 2, 1, 0, 3  # places in the tables of Arrow's Message.fbs
-_CONTROLS = ("\0", "\n", "\r")
+_CONTROLS = ("\0",)  # not allowed in any text
+_ID_CONTROLS = ("\0", "\n", "\r")  # not allowed in the id of an account
 _ENDS = (b"", b"\xff\xff\xff\xff\0\0\0\0", b"\0\0\0\0")  # what follows the last message: nothing, or an end of either format
 
 
@@ -299,7 +300,8 @@ def _records(decoder: RequestDecoder, table: pa.Table) -> Columns | None:
     if not all(_fill(row, columns.get(field.name)) for row, field in zip(numbers, rules.numbers, strict=True)):
         return None
     found = [_codes(columns.get(field.name), size) for field in rules.categories]
-    ids, groups = (_ids(columns.get(name), size) for name in (decoder.names[0], decoder.contract.group))
+    ids = _ids(columns.get(decoder.names[0]), size, _ID_CONTROLS)
+    groups = _ids(columns.get(decoder.contract.group), size, _CONTROLS)
     if ids is None or groups is None or any(codes is None for codes in found):
         return None
     categories = [rules.normalized(field, codes) for field, codes in zip(rules.categories, found, strict=True) if codes]
@@ -353,8 +355,8 @@ def _used(levels: Sequence[str | None], positions: Integers) -> Codes:
     return Codes(tuple(levels[position] for position in used.tolist()), new[positions])
 
 
-def _ids(column: pa.ChunkedArray | None, size: int) -> list[str | None] | None:
-    """Return a column of ids, or None if it has other values, or ids that may not be allowed."""
+def _ids(column: pa.ChunkedArray | None, size: int, controls: Sequence[str]) -> list[str | None] | None:
+    """Return a column of ids of accounts or customers, or None if it has other values, or ids that may not be allowed."""
     if column is None:
         return [None] * size
     if _kind(column.type) not in (_Kind.NULL, *_TEXT_KINDS, _Kind.DICTIONARY):
@@ -362,7 +364,7 @@ def _ids(column: pa.ChunkedArray | None, size: int) -> list[str | None] | None:
     ids: list[str | None] = column.to_pylist()
     known = [text for text in ids if text is not None]
     joined = "".join(known)
-    return None if max(map(len, known), default=0) > MAX_ID or any(mark in joined for mark in _CONTROLS) else ids
+    return None if max(map(len, known), default=0) > MAX_ID or any(mark in joined for mark in controls) else ids
 
 
 def _values(table: pa.Table) -> dict[str, list[Any]]:

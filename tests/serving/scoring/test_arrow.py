@@ -21,6 +21,7 @@ from risk_assets.lake.store import Store
 from risk_serving import scoring
 from risk_serving.http.media import ARROW, ArrowMedia, JsonMedia
 from risk_serving.http.problems import Problem
+from risk_serving.scoring import arrow
 from risk_serving.scoring.wire import InvalidRequest, RequestDecoder
 from tests.serving.conftest import Service
 
@@ -342,3 +343,10 @@ def test_stream_without_pyarrow_is_rejected_with_the_next_step(monkeypatch: pyte
     with pytest.raises(Problem, match="Send JSON, or install it") as caught:
         ArrowMedia().read(DECODER, VALID)
     assert caught.value.status == 415
+
+
+def test_the_text_of_a_customer_may_have_line_ends_as_in_json() -> None:
+    customers = pa.chunked_array([["\r", "a\nb"]])
+    assert arrow._ids(customers, 2, arrow._CONTROLS) == ["\r", "a\nb"]
+    assert arrow._ids(customers, 2, arrow._ID_CONTROLS) is None
+    assert arrow._ids(pa.chunked_array([["a\0"]]), 1, arrow._CONTROLS) is None

@@ -7,11 +7,10 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.domain.monitoring.alerts import AlertReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout
+from risk_assets.lake import layout, sealed_files
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.objects import Guard, no_guard
-from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 LOOKED_UP = 7  # earlier reports, if the newest ones cannot be read
@@ -39,22 +38,12 @@ def write(store: Store, report: AlertReport, evidence: str, made_from: Provenanc
         Keeps other writers out while the report is replaced; raises if one has taken over.
     """
     stored = StoredAlerts(report=report, evidence=evidence, made_at=utc_now(), code_version=version("risk-lakehouse"), made_from=made_from)
-    store.put(layout.alerts(report.date), msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1), guard)
+    sealed_files.write(store, layout.alerts(report.date), stored, guard)
 
 
 def read(store: Store, date: str) -> StoredAlerts:
     """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
-    path, step = layout.alerts(date), f"Evaluate it: risk alerts {date}."
-    content = store.find(path)
-    if content is None:
-        raise LakeError(f"{path} is not in the lake. {step}")
-    try:
-        stored = msgspec.json.decode(content, type=StoredAlerts)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read. {step}") from error
-    if not has_seal(stored):
-        raise LakeError(f"{path} was changed since it was written. {step}")
-    return stored
+    return sealed_files.read(store, layout.alerts(date), StoredAlerts, f"Evaluate it: risk alerts {date}.")
 
 
 def find(store: Store, date: str) -> AlertReport | None:

@@ -7,11 +7,10 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.domain.monitoring.report import DriftReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, layout, registry
+from risk_assets.lake import binding_log, layout, registry, sealed_files
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.manifests import Provenance, find_readable, require_manifest
 from risk_assets.lake.online_files import count_files, is_over
-from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 PREDICTIONS = "curated/predictions"
@@ -31,22 +30,12 @@ class StoredDrift(msgspec.Struct, frozen=True, kw_only=True):
 def write(store: Store, report: DriftReport, made_from: Provenance) -> None:
     """Write the report of a date; replaces an earlier one."""
     stored = StoredDrift(report=report, made_at=utc_now(), code_version=version("risk-lakehouse"), made_from=made_from)
-    store.put(layout.drift(report.date), msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1))
+    sealed_files.write(store, layout.drift(report.date), stored)
 
 
 def read(store: Store, date: str) -> StoredDrift:
     """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
-    path, step = layout.drift(date), f"Compute it: risk monitor {date}."
-    content = store.find(path)
-    if content is None:
-        raise LakeError(f"{path} is not in the lake. {step}")
-    try:
-        stored = msgspec.json.decode(content, type=StoredDrift)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read. {step}") from error
-    if not has_seal(stored):
-        raise LakeError(f"{path} was changed since it was written. {step}")
-    return stored
+    return sealed_files.read(store, layout.drift(date), StoredDrift, f"Compute it: risk monitor {date}.")
 
 
 def require_scored(store: Store, date: str) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from risk_assets.clock import shift
 from risk_assets.domain.morning.facts import MorningReport, Verdict
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout
+from risk_assets.lake import layout, sealed_files
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import find_readable
@@ -42,22 +42,12 @@ class StoredVerdicts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 def write(store: Store, report: MorningReport, inputs: Mapping[str, str], run_id: str) -> None:
     """Write the facts of a date's report; replaces earlier ones."""
     stored = StoredMorning(report=report, code_version=version("risk-lakehouse"), run_id=run_id, inputs=dict(inputs))
-    store.put(layout.morning(report.date), msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1))
+    sealed_files.write(store, layout.morning(report.date), stored)
 
 
 def read(store: Store, date: str) -> StoredMorning:
     """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
-    path, step = layout.morning(date), f"Make it: risk report {date}."
-    content = store.find(path)
-    if content is None:
-        raise LakeError(f"{path} is not in the lake. {step}")
-    try:
-        stored = msgspec.json.decode(content, type=StoredMorning)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read. {step}") from error
-    if not has_seal(stored):
-        raise LakeError(f"{path} was changed since it was written. {step}")
-    return stored
+    return sealed_files.read(store, layout.morning(date), StoredMorning, f"Make it: risk report {date}.")
 
 
 def find(store: Store, date: str) -> MorningReport | None:

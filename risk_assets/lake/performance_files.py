@@ -11,13 +11,12 @@ import msgspec
 from risk_assets.clock import utc_now
 from risk_assets.domain.monitoring.performance_report import PerformanceReport
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout
+from risk_assets.lake import layout, sealed_files
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import PREDICTIONS
 from risk_assets.lake.manifests import Provenance, find_readable
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.outcome_tables import OUTCOMES
-from risk_assets.lake.seals import has_seal, sealed
 from risk_assets.lake.store import Store
 
 
@@ -52,23 +51,19 @@ def write(store: Store, report: PerformanceReport, made_from: Provenance, guard:
         store.create(layout.performance_revision(report.date, earlier.revision), store.get(path))
         number = earlier.revision + 1
     stored = StoredPerformance(report=report, revision=number, made_at=utc_now(), code_version=release, made_from=made_from)
-    store.put(path, msgspec.json.format(msgspec.json.encode(sealed(stored)), indent=1), guard)
+    sealed_files.write(store, path, stored, guard)
     return number
 
 
 def read(store: Store, date: str) -> StoredPerformance:
     """Return the report of a date; raises `LakeError` if there is none, or it was changed or is another release's."""
-    path, step = layout.performance(date), f"Compute it: risk monitor {date}."
-    content = store.find(path)
-    if content is None:
-        raise LakeError(f"{path} is not in the lake. {step}")
-    return _decode(content, path, step)
+    return sealed_files.read(store, layout.performance(date), StoredPerformance, f"Compute it: risk monitor {date}.")
 
 
 def read_revisions(store: Store, date: str) -> tuple[StoredPerformance, ...]:
     """Return the earlier revisions of a date's report, oldest first; raises `LakeError` if one was changed."""
     step = "Restore it from a backup: the report of today does not depend on it."
-    return tuple(_decode(store.get(path), path, step) for path in _revision_paths(store, date))
+    return tuple(sealed_files.decode(store.get(path), path, StoredPerformance, step) for path in _revision_paths(store, date))
 
 
 def is_current(store: Store, date: str, policy: str, today: str) -> bool:
@@ -130,16 +125,6 @@ def _find(store: Store, date: str) -> StoredPerformance | None:
 
 def _revision_paths(store: Store, date: str) -> tuple[str, ...]:
     return tuple(sorted(store.list(layout.performance_revisions(date))))
-
-
-def _decode(content: bytes, path: str, step: str) -> StoredPerformance:
-    try:
-        stored = msgspec.json.decode(content, type=StoredPerformance)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read. {step}") from error
-    if not has_seal(stored):
-        raise LakeError(f"{path} was changed since it was written. {step}")
-    return stored
 
 
 def _made_of(report: PerformanceReport, made_from: Provenance, release: str) -> tuple[object, ...]:

@@ -17,11 +17,11 @@ from risk_assets.domain.governance.artifacts import Origin
 from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.monitoring.retraining import Exceeded, RetrainingReason, drift_exceeded, due, is_misled, performance_exceeded
 from risk_assets.errors import LakeError
-from risk_assets.lake import binding_log, document_archive, drift_files, layout, performance_files, registry
+from risk_assets.lake import binding_log, document_archive, drift_files, layout, performance_files, registry, sealed_files
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.drift_files import PREDICTIONS
 from risk_assets.lake.outcome_tables import OUTCOMES
-from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.seals import sealed
 from risk_assets.lake.store import Store
 
 Found = tuple[str, tuple[Exceeded, ...]]
@@ -131,14 +131,7 @@ def _problem(store: Store, path: str) -> str | None:
 
 
 def _decode(content: bytes, path: str) -> StoredRetraining:
-    step = "Restore it from a backup."
-    try:
-        stored = msgspec.json.decode(content, type=StoredRetraining)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise LakeError(f"{path} cannot be read. {step}") from error
-    if not has_seal(stored):
-        raise LakeError(f"{path} was changed since it was written. {step}")
-    return stored
+    return sealed_files.decode(content, path, StoredRetraining, "Restore it from a backup.")
 
 
 def _drift_due(store: Store, policy: Policy, date: str, binding: Binding, origin: Origin) -> RetrainingReason | None:

@@ -18,7 +18,7 @@ ROW = "\x1frow"
 Chunks = Callable[[], Iterator[bytes]]
 
 
-def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", **access: Any) -> pl.LazyFrame:
+def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, header: bool = True, **access: Any) -> pl.LazyFrame:
     """Return the columns of CSV files as text: empty and missing fields as "", without fields beyond the header's.
 
     Parameters
@@ -29,13 +29,15 @@ def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", **a
         The dialect of all files.
     quoting
         "standard" or "none"; files of mixed quoting require `scan_mixed`.
+    header
+        Whether the files begin with the header.
     access
         Arguments that give polars access to the files.
     """
     return pl.scan_csv(
         sources,
         has_header=False,
-        skip_rows=1,
+        skip_rows=int(header),
         schema=_schema(dialect),
         separator=dialect.separator,
         eol_char=dialect.eol,
@@ -48,7 +50,7 @@ def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", **a
     )
 
 
-def scan_mixed(files: Iterable[Chunks], dialect: Dialect) -> pl.LazyFrame:
+def scan_mixed(files: Iterable[Chunks], dialect: Dialect, *, header: bool = True) -> pl.LazyFrame:
     """Return what `scan_text` returns, of files in which quotes delimit some fields and are data in others.
 
     The files are streamed in order, in blocks of at most 1 MiB. Only blocks with both kinds of quotes are slower to read.
@@ -59,11 +61,13 @@ def scan_mixed(files: Iterable[Chunks], dialect: Dialect) -> pl.LazyFrame:
         For each file, a function that returns its bytes in chunks.
     dialect
         The dialect of all files.
+    header
+        Whether the files begin with the header.
     """
     sources = tuple(files)
 
     def read(columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None) -> Iterator[pl.DataFrame]:
-        frames = chain.from_iterable(_frames(chunks, dialect) for chunks in sources)
+        frames = chain.from_iterable(_frames(chunks, dialect, header) for chunks in sources)
         for frame in frames if rows is None else _first_rows(frames, rows):
             selected = frame if predicate is None else frame.filter(predicate)
             yield selected if columns is None else selected.select(columns)
@@ -92,17 +96,18 @@ def _schema(dialect: Dialect) -> dict[str, pl.DataType]:
     return dict.fromkeys(dialect.columns, pl.String())
 
 
-def _frames(chunks: Chunks, dialect: Dialect) -> Iterator[pl.DataFrame]:
-    """Yield the records of a file after its header."""
+def _frames(chunks: Chunks, dialect: Dialect, header: bool) -> Iterator[pl.DataFrame]:
+    """Yield the records of a file, without its header."""
     blocks = split_records(dialect.grammar, chunks())
-    for header in islice(blocks, 1):
-        yield _frame_of_records(header.records[1:], dialect) if header.records else _frame(header.text, header, dialect)
+    if header:
+        for block in islice(blocks, 1):
+            yield _frame_of_records(block.records[1:], dialect) if block.records else _frame(block, dialect, header=True)
     for block in blocks:
-        yield _frame_of_records(block.records, dialect) if block.records else _frame(dialect.eol.encode() + block.text, block, dialect)
+        yield _frame_of_records(block.records, dialect) if block.records else _frame(block, dialect, header=False)
 
 
-def _frame(text: bytes, block: Block, dialect: Dialect) -> pl.DataFrame:
-    return scan_text([text], dialect, block.quoting or "standard").collect()
+def _frame(block: Block, dialect: Dialect, *, header: bool) -> pl.DataFrame:
+    return scan_text([block.text], dialect, block.quoting or "standard", header=header).collect()
 
 
 def _frame_of_records(records: Iterable[Record], dialect: Dialect) -> pl.DataFrame:

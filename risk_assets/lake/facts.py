@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from risk_assets.domain.ingest.csv_counts import FilePiece
+
 
 class RaggedRows(msgspec.Struct, frozen=True):
     """The rows with each issue of a line, numbered from 0 over all parts of a raw file; the names are those of `LINE_ISSUES`."""
@@ -33,6 +35,9 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
         The number of records with lines inside quotes that look like rows, and of those lines.
     ragged
         The positions of these lines; None if there are too many to store.
+    pieces
+        All parts in pieces of whole records, in order, which can be read and verified one by one. None in a manifest of an earlier
+        release.
     """
 
     source: str
@@ -46,6 +51,7 @@ class RawFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     enclosed_lines: int = 0
     enclosed_rows: int = 0
     ragged: RaggedRows | None
+    pieces: tuple[FilePiece, ...] | None = None
 
 
 class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="features", forbid_unknown_fields=True):

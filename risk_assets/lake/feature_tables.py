@@ -11,6 +11,7 @@ from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake import layout, raw
 from risk_assets.lake.facts import FeatureFacts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, translate_polars_errors
@@ -36,6 +37,19 @@ def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> T
     )
     validated = validate(accounts, contract, repeated, date=date)
     return Table(validated, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
+
+
+def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contract, repeated: pl.Series, date: str) -> pl.LazyFrame:
+    """Return the features of a piece of a raw file: the rows of `feature_table` that are those of the piece.
+
+    Parameters
+    ----------
+    raw, piece, content
+        The raw file, the piece, and its bytes from `read_piece`.
+    contract, repeated, date
+        As of `validate`; of `repeated`, only ids in the piece matter.
+    """
+    return validate(piece_text(raw, piece, content), contract, repeated, date=date, first_row=piece.first_row)
 
 
 def require_usable(manifest: Manifest, contract: Contract) -> None:

@@ -1,24 +1,22 @@
 """Raw files: stored byte for byte as they landed, counted while they are read, scanned as text."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import msgspec
-import numpy as np
 import polars as pl
 
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, common_quoting, count_fields
+from risk_assets.domain.ingest.csv_counts import FieldCounter, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_header
-from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_manifest, find_readable, require_manifest
-from risk_assets.lake.objects import CHUNK_BYTES, Guard, no_guard
+from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.raw_pieces import chunks_of, line_issues, quoting_of, raw_file
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
 
@@ -135,25 +133,10 @@ def scan(lake: Store, path: str) -> pl.LazyFrame:
 def scan_manifest(lake: Store, manifest: Manifest) -> pl.LazyFrame:
     """Return what `scan` returns, of the raw file or the revision with this manifest."""
     files = verified_files(lake, manifest)
-    facts = manifest.facts_as(RawFacts)
-    dialect = Dialect(facts.separator, facts.eol, manifest.columns)
-    if facts.quoting is None or facts.ragged is None:
-        quoting, issues = _count_again(files, manifest, dialect)
-        return mark_lines(_scan_files(files, dialect, quoting), issues)
-    stored = {name: np.array(getattr(facts.ragged, name), np.int64) for name in LINE_ISSUES}
-    return mark_lines(_scan_files(files, dialect, facts.quoting), stored)
-
-
-def _scan_files(files: Sequence[Path], dialect: Dialect, quoting: Quoting) -> pl.LazyFrame:
-    if quoting == "mixed":
-        return scan_mixed([partial(_chunks, file) for file in files], dialect)
-    return scan_text(files, dialect, quoting)
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK_BYTES):
-            yield chunk
+    raw = raw_file(lake, manifest)
+    if raw.quoting == "mixed":
+        return mark_lines(scan_mixed([partial(chunks_of, file) for file in files], raw.dialect), raw.issues)
+    return mark_lines(scan_text(files, raw.dialect, raw.quoting), raw.issues)
 
 
 def _dialect(landed: LandedFile) -> Dialect:
@@ -198,14 +181,14 @@ def _hashes(parts: Mapping[str, Content]) -> dict[str, str]:
 
 
 def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> RawFacts:
-    issues = _line_issues(counters)
+    issues = line_issues(counters)
     lines = {name: len(rows) for name, rows in issues.items()}
     stored = sum(lines.values()) <= MAX_RAGGED_ROWS
     return RawFacts(
         source=source,
         separator=dialect.separator,
         eol=dialect.eol,
-        quoting=_quoting(counters),
+        quoting=quoting_of(counters),
         short_lines=lines["short"],
         long_lines=lines["long"],
         ambiguous_lines=lines["ambiguous"],
@@ -213,29 +196,8 @@ def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> R
         enclosed_lines=lines["enclosed"],
         enclosed_rows=sum(counter.enclosed_rows for counter in counters),
         ragged=msgspec.convert({name: rows.tolist() for name, rows in issues.items()}, RaggedRows) if stored else None,
+        pieces=tuple(piece for counter in counters for piece in counter.pieces),
     )
-
-
-def _quoting(counters: Iterable[FieldCounter]) -> Quoting:
-    return common_quoting(counter.quoting for counter in counters) or "standard"
-
-
-def _line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
-    """Return the rows with each issue, numbered over all parts."""
-    start = 0
-    found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
-    for counter in counters:
-        for name, rows in counter.issues.items():
-            found[name].append(rows + start)
-        start += counter.rows
-    return {name: np.concatenate(rows) for name, rows in found.items()}
-
-
-def _count_again(files: Sequence[Path], manifest: Manifest, dialect: Dialect) -> tuple[Quoting, Mapping[str, Positions]]:
-    counters = [count_fields(dialect, _chunks(file)) for file in files]
-    if sum(counter.rows for counter in counters) != manifest.rows:
-        raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
-    return _quoting(counters), _line_issues(counters)
 
 
 def _keep_revision(lake: Store, path: str, manifest: Manifest | None) -> None:

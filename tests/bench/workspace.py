@@ -1,5 +1,6 @@
 """Where the benchmark keeps what it makes."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class Workspace:
     def clear(self) -> None:
         """Delete all that is made of snapshots, so that no run finds the files of another."""
         for path in (*(self.lake / layout.CURATED).glob("*_rows*"), *self.root.glob("*.csv")):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def snapshot_name(rows: int, missing: float) -> str:

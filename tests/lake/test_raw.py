@@ -14,7 +14,7 @@ from risk_assets.domain.ingest.csv_counts import FieldCounter
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake import layout, raw
+from risk_assets.lake import layout, raw, raw_pieces
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.landing import find
 from risk_assets.lake.manifests import Manifest, Provenance, find_manifest, require_manifest, write_manifest
@@ -111,13 +111,14 @@ def test_a_line_with_an_empty_extra_field_is_marked(store: Store, landing: Store
 def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The separators of the files whose fields are counted, one entry for each time."""
     counted: list[str] = []
-    count_fields = raw.count_fields
+    count_fields = raw_pieces.count_fields
 
     def recorded(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
         counted.append(dialect.separator)
         return count_fields(dialect, chunks)
 
     monkeypatch.setattr(raw, "count_fields", recorded)
+    monkeypatch.setattr(raw_pieces, "count_fields", recorded)
     return counted
 
 

@@ -1,8 +1,10 @@
 """Count the records of a CSV file and find the lines that cannot be read with certainty."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 
 from risk_assets.domain.contract.field_rules import CONTROL_ISSUE
@@ -20,6 +22,17 @@ LINE_ISSUES: Mapping[str, str] = MappingProxyType(
         "long": "line: too many fields",
     }
 )
+
+
+PIECE_BYTES = 16 * 1024 * 1024
+
+
+class FilePiece(msgspec.Struct, frozen=True, array_like=True):
+    """Consecutive whole records of a file: their length in bytes, their number without the header, and the SHA-256 of the bytes."""
+
+    bytes: int
+    rows: int
+    sha256: str
 
 
 class FieldCounter:
@@ -43,11 +56,16 @@ class FieldCounter:
         The lines inside quotes that look like rows, besides the records that have them. A record has such lines if at least two
         of its lines look like rows, as of `InnerLines.rows`: two stray quotes enclose whole lines.
 
+    pieces : list of FilePiece
+        The file in pieces of about `PIECE_BYTES`, in order; the first one begins with the byte order mark and the header.
+
     All attributes are final after `close`.
     """
 
     def __init__(self, dialect: Dialect) -> None:
         """Start counting at the first byte of a file."""
+        self.pieces: list[FilePiece] = []
+        self._piece = _OpenPiece()
         self.rows = -1
         self.quoting: Quoting | None = None
         self.trailing = True
@@ -70,6 +88,8 @@ class FieldCounter:
         """Finish counting; the last record needs no line end."""
         for block in self._splitter.close():
             self._add(block)
+        if self._piece.bytes or not self.pieces:
+            self._end_piece()
         self.rows = max(self.rows, 0)
         self.trailing = self.trailing and self.rows > 0
         if self.trailing:
@@ -103,7 +123,19 @@ class FieldCounter:
         self.trailing = self.trailing and self._is_trailing(block)
         self.unclosed = block.unclosed
         self._unclear.extend(block.unclear + self.rows + 1)
+        self._add_to_piece(block)
         self.rows += len(counts)
+
+    def _add_to_piece(self, block: Block) -> None:
+        if self._piece.bytes >= PIECE_BYTES:
+            self._end_piece()
+        if self.rows < 0:
+            self._piece.add(self._splitter.mark, -1)
+        self._piece.add(block.text, len(block.fields))
+
+    def _end_piece(self) -> None:
+        self.pieces.append(self._piece.closed())
+        self._piece = _OpenPiece()
 
     def _record(self, name: str, positions: Positions) -> None:
         if len(positions):
@@ -113,6 +145,23 @@ class FieldCounter:
     def _is_trailing(self, block: Block) -> bool:
         first = 1 if self.rows < 0 else 0
         return bool((block.fields[first:] == self._width + 1).all() and block.empty_at_end()[first:].all())
+
+
+class _OpenPiece:
+    """The piece of a file that is being counted."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._rows = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, text: bytes, rows: int) -> None:
+        self.bytes += len(text)
+        self._rows += rows
+        self._hash.update(text)
+
+    def closed(self) -> FilePiece:
+        return FilePiece(self.bytes, max(self._rows, 0), self._hash.hexdigest())
 
 
 class _EnclosedRows:

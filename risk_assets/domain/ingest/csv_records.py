@@ -18,11 +18,14 @@ class RecordSplitter:
     ----------
     too_long
         Whether a record is longer than `MAX_RECORD_BYTES`. The file is not split from there on.
+    mark
+        The byte order mark that was dropped; empty if there was none.
     """
 
     def __init__(self, grammar: Grammar) -> None:
         """Start at the first byte of a file."""
         self.too_long = False
+        self.mark = b""
         self._grammar = grammar
         self._size = _BLOCK_BYTES
         self._least = _EXACT_BYTES
@@ -48,7 +51,9 @@ class RecordSplitter:
 
     def _take(self, *, final: bool) -> Iterator[Block]:
         window = b"".join(self._parts)
-        start = len(BOM) if self._at_start and window.startswith(BOM) else 0
+        if self._at_start and window.startswith(BOM):
+            self.mark = BOM
+        start = len(self.mark) if self._at_start else 0
         self._at_start = False
         while len(window) - start >= (1 if final else self._size) and not self.too_long:
             text = window[start : start + self._size]

@@ -53,8 +53,10 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
-def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None) -> pl.LazyFrame:
-    """Return `account_id`, the contract's features (Float64 or String), `group`, `excluded` and `issues`: one row per raw row, in order.
+def validate(
+    snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None, first_row: int = 0
+) -> pl.LazyFrame:
+    """Return `account_id`, the features of the contract, `group`, `excluded` and `issues`: one row per raw row, in order.
 
     `excluded` is the reason of the first population rule that the row matches, else null. `issues` lists `column: rule`, joined
     by `SEPARATOR`, and never contains a value. It is null if the row can be scored or is excluded. A row whose line or id has an
@@ -71,6 +73,8 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
         The ids that occur in more than one row, from `repeated_ids`.
     date : str or None
         The date of the snapshot, as YYYY-MM-DD. Features with `format: date(...)` need it.
+    first_row : int
+        The number of rows of the file before those of the snapshot, if it is a piece of one: rows are numbered in the file.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def validate(snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *,
         values.append(value.alias(name))
         issues.extend(issue)
     # The cells are a step of their own: polars would strip a column again for each expression that uses it.
-    cells = with_ids(snapshot, contract).select(RAGGED, *_cells(contract))
+    cells = with_ids(snapshot, contract, first_row).select(RAGGED, *_cells(contract))
     values.append(group(contract).alias(GROUP))
     if contract.exclude:
         return _with_exclusions(cells, contract, values, _id_issue(contract, repeated), issues)

@@ -1,0 +1,155 @@
+"""Raw files in pieces of whole records, which are read and verified one by one: the unit of work of a date."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
+from risk_assets.domain.ingest.csv_dialect import Dialect
+from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
+from risk_assets.lake.facts import RawFacts
+from risk_assets.lake.hashing import sha256
+from risk_assets.lake.manifests import Manifest
+from risk_assets.lake.objects import CHUNK_BYTES
+from risk_assets.lake.store import Store
+from risk_assets.lake.verification import verified_files
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive whole records of a part of a raw file.
+
+    Attributes
+    ----------
+    part
+        The path of the part.
+    start, bytes
+        The position of its first byte in the part, and its length. The first piece of a part begins with the header.
+    first_row, rows
+        The number of its first row in the raw file, from 0 over all parts, and the number of its rows.
+    sha256
+        The hash of its bytes.
+    """
+
+    part: str
+    start: int
+    bytes: int
+    first_row: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """How to read a raw file: its dialect and quoting, the rows with each issue of a line by the names of `LINE_ISSUES`, its pieces."""
+
+    path: str
+    dialect: Dialect
+    quoting: Quoting
+    issues: Mapping[str, Positions]
+    pieces: tuple[Piece, ...]
+
+
+def raw_file(store: Store, manifest: Manifest) -> RawFile:
+    """Return how to read the raw file of a manifest.
+
+    Its parts are read only if the manifest does not describe its pieces or the rows with issues: an earlier release wrote it, or
+    there are many such rows.
+
+    Raises
+    ------
+    LakeError
+        If the parts are read and are not those of the manifest.
+    """
+    facts = manifest.facts_as(RawFacts)
+    dialect = Dialect(facts.separator, facts.eol, manifest.columns)
+    if facts.quoting is None or facts.ragged is None or facts.pieces is None:
+        counters = count_again(verified_files(store, manifest), manifest, dialect)
+        found = [piece for counter in counters for piece in counter.pieces]
+        return RawFile(manifest.path, dialect, quoting_of(counters), line_issues(counters), tuple(_placed(manifest, found)))
+    stored = {name: np.array(getattr(facts.ragged, name), np.int64) for name in LINE_ISSUES}
+    return RawFile(manifest.path, dialect, facts.quoting, stored, tuple(_placed(manifest, facts.pieces)))
+
+
+def read_piece(store: Store, piece: Piece) -> bytes:
+    """Return the bytes of a piece; raises `LakeError` if they are not the ones that were stored."""
+    try:
+        with store.reader(piece.part) as file:
+            file.seek(piece.start)
+            content = file.read(piece.bytes)
+    except FileNotFoundError:
+        raise LakeError(f"{piece.part} is missing. {layout.how_to_make(piece.part)}") from None
+    if sha256(content) != piece.sha256:
+        raise LakeError(f"{piece.part} was changed since it was written. {layout.how_to_make(piece.part)}")
+    return content
+
+
+def piece_text(raw: RawFile, piece: Piece, content: bytes) -> pl.LazyFrame:
+    """Return the columns of a piece as text, and `RAGGED`: null, or why the line cannot be read with certainty."""
+    return mark_lines(_scan(raw, piece, content), piece_issues(raw, piece))
+
+
+def piece_issues(raw: RawFile, piece: Piece) -> dict[str, Positions]:
+    """Return the rows of a piece with each issue of a line, numbered from 0 within the piece; positions are sorted."""
+    found = {}
+    for name, rows in raw.issues.items():
+        start, end = np.searchsorted(rows, (piece.first_row, piece.first_row + piece.rows))
+        found[name] = rows[start:end] - piece.first_row
+    return found
+
+
+def count_again(files: Iterable[Path], manifest: Manifest, dialect: Dialect) -> list[FieldCounter]:
+    """Count the parts of a raw file again; raises `LakeError` if the number of rows is not the one of the manifest."""
+    counters = [count_fields(dialect, chunks_of(file)) for file in files]
+    if sum(counter.rows for counter in counters) != manifest.rows:
+        raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
+    return counters
+
+
+def quoting_of(counters: Iterable[FieldCounter]) -> Quoting:
+    """Return how to read the quotes of all parts."""
+    return common_quoting(counter.quoting for counter in counters) or "standard"
+
+
+def line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
+    """Return the rows with each issue of a line, numbered over all parts."""
+    start = 0
+    found: dict[str, list[Positions]] = {name: [np.empty(0, np.int64)] for name in LINE_ISSUES}
+    for counter in counters:
+        for name, rows in counter.issues.items():
+            found[name].append(rows + start)
+        start += counter.rows
+    return {name: np.concatenate(rows) for name, rows in found.items()}
+
+
+def _placed(manifest: Manifest, pieces: Iterable[FilePiece]) -> Iterator[Piece]:
+    """Yield the pieces of all parts with their places."""
+    rest = iter(pieces)
+    row = 0
+    for part, size in manifest.parts.items():
+        start = 0
+        while start < size:
+            piece = next(rest)
+            yield Piece(part, start, piece.bytes, row, piece.rows, piece.sha256)
+            start, row = start + piece.bytes, row + piece.rows
+
+
+def _scan(raw: RawFile, piece: Piece, content: bytes) -> pl.LazyFrame:
+    header = piece.start == 0
+    if raw.quoting == "mixed":
+        return scan_mixed([partial(iter, (content,))], raw.dialect, header=header)
+    return scan_text([content], raw.dialect, raw.quoting, header=header)
+
+
+def chunks_of(file: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file on this machine."""
+    with file.open("rb") as opened:
+        while chunk := opened.read(CHUNK_BYTES):
+            yield chunk

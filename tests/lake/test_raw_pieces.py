@@ -1,0 +1,102 @@
+"""Raw files in pieces of whole records."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from risk_assets.domain.ingest import csv_counts
+from risk_assets.errors import LakeError
+from risk_assets.lake import layout, manifests, raw
+from risk_assets.lake.facts import RawFacts
+from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.raw import LandedFile
+from risk_assets.lake.raw_pieces import piece_issues, piece_text, raw_file, read_piece
+from risk_assets.lake.store import Store, open_store
+
+DATE = "2026-01-01"
+PATH = layout.accounts(DATE)
+STANDARD = b"id,name\n" + b"".join(b'%d,"a, ""%d""\nb"\n' % (row, row) for row in range(500)) + b"500,short\n501\n502,x,y\n"
+MIXED = b"id,name\n" + b"".join(b'%d,"a\nb"\n%d,O"Brian\n' % (row, row) for row in range(500))
+FILES = {
+    "standard quotes": STANDARD,
+    "quotes of both kinds": MIXED,
+    "a byte order mark": b"\xef\xbb\xbf" + STANDARD,
+    "CR line ends": b"id,name\r" + b"".join(b"%d,x\r" % row for row in range(700)),
+    "CRLF line ends and no last one": b"id,name\r\n" + b"\r\n".join(b"%d,x" % row for row in range(700)),
+    "a header alone": b"id,name\n",
+    "one row": b"id,name\n1,x",
+}
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("risk_assets.domain.ingest.csv_records._BLOCK_BYTES", 512)
+    monkeypatch.setattr(csv_counts, "PIECE_BYTES", 2000)
+
+
+def stored(tmp_path: Path, *contents: bytes) -> tuple[Store, Manifest]:
+    landing, lake = open_store(str(tmp_path / "landing")), open_store(str(tmp_path / "lake"))
+    names = [f"accounts_{DATE}/{number}.csv" for number in range(len(contents))] if len(contents) > 1 else [f"accounts_{DATE}.csv"]
+    for name, content in zip(names, contents, strict=True):
+        landing.put(name, content)
+    return lake, raw.ingest(lake, LandedFile(landing, tuple(names), ("id",)), PATH, Provenance(run_id="test"))
+
+
+def without_pieces(lake: Store, manifest: Manifest) -> Manifest:
+    facts = manifest.facts_as(RawFacts)
+    earlier = RawFacts(**{name: getattr(facts, name) for name in facts.__struct_fields__ if name != "pieces"})
+    return manifests.write_manifest(lake, Manifest(**{n: getattr(manifest, n) for n in manifest.__struct_fields__} | {"facts": earlier}))
+
+
+def joined(lake: Store, manifest: Manifest) -> pl.DataFrame:
+    file = raw_file(lake, manifest)
+    return pl.concat([piece_text(file, piece, read_piece(lake, piece)).collect() for piece in file.pieces])
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+def test_pieces_have_the_rows_of_the_file(tmp_path: Path, content: bytes) -> None:
+    lake, manifest = stored(tmp_path, content)
+    file = raw_file(lake, manifest)
+    assert (len(file.pieces) > 1) == (len(content) > 3000)
+    assert sum(piece.bytes for piece in file.pieces) == len(content)
+    assert sum(piece.rows for piece in file.pieces) == manifest.rows
+    assert_frame_equal(joined(lake, manifest), raw.scan(lake, PATH).collect())
+
+
+def test_pieces_of_shards_follow_each_other(tmp_path: Path) -> None:
+    lake, manifest = stored(tmp_path, STANDARD, b"id,name\n", STANDARD)
+    assert [piece.first_row for piece in raw_file(lake, manifest).pieces if piece.start == 0] == [0, 503, 503]
+    assert_frame_equal(joined(lake, manifest), raw.scan(lake, PATH).collect())
+
+
+def test_issues_of_lines_are_those_of_the_piece(tmp_path: Path) -> None:
+    lake, manifest = stored(tmp_path, STANDARD)
+    file = raw_file(lake, manifest)
+    issues = [piece_issues(file, piece) for piece in file.pieces]
+    assert sum(len(found["short"]) for found in issues) == 1
+    assert issues[-1]["short"] + file.pieces[-1].first_row == [501]
+    assert issues[-1]["long"] + file.pieces[-1].first_row == [502]
+
+
+@pytest.mark.parametrize("contents", [(STANDARD,), (MIXED, MIXED)], ids=["a file", "shards"])
+def test_a_manifest_of_an_earlier_release_has_the_same_pieces(tmp_path: Path, contents: tuple[bytes, ...]) -> None:
+    lake, manifest = stored(tmp_path, *contents)
+    expected = raw_file(lake, manifest)
+    without_pieces(lake, manifest)
+    assert raw_file(lake, require_manifest(lake, PATH)).pieces == expected.pieces
+
+
+def test_a_changed_piece_is_not_read(tmp_path: Path) -> None:
+    lake, manifest = stored(tmp_path, STANDARD)
+    first, second, *_ = raw_file(lake, manifest).pieces
+    assert lake.folder is not None
+    file = lake.folder / PATH
+    file.write_bytes(STANDARD[: second.start] + b"9" + STANDARD[second.start + 1 :])
+    read_piece(lake, first)
+    with pytest.raises(LakeError, match=r"raw/accounts_2026-01-01\.csv was changed since it was written"):
+        read_piece(lake, second)
+    file.unlink()
+    with pytest.raises(LakeError, match="is missing"):
+        read_piece(lake, first)

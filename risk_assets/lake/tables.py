@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
@@ -29,9 +29,24 @@ NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
 )
 
 
+class Writable(Protocol):
+    """A table that can be written. `engine` is where it is computed, and `descriptions` has a description of each column."""
+
+    @property
+    def engine(self) -> str:
+        """Where the table is computed."""
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """A description of each column."""
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+        """Write and commit the table, and what belongs to it; return the manifests, the table's first."""
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table to write.
+    """A table to write, which this process computes.
 
     Attributes
     ----------
@@ -58,6 +73,11 @@ class Table:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     quoted: bool = False
     keep_replaced: bool = False
+    engine: ClassVar[str] = "local"
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+        """Write the table as `write_table` does."""
+        return (write_table(store, path, self, guard),)
 
 
 def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:

@@ -36,8 +36,8 @@ MASTER = "org.apache.spark.deploy.master.Master"
 WORKER = "org.apache.spark.deploy.worker.Worker"
 SUBMIT = "org.apache.spark.deploy.SparkSubmit"
 CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
-NO_JAVA = "Java is missing: install it (apt-get install openjdk-17-jre-headless), or set JAVA_HOME to a Java 17 or newer"
-NO_PYSPARK = "the package pyspark is missing: make .venv/.spark"
+NO_JAVA = "Java is missing: install it (apt-get install default-jre-headless), or set JAVA_HOME to a Java 17 or newer"
+NO_PYSPARK = "the package pyspark is missing: install it (make spark)"
 QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # programs that live for seconds: less time for the compiler, fewer threads
 # Drivers and executors of tests: small, without UIs, and with addresses of this machine only.
 DEFAULTS = {

@@ -130,11 +130,11 @@ def test_without_java_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch
     installed = ModuleSpec("pyspark", None, origin=str(tmp_path / "pyspark/__init__.py"))
     monkeypatch.setattr("tests.engine.clusters.find_spec", lambda _: installed)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(ClusterError, match="apt-get install openjdk-17-jre-headless"), standalone(tmp_path):
+    with pytest.raises(ClusterError, match="apt-get install default-jre-headless"), standalone(tmp_path):
         pass
 
 
 def test_without_pyspark_a_cluster_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.engine.clusters.find_spec", lambda _: None)
-    with pytest.raises(ClusterError, match=r"make \.venv/\.spark"), standalone(tmp_path):
+    with pytest.raises(ClusterError, match="make spark"), standalone(tmp_path):
         pass

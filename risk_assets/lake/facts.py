@@ -65,6 +65,8 @@ class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
         The rows that a population rule excludes: their number, and the rows by reason.
     missing
         Missing values in eligible rows, by feature.
+    part_rows
+        The rows of each part; none if the table is a single file.
     """
 
     with_issues: int
@@ -72,6 +74,7 @@ class FeatureFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     not_eligible: int
     excluded_counts: dict[str, int]
     missing: dict[str, int]
+    part_rows: tuple[int, ...] = ()
 
 
 class OutcomeFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="outcomes", forbid_unknown_fields=True):

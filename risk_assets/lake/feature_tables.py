@@ -32,11 +32,19 @@ def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> T
     accounts = raw.scan(store, manifest.path)
     with translate_polars_errors(manifest.path):
         repeated = repeated_ids(accounts, contract)
-    made_from = Provenance(
-        run_id=run_id, inputs={manifest.path: manifest.identity}, contract=contract.digest, contract_values=values_digest(contract)
-    )
     validated = validate(accounts, contract, repeated, date=date)
-    return Table(validated, FeatureFacts, tuple(feature_facts(contract)), made_from, feature_descriptions(contract))
+    return Table(
+        validated,
+        FeatureFacts,
+        tuple(feature_facts(contract)),
+        features_provenance(manifest, contract, run_id),
+        feature_descriptions(contract),
+    )
+
+
+def features_provenance(raw: Manifest, contract: Contract, run_id: str) -> Provenance:
+    """Return the provenance of the features of a raw file under a contract."""
+    return Provenance(run_id=run_id, inputs={raw.path: raw.identity}, contract=contract.digest, contract_values=values_digest(contract))
 
 
 def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contract, repeated: pl.Series, date: str) -> pl.LazyFrame:

@@ -15,6 +15,7 @@ from risk_assets.domain.contract.schema import ACCOUNT_ID, ISSUES
 from risk_assets.domain.morning.account_key import first_key
 
 KEY, ROW, BAND = "key", "row", "band"
+INDEX_COLUMNS = (KEY, ROW, "probability", "points", "prediction")
 PART_ROWS = 65_536
 
 

@@ -150,9 +150,8 @@ def test_a_killed_worker_changes_nothing(request: pytest.FixtureRequest, where: 
     expected = book.tables()
     events = tmp_path / "events"
     events.mkdir()
-    log = (
-        f"--conf spark.eventLog.enabled=true --conf spark.eventLog.compress=false --conf spark.eventLog.dir={events.as_uri()} pyspark-shell"
-    )
+    conf = {"enabled": "true", "compress": "false", "dir": events.as_uri()}
+    log = " ".join([*(f"--conf spark.eventLog.{name}={value}" for name, value in conf.items()), "pyspark-shell"])
     folder = layout.shard(layout.features(DATE), "")
     with started(book, **by(breakable), PYSPARK_SUBMIT_ARGS=log) as run:
         wait_until(lambda: len(book.lake.list(folder)) > 5, run)

@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ EXECUTOR_SECONDS = 120.0  # for the first executor to start
 POLL_SECONDS = 0.2
 SPARK_CONNECT_PORT = 15002
 JAVA = "Java 17 or newer"
+# Java only plans here, executors are processes of Python: half the processor time until the first task starts.
+QUICK_JAVA = MappingProxyType({"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"})
 _INSTALL = "pip install 'risk-lakehouse[spark]'"
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
 _CLASS = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:Exception|Error))\b")
@@ -165,20 +168,21 @@ def _configuration(address: str, log: Path) -> Any:
     """Return the configuration: what `spark-defaults.conf` and `PYSPARK_SUBMIT_ARGS` set stays."""
     from pyspark import SparkConf, SparkContext
 
-    _launch(log)
+    is_local = address.startswith("local[")
+    _launch(log, QUICK_JAVA if is_local else {})
     conf = SparkConf(_jvm=SparkContext._jvm)
     defaults = {
         "spark.ui.enabled": "false",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # Spark runs a task on each core
     }
-    if address.startswith("local["):
+    if is_local:
         defaults |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
     for key, value in defaults.items():
         conf.setIfMissing(key, value)
     return conf.setMaster(address).setAppName(APPLICATION).set("spark.ui.showConsoleProgress", "false")
 
 
-def _launch(log: Path) -> None:
+def _launch(log: Path, options: Mapping[str, str]) -> None:
     """Start Java once in this process; its output goes to a file."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
@@ -187,7 +191,8 @@ def _launch(log: Path) -> None:
         return
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        gateway = launch_gateway(SparkConf(loadDefaults=False), {"stdout": output, "stderr": output})
+        conf = SparkConf(loadDefaults=False).setAll(list(options.items()))
+        gateway = launch_gateway(conf, {"stdout": output, "stderr": output})
     SparkContext._ensure_initialized(gateway=gateway)
 
 

@@ -51,7 +51,7 @@ from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, read_table, write_table
+from risk_assets.lake.tables import Table, WritableTable, read_table
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
@@ -92,14 +92,14 @@ class BlobIOManager(dg.IOManager, Generic[Value]):
         return {date: self.read(key, date) for date in partitions(self._store, {date: path_of(date) for date in dates})}
 
 
-class BlobTableIOManager(BlobIOManager[Table]):
-    """Streams a `Table` to the lake and commits it; reads it as a LazyFrame."""
+class BlobTableIOManager(BlobIOManager[WritableTable]):
+    """Streams a table to the lake and commits it; reads it as a LazyFrame."""
 
-    def write(self, context: dg.OutputContext, obj: Table) -> None:
+    def write(self, context: dg.OutputContext, obj: WritableTable) -> None:
         """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
-        _describe(context, self._store, write_table(self._store, path, obj, guard), obj.descriptions)
+        _describe(context, self._store, obj.write(self._store, path, guard), obj.descriptions)
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's table; raises `LakeError` if it was made under another contract."""
@@ -124,8 +124,9 @@ class BlobTableIOManager(BlobIOManager[Table]):
 class BlobPredictionsIOManager(BlobTableIOManager):
     """Streams predictions to the lake with the index of their accounts, and commits both."""
 
-    def write(self, context: dg.OutputContext, obj: Table) -> None:
+    def write(self, context: dg.OutputContext, obj: WritableTable) -> None:
         """Write the table and the index; metadata as for other tables, and the size of the index."""
+        assert isinstance(obj, Table)
         guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
         predictions, index = write_indexed(self._store, context.partition_key, obj, guard)
         _describe(context, self._store, predictions, obj.descriptions)

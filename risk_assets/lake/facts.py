@@ -4,7 +4,8 @@ The facts of a table that polars writes are expressions, computed in the pass th
 expression named `group.key` is one entry of the mapping `group`, and a list of (value, count) is a complete mapping.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -155,6 +156,23 @@ def facts_from_row(row: Mapping[str, Any], kind: type[F]) -> F:
         else:
             facts[name] = _counts(value) if isinstance(value, list) else value
     return msgspec.convert(facts, type=kind)
+
+
+def total(pieces: Iterable[FeatureFacts]) -> FeatureFacts:
+    """Return the facts of a features table from those of its pieces; counts are sorted, the highest first."""
+    found = list(pieces)
+    return FeatureFacts(
+        with_issues=sum(facts.with_issues for facts in found),
+        issue_counts=_sum([facts.issue_counts for facts in found]),
+        not_eligible=sum(facts.not_eligible for facts in found),
+        excluded_counts=_sum([facts.excluded_counts for facts in found]),
+        missing={name: sum(facts.missing[name] for facts in found) for name in found[0].missing},
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    added = sum(map(Counter, counts), Counter[str]())
+    return dict(sorted(added.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _counts(pairs: list[dict[str, Any]]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -25,6 +25,17 @@ NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
         "prediction": pl.Int8,
     }
 )
+
+
+class WritableTable(Protocol):
+    """A table that is written to the lake and committed by its manifest."""
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """A description of each column."""
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> Manifest:
+        """Write the table, then its manifest; return the manifest. If it fails, nothing is written."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,10 @@ class Table:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     quoted: bool = False
     keep_replaced: bool = False
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> Manifest:
+        """Write the table as `write_table` does."""
+        return write_table(store, path, self, guard)
 
 
 def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:

@@ -13,13 +13,13 @@ from typing import TypeAlias
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.predictions import prediction_facts, predictions
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.lake import layout, raw, registry
+from risk_assets.lake import layout, registry
 from risk_assets.lake.account_index_tables import write_indexed
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.facts import PredictionFacts
+from risk_assets.lake.feature_tables import feature_table
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, read_table, write_table
+from risk_assets.lake.tables import Table, read_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
 
@@ -48,14 +48,8 @@ def open_lakehouse(workspace: Workspace) -> Lakehouse:
 
 
 def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
-    """Do what `risk_assets/assets/features.py` does."""
-    contract = lakehouse.contract
-    accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
-    repeated = repeated_ids(accounts, contract)
-    clock.stop("repeated ids")
-    made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(validate(accounts, contract, repeated), FeatureFacts, tuple(feature_facts(contract)), made_from)
-    write_table(lakehouse.store, layout.features(snapshot), table)
+    """Do what `risk_assets/defs/assets/features.py` does."""
+    feature_table(lakehouse.store, lakehouse.contract, snapshot, "bench").write(lakehouse.store, layout.features(snapshot))
     clock.stop("features")
 
 

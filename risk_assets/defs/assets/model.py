@@ -163,12 +163,12 @@ def _make_candidate_tables(lakehouse: Lakehouse, dates: Sequence[str], run: dg.D
     for date in outdated_features(store, lakehouse.contract_values, raw):
         with _leased(lakehouse, FEATURES, date, run):
             table = feature_table(store, contract, date, run.run_id)
-            write_table(store, layout.features(date), table, lakehouse.guard(FEATURES, date))
+            table.write(store, layout.features(date), lakehouse.guard(FEATURES, date))
     if contract.target.derived:
         for date in dates_to_carry(store, contract, last):
             with _leased(lakehouse, STATES, date, run):
-                table = state_table(store, contract, date, run.run_id)
-                write_table(store, layout.account_states(date), table, lakehouse.guard(STATES, date))
+                states = state_table(store, contract, date, run.run_id)
+                write_table(store, layout.account_states(date), states, lakehouse.guard(STATES, date))
 
 
 def _changed_outcomes(lakehouse: Lakehouse, dates: Sequence[str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 # The first target sets up .venv with everything the project needs. Only Python 3.11+ and make are required.
 PYTHON ?= python3
 
-.PHONY: demo test test-long ui serve lint bench bench-serving azurite lock clean
+.PHONY: demo test test-long ui serve lint bench bench-serving azurite spark cluster lock clean
 
 RISK := .venv/bin/risk
 # Without settings of your own book, the UI and the service are those of the demo: the settings of the simulated bank.
@@ -20,6 +20,11 @@ LONG_WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# Without build isolation, pyspark, which has no wheel, is built by the setuptools of requirements.lock.
+.venv/.spark: spark.lock .venv/.ready
+	.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r spark.lock
+	touch $@
+
 demo: .venv/.ready  ## run the main jobs on a simulated bank and show what they made
 	$(RISK) demo
 
@@ -33,7 +38,7 @@ test: .venv/.ready  ## the suite without the tests that take minutes, with cover
 	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" $(if $(filter no,$(COVERAGE)),,--cov --cov-report=)
 	$(if $(filter no,$(COVERAGE)),,.venv/bin/python -m tests.coverage_report)
 
-test-long: .venv/.ready  ## only the tests that take minutes
+test-long: .venv/.spark  ## only the tests that take minutes
 	@$(PYTEST) --numprocesses $(LONG_WORKERS) --maxprocesses 5 --dist loadfile --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
 
 lint: .venv/.ready  ## format, lint, types, import rules
@@ -51,9 +56,19 @@ bench-serving: .venv/.ready  ## POST /predict against other servers; installs th
 azurite: .venv/.ready  ## a storage account to try by hand; prints the settings to copy
 	.venv/bin/python -m tests.azurite
 
-lock: .venv/.ready  ## renew requirements.lock from pyproject.toml
+spark: .venv/.spark  ## pyspark (450 MB), for runs on several machines; needs Java 17 or newer
+
+cluster: .venv/.spark  ## a Spark master with two workers to try by hand; prints the settings to copy
+	.venv/bin/python -m tests.engine
+
+# One resolution: a package that is in both locks has the same version.
+LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet
+SPARK := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["spark"], sep="\n")
+
+lock: .venv/.ready  ## renew requirements.lock and spark.lock from pyproject.toml
 	.venv/bin/pip install --quiet --disable-pip-version-check uv
-	.venv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet --output-file requirements.lock
+	$(LOCK) pyproject.toml --group dev --extra deploy --extra keyvault --extra telemetry --output-file requirements.lock
+	.venv/bin/python -c '$(SPARK)' | $(LOCK) - --constraint requirements.lock --output-file spark.lock
 
 clean:  ## take away what was made here: environment, lake, history
 	rm -rf .venv .dagster lakehouse bank-lakehouse bank-landing .bench tests/azurite/node_modules tests/pages/node_modules

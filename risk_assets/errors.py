@@ -57,6 +57,10 @@ class MissingModelError(ModelError):
     """A model is not in the lake."""
 
 
+class EngineError(RiskError):
+    """Spark cannot be started or reached, or cannot do its work."""
+
+
 class HistoryError(RiskError):
     """Dagster's run history cannot be read or written."""
 

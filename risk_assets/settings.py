@@ -1,6 +1,7 @@
 """Typed settings from the environment, or from a `.env` file in the working directory."""
 
 import getpass
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date as Date
@@ -32,6 +33,12 @@ ENV_FILE = ".env"
 MIN_SECRET_LENGTH = 16
 MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which Azure accepts for 15 minutes
 
+LOCAL_ENGINE = "local"
+_HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])"
+_ENGINE = re.compile(
+    rf"local|local\[(?:[1-9][0-9]*|\*)\]|spark://{_HOST}:[0-9]+(?:,{_HOST}:[0-9]+)*|sc://{_HOST}(?::[0-9]+)?(?:/?;[^\s]*|/)?"
+)
+
 S = TypeVar("S", bound="Settings")
 RetrySeconds = Annotated[float, Field(ge=0, le=MAX_RETRY_SECONDS, allow_inf_nan=False)]
 
@@ -61,6 +68,7 @@ class Settings(BaseSettings):
     business_days: str = "mon-sun"
     lease_wait_seconds: float = Field(60, ge=0)
     storage_retry_seconds: RetrySeconds = RETRY_SECONDS
+    engine: str = Field(LOCAL_ENGINE, repr=False)  # an address of Spark Connect can contain a token
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")
@@ -122,6 +130,16 @@ class Settings(BaseSettings):
             raise ValueError("it does not name days. Set days such as mon-fri or mon,wed,sat, or unset it for every day.") from None
         return text
 
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        if not _ENGINE.fullmatch(engine):
+            raise ValueError(
+                "it is not an engine. Set spark://HOST:PORT (a Spark master), sc://HOST:PORT (Spark Connect), or local[N] (Spark on this "
+                "machine), or unset it for local: this process, without Spark."
+            )
+        return engine
+
     @field_validator("end_date")
     @classmethod
     def _not_before_start(cls, end: Date | None, info: ValidationInfo) -> Date | None:
@@ -172,6 +190,11 @@ class Settings(BaseSettings):
             end = self.end_date.isoformat()
             return f"{date} cannot be run: the last date is {end} (RISK_END_DATE). Set RISK_END_DATE to {date} or later, or unset it."
         return f"{date} cannot be run yet: the day has not ended, and the last date is {last}. Run it when the day has ended."
+
+    @property
+    def engine_name(self) -> str:
+        """The engine without the parameters of its address, which can contain a token."""
+        return self.engine.partition(";")[0].rstrip("/")
 
     @property
     def on_azure(self) -> bool:

@@ -86,7 +86,8 @@ NODES = (
         predictions.predictions,
         "predictions",
         {"polars", "csv"},
-        {"features": "curated/features", "champion": "registry/champion"},
+        {"champion": "registry/champion"},
+        after=("curated/features",),
         version="3",
     ),
     Node(

@@ -41,7 +41,6 @@ from risk_assets.lake import (
     run_log,
     verification,
 )
-from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.alert_evidence import Evidence
 from risk_assets.lake.manifests import Manifest, Provenance, find_readable, partitions, require_contract
 from risk_assets.lake.morning_facts import CollectedReport
@@ -51,7 +50,7 @@ from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, WritableTable, read_table
+from risk_assets.lake.tables import Writable, read_table
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
@@ -92,14 +91,15 @@ class BlobIOManager(dg.IOManager, Generic[Value]):
         return {date: self.read(key, date) for date in partitions(self._store, {date: path_of(date) for date in dates})}
 
 
-class BlobTableIOManager(BlobIOManager[WritableTable]):
-    """Streams a table to the lake and commits it; reads it as a LazyFrame."""
+class BlobTableIOManager(BlobIOManager[Writable]):
+    """Lets a table write itself to the lake; reads it as a LazyFrame."""
 
-    def write(self, context: dg.OutputContext, obj: WritableTable) -> None:
+    def write(self, context: dg.OutputContext, obj: Writable) -> None:
         """Write the table; rows, columns, size and facts become metadata."""
         path = layout.PATHS[context.asset_key.to_user_string()](context.partition_key)
         guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
-        _describe(context, self._store, obj.write(self._store, path, guard), obj.descriptions)
+        (manifest,) = obj.write(self._store, path, guard)
+        _describe(context, self._store, manifest, obj.descriptions)
 
     def read(self, key: str, date: str) -> pl.LazyFrame:
         """Return a date's table; raises `LakeError` if it was made under another contract."""
@@ -122,13 +122,12 @@ class BlobTableIOManager(BlobIOManager[WritableTable]):
 
 
 class BlobPredictionsIOManager(BlobTableIOManager):
-    """Streams predictions to the lake with the index of their accounts, and commits both."""
+    """Lets predictions write themselves to the lake with the index of their accounts."""
 
-    def write(self, context: dg.OutputContext, obj: WritableTable) -> None:
+    def write(self, context: dg.OutputContext, obj: Writable) -> None:
         """Write the table and the index; metadata as for other tables, and the size of the index."""
-        assert isinstance(obj, Table)
         guard = self._lakehouse.guard(context.asset_key.to_user_string(), context.partition_key)
-        predictions, index = write_indexed(self._store, context.partition_key, obj, guard)
+        predictions, index = obj.write(self._store, layout.predictions(context.partition_key), guard)
         _describe(context, self._store, predictions, obj.descriptions)
         context.add_output_metadata({"account_index": f"{counted(index.rows, 'row')} in {counted(len(index.parts), 'part')}"})
 

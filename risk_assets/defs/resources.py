@@ -14,6 +14,7 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import outcomes_digest, states_digest
 from risk_assets.domain.training.window import TrainingWindow, training_window
+from risk_assets.engine.engines import Engine, open_engine
 from risk_assets.errors import LakeError
 from risk_assets.lake import documents, landing, layout, raw
 from risk_assets.lake.addresses import is_azure
@@ -44,6 +45,7 @@ class _Run:
     at: str | None = None
     documents: Documents | None = None
     candidate: "Lakehouse | None" = None
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,18 @@ class Lakehouse:
         """
         if self._run.candidate is None:
             bound, contract = self.documents, self.settings.read_contract()
-            found = replace(self, _run=_Run(documents=replace(bound, contract=contract)))
+            found = replace(self, _run=_Run(documents=replace(bound, contract=contract), engine=self.engine))
             same = documents.has_same_tables(bound.contract, contract)
             found.__dict__["store"] = self.store if same else documents.candidate_tables(self.store, contract.digest)
             self._run.candidate = found
         return self._run.candidate
+
+    @property
+    def engine(self) -> Engine:
+        """Where the features and predictions of this run are computed."""
+        if self._run.engine is None:
+            self._run.engine = open_engine(self.settings)
+        return self._run.engine
 
     @property
     def is_apart(self) -> bool:
@@ -130,7 +139,7 @@ class Lakehouse:
 
     @contextmanager
     def opened(self, at: str | None = None) -> Iterator["Lakehouse"]:
-        """Yield the lakehouse for a run; at the end, release its leases and remove its copies of files on Azure."""
+        """Yield the lakehouse for a run; at the end, release its leases, end its engine, and remove its copies of files on Azure."""
         self.begin(at)
         try:
             yield self
@@ -139,6 +148,8 @@ class Lakehouse:
                 self.leases.release()
                 if self._run.candidate:
                     self._run.candidate.leases.release()
+            if self._run.engine:
+                self._run.engine.close()
             self.begin()
             remove_copies()
 

@@ -12,16 +12,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from math import log2
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.azure_blobs import CONNECT_SECONDS, stall_seconds
+from risk_assets.lake.block_blobs import blob_name, container_of, error_code, if_version, lower_names
 from risk_assets.lake.disk import sync_folder
-from risk_assets.lake.store import AzureCredential, Store
+from risk_assets.lake.store import Store
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -109,9 +108,8 @@ def open_append(
     if store.folder is not None:
         yield _DiskFile(store, store.folder / path, store.folder / layout.TEMPORARY, header)
         return
-    assert store.credential is not None
-    with _container(store.url, store.credential, store.retry_seconds) as container:
-        yield _AzureFile(store, container, container.get_blob_client(_blob_name(store, path)), header, block_bytes, max_blocks)
+    with container_of(store) as container:
+        yield _AzureFile(store, container, container.get_blob_client(blob_name(store, path)), header, block_bytes, max_blocks)
 
 
 @dataclass(frozen=True)
@@ -268,9 +266,9 @@ class _AzureFile(AppendFile):
 
         with self._translate_errors():
             try:
-                self.container.delete_blob(_blob_name(self.store, path))
+                self.container.delete_blob(blob_name(self.store, path))
             except HttpResponseError as error:
-                if _code(error) not in ("BlobNotFound", "AuthorizationPermissionMismatch"):
+                if error_code(error) not in ("BlobNotFound", "AuthorizationPermissionMismatch"):
                     raise
 
     def _end(self) -> End:
@@ -278,9 +276,9 @@ class _AzureFile(AppendFile):
 
         found: dict[str, str] = {}
         try:
-            committed, _ = self.blob.get_block_list("committed", raw_response_hook=lambda response: found.update(_lower_names(response)))
+            committed, _ = self.blob.get_block_list("committed", raw_response_hook=lambda response: found.update(lower_names(response)))
         except ResourceNotFoundError as error:
-            if _code(error) != "BlobNotFound":
+            if error_code(error) != "BlobNotFound":
                 raise
             return End(0, sound=False)
         blocks = tuple(Block(block.id, block.size) for block in committed)
@@ -294,19 +292,17 @@ class _AzureFile(AppendFile):
 
     def _commit(self, kept: tuple[Block, ...], pieces: list[bytes], end: End) -> bool:
         """Write pieces as blocks after those that are kept, if the blob still ends at `end`."""
-        from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError
         from azure.storage.blob import BlobBlock
 
         new = [f"{self._prefix}{uuid.uuid4().hex}" for _ in pieces]
         for block, piece in zip(new, pieces, strict=True):
             self.blob.stage_block(block, piece)
-        condition = {"match_condition": MatchConditions.IfMissing} if end.version is None else _unchanged(end)
         try:
-            self.blob.commit_block_list([BlobBlock(block) for block in (*(block.id for block in kept), *new)], **condition)
+            self.blob.commit_block_list([BlobBlock(block) for block in (*(block.id for block in kept), *new)], **if_version(end.version))
         except HttpResponseError as error:
             # A commit discards the staged blocks of other writers: their block lists are not valid any more.
-            if _code(error) in ("ConditionNotMet", "BlobAlreadyExists", "InvalidBlockList"):
+            if error_code(error) in ("ConditionNotMet", "BlobAlreadyExists", "InvalidBlockList"):
                 return False
             raise
         return True
@@ -318,9 +314,9 @@ class _AzureFile(AppendFile):
         if end.size == start:
             return b""
         try:
-            return bytes(self.blob.download_blob(offset=start, length=end.size - start, **_unchanged(end)).readall())
+            return bytes(self.blob.download_blob(offset=start, length=end.size - start, **if_version(end.version)).readall())
         except HttpResponseError as error:
-            if _code(error) in ("ConditionNotMet", "BlobNotFound", "InvalidRange"):
+            if error_code(error) in ("ConditionNotMet", "BlobNotFound", "InvalidRange"):
                 return None
             raise
 
@@ -331,7 +327,7 @@ class _AzureFile(AppendFile):
         try:
             yield
         except AzureError as error:
-            reason = _code(error) or type(error).__name__
+            reason = error_code(error) or type(error).__name__
             place = f"{self.store.url}, {self.blob.blob_name}"
             raise LakeError(
                 f"storage cannot be read or written ({reason}, at {place}). Check that it can be reached, and the AZURE_STORAGE_ "
@@ -339,48 +335,8 @@ class _AzureFile(AppendFile):
             ) from error
 
 
-def _retries(seconds: float) -> int:
-    """Return how many retries, after pauses of 1, 2, 4 s and so on, fit into a budget."""
-    return int(log2(seconds + 1))
-
-
-def _container(url: str, credential: AzureCredential, retry_seconds: float) -> "ContainerClient":
-    from azure.core.credentials import AzureSasCredential
-    from azure.storage.blob import ContainerClient, ExponentialRetry
-
-    how: Any = credential.provider
-    if credential.key:
-        how = {"account_name": credential.account, "account_key": credential.key}
-    elif credential.sas:
-        how = AzureSasCredential(credential.sas.lstrip("?"))
-    account = credential.endpoint or f"https://{credential.account}.blob.core.windows.net"
-    retries = ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=_retries(retry_seconds))
-    stall = stall_seconds(retry_seconds)
-    limits: dict[str, Any] = {"retry_policy": retries, "connection_timeout": min(stall, CONNECT_SECONDS), "read_timeout": stall}
-    return ContainerClient(account, url.removeprefix("az://").partition("/")[0], credential=how, **limits)
-
-
-def _blob_name(store: Store, path: str) -> str:
-    return store.uri(path).removeprefix("az://").partition("/")[2]
-
-
 def _pieces(content: bytes) -> list[bytes]:
     return [content[start : start + MERGED_BYTES] for start in range(0, len(content), MERGED_BYTES)]
-
-
-def _unchanged(end: End) -> dict[str, Any]:
-    from azure.core import MatchConditions
-
-    return {"etag": end.version, "match_condition": MatchConditions.IfNotModified}
-
-
-def _code(error: Exception) -> str | None:
-    """Return the storage service's own code of an error."""
-    return getattr(error, "error_code", None)
-
-
-def _lower_names(response: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.http_response.headers.items()}
 
 
 def _tail(file: int, size: int) -> bytes:

@@ -3,22 +3,25 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from risk_assets.errors import LakeError
+from risk_assets.lake import layout
 from risk_assets.lake.hashing import content_of_file, sha256
 from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
 
 TEMPORARY = ".tmp"
 LOCK, PIN = ".lock", "pin-"
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
+_CANNOT_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # between these files; `sendfile` can
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
 
 
@@ -113,6 +116,17 @@ class DiskObjects:
             with guard():
                 _replace(temporary, target)
 
+    def concatenate(self, sources: Sequence[str], target: str, guard: Guard = no_guard) -> None:
+        """Write an object from the contents of others, in order. The system copies the bytes."""
+        with self._temporary_file() as temporary:
+            with temporary.open("xb") as file:
+                for source in sources:
+                    with self._open(source) as opened:
+                        _append_all(opened.fileno(), file.fileno())
+                _sync(file)
+            with guard():
+                _replace(temporary, self._file(target))
+
     @contextmanager
     def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a table, which exists at `path` only if the block succeeds.
@@ -184,6 +198,16 @@ class DiskObjects:
                 if (found.st_ctime if file.name.startswith(PIN) else found.st_mtime) < limit:
                     file.unlink()
                     removed += 1
+        return removed + self._remove_old_staged_files(limit)
+
+    def _remove_old_staged_files(self, limit: float) -> int:
+        removed = 0
+        for folder in (self._folder / layout.CURATED / layout.STAGED).glob("*/*"):
+            with suppress(FileNotFoundError):  # removed meanwhile by another process
+                found = list(folder.iterdir())
+                if max(file.stat().st_mtime for file in (folder, *found)) < limit:
+                    shutil.rmtree(folder)
+                    removed += len(found)
         return removed
 
     def pin(self, path: str) -> Path:
@@ -292,6 +316,23 @@ def _write_synced(file: Path, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
             opened.write(chunk)
         _sync(opened)
+
+
+def _append_all(source: int, target: int) -> None:
+    """Append the rest of an open file to another one."""
+    rest = os.fstat(source).st_size
+    while rest > 0 and (copied := _append(source, target, rest)):  # none if the file was cut off meanwhile
+        rest -= copied
+
+
+def _append(source: int, target: int, length: int) -> int:
+    """Append at most `length` bytes of an open file to another one; return their number."""
+    try:
+        return os.copy_file_range(source, target, length)
+    except OSError as error:
+        if error.errno not in _CANNOT_COPY:
+            raise
+        return os.sendfile(target, source, None, length)
 
 
 def _replace(temporary: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -23,15 +23,14 @@ from risk_assets.domain.morning.account_index import keys_of
 from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.csv_scan import first_rows
-from risk_assets.lake.facts import FeatureFacts, facts_from_row, total
-from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, require_manifest
+from risk_assets.lake.facts import FeatureFacts, facts_from_row, joined_features
+from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.parallel import in_order
 from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, raw_file, read_piece
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import read_table, translate_polars_errors
-from risk_assets.lake.verification import remember
+from risk_assets.lake.tables import Summary, read_table, translate_polars_errors, write_file
 
 Schema: TypeAlias = Mapping[str, type[pl.DataType]]
 
@@ -45,6 +44,7 @@ class FeatureTable:
     date: str
     made_from: Provenance
     store: Store
+    engine: ClassVar[str] = "local"
 
     @property
     def descriptions(self) -> Mapping[str, str]:
@@ -58,18 +58,18 @@ class FeatureTable:
             repeated = repeated_ids(self._ids(), self.contract)
         return self._scan(partial(self._features, repeated=repeated))
 
-    def write(self, store: Store, path: str, guard: Guard = no_guard) -> Manifest:
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
         """Write the table as one file, then its manifest; return the manifest.
 
         Whether ids are repeated is known when all rows have been read, and they seldom are. If they are, what was written is discarded,
         and all is written again with that issue.
         """
         try:
-            return self._write(store, path, guard, None)
+            return (self._write(store, path, guard, None),)
         except _RepeatedIdsError:
             with translate_polars_errors(path):
                 repeated = repeated_ids(self._ids(), self.contract)
-        return self._write(store, path, guard, repeated)
+        return (self._write(store, path, guard, repeated),)
 
     def _write(self, store: Store, path: str, guard: Guard, repeated: pl.Series | None) -> Manifest:
         found: list[FeatureFacts] = []
@@ -82,14 +82,13 @@ class FeatureTable:
                 keys.append(made.select(ACCOUNT_ID).filter(pl.col(ACCOUNT_ID) != "").select(keys_of()).to_series())
             return made
 
-        with translate_polars_errors(path), store.table_target(path, guard) as target:
-            self._scan(features).sink_parquet(target.file, compression="lz4", engine="streaming")
+        def fill(file: Any) -> Summary:
+            self._scan(features).sink_parquet(file, compression="lz4", engine="streaming")
             if has_repeats(keys):
                 raise _RepeatedIdsError
-        rows, columns = sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract))
-        manifest = commit(store, Written(path, {path: target.content}, rows, columns, self.made_from, total(found)), guard)
-        remember(store, manifest)
-        return manifest
+            return Summary(sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract)), joined_features(found))
+
+        return write_file(store, path, fill, self.made_from, guard)
 
     def _features(self, piece: Piece, content: bytes, repeated: pl.Series) -> pl.DataFrame:
         return piece_features(self.raw, piece, content, self.contract, repeated, self.date)
@@ -132,10 +131,12 @@ def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> F
     manifest = require_manifest(store, layout.accounts(date))
     require_usable(manifest, contract)
     require_date(contract, date)
-    made_from = Provenance(
-        run_id=run_id, inputs={manifest.path: manifest.identity}, contract=contract.digest, contract_values=values_digest(contract)
-    )
-    return FeatureTable(raw_file(store, manifest), contract, date, made_from, store)
+    return FeatureTable(raw_file(store, manifest), contract, date, features_provenance(manifest, contract, run_id), store)
+
+
+def features_provenance(raw: Manifest, contract: Contract, run_id: str) -> Provenance:
+    """Return the provenance of the features of a raw file under a contract."""
+    return Provenance(run_id=run_id, inputs={raw.path: raw.identity}, contract=contract.digest, contract_values=values_digest(contract))
 
 
 def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contract, repeated: pl.Series, date: str) -> pl.DataFrame:

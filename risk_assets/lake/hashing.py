@@ -1,11 +1,14 @@
-"""SHA-256 of bytes, and of contents: streams and files, in segments of 64 MiB that can be verified one by one."""
+"""SHA-256 of bytes, and of contents: streams and files, in segments that can be verified one by one.
+
+A segment has 64 MiB, unless the writer of a content has chosen other lengths.
+"""
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import accumulate, chain, repeat
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +29,7 @@ class BinaryWriter(Protocol):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A piece of a content: its length in bytes and its SHA-256. Every segment but the last has `SEGMENT_BYTES`."""
+    """A piece of a content: its length in bytes and its SHA-256."""
 
     bytes: int
     sha256: str
@@ -59,29 +62,52 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def content_of_chunks(chunks: Iterable[bytes]) -> Content:
-    """Return the content of consecutive chunks."""
-    hashed = HashedChunks(chunks)
+def concatenated(contents: Iterable[Content]) -> Content:
+    """Return the content of several ones after each other; its segments are theirs."""
+    segments = tuple(segment for content in contents for segment in content.segments if segment.bytes)
+    return Content(segments or (Segment(0, sha256(b"")),))
+
+
+def content_of_chunks(chunks: Iterable[bytes], lengths: Sequence[int] = ()) -> Content:
+    """Return the content of consecutive chunks.
+
+    Parameters
+    ----------
+    lengths
+        The lengths of the segments; what is beyond them has segments of `SEGMENT_BYTES`.
+    """
+    hashed = HashedChunks(chunks, lengths)
     for _ in hashed:
         pass
     return hashed.content
 
 
-def content_of_file(path: Path) -> Content:
-    """Return the content of a file on disk; segments are hashed in parallel."""
-    size = path.stat().st_size
-    starts = range(0, size, SEGMENT_BYTES) or (0,)
-    if len(starts) == 1:
-        return Content((_segment(path, 0),))
-    with ThreadPoolExecutor(min(len(starts), os.cpu_count() or 1)) as pool:
-        return Content(tuple(pool.map(partial(_segment, path), starts)))
+def content_of_file(path: Path, lengths: Sequence[int] = ()) -> Content:
+    """Return the content of a file on disk; segments are hashed in parallel. `lengths` as of `content_of_chunks`."""
+    cut = _cut(path.stat().st_size, lengths)
+    starts = accumulate(cut[:-1], initial=0)
+    if len(cut) == 1:
+        return Content((_segment(path, 0, cut[0]),))
+    with ThreadPoolExecutor(min(len(cut), os.cpu_count() or 1)) as pool:
+        return Content(tuple(pool.map(_segment, repeat(path), starts, cut)))
 
 
-def _segment(path: Path, start: int) -> Segment:
+def _cut(size: int, lengths: Sequence[int]) -> list[int]:
+    """Return the lengths of the segments of a content of this size."""
+    cut: list[int] = []
+    for length in chain(lengths, repeat(SEGMENT_BYTES)):
+        if size <= 0:
+            break
+        cut.append(min(length, size))
+        size -= cut[-1]
+    return cut or [0]
+
+
+def _segment(path: Path, start: int, length: int) -> Segment:
     digest, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
         file.seek(start)
-        while done < SEGMENT_BYTES and (block := file.read(min(_BUFFER_BYTES, SEGMENT_BYTES - done))):
+        while done < length and (block := file.read(min(_BUFFER_BYTES, length - done))):
             digest.update(block)
             done += len(block)
     return Segment(done, digest.hexdigest())
@@ -90,20 +116,26 @@ def _segment(path: Path, start: int) -> Segment:
 class _Hash:
     """Hashes consecutive bytes in segments."""
 
-    def __init__(self) -> None:
+    def __init__(self, lengths: Sequence[int] = ()) -> None:
         self._done: list[Segment] = []
-        self._hash, self._bytes = hashlib.sha256(), 0
+        self._lengths = chain(lengths, repeat(SEGMENT_BYTES))
+        self._begin()
 
     def update(self, content: bytes) -> None:
         view = memoryview(content)
         while view:
-            if self._bytes == SEGMENT_BYTES:
+            if self._bytes == self._length:
                 self._done.append(self._last)
-                self._hash, self._bytes = hashlib.sha256(), 0
-            piece = view[: SEGMENT_BYTES - self._bytes]
+                self._begin()
+            piece = view[: self._length - self._bytes]
             self._hash.update(piece)
             self._bytes += len(piece)
             view = view[len(piece) :]
+
+    def _begin(self) -> None:
+        """Begin the next segment."""
+        self._hash, self._bytes = hashlib.sha256(), 0
+        self._length = next(self._lengths)
 
     @property
     def content(self) -> Content:
@@ -115,11 +147,11 @@ class _Hash:
 
 
 class HashedChunks:
-    """Yields chunks unchanged and hashes them; `content` is complete when the iteration has ended."""
+    """Yields chunks unchanged and hashes them; `content` is complete when the iteration has ended. `lengths` as of `content_of_chunks`."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self, chunks: Iterable[bytes], lengths: Sequence[int] = ()) -> None:
         self._chunks = chunks
-        self._hash = _Hash()
+        self._hash = _Hash(lengths)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the chunks."""

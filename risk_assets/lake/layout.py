@@ -44,6 +44,7 @@ IMPACT_HASHES = "impact.sha256.json"
 REVISIONS = f"{RAW}/revisions"
 POSTED = f"{RAW}/posted"
 SUPERSEDED_DIGITS = 12
+STAGED = "staged"
 _FEATURES = re.compile(r"accounts_(\d{4}-\d{2}-\d{2})_features\.parquet\.manifest\.json")
 _VERSION = re.compile(r"model_v([0-9]+)")
 _BINDING = re.compile(rf"{BINDINGS}/([0-9]{{6,}})\.json")
@@ -56,6 +57,7 @@ _LEASE = re.compile(rf"{LEASES}/(.+)/([0-9]{{6,}})\.json")
 _CANDIDATE = re.compile(rf"{CANDIDATES}/([0-9a-f]{{64}})/")
 _ONLINE = re.compile(rf"{ONLINE_LOG}/({ONLINE_INPUTS}|{ONLINE_OUTPUTS})/(.+)")
 _DATE = re.compile(r"_(\d{4}-\d{2}-\d{2})[._/]")
+_TOKEN = re.compile(r"/[0-9a-f]{8}-([0-9]{6,}\.parquet)$")
 _DISPOSITIONS = re.compile(rf"{LOGS}/dispositions_([0-9]{{4}}-[0-9]{{2}})\.csv")
 _RUN_RECORD = re.compile(rf"{RUN_RECORDS}/([^/]+)/([^/]+)\.json")
 
@@ -71,13 +73,34 @@ def outcomes(date: str) -> str:
 
 
 def shards(path: str) -> str:
-    """Return the folder of a raw file's shards: the file's path without `.csv`."""
-    return path.removesuffix(".csv")
+    """Return the folder of a raw file's shards or of a table's parts: the path without `.csv` or `.parquet`."""
+    return path.removesuffix(".csv").removesuffix(".parquet")
 
 
 def shard(path: str, name: str) -> str:
-    """Return the path of one shard of a raw file."""
+    """Return the path of one shard of a raw file, or of one part of a table."""
     return f"{shards(path)}/{name}"
+
+
+def staged_folder(path: str) -> str:
+    """Return the folder of what writes of an object or a table have staged: it is no part of them until it is committed."""
+    zone, _, name = path.partition("/")
+    return f"{zone}/{STAGED}/{name}/"
+
+
+def staged(path: str, token: str) -> str:
+    """Return the folder of what the write with this token has staged."""
+    return f"{staged_folder(path)}{token}/"
+
+
+def staged_piece(path: str, token: str, number: int, attempt: str) -> str:
+    """Return the path of a staged piece of an object on disk; each attempt to stage it has a path of its own."""
+    return f"{staged(path, token)}{number:06d}-{attempt}"
+
+
+def without_token(part: str) -> str:
+    """Return the path of a part of a table without the token of the write that made it; other paths unchanged."""
+    return _TOKEN.sub(r"/\1", part)
 
 
 def superseded_folder(zone: str) -> str:
@@ -89,6 +112,12 @@ def superseded(path: str, digest: str) -> str:
     """Return the path at which a file of the raw or the curated zone is kept, by its content, when another replaces it."""
     zone, _, name = path.partition("/")
     return f"{superseded_folder(zone)}{digest[:SUPERSEDED_DIGITS]}/{name}"
+
+
+def before_superseded(path: str) -> str:
+    """Return the path that a superseded file had."""
+    zone, _, rest = path.partition("/superseded/")
+    return f"{zone}/{rest.partition('/')[2]}"
 
 
 def superseded_digest(path: str) -> str | None:
@@ -142,6 +171,11 @@ def account_states(date: str) -> str:
 def features(date: str) -> str:
     """Return the path of a date's checked features."""
     return f"{CURATED}/accounts_{date}_features.parquet"
+
+
+def features_part(date: str, token: str, number: int) -> str:
+    """Return the path of a part of a date's checked features, written by the write with this token; parts are numbered from 0."""
+    return shard(features(date), f"{token}-{number:06d}.parquet")
 
 
 def features_date(name: str) -> str | None:

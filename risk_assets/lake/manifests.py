@@ -45,8 +45,8 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The commit of a table: size and SHA-256 of each part, rows, columns, provenance and facts; with its seal.
 
-    `segments` are the lengths and hashes of the pieces of each part that has several; the hash of such a part is the SHA-256
-    of its segments' joined hashes.
+    `segments` are the lengths and hashes of the segments of each part that has several; the hash of such a part is the SHA-256
+    of their joined hashes.
     """
 
     path: str
@@ -74,13 +74,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def identity(self) -> str:
         """SHA-256 of what the table contains and means: its parts, rows, columns and the contract's values; not of when it was made."""
-        content = (self.parts, self.sha256, self.rows, self.columns, self.made_from.contract_values)
+        parts = {layout.without_token(part): size for part, size in self.parts.items()}
+        hashes = {layout.without_token(part): digest for part, digest in self.sha256.items()}
+        content = (parts, hashes, self.rows, self.columns, self.made_from.contract_values)
         return sha256(msgspec.json.encode(content))
 
     @property
     def numbers(self) -> dict[str, int | float]:
         """The facts that are numbers, by name."""
         return {name: fact for name, fact in msgspec.structs.asdict(self.facts).items() if isinstance(fact, int | float)}
+
+    def lengths(self, part: str) -> tuple[int, ...]:
+        """Return the lengths of the segments along which a part is hashed."""
+        segments = self.segments.get(part)
+        return tuple(segment.bytes for segment in segments) if segments else (self.parts[part],)
 
     def facts_as(self, kind: type[F]) -> F:
         """Return the facts of a table of this kind; raises `LakeError` if the table is of another kind."""

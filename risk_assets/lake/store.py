@@ -1,6 +1,6 @@
 """Objects by path: a folder, Azurite or Azure Blob behind one small interface. No other module opens a path."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -138,11 +138,11 @@ class Store:
         with self._translate_errors(path), self._objects.reader(path) as file:
             yield file
 
-    def content(self, path: str) -> Content:
-        """Return the lengths and hashes of an object's content; reads all of it."""
+    def content(self, path: str, lengths: Sequence[int] = ()) -> Content:
+        """Return the lengths and hashes of an object's content; reads all of it. `lengths` as of `content_of_chunks`."""
         with self._translate_errors(path):
             file = self.file(path)
-            return content_of_file(file) if file else content_of_chunks(self.chunks(path))
+            return content_of_file(file, lengths) if file else content_of_chunks(self.chunks(path), lengths)
 
     def put(self, path: str, content: bytes, guard: Guard = no_guard) -> None:
         """Write an object atomically; replaces an existing one.
@@ -211,12 +211,15 @@ class Store:
     def pin(self, path: str) -> Path:
         """Return a file on this disk that keeps the present content of an object when it is replaced. The caller deletes it."""
         with self._translate_errors(path):
-            objects = self._objects.objects if isinstance(self._objects, RedirectedObjects) else self._objects
-            assert isinstance(objects, DiskObjects)
-            return objects.pin(self.actual(path))
+            return self._on_disk(self._objects).pin(self.actual(path))
+
+    def concatenate(self, sources: Sequence[str], target: str, guard: Guard = no_guard) -> None:
+        """Write an object from the contents of others on this disk, in order; the system copies the bytes."""
+        with self._translate_errors(target):
+            self._on_disk(self._writable).concatenate([self.actual(source) for source in sources], self.actual(target), guard)
 
     def remove_old_temporary_files(self, older_than: timedelta = timedelta(days=1)) -> int:
-        """Remove the temporary files that interrupted writes left, if their last write is older; return their number.
+        """Remove the temporary and staged files that interrupted writes left, if their last write is older; return their number.
 
         Azure removes blocks that were never committed by itself, after a week.
         """
@@ -232,6 +235,13 @@ class Store:
         """The objects for writing."""
         self._before_first_write()
         return self._objects
+
+    @staticmethod
+    def _on_disk(objects: Objects) -> DiskObjects:
+        """Return the objects behind the store, which are on disk."""
+        found = objects.objects if isinstance(objects, RedirectedObjects) else objects
+        assert isinstance(found, DiskObjects)
+        return found
 
     @contextmanager
     def _translate_errors(self, path: str) -> Iterator[None]:

@@ -1,19 +1,21 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.facts import Facts, facts_from_row
+from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_readable, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.staging import discard_staged, staged_tokens
 from risk_assets.lake.storage_errors import explain
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
@@ -27,20 +29,24 @@ NUMBERS: Mapping[str, type[pl.DataType]] = MappingProxyType(
 )
 
 
-class WritableTable(Protocol):
-    """A table that is written to the lake and committed by its manifest."""
+class Writable(Protocol):
+    """A table that can be written. `engine` is where it is computed, and `descriptions` has a description of each column."""
+
+    @property
+    def engine(self) -> str:
+        """Where the table is computed."""
 
     @property
     def descriptions(self) -> Mapping[str, str]:
         """A description of each column."""
 
-    def write(self, store: Store, path: str, guard: Guard = no_guard) -> Manifest:
-        """Write the table, then its manifest; return the manifest. If it fails, nothing is written."""
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+        """Write and commit the table, and what belongs to it; return the manifests, the table's first."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table to write.
+    """A table to write, which this process computes.
 
     Attributes
     ----------
@@ -67,10 +73,20 @@ class Table:
     descriptions: Mapping[str, str] = field(default_factory=dict)
     quoted: bool = False
     keep_replaced: bool = False
+    engine: ClassVar[str] = "local"
 
-    def write(self, store: Store, path: str, guard: Guard = no_guard) -> Manifest:
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
         """Write the table as `write_table` does."""
-        return write_table(store, path, self, guard)
+        return (write_table(store, path, self, guard),)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was written to a file: its rows and columns, and the facts of the table."""
+
+    rows: int
+    columns: tuple[str, ...]
+    facts: Facts
 
 
 def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:
@@ -83,31 +99,105 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
     guard
         Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
-    return write_and_collect(store, path, table, (), guard)[0]
+
+    def fill(file: Any) -> Summary:
+        _, summary = pl.collect_all([_sink(table, file, path), table.frame.select(table.facts)], engine="streaming")
+        row = summary.row(0, named=True)
+        return Summary(row.pop("rows"), tuple(table.frame.collect_schema().names()), facts_from_row(row, table.kind))
+
+    return write_file(store, path, fill, table.made_from, guard, keep=table.keep_replaced)
 
 
-def write_and_collect(
-    store: Store, path: str, table: Table, columns: Sequence[pl.Expr], guard: Guard = no_guard
-) -> tuple[Manifest, pl.DataFrame]:
-    """Write a table as `write_table` does; return its manifest, and some columns of all rows, collected in the same pass."""
-    kept = _keep(store, path) if table.keep_replaced else None
+def write_file(
+    store: Store, path: str, fill: Callable[[Any], Summary], made_from: Provenance, guard: Guard = no_guard, *, keep: bool = False
+) -> Manifest:
+    """Write a table of one file, then its manifest; return the manifest. If it fails, nothing is written.
+
+    Parameters
+    ----------
+    fill
+        Writes the table to an open file.
+    guard
+        As of `write_table`.
+    keep
+        Whether a table with other content that this one replaces is kept below `superseded/`.
+    """
+    kept = keep_replaced(store, path) if keep else None
+    earlier = _Earlier.find(store, path)
     with translate_polars_errors(path), store.table_target(path, guard) as target:
-        plans = [_sink(table, target.file, path), table.frame.select(table.facts), *([table.frame.select(columns)] if columns else [])]
-        _, summary, *collected = pl.collect_all(plans, engine="streaming")
-    row = summary.row(0, named=True)
-    rows = row.pop("rows")
-    names = tuple(table.frame.collect_schema().names())
-    written = Written(path, {path: target.content}, rows, names, table.made_from, facts_from_row(row, table.kind))
-    manifest = commit(store, written, guard)
+        summary = fill(target.file)
+    manifest = commit(store, Written(path, {path: target.content}, summary.rows, summary.columns, made_from, summary.facts), guard)
     remember(store, manifest)
-    if kept == manifest.digest:
-        _discard(store, layout.manifest(layout.superseded(path, kept)))
-        _discard(store, layout.superseded(path, kept))
-    return manifest, collected[0] if collected else pl.DataFrame()
+    earlier.delete(manifest)
+    discard_kept(store, manifest, kept)
+    return manifest
 
 
-def _keep(store: Store, path: str) -> str | None:
-    """Copy a table below `superseded/`, with its manifest if it matches; return the SHA-256 of its content, or None without one.
+def commit_parts(  # noqa: PLR0913, PLR0917 - what a manifest states
+    store: Store,
+    path: str,
+    parts: Mapping[str, Content],
+    rows: int,
+    columns: tuple[str, ...],
+    made_from: Provenance,
+    facts: Facts,
+    guard: Guard = no_guard,
+) -> Manifest:
+    """Commit a table whose parts are written, in their order, and return its manifest.
+
+    Afterwards the files of an earlier table are deleted, and what killed writers have left.
+
+    Parameters
+    ----------
+    parts
+        The content of each part by its path: at least one part, even if the table has no rows.
+    guard
+        Keeps other writers out while the table is committed; raises if one has taken over the table.
+    """
+    if not parts:
+        raise ValueError(f"{path} has no part")
+    earlier = _Earlier.find(store, path)
+    manifest = commit(store, Written(path, parts, rows, columns, made_from, facts), guard)
+    remember(store, manifest)
+    earlier.delete(manifest)
+    return manifest
+
+
+def discard_parts(store: Store, path: str, token: str) -> None:
+    """Delete the parts that a write with this token has left in the folder of a table, unless they are committed."""
+    manifest = find_readable(store, path)
+    for found in store.list(layout.shard(path, "")):
+        if found.startswith(layout.shard(path, token)) and (manifest is None or found not in manifest.parts):
+            _discard(store, found)
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """What is at the paths of a table before it is written: its file, its parts, and what killed writers have left.
+
+    The lease of a table, which the commit verifies, guarantees that nobody needs what a later commit does not list.
+    """
+
+    store: Store
+    path: str
+    files: tuple[str, ...]
+    tokens: tuple[str, ...]
+
+    @staticmethod
+    def find(store: Store, path: str) -> "_Earlier":
+        return _Earlier(store, path, (path, *store.list(layout.shard(path, ""))), staged_tokens(store, path))
+
+    def delete(self, manifest: Manifest) -> None:
+        """Delete what the manifest of the table does not list."""
+        for file in self.files:
+            if file not in manifest.parts:
+                _discard(self.store, file)
+        for token in self.tokens:
+            discard_staged(self.store, self.path, token)
+
+
+def keep_replaced(store: Store, path: str) -> str | None:
+    """Copy a table of one file below `superseded/`, with its manifest if it matches; return the SHA-256 of its content, or None.
 
     A crash can have left the copy and a table that no longer matches its manifest.
     """
@@ -122,6 +212,22 @@ def _keep(store: Store, path: str) -> str | None:
     if intact:
         store.copy(layout.manifest(path), layout.manifest(layout.superseded(path, digest)))
     return digest
+
+
+def discard_kept(store: Store, manifest: Manifest, kept: str | None) -> None:
+    """Delete the copy that `keep_replaced` has made of a table if the table that replaced it has the same bytes."""
+    if kept is None or not _is_same(store, manifest, layout.superseded(manifest.path, kept), kept):
+        return
+    _discard(store, layout.manifest(layout.superseded(manifest.path, kept)))
+    _discard(store, layout.superseded(manifest.path, kept))
+
+
+def _is_same(store: Store, manifest: Manifest, copy: str, digest: str) -> bool:
+    """Return whether a copy has the content of a table, which may be hashed along other segments."""
+    if digest == manifest.digest:
+        return True
+    same_size = manifest.path in manifest.segments and store.size(copy) == manifest.bytes
+    return same_size and store.content(copy, manifest.lengths(manifest.path)).sha256 == manifest.digest
 
 
 def _discard(store: Store, path: str) -> None:
@@ -171,8 +277,11 @@ def _explain(error: Exception, what: str) -> str:
 
 def read_table(store: Store, path: str) -> pl.LazyFrame:
     """Return a committed table; raises `LakeError` if it is missing or its content is not the one in its manifest."""
-    (file,) = verified_files(store, require_manifest(store, path))
-    return pl.scan_parquet(file, glob=False) if path.endswith(".parquet") else _scan_csv(file)
+    files = verified_files(store, require_manifest(store, path))
+    if path.endswith(".parquet"):
+        return pl.scan_parquet(files, glob=False)
+    (file,) = files
+    return _scan_csv(file)
 
 
 def read_changed(store: Store, path: str) -> pl.LazyFrame:

@@ -100,7 +100,7 @@ def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:
         return False
     if _known.get((store.url, store.actual(entry.path))) == (entry.version, expected):
         return True
-    if store.content(entry.path).sha256 != expected or store.entry(entry.path) != entry:
+    if store.content(entry.path, manifest.lengths(entry.path)).sha256 != expected or store.entry(entry.path) != entry:
         return False
     _remember(store, entry, expected)
     return True
@@ -121,7 +121,7 @@ def _copy_part(store: Store, manifest: Manifest, part: str) -> bool:
     """Copy a part to this machine; return whether it has the content in the manifest."""
     target = _copy(manifest, part)
     unfinished = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
-    chunks = HashedChunks(store.chunks(part))
+    chunks = HashedChunks(store.chunks(part), manifest.lengths(part))
     try:
         with _writable(unfinished) as file:
             file.writelines(chunks)

@@ -27,7 +27,7 @@ from risk_assets.lake import (
 )
 from risk_assets.lake.dates import committed_dates
 from risk_assets.lake.format import require_format
-from risk_assets.lake.manifests import Manifest, find_manifest, identity
+from risk_assets.lake.manifests import Manifest, find_manifest, find_readable, identity
 from risk_assets.lake.posted_outcomes import shard_problems, stray_files
 from risk_assets.lake.store import Store
 
@@ -197,7 +197,22 @@ def _superseded_problems(store: Store, path: str) -> list[str]:
         missing = [f"{table} is missing"] if store.size(table) is None else []
         return [*missing, *_errors(lambda: find_manifest(store, table))]
     expected = layout.superseded_digest(path) or ""
-    return [] if store.content(path).sha256.startswith(expected) else [f"{path} was changed since it was kept"]
+    known = store.content(path, _lengths_of_superseded(store, path, expected)).sha256
+    return [] if known.startswith(expected) else [f"{path} was changed since it was kept"]
+
+
+def _lengths_of_superseded(store: Store, path: str, expected: str) -> tuple[int, ...]:
+    """Return the lengths of the segments of a superseded table, by the manifest beside it; without one, by the manifest in force.
+
+    A copy has no manifest yet if the writer was killed before it replaced the table.
+    """
+    if not path.startswith(f"{layout.CURATED}/"):
+        return ()
+    in_force = layout.before_superseded(path)
+    for manifest in (find_readable(store, path), find_readable(store, in_force)):
+        if manifest and manifest.sha256.get(in_force, "").startswith(expected):
+            return manifest.lengths(in_force)
+    return ()
 
 
 def _errors(check: Callable[[], object]) -> list[str]:

@@ -48,11 +48,6 @@ def test_packages_are_installed_from_the_lock_alone() -> None:
     assert all("--no-index --find-links wheels" in other for other in others)
 
 
-def test_the_lock_names_no_registry() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert not re.search(r"://|--(extra-)?index-url|--find-links", lock)
-
-
 def test_the_image_does_not_run_as_root() -> None:
     assert [rest for name, rest in instructions() if name == "USER"] == ["10001:10001"]
 

@@ -4,15 +4,15 @@ import dagster as dg
 
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LakeError
-from risk_assets.lake.feature_tables import FeatureTable, feature_table
 from risk_assets.lake.staleness import changed_dates
+from risk_assets.lake.tables import Writable
 
 
-def features(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> FeatureTable:
+def features(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> dg.Output[Writable]:
     """Numbers and categories as the contract declares them, the issues of each row, never its values, and who is not eligible."""
-    table = feature_table(lakehouse.store, lakehouse.contract, context.partition_key, context.run.run_id)
+    table = lakehouse.engine.features(lakehouse.store, lakehouse.contract, context.partition_key, context.run.run_id)
     require_landed(lakehouse, context.partition_key)
-    return table
+    return dg.Output(table, metadata={"engine": table.engine})
 
 
 def require_landed(lakehouse: Lakehouse, date: str) -> None:

@@ -29,7 +29,6 @@ from risk_assets.domain.training.window import TrainingWindow
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, retraining
 from risk_assets.lake.dates import committed_dates
-from risk_assets.lake.feature_tables import feature_table
 from risk_assets.lake.outcome_tables import (
     FEATURES,
     OUTCOMES,
@@ -162,13 +161,13 @@ def _make_candidate_tables(lakehouse: Lakehouse, dates: Sequence[str], run: dg.D
     raw = [date for date in committed_dates(store, "raw/accounts") if dates[0] <= date <= last]
     for date in outdated_features(store, lakehouse.contract_values, raw):
         with _leased(lakehouse, FEATURES, date, run):
-            table = feature_table(store, contract, date, run.run_id)
+            table = lakehouse.engine.features(store, contract, date, run.run_id)
             table.write(store, layout.features(date), lakehouse.guard(FEATURES, date))
     if contract.target.derived:
         for date in dates_to_carry(store, contract, last):
             with _leased(lakehouse, STATES, date, run):
-                states = state_table(store, contract, date, run.run_id)
-                write_table(store, layout.account_states(date), states, lakehouse.guard(STATES, date))
+                table = state_table(store, contract, date, run.run_id)
+                write_table(store, layout.account_states(date), table, lakehouse.guard(STATES, date))
 
 
 def _changed_outcomes(lakehouse: Lakehouse, dates: Sequence[str]) -> tuple[str, ...]:

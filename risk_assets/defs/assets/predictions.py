@@ -1,21 +1,18 @@
 """The curated zone: the live model's prediction for each account."""
 
 import dagster as dg
-import polars as pl
 from pydantic import Field
 
 from risk_assets.defs.failures import passed_checks
 from risk_assets.defs.releases import releases_in_effect
 from risk_assets.defs.resources import AS_OF, LIVE, Lakehouse
-from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
-from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.scorecard.scoring import require_fit
 from risk_assets.lake import registry
-from risk_assets.lake.facts import PredictionFacts
+from risk_assets.lake.manifests import require_contract
 from risk_assets.lake.registry import Champion
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table
+from risk_assets.lake.tables import Writable
 
 
 class ScoringConfig(dg.Config):
@@ -31,11 +28,12 @@ class ScoringConfig(dg.Config):
 def predictions(
     context: dg.AssetExecutionContext,
     config: ScoringConfig,
-    features: pl.LazyFrame,
     champion: Champion,
     lakehouse: dg.ResourceParam[Lakehouse],
-) -> Table:
+) -> dg.Output[Writable]:
     """Status, probability, points, band and reasons of every account, in the order of the raw file."""
+    features = lakehouse.manifest("curated/features", context.partition_key)
+    require_contract(features, lakehouse.contract_values)
     arms, binding = choose(config.model, champion, lakehouse.store)
     for model in arms.models:
         require_fit(model, lakehouse.contract)
@@ -49,10 +47,8 @@ def predictions(
         binding=binding,
         released=releases_in_effect(context.run.tags, passed_checks(context.instance, context.run.run_id)),
     )
-    scored = predict(features, arms, lakehouse.policy)
-    return Table(
-        scored, PredictionFacts, tuple(prediction_facts()), made_from, prediction_descriptions(lakehouse.policy), keep_replaced=True
-    )
+    table = lakehouse.engine.predictions(lakehouse.store, features, arms, lakehouse.policy, made_from)
+    return dg.Output(table, metadata={"engine": table.engine})
 
 
 def choose(model: str, champion: Champion, store: Store) -> tuple[Arms, int | None]:

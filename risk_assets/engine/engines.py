@@ -1,0 +1,97 @@
+"""Where the tables of a date are computed: in this process with polars, or by executors of Spark."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.lake import layout
+from risk_assets.lake.facts import FeatureFacts, RawFacts
+from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
+from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.prediction_tables import PredictionTable
+from risk_assets.lake.store import Store
+from risk_assets.lake.tables import Writable, read_table
+from risk_assets.settings import LOCAL_ENGINE, Settings
+
+if TYPE_CHECKING:
+    from risk_assets.engine.spark import Spark
+
+
+class Engine(Protocol):
+    """Where tables are computed. They are computed when they are written."""
+
+    @property
+    def name(self) -> str:
+        """The engine as it is shown."""
+
+    def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
+        """Return the table of a date's features under a contract; raises as `feature_table`."""
+
+    def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
+        """Return the table of predictions from a table of features, which writes the index of its accounts too."""
+
+    def close(self) -> None:
+        """End what the engine has started; it can be used again."""
+
+
+class LocalEngine:
+    """This process, with polars."""
+
+    name = LOCAL_ENGINE
+
+    def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
+        """Return the table of a date's features under a contract; raises as `feature_table`."""
+        return feature_table(store, contract, date, run_id)
+
+    def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
+        """Return the table of predictions from a table of features, which writes the index of its accounts too."""
+        return PredictionTable(layout.date_of(features.path) or "", read_table(store, features.path), arms, policy, made_from)
+
+    def close(self) -> None:
+        """Do nothing: the engine starts nothing."""
+
+
+class ClusterEngine:
+    """Executors of Spark. What cannot be divided is computed by this process: tables of an earlier release, and of one file."""
+
+    def __init__(self, cluster: "Spark") -> None:
+        self._cluster = cluster
+        self._local = LocalEngine()
+
+    @property
+    def name(self) -> str:
+        """The address of Spark without its parameters."""
+        return self._cluster.name
+
+    def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
+        """Return the table of a date's features under a contract; raises as `feature_table`."""
+        from risk_assets.engine.tables import ClusterFeatures
+
+        raw = require_manifest(store, layout.accounts(date))
+        facts = raw.facts_as(RawFacts)
+        if facts.pieces is None or facts.ragged is None:  # otherwise each executor would count all of the file again
+            return self._local.features(store, contract, date, run_id)
+        require_usable(raw, contract)
+        return ClusterFeatures(self._cluster, contract, date, raw, features_provenance(raw, contract, run_id))
+
+    def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
+        """Return the table of predictions from a table of features, which writes the index of its accounts too."""
+        from risk_assets.engine.tables import ClusterPredictions
+
+        if not features.facts_as(FeatureFacts).part_rows:
+            return self._local.predictions(store, features, arms, policy, made_from)
+        return ClusterPredictions(self._cluster, features, arms, policy, made_from)
+
+    def close(self) -> None:
+        """Stop the session of Spark."""
+        self._cluster.close()
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Return the engine of the settings. Spark is imported and started when it is first used."""
+    if settings.engine == LOCAL_ENGINE:
+        return LocalEngine()
+    from risk_assets.engine.spark import Spark
+
+    return ClusterEngine(Spark(settings.engine, settings.engine_name, settings.dagster_home.absolute() / "spark.log"))

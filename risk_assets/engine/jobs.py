@@ -1,0 +1,140 @@
+"""What the driver sends to executors, and what tasks return: names, numbers, counts and hashes, as JSON; no rows and no secrets."""
+
+from collections.abc import Sequence
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.hashing import Segment
+from risk_assets.lake.staging import StagedPiece
+
+
+class LakeAddress(msgspec.Struct, frozen=True):
+    """Where executors find the lake; their own environment decides how they reach it.
+
+    `candidate` is the digest of a contract that is not bound, whose tables are kept apart.
+    """
+
+    url: str
+    retry_seconds: float
+    candidate: str | None = None
+
+
+class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Features of a raw file under a contract (JSON): a part for each of its pieces.
+
+    `packages` are the versions that executors must have, `raw` the path of the raw file, and `identity` that of its manifest.
+    """
+
+    lake: LakeAddress
+    packages: tuple[tuple[str, str], ...]
+    raw: str
+    identity: str
+    date: str
+    contract: str
+    token: str
+
+
+class Models(msgspec.Struct, frozen=True):
+    """The versions that score; see `domain.governance.arms.Arms`."""
+
+    champion: str
+    challenger: str | None
+    share: float | None
+    salt: str
+
+
+class PredictionsJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Predictions of a features table in parts, by models and a policy (JSON): a staged piece for each of its parts."""
+
+    lake: LakeAddress
+    packages: tuple[tuple[str, str], ...]
+    features: str
+    identity: str
+    date: str
+    policy: str
+    models: Models
+    token: str
+
+
+class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The index of the accounts of committed predictions: `parts` parts, of which a task writes `parts_per_task`.
+
+    `sizes` and `rows` are the bytes and the rows of the pieces of the predictions, in order.
+    """
+
+    lake: LakeAddress
+    packages: tuple[tuple[str, str], ...]
+    predictions: str
+    identity: str
+    date: str
+    policy: str
+    parts: int
+    parts_per_task: int
+    sizes: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+class FeaturesPart(msgspec.Struct, frozen=True, tag="features"):
+    """A part of a features table that is in the lake."""
+
+    number: int
+    path: str
+    rows: int
+    columns: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    facts: FeatureFacts
+
+
+class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
+    """A piece of predictions that is staged.
+
+    Attributes
+    ----------
+    named
+        The rows with an id, which the index of accounts has.
+    """
+
+    number: int
+    rows: int
+    columns: tuple[str, ...]
+    staged: StagedPiece
+    facts: PredictionFacts
+    named: int
+
+
+class IndexParts(msgspec.Struct, frozen=True, tag="index"):
+    """Consecutive parts of an index that are in the lake: their contents, and the rows and scored rows of all of them."""
+
+    number: int
+    segments: tuple[tuple[Segment, ...], ...]
+    rows: int
+    scored: int
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """An error of a task with a message for the user: the class of the error, its message, and the host of the executor."""
+
+    number: int
+    error: str
+    message: str
+    host: str
+
+
+Result: TypeAlias = FeaturesPart | PredictedPiece | IndexParts | Failure
+Job: TypeAlias = FeaturesJob | PredictionsJob | IndexJob
+R = TypeVar("R", FeaturesPart, PredictedPiece, IndexParts)
+
+_results = msgspec.json.Decoder(Result)
+
+
+def encode_result(result: Result) -> str:
+    """Return a result as JSON."""
+    return msgspec.json.encode(result).decode()
+
+
+def decode_results(texts: Sequence[str]) -> list[Result]:
+    """Return results from their JSON, in the order of their numbers; of a task that ran twice, one."""
+    found = {(result.number, type(result)): result for result in map(_results.decode, texts)}
+    return sorted(found.values(), key=lambda result: result.number)

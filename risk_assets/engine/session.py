@@ -1,0 +1,297 @@
+"""Spark sessions, opened by the address in `RISK_ENGINE`; every failure in one line. No module at start-up imports pyspark."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from risk_assets.errors import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+T = TypeVar("T")
+APPLICATION = "risk-lakehouse"
+CONNECT_SECONDS = 20.0  # for a master, or a server of Spark Connect, to answer
+EXECUTOR_SECONDS = 120.0  # for the first executor to start
+POLL_SECONDS = 0.2
+SPARK_CONNECT_PORT = 15002
+JAVA = "Java 17 or newer"
+_INSTALL = "pip install 'risk-lakehouse[spark]'"
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
+_CLASS = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:Exception|Error))\b")
+_MODULE = re.compile(r"No module named '([A-Za-z0-9_.]+)'")
+
+
+@contextmanager
+def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession"]:
+    """Yield a session of Spark, and stop it at the end, unless it was there before, as in a notebook of Databricks.
+
+    Parameters
+    ----------
+    address
+        `spark://host:port`, `local[n]` or `sc://host:port`; of an address of Spark Connect, the parameters can contain a token.
+    name
+        The address as it may be shown.
+    log
+        The file that gets the output of Spark's own process.
+
+    Raises
+    ------
+    EngineError
+        If Spark or Java is not installed, or the address does not answer in time.
+    """
+    existing = _active_session()
+    if existing is not None:
+        yield existing
+        return
+    with translated_errors(name, log):
+        session = _connect(address, name) if address.startswith("sc://") else _start(address, name, log)
+    try:
+        yield session
+    finally:
+        with suppress(Exception):  # what was written is committed, or an error is on its way
+            session.stop()
+
+
+@contextmanager
+def translated_errors(name: str, log: Path) -> Iterator[None]:
+    """Turn errors of Spark, whose texts are long and can quote rows, into an `EngineError` of one line; silence its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except ImportError as error:
+            raise EngineError(
+                f"RISK_ENGINE={name} needs the package {error.name or 'pyspark'}, and it is not installed: {_INSTALL}."
+            ) from None
+        except _spark_errors() as error:
+            raise EngineError(_explain(error, name, log)) from None
+
+
+def _spark_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of the errors that Spark's client raises."""
+    found: list[type[Exception]] = [ConnectionError]
+    with suppress(ImportError):
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        found += [Py4JError, PySparkException]
+    with suppress(ImportError):
+        import grpc
+
+        found.append(grpc.RpcError)
+    return tuple(found)
+
+
+def _active_session() -> "SparkSession | None":
+    """Return the session that this process has already, without importing Spark."""
+    if "pyspark" not in sys.modules:
+        return None
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession()
+
+
+def _connect(address: str, name: str) -> "SparkSession":
+    """Return a session of a server of Spark Connect."""
+    from pyspark.sql import SparkSession
+
+    host, _, port = name.removeprefix("sc://").rpartition(":") if ":" in name.removeprefix("sc://") else (name[5:], "", "")
+    _require_answer(host, int(port or SPARK_CONNECT_PORT), name)
+    _require_channel(address, name)
+    builder: Any = SparkSession.builder
+    session: SparkSession = builder.remote(address).create()
+    _ = session.version  # the first request: it fails here if the server does not accept this client
+    return session
+
+
+def _require_channel(address: str, name: str) -> None:
+    """Verify that the server speaks the protocol: the client itself would try for ten minutes."""
+    import grpc
+    from pyspark.sql.connect.client import DefaultChannelBuilder
+
+    channel = DefaultChannelBuilder(address).toChannel()
+    try:
+        grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+    except grpc.FutureTimeoutError:
+        raise EngineError(
+            f"{name} does not answer as a server of Spark Connect within {CONNECT_SECONDS:.0f} s. Check the address in RISK_ENGINE, "
+            "whether it needs ;use_ssl=true, and the network."
+        ) from None
+    finally:
+        channel.close()
+
+
+def _start(address: str, name: str, log: Path) -> "SparkSession":
+    """Return a session whose driver is a process of Java beside this one."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    _require_java(name)
+    if address.startswith("spark://"):
+        _require_master(address, name)
+    with _kept_interrupts():
+        context = SparkContext(conf=_configuration(address, log))
+        if "PYSPARK_PYTHON" not in os.environ:
+            context.pythonExec = sys.executable
+        try:
+            if address.startswith("spark://"):
+                _wait_for_executors(context, name)
+        except BaseException:
+            context.stop()
+            raise
+    return SparkSession(context)
+
+
+def _configuration(address: str, log: Path) -> Any:
+    """Return the configuration: what `spark-defaults.conf` and `PYSPARK_SUBMIT_ARGS` set stays."""
+    from pyspark import SparkConf, SparkContext
+
+    _launch(log)
+    conf = SparkConf(_jvm=SparkContext._jvm)
+    defaults = {
+        "spark.ui.enabled": "false",
+        "spark.executorEnv.POLARS_MAX_THREADS": "1",  # Spark runs a task on each core
+    }
+    if address.startswith("local["):
+        defaults |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    for key, value in defaults.items():
+        conf.setIfMissing(key, value)
+    return conf.setMaster(address).setAppName(APPLICATION).set("spark.ui.showConsoleProgress", "false")
+
+
+def _launch(log: Path) -> None:
+    """Start Java once in this process; its output goes to a file."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    if SparkContext._gateway is not None:
+        return
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        gateway = launch_gateway(SparkConf(loadDefaults=False), {"stdout": output, "stderr": output})
+    SparkContext._ensure_initialized(gateway=gateway)
+
+
+def _require_java(name: str) -> None:
+    home = os.environ.get("JAVA_HOME")
+    if home and not Path(home, "bin", "java").exists():
+        raise EngineError(f"RISK_ENGINE={name} needs {JAVA}, and JAVA_HOME has no bin/java: set JAVA_HOME to its folder, or unset it.")
+    if not home and shutil.which("java") is None:
+        raise EngineError(
+            f"RISK_ENGINE={name} needs {JAVA}, and there is no java in PATH. Install it (on Debian and Ubuntu: "
+            "apt-get install openjdk-17-jre-headless), or set JAVA_HOME."
+        )
+
+
+def _require_master(address: str, name: str) -> None:
+    """Verify that one of the masters accepts connections: Spark itself would try for a minute and report nothing."""
+    problems = []
+    for place in address.removeprefix("spark://").split(","):
+        host, _, port = place.rpartition(":")
+        try:
+            _require_answer(host, int(port), name)
+        except EngineError as error:
+            problems.append(error)
+        else:
+            return
+    raise problems[0]
+
+
+def _require_answer(host: str, port: int, name: str) -> None:
+    """Verify that an address accepts connections; nothing is known behind a proxy."""
+    if any(os.environ.get(variable) or os.environ.get(variable.upper()) for variable in _PROXIES):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), port), CONNECT_SECONDS).close()
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        raise EngineError(
+            f"{name} cannot be reached ({reason.lower()}). Check the address in RISK_ENGINE and that Spark runs there, then run again; "
+            "or unset RISK_ENGINE to use this machine alone."
+        ) from None
+
+
+def _wait_for_executors(context: Any, name: str) -> None:
+    """Wait until an executor has started: Spark itself waits for ever."""
+    scala, end = context._jsc.sc(), time.monotonic() + EXECUTOR_SECONDS
+    while scala.getExecutorMemoryStatus().size() <= 1:  # the driver is one
+        if scala.isStopped() or time.monotonic() >= end:
+            why = "ended the application" if scala.isStopped() else f"gave it no executor for {EXECUTOR_SECONDS:.0f} s"
+            raise EngineError(
+                f"{name} accepted the application and {why}. Look at its page: it needs a worker with a free core and the memory "
+                "of spark.executor.memory (1 GiB), which can reach this machine (SPARK_LOCAL_IP, spark.driver.host)."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def _kept_interrupts() -> Iterator[None]:
+    """Keep this process's own reaction to Ctrl-C: Spark replaces it."""
+    own = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, own)
+
+
+_SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("PYTHON_VERSION_MISMATCH", "different minor versions"),
+        "the executors run another version of Python than this process. Set PYSPARK_PYTHON to the path of the same one on all machines",
+    ),
+    (
+        ("Cannot run program",),
+        "the executors have no Python at the path that this process uses. Install the product at the same path on all machines, or set "
+        "PYSPARK_PYTHON to its path there",
+    ),
+    (
+        ("JAVA_GATEWAY_EXITED", "Java gateway process exited"),
+        f"Java ended when Spark started; it has to be {JAVA}. Its output is in {{log}}",
+    ),
+    (
+        ("exited unexpectedly", "ExecutorLostFailure", "OutOfMemory", "Lost task", "worker lost"),
+        "a task ended without an answer several times: its process was killed, or had no memory left. Give executors more "
+        "(spark.executor.memoryOverhead), or fewer cores (spark.executor.cores)",
+    ),
+    (
+        ("All masters are unresponsive", "Cannot call methods on a stopped SparkContext", "SparkContext was shut down", "has been stopped"),
+        "the master ended the application or does not answer. Its output is in {log}",
+    ),
+    (
+        ("UNAUTHENTICATED", "PERMISSION_DENIED", "Unauthenticated"),
+        "the server does not accept the token or the user. Check the parameters of the address in RISK_ENGINE",
+    ),
+    (
+        ("UNAVAILABLE", "INVALID_HANDLE", "Connection refused", "Connection reset"),
+        "the connection broke. Check that Spark still runs there, then run again",
+    ),
+)
+
+
+def _explain(error: BaseException, name: str, log: Path) -> str:
+    """Return a message without the text of the error."""
+    text = f"{type(error).__name__} {error}"
+    if module := _MODULE.search(text):
+        return (
+            f"{name}: the executors cannot import {module[1].partition('.')[0]}. Install this release of risk-lakehouse on all of them, in "
+            "the Python that PYSPARK_PYTHON names."
+        )
+    for signs, message in _SIGNS:
+        if any(sign in text for sign in signs):
+            return f"{name}: {message.format(log=log)}."
+    classes = _CLASS.findall(text)
+    return (
+        f"{name}: a task failed with {classes[-1] if classes else type(error).__name__}. Its trace is in the log of its executor, or {log}."
+    )

@@ -1,0 +1,106 @@
+"""Runs tasks on Spark. Only DataFrames, so that it works with a Spark Connect server as well."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from risk_assets.engine import arrow_tasks
+from risk_assets.engine.jobs import FeaturesJob, IndexJob, PredictionsJob, Result, decode_results
+from risk_assets.engine.session import opened_session, translated_errors
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+BYTES_PER_TASK = 16 * 1024 * 1024
+MIN_TASKS = 32  # of a date with as many pieces
+
+
+class Cluster(Protocol):
+    """Where tasks run; returns their results in order."""
+
+    @property
+    def name(self) -> str:
+        """The address as it may be shown."""
+
+    def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
+        """Make the features of all pieces, of which `sizes` are the bytes; with ids to compare unless they are `distinct` anyway."""
+
+    def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:
+        """Make the predictions of all parts of the features."""
+
+    def index(self, job: IndexJob) -> list[Result]:
+        """Make the index of all pieces of the predictions."""
+
+
+@dataclass
+class Spark:
+    """A cluster, or Spark on this machine, by the address in `RISK_ENGINE`. The session opens when it is first used."""
+
+    address: str = field(repr=False)
+    name: str
+    log: Path
+    _opened: ExitStack = field(default_factory=ExitStack, repr=False)
+    _session: "SparkSession | None" = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Stop the session, if this object has opened it."""
+        self._session = None
+        self._opened.close()
+
+    def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
+        """Make the features of all pieces: Spark groups hashes of ids, and each piece gets those that are in several rows."""
+
+        def plan(spark: "SparkSession") -> "DataFrame":
+            rows = spark.range(len(sizes)).selectExpr(
+                "id AS piece",
+                "CAST(NULL AS BIGINT) AS first_hash",
+                "CAST(NULL AS BIGINT) AS second_hash",
+                "CAST(NULL AS STRING) AS failure",
+            )
+            if not distinct:
+                hashes = _numbers(spark, sizes).mapInArrow(_with_job(arrow_tasks.hashes, job), arrow_tasks.HASHES)
+                counted = hashes.selectExpr("*", "sum(rows) OVER (PARTITION BY first_hash, second_hash) AS all_rows")
+                rows = rows.unionByName(counted.where("all_rows > 1 OR failure IS NOT NULL").drop("rows", "all_rows"))
+            grouped = rows.repartition(task_count(sizes), "piece").groupBy("piece")
+            return grouped.applyInArrow(_with_job(arrow_tasks.features, job), arrow_tasks.RESULT)
+
+        return self._collect(plan)
+
+    def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:
+        """Make the predictions of all parts of the features."""
+        task = _with_job(arrow_tasks.predictions, job)
+        return self._collect(lambda spark: _numbers(spark, sizes).mapInArrow(task, arrow_tasks.RESULT))
+
+    def index(self, job: IndexJob) -> list[Result]:
+        """Make the index: Spark groups the rows of all pieces by the task that writes them."""
+
+        def plan(spark: "SparkSession") -> "DataFrame":
+            rows = _numbers(spark, job.sizes).mapInArrow(_with_job(arrow_tasks.index_rows, job), arrow_tasks.INDEX_ROWS)
+            return rows.groupBy("bucket").applyInArrow(_with_job(arrow_tasks.index_parts, job), arrow_tasks.RESULT)
+
+        return self._collect(plan)
+
+    def _collect(self, plan: "Callable[[SparkSession], DataFrame]") -> list[Result]:
+        if self._session is None:
+            self._session = self._opened.enter_context(opened_session(self.address, self.name, self.log))
+        with translated_errors(self.name, self.log):
+            return decode_results([row[0] for row in plan(self._session).collect()])
+
+
+def task_count(sizes: Sequence[int]) -> int:
+    """Return how many tasks share the pieces: one for each piece, or for several small ones, which cost less than a task."""
+    return min(len(sizes), max(MIN_TASKS, -(-sum(sizes) // BYTES_PER_TASK)))
+
+
+def _with_job(task: Callable[[bytes, Any], Any], job: FeaturesJob | PredictionsJob | IndexJob) -> Callable[[Any], Any]:
+    """Return a task with its job. Spark looks at the arguments and annotations of what it is given: a plain function has none."""
+    encoded = msgspec.json.encode(job)
+    return lambda rows: task(encoded, rows)
+
+
+def _numbers(spark: "SparkSession", sizes: Sequence[int]) -> "DataFrame":
+    return spark.range(0, len(sizes), 1, task_count(sizes))

@@ -1,0 +1,260 @@
+"""What executors do: each task handles one piece, from the lake to the lake, and returns counts and hashes.
+
+A task may run twice, also at the same time: it writes the same content under the same name.
+"""
+
+import io
+import platform
+import socket
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib.metadata import version
+from itertools import accumulate
+from typing import TypeVar
+
+import polars as pl
+import polars_hash
+
+from risk_assets.code_version import code_version
+from risk_assets.domain.batch.predictions import predict, prediction_schema
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.ingest.text import strip_cells
+from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, indexed_columns, parts
+from risk_assets.domain.morning.account_key import first_key
+from risk_assets.engine.jobs import (
+    Failure,
+    FeaturesJob,
+    FeaturesPart,
+    IndexJob,
+    IndexParts,
+    Job,
+    LakeAddress,
+    Models,
+    PredictedPiece,
+    PredictionsJob,
+)
+from risk_assets.errors import EngineError, LakeError, RiskError
+from risk_assets.lake import layout, registry
+from risk_assets.lake.account_index_tables import part_content
+from risk_assets.lake.addresses import is_azure
+from risk_assets.lake.documents import candidate_tables
+from risk_assets.lake.feature_tables import piece_facts, piece_features
+from risk_assets.lake.hashing import content_of_chunks, sha256
+from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.prediction_tables import prediction_batch
+from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text, raw_file, read_piece
+from risk_assets.lake.staging import stage
+from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.tables import NUMBERS, translate_polars_errors
+from risk_assets.settings import load_settings
+
+T = TypeVar("T")
+FIRST_HASH, SECOND_HASH = "first_hash", "second_hash"
+BUCKET = "bucket"
+
+
+@cache
+def packages() -> tuple[tuple[str, str], ...]:
+    """Return the versions in this process of everything that decides values."""
+    names = ("numpy", "polars", "polars-hash", "pyarrow")
+    python = ".".join(platform.python_version_tuple()[:2])
+    return ("risk-lakehouse", code_version()), ("Python", python), *((name, version(name)) for name in names)
+
+
+def reported(number: int, job: Job, task: Callable[[], T]) -> T | Failure:
+    """Return the result of a task; an error with a message for the user becomes a `Failure`."""
+    try:
+        _require_packages(job.packages)
+        return task()
+    except RiskError as error:
+        return Failure(number, type(error).__name__, " ".join(str(error).split()), socket.gethostname())
+
+
+def _require_packages(expected: tuple[tuple[str, str], ...]) -> None:
+    """Verify that this process has the versions of the driver: others could compute other values."""
+    own = dict(packages())
+    others = [f"{name} {own.get(name, 'is missing')} instead of {wanted}" for name, wanted in expected if own.get(name) != wanted]
+    if others:
+        raise EngineError(
+            f"an executor has other packages than this process: {', '.join(others)}. Install the same release and its packages "
+            "(requirements.lock) on all executors."
+        )
+
+
+def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
+    """Return two hashes of each distinct id of a piece, and in how many of its rows it is; none if rows have no ids."""
+    store, contract = _lake(job.lake), _contract(job.contract)
+    raw, piece = _piece(store, job, number)
+    with translate_polars_errors(raw.path):
+        return (
+            _ids(raw, piece, read_piece(store, piece), contract)
+            .filter(pl.col(ACCOUNT_ID) != "")
+            .group_by(FIRST_HASH, SECOND_HASH)
+            .agg(pl.len().cast(pl.Int64).alias("rows"))
+            .collect()
+        )
+
+
+def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> FeaturesPart:
+    """Write the features of a piece as a part of the features table.
+
+    Parameters
+    ----------
+    repeated
+        The two hashes of each id of the piece that is in several rows of the raw file.
+    """
+    store, contract = _lake(job.lake), _contract(job.contract)
+    raw, piece = _piece(store, job, number)
+    content = read_piece(store, piece)
+    with translate_polars_errors(layout.features(job.date)):
+        ids = _ids_with_hashes(raw, piece, content, contract, repeated)
+        frame = piece_features(raw, piece, content, contract, ids, job.date)
+    parquet = io.BytesIO()
+    frame.write_parquet(parquet, compression="lz4")
+    path = layout.features_part(job.date, job.token, number)
+    store.put(path, parquet.getvalue())
+    segments = content_of_chunks((parquet.getvalue(),)).segments
+    return FeaturesPart(number, path, frame.height, tuple(frame.columns), segments, piece_facts(frame, contract))
+
+
+def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
+    """Stage the predictions of a part of the features table as a piece of the predictions; the first one has the header."""
+    store, policy = _lake(job.lake), _policy(job.policy)
+    features_table = _manifest(job.lake, job.features, job.identity)
+    path = layout.predictions(job.date)
+    with translate_polars_errors(path):
+        features = _read_part(store, features_table, number)
+        batch = prediction_batch(predict(features, _arms(job.lake, job.models), policy), header=number == 0)
+    staged = stage(store, path, job.token, number, (batch.csv,))
+    named = batch.index[KEY].len() - batch.index[KEY].null_count()
+    return PredictedPiece(number, batch.index.height, batch.columns, staged, batch.facts, named)
+
+
+def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
+    """Return the rows of the index of accounts from a piece of committed predictions, and the bucket of each: the task that writes it."""
+    store, policy = _lake(job.lake), _policy(job.policy)
+    manifest = _manifest(job.lake, job.predictions, job.identity)
+    schema = {name: NUMBERS.get(name, pl.String) for name in prediction_schema(policy)}
+    content = _read_range(store, manifest, sum(job.sizes[:number]), job.sizes[number])
+    if not job.rows[number]:
+        return _index_frame(pl.DataFrame(schema=schema), 0, job)
+    with translate_polars_errors(job.predictions):
+        frame = pl.scan_csv(content, has_header=False, skip_rows=int(number == 0), schema=schema, glob=False).collect()
+    return _index_frame(frame, sum(job.rows[:number]), job)
+
+
+def write_index_parts(job: IndexJob, bucket: int, rows: pl.DataFrame) -> IndexParts:
+    """Write the parts of a bucket of the index; `rows` may be in any order."""
+    store = _lake(job.lake)
+    ordered = rows.sort(KEY, ROW)
+    numbers = range(bucket * job.parts_per_task, min((bucket + 1) * job.parts_per_task, job.parts))
+    segments = []
+    for number, part in zip(numbers, parts(ordered, job.parts, numbers), strict=True):
+        content = part_content(part)
+        store.put(layout.account_index_part(job.date, number), content)
+        segments.append(content_of_chunks((content,)).segments)
+    return IndexParts(bucket, tuple(segments), ordered.height, ordered["probability"].count())
+
+
+def _index_frame(predictions: pl.DataFrame, first_row: int, job: IndexJob) -> pl.DataFrame:
+    columns = predictions.select(indexed_columns()).with_row_index(ROW, offset=first_row).filter(pl.col(KEY).is_not_null())
+    bounds = range(job.parts_per_task, job.parts, job.parts_per_task)
+    firsts = pl.Series([first_key(part, job.parts) for part in bounds], dtype=pl.UInt64)
+    buckets = firsts.search_sorted(columns[KEY], side="right").cast(pl.Int64)
+    return columns.select(*INDEX_COLUMNS).with_columns(buckets.alias(BUCKET))
+
+
+def _ids_with_hashes(raw: RawFile, piece: Piece, content: bytes, contract: Contract, hashes: pl.DataFrame) -> pl.Series:
+    """Return the distinct ids of a piece that have one of the hashes."""
+    if hashes.is_empty():
+        return pl.Series(ACCOUNT_ID, [], dtype=pl.String)
+    found = _ids(raw, piece, content, contract).join(hashes.lazy(), [FIRST_HASH, SECOND_HASH], "semi")
+    return found.select(pl.col(ACCOUNT_ID).unique()).collect().to_series()
+
+
+def _ids(raw: RawFile, piece: Piece, content: bytes, contract: Contract) -> pl.LazyFrame:
+    """Return the ids of a piece as `repeated_ids` reads them, each with two independent hashes as signed numbers, which Spark has."""
+    if contract.has_row_ids:
+        return pl.LazyFrame(schema={ACCOUNT_ID: pl.String, FIRST_HASH: pl.Int64, SECOND_HASH: pl.Int64})
+    ids = piece_text(raw, piece, content).select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID))
+    hashed = polars_hash.col(ACCOUNT_ID).nchash
+    first, second = hashed.xxh3_64().reinterpret(signed=True), hashed.xxhash64().reinterpret(signed=True)
+    return ids.with_columns(first.alias(FIRST_HASH), second.alias(SECOND_HASH))
+
+
+def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
+    """Return a part of a features table after comparing its content with the manifest."""
+    path = [*manifest.parts][number]
+    content = store.find(path)
+    if content is None:
+        raise LakeError(f"{path} is missing. {layout.how_to_make(manifest.path)}")
+    lengths = [segment.bytes for segment in manifest.segments.get(path, ())]
+    if content_of_chunks((content,), lengths).sha256 != manifest.sha256[path]:
+        raise LakeError(f"{path} was changed since it was written. {layout.how_to_make(manifest.path)}")
+    return pl.read_parquet(content)
+
+
+def _read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
+    """Return whole segments of a file after comparing each with the manifest."""
+    path = manifest.path
+    with store.reader(path) as file:
+        file.seek(start)
+        content = file.read(length)
+    segments = manifest.segments.get(path) or ()
+    starts = accumulate((segment.bytes for segment in segments), initial=0)
+    own = [(begin - start, segment) for begin, segment in zip(starts, segments, strict=False) if start <= begin < start + length]
+    expected = [(0, length, manifest.sha256[path])] if not segments else [(begin, segment.bytes, segment.sha256) for begin, segment in own]
+    if any(sha256(content[begin : begin + size]) != digest for begin, size, digest in expected):
+        raise LakeError(f"{path} was changed since it was written. {layout.how_to_make(path)}")
+    return content
+
+
+@cache
+def _lake(address: LakeAddress) -> Store:
+    """Return the lake as this process reaches it, by its own environment."""
+    credential = load_settings().credential() if is_azure(address.url) else None
+    store = open_store(address.url, credential, address.retry_seconds)
+    if store.find(layout.FORMAT) is None:
+        raise EngineError(
+            f"an executor does not find the lake at {address.url}. With several machines, the lake must be on Azure, or in a folder "
+            "that all of them have mounted at the same path."
+        )
+    return candidate_tables(store, address.candidate) if address.candidate else store
+
+
+def _piece(store: Store, job: FeaturesJob, number: int) -> tuple[RawFile, Piece]:
+    raw = _raw(job.lake, job.raw, job.identity)
+    return raw, raw.pieces[number]
+
+
+@lru_cache(maxsize=2)
+def _raw(lake: LakeAddress, path: str, identity: str) -> RawFile:
+    return raw_file(_lake(lake), _manifest(lake, path, identity))
+
+
+@lru_cache(maxsize=4)
+def _manifest(lake: LakeAddress, path: str, identity: str) -> Manifest:
+    """Return the manifest of a table that the driver has found."""
+    found = find_manifest(_lake(lake), path)
+    if found is None or found.identity != identity:
+        raise LakeError(f"{path} was written again while it was read. Run again.")
+    return found
+
+
+@lru_cache(maxsize=2)
+def _contract(text: str) -> Contract:
+    return Contract.model_validate_json(text)
+
+
+@lru_cache(maxsize=2)
+def _policy(text: str) -> Policy:
+    return Policy.model_validate_json(text)
+
+
+@lru_cache(maxsize=2)
+def _arms(lake: LakeAddress, models: Models) -> Arms:
+    store = _lake(lake)
+    challenger = registry.read_scorecard(store, models.challenger) if models.challenger else None
+    return Arms(registry.read_scorecard(store, models.champion), challenger, models.share, models.salt)

@@ -47,7 +47,7 @@ from risk_assets.lake.prediction_tables import prediction_batch
 from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text, raw_file, read_piece
 from risk_assets.lake.staging import stage
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import NUMBERS, translate_polars_errors
+from risk_assets.lake.tables import NUMBERS, compression, translate_polars_errors
 from risk_assets.settings import load_settings
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
         ids = _ids_with_hashes(raw, piece, content, contract, repeated)
         frame = piece_features(raw, piece, content, contract, ids, job.date)
     parquet = io.BytesIO()
-    frame.write_parquet(parquet, compression="lz4")
+    frame.write_parquet(parquet, compression=compression(store))
     path = layout.features_part(job.date, job.token, number)
     store.put(path, parquet.getvalue())
     segments = content_of_chunks((parquet.getvalue(),)).segments

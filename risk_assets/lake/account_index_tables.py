@@ -28,6 +28,7 @@ def read_index(store: Store, date: str) -> pl.DataFrame:
 
 def write_index(store: Store, date: str, columns: pl.DataFrame, predictions: Manifest, guard: Guard = no_guard) -> Manifest:
     """Write the index of a date's predictions from `INDEX_COLUMNS` of all rows, and return its manifest."""
+    columns = columns.select(INDEX_COLUMNS)
     contents = {}
     rows = columns[KEY].len() - columns[KEY].null_count()
     count = part_count(rows)

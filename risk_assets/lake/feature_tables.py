@@ -30,7 +30,7 @@ from risk_assets.lake.parallel import in_order
 from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, raw_file, read_piece
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Summary, read_table, translate_polars_errors, write_file
+from risk_assets.lake.tables import Summary, compression, read_table, translate_polars_errors, write_file
 
 Schema: TypeAlias = Mapping[str, type[pl.DataType]]
 
@@ -83,7 +83,7 @@ class FeatureTable:
             return made
 
         def fill(file: Any) -> Summary:
-            self._scan(features).sink_parquet(file, compression="lz4", engine="streaming")
+            self._scan(features).sink_parquet(file, compression=compression(store), engine="streaming")
             if has_repeats(keys):
                 raise _RepeatedIdsError
             return Summary(sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract)), joined_features(found))

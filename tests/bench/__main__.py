@@ -9,14 +9,16 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.bench.azure import azure
 from tests.bench.daily import daily, estimators, memory
 from tests.bench.dates import dates
 from tests.bench.derived import derived
+from tests.bench.engine import engine
 from tests.bench.measure import BenchError, module, say, set_up, show
 from tests.bench.monitoring import monitoring
 
 FOLDER = Path(".bench")
-SECTIONS = ("daily", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates", "monitoring")
+SECTIONS = ("daily", "azure", "engine", "memory", "estimators", "range", "derived", "real", "intervals", "holdouts", "gates", "monitoring")
 LIBRARIES = ("polars", "pandas", "scikit-learn", "dagster")
 SMALLEST = 10_000
 
@@ -38,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(section: str, options: argparse.Namespace) -> None:
     if section == "daily":
         daily(FOLDER / "daily", options.rows, options.rounds, options.missing)
+    elif section == "azure":
+        azure(FOLDER / "azure", FOLDER / "daily", options.rows, options.rounds, options.missing)
+    elif section == "engine":
+        engine(FOLDER / "engine", options.rows, options.rounds)
     elif section == "memory":
         memory(FOLDER / "daily", options.rows, options.rounds, options.missing)
     elif section == "estimators":

@@ -78,7 +78,17 @@ def _drop(workspace: Workspace, who: str) -> None:
 
 def _comparison(figures: dict[str, Figures]) -> str:
     pandas, polars = figures[PANDAS], figures[POLARS]
-    head = ("", "seconds", "fastest to slowest", "CPU s", "peak MB", "time / pandas", "memory / pandas", "time / bare polars")
+    head = (
+        "",
+        "seconds",
+        "fastest to slowest",
+        "CPU s",
+        "peak MB",
+        "time / pandas",
+        "memory / pandas",
+        "time / bare polars",
+        "CPU / bare polars",
+    )
     rows = (
         (
             name,
@@ -89,6 +99,7 @@ def _comparison(figures: dict[str, Figures]) -> str:
             f"{found.seconds / pandas.seconds:.2f}",
             f"{found.megabytes / pandas.megabytes:.2f}",
             f"{found.seconds / polars.seconds:.2f}",
+            f"{found.cpu / polars.cpu:.2f}",
         )
         for name, found in figures.items()
     )

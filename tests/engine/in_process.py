@@ -1,0 +1,60 @@
+"""A cluster without Spark: the tasks of executors, called in this process with the batches and groups that Spark gives them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from risk_assets.engine import arrow_tasks
+from risk_assets.engine.jobs import FeaturesJob, IndexJob, PredictionsJob, Result, decode_results
+
+
+@dataclass
+class InProcess:
+    """Tasks run one after the other, each piece `attempts` times. `calls` has the tasks in order."""
+
+    attempts: int = 1
+    name: str = "in process"
+    calls: list[str] = field(default_factory=list)
+
+    def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
+        encoded = msgspec.json.encode(job)
+        self.calls.append("features")
+        markers = pl.DataFrame({"piece": range(len(sizes))}, schema={"piece": pl.Int64})
+        rows = markers.with_columns(pl.lit(None, pl.Int64).alias(name) for name in ("first_hash", "second_hash"))
+        rows = rows.with_columns(pl.lit(None, pl.String).alias("failure"))
+        if not distinct:
+            hashes = frame(arrow_tasks.hashes(encoded, self._batches(len(sizes), 1)))
+            every = pl.col("rows").sum().over("first_hash", "second_hash")
+            rows = pl.concat([rows, hashes.filter((every > 1) | pl.col("failure").is_not_null()).drop("rows")])
+        return self._groups(rows, "piece", lambda group: arrow_tasks.features(encoded, group))
+
+    def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:
+        self.calls.append("predictions")
+        found = frame(arrow_tasks.predictions(msgspec.json.encode(job), self._batches(len(sizes), self.attempts)))
+        return decode_results(found["result"].to_list())
+
+    def index(self, job: IndexJob) -> list[Result]:
+        encoded = msgspec.json.encode(job)
+        self.calls.append("index")
+        rows = frame(arrow_tasks.index_rows(encoded, self._batches(len(job.sizes), 1)))
+        return self._groups(rows, "bucket", lambda group: arrow_tasks.index_parts(encoded, group))
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def _batches(self, count: int, attempts: int) -> Iterator[pa.RecordBatch]:
+        for _ in range(attempts):
+            yield pa.RecordBatch.from_pydict({"id": list(range(count))}, schema=pa.schema([("id", pa.int64())]))
+
+    def _groups(self, rows: pl.DataFrame, key: str, task: Callable[[pa.Table], pa.Table]) -> list[Result]:
+        groups = [group.to_arrow() for _, group in rows.sample(fraction=1, shuffle=True, seed=7).group_by(key)] * self.attempts
+        return decode_results(frame(batch for group in groups for batch in task(group).to_batches())["result"].to_list())
+
+
+def frame(batches: Iterable[pa.RecordBatch]) -> pl.DataFrame:
+    found = pl.from_arrow(pa.Table.from_batches(list(batches)))
+    assert isinstance(found, pl.DataFrame)
+    return found

@@ -70,8 +70,7 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
 
 def _stop(session: "SparkSession") -> None:
     """Stop a session: what was written is committed, or an error is on its way. If Java has ended, the next session starts it again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             session.stop()
         except _spark_errors():
@@ -83,15 +82,31 @@ def _stop(session: "SparkSession") -> None:
 @contextmanager
 def translated_errors(name: str, log: Path) -> Iterator[None]:
     """Turn errors of Spark, whose texts are long and can quote rows, into an `EngineError` of one line; silence its warnings."""
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # traces of errors that are raised as well
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             yield
         except ImportError as error:
             raise _missing_package(name, error.name) from None
         except _spark_errors() as error:
             raise EngineError(_explain(error, name, log)) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence warnings, and what the bridge to Java logs: it writes traces of the errors that it raises to the root logger."""
+    root = logging.getLogger()
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    root.addFilter(_is_not_of_the_bridge)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeFilter(_is_not_of_the_bridge)
+
+
+def _is_not_of_the_bridge(record: logging.LogRecord) -> bool:
+    return "py4j" not in Path(record.pathname).parts
 
 
 def _require_package(name: str) -> None:
@@ -168,6 +183,7 @@ def _start(address: str, name: str, log: Path) -> "SparkSession":
 
     with _kept_interrupts():
         context = SparkContext(conf=_configuration(address, log))
+        context._accumulatorServer.handle_error = _report_nothing
         if "PYSPARK_PYTHON" not in os.environ:
             context.pythonExec = sys.executable
         try:
@@ -177,6 +193,10 @@ def _start(address: str, name: str, log: Path) -> "SparkSession":
             context.stop()
             raise
     return SparkSession(context)
+
+
+def _report_nothing(*_: object) -> None:
+    """Replace the trace that Spark prints when Java has ended: the error is raised as well."""
 
 
 def _configuration(address: str, log: Path) -> Any:
@@ -303,7 +323,7 @@ _SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
         "look at its page. The output of this side is in {log}",
     ),
     (
-        ("Py4JNetworkError", "Answer from Java side is empty", "Error while sending or receiving", "ConnectionRefusedError"),
+        ("Py4JError", "Py4JNetworkError", "Answer from Java side is empty", "Error while sending or receiving", "ConnectionRefusedError"),
         "Java ended during the run: it was killed, or had no memory left. Its output is in {log}; run again",
     ),
     (

@@ -121,7 +121,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
     assert SECRET not in message
 
 
-class Py4JError(Exception):
+class SparkError(Exception):
     """Stands for an error of Spark's client."""
 
 
@@ -141,9 +141,9 @@ TEXTS = {
 
 @pytest.mark.parametrize(("text", "message"), TEXTS.items(), ids=[text[:30] for text in TEXTS])
 def test_errors_of_spark_become_one_line(monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
-    monkeypatch.setattr(session, "_spark_errors", lambda: (Py4JError,))
+    monkeypatch.setattr(session, "_spark_errors", lambda: (SparkError,))
     with pytest.raises(EngineError, match=rf"^spark://host:1: {message}") as caught, translated_errors("spark://host:1", Path("spark.log")):
-        raise Py4JError(f"{text}\n\tat java.lang.Thread.run\nsecret 4711")
+        raise SparkError(f"{text}\n\tat java.lang.Thread.run\nsecret 4711")
     assert "4711" not in str(caught.value) and "\n" not in str(caught.value)
 
 

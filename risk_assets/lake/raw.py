@@ -170,8 +170,12 @@ class _Reader:
 
     def head(self, part: str, length: int) -> bytes:
         """Return the first bytes of a part."""
-        kept = self._kept.get(part)
-        return self.landed.store.head(part, length) if kept is None else kept[:length]
+        if part in self._kept:
+            return self._kept[part][:length]
+        try:
+            return self.landed.store.get_range(part, 0, length)
+        except FileNotFoundError:
+            raise self._gone(part) from None
 
     def chunks(self, part: str) -> Iterator[bytes]:
         """Yield the bytes of a part."""

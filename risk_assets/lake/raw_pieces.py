@@ -82,9 +82,7 @@ def raw_file(store: Store, manifest: Manifest) -> RawFile:
 def read_piece(store: Store, piece: Piece) -> bytes:
     """Return the bytes of a piece; raises `LakeError` if they are not the ones that were stored."""
     try:
-        with store.reader(piece.part) as file:
-            file.seek(piece.start)
-            content = file.read(piece.bytes)
+        content = store.get_range(piece.part, piece.start, piece.bytes)
     except FileNotFoundError:
         raise LakeError(f"{piece.part} is missing. {layout.how_to_make(piece.part)}") from None
     if sha256(content) != piece.sha256:

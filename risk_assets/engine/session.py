@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,6 +55,7 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
     if existing is not None:
         yield existing
         return
+    _require_package(name)
     with translated_errors(name, log):
         session = _connect(address, name) if address.startswith("sc://") else _start(address, name, log)
     try:
@@ -71,11 +73,18 @@ def translated_errors(name: str, log: Path) -> Iterator[None]:
         try:
             yield
         except ImportError as error:
-            raise EngineError(
-                f"RISK_ENGINE={name} needs the package {error.name or 'pyspark'}, and it is not installed: {_INSTALL}."
-            ) from None
+            raise _missing_package(name, error.name) from None
         except _spark_errors() as error:
             raise EngineError(_explain(error, name, log)) from None
+
+
+def _require_package(name: str) -> None:
+    if find_spec("pyspark") is None:
+        raise _missing_package(name, "pyspark")
+
+
+def _missing_package(name: str, package: str | None) -> EngineError:
+    return EngineError(f"RISK_ENGINE={name} needs the package {package or 'pyspark'}, which is not installed. Install it: {_INSTALL}.")
 
 
 def _spark_errors() -> tuple[type[Exception], ...]:
@@ -95,7 +104,7 @@ def _spark_errors() -> tuple[type[Exception], ...]:
 
 def _active_session() -> "SparkSession | None":
     """Return the session that this process has already, without importing Spark."""
-    if "pyspark" not in sys.modules:
+    if sys.modules.get("pyspark") is None:
         return None
     from pyspark.sql import SparkSession
 
@@ -261,13 +270,14 @@ _SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
         f"Java ended when Spark started; it has to be {JAVA}. Its output is in {{log}}",
     ),
     (
-        ("exited unexpectedly", "ExecutorLostFailure", "OutOfMemory", "Lost task", "worker lost"),
+        ("exited unexpectedly", "ExecutorLostFailure", "OutOfMemory"),
         "a task ended without an answer several times: its process was killed, or had no memory left. Give executors more "
         "(spark.executor.memoryOverhead), or fewer cores (spark.executor.cores)",
     ),
     (
         ("All masters are unresponsive", "Cannot call methods on a stopped SparkContext", "SparkContext was shut down", "has been stopped"),
-        "the master ended the application or does not answer. Its output is in {log}",
+        "the master does not answer, or has ended the application. Check that it runs the same version of Spark as the package pyspark here, "
+        "and look at its page; the output of this side is in {log}",
     ),
     (
         ("UNAUTHENTICATED", "PERMISSION_DENIED", "Unauthenticated"),

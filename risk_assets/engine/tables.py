@@ -77,7 +77,7 @@ class ClusterFeatures:
         sizes = [piece.bytes for piece in self.raw.facts_as(RawFacts).pieces or ()]
         store.begin()
         try:
-            found = complete(self.cluster.features(job, sizes, self.contract.has_row_ids), FeaturesPart, len(sizes))
+            found = complete(self.cluster.features(job, sizes, self.contract.has_row_ids), FeaturesPart, len(sizes), job.lake)
             facts, rows = joined_features(found), sum(part.rows for part in found)
             _require_rows(path, rows, self.raw.rows)
             contents = {part.path: Content(part.segments) for part in found}
@@ -130,7 +130,7 @@ class ClusterPredictions:
         )
         sizes = [*self.features.parts.values()]
         try:
-            found = complete(self.cluster.predictions(job, sizes), PredictedPiece, len(sizes))
+            found = complete(self.cluster.predictions(job, sizes), PredictedPiece, len(sizes), job.lake)
             rows = sum(piece.rows for piece in found)
             _require_rows(path, rows, self.features.rows)
             kept = keep_replaced(store, path)
@@ -158,7 +158,7 @@ class ClusterPredictions:
             sizes=tuple(piece.staged.bytes for piece in pieces),
             rows=tuple(piece.rows for piece in pieces),
         )
-        found = complete(self.cluster.index(job), IndexParts, -(-parts // INDEX_PARTS_PER_TASK))
+        found = complete(self.cluster.index(job), IndexParts, -(-parts // INDEX_PARTS_PER_TASK), job.lake)
         segments = [part for task in found for part in task.segments]
         contents = {layout.account_index_part(self._date, number): Content(part) for number, part in enumerate(segments)}
         rows, scored = sum(task.rows for task in found), sum(task.scored for task in found)
@@ -171,12 +171,12 @@ def lake_address(store: Store) -> LakeAddress:
     return LakeAddress(url, store.retry_seconds, layout.candidate_contract(store.actual(layout.features(""))))
 
 
-def complete(results: Iterable[Result], kind: type[R], count: int) -> list[R]:
+def complete(results: Iterable[Result], kind: type[R], count: int, lake: LakeAddress) -> list[R]:
     """Return the results of all tasks, in order; raises the first failure as the error that it was on the executor."""
     found: list[R] = []
     for result in results:
         if isinstance(result, Failure):
-            raise _error(result)
+            raise _error(result, lake)
         assert isinstance(result, kind)
         found.append(result)
     if [result.number for result in found] != [*range(count)]:
@@ -244,9 +244,11 @@ def _require_rows(path: str, rows: int, expected: int) -> None:
         raise LakeError(f"{path} would have {rows} rows instead of {expected}. {layout.how_to_make(path)}")
 
 
-def _error(failure: Failure) -> RiskError:
+def _error(failure: Failure, lake: LakeAddress) -> RiskError:
+    """Return the error that an executor has reported; if its own access to storage is the cause, with its name."""
     kind = getattr(errors, failure.error, EngineError)
-    return kind(failure.message) if isinstance(kind, type) and issubclass(kind, RiskError) else EngineError(failure.message)
+    message = f"the executor {failure.host}: {failure.message}" if f"(at {lake.url}" in failure.message else failure.message
+    return kind(message) if isinstance(kind, type) and issubclass(kind, RiskError) else EngineError(message)
 
 
 def _discard(discard: Callable[[Store, str, str], None], store: Store, path: str, token: str) -> None:

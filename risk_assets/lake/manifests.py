@@ -12,7 +12,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.facts import F, Facts
 from risk_assets.lake.hashing import Content, Segment, joined, sha256
 from risk_assets.lake.objects import Guard, no_guard
-from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.seals import has_seal_as_written, sealed
 from risk_assets.lake.store import Entry, Store
 
 
@@ -148,7 +148,7 @@ def find_manifest(store: Store, path: str) -> Manifest | None:
         manifest = msgspec.json.decode(content, type=Manifest)
     except msgspec.MsgspecError as error:
         raise LakeError(f"{layout.manifest(path)} cannot be read. {layout.how_to_make(path)}") from error
-    if not has_seal(manifest):
+    if not has_seal_as_written(content):
         raise LakeError(f"{layout.manifest(path)} was changed since it was written. {layout.how_to_make(path)}")
     return manifest
 

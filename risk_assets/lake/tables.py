@@ -197,18 +197,18 @@ def keep_replaced(store: Store, path: str) -> str | None:
 
 def discard_kept(store: Store, manifest: Manifest, kept: str | None) -> None:
     """Delete the copy that `keep_replaced` has made of a table if the table that replaced it has the same bytes."""
-    if kept is None or not _is_same(store, manifest, layout.superseded(manifest.path, kept), kept):
-        return
-    _discard(store, layout.manifest(layout.superseded(manifest.path, kept)))
-    _discard(store, layout.superseded(manifest.path, kept))
+    copy = layout.superseded(manifest.path, kept or "")
+    if kept is not None and (kept == manifest.digest or _is_same(store, manifest, copy)):
+        _discard(store, layout.manifest(copy))
+        _discard(store, copy)
 
 
-def _is_same(store: Store, manifest: Manifest, copy: str, digest: str) -> bool:
-    """Return whether a copy has the content of a table, which may be hashed along other segments."""
-    if digest == manifest.digest:
-        return True
-    same_size = manifest.path in manifest.segments and store.size(copy) == manifest.bytes
-    return same_size and store.content(copy, manifest.lengths(manifest.path)).sha256 == manifest.digest
+def _is_same(store: Store, manifest: Manifest, copy: str) -> bool:
+    """Return whether a copy that was hashed along other segments has the content of a table."""
+    before, path = find_readable(store, copy), manifest.path
+    if before is None or before.bytes != manifest.bytes or before.lengths(path) == manifest.lengths(path):
+        return False
+    return store.content(copy, manifest.lengths(path)).sha256 == manifest.digest
 
 
 def _discard(store: Store, path: str) -> None:

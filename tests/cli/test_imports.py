@@ -50,3 +50,4 @@ def test_scoring_imports_no_training_package(trained: Path) -> None:
     modules = imported(trained, "run", "2026-01-04")
     assert {"dagster", "polars"} <= modules
     assert not modules & (SLOW - {"dagster"})
+    assert not modules & {"pyspark", "py4j", "grpc"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from risk_assets.lake import hashing
-from risk_assets.lake.hashing import Content, HashedChunks, HashedWriter, Segment, content_of_chunks, content_of_file, sha256
+from risk_assets.lake.hashing import Content, HashedChunks, HashedWriter, Segment, concatenated, content_of_chunks, content_of_file, sha256
 
 PARTS = [b"first", b"", b"\x00second"]
 CONTENT = b"".join(PARTS)
@@ -33,6 +33,34 @@ def test_streams_and_files_have_the_same_segments(length: int, tmp_path: Path, m
         writer.write(content[at : at + 3])
     assert [content_of_file(path), writer.content, content_of_chunks([content])] == [expected] * 3
     assert expected.bytes == length
+
+
+@pytest.mark.parametrize("lengths", [(12,), (5, 7), (1, 0, 11), (3, 3), (20,), (6, 20), ()])
+def test_segments_have_the_lengths_that_were_chosen(lengths: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "SEGMENT_BYTES", 4)
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    rest, pieces = CONTENT, []
+    for length in (*lengths, 4, 4, 4):
+        if rest:
+            pieces.append(rest[:length])
+            rest = rest[length:]
+    expected = Content(tuple(Segment(len(piece), hashlib.sha256(piece).hexdigest()) for piece in pieces))
+    assert [content_of_file(path, lengths), content_of_chunks([CONTENT[:2], CONTENT[2:]], lengths)] == [expected] * 2
+
+
+@pytest.mark.parametrize("lengths", [(), (0,), (4, 4)])
+def test_an_empty_content_has_one_empty_segment(lengths: tuple[int, ...], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    expected = Content((Segment(0, hashlib.sha256(b"").hexdigest()),))
+    assert [content_of_file(path, lengths), content_of_chunks([], lengths), concatenated([])] == [expected] * 3
+    assert concatenated([expected, content_of_chunks([b"a"]), expected]) == content_of_chunks([b"a"])
+
+
+def test_contents_are_joined_segment_by_segment() -> None:
+    contents = [content_of_chunks([part]) for part in PARTS]
+    assert concatenated(contents) == content_of_chunks([CONTENT], [len(part) for part in PARTS if part])
 
 
 def test_several_segments_have_the_hash_of_their_joined_hashes() -> None:

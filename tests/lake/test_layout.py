@@ -24,6 +24,31 @@ def test_the_parts_of_an_index_are_in_its_folder() -> None:
     assert layout.date_of(part) == "2026-01-31"
 
 
+def test_the_parts_of_features_are_in_their_folder() -> None:
+    part = layout.features_part("2026-01-31", "0123abcd", 7)
+    assert part == "curated/accounts_2026-01-31_features/0123abcd-000007.parquet"
+    assert layout.date_of(part) == "2026-01-31"
+    assert layout.without_token(part) == "curated/accounts_2026-01-31_features/000007.parquet"
+
+
+@pytest.mark.parametrize(
+    "path", [layout.features("2026-01-31"), layout.account_index_part("2026-01-31", 7), "raw/accounts_2026-01-31/a.csv"]
+)
+def test_other_paths_have_no_token(path: str) -> None:
+    assert layout.without_token(path) == path
+
+
+def test_staged_pieces_are_in_the_zone_of_their_object() -> None:
+    path = layout.predictions("2026-01-31")
+    assert layout.staged(path, "0123abcd") == "curated/staged/accounts_2026-01-31_predictions.csv/0123abcd/"
+    assert layout.staged_piece(path, "0123abcd", 7, "feed").startswith(layout.staged_folder(path))
+
+
+def test_a_superseded_file_had_a_path() -> None:
+    path = layout.predictions("2026-01-31")
+    assert layout.before_superseded(layout.superseded(path, "0" * 64)) == path
+
+
 def test_every_report_has_its_path() -> None:
     assert {key: path("2026-01-31") for key, path in layout.REPORTS.items()} == {
         "monitoring/drift": "monitoring/drift_2026-01-31.json",

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from risk_assets.lake.seals import has_seal, sealed
+from risk_assets.lake.seals import has_seal, has_seal_as_written, sealed
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -29,3 +29,25 @@ def test_a_changed_value_is_found() -> None:
 
 def test_a_record_of_an_earlier_release_has_no_seal() -> None:
     assert has_seal(Record(0.1))
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """The record as an earlier release had it."""
+
+    share: float
+    seal: str | None = None
+
+
+def test_a_field_that_was_added_since_does_not_break_a_seal() -> None:
+    written = msgspec.json.encode(sealed(Earlier(1)))
+    assert not has_seal(msgspec.json.decode(written, type=Record))
+    assert has_seal_as_written(written)
+    assert has_seal_as_written(msgspec.json.format(written, indent=1))
+
+
+def test_a_changed_value_is_found_in_what_was_written() -> None:
+    written = msgspec.json.encode(sealed(Record(0.1, (2.5, 3.0))))
+    assert has_seal_as_written(written)
+    assert not has_seal_as_written(written.replace(b"2.5", b"2.25"))
+    assert not has_seal_as_written(written.replace(b'"share"', b'"more":1,"share"'))
+    assert has_seal_as_written(msgspec.json.encode(Record(0.1)))

@@ -254,3 +254,18 @@ def test_a_replaced_table_is_kept_if_its_manifest_is_damaged(store: Store) -> No
     assert first.digest.startswith(kept.split("/")[2])
     write_table(store, "curated/t.csv", table(people().head(1), keep_replaced=True))
     assert store.list("curated/superseded/") == (kept,)
+
+
+def test_a_manifest_of_an_earlier_release_is_read(store: Store) -> None:
+    """It has no field that was added since, in itself and in its facts, and a seal over what was written then."""
+    path = "curated/accounts_2026-01-05_features.parquet"
+    write_table(store, path, feature_table(pl.LazyFrame({"age": [1.0], "issues": ["a"]}), "age"))
+    written = json.loads(store.get(f"{path}.manifest.json"))
+    del written["facts"]["part_rows"], written["segments"]
+    seal = hashlib.sha256(msgspec.json.encode(written | {"seal": ""})).hexdigest()
+    store.put(f"{path}.manifest.json", json.dumps(written | {"seal": seal}, indent=1).encode())
+    assert require_manifest(store, path).facts_as(FeatureFacts).part_rows == ()
+    assert read_table(store, path).collect().height == 1
+    store.put(f"{path}.manifest.json", json.dumps(written | {"seal": seal, "rows": 2}).encode())
+    with pytest.raises(LakeError, match="was changed since it was written"):
+        require_manifest(store, path)

@@ -24,13 +24,13 @@ class LakeAddress(msgspec.Struct, frozen=True):
 class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a raw file under a contract (JSON): a part for each of its pieces.
 
-    `packages` are the versions that executors must have, `raw` the path of the raw file, and `identity` that of its manifest.
+    `packages` are the versions that executors must have, `raw` the path of the raw file, and `seal` the one of its manifest.
     """
 
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
     raw: str
-    identity: str
+    seal: str | None
     date: str
     contract: str
     token: str
@@ -51,7 +51,7 @@ class PredictionsJob(msgspec.Struct, frozen=True, kw_only=True):
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
     features: str
-    identity: str
+    seal: str | None
     date: str
     policy: str
     models: Models
@@ -67,7 +67,7 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
     predictions: str
-    identity: str
+    seal: str | None
     date: str
     policy: str
     parts: int

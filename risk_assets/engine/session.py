@@ -276,8 +276,8 @@ _SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (
         ("All masters are unresponsive", "Cannot call methods on a stopped SparkContext", "SparkContext was shut down", "has been stopped"),
-        "the master does not answer, or has ended the application. Check that it runs the same version of Spark as the package pyspark here, "
-        "and look at its page; the output of this side is in {log}",
+        "the master does not answer, or has ended the application. Check that it runs the version of Spark of the package pyspark, and "
+        "look at its page. The output of this side is in {log}",
     ),
     (
         ("UNAUTHENTICATED", "PERMISSION_DENIED", "Unauthenticated"),

@@ -125,7 +125,7 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
 def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     """Stage the predictions of a part of the features table as a piece of the predictions; the first one has the header."""
     store, policy = _lake(job.lake), _policy(job.policy)
-    features = _manifest(job.lake, job.features, job.identity)
+    features = _manifest(job.lake, job.features, job.seal)
     path = layout.predictions(job.date)
     with translate_polars_errors(path):
         frame = _scored(_read_part(store, features, number), _arms(job.lake, job.models), policy)
@@ -141,7 +141,7 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     """Return the rows of the index of accounts from a piece of committed predictions, and the bucket of each: the task that writes it."""
     store, policy = _lake(job.lake), _policy(job.policy)
-    manifest = _manifest(job.lake, job.predictions, job.identity)
+    manifest = _manifest(job.lake, job.predictions, job.seal)
     schema = {name: NUMBERS.get(name, pl.String) for name in prediction_schema(policy)}
     content = _read_range(store, manifest, sum(job.sizes[:number]), job.sizes[number])
     if not job.rows[number]:
@@ -239,20 +239,20 @@ def _lake(address: LakeAddress) -> Store:
 
 
 def _piece(store: Store, job: FeaturesJob, number: int) -> tuple[RawFile, Piece]:
-    raw = _raw(job.lake, job.raw, job.identity)
+    raw = _raw(job.lake, job.raw, job.seal)
     return raw, raw.pieces[number]
 
 
 @lru_cache(maxsize=2)
-def _raw(lake: LakeAddress, path: str, identity: str) -> RawFile:
-    return raw_file(_lake(lake), _manifest(lake, path, identity))
+def _raw(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
+    return raw_file(_lake(lake), _manifest(lake, path, seal))
 
 
 @lru_cache(maxsize=4)
-def _manifest(lake: LakeAddress, path: str, identity: str) -> Manifest:
+def _manifest(lake: LakeAddress, path: str, seal: str | None) -> Manifest:
     """Return the manifest of a table that the driver has found."""
     found = find_manifest(_lake(lake), path)
-    if found is None or found.identity != identity:
+    if found is None or found.seal != seal:
         raise LakeError(f"{path} was written again while it was read. Run again.")
     return found
 

@@ -16,8 +16,9 @@ from risk_assets.lake.account_index_tables import read_index
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.raw import LandedFile
-from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import read_table
+from tests.azurite.server import Azurite
 from tests.documents import SAMPLE_POLICY, SMALL
 from tests.engine.in_process import InProcess
 from tests.scored_lake import small_model
@@ -38,14 +39,19 @@ class Tables:
     index_parts: dict[str, bytes]
 
 
-def landed(folder: Path, contents: Sequence[bytes], contract: Contract = SMALL) -> Store:
-    """Return a lake with the raw file of a date: one file, or shards."""
-    landing, lake = open_store(str(folder / "landing")), open_lake(str(folder / "lake"))
+def landed(folder: Path, contents: Sequence[bytes], contract: Contract = SMALL, azure: tuple[str, Azurite] | None = None) -> Store:
+    """Return a lake with the raw file of a date, one file or shards, in a folder or at an address on Azurite."""
+    landing = open_store(str(folder / "landing"))
+    lake = open_lake(azure[0], azurite_credential(azure[1])) if azure else open_lake(str(folder / "lake"))
     names = [f"accounts_{DATE}/{number:05d}.csv" for number in range(len(contents))] if len(contents) > 1 else [f"accounts_{DATE}.csv"]
     for name, content in zip(names, contents, strict=True):
         landing.put(name, content)
     raw.ingest(lake, LandedFile(landing, tuple(names), contract.columns), layout.accounts(DATE), Provenance(run_id="test"))
     return lake
+
+
+def azurite_credential(azurite: Azurite) -> AzureCredential:
+    return AzureCredential(azurite.account, azurite.endpoint, key=azurite.key)
 
 
 def models(lake: Store, share: float | None = None, challenged: bool = False, required: Sequence[str] = ()) -> Arms:

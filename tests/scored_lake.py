@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from risk_assets.domain.batch.predictions import prediction_facts, predictions
+from risk_assets.domain.batch.predictions import predictions
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.contract.values import values_digest
@@ -17,9 +17,9 @@ from risk_assets.domain.governance.bindings import Binding
 from risk_assets.domain.ingest.validation import feature_facts
 from risk_assets.domain.training.train import train
 from risk_assets.lake import document_archive, layout, registry
-from risk_assets.lake.account_index_tables import write_indexed
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
-from risk_assets.lake.manifests import Provenance
+from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake.manifests import Manifest, Provenance
+from risk_assets.lake.prediction_tables import prediction_batch, write_predictions
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
 from tests.documents import SAMPLE_POLICY, SMALL, SMALL_CONTRACT
@@ -65,6 +65,11 @@ def write_features(store: Store, date: str, rows: list[dict[str, Any]]) -> Prove
     return Provenance(run_id="run-1", inputs={features.path: features.identity}, **contract)
 
 
+def write_scored(store: Store, date: str, predictions: pl.DataFrame, made_from: Provenance) -> tuple[Manifest, Manifest]:
+    """Write predictions and the index of their accounts; return their manifests."""
+    return write_predictions(store, date, [prediction_batch(predictions, header=True)], made_from)
+
+
 def score_dates(
     store: Store, dates: Mapping[str, list[dict[str, Any]]], binding: Binding | None = None, policy: Policy = SAMPLE_POLICY
 ) -> None:
@@ -78,4 +83,4 @@ def score_dates(
         scored = predictions(read_table(store, layout.features(date)), models, policy)
         by = {"run_id": "run-1", "policy": policy.digest, "model_version": version, **of_binding}
         whole = Provenance(**by, inputs=made_from.inputs, contract=made_from.contract, contract_values=made_from.contract_values)
-        write_indexed(store, date, Table(scored, PredictionFacts, tuple(prediction_facts()), whole))
+        write_scored(store, date, scored.collect(), whole)

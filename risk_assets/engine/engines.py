@@ -2,16 +2,14 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from risk_assets.domain.batch.predictions import prediction_descriptions, prediction_facts
-from risk_assets.domain.batch.predictions import predictions as predict
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.lake import layout
-from risk_assets.lake.account_index_tables import IndexedTable
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
+from risk_assets.lake.facts import FeatureFacts, RawFacts
 from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.prediction_tables import PredictionTable
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Writable, read_table
 from risk_assets.settings import LOCAL_ENGINE, Settings
@@ -48,9 +46,7 @@ class LocalEngine:
 
     def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
         """Return the table of predictions from a table of features, which writes the index of its accounts too."""
-        scored = predict(read_table(store, features.path), arms, policy)
-        facts, descriptions = tuple(prediction_facts()), prediction_descriptions(policy)
-        return IndexedTable(scored, PredictionFacts, facts, made_from, descriptions, keep_replaced=True)
+        return PredictionTable(layout.date_of(features.path) or "", read_table(store, features.path), arms, policy, made_from)
 
     def close(self) -> None:
         """Do nothing: the engine starts nothing."""

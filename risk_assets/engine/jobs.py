@@ -94,8 +94,6 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     ----------
     named
         The rows with an id, which the index of accounts has.
-    challenged
-        The rows with a probability by a challenger or a shadow, whose mean is a fact.
     """
 
     number: int
@@ -104,7 +102,6 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     staged: StagedPiece
     facts: PredictionFacts
     named: int
-    challenged: int
 
 
 class IndexParts(msgspec.Struct, frozen=True, tag="index"):

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import fsum
+
+from msgspec.structs import replace
 
 from risk_assets import errors
 from risk_assets.domain.batch.predictions import prediction_descriptions
@@ -30,7 +31,7 @@ from risk_assets.engine.tasks import packages
 from risk_assets.errors import EngineError, LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import commit_index
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
+from risk_assets.lake.facts import RawFacts, joined_features, joined_predictions
 from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
@@ -78,8 +79,9 @@ class ClusterFeatures:
         store.begin()
         try:
             found = complete(self.cluster.features(job, sizes, self.contract.has_row_ids), FeaturesPart, len(sizes), job.lake)
-            facts, rows = joined_features(found), sum(part.rows for part in found)
+            rows = sum(part.rows for part in found)
             _require_rows(path, rows, self.raw.rows)
+            facts = replace(joined_features(part.facts for part in found), part_rows=tuple(part.rows for part in found))
             contents = {part.path: Content(part.segments) for part in found}
             return (commit_parts(store, path, contents, rows, found[0].columns, self.made_from, facts, guard),)
         except BaseException:
@@ -138,7 +140,7 @@ class ClusterPredictions:
         except BaseException:
             _discard(discard_staged, store, path, token)
             raise
-        written = Written(path, {path: content}, rows, found[0].columns, self.made_from, joined_predictions(found))
+        written = Written(path, {path: content}, rows, found[0].columns, self.made_from, joined_predictions(piece.facts for piece in found))
         manifest = commit(store, written, guard)
         remember(store, manifest)
         discard_kept(store, manifest, kept)
@@ -182,56 +184,6 @@ def complete(results: Iterable[Result], kind: type[R], count: int, lake: LakeAdd
     if [result.number for result in found] != [*range(count)]:
         raise EngineError(f"{len(found)} of {count} tasks returned a result. Run again; if it fails again, open an issue.")
     return found
-
-
-def joined_features(parts: Sequence[FeaturesPart]) -> FeatureFacts:
-    """Return the facts of a features table from those of its parts."""
-    facts = [part.facts for part in parts]
-    return FeatureFacts(
-        with_issues=sum(fact.with_issues for fact in facts),
-        issue_counts=_most_frequent_first(_added(fact.issue_counts for fact in facts)),
-        not_eligible=sum(fact.not_eligible for fact in facts),
-        excluded_counts=_most_frequent_first(_added(fact.excluded_counts for fact in facts)),
-        missing=_added(fact.missing for fact in facts),
-        part_rows=tuple(part.rows for part in parts),
-    )
-
-
-def joined_predictions(pieces: Sequence[PredictedPiece]) -> PredictionFacts:
-    """Return the facts of a predictions table from those of its pieces."""
-    facts = [piece.facts for piece in pieces]
-    scores = [(fact.scored, fact.mean_score) for fact in facts]
-    challenged = [(piece.challenged, piece.facts.challenger_mean_score) for piece in pieces]
-    return PredictionFacts(
-        scored=sum(fact.scored for fact in facts),
-        with_issues=sum(fact.with_issues for fact in facts),
-        not_eligible=sum(fact.not_eligible for fact in facts),
-        predicted_bad=sum(fact.predicted_bad for fact in facts),
-        min_score=min((fact.min_score for fact in facts if fact.min_score is not None), default=None),
-        mean_score=_mean(scores),
-        max_score=max((fact.max_score for fact in facts if fact.max_score is not None), default=None),
-        challenger_scored=sum(fact.challenger_scored for fact in facts),
-        challenger_mean_score=_mean(challenged),
-        histogram=_added(fact.histogram for fact in facts),
-    )
-
-
-def _mean(parts: Iterable[tuple[int, float | None]]) -> float | None:
-    """Return the mean of all rows from the rows and the mean of each part."""
-    known = [(rows, mean) for rows, mean in parts if mean is not None]
-    return fsum(rows * mean for rows, mean in known) / sum(rows for rows, _ in known) if known else None
-
-
-def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in counts:
-        for name, rows in part.items():
-            total[name] = total.get(name, 0) + rows
-    return total
-
-
-def _most_frequent_first(counts: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _models(arms: Arms) -> Models:

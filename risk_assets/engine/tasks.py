@@ -16,14 +16,12 @@ import polars as pl
 import polars_hash
 
 from risk_assets.code_version import code_version
-from risk_assets.domain.batch.predictions import prediction_facts, prediction_schema
-from risk_assets.domain.batch.predictions import predictions as predict
+from risk_assets.domain.batch.predictions import predict, prediction_schema
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
-from risk_assets.domain.governance.arms import CHALLENGER, Arms
+from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.text import strip_cells
-from risk_assets.domain.ingest.validation import feature_facts
-from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, indexed_columns
+from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, indexed_columns, parts
 from risk_assets.domain.morning.account_key import first_key
 from risk_assets.engine.jobs import (
     Failure,
@@ -42,14 +40,14 @@ from risk_assets.lake import layout, registry
 from risk_assets.lake.account_index_tables import part_content
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.documents import candidate_tables
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts, facts_from_row
-from risk_assets.lake.feature_tables import piece_features
+from risk_assets.lake.feature_tables import piece_facts, piece_features
 from risk_assets.lake.hashing import content_of_chunks, sha256
 from risk_assets.lake.manifests import Manifest, find_manifest
+from risk_assets.lake.prediction_tables import prediction_batch
 from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text, raw_file, read_piece
 from risk_assets.lake.staging import stage
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import NUMBERS, translate_polars_errors
+from risk_assets.lake.tables import NUMBERS, compression, translate_polars_errors
 from risk_assets.settings import load_settings
 
 T = TypeVar("T")
@@ -112,30 +110,26 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
     content = read_piece(store, piece)
     with translate_polars_errors(layout.features(job.date)):
         ids = _ids_with_hashes(raw, piece, content, contract, repeated)
-        frame = piece_features(raw, piece, content, contract, ids, job.date).collect()
-        found = frame.select(feature_facts(contract)).row(0, named=True)
-    rows, parquet = found.pop("rows"), io.BytesIO()
-    frame.write_parquet(parquet, compression="lz4")
+        frame = piece_features(raw, piece, content, contract, ids, job.date)
+    parquet = io.BytesIO()
+    frame.write_parquet(parquet, compression=compression(store))
     path = layout.features_part(job.date, job.token, number)
     store.put(path, parquet.getvalue())
     segments = content_of_chunks((parquet.getvalue(),)).segments
-    return FeaturesPart(number, path, rows, tuple(frame.columns), segments, facts_from_row(found, FeatureFacts))
+    return FeaturesPart(number, path, frame.height, tuple(frame.columns), segments, piece_facts(frame, contract))
 
 
 def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     """Stage the predictions of a part of the features table as a piece of the predictions; the first one has the header."""
     store, policy = _lake(job.lake), _policy(job.policy)
-    features = _manifest(job.lake, job.features, job.seal)
+    table = _manifest(job.lake, job.features, job.seal)
     path = layout.predictions(job.date)
     with translate_polars_errors(path):
-        frame = _scored(_read_part(store, features, number), _arms(job.lake, job.models), policy)
-        challenged = pl.coalesce(pl.when(pl.col("arm") == CHALLENGER).then("probability"), "challenger_probability").count()
-        found = frame.select(*prediction_facts(), challenged.alias("challenged"), indexed_columns()[0].count().alias("named"))
-    figures = found.row(0, named=True)
-    rows, named, count = figures.pop("rows"), figures.pop("named"), figures.pop("challenged")
-    csv = frame.write_csv(quote_style="necessary", include_header=number == 0).encode()
-    staged = stage(store, path, job.token, number, (csv,))
-    return PredictedPiece(number, rows, tuple(frame.columns), staged, facts_from_row(figures, PredictionFacts), named, count)
+        features = _read_part(store, table, number)
+        batch = prediction_batch(predict(features, _arms(job.lake, job.models), policy), header=number == 0)
+    staged = stage(store, path, job.token, number, (batch.csv,))
+    named = batch.index[KEY].len() - batch.index[KEY].null_count()
+    return PredictedPiece(number, batch.index.height, batch.columns, staged, batch.facts, named)
 
 
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
@@ -156,12 +150,10 @@ def write_index_parts(job: IndexJob, bucket: int, rows: pl.DataFrame) -> IndexPa
     store = _lake(job.lake)
     ordered = rows.sort(KEY, ROW)
     numbers = range(bucket * job.parts_per_task, min((bucket + 1) * job.parts_per_task, job.parts))
-    firsts = pl.Series([first_key(part, job.parts) for part in numbers[1:]], dtype=pl.UInt64)
-    ends = [*ordered[KEY].search_sorted(firsts, side="left"), ordered.height]
     segments = []
-    for part, start, end in zip(numbers, [0, *ends], ends, strict=False):
-        content = part_content(ordered[start:end])
-        store.put(layout.account_index_part(job.date, part), content)
+    for number, part in zip(numbers, parts(ordered, job.parts, numbers), strict=True):
+        content = part_content(part)
+        store.put(layout.account_index_part(job.date, number), content)
         segments.append(content_of_chunks((content,)).segments)
     return IndexParts(bucket, tuple(segments), ordered.height, ordered["probability"].count())
 
@@ -172,12 +164,6 @@ def _index_frame(predictions: pl.DataFrame, first_row: int, job: IndexJob) -> pl
     firsts = pl.Series([first_key(part, job.parts) for part in bounds], dtype=pl.UInt64)
     buckets = firsts.search_sorted(columns[KEY], side="right").cast(pl.Int64)
     return columns.select(*INDEX_COLUMNS).with_columns(buckets.alias(BUCKET))
-
-
-def _scored(features: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
-    if features.is_empty():
-        return pl.DataFrame(schema=prediction_schema(policy))
-    return predict(features.lazy(), arms, policy).collect()
 
 
 def _ids_with_hashes(raw: RawFile, piece: Piece, content: bytes, contract: Contract, hashes: pl.DataFrame) -> pl.Series:

@@ -1,11 +1,11 @@
-"""Writes predictions together with the index of their accounts, and reads complete indexes."""
+"""Writes indexes of the accounts of predictions, and reads complete ones."""
 
 import io
 from collections.abc import Mapping
 
 import polars as pl
 
-from risk_assets.domain.morning.account_index import INDEX_COLUMNS, index, indexed_columns, part_count, parts
+from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, is_in_parts, part_count, parts
 from risk_assets.lake import layout
 from risk_assets.lake.account_index import require_current
 from risk_assets.lake.facts import AccountIndexFacts
@@ -13,30 +13,10 @@ from risk_assets.lake.hashing import Content, content_of_chunks
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, translate_polars_errors, write_and_collect
+from risk_assets.lake.tables import translate_polars_errors
 from risk_assets.lake.verification import remember, verified_files
 
-
-class IndexedTable(Table):
-    """Predictions, which are written with the index of their accounts."""
-
-    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
-        """Write the predictions and the index as `write_indexed` does."""
-        return write_indexed(store, layout.date_of(path) or "", self, guard)
-
-
-def write_indexed(store: Store, date: str, predictions: Table, guard: Guard = no_guard) -> tuple[Manifest, Manifest]:
-    """Write the predictions of a date as `write_table` does, then the index of their accounts; return both manifests.
-
-    The index is made from columns that are collected in the pass that writes the predictions: about 25 bytes of memory for each row.
-
-    Parameters
-    ----------
-    guard
-        Keeps other writers out while the predictions and the index are replaced and committed.
-    """
-    manifest, columns = write_and_collect(store, layout.predictions(date), predictions, indexed_columns(), guard)
-    return manifest, _write(store, date, index(columns), manifest, guard)
+PARTS_AT_ONCE = 16
 
 
 def read_index(store: Store, date: str) -> pl.DataFrame:
@@ -46,13 +26,20 @@ def read_index(store: Store, date: str) -> pl.DataFrame:
         return pl.read_parquet(files, glob=False).rechunk()
 
 
-def _write(store: Store, date: str, index: pl.DataFrame, predictions: Manifest, guard: Guard) -> Manifest:
+def write_index(store: Store, date: str, columns: pl.DataFrame, predictions: Manifest, guard: Guard = no_guard) -> Manifest:
+    """Write the index of a date's predictions from `INDEX_COLUMNS` of all rows, and return its manifest."""
+    columns = columns.select(INDEX_COLUMNS)
     contents = {}
-    for number, part in enumerate(parts(index, part_count(index.height))):
-        name, content = layout.account_index_part(date, number), part_content(part)
-        store.put(name, content, guard)
-        contents[name] = content_of_chunks((content,))
-    return commit_index(store, date, contents, index.height, index["probability"].count(), predictions, guard)
+    rows = columns[KEY].len() - columns[KEY].null_count()
+    count = part_count(rows)
+    for start in range(0, count, PARTS_AT_ONCE):  # to sort all rows at once would take their memory a second time
+        numbers = range(start, min(start + PARTS_AT_ONCE, count))
+        for number, part in zip(numbers, parts(columns.filter(is_in_parts(numbers, count)).sort(KEY, ROW), count, numbers), strict=True):
+            name, content = layout.account_index_part(date, number), part_content(part)
+            store.put(name, content, guard)
+            contents[name] = content_of_chunks((content,))
+    scored = columns.filter(pl.col(KEY).is_not_null())["probability"].count()
+    return commit_index(store, date, contents, rows, scored, predictions, guard)
 
 
 def commit_index(

@@ -11,14 +11,14 @@ from risk_assets.domain.contract.schema import RAGGED
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Block, Positions, Quoting, Record
-from risk_assets.domain.ingest.csv_records import split_records
+from risk_assets.domain.ingest.csv_records import BOM, split_records
 
 ROW = "\x1frow"
 
 Chunks = Callable[[], Iterator[bytes]]
 
 
-def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, header: bool = True, **access: Any) -> pl.LazyFrame:
+def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, header: bool = True) -> pl.LazyFrame:
     """Return the columns of CSV files as text: empty and missing fields as "", without fields beyond the header's.
 
     Parameters
@@ -31,14 +31,27 @@ def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, 
         "standard" or "none"; files of mixed quoting require `scan_mixed`.
     header
         Whether the files begin with the header.
-    access
-        Arguments that give polars access to the files.
     """
+    return _scan(sources, dialect, quoting, header, _schema(dialect))
+
+
+def scan_typed(source: bytes, dialect: Dialect, quoting: Quoting, types: Mapping[str, type[pl.DataType]], *, header: bool) -> pl.LazyFrame:
+    """Return columns of a CSV file, which the reader parses: texts as of `scan_text`, and numbers.
+
+    Null where a number is empty or cannot be parsed, and where a text is not UTF-8.
+    """
+    schema = _schema(dialect) | {name: kind() for name, kind in types.items()}
+    return _scan([source], dialect, quoting, header, schema, ignore_errors=True).select(*types)
+
+
+def _scan(sources: Any, dialect: Dialect, quoting: Quoting, header: bool, schema: dict[str, pl.DataType], **options: Any) -> pl.LazyFrame:
+    if not header and any(source.startswith(BOM) for source in sources):  # here it is data, and polars would drop it
+        return _scan([dialect.eol.encode() + source for source in sources], dialect, quoting, True, schema, **options)
     return pl.scan_csv(
         sources,
         has_header=False,
         skip_rows=int(header),
-        schema=_schema(dialect),
+        schema=schema,
         separator=dialect.separator,
         eol_char=dialect.eol,
         quote_char='"' if quoting == "standard" else None,
@@ -46,7 +59,7 @@ def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, 
         missing_columns="insert",
         extra_columns="ignore",
         glob=False,
-        **access,
+        **options,
     )
 
 
@@ -68,7 +81,7 @@ def scan_mixed(files: Iterable[Chunks], dialect: Dialect, *, header: bool = True
 
     def read(columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None) -> Iterator[pl.DataFrame]:
         frames = chain.from_iterable(_frames(chunks, dialect, header) for chunks in sources)
-        for frame in frames if rows is None else _first_rows(frames, rows):
+        for frame in frames if rows is None else first_rows(frames, rows):
             selected = frame if predicate is None else frame.filter(predicate)
             yield selected if columns is None else selected.select(columns)
 
@@ -120,7 +133,8 @@ def _frame_of_records(records: Iterable[Record], dialect: Dialect) -> pl.DataFra
     return pl.DataFrame(values, schema=_schema(dialect), orient="col")
 
 
-def _first_rows(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+def first_rows(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Yield frames up to a number of rows."""
     for frame in frames:
         yield frame.head(rows)
         rows -= frame.height

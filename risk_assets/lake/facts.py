@@ -4,7 +4,8 @@ The facts of a table that polars writes are expressions, computed in the pass th
 expression named `group.key` is one entry of the mapping `group`, and a list of (value, count) is a complete mapping.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import fsum
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -158,6 +159,56 @@ def facts_from_row(row: Mapping[str, Any], kind: type[F]) -> F:
         else:
             facts[name] = _counts(value) if isinstance(value, list) else value
     return msgspec.convert(facts, type=kind)
+
+
+def joined_features(pieces: Iterable[FeatureFacts]) -> FeatureFacts:
+    """Return the facts of a features table from those of its pieces; counts are sorted, the highest first."""
+    found = list(pieces)
+    return FeatureFacts(
+        with_issues=sum(facts.with_issues for facts in found),
+        issue_counts=_most_frequent_first(_added(facts.issue_counts for facts in found)),
+        not_eligible=sum(facts.not_eligible for facts in found),
+        excluded_counts=_most_frequent_first(_added(facts.excluded_counts for facts in found)),
+        missing=_added(facts.missing for facts in found),
+    )
+
+
+def joined_predictions(pieces: Iterable[PredictionFacts]) -> PredictionFacts:
+    """Return the facts of a predictions table from those of its pieces."""
+    found = list(pieces)
+    scores = [(facts.scored, facts.mean_score) for facts in found]
+    # a challenger in shadow scores all rows that are scored
+    challenged = [(facts.challenger_scored or facts.scored, facts.challenger_mean_score) for facts in found]
+    return PredictionFacts(
+        scored=sum(facts.scored for facts in found),
+        with_issues=sum(facts.with_issues for facts in found),
+        not_eligible=sum(facts.not_eligible for facts in found),
+        predicted_bad=sum(facts.predicted_bad for facts in found),
+        min_score=min((facts.min_score for facts in found if facts.min_score is not None), default=None),
+        mean_score=_mean(scores),
+        max_score=max((facts.max_score for facts in found if facts.max_score is not None), default=None),
+        challenger_scored=sum(facts.challenger_scored for facts in found),
+        challenger_mean_score=_mean(challenged),
+        histogram=_added(facts.histogram for facts in found),
+    )
+
+
+def _mean(pieces: Iterable[tuple[int, float | None]]) -> float | None:
+    """Return the mean of all rows from the rows and the mean of each piece."""
+    known = [(rows, mean) for rows, mean in pieces if mean is not None]
+    return fsum(rows * mean for rows, mean in known) / sum(rows for rows, _ in known) if known else None
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    added: dict[str, int] = {}
+    for piece in counts:
+        for name, rows in piece.items():
+            added[name] = added.get(name, 0) + rows
+    return added
+
+
+def _most_frequent_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _counts(pairs: list[dict[str, Any]]) -> dict[str, int]:

@@ -1,23 +1,124 @@
 """Tables of features: validated from the raw accounts under a contract."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
-from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
 from risk_assets.domain.contract.values import values_digest
-from risk_assets.domain.ingest.validation import feature_descriptions, feature_facts, repeated_ids, validate
+from risk_assets.domain.ingest.typed_rows import validate_cells
+from risk_assets.domain.ingest.validation import (
+    NONE_REPEATED,
+    feature_descriptions,
+    feature_facts,
+    feature_schema,
+    repeated_ids,
+    require_date,
+)
+from risk_assets.domain.morning.account_index import keys_of
 from risk_assets.errors import ContractError, LakeError
-from risk_assets.lake import layout, raw
-from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake import layout
+from risk_assets.lake.csv_scan import first_rows
+from risk_assets.lake.facts import FeatureFacts, facts_from_row, joined_features
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
-from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text
+from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.parallel import in_order
+from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, raw_file, read_piece
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, read_table, translate_polars_errors
+from risk_assets.lake.tables import Summary, compression, read_table, translate_polars_errors, write_file
+
+Schema: TypeAlias = Mapping[str, type[pl.DataType]]
 
 
-def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> Table:
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of a date, made from the pieces of its raw file."""
+
+    raw: RawFile
+    contract: Contract
+    date: str
+    made_from: Provenance
+    store: Store
+    engine: ClassVar[str] = "local"
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """A description of each column."""
+        return feature_descriptions(self.contract)
+
+    @property
+    def frame(self) -> pl.LazyFrame:
+        """The rows; each time they are read, they are computed."""
+        with translate_polars_errors(self.raw.path):
+            repeated = repeated_ids(self._ids(), self.contract)
+        return self._scan(partial(self._features, repeated=repeated))
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+        """Write the table as one file, then its manifest; return the manifest.
+
+        Whether ids are repeated is known when all rows have been read, and they seldom are. If they are, what was written is discarded,
+        and all is written again with that issue.
+        """
+        try:
+            return (self._write(store, path, guard, None),)
+        except _RepeatedIdsError:
+            with translate_polars_errors(path):
+                repeated = repeated_ids(self._ids(), self.contract)
+        return (self._write(store, path, guard, repeated),)
+
+    def _write(self, store: Store, path: str, guard: Guard, repeated: pl.Series | None) -> Manifest:
+        found: list[FeatureFacts] = []
+        keys: list[pl.Series] = []
+
+        def features(piece: Piece, content: bytes) -> pl.DataFrame:
+            made = self._features(piece, content, NONE_REPEATED if repeated is None else repeated)
+            found.append(piece_facts(made, self.contract))  # in any order: they are added up
+            if repeated is None and not self.contract.has_row_ids:
+                keys.append(made.select(ACCOUNT_ID).filter(pl.col(ACCOUNT_ID) != "").select(keys_of()).to_series())
+            return made
+
+        def fill(file: Any) -> Summary:
+            self._scan(features).sink_parquet(file, compression=compression(store), engine="streaming")
+            if has_repeats(keys):
+                raise _RepeatedIdsError
+            return Summary(sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract)), joined_features(found))
+
+        return write_file(store, path, fill, self.made_from, guard)
+
+    def _features(self, piece: Piece, content: bytes, repeated: pl.Series) -> pl.DataFrame:
+        return piece_features(self.raw, piece, content, self.contract, repeated, self.date)
+
+    def _ids(self) -> pl.LazyFrame:
+        """Return the ids of all rows as text."""
+        name = self.contract.id
+
+        def ids(piece: Piece, content: bytes) -> pl.DataFrame:
+            return PieceCells(self.raw, piece, content).text().select(name).collect()
+
+        return self._scan(ids, {name: pl.String})
+
+    def _scan(self, rows: Callable[[Piece, bytes], pl.DataFrame], schema: Schema | None = None) -> pl.LazyFrame:
+        """Return the rows that a function makes of each piece and its bytes, in order; several pieces are read at the same time."""
+
+        def read(columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None) -> Iterator[pl.DataFrame]:
+            made = in_order(lambda piece: rows(piece, read_piece(self.store, piece)), self.raw.pieces, pl.thread_pool_size())
+            for frame in made if limit is None else first_rows(made, limit):
+                selected = frame if predicate is None else frame.filter(predicate)
+                yield selected if columns is None else selected.select(columns)
+
+        return register_io_source(read, schema=schema or feature_schema(self.contract), is_pure=True)
+
+
+class _RepeatedIdsError(Exception):
+    """Ids are repeated, and the rows were written without that issue."""
+
+
+def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> FeatureTable:
     """Return the table of a date's features under a contract.
 
     Raises
@@ -29,17 +130,8 @@ def feature_table(store: Store, contract: Contract, date: str, run_id: str) -> T
     """
     manifest = require_manifest(store, layout.accounts(date))
     require_usable(manifest, contract)
-    accounts = raw.scan(store, manifest.path)
-    with translate_polars_errors(manifest.path):
-        repeated = repeated_ids(accounts, contract)
-    validated = validate(accounts, contract, repeated, date=date)
-    return Table(
-        validated,
-        FeatureFacts,
-        tuple(feature_facts(contract)),
-        features_provenance(manifest, contract, run_id),
-        feature_descriptions(contract),
-    )
+    require_date(contract, date)
+    return FeatureTable(raw_file(store, manifest), contract, date, features_provenance(manifest, contract, run_id), store)
 
 
 def features_provenance(raw: Manifest, contract: Contract, run_id: str) -> Provenance:
@@ -47,7 +139,7 @@ def features_provenance(raw: Manifest, contract: Contract, run_id: str) -> Prove
     return Provenance(run_id=run_id, inputs={raw.path: raw.identity}, contract=contract.digest, contract_values=values_digest(contract))
 
 
-def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contract, repeated: pl.Series, date: str) -> pl.LazyFrame:
+def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contract, repeated: pl.Series, date: str) -> pl.DataFrame:
     """Return the features of a piece of a raw file: the rows of `feature_table` that are those of the piece.
 
     Parameters
@@ -57,7 +149,21 @@ def piece_features(raw: RawFile, piece: Piece, content: bytes, contract: Contrac
     contract, repeated, date
         As of `validate`; of `repeated`, only ids in the piece matter.
     """
-    return validate(piece_text(raw, piece, content), contract, repeated, date=date, first_row=piece.first_row)
+    return validate_cells(PieceCells(raw, piece, content), contract, repeated, date)
+
+
+def piece_facts(features: pl.DataFrame, contract: Contract) -> FeatureFacts:
+    """Return the facts of the features of a piece."""
+    row = features.select(feature_facts(contract)).row(0, named=True)
+    return facts_from_row({name: value for name, value in row.items() if name != "rows"}, FeatureFacts)
+
+
+def has_repeats(keys: Sequence[pl.Series]) -> bool:
+    """Return whether a key occurs more than once in several columns of keys; takes 16 bytes of memory per key."""
+    if not keys:
+        return False
+    ordered = pl.concat(keys, rechunk=True).sort()
+    return bool((ordered == ordered.shift()).any())
 
 
 def require_usable(manifest: Manifest, contract: Contract) -> None:

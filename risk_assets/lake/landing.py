@@ -18,8 +18,9 @@ from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.hashing import content_of_chunks
+from risk_assets.lake.manifests import named
 from risk_assets.lake.raw import LandedFile
-from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.store import Entry, Store, open_store
 
 ACCOUNTS, OUTCOMES = "accounts", "outcomes"
 
@@ -48,7 +49,8 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     file, shards = file_name(kind, date), _shards(landing, kind, date)
     if landing.list(f"{file}/"):
         raise _not_a_file(landing, kind, date)
-    has_file = landing.size(file) is not None
+    alone = landing.entry(file)
+    has_file = alone is not None
     if not has_file and file in landing.names(""):
         raise _not_a_file(landing, kind, date)
     if has_file and shards:
@@ -58,7 +60,8 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     if not has_file and not shards:
         command = f"risk land FILE{' --outcomes' if kind == OUTCOMES else ''} --date {date}"
         raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_similar(landing, kind, date)}. Land it: {command}.")
-    return LandedFile(landing, (file,) if has_file else shards, expected)
+    found = (alone,) if alone else shards
+    return LandedFile(landing, tuple(entry.path for entry in found), expected, found)
 
 
 def dates(landing: Store, kind: str) -> tuple[str, ...]:
@@ -216,14 +219,14 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{issue}: {lines}" for issue, lines in counts.items())
 
 
-def _shards(landing: Store, kind: str, date: str) -> tuple[str, ...]:
-    paths = landing.list(f"{folder_name(kind, date)}/")
-    shards = tuple(path for path in paths if path.endswith(".csv"))
-    others = [path for path in paths if path not in shards and not path.rpartition("/")[2].startswith(("_", "."))]
+def _shards(landing: Store, kind: str, date: str) -> tuple[Entry, ...]:
+    found = landing.entries(f"{folder_name(kind, date)}/")
+    shards = tuple(entry for entry in found if entry.path.endswith(".csv"))
+    names = [entry.path for entry in found if not entry.path.endswith(".csv")]
+    others = [path for path in names if not path.rpartition("/")[2].startswith(("_", "."))]
     if others:
         raise LandingError(
-            f"{', '.join(others)} in {landing.url} would be left out: the names of shards end with .csv. "
-            "Unpack, rename or remove each of them."
+            f"{named(others)} in {landing.url} would be left out: the names of shards end with .csv. Unpack, rename or remove each of them."
         )
     return shards
 

@@ -103,6 +103,11 @@ def without_token(part: str) -> str:
     return _TOKEN.sub(r"/\1", part)
 
 
+def zone(path: str) -> str:
+    """Return the first folder of a path."""
+    return path.partition("/")[0]
+
+
 def superseded_folder(zone: str) -> str:
     """Return the folder of a zone's superseded files."""
     return f"{zone}/superseded/"

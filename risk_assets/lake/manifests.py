@@ -1,6 +1,6 @@
 """Manifests: the commit of each table, with the hashes of its parts, its provenance and its facts."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,6 +14,9 @@ from risk_assets.lake.hashing import Content, Segment, joined, sha256
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.seals import has_seal_as_written, sealed
 from risk_assets.lake.store import Entry, Store
+
+FEW_SUPERSEDED = 20  # their folder has those of all dates, so that a listing costs more than a few requests
+MAX_NAMED = 5
 
 
 class Release(msgspec.Struct, frozen=True):
@@ -173,7 +176,7 @@ def require_manifest(store: Store, path: str) -> Manifest:
     found = entries(store, manifest)
     changed = [part for part, size in manifest.parts.items() if part not in found or found[part].size != size]
     if changed:
-        raise LakeError(f"{', '.join(changed)} does not match its manifest. {layout.how_to_make(path)}")
+        raise LakeError(f"{named(changed)} does not match its manifest. {layout.how_to_make(path)}")
     return manifest
 
 
@@ -191,12 +194,26 @@ def require_contract(manifest: Manifest, contract_values: str) -> None:
 
 def entries(store: Store, manifest: Manifest) -> dict[str, Entry]:
     """Return those parts of a table that exist; the parts of a folder cost one listing, whatever their number."""
-    folder = layout.shard(manifest.path, "")
-    shards = {part for part in manifest.parts if part.startswith(folder)}
-    listed = {entry.path: entry for entry in store.entries(folder) if entry.path in shards} if len(shards) > 1 else {}
-    alone = {part: store.entry(part) for part in manifest.parts if len(shards) <= 1 or part not in shards}
-    found = listed | {part: entry for part, entry in alone.items() if entry}
-    return {part: found[part] for part in manifest.parts if part in found}
+    return existing(store, manifest.path, manifest.parts)
+
+
+def existing(store: Store, path: str, parts: Collection[str]) -> dict[str, Entry]:
+    """Return those parts of a table that exist, of which some may be superseded files; many of them cost one listing."""
+    found: dict[str, Entry] = {}
+    rest = set(parts)
+    for folder, few in ((layout.shard(path, ""), 1), (layout.superseded_folder(layout.zone(path)), FEW_SUPERSEDED)):
+        inside = {part for part in rest if part.startswith(folder)}
+        if len(inside) > few:
+            found |= {entry.path: entry for entry in store.entries(folder) if entry.path in inside}
+            rest -= inside
+    found |= {part: entry for part in rest if (entry := store.entry(part))}
+    return {part: found[part] for part in parts if part in found}
+
+
+def named(texts: Sequence[str]) -> str:
+    """Return texts for a message of one line: the first ones, and the number of the others."""
+    more = f" and {len(texts) - MAX_NAMED} more" if len(texts) > MAX_NAMED else ""
+    return ", ".join(texts[:MAX_NAMED]) + more
 
 
 def identity(store: Store, path: str) -> str:

@@ -69,7 +69,7 @@ class NightReader:
             found = landing.find(self.landed, landing.ACCOUNTS, self.date, ())
         except LandingError:
             return ()
-        return tuple(entry for part in found.parts if (entry := self.landed.entry(part)))
+        return found.entries
 
     @property
     def deadline(self) -> str:

@@ -1,8 +1,9 @@
 """Raw files: stored byte for byte as they landed, counted while they are read, scanned as text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 import polars as pl
@@ -14,22 +15,34 @@ from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
-from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_manifest, find_readable, require_manifest
+from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, existing, find_manifest, find_readable, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.raw_pieces import chunks_of, line_issues, quoting_of, raw_file
-from risk_assets.lake.store import Store
+from risk_assets.lake.store import Entry, Store
+from risk_assets.lake.threads import in_threads
 from risk_assets.lake.verification import remember, verified_files
 
+SMALL_BYTES = 1024 * 1024
+KEPT_BYTES = 64 * 1024 * 1024
+BATCH_PARTS = 500  # written in one guarded block
 MAX_RAGGED_ROWS = 10_000  # positions in a manifest; beyond, each scan counts the fields again
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A landed file, or the shards of one, and the columns that are expected in its header."""
+    """A landed file, or the shards of one, and the columns that are expected in its header; and the parts as they were found, if known."""
 
     store: Store
     parts: tuple[str, ...]
     expected: tuple[str, ...]
+    found: tuple[Entry, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The parts with their versions: as they were found; otherwise as they are now, without those that are gone."""
+        return self.found or tuple(entry for part in self.parts if (entry := self.store.entry(part)))
 
     @property
     def source(self) -> str:
@@ -63,8 +76,9 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     LandingError
         If the file is empty, not a CSV or has no header, or its shards have different columns. Nothing is written then.
     """
-    dialect = _dialect(landed)
-    measured = [_measure(landed, part, dialect) for part in landed.parts]
+    reader = _Reader(landed)
+    dialect = _dialect(reader)
+    measured = list(reader.each(partial(_measure, reader, dialect)).values())
     parts = dict(zip(_targets(path, landed), (part.content for part in measured), strict=True))
     earlier = find_readable(lake, path)
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
@@ -75,8 +89,7 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
             _keep_revision(lake, path, earlier)
             _discard_manifest(lake, path)
         _supersede(lake, path, _hashes(parts))
-    for part, (target, content) in zip(landed.parts, parts.items(), strict=True):
-        lake.write(target, _require_unchanged(landed, part, content), guard)
+    _copy(lake, reader, dict(zip(landed.parts, parts.items(), strict=True)), guard)
     if earlier is not None and is_same:
         remember(lake, earlier)
         return earlier
@@ -139,9 +152,79 @@ def scan_manifest(lake: Store, manifest: Manifest) -> pl.LazyFrame:
     return mark_lines(scan_text(files, raw.dialect, raw.quoting), raw.issues)
 
 
-def _dialect(landed: LandedFile) -> Dialect:
+class _Reader:
+    """Reads the parts of a landed file: small ones several at a time. Those that fit into memory are read once, and kept."""
+
+    def __init__(self, landed: LandedFile) -> None:
+        self.landed = landed
+        entries = [entry for entry in landed.found if entry.size <= SMALL_BYTES and len(landed.found) > 1]
+        self.small = frozenset(entry.path for entry in entries)
+        first = list(_within(KEPT_BYTES, entries))
+        self._kept = dict(zip(first, in_threads(self._get, first), strict=True))
+
+    def each(self, function: Callable[[str], T]) -> dict[str, T]:
+        """Return the results of a function for each part, in order: for small ones in threads."""
+        small = [part for part in self.landed.parts if part in self.small]
+        found = dict(zip(small, in_threads(function, small), strict=True))
+        return {part: found[part] if part in found else function(part) for part in self.landed.parts}
+
+    def head(self, part: str, length: int) -> bytes:
+        """Return the first bytes of a part."""
+        kept = self._kept.get(part)
+        return self.landed.store.head(part, length) if kept is None else kept[:length]
+
+    def chunks(self, part: str) -> Iterator[bytes]:
+        """Yield the bytes of a part."""
+        if part in self._kept:
+            yield self._kept[part]
+            return
+        try:
+            yield from self.landed.store.chunks(part)
+        except FileNotFoundError:
+            raise self._gone(part) from None
+
+    def uri(self, part: str) -> str:
+        """Return the address of a part."""
+        return self.landed.store.uri(part)
+
+    def _get(self, part: str) -> bytes:
+        try:
+            return self.landed.store.get(part)
+        except FileNotFoundError:
+            raise self._gone(part) from None
+
+    def _gone(self, part: str) -> LandingError:
+        return LandingError(f"{self.uri(part)} was removed while it was read. Run the date again when all of its files have landed.")
+
+
+def _within(limit: int, entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the paths of entries until their sizes exceed a limit."""
+    for entry in entries:
+        limit -= entry.size
+        if limit < 0:
+            return
+        yield entry.path
+
+
+def _copy(lake: Store, reader: _Reader, targets: Mapping[str, tuple[str, Content]], guard: Guard) -> None:
+    """Copy the parts to their targets: small ones several at a time, in guarded batches."""
+
+    def copy_small(part: str) -> None:
+        target, content = targets[part]
+        lake.put(target, b"".join(_require_unchanged(reader, part, content)))
+
+    small = [part for part in targets if part in reader.small]
+    for part in (part for part in targets if part not in reader.small):
+        lake.write(targets[part][0], _require_unchanged(reader, part, targets[part][1]), guard)
+    for start in range(0, len(small), BATCH_PARTS):
+        with guard():
+            in_threads(copy_small, small[start : start + BATCH_PARTS])
+
+
+def _dialect(reader: _Reader) -> Dialect:
     """Return the dialect that all parts share."""
-    heads = {part: read_dialect(partial(landed.store.head, part), landed.store.uri(part), landed.expected) for part in landed.parts}
+    landed = reader.landed
+    heads = reader.each(lambda part: read_dialect(partial(reader.head, part), reader.uri(part), landed.expected))
     first = heads[landed.parts[0]]
     for part, dialect in heads.items():
         require_header(dialect.columns, landed.expected, landed.store.uri(part))
@@ -159,21 +242,21 @@ def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:
     return tuple(layout.shard(path, part.partition("/")[2]) for part in landed.parts)
 
 
-def _measure(landed: LandedFile, part: str, dialect: Dialect) -> PartStats:
+def _measure(reader: _Reader, dialect: Dialect, part: str) -> PartStats:
     """Read a part once, before anything is written."""
-    chunks = HashedChunks(landed.store.chunks(part))
+    chunks = HashedChunks(reader.chunks(part))
     counter = count_fields(dialect, chunks)
     if counter.problem:
-        raise LandingError(f"{landed.store.uri(part)} {counter.problem}. Close it, or land the complete file, and run again.")
+        raise LandingError(f"{reader.uri(part)} {counter.problem}. Close it, or land the complete file, and run again.")
     return PartStats(chunks.content, counter)
 
 
-def _require_unchanged(landed: LandedFile, part: str, content: Content) -> Iterator[bytes]:
+def _require_unchanged(reader: _Reader, part: str, content: Content) -> Iterator[bytes]:
     """Yield the bytes of a part; fail at the end, before the write completes, if they are not the measured ones."""
-    chunks = HashedChunks(landed.store.chunks(part))
+    chunks = HashedChunks(reader.chunks(part))
     yield from chunks
     if chunks.content != content:
-        raise LandingError(f"{landed.store.uri(part)} changed while it was copied. Run the date again when it has landed completely.")
+        raise LandingError(f"{reader.uri(part)} changed while it was copied. Run the date again when it has landed completely.")
 
 
 def _hashes(parts: Mapping[str, Content]) -> dict[str, str]:
@@ -220,9 +303,9 @@ def _newest_kept(lake: Store, path: str) -> int:
 def _located(lake: Store, manifest: Manifest, current: Manifest | None) -> Manifest:
     """Return the manifest of an earlier revision with the places of its parts: superseded, or the current file's if it has them too."""
     places = {part: layout.superseded(part, digest) for part, digest in manifest.sha256.items()}
-    for part, digest in manifest.sha256.items():
-        if current and current.sha256.get(part) == digest and lake.size(places[part]) is None:
-            places[part] = part
+    shared = [part for part, digest in manifest.sha256.items() if current and current.sha256.get(part) == digest]
+    kept = existing(lake, manifest.path, [places[part] for part in shared])
+    places |= {part: part for part in shared if places[part] not in kept}
     return msgspec.structs.replace(
         manifest,
         parts={places[part]: size for part, size in manifest.parts.items()},
@@ -242,10 +325,12 @@ def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:
 
     After a crash, repeating it moves what is left.
     """
-    for part in (path, *lake.list(layout.shard(path, ""))):
-        if lake.size(part) is None:
-            continue
+    alone = (path,) if lake.size(path) is not None else ()
+
+    def supersede(part: str) -> None:
         digest = lake.content(part).sha256
         if replacement.get(part) != digest:
             lake.copy(part, layout.superseded(part, digest))
             lake.delete(part)
+
+    in_threads(supersede, (*alone, *lake.list(layout.shard(path, ""))))

@@ -11,9 +11,10 @@ import polars as pl
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
+from risk_assets.domain.ingest.csv_records import split_records
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text, scan_typed
 from risk_assets.lake.facts import RawFacts
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import Manifest
@@ -89,6 +90,55 @@ def read_piece(store: Store, piece: Piece) -> bytes:
     if sha256(content) != piece.sha256:
         raise LakeError(f"{piece.part} was changed since it was written. {layout.how_to_make(piece.part)}")
     return content
+
+
+@dataclass(frozen=True)
+class PieceCells:
+    """The cells of a piece of a raw file, as of `typed_rows.Cells`."""
+
+    raw: RawFile
+    piece: Piece
+    content: bytes
+
+    @property
+    def numbers(self) -> pl.Series:
+        """The numbers of the rows in the file, from 1."""
+        first = self.piece.first_row + 1
+        return pl.int_range(first, first + self.piece.rows, eager=True)
+
+    @property
+    def can_be_typed(self) -> bool:
+        """Whether the reader can parse numbers."""
+        return self.raw.quoting != "mixed"
+
+    @property
+    def marked(self) -> Iterable[Positions]:
+        """The rows whose line has an issue, by issue."""
+        return piece_issues(self.raw, self.piece).values()
+
+    def read(self, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
+        """Return columns; a number that cannot be parsed and a text that is not UTF-8 are null."""
+        return scan_typed(self.content, self.raw.dialect, self.raw.quoting, types, header=self.piece.start == 0).collect()
+
+    def text(self, rows: Positions | None = None) -> pl.LazyFrame:
+        """Return all rows, or some in ascending order, as text."""
+        if rows is None:
+            return piece_text(self.raw, self.piece, self.content)
+        issues = piece_issues(self.raw, self.piece)
+        chosen = {name: np.flatnonzero(np.isin(rows, found)) for name, found in issues.items()}
+        frame = scan_text([self._records(rows)], self.raw.dialect, self.raw.quoting, header=False)
+        return mark_lines(frame, chosen)
+
+    def _records(self, rows: Positions) -> bytes:
+        """Return the bytes of some rows."""
+        header = int(self.piece.start == 0)
+        wanted, found, first = rows + header, [], 0
+        for block in split_records(self.raw.dialect.grammar, [self.content]):
+            starts, ends = np.concatenate([[0], block.ends[:-1]]), block.ends
+            inside = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, first + len(ends))] - first
+            found += [block.text[starts[row] : ends[row]] for row in inside]
+            first += len(ends)
+        return b"".join(found)
 
 
 def piece_text(raw: RawFile, piece: Piece, content: bytes) -> pl.LazyFrame:

@@ -7,11 +7,12 @@ from risk_assets.lake import landing, layout, verification
 from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store
+from risk_assets.lake.threads import in_threads
 
 
 def landed_versions(landed: LandedFile) -> dict[str, str]:
     """Return the version of each part of a landed file: it changes whenever the part is written."""
-    return {entry.path: entry.version for entry in _entries(landed)}
+    return {entry.path: entry.version for entry in landed.entries}
 
 
 def is_stored(lake: Store, landing: Store, parts: Sequence[Entry], path: str) -> bool:
@@ -26,7 +27,7 @@ def is_stored(lake: Store, landing: Store, parts: Sequence[Entry], path: str) ->
         return True
     if [entry.size for entry in parts] != list(manifest.parts.values()):
         return False
-    return [landing.content(entry.path).sha256 for entry in parts] == list(manifest.sha256.values())
+    return in_threads(lambda entry: landing.content(entry.path).sha256, parts) == list(manifest.sha256.values())
 
 
 def changed_dates(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], dates: Iterable[str]) -> tuple[str, ...]:
@@ -46,11 +47,7 @@ def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], d
         return False
     path = layout.PATHS[f"raw/{kind}"](date)
     manifest = find_readable(lake, path)
-    return manifest is None or not is_stored(lake, landed, _entries(found), path) or bool(verification.problems(lake, manifest))
-
-
-def _entries(landed: LandedFile) -> list[Entry]:
-    return [entry for part in landed.parts if (entry := landed.store.entry(part))]
+    return manifest is None or not is_stored(lake, landed, found.entries, path) or bool(verification.problems(lake, manifest))
 
 
 def _features_current(lake: Store, contract_values: str, date: str) -> bool:

@@ -1,11 +1,11 @@
 """Tables in the lake: streamed in and out with polars, each committed by its manifest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import polars as pl
 
@@ -80,38 +80,57 @@ class Table:
         return (write_table(store, path, self, guard),)
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What was written to a file: its rows and columns, and the facts of the table."""
+
+    rows: int
+    columns: tuple[str, ...]
+    facts: Facts
+
+
 def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:
     """Write a table (`.parquet` or `.csv`), then its manifest; return the manifest.
 
-    The table is streamed: memory does not grow with it. If it fails, nothing is written. Afterwards the parts of an earlier table are
-    deleted, and what killed writers have left.
+    The table is streamed: memory does not grow with it. If it fails, nothing is written.
 
     Parameters
     ----------
     guard
         Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
-    return write_and_collect(store, path, table, (), guard)[0]
+
+    def fill(file: Any) -> Summary:
+        _, summary = pl.collect_all([_sink(table, file, store, path), table.frame.select(table.facts)], engine="streaming")
+        row = summary.row(0, named=True)
+        return Summary(row.pop("rows"), tuple(table.frame.collect_schema().names()), facts_from_row(row, table.kind))
+
+    return write_file(store, path, fill, table.made_from, guard, keep=table.keep_replaced)
 
 
-def write_and_collect(
-    store: Store, path: str, table: Table, columns: Sequence[pl.Expr], guard: Guard = no_guard
-) -> tuple[Manifest, pl.DataFrame]:
-    """Write a table as `write_table` does; return its manifest, and some columns of all rows, collected in the same pass."""
-    kept = keep_replaced(store, path) if table.keep_replaced else None
+def write_file(
+    store: Store, path: str, fill: Callable[[Any], Summary], made_from: Provenance, guard: Guard = no_guard, *, keep: bool = False
+) -> Manifest:
+    """Write a table of one file, then its manifest; return the manifest. If it fails, nothing is written.
+
+    Parameters
+    ----------
+    fill
+        Writes the table to an open file.
+    guard
+        As of `write_table`.
+    keep
+        Whether a table with other content that this one replaces is kept below `superseded/`.
+    """
+    kept = keep_replaced(store, path) if keep else None
     earlier = _Earlier.find(store, path)
     with translate_polars_errors(path), store.table_target(path, guard) as target:
-        plans = [_sink(table, target.file, path), table.frame.select(table.facts), *([table.frame.select(columns)] if columns else [])]
-        _, summary, *collected = pl.collect_all(plans, engine="streaming")
-    row = summary.row(0, named=True)
-    rows = row.pop("rows")
-    names = tuple(table.frame.collect_schema().names())
-    written = Written(path, {path: target.content}, rows, names, table.made_from, facts_from_row(row, table.kind))
-    manifest = commit(store, written, guard)
+        summary = fill(target.file)
+    manifest = commit(store, Written(path, {path: target.content}, summary.rows, summary.columns, made_from, summary.facts), guard)
     remember(store, manifest)
     earlier.delete(manifest)
     discard_kept(store, manifest, kept)
-    return manifest, collected[0] if collected else pl.DataFrame()
+    return manifest
 
 
 def commit_parts(  # noqa: PLR0913, PLR0917 - what a manifest states
@@ -270,9 +289,17 @@ def read_changed(store: Store, path: str) -> pl.LazyFrame:
     return _scan_csv(store.file(path) or store.get(path))
 
 
-def _sink(table: Table, target: Any, path: str) -> pl.LazyFrame:
+def compression(store: Store) -> Literal["lz4", "uncompressed"]:
+    """Return how Parquet files of a store are compressed: on disk not at all, because that takes longer than to write the bytes.
+
+    LZ4 saves a third of the bytes of features, which on Azure takes less time than to send them.
+    """
+    return "uncompressed" if store.folder else "lz4"
+
+
+def _sink(table: Table, target: Any, store: Store, path: str) -> pl.LazyFrame:
     if path.endswith(".parquet"):
-        sink = table.frame.sink_parquet(target, compression="lz4", lazy=True)
+        sink = table.frame.sink_parquet(target, compression=compression(store), lazy=True)
     else:
         sink = table.frame.sink_csv(target, quote_style="non_numeric" if table.quoted else "necessary", lazy=True)
     assert sink is not None

@@ -8,7 +8,7 @@ it: files are never changed in place, only replaced.
 import atexit
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,9 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.disk import version_of
 from risk_assets.lake.hashing import HashedChunks
-from risk_assets.lake.manifests import Manifest, entries
+from risk_assets.lake.manifests import Manifest, entries, named
 from risk_assets.lake.store import Entry, Store
+from risk_assets.lake.threads import in_threads
 
 MAX_REMEMBERED = 100_000
 
@@ -32,7 +33,8 @@ def problems(store: Store, manifest: Manifest) -> list[str]:
     """Return a message for each part that is missing or whose content is not the one in the manifest."""
     found = entries(store, manifest)
     missing = [f"{part} is missing" for part in manifest.parts if part not in found]
-    return [*missing, *(_changed(part) for part, entry in found.items() if not _is_intact(store, manifest, entry))]
+    intact = _intact(store, manifest, found.values())
+    return [*missing, *(_changed(part) for part in found if part not in intact)]
 
 
 def require_intact(store: Store, manifest: Manifest) -> None:
@@ -91,19 +93,33 @@ def _changed(part: str) -> str:
 
 def _raise(found: list[str], manifest: Manifest) -> None:
     if found:
-        raise LakeError(f"{', '.join(found)}. {layout.how_to_make(manifest.path)}")
+        raise LakeError(f"{named(found)}. {layout.how_to_make(manifest.path)}")
 
 
-def _is_intact(store: Store, manifest: Manifest, entry: Entry) -> bool:
-    expected = manifest.sha256[entry.path]
-    if entry.size != manifest.parts[entry.path]:
+def _intact(store: Store, manifest: Manifest, found: Iterable[Entry]) -> set[str]:
+    """Return the parts with the content in the manifest. Those whose content is not known are read, several at a time.
+
+    A part that was written while it was read does not count: its version is compared afterwards, by one listing for all of them.
+    """
+    complete = [entry for entry in found if entry.size == manifest.parts[entry.path]]
+    unknown = [entry for entry in complete if not _is_known(store, manifest, entry)]
+    same = in_threads(lambda entry: _has_content(store, manifest, entry.path), unknown)
+    after = entries(store, manifest) if any(same) else {}
+    for entry, is_same in zip(unknown, same, strict=True):
+        if is_same and after.get(entry.path) == entry:
+            _remember(store, entry, manifest.sha256[entry.path])
+    return {entry.path for entry in complete if _is_known(store, manifest, entry)}
+
+
+def _is_known(store: Store, manifest: Manifest, entry: Entry) -> bool:
+    return _known.get((store.url, store.actual(entry.path))) == (entry.version, manifest.sha256[entry.path])
+
+
+def _has_content(store: Store, manifest: Manifest, part: str) -> bool:
+    try:
+        return store.content(part, manifest.lengths(part)).sha256 == manifest.sha256[part]
+    except FileNotFoundError:
         return False
-    if _known.get((store.url, store.actual(entry.path))) == (entry.version, expected):
-        return True
-    if store.content(entry.path, manifest.lengths(entry.path)).sha256 != expected or store.entry(entry.path) != entry:
-        return False
-    _remember(store, entry, expected)
-    return True
 
 
 def _remember(store: Store, entry: Entry, digest: str) -> None:
@@ -114,7 +130,8 @@ def _remember(store: Store, entry: Entry, digest: str) -> None:
 
 def _copy_all(store: Store, manifest: Manifest) -> None:
     wanted = [part for part in manifest.parts if not _copy(manifest, part).exists()]
-    _raise([_changed(part) for part in wanted if not _copy_part(store, manifest, part)], manifest)
+    copied = in_threads(lambda part: _copy_part(store, manifest, part), wanted)
+    _raise([_changed(part) for part, done in zip(wanted, copied, strict=True) if not done], manifest)
 
 
 def _copy_part(store: Store, manifest: Manifest, part: str) -> bool:

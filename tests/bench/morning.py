@@ -1,4 +1,4 @@
-"""Section `morning`: cost of the morning report of a large snapshot, and of the index of its accounts, relative to scoring it."""
+"""Section `morning`: cost of the morning report of a large snapshot, relative to scoring it."""
 
 import shutil
 import statistics
@@ -14,23 +14,21 @@ from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.review_list import review_facts, review_list, riskiest
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.lake import layout, morning_files, raw, registry, snapshots
-from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import ReviewFacts
 from risk_assets.lake.landing import ACCOUNTS, file_name
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.morning_facts import Sources, morning_report
 from risk_assets.lake.notes import Notes
 from risk_assets.lake.staleness import landed_versions
-from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
 from tests.bench.measure import Run, Task, interleaved, module, table
 from tests.bench.prepare import NUMBERS, chunks, go_live, write_documents
-from tests.bench.product import Clock, Writer, make_features, make_predictions, open_lakehouse
+from tests.bench.product import Clock, make_features, make_predictions, open_lakehouse
 from tests.bench.workspace import TARGET, Workspace
 
 BEFORE, DATE = "2026-01-07", "2026-01-08"
-SCORE, BARE, REPORT = "score", "score-without-index", "report"
-NAMES = {SCORE: "scoring", BARE: "scoring without the index", REPORT: "morning report"}
+SCORE, REPORT = "score", "report"
+NAMES = {SCORE: "scoring", REPORT: "morning report"}
 ROUNDS = 3
 CHANGED = NUMBERS[0]
 
@@ -57,13 +55,13 @@ def _in_some_rows(column: str) -> pl.Expr:
     return pl.when(pl.int_range(pl.len()) % 20 == 0).then(pl.col(column) * 2).otherwise(pl.col(column)).alias(column)
 
 
-def score(lakehouse: Lakehouse, workspace: Workspace, date: str, write: Writer = write_indexed) -> None:
+def score(lakehouse: Lakehouse, workspace: Workspace, date: str) -> None:
     """Do what the assets accounts, features, predictions and review_list do, without their checks."""
     landed = lakehouse.landed(ACCOUNTS, date)
     raw.ingest(lakehouse.store, landed, layout.accounts(date), Provenance(run_id="bench", inputs=landed_versions(landed)))
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
-    make_predictions(lakehouse, date, version, clock, write)
+    make_predictions(lakehouse, date, version, clock)
     listed = riskiest(read_table(store, layout.predictions(date)), policy.review)
     now = snapshots.of_accounts(read_table(store, layout.features(date)), listed[ACCOUNT_ID])
     before = snapshots.last_before(store, date, now.drop(ACCOUNT_ID).schema, listed[ACCOUNT_ID], policy.review.look_back_days)
@@ -71,11 +69,6 @@ def score(lakehouse: Lakehouse, workspace: Workspace, date: str, write: Writer =
     frame = review_list(listed, now, before, cards, policy).lazy()
     made_from = lakehouse.made_from("bench", date, "curated/predictions", "curated/features", policy=policy.digest)
     write_table(store, layout.review(date), Table(frame, ReviewFacts, tuple(review_facts()), made_from, quoted=True))
-
-
-def write_bare(store: Store, date: str, predictions: Table) -> None:
-    """Write predictions without the index of their accounts."""
-    write_table(store, layout.predictions(date), predictions)
 
 
 def report(lakehouse: Lakehouse, date: str) -> None:
@@ -95,20 +88,17 @@ def step(root: Path, name: str) -> None:
     if name == REPORT:
         report(lakehouse, DATE)
     else:
-        score(lakehouse, workspace, DATE, write_bare if name == BARE else write_indexed)
+        score(lakehouse, workspace, DATE)
     sys.stdout.write(f"{time.perf_counter() - wall:.3f} {time.process_time() - cpu:.3f}")
 
 
 def main(root: Path, rows: int, rounds: int) -> None:
     """Write a table: the seconds and the peak memory of each step, in a process of its own; medians of rounds that take turns."""
     prepare(root, rows)
-    runs = interleaved([Task(name, module("morning", root, name)) for name in (BARE, SCORE, REPORT)], rounds)
+    runs = interleaved([Task(name, module("morning", root, name)) for name in (SCORE, REPORT)], rounds)
     found = {name: _medians(each) for name, each in runs.items()}
     lines = [(NAMES[name], *(f"{figure:,.2f}" for figure in figures)) for name, figures in found.items()]
-    shares = [
-        ("report / scoring", *_shares(found[REPORT], found[SCORE])),
-        ("scoring / scoring without the index", *_shares(found[SCORE], found[BARE])),
-    ]
+    shares = [("report / scoring", *_shares(found[REPORT], found[SCORE]))]
     sys.stdout.write(table((f"{rows:,} rows", "wall seconds", "CPU seconds", "peak MB"), [*lines, *shares]))
 
 

@@ -6,24 +6,27 @@ Asset checks, the run log and Dagster's own work are left out; `range` times the
 import json
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from risk_assets.defs.resources import Lakehouse
-from risk_assets.domain.batch.predictions import prediction_facts, predictions
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.contract.schema import Contract
+from risk_assets.domain.contract.values import values_digest
 from risk_assets.domain.governance.arms import Arms
-from risk_assets.domain.ingest.validation import feature_facts, repeated_ids, validate
 from risk_assets.domain.scorecard.scoring import require_fit
-from risk_assets.lake import layout, raw, registry
-from risk_assets.lake.account_index_tables import write_indexed
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake import layout, registry
+from risk_assets.lake.feature_tables import feature_table
+from risk_assets.lake.format import open_lake
+from risk_assets.lake.manifests import Provenance, identity
+from risk_assets.lake.prediction_tables import PredictionTable
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, read_table, write_table
+from risk_assets.lake.tables import read_table
 from risk_assets.settings import Settings
 from tests.bench.workspace import Workspace
 
-Writer: TypeAlias = Callable[[Store, str, Table], object]
+if TYPE_CHECKING:
+    from risk_assets.defs.resources import Lakehouse
 
 
 class Clock:
@@ -41,26 +44,47 @@ class Clock:
         self._last = now
 
 
-def open_lakehouse(workspace: Workspace) -> Lakehouse:
+@dataclass(frozen=True)
+class Lake:
+    """What the product's resource `Lakehouse` has of a lake, which imports Dagster."""
+
+    store: Store
+    contract: Contract
+    policy: Policy
+
+    def made_from(self, run_id: str, date: str, *inputs: str, **more: Any) -> Provenance:
+        """Return what `Lakehouse.made_from` returns."""
+        identities = {path: identity(self.store, path) for path in (layout.PATHS[key](date) for key in inputs)}
+        values = values_digest(self.contract)
+        return Provenance(run_id=run_id, inputs=identities, contract=self.contract.digest, contract_values=values, **more)
+
+
+def open_lakehouse(workspace: Workspace) -> "Lakehouse":
     """Return the product's lakehouse over the workspace."""
-    settings = Settings(lake=str(workspace.lake), landing=str(workspace.landing), contract=workspace.contract, policy=workspace.policy)
-    return Lakehouse(settings)
+    from risk_assets.defs.resources import Lakehouse
+
+    return Lakehouse(workspace_settings(workspace))
 
 
-def make_features(lakehouse: Lakehouse, snapshot: str, clock: Clock) -> None:
-    """Do what `risk_assets/assets/features.py` does."""
-    contract = lakehouse.contract
-    accounts = raw.scan(lakehouse.store, layout.accounts(snapshot))
-    repeated = repeated_ids(accounts, contract)
-    clock.stop("repeated ids")
-    made_from = lakehouse.made_from("bench", snapshot, "raw/accounts")
-    table = Table(validate(accounts, contract, repeated), FeatureFacts, tuple(feature_facts(contract)), made_from)
-    write_table(lakehouse.store, layout.features(snapshot), table)
+def workspace_settings(workspace: Workspace, lake: str | None = None) -> Settings:
+    """Return the settings of the workspace, of its own lake or of another one."""
+    return Settings(lake=lake or str(workspace.lake), landing=str(workspace.landing), contract=workspace.contract, policy=workspace.policy)
+
+
+def open_plain(settings: Settings) -> Lake:
+    """Return a lake without importing Dagster."""
+    credential = settings.credential() if settings.on_azure else None
+    return Lake(open_lake(settings.lake, credential), settings.read_contract(), settings.read_policy())
+
+
+def make_features(lakehouse: "Lake | Lakehouse", snapshot: str, clock: Clock) -> None:
+    """Do what `risk_assets/defs/assets/features.py` does."""
+    feature_table(lakehouse.store, lakehouse.contract, snapshot, "bench").write(lakehouse.store, layout.features(snapshot))
     clock.stop("features")
 
 
-def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: Clock, write: Writer = write_indexed) -> None:
-    """Do what `risk_assets/assets/predictions.py` and its IO manager do for a version."""
+def make_predictions(lakehouse: "Lake | Lakehouse", snapshot: str, version: str, clock: Clock) -> None:
+    """Do what `risk_assets/defs/assets/predictions.py` does for a version."""
     model = registry.read_scorecard(lakehouse.store, version)
     require_fit(model, lakehouse.contract)
     made_from = lakehouse.made_from(
@@ -71,15 +95,14 @@ def make_predictions(lakehouse: Lakehouse, snapshot: str, version: str, clock: C
         model_version=version,
     )
     features = read_table(lakehouse.store, layout.features(snapshot))
-    scored = predictions(features, Arms(model), lakehouse.policy)
-    write(lakehouse.store, snapshot, Table(scored, PredictionFacts, tuple(prediction_facts()), made_from))
+    PredictionTable(snapshot, features, Arms(model), lakehouse.policy, made_from).write(lakehouse.store, layout.predictions(snapshot))
     clock.stop("predictions")
 
 
 def main(root: str, snapshot: str, estimator: str) -> None:
     """Make both tables by an estimator's version and write each step's seconds, as JSON, to standard output."""
     workspace = Workspace(Path(root))
-    lakehouse = open_lakehouse(workspace)
+    lakehouse = open_plain(workspace_settings(workspace))
     clock = Clock()
     make_features(lakehouse, snapshot, clock)
     make_predictions(lakehouse, snapshot, workspace.version(estimator), clock)

@@ -13,11 +13,12 @@ from risk_assets.domain.morning.account_key import account_key, part_of
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verify
 from risk_assets.lake.account_index import IndexedAccount, find
-from risk_assets.lake.account_index_tables import read_index, write_indexed
+from risk_assets.lake.account_index_tables import read_index
 from risk_assets.lake.facts import AccountIndexFacts, PredictionFacts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, read_table, write_table
+from tests.scored_lake import write_scored
 
 DATE = "2026-01-31"
 PATH = layout.account_index(DATE)
@@ -43,13 +44,17 @@ SCHEMA = {
 }
 
 
-def predictions(rows: Sequence[Row] = ROWS) -> Table:
-    frame = pl.LazyFrame([(*row, "champion", None, None, None) for row in rows], schema=SCHEMA, orient="row")
-    return Table(frame, PredictionFacts, tuple(prediction_facts()), Provenance(run_id="run-1"))
+def predictions(rows: Sequence[Row] = ROWS) -> pl.DataFrame:
+    return pl.DataFrame([(*row, "champion", None, None, None) for row in rows], schema=SCHEMA, orient="row")
+
+
+def write_without_index(store: Store, rows: Sequence[Row] = ROWS) -> None:
+    facts, made_from = tuple(prediction_facts()), Provenance(run_id="run-1")
+    write_table(store, layout.predictions(DATE), Table(predictions(rows).lazy(), PredictionFacts, facts, made_from))
 
 
 def write(store: Store, rows: Sequence[Row] = ROWS) -> Manifest:
-    return write_indexed(store, DATE, predictions(rows))[1]
+    return write_scored(store, DATE, predictions(rows), Provenance(run_id="run-1"))[1]
 
 
 @pytest.fixture
@@ -99,14 +104,14 @@ def test_the_same_predictions_have_the_same_bytes_and_left_over_parts_go(store: 
 def test_without_an_index_the_error_says_how_to_make_it(store: Store) -> None:
     with pytest.raises(LakeError, match=r"predictions\.csv is not in the lake.*risk run 2026-01-31"):
         find(store, DATE, 1)
-    write_table(store, layout.predictions(DATE), predictions())
+    write_without_index(store)
     with pytest.raises(LakeError, match=r"has no index of its accounts\. Run the date: risk run 2026-01-31"):
         find(store, DATE, 1)
 
 
 def test_an_index_of_other_predictions_is_rejected(store: Store) -> None:
     write(store)
-    write_table(store, layout.predictions(DATE), predictions(ROWS[:2]))  # the run was killed before it wrote the index
+    write_without_index(store, ROWS[:2])  # the run was killed before it wrote the index
     with pytest.raises(LakeError, match=r"2026-01-31_index was made from other predictions\. Run the date: risk run 2026-01-31"):
         find(store, DATE, account_key("a"))
     assert verify.table_problems(store, PATH) == [

@@ -10,13 +10,13 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.morning.changes import ReviewedDate
 from risk_assets.errors import LakeError
 from risk_assets.lake import document_archive, layout
-from risk_assets.lake.account_index_tables import write_indexed
 from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import Provenance, identity
 from risk_assets.lake.reviewed_dates import reviewed_date
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Table, write_table
 from tests.lake.conftest import table
+from tests.scored_lake import write_scored
 
 DATE = "2026-01-31"
 FEATURES, PREDICTIONS, INDEX = layout.features(DATE), layout.predictions(DATE), layout.account_index(DATE)
@@ -45,7 +45,7 @@ def scored(disk_store: Store) -> Store:
     document_archive.archive(disk_store, POLICY)
     write_features(disk_store, [10.0, 20.0, 30.0, 40.0])
     made_from = Provenance(run_id="run-1", inputs={FEATURES: identity(disk_store, FEATURES)}, policy=POLICY.digest)
-    write_indexed(disk_store, DATE, Table(PREDICTED.lazy(), PredictionFacts, tuple(prediction_facts()), made_from))
+    write_scored(disk_store, DATE, PREDICTED, made_from)
     return disk_store
 
 

@@ -28,9 +28,30 @@ def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFr
     prediction. An eligible row without a value of a feature that a model requires gets the issue `feature: missing`.
     `challenger_probability` is the probability of a challenger in shadow.
     """
-    needed = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
-    columns = features.select(ACCOUNT_ID, *needed, GROUP, EXCLUDED, ISSUES)
-    return columns.map_batches(partial(_predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
+    columns = features.select(_needed(arms))
+    return columns.map_batches(partial(predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
+
+
+def predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
+    """Return what `predictions` returns, for rows in memory; with a share, each model scores only the groups that it decides for."""
+    if batch.is_empty():
+        return pl.DataFrame(schema=prediction_schema(policy))
+    batch = with_missing_issues(batch.select(_needed(arms)), arms.required)
+    if arms.share is None or arms.challenger is None:
+        return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
+    challenged = np.array(arms.challenged(batch[GROUP]), dtype=np.bool_)
+    theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
+    parts = [
+        _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
+        _by_model(batch[theirs], arms.challenger, CHALLENGER, None, policy),
+    ]
+    return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
+
+
+def _needed(arms: Arms) -> list[str]:
+    """Return the columns of features that predictions depend on."""
+    names = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
+    return [ACCOUNT_ID, *names, GROUP, EXCLUDED, ISSUES]
 
 
 def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
@@ -96,20 +117,6 @@ def prediction_facts() -> list[pl.Expr]:
         pl.coalesce(pl.when(challenged).then(probability), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
         *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
     ]
-
-
-def _predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
-    """Return a batch's predictions in order; with a share, each model scores only the groups that it decides for."""
-    batch = with_missing_issues(batch, arms.required)
-    if arms.share is None or arms.challenger is None:
-        return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
-    challenged = np.array(arms.challenged(batch[GROUP]), dtype=np.bool_)
-    theirs, ours = np.flatnonzero(challenged), np.flatnonzero(~challenged)
-    parts = [
-        _by_model(batch[ours], arms.champion, CHAMPION, None, policy),
-        _by_model(batch[theirs], arms.challenger, CHALLENGER, None, policy),
-    ]
-    return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
 
 
 def with_missing_issues(batch: pl.DataFrame, required: Sequence[str]) -> pl.DataFrame:

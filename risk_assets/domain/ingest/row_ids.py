@@ -5,11 +5,10 @@ import polars as pl
 from risk_assets.domain.contract.schema import ROW_ID, Contract
 
 
-def with_ids(frame: pl.LazyFrame, contract: Contract, first_row: int = 0) -> pl.LazyFrame:
-    """Return the frame with the contract's id column: unchanged, or with the row numbers "1", "2", … as text.
-
-    `first_row` is the number of rows of the file before the frame.
-    """
+def with_ids(frame: pl.LazyFrame, contract: Contract, numbers: pl.Series | None = None) -> pl.LazyFrame:
+    """Return the frame with the contract's id column: unchanged, or with the row numbers as text: "1", "2", … if none are given."""
     if not contract.has_row_ids:
         return frame
-    return frame.with_row_index(ROW_ID, offset=first_row + 1).with_columns(pl.col(ROW_ID).cast(pl.String))
+    if numbers is not None:
+        return frame.with_columns(numbers.cast(pl.String).alias(ROW_ID))
+    return frame.with_row_index(ROW_ID, offset=1).with_columns(pl.col(ROW_ID).cast(pl.String))

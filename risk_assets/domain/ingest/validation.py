@@ -27,6 +27,7 @@ from risk_assets.errors import ContractError
 
 ROW_ISSUE = "\x1frow_issue"  # the issue of the line or of the id
 FEATURE_ISSUES = "\x1ffeature_issues"
+NONE_REPEATED = pl.Series(ACCOUNT_ID, [], dtype=pl.String)
 
 
 def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
@@ -42,19 +43,19 @@ def repeated_ids(snapshot: pl.LazyFrame, contract: Contract) -> pl.Series:
         Names the id column.
     """
     if contract.has_row_ids:
-        return pl.Series(ACCOUNT_ID, [], dtype=pl.String)
+        return NONE_REPEATED
     ids = snapshot.select(strip_cells(pl.col(contract.id)).alias(ACCOUNT_ID)).filter(pl.col(ACCOUNT_ID) != "")
     hashes = ids.select(pl.col(ACCOUNT_ID).hash()).collect(engine="streaming").to_series().sort()
     twice = hashes.filter(hashes == hashes.shift()).unique()
     if twice.is_empty():
-        return pl.Series(ACCOUNT_ID, [], dtype=pl.String)
+        return NONE_REPEATED
     suspects = ids.filter(pl.col(ACCOUNT_ID).hash().is_in(twice.implode()))
     counts = suspects.group_by(ACCOUNT_ID).len().filter(pl.col("len") > 1)
     return counts.select(pl.col(ACCOUNT_ID).sort()).collect(engine="streaming").to_series()
 
 
 def validate(
-    snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None, first_row: int = 0
+    snapshot: pl.LazyFrame, contract: Contract, repeated: pl.Series, *, date: str | None = None, numbers: pl.Series | None = None
 ) -> pl.LazyFrame:
     """Return `account_id`, the features of the contract, `group`, `excluded` and `issues`: one row per raw row, in order.
 
@@ -73,19 +74,15 @@ def validate(
         The ids that occur in more than one row, from `repeated_ids`.
     date : str or None
         The date of the snapshot, as YYYY-MM-DD. Features with `format: date(...)` need it.
-    first_row : int
-        The number of rows of the file before those of the snapshot, if it is a piece of one: rows are numbered in the file.
+    numbers : Series or None
+        The numbers of the rows in the file, if the snapshot is not a whole file.
 
     Raises
     ------
     ContractError
         When the contract has dates and the date of the snapshot is not known.
     """
-    if contract.dates and date is None:
-        raise ContractError(
-            f"{', '.join(contract.dates)}: dates are read as days before the snapshot, and the date of this snapshot is not known. "
-            "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
-        )
+    require_date(contract, date)
     values = [pl.col(contract.id).alias(ACCOUNT_ID)]
     issues = []
     for name, feature in contract.features.items():
@@ -97,13 +94,22 @@ def validate(
         values.append(value.alias(name))
         issues.extend(issue)
     # The cells are a step of their own: polars would strip a column again for each expression that uses it.
-    cells = with_ids(snapshot, contract, first_row).select(RAGGED, *_cells(contract))
+    cells = with_ids(snapshot, contract, numbers).select(RAGGED, *_cells(contract))
     values.append(group(contract).alias(GROUP))
     if contract.exclude:
         return _with_exclusions(cells, contract, values, _id_issue(contract, repeated), issues)
     # the values of a line with an issue are not certain, so it has no other issue
     joined = pl.coalesce(RAGGED, _joined([_id_issue(contract, repeated), *issues]))
     return cells.select(*values, pl.lit(None, dtype=pl.String).alias(EXCLUDED), pl.when(joined != "").then(joined).alias(ISSUES))
+
+
+def require_date(contract: Contract, date: str | None) -> None:
+    """Raise `ContractError` if the contract has dates and the date of the snapshot is not known."""
+    if contract.dates and date is None:
+        raise ContractError(
+            f"{', '.join(contract.dates)}: dates are read as days before the snapshot, and the date of this snapshot is not known. "
+            "Land the file for a date (risk land FILE --date DATE), or remove these features from the contract."
+        )
 
 
 def _with_exclusions(
@@ -118,6 +124,12 @@ def _with_exclusions(
     joined = pl.coalesce(RAGGED, _joined([pl.col(ROW_ISSUE), others]))
     named = pl.when((joined != "") & is_eligible()).then(joined).alias(ISSUES)
     return found.select(ACCOUNT_ID, *contract.features, GROUP, EXCLUDED, named)
+
+
+def feature_schema(contract: Contract) -> dict[str, type[pl.DataType]]:
+    """Return the columns of a features table and their polars types."""
+    types = {name: pl.Float64 if feature.type == "number" else pl.String for name, feature in contract.features.items()}
+    return {ACCOUNT_ID: pl.String, **types, GROUP: pl.String, EXCLUDED: pl.String, ISSUES: pl.String}
 
 
 def feature_descriptions(contract: Contract) -> dict[str, str]:

@@ -57,11 +57,19 @@ def part_count(rows: int) -> int:
     return max(1, -(-rows // PART_ROWS))
 
 
-def parts(index: pl.DataFrame, count: int) -> Iterator[pl.DataFrame]:
-    """Yield the parts of an index."""
-    firsts = pl.Series([first_key(part, count) for part in range(1, count)], dtype=pl.UInt64)
+def parts(index: pl.DataFrame, count: int, numbers: range | None = None) -> Iterator[pl.DataFrame]:
+    """Yield the parts of an index of `count` parts: all, or those with these numbers from an index of their rows."""
+    numbers = range(count) if numbers is None else numbers
+    firsts = pl.Series([first_key(part, count) for part in numbers[1:]], dtype=pl.UInt64)
     ends = [*index[KEY].search_sorted(firsts, side="left"), index.height]
     start = 0
     for end in ends:
         yield index[start:end]
         start = end
+
+
+def is_in_parts(numbers: range, count: int) -> pl.Expr:
+    """Return whether a row is in one of consecutive parts of an index of `count` parts."""
+    low, high = first_key(numbers.start, count), first_key(numbers.stop, count)
+    from_low = pl.col(KEY) >= pl.lit(low, pl.UInt64)
+    return from_low if numbers.stop == count else from_low & (pl.col(KEY) < pl.lit(high, pl.UInt64))

@@ -1,5 +1,7 @@
 """A scorecard over numpy arrays: contributions, log-odds and probabilities of many accounts."""
 
+import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -10,6 +12,8 @@ from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, S
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Integers: TypeAlias = npt.NDArray[np.int64]
+
+MAX_COMPARED_EDGES = 64
 
 
 def contributions(card: Scorecard, x: Floats) -> Floats:
@@ -29,12 +33,37 @@ def contribution(shape: Shape, x: Floats) -> Floats:
     """
     match shape:
         case Line():
-            line = np.where(np.isnan(x), shape.missing, shape.slope * (x - shape.center))
-            return np.clip(line, -MAX_LOG_ODDS, MAX_LOG_ODDS)
+            return line_log_odds(shape, x)
         case Levels():
             return np.array(shape.table)[np.where(np.isnan(x), len(shape.weights) + 1, x).astype(np.intp)]
         case _:
-            return np.array(shape.table)[np.searchsorted(np.array([*shape.edges, np.inf]), x)]
+            return np.array(shape.table)[step_positions(shape.edges, x)]
+
+
+def line_log_odds(line: Line, x: Floats) -> Floats:
+    """Return the log-odds of a line for each input, bounded."""
+    found = x - line.center
+    found *= line.slope
+    missing = np.isnan(x)
+    if missing.any():
+        found[missing] = line.missing
+    return np.clip(found, -MAX_LOG_ODDS, MAX_LOG_ODDS, out=found)
+
+
+def step_positions(edges: Sequence[float], x: Floats) -> Integers:
+    """Return the number of edges below each input; NaN, which means missing, has the position after infinity.
+
+    Comparing all inputs with each edge takes a fraction of the time of a binary search for each input, unless there are many edges.
+    """
+    bounds = (*edges, math.inf)
+    if len(bounds) > MAX_COMPARED_EDGES:
+        return np.searchsorted(np.array(bounds), x)
+    found = np.full(len(x), len(bounds), dtype=np.uint8)
+    is_at_most = np.empty(len(x), dtype=np.bool_)
+    for bound in bounds:
+        np.less_equal(x, bound, out=is_at_most)
+        found -= is_at_most.view(np.uint8)
+    return found.astype(np.int64)
 
 
 def log_odds(card: Scorecard, parts: Floats) -> Floats:

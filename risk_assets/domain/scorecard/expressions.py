@@ -1,7 +1,5 @@
 """A scorecard over polars frames: model inputs and probabilities of a frame, or the whole model as one expression."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
@@ -11,9 +9,21 @@ from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, S
 
 def encode(features: pl.DataFrame, card: Scorecard) -> Floats:
     """Return the model's input, shape (rows, features): numbers unchanged, levels as positions, NaN for missing."""
-    columns = [_input(term).alias(term.feature) for term in card.terms]
-    encoded: Any = features.select(columns).to_numpy(order="fortran")
-    return np.asarray(encoded, dtype=np.float64)
+    encoded = np.empty((features.height, len(card.terms)), order="F")
+    for at, term in enumerate(card.terms):
+        column = features[term.feature]
+        encoded[:, at] = level_positions(column, term.shape) if isinstance(term.shape, Levels) else column.cast(pl.Float64).to_numpy()
+    return encoded
+
+
+def level_positions(column: pl.Series, shape: Levels) -> Floats:
+    """Return the position of each level in the shape's table; NaN for missing, and the position after the last level for an unseen one."""
+    known = column.cast(pl.Enum(list(shape.positions)), strict=False).to_physical()
+    positions = np.array([*shape.positions.values(), len(shape.levels)], dtype=np.float64)
+    found: Floats = positions[known.fill_null(len(shape.positions)).to_numpy()]
+    if column.null_count():
+        found[column.is_null().to_numpy()] = np.nan
+    return found
 
 
 def probabilities(card: Scorecard, features: pl.DataFrame) -> Floats:
@@ -48,12 +58,6 @@ def contribution(term: Term) -> pl.Expr:
 def lacks_required(card: Scorecard) -> pl.Expr:
     """Return whether a value of a feature is missing without which the card does not score an account."""
     return pl.any_horizontal(pl.lit(False), *(pl.col(name).is_null() for name in card.required))
-
-
-def _input(term: Term) -> pl.Expr:
-    """Return a term's input; null stays null."""
-    column = pl.col(term.feature)
-    return column if not isinstance(term.shape, Levels) else _level_position(column, term.shape, pl.Float64)
 
 
 def _level_position(column: pl.Expr, shape: Levels, dtype: type[pl.DataType]) -> pl.Expr:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.scorecard.arrays import Floats, Integers, log_odds, probability
+from risk_assets.domain.scorecard.arrays import Floats, Integers, log_odds, probability, step_positions
 from risk_assets.domain.scorecard.reasons import KNOWN, MISSING, NEUTRAL, reason_texts, reference
 from risk_assets.domain.scorecard.scorecard import MAX_LOG_ODDS, Levels, Line, Scorecard, Steps
 from risk_assets.domain.scorecard.scoring import Decisions, decide
@@ -63,7 +63,7 @@ class ManyRows:
         self.categories = tuple(term.feature for term in card.terms if isinstance(term.shape, Levels))
         self._add_lines([(at, term.shape) for at, term in enumerate(card.terms) if isinstance(term.shape, Line)], numbers)
         self._steps = [
-            (at, numbers.index(term.feature), np.array([*term.shape.edges, np.inf]), np.array(term.shape.table))
+            (at, numbers.index(term.feature), term.shape.edges, np.array(term.shape.table))
             for at, term in enumerate(card.terms)
             if isinstance(term.shape, Steps)
         ]
@@ -109,7 +109,7 @@ class ManyRows:
         missing = self._fill_lines(numbers, parts)
         positions: dict[int, Integers] = {}
         for at, row, edges, table in self._steps:
-            positions[at] = np.searchsorted(edges, numbers[row])
+            positions[at] = step_positions(edges, numbers[row])
             parts[at] = table[positions[at]]
         for (at, codes, table), column in zip(self._levels, categories, strict=True):
             unseen = len(table) - 2

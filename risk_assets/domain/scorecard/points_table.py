@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from risk_assets.domain.contract.policy import Points
 from risk_assets.domain.markdown import markdown_table
-from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions
+from risk_assets.domain.scorecard.arrays import Floats, Integers, contributions, step_positions
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Step, Steps, Term
 from risk_assets.domain.scorecard.scoring import feature_points
 
@@ -81,7 +81,7 @@ def _positions(term: Term, x: Floats, ranges: Sequence[float]) -> tuple[list[str
     if isinstance(shape, Levels):
         return [*level_names(shape.levels), OTHER_LABEL, MISSING_LABEL], np.nan_to_num(x, nan=len(shape.levels) + 1).astype(np.intp)
     if isinstance(shape, Steps):
-        return range_names(shape.edges, "up to", "over"), np.searchsorted(np.array([*shape.edges, np.inf]), x)
+        return range_names(shape.edges, "up to", "over"), step_positions(shape.edges, x)
     positions = np.searchsorted(np.array(ranges), x, side="right")
     return range_names(ranges, "under", "from"), np.where(np.isnan(x), len(ranges) + 1, positions)
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from risk_assets.domain.contract.policy import Policy
-from risk_assets.domain.scorecard.arrays import Floats, Integers
+from risk_assets.domain.scorecard.arrays import Floats, Integers, step_positions
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 
 TextOf: TypeAlias = Callable[[float | str | None, float], str]
@@ -100,4 +100,4 @@ def _positions(term: Term, x: Floats, part: Floats) -> Integers:
         case Levels(levels):
             return np.where(np.isnan(x), len(levels) + 1, x).astype(np.int64)
         case Steps(edges):
-            return np.searchsorted(np.array([*edges, np.inf]), x)
+            return step_positions(edges, x)

@@ -44,15 +44,16 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     """Return the scores of inputs of shape (rows, features)."""
     parts = contributions(card, x)
     decisions = decide(log_odds(card, parts), policy)
-    bad = decisions.prediction
-    reasons = _reasons(card, parts, bad, policy)
+    flagged = np.flatnonzero(decisions.prediction)
+    reasons = _reasons(card, parts[:, flagged], policy)
+    texts = text_positions(card, x[flagged], parts[:, flagged], reasons)
     return Scores(
         probability=decisions.probability,
-        prediction=bad,
+        prediction=decisions.prediction,
         points=decisions.points,
         band=decisions.band,
-        reasons=reasons,
-        texts=text_positions(card, x, parts, reasons),
+        reasons=_of_all(reasons, flagged, len(x)),
+        texts=_of_all(texts, flagged, len(x)),
     )
 
 
@@ -124,18 +125,24 @@ def require_fit(model: VersionedScorecard, contract: Contract) -> None:
         )
 
 
-def _reasons(card: Scorecard, parts: Floats, bad: npt.NDArray[np.bool_], policy: Policy) -> Integers:
-    """Return the terms that raise a predicted-bad account's risk most above their reference, highest first.
+def _reasons(card: Scorecard, parts: Floats, policy: Policy) -> Integers:
+    """Return the terms that raise the risk of m predicted-bad accounts most above their reference, highest first, shape (m, most).
 
-    Ties go to the term that comes first in the contract. A predicted-good account has no reasons.
+    Ties go to the term that comes first in the contract; -1 for none.
     """
-    flagged = np.flatnonzero(bad)
     references = [reference(term, policy) for term in card.terms]
-    excess = np.subtract(parts[:, flagged].T, references, order="C")
-    found = np.full((len(bad), policy.reasons), -1, dtype=np.int64)
-    rows = np.arange(len(flagged))
+    excess = np.subtract(parts.T, references, order="C")
+    found = np.full((len(excess), policy.reasons), -1, dtype=np.int64)
+    rows = np.arange(len(excess))
     for rank in range(min(policy.reasons, len(card.terms))):
         highest = excess.argmax(axis=1)
-        found[flagged, rank] = np.where(excess[rows, highest] > 0, highest, -1)
+        found[:, rank] = np.where(excess[rows, highest] > 0, highest, -1)
         excess[rows, highest] = -np.inf
     return found
+
+
+def _of_all(found: Integers, flagged: Integers, rows: int) -> Integers:
+    """Return the positions of all accounts from those of the predicted-bad ones: the others have no reasons."""
+    positions = np.full((rows, found.shape[1]), -1, dtype=np.int64)
+    positions[flagged] = found
+    return positions

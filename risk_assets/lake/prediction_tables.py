@@ -1,0 +1,103 @@
+"""Tables of predictions: scored from features in batches, and written with the index of their accounts."""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import polars as pl
+
+from risk_assets.domain.batch.predictions import predict, prediction_descriptions, prediction_facts
+from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.morning.account_index import ROW, indexed_columns
+from risk_assets.lake import layout
+from risk_assets.lake.account_index_tables import write_index
+from risk_assets.lake.facts import PredictionFacts, facts_from_row, joined_predictions
+from risk_assets.lake.manifests import Manifest, Provenance
+from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.parallel import in_order
+from risk_assets.lake.store import Store
+from risk_assets.lake.tables import Summary, write_file
+
+BATCH_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class PredictionBatch:
+    """Consecutive rows of predictions as they are written: CSV, the columns of the index, and facts."""
+
+    columns: tuple[str, ...]
+    csv: bytes
+    index: pl.DataFrame
+    facts: PredictionFacts
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """The predictions of a date, from its features by the models that decide."""
+
+    date: str
+    features: pl.LazyFrame
+    arms: Arms
+    policy: Policy
+    made_from: Provenance
+    engine: ClassVar[str] = "local"
+
+    @property
+    def descriptions(self) -> Mapping[str, str]:
+        """A description of each column."""
+        return prediction_descriptions(self.policy)
+
+    def write(self, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+        """Write the predictions, then the index of their accounts; return both manifests.
+
+        Memory for the index grows by 25 bytes with each row.
+        """
+        return write_predictions(store, self.date, self._batches(), self.made_from, guard)
+
+    def _batches(self) -> Iterator[PredictionBatch]:
+        rows = self.features.select(pl.len()).collect().item()
+
+        def batch(start: int) -> PredictionBatch:
+            features = self.features.slice(start, BATCH_ROWS).collect()
+            return prediction_batch(predict(features, self.arms, self.policy), header=start == 0)
+
+        return in_order(batch, range(0, max(rows, 1), BATCH_ROWS), pl.thread_pool_size())
+
+
+def prediction_batch(predictions: pl.DataFrame, *, header: bool) -> PredictionBatch:
+    """Return rows of predictions as they are written; the CSV begins with the column names if `header` is true."""
+    csv = io.BytesIO()
+    predictions.write_csv(csv, include_header=header)
+    row = predictions.select(prediction_facts()).row(0, named=True)
+    facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
+    return PredictionBatch(tuple(predictions.columns), csv.getvalue(), predictions.select(indexed_columns()), facts)
+
+
+def write_predictions(
+    store: Store, date: str, batches: Iterable[PredictionBatch], made_from: Provenance, guard: Guard = no_guard
+) -> tuple[Manifest, Manifest]:
+    """Write the predictions of a date and the index of their accounts, and return their manifests.
+
+    Parameters
+    ----------
+    batches
+        All rows in order; the first batch has the header.
+    guard
+        Keeps other writers out while the predictions and the index are replaced and committed.
+    """
+    facts: list[PredictionFacts] = []
+    columns: list[pl.DataFrame] = []
+
+    def fill(file: Any) -> Summary:
+        rows, names = 0, tuple[str, ...]()
+        for batch in batches:
+            file.write(batch.csv)
+            facts.append(batch.facts)
+            columns.append(batch.index.with_row_index(ROW, offset=rows))
+            rows, names = rows + batch.index.height, batch.columns
+        return Summary(rows, names, joined_predictions(facts))
+
+    manifest = write_file(store, layout.predictions(date), fill, made_from, guard, keep=True)
+    return manifest, write_index(store, date, pl.concat(columns, rechunk=False), manifest, guard)

@@ -67,6 +67,10 @@ def test_each_form_of_an_engine_is_documented() -> None:
     assert all(f"`{form}`" in section(GUIDE, "Several machines") for form in ("local", "spark://HOST:PORT", "sc://HOST:PORT", "local[N]"))
 
 
+def test_the_help_names_the_setting(tmp_path: Path) -> None:
+    assert "RISK_ENGINE=spark://HOST:PORT" in run_here(tmp_path, "run", "--help").text
+
+
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone after a short `make demo`: the files of this one, with data of its own."""

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from risk_assets.errors import EngineError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-T = TypeVar("T")
 APPLICATION = "risk-lakehouse"
 CONNECT_SECONDS = 20.0  # for a master, or a server of Spark Connect, to answer
 EXECUTOR_SECONDS = 120.0  # for the first executor to start
@@ -113,10 +113,9 @@ def _active_session() -> "SparkSession | None":
 
 def _connect(address: str, name: str) -> "SparkSession":
     """Return a session of a server of Spark Connect."""
+    _require_answer(*_host_and_port(name.removeprefix("sc://"), SPARK_CONNECT_PORT), name)
     from pyspark.sql import SparkSession
 
-    host, _, port = name.removeprefix("sc://").rpartition(":") if ":" in name.removeprefix("sc://") else (name[5:], "", "")
-    _require_answer(host, int(port or SPARK_CONNECT_PORT), name)
     _require_channel(address, name)
     builder: Any = SparkSession.builder
     session: SparkSession = builder.remote(address).create()
@@ -143,12 +142,12 @@ def _require_channel(address: str, name: str) -> None:
 
 def _start(address: str, name: str, log: Path) -> "SparkSession":
     """Return a session whose driver is a process of Java beside this one."""
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
-
     _require_java(name)
     if address.startswith("spark://"):
         _require_master(address, name)
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
     with _kept_interrupts():
         context = SparkContext(conf=_configuration(address, log))
         if "PYSPARK_PYTHON" not in os.environ:
@@ -207,9 +206,8 @@ def _require_master(address: str, name: str) -> None:
     """Verify that one of the masters accepts connections: Spark itself would try for a minute and report nothing."""
     problems = []
     for place in address.removeprefix("spark://").split(","):
-        host, _, port = place.rpartition(":")
         try:
-            _require_answer(host, int(port), name)
+            _require_answer(*_host_and_port(place, 0), name)
         except EngineError as error:
             problems.append(error)
         else:
@@ -217,12 +215,17 @@ def _require_master(address: str, name: str) -> None:
     raise problems[0]
 
 
+def _host_and_port(place: str, default: int) -> tuple[str, int]:
+    found = urlsplit(f"//{place}")
+    return found.hostname or "", found.port or default
+
+
 def _require_answer(host: str, port: int, name: str) -> None:
     """Verify that an address accepts connections; nothing is known behind a proxy."""
     if any(os.environ.get(variable) or os.environ.get(variable.upper()) for variable in _PROXIES):
         return
     try:
-        socket.create_connection((host.strip("[]"), port), CONNECT_SECONDS).close()
+        socket.create_connection((host, port), CONNECT_SECONDS).close()
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__
         raise EngineError(

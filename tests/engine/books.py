@@ -1,0 +1,84 @@
+"""Books that are scored by `risk run` as a process: a trained model, and a date that has landed in shards."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from risk_assets.lake import layout
+from risk_assets.lake.manifests import require_manifest
+from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.tables import read_table
+from tests.azurite.server import Azurite
+from tests.cli.conftest import Done, copy_sample, run_here, run_process
+from tests.conftest import copy_documents
+from tests.engine.lakes import azurite_credential
+
+DATE, NEXT = "2026-01-04", "2026-01-05"
+SHARDS = 30
+
+
+@dataclass(frozen=True)
+class Book:
+    """A working folder, its lake, and the settings that lead to it."""
+
+    folder: Path
+    lake: Store
+    settings: dict[str, str] = field(repr=False)
+
+    def run(self, *arguments: str, code: int = 0, **settings: str) -> Done:
+        """Run `risk` in the folder as a process."""
+        return run_process(self.folder, *arguments, code=code, **self.settings | settings)
+
+    def tables(self, date: str = DATE) -> tuple[bytes, pl.DataFrame, dict[str, str]]:
+        """Return the predictions, the features, and the hashes of the index of a date; each is verified."""
+        features = read_table(self.lake, layout.features(date)).collect()
+        index = require_manifest(self.lake, layout.account_index(date))
+        return self.lake.get(layout.predictions(date)), features, index.sha256
+
+    def leftovers(self, date: str = DATE) -> list[str]:
+        """Return what is in the folders of the tables of a date and in no manifest."""
+        kept = {part for path in (layout.features(date), layout.account_index(date)) for part in require_manifest(self.lake, path).parts}
+        folders = (*(layout.shard(path, "") for path in (layout.features(date), layout.account_index(date))), f"{layout.CURATED}/staged/")
+        return [path for folder in folders for path in self.lake.list(folder) if path not in kept]
+
+
+def make_book(folder: Path) -> None:
+    """Train a model on three dates; another date has landed in shards, and the next one as a file."""
+    copy_documents(folder)
+    (folder / "data/landing").mkdir()
+    copy_sample(folder, "accounts", range(1, 6))
+    copy_sample(folder, "outcomes", range(1, 4))
+    run_here(folder, "train", "2026-01-03")
+    file = folder / "data/landing" / f"accounts_{DATE}.csv"
+    land_in_shards(folder, file.read_bytes().splitlines(keepends=True), SHARDS)
+    file.unlink()
+
+
+def land_in_shards(folder: Path, lines: Sequence[bytes], shards: int) -> None:
+    """Land lines, of which the first is the header, as shards of about the same size; one more has a header only."""
+    header, *rows = lines
+    landed = folder / "data/landing" / f"accounts_{DATE}"
+    shutil.rmtree(landed, ignore_errors=True)
+    landed.mkdir()
+    size = -(-len(rows) // shards)
+    for number in range(shards):
+        (landed / f"part-{number:04d}.csv").write_bytes(header + b"".join(rows[number * size : (number + 1) * size]))
+    (landed / "part-0002-nothing.csv").write_bytes(header)
+
+
+def on_disk(made: Path, folder: Path) -> Book:
+    """Return a copy of a book."""
+    shutil.copytree(made, folder, symlinks=True)
+    return Book(folder, open_store(str(folder / "lakehouse")), {})
+
+
+def on_azurite(made: Path, folder: Path, azurite: Azurite, address: str) -> Book:
+    """Return a copy of a book whose lake is on Azurite."""
+    disk = on_disk(made, folder)
+    lake = open_store(address, azurite_credential(azurite))
+    for path in disk.lake.list(""):
+        lake.put(path, disk.lake.get(path))
+    return Book(folder, lake, {"RISK_LAKE": address, "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string})

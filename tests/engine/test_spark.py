@@ -1,0 +1,225 @@
+"""Real engines: `risk run` makes the tables of one process, whatever happens to its executors and to its driver."""
+
+import itertools
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from polars.testing import assert_frame_equal
+
+from risk_assets.lake import layout
+from risk_assets.lake.manifests import require_manifest
+from tests.azurite.server import Azurite
+from tests.cli.conftest import RISK, process_environment
+from tests.engine.books import DATE, NEXT, SHARDS, Book, land_in_shards, make_book, on_azurite, on_disk
+from tests.engine.clusters import Address, Standalone, standalone
+from tests.prepared import prepared
+
+pytestmark = pytest.mark.long
+SECONDS = 300
+LOCAL_SPARK = Address("local[2]", {})
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    return prepared("engine-book", tmp_path_factory, worker_id, make_book)
+
+
+@pytest.fixture
+def book(made: Path, tmp_path: Path) -> Book:
+    return on_disk(made, tmp_path / "book")
+
+
+@pytest.fixture
+def book_on_azurite(made: Path, tmp_path: Path, azurite: Azurite, worker_id: str) -> Book:
+    return on_azurite(made, tmp_path / "book", azurite, f"az://lake/{worker_id}-engine-{next(_numbers)}")
+
+
+@pytest.fixture(params=["local[2]", "cluster", "connect"])
+def engine(request: pytest.FixtureRequest) -> Address:
+    return LOCAL_SPARK if request.param == "local[2]" else request.getfixturevalue(request.param)
+
+
+def by(engine: Address) -> dict[str, str]:
+    return {"RISK_ENGINE": engine.address, **engine.environment}
+
+
+def require_same(found: tuple[bytes, pl.DataFrame, dict[str, str]], expected: tuple[bytes, pl.DataFrame, dict[str, str]]) -> None:
+    assert found[0] == expected[0]
+    assert_frame_equal(found[1], expected[1])
+    assert found[2] == expected[2]
+
+
+def parts(book: Book, date: str = DATE) -> int:
+    return len(require_manifest(book.lake, layout.features(date)).parts)
+
+
+def one_line(done: str, start: str) -> str:
+    """Return the only message of a command, without the lines that a terminal breaks; it is not a trace."""
+    text = " ".join(done.split())
+    assert "Traceback" not in text and "\tat " not in done and "Exception" not in text
+    return text[text.index(start) :]
+
+
+@contextmanager
+def started(book: Book, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """Score the date in a process, which is killed at the end if it still runs."""
+    environment = process_environment() | book.settings | settings
+    command = [str(RISK), "run", DATE]
+    with subprocess.Popen(command, cwd=book.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def wait_until(condition: Callable[[], bool], run: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert run.poll() is None and time.monotonic() < deadline, run.communicate()[0]
+        time.sleep(0.02)
+
+
+def test_a_date_is_scored_as_by_one_process(book: Book, engine: Address) -> None:
+    book.run("run", DATE)
+    expected = book.tables()
+    done = book.run("run", DATE, **by(engine))
+    require_same(book.tables(), expected)
+    assert parts(book) == SHARDS + 1
+    assert book.leftovers() == []
+    assert "WARN" not in done.text and "Spark" not in done.text
+    book.run("run", DATE)
+    require_same(book.tables(), expected)
+    assert parts(book) == 1 and book.leftovers() == []
+
+
+def test_a_date_on_azurite_is_scored_as_by_one_process(book_on_azurite: Book, engine: Address, storage: dict[str, str]) -> None:
+    book = book_on_azurite
+    book.run("run", DATE)
+    expected = book.tables()
+    book.run("run", DATE, **by(engine))
+    require_same(book.tables(), expected)
+    assert parts(book) == SHARDS + 1
+    assert book.leftovers() == []
+
+
+def test_dates_are_run_one_after_the_other(book: Book, engine: Address) -> None:
+    done = book.run("run", DATE, "--until", NEXT, **by(engine))
+    assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1)
+    assert done.text.count("warning:") <= 1
+
+
+def test_runs_show_their_engine(book: Book) -> None:
+    book.run("run", DATE, RISK_ENGINE="local[1]")
+    with dg.DagsterInstance.from_config(str(book.folder / ".dagster")) as instance:
+        for key in ("curated/features", "curated/predictions"):
+            event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
+            assert event and event.asset_materialization
+            assert event.asset_materialization.metadata["engine"].value == "local[1]"
+
+
+def test_training_makes_features_of_another_contract(book: Book) -> None:
+    contract = book.folder / "data/contract.yml"
+    text = contract.read_text(encoding="utf-8")
+    contract.write_text(re.sub(r"min: 18\b", "min: 19", text), encoding="utf-8")
+    assert contract.read_text(encoding="utf-8") != text
+    book.run("train", "2026-01-03", "--register-only", RISK_ENGINE="local[2]")
+    folders = [path for path in book.lake.list(f"{layout.CANDIDATES}/") if "_features/" in path]
+    assert len(folders) == 3
+
+
+@pytest.mark.parametrize("where", ["book", "book_on_azurite"])
+def test_a_killed_worker_changes_nothing(request: pytest.FixtureRequest, where: str, breakable: Standalone, tmp_path: Path) -> None:
+    book: Book = request.getfixturevalue(where)
+    lines = (book.folder / "data/landing" / f"accounts_{NEXT}.csv").read_bytes().splitlines(keepends=True)
+    many = [lines[0], *(b"%d-%s" % (copy, line) for copy in range(200) for line in lines[1:])]
+    land_in_shards(book.folder, many, 60)
+    book.run("run", DATE)
+    expected = book.tables()
+    events = tmp_path / "events"
+    events.mkdir()
+    conf = {"enabled": "true", "compress": "false", "dir": events.as_uri()}
+    log = " ".join([*(f"--conf spark.eventLog.{name}={value}" for name, value in conf.items()), "pyspark-shell"])
+    folder = layout.shard(layout.features(DATE), "")
+    with started(book, **by(breakable), PYSPARK_SUBMIT_ARGS=log) as run:
+        wait_until(lambda: len(book.lake.list(folder)) > 5, run)
+        breakable.kill_worker()
+        out, _ = run.communicate(timeout=SECONDS)
+        assert run.returncode == 0, out
+    require_same(book.tables(), expected)
+    assert book.leftovers() == []
+    ends = [json.loads(line) for file in events.rglob("*") if file.is_file() for line in file.read_text(encoding="utf-8").splitlines()]
+    lost = [end for end in ends if end.get("Event") == "SparkListenerTaskEnd" and end["Task End Reason"]["Reason"] == "ExecutorLostFailure"]
+    assert any(end.get("Event") == "SparkListenerExecutorRemoved" for end in ends)
+    assert len(lost) <= 2
+
+
+@pytest.mark.parametrize("begun", ["features", "predictions"])
+def test_a_driver_that_was_killed_can_run_again(book: Book, begun: str) -> None:
+    book.run("run", DATE)
+    expected = book.tables()
+    folder = layout.shard(layout.features(DATE), "") if begun == "features" else layout.staged_folder(layout.predictions(DATE))
+    with started(book, RISK_ENGINE="local[2]") as run:
+        wait_until(lambda: bool(book.lake.list(folder)), run)
+        run.send_signal(signal.SIGKILL)
+        run.wait(SECONDS)
+    assert book.lake.get(layout.predictions(DATE)) == expected[0]
+    book.run("run", DATE, RISK_ENGINE="local[2]")
+    require_same(book.tables(), expected)
+    assert book.leftovers() == []
+
+
+def test_of_two_drivers_on_a_date_one_waits(book: Book) -> None:
+    book.run("run", DATE)
+    expected = book.tables()
+    with started(book, RISK_ENGINE="local[1]") as first:
+        wait_until(lambda: bool(book.lake.list(layout.shard(layout.features(DATE), ""))), first)
+        late = book.run("run", DATE, code=1, RISK_ENGINE="local[1]", RISK_LEASE_WAIT_SECONDS="0")
+        assert re.search(r"is being written by the run \S+ \(process \d+ on ", one_line(late.stdout + late.stderr, f"{DATE} failed"))
+        second = book.run("run", DATE, RISK_ENGINE="local[1]", RISK_LEASE_WAIT_SECONDS="200")
+        assert "failed" not in second.text
+        out, _ = first.communicate(timeout=SECONDS)
+        assert first.returncode == 0, out
+    require_same(book.tables(), expected)
+    assert book.leftovers() == []
+
+
+def test_executors_without_the_right_to_write_are_named(book_on_azurite: Book, azurite: Azurite, tmp_path: Path) -> None:
+    read_only = generate_account_sas(
+        azurite.account,
+        azurite.key,
+        ResourceTypes(container=True, object=True),
+        AccountSasPermissions(read=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    access = f"BlobEndpoint={azurite.endpoint};AccountName={azurite.account};SharedAccessSignature={read_only}"
+    with standalone(tmp_path / "cluster", environment={"AZURE_STORAGE_CONNECTION_STRING": access}) as cluster:
+        done = book_on_azurite.run("run", DATE, code=1, **by(cluster))
+    message = one_line(done.stdout + done.stderr, f"{DATE} failed")
+    assert re.match(rf"{DATE} failed: the executor \S+: access denied: .*\(at az://lake/.*_features/", message)
+    assert read_only not in message
+    assert not book_on_azurite.lake.list(layout.shard(layout.features(DATE), ""))
+
+
+def test_executors_without_the_product_are_reported(book: Book) -> None:
+    bare = str(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
+    done = book.run("run", DATE, code=1, RISK_ENGINE="local[1]", PYSPARK_PYTHON=bare)
+    message = one_line(done.stdout + done.stderr, f"{DATE} failed")
+    assert re.match(rf"{DATE} failed: local\[1\]: the executors cannot import \w+. Install this release of risk-lakehouse on all", message)
+
+
+def test_executors_without_python_are_reported(book: Book) -> None:
+    done = book.run("run", DATE, code=1, RISK_ENGINE="local[1]", PYSPARK_PYTHON="/nowhere/python")
+    assert "have no Python at the path" in one_line(done.stdout + done.stderr, f"{DATE} failed: local[1]: ")

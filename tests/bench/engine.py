@@ -70,7 +70,6 @@ def engine(root: Path, rows: int, rounds: int) -> None:
     show(_by_step(large))
     show(_overhead(tiny))
     show(_estimate(rows, large, tiny))
-    shutil.rmtree(root)
 
 
 def _task(workspace: Workspace, name: str, date: str, address: str, environment: Mapping[str, str]) -> Task:

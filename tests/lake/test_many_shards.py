@@ -12,9 +12,9 @@ import pytest
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake import landing, layout, raw, staleness, verification
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.raw_pieces import raw_file, read_piece
 from risk_assets.lake.store import AzureCredential, Store, open_store
-from risk_assets.lake.threads import in_threads
 from risk_assets.lake.verify import table_problems
 from risk_assets.settings import Settings
 from tests.azurite.server import Azurite

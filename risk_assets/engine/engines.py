@@ -53,7 +53,11 @@ class LocalEngine:
 
 
 class ClusterEngine:
-    """Executors of Spark. What cannot be divided is computed by this process: tables of an earlier release, and of one file."""
+    """Executors of Spark. What cannot be divided is computed by this process.
+
+    These are features of raw files of an earlier release, or of shards with very many lines that are too long, and predictions of
+    features that are one file.
+    """
 
     def __init__(self, cluster: "Spark") -> None:
         self._cluster = cluster
@@ -70,7 +74,7 @@ class ClusterEngine:
 
         raw = require_manifest(store, layout.accounts(date))
         facts = raw.facts_as(RawFacts)
-        if facts.pieces is None or facts.ragged is None:  # otherwise each executor would count all of the file again
+        if facts.pieces is None or (facts.ragged is None and facts.long_lines and len(raw.parts) > 1):
             return self._local.features(store, contract, date, run_id)
         require_usable(raw, contract)
         return ClusterFeatures(self._cluster, contract, date, raw, features_provenance(raw, contract, run_id))

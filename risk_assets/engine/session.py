@@ -1,5 +1,6 @@
 """Spark sessions, opened by the address in `RISK_ENGINE`; every failure in one line. No module at start-up imports pyspark."""
 
+import logging
 import os
 import re
 import shutil
@@ -28,7 +29,7 @@ EXECUTOR_SECONDS = 120.0  # for the first executor to start
 POLL_SECONDS = 0.2
 SPARK_CONNECT_PORT = 15002
 JAVA = "Java 17 or newer"
-# Java only plans here, executors are processes of Python: half the processor time until the first task starts.
+# Java plans, and groups hashes; what takes long is done by processes of Python. It starts in half the processor time.
 QUICK_JAVA = MappingProxyType({"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"})
 _INSTALL = "pip install 'risk-lakehouse[spark]'"
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
@@ -64,13 +65,25 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
     try:
         yield session
     finally:
-        with suppress(Exception):  # what was written is committed, or an error is on its way
+        _stop(session)
+
+
+def _stop(session: "SparkSession") -> None:
+    """Stop a session: what was written is committed, or an error is on its way. If Java has ended, the next session starts it again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             session.stop()
+        except _spark_errors():
+            from pyspark import SparkContext
+
+            SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
 
 
 @contextmanager
 def translated_errors(name: str, log: Path) -> Iterator[None]:
     """Turn errors of Spark, whose texts are long and can quote rows, into an `EngineError` of one line; silence its warnings."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # traces of errors that are raised as well
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -118,10 +131,12 @@ def _connect(address: str, name: str) -> "SparkSession":
     """Return a session of a server of Spark Connect."""
     _require_answer(*_host_and_port(name.removeprefix("sc://"), SPARK_CONNECT_PORT), name)
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
 
     _require_channel(address, name)
     builder: Any = SparkSession.builder
     session: SparkSession = builder.remote(address).create()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=8, max_backoff=10_000)])  # a minute instead of ten
     _ = session.version  # the first request: it fails here if the server does not accept this client
     return session
 
@@ -286,6 +301,10 @@ _SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
         ("All masters are unresponsive", "Cannot call methods on a stopped SparkContext", "SparkContext was shut down", "has been stopped"),
         "the master does not answer, or has ended the application. Check that it runs the version of Spark of the package pyspark, and "
         "look at its page. The output of this side is in {log}",
+    ),
+    (
+        ("Py4JNetworkError", "Answer from Java side is empty", "Error while sending or receiving", "ConnectionRefusedError"),
+        "Java ended during the run: it was killed, or had no memory left. Its output is in {log}; run again",
     ),
     (
         ("UNAUTHENTICATED", "PERMISSION_DENIED", "Unauthenticated"),

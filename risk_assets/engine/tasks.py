@@ -7,11 +7,13 @@ import io
 import platform
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from itertools import accumulate
 from typing import TypeVar
 
+import msgspec
 import polars as pl
 import polars_hash
 
@@ -20,6 +22,7 @@ from risk_assets.domain.batch.predictions import predict, prediction_schema
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.ingest.csv_counts import FieldCounter
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, indexed_columns, parts
 from risk_assets.domain.morning.account_key import first_key
@@ -40,6 +43,7 @@ from risk_assets.lake import layout, registry
 from risk_assets.lake.account_index_tables import part_content
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.documents import candidate_tables
+from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.feature_tables import piece_facts, piece_features
 from risk_assets.lake.hashing import content_of_chunks, sha256
 from risk_assets.lake.manifests import Manifest, find_manifest
@@ -110,7 +114,8 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
     content = read_piece(store, piece)
     with translate_polars_errors(layout.features(job.date)):
         ids = _ids_with_hashes(raw, piece, content, contract, repeated)
-        frame = piece_features(raw, piece, content, contract, ids, job.date)
+        marked = _with_issues(raw, piece, content, _manifest(job.lake, job.raw, job.seal))
+        frame = piece_features(marked, piece, content, contract, ids, job.date)
     parquet = io.BytesIO()
     frame.write_parquet(parquet, compression=compression(store))
     path = layout.features_part(job.date, job.token, number)
@@ -231,7 +236,25 @@ def _piece(store: Store, job: FeaturesJob, number: int) -> tuple[RawFile, Piece]
 
 @lru_cache(maxsize=2)
 def _raw(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
-    return raw_file(_lake(lake), _manifest(lake, path, seal))
+    """Return how to read a raw file; without issues of lines if its manifest does not have their positions."""
+    manifest = _manifest(lake, path, seal)
+    facts = manifest.facts_as(RawFacts)
+    found = msgspec.structs.replace(facts, ragged=facts.ragged or RaggedRows())
+    return raw_file(_lake(lake), msgspec.structs.replace(manifest, facts=found))
+
+
+def _with_issues(raw: RawFile, piece: Piece, content: bytes, manifest: Manifest) -> RawFile:
+    """Return a raw file with the issues of the lines of a piece, which are counted again if the manifest has no positions."""
+    facts = manifest.facts_as(RawFacts)
+    if facts.ragged is not None:
+        return raw
+    counter = FieldCounter(raw.dialect)
+    counter.trailing = facts.long_lines == 0  # otherwise lines of this file do not end in a separator, even if all of the piece do
+    if piece.start:
+        counter.feed((raw.dialect.separator * (len(raw.dialect.columns) - 1) + raw.dialect.eol).encode())  # stands for the header
+    counter.feed(content)
+    counter.close()
+    return replace(raw, issues={name: rows + piece.first_row for name, rows in counter.issues.items()})
 
 
 @lru_cache(maxsize=4)

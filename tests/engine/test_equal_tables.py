@@ -97,7 +97,7 @@ FILES = {
     "one row": [b"id,age,city\n1,30,north"],
     "no row can be scored": [b"id,age,city\n" + b"".join(b"A%d,x,north\n" % row for row in range(200))],
     "CRLF and a byte order mark": [b"\xef\xbb\xbf" + small(200).replace(b"\n", b"\r\n")],
-    "quotes of both kinds": [b"id,age,city\n" + b"".join(b'%d,30,"a\nb"\nx%d,40,O"Brian\n' % (row, row) for row in range(150))],
+    "quotes of both kinds": [b"id,age,city\n" + b"".join(b'%d,30,"a\nb"\nx%d,40,O"Brian\n' % (row, row) for row in range(700))],
     "lines with issues": [small(200) + b'B1,30\nB2,30,north,x\nB3,30,"a"b\n\nB4,30,no\rth\n' + small(100).split(b"\n", 1)[1]],
     "missing ids": [b"id,age,city\n" + b"".join(b"%s,30,north\n" % (b"A%d" % row if row % 3 else b" \xc2\xa0") for row in range(200))],
     "no ids": [b"id,age,city\n" + b" ,30,north\n" * 150],
@@ -109,6 +109,23 @@ FILES = {
 @pytest.mark.parametrize("contents", FILES.values(), ids=FILES)
 def test_files_give_equal_tables(tmp_path: Path, contents: list[bytes]) -> None:
     require_equal(*made_by_both(tmp_path, contents))
+
+
+RAGGED = {
+    "many issues": small(200) + b'B1,30\nB2,30,north,x\nB3,30,"a"b\n\nB4,30,no\rth\n' + small(100).split(b"\n", 1)[1],
+    "quotes of both kinds": FILES["quotes of both kinds"][0] + b"short\n",
+    "lines that end in a separator": small(200).replace(b"north\n", b"north,\n").replace(b"\n", b",\n") + b"Z,30,east\n",
+    "all lines end in a separator": small(200).replace(b"\n", b",\n").replace(b"city,", b"city") + b'B,30,"a\n1,2,3,\n4,5,6,\n",\n',
+}
+
+
+@pytest.mark.parametrize("content", RAGGED.values(), ids=RAGGED)
+def test_lines_with_issues_are_found_without_their_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr("risk_assets.lake.raw.MAX_RAGGED_ROWS", 0)
+    local, cluster = made_by_both(tmp_path, [content])
+    assert local.feature_rows["issues"].str.contains("line: ").sum() > 0
+    assert len(cluster.features.parts) > 2
+    require_equal(local, cluster)
 
 
 def test_many_kinds_of_cells_give_equal_tables(tmp_path: Path) -> None:

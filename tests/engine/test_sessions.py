@@ -22,6 +22,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.manifests import require_manifest
 from risk_assets.settings import Settings, load_settings
 from tests.documents import SMALL
+from tests.engine.clusters import descendants
 from tests.engine.lakes import DATE, landed, made, models
 from tests.engine.test_equal_tables import require_equal, small
 
@@ -129,6 +130,7 @@ TEXTS = {
     "PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker": "the executors run another version of Python",
     'java.io.IOException: Cannot run program "/x/python"': "the executors have no Python at the path",
     "[JAVA_GATEWAY_EXITED] Java gateway process exited before sending its port number.": "Java ended when Spark started",
+    "Py4JNetworkError: Answer from Java side is empty": "Java ended during the run",
     "Python worker exited unexpectedly (crashed)": "a task ended without an answer several times",
     "All masters are unresponsive! Giving up.": "the master does not answer",
     "<_InactiveRpcError status = StatusCode.UNAUTHENTICATED>": "the server does not accept the token",
@@ -206,6 +208,22 @@ def test_a_session_of_a_notebook_is_used_and_not_stopped(tmp_path: Path) -> None
             assert found.sparkContext is own.sparkContext
         assert own.range(3).count() == 3
     assert SparkSession.getActiveSession() is None
+
+
+@pytest.mark.long
+def test_java_that_was_killed_is_reported_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spark = Spark("local[1]", "local[1]", tmp_path / "spark.log")
+    lake = landed(tmp_path, [small(50)])
+    table = ClusterEngine(spark).features(lake, SMALL, DATE, "run")
+    table.write(lake, layout.features(DATE))
+    (java,) = (pid for pid in descendants(os.getpid()) if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == "java")
+    os.kill(java, signal.SIGKILL)
+    with pytest.raises(EngineError, match=r"^local\[1\]: Java ended during the run"):
+        table.write(lake, layout.features(DATE))
+    spark.close()
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+    table.write(lake, layout.features(DATE))
+    spark.close()
 
 
 @pytest.mark.long

@@ -23,7 +23,7 @@ from risk_assets.lake.manifests import require_manifest
 from tests.azurite.server import Azurite
 from tests.cli.conftest import RISK, process_environment
 from tests.engine.books import DATE, NEXT, SHARDS, Book, land_in_shards, make_book, on_azurite, on_disk
-from tests.engine.clusters import Address, Standalone, standalone
+from tests.engine.clusters import Address, Standalone, connect_server, standalone
 from tests.prepared import prepared
 
 pytestmark = pytest.mark.long
@@ -194,6 +194,19 @@ def test_of_two_drivers_on_a_date_one_waits(book: Book) -> None:
         assert first.returncode == 0, out
     require_same(book.tables(), expected)
     assert book.leftovers() == []
+
+
+def test_a_connect_server_that_ends_is_reported(book: Book, tmp_path: Path) -> None:
+    lines = (book.folder / "data/landing" / f"accounts_{NEXT}.csv").read_bytes().splitlines(keepends=True)
+    land_in_shards(book.folder, [lines[0], *(b"%d-%s" % (copy, line) for copy in range(200) for line in lines[1:])], 60)
+    folder = layout.shard(layout.features(DATE), "")
+    with connect_server(tmp_path / "connect") as server, started(book, **by(server)) as run:
+        wait_until(lambda: bool(book.lake.list(folder)), run)
+        server.server.kill()
+        out, _ = run.communicate(timeout=SECONDS)
+    assert run.returncode == 1
+    assert one_line(out, f"{DATE} failed").startswith(f"{DATE} failed: {server.address}: the connection broke. Check that Spark still runs")
+    assert book.lake.list(folder) == ()
 
 
 def test_executors_without_the_right_to_write_are_named(book_on_azurite: Book, azurite: Azurite, tmp_path: Path) -> None:

@@ -40,6 +40,15 @@ def outdated_features(lake: Store, contract_values: str, dates: Iterable[str]) -
     return tuple(date for date in dates if not _features_current(lake, contract_values, date))
 
 
+def has_landed_again(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
+    """Return whether other `accounts` or `outcomes` have landed for a date than those that were stored in the lake."""
+    try:
+        found = landing.find(landed, kind, date, expected)
+    except LandingError:
+        return False
+    return not is_stored(lake, landed, found.entries, layout.PATHS[f"raw/{kind}"](date))
+
+
 def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
     try:
         found = landing.find(landed, kind, date, expected)

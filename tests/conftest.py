@@ -20,14 +20,14 @@ from tests.azurite.shared import shared
 from tests.browser import open_page, require_chromium
 from tests.history import quicken
 from tests.prepared import session_folder
-from tests.scheduling import WAITING, Scheduling
+from tests.scheduling import SPARK, WAITING, Scheduling
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
 POLICY = ROOT / "tests/policy.yml"
 SETTINGS = ("RISK_", "AZURE_", "DAGSTER_")
 FIRST = (
-    *("test_ui.py", *WAITING, "test_days.py"),
+    *("test_ui.py", *WAITING, "test_days.py", *SPARK),
     *("test_kills.py", "test_kills_on_azurite.py", "test_detection.py", "test_interleavings.py", "test_corruption.py"),
 )
 _numbers = itertools.count(1)
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
     Of the quick tests these are the browser's. Of the long ones, a worker begins with those that wait, another one with the days
-    of a bank, a third one with killed commands; those of damaged files are many and short, and fill what is left.
+    of a bank, a third one with Spark; then come killed commands; those of damaged files are many and short, and fill what is left.
     """
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 

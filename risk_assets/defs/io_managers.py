@@ -406,7 +406,7 @@ def _describe(context: dg.OutputContext, store: Store, manifest: Manifest, descr
         {
             "dagster/row_count": manifest.rows,
             "dagster/column_schema": dg.TableSchema(columns),
-            "path": dg.MetadataValue.path(store.uri(manifest.path)),
+            "path": dg.MetadataValue.path(store.uri(manifest.path if manifest.path in manifest.parts else layout.shards(manifest.path))),
             "megabytes": round(manifest.bytes / 1e6, 3),
             **shown(manifest.numbers),
         }

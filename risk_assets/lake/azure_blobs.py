@@ -27,7 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 CONNECT_SECONDS = 5.0
 SHORTEST_STALL, USUAL_STALL = 1.0, 10.0
 
-_EMPTY = "416 Range Not Satisfiable"  # an empty object has no first byte
+_BEYOND_END = ("416 Range Not Satisfiable", "StartTooLarge")  # how obstore reports a range beyond the end of an object
 
 # A block must be uploaded within the stall timeout, all concurrent ones together: 16 MiB in 10 s are 13 Mbit/s.
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -101,12 +101,12 @@ class AzureObjects:
         """Return the content of an object."""
         return bytes(obstore.get(self._client, path).bytes())
 
-    def head(self, path: str, length: int) -> bytes:
-        """Return the first bytes of an object, at most `length`."""
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object from a position; none beyond its end."""
         try:
-            return bytes(obstore.get_range(self._client, path, start=0, length=length))
+            return bytes(obstore.get_range(self._client, path, start=start, length=length))
         except BaseError as error:
-            if _EMPTY not in str(error):
+            if not any(sign in str(error) for sign in _BEYOND_END):
                 raise
             return b""
 

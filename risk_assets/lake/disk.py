@@ -41,9 +41,10 @@ class DiskObjects:
         with self._open(path) as file:
             return file.read()
 
-    def head(self, path: str, length: int) -> bytes:
-        """Return the first bytes of an object, at most `length`."""
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object from a position; none beyond its end."""
         with self._open(path) as file:
+            file.seek(start)
             return file.read(length)
 
     def chunks(self, path: str) -> Iterator[bytes]:
@@ -69,10 +70,10 @@ class DiskObjects:
         for folder, folders, files in os.walk(self._below(prefix), followlinks=True, onerror=_raise_unless_missing):
             if Path(folder) == self._folder and TEMPORARY in folders:
                 folders.remove(TEMPORARY)
+            below = Path(folder).relative_to(self._folder).as_posix()
             for name in files:
-                file = Path(folder, name)
                 with suppress(FileNotFoundError):  # deleted meanwhile, or a link to nothing
-                    yield _entry(file.relative_to(self._folder).as_posix(), file)
+                    yield _entry(name if below == "." else f"{below}/{name}", os.path.join(folder, name))  # noqa: PTH118 - there are many
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the objects and folders directly in a folder."""
@@ -284,8 +285,8 @@ def _version(found: os.stat_result) -> str:
     return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
-def _entry(path: str, file: Path) -> Entry:
-    found = file.stat()
+def _entry(path: str, file: Path | str) -> Entry:
+    found = os.stat(file)  # noqa: PTH116 - a path of a listing is a text
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     return Entry(path, found.st_size, _version(found), found.st_mtime)

@@ -27,7 +27,7 @@ from risk_assets.lake.facts import FeatureFacts, facts_from_row, joined_features
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.parallel import in_order
-from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, raw_file, read_piece
+from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, grouped, raw_file, read_group
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Summary, compression, read_table, translate_polars_errors, write_file
@@ -106,7 +106,8 @@ class FeatureTable:
         """Return the rows that a function makes of each piece and its bytes, in order; several pieces are read at the same time."""
 
         def read(columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None) -> Iterator[pl.DataFrame]:
-            made = in_order(lambda piece: rows(piece, read_piece(self.store, piece)), self.raw.pieces, pl.thread_pool_size())
+            groups = grouped(self.raw.pieces)
+            made = in_order(lambda group: rows(*read_group(self.store, self.raw, group)), groups, pl.thread_pool_size())
             for frame in made if limit is None else first_rows(made, limit):
                 selected = frame if predicate is None else frame.filter(predicate)
                 yield selected if columns is None else selected.select(columns)

@@ -42,8 +42,8 @@ class Objects(Protocol):
     def get(self, path: str) -> bytes:
         """Return the content of an object."""
 
-    def head(self, path: str, length: int) -> bytes:
-        """Return the first bytes of an object, at most `length`."""
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object from a position; none beyond its end."""
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks of about 8 MiB; all of them are of one version."""

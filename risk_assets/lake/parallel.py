@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+SMALL_REQUESTS = 8
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -27,3 +29,11 @@ def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> It
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return the results of a function that waits for the disk or the network, for each item in order; one item needs no thread."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [function(item) for item in listed]
+    return list(in_order(function, listed, SMALL_REQUESTS))

@@ -17,9 +17,9 @@ from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, existing, find_manifest, find_readable, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.raw_pieces import chunks_of, line_issues, quoting_of, raw_file
 from risk_assets.lake.store import Entry, Store
-from risk_assets.lake.threads import in_threads
 from risk_assets.lake.verification import remember, verified_files
 
 SMALL_BYTES = 1024 * 1024
@@ -170,8 +170,12 @@ class _Reader:
 
     def head(self, part: str, length: int) -> bytes:
         """Return the first bytes of a part."""
-        kept = self._kept.get(part)
-        return self.landed.store.head(part, length) if kept is None else kept[:length]
+        if part in self._kept:
+            return self._kept[part][:length]
+        try:
+            return self.landed.store.get_range(part, 0, length)
+        except FileNotFoundError:
+            raise self._gone(part) from None
 
     def chunks(self, part: str) -> Iterator[bytes]:
         """Yield the bytes of a part."""

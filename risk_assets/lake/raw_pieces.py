@@ -1,6 +1,6 @@
 """Raw files in pieces of whole records, which are read and verified one by one: the unit of work of a date."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from risk_assets.domain.ingest import csv_counts
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
-from risk_assets.domain.ingest.csv_records import split_records
+from risk_assets.domain.ingest.csv_records import BOM, split_records
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text, scan_typed
@@ -19,8 +20,11 @@ from risk_assets.lake.facts import RawFacts
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import Manifest
 from risk_assets.lake.objects import CHUNK_BYTES
+from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import verified_files
+
+NO_HEADER = -1  # as the start of pieces that were joined
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,7 @@ def raw_file(store: Store, manifest: Manifest) -> RawFile:
 def read_piece(store: Store, piece: Piece) -> bytes:
     """Return the bytes of a piece; raises `LakeError` if they are not the ones that were stored."""
     try:
-        with store.reader(piece.part) as file:
-            file.seek(piece.start)
-            content = file.read(piece.bytes)
+        content = store.get_range(piece.part, piece.start, piece.bytes)
     except FileNotFoundError:
         raise LakeError(f"{piece.part} is missing. {layout.how_to_make(piece.part)}") from None
     if sha256(content) != piece.sha256:
@@ -139,6 +141,39 @@ class PieceCells:
             found += [block.text[starts[row] : ends[row]] for row in inside]
             first += len(ends)
         return b"".join(found)
+
+
+def grouped(pieces: Iterable[Piece]) -> Iterator[tuple[Piece, ...]]:
+    """Yield consecutive pieces in groups of at most `PIECE_BYTES`: a table costs as much time for a small piece as for a large one."""
+    group: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if group and size + piece.bytes > csv_counts.PIECE_BYTES:
+            yield tuple(group)
+            group, size = [], 0
+        group.append(piece)
+        size += piece.bytes
+    if group:
+        yield tuple(group)
+
+
+def read_group(store: Store, raw: RawFile, group: Sequence[Piece]) -> tuple[Piece, bytes]:
+    """Return consecutive pieces as one, and its bytes, without the headers between them; raises `LakeError` as `read_piece`."""
+    first = group[0]
+    if len(group) == 1:
+        return first, read_piece(store, first)
+    contents = in_threads(lambda piece: read_piece(store, piece), group)
+    end = raw.dialect.eol.encode()
+    records = [_without_header(raw, content) if piece.start == 0 else content for piece, content in zip(group, contents, strict=True)]
+    joined = b"".join(part if part.endswith(end) or not part else part + end for part in records)
+    return Piece(first.part, NO_HEADER, len(joined), first.first_row, sum(piece.rows for piece in group), ""), joined
+
+
+def _without_header(raw: RawFile, content: bytes) -> bytes:
+    """Return the records after the first one."""
+    block = next(split_records(raw.dialect.grammar, [content]))
+    mark = len(BOM) if content.startswith(BOM) else 0
+    return content[mark + int(block.ends[0]) :]
 
 
 def piece_text(raw: RawFile, piece: Piece, content: bytes) -> pl.LazyFrame:

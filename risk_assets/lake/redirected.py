@@ -41,9 +41,9 @@ class RedirectedObjects:
         """Return the content of an object."""
         return self.objects.get(self.places.actual(path))
 
-    def head(self, path: str, length: int) -> bytes:
-        """Return the first bytes of an object, at most `length`."""
-        return self.objects.head(self.places.actual(path), length)
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object from a position; none beyond its end."""
+        return self.objects.get_range(self.places.actual(path), start, length)
 
     def chunks(self, path: str) -> Iterator[bytes]:
         """Yield the content of an object in chunks."""

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout, verification
 from risk_assets.lake.manifests import find_readable
+from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store
-from risk_assets.lake.threads import in_threads
 
 
 def landed_versions(landed: LandedFile) -> dict[str, str]:
@@ -38,6 +38,15 @@ def changed_dates(lake: Store, landed: Store, kind: str, expected: tuple[str, ..
 def outdated_features(lake: Store, contract_values: str, dates: Iterable[str]) -> tuple[str, ...]:
     """Return those dates whose features are missing, older than their raw file, or made under another contract."""
     return tuple(date for date in dates if not _features_current(lake, contract_values, date))
+
+
+def has_landed_again(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
+    """Return whether other `accounts` or `outcomes` have landed for a date than those that were stored in the lake."""
+    try:
+        found = landing.find(landed, kind, date, expected)
+    except LandingError:
+        return False
+    return not is_stored(lake, landed, found.entries, layout.PATHS[f"raw/{kind}"](date))
 
 
 def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:

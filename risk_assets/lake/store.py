@@ -89,13 +89,10 @@ class Store:
         except FileNotFoundError:
             return None
 
-    def head(self, path: str, length: int) -> bytes:
-        """Return the first bytes of an object, at most `length`; none if it does not exist."""
-        try:
-            with self._translate_errors(path):
-                return self._objects.head(path, length)
-        except FileNotFoundError:
-            return b""
+    def get_range(self, path: str, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object from a position, none beyond its end; raises `FileNotFoundError` without one."""
+        with self._translate_errors(path):
+            return self._objects.get_range(path, start, length)
 
     def size(self, path: str) -> int | None:
         """Return the size of an object in bytes, or None if it does not exist."""

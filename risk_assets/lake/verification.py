@@ -19,8 +19,8 @@ from risk_assets.lake import layout
 from risk_assets.lake.disk import version_of
 from risk_assets.lake.hashing import HashedChunks
 from risk_assets.lake.manifests import Manifest, entries, named
+from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.store import Entry, Store
-from risk_assets.lake.threads import in_threads
 
 MAX_REMEMBERED = 100_000
 

@@ -30,9 +30,13 @@ def land(workspace: Workspace, date: str, rows: int, shards: int) -> None:
 
 
 def main(root: str, rows: str) -> None:
-    """Make the lake."""
+    """Make the lake, unless it is there with so many rows."""
     workspace = Workspace(Path(root))
-    workspace.root.mkdir(parents=True, exist_ok=True)
+    made = workspace.root / f"made-of-{rows}-rows"
+    if made.exists():
+        return
+    shutil.rmtree(workspace.root, ignore_errors=True)
+    workspace.root.mkdir(parents=True)
     write_documents(workspace)
     lakehouse = open_lakehouse(workspace)
     go_live(lakehouse, workspace, 0.0)
@@ -40,6 +44,7 @@ def main(root: str, rows: str) -> None:
     land(workspace, LARGE, int(rows), LARGE_SHARDS)
     for shards, date in TINY_SHARDS.items():
         land(workspace, date, shards * TINY_ROWS, shards)
+    made.touch()
 
 
 if __name__ == "__main__":

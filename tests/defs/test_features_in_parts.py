@@ -5,29 +5,34 @@ from pathlib import Path
 
 import pytest
 
-from risk_assets.defs import io_managers
 from risk_assets.defs.assets.model import FEATURES
+from risk_assets.domain.ingest.validation import feature_facts
 from risk_assets.domain.morning.facts import MorningReport
 from risk_assets.lake import layout, morning_files, registry, verification
+from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake.feature_tables import FeatureTable
 from risk_assets.lake.manifests import Manifest, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.replay import explain_account, replay
 from risk_assets.lake.staleness import outdated_features
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Table, read_table, write_table
+from risk_assets.lake.tables import Table, read_table
 from risk_assets.lake.verify import verify_all
 from tests.defs.conftest import LABELLED, NEXT, Book, copied
 from tests.in_parts import write_in_parts
 
+WRITE = FeatureTable.write
 
-def write(store: Store, path: str, table: Table, guard: Guard = no_guard) -> Manifest:
-    return write_in_parts(store, path, table, guard) if path.endswith("_features.parquet") else write_table(store, path, table, guard)
+
+def write(self: FeatureTable, store: Store, path: str, guard: Guard = no_guard) -> tuple[Manifest, ...]:
+    table = Table(self.frame, FeatureFacts, tuple(feature_facts(self.contract)), self.made_from)
+    return (write_in_parts(store, path, table, guard),)
 
 
 @pytest.fixture
 def parts_book(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
     """The book whose last date is scored, while features are written in parts."""
-    monkeypatch.setattr(io_managers, "write_table", write)
+    monkeypatch.setattr(FeatureTable, "write", write)
     with copied(trained, tmp_path / "parts") as book:
         assert book.score().error is None
         assert len(require_manifest(book.lake, layout.features(NEXT)).parts) == 3
@@ -70,7 +75,7 @@ def test_scores_from_parts_are_replayed_and_explained(parts_book: Book, scored_b
 
 
 def test_a_file_replaces_the_parts(parts_book: Book, scored_book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(io_managers, "write_table", write_table)
+    monkeypatch.setattr(FeatureTable, "write", WRITE)
     assert parts_book.score().error is None
     features = layout.features(NEXT)
     assert list(require_manifest(parts_book.lake, features).parts) == [features]

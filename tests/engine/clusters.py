@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.deploy.processes import ending_with_parent
 from tests.npm import tail
 
 HOST = "127.0.0.1"
@@ -225,7 +226,7 @@ def _server(name: str, folder: Path, environment: Mapping[str, str], main: str, 
     script = Path(environment["SPARK_HOME"], "bin", "spark-class")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "bash", str(script), main, *arguments],
+            ending_with_parent(["bash", script, main, *arguments]),
             cwd=folder,
             env={**os.environ, **programs, **environment},
             stdin=subprocess.DEVNULL,

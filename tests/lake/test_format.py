@@ -55,7 +55,7 @@ READS: dict[str, Callable[[Store], object]] = {
     "features": lambda lake: snapshots.newest(lake, {}, 3),
     "manifest": lambda lake: find_manifest(lake, "raw/accounts_2026-01-01.csv"),
     "scan": lambda lake: scan(lake, "raw/accounts_2026-01-01.csv"),
-    "head": lambda lake: lake.head("raw/a", 9),
+    "entry": lambda lake: lake.entry("raw/a"),
     "names": lambda lake: lake.names(""),
 }
 

@@ -7,12 +7,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from risk_assets.domain.ingest import csv_counts
+from risk_assets.domain.ingest.csv_records import BOM
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, manifests, raw
 from risk_assets.lake.facts import RawFacts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.raw import LandedFile
-from risk_assets.lake.raw_pieces import piece_issues, piece_text, raw_file, read_piece
+from risk_assets.lake.raw_pieces import grouped, piece_issues, piece_text, raw_file, read_group, read_piece
 from risk_assets.lake.store import Store, open_store
 
 DATE = "2026-01-01"
@@ -86,6 +87,20 @@ def test_a_manifest_of_an_earlier_release_has_the_same_pieces(tmp_path: Path, co
     expected = raw_file(lake, manifest)
     without_pieces(lake, manifest)
     assert raw_file(lake, require_manifest(lake, PATH)).pieces == expected.pieces
+
+
+@pytest.mark.parametrize(
+    "contents", [(b"id,name\n1,x", b"id,name\r\n", b"id,name\n2,y\n3,z\n"), (MIXED, b"id,name\n", b"id,name\n9"), (STANDARD, STANDARD)]
+)
+def test_small_pieces_are_joined_without_their_headers(tmp_path: Path, contents: tuple[bytes, ...]) -> None:
+    lake, manifest = stored(tmp_path, *(BOM + content for content in contents))
+    file = raw_file(lake, manifest)
+    groups = [*grouped(file.pieces)]
+    assert [piece for group in groups for piece in group] == [*file.pieces]
+    assert all(len(group) == 1 or sum(piece.bytes for piece in group) <= 2000 for group in groups)
+    assert len(groups) < len(file.pieces) or len(contents) == 2
+    read = [read_group(lake, file, group) for group in groups]
+    assert_frame_equal(pl.concat([piece_text(file, *one).collect() for one in read]), raw.scan(lake, PATH).collect())
 
 
 def test_a_changed_piece_is_not_read(tmp_path: Path) -> None:

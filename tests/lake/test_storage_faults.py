@@ -52,7 +52,7 @@ OPERATIONS = {
     "get": Operation(lambda store: store.get("small"), SMALL),
     "get large": Operation(lambda store: store.get("large"), LARGE),
     "chunks": Operation(lambda store: b"".join(store.chunks("large")), LARGE),
-    "head": Operation(lambda store: store.head("large", 3 * MIB), LARGE[: 3 * MIB]),
+    "get_range": Operation(lambda store: store.get_range("large", 0, 3 * MIB), LARGE[: 3 * MIB]),
     "size": Operation(lambda store: store.size("large"), len(LARGE)),
     "list": Operation(lambda store: store.list(""), ("large", "small")),
     "names": Operation(lambda store: store.names(""), ("large", "small")),
@@ -91,7 +91,7 @@ QUICK = {
     ("list", "truncate"),
     ("delete", "lose"),
     ("copy", "reset"),
-    ("head", "down"),
+    ("get_range", "down"),
 }
 QUICK_LONG = {("put", "503"), ("create", "lose"), ("write", "down"), ("table_target", "reset"), ("chunks", "truncate"), ("delete", "down")}
 

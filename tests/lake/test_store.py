@@ -89,7 +89,7 @@ def test_create_writes_again_after_a_delete(store: Store) -> None:
 
 def test_missing_objects_differ_from_empty_ones(store: Store) -> None:
     store.put("there", b"")
-    assert (store.find("there"), store.size("there"), store.head("there", 9), list(store.chunks("there"))) == (b"", 0, b"", [])
+    assert (store.find("there"), store.size("there"), store.get_range("there", 0, 9), list(store.chunks("there"))) == (b"", 0, b"", [])
     assert (store.find("nope"), store.size("nope")) == (None, None)
     assert (store.list("nope/"), store.names("nope")) == ((), ())
 
@@ -108,9 +108,12 @@ def test_a_missing_object_raises_file_not_found(store: Store, action: str) -> No
     assert everything(store) == []
 
 
-def test_head_returns_at_most_the_object(store: Store) -> None:
+def test_a_range_is_at_most_the_rest_of_the_object(store: Store) -> None:
     store.put("five", b"hello")
-    assert (store.head("five", 2), store.head("five", 5), store.head("five", 1000)) == (b"he", b"hello", b"hello")
+    ranges = {(0, 2): b"he", (0, 5): b"hello", (0, 1000): b"hello", (1, 3): b"ell", (3, 9): b"lo", (5, 1): b"", (9, 1): b""}
+    assert {(start, length): store.get_range("five", start, length) for start, length in ranges} == ranges
+    with pytest.raises(FileNotFoundError):
+        store.get_range("nothing", 0, 1)
 
 
 def test_chunks_join_to_the_object(store: Store) -> None:
@@ -266,13 +269,14 @@ ACTIONS: dict[str, Callable[[Store], object]] = {
     "write": lambda store: store.write("a", iter([b"x"])),
     "copy": lambda store: store.copy("a", "b"),
     "delete": lambda store: store.delete("a"),
+    "get_range": lambda store: store.get_range("a", 0, 9),
     "list": lambda store: store.list("folder/"),
     "names": lambda store: store.names(""),
     "write_table": lambda store: write_table(store, "a.csv", table()),
     "read_table": lambda store: read_table(store, "a.csv"),
 }
 # a 404 of a HEAD request has no reason, so a missing container looks like a missing object
-HEAD_ACTIONS: dict[str, Callable[[Store], object]] = {"size": lambda store: store.size("a"), "head": lambda store: store.head("a", 9)}
+HEAD_ACTIONS: dict[str, Callable[[Store], object]] = {"size": lambda store: store.size("a")}
 
 
 def table() -> Table:

@@ -4,7 +4,7 @@ import dagster as dg
 
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LakeError
-from risk_assets.lake.staleness import changed_dates
+from risk_assets.lake.staleness import has_landed_again
 from risk_assets.lake.tables import Writable
 
 
@@ -23,5 +23,5 @@ def require_landed(lakehouse: Lakehouse, date: str) -> None:
     LakeError
         If other accounts have landed since the raw file was stored.
     """
-    if changed_dates(lakehouse.store, lakehouse.landing, "accounts", lakehouse.expected_columns("accounts"), (date,)):
+    if has_landed_again(lakehouse.store, lakehouse.landing, "accounts", lakehouse.expected_columns("accounts"), date):
         raise LakeError(f"other accounts have landed for {date} since raw/accounts was stored. Run the whole date: risk run {date}.")

@@ -54,12 +54,12 @@ bench-serving: .venv/.ready  ## POST /predict against other servers; installs th
 	.venv/bin/python -m tests.bench.serving
 
 azurite: .venv/.ready  ## a storage account to try by hand; prints the settings to copy
-	.venv/bin/python -m tests.azurite
+	@.venv/bin/python -m tests.azurite
 
 spark: .venv/.spark  ## pyspark (450 MB), for runs on several machines; needs Java 17 or newer
 
 cluster: .venv/.spark  ## a Spark master with two workers to try by hand; prints the settings to copy
-	.venv/bin/python -m tests.engine
+	@.venv/bin/python -m tests.engine
 
 # One resolution: a package that is in both locks has the same version.
 LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --quiet

@@ -35,8 +35,9 @@ MAX_RETRY_SECONDS = 300  # a request is repeated with the same signature, which 
 
 LOCAL_ENGINE = "local"
 _HOST = r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])"
+_PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _ENGINE = re.compile(
-    rf"local|local\[(?:[1-9][0-9]*|\*)\]|spark://{_HOST}:[0-9]+(?:,{_HOST}:[0-9]+)*|sc://{_HOST}(?::[0-9]+)?(?:/?;[^\s]*|/)?"
+    rf"local|local\[(?:[1-9][0-9]*|\*)\]|spark://{_HOST}:{_PORT}(?:,{_HOST}:{_PORT})*|sc://{_HOST}(?::{_PORT})?(?:/?;[^\s]*|/)?"
 )
 
 S = TypeVar("S", bound="Settings")

@@ -238,7 +238,7 @@ def _require_java(name: str) -> None:
     if not home and shutil.which("java") is None:
         raise EngineError(
             f"RISK_ENGINE={name} needs {JAVA}, and there is no java in PATH. Install it (on Debian and Ubuntu: "
-            "apt-get install openjdk-17-jre-headless), or set JAVA_HOME."
+            "apt-get install default-jre-headless), or set JAVA_HOME."
         )
 
 

@@ -75,7 +75,20 @@ def test_an_engine_is_shown_without_its_token(engine: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "engine",
-    ["", "Local", "local[0]", "local[x]", "spark://host", "spark://host:x", "yarn", "sc://", "http://host:1", f"sc://h o/;{SECRET}"],
+    [
+        "",
+        "Local",
+        "local[0]",
+        "local[x]",
+        "spark://host",
+        "spark://host:x",
+        "spark://host:65536",
+        "sc://host:0",
+        "yarn",
+        "sc://",
+        "http://host:1",
+        f"sc://h o/;{SECRET}",
+    ],
 )
 def test_other_engines_are_refused_in_one_line(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RISK_ENGINE", engine)

@@ -105,18 +105,18 @@ def test_a_date_is_scored_as_by_one_process(book: Book, engine: Address) -> None
     assert parts(book) == 1 and book.leftovers() == []
 
 
-def test_a_date_on_azurite_is_scored_as_by_one_process(book_on_azurite: Book, engine: Address, storage: dict[str, str]) -> None:
+def test_a_date_on_azurite_is_scored_as_by_one_process(book_on_azurite: Book, cluster: Address, storage: dict[str, str]) -> None:
     book = book_on_azurite
     book.run("run", DATE)
     expected = book.tables()
-    book.run("run", DATE, **by(engine))
+    book.run("run", DATE, **by(cluster))
     require_same(book.tables(), expected)
     assert parts(book) == SHARDS + 1
     assert book.leftovers() == []
 
 
-def test_dates_are_run_one_after_the_other(book: Book, engine: Address) -> None:
-    done = book.run("run", DATE, "--until", NEXT, **by(engine))
+def test_dates_are_run_one_after_the_other(book: Book, connect: Address) -> None:
+    done = book.run("run", DATE, "--until", NEXT, **by(connect))
     assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1)
     assert done.text.count("warning:") <= 1
 

@@ -32,7 +32,7 @@ from tests.npm import tail
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0  # a few seconds on an idle machine
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 MASTER = "org.apache.spark.deploy.master.Master"
 WORKER = "org.apache.spark.deploy.worker.Worker"
 SUBMIT = "org.apache.spark.deploy.SparkSubmit"

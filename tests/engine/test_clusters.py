@@ -110,7 +110,7 @@ def test_a_cluster_ends_with_the_process_that_started_it(tmp_path: Path) -> None
     with clusters.held(pids) as handles:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert len(handles) == 2 and clusters.have_ended(handles, 20)
+        assert len(handles) == 2 and clusters.have_ended(handles, 60)
 
 
 @pytest.mark.long
@@ -122,7 +122,7 @@ def test_a_cluster_ends_with_its_executors(tmp_path: Path) -> None:
         began = time.monotonic()
         for server in (*cluster.workers, cluster.master):
             server.stop()
-        assert len(handles) >= 2 and clusters.have_ended(handles, 1)
+        assert len(handles) >= 2 and clusters.have_ended(handles, 10)
         assert time.monotonic() - began < 3 * clusters.STOP_SECONDS
 
 

@@ -91,7 +91,8 @@ def write_predictions(
     columns: list[pl.DataFrame] = []
 
     def fill(file: Any) -> Summary:
-        rows, names = 0, tuple[str, ...]()
+        rows = 0
+        names: tuple[str, ...] = ()
         for batch in batches:
             file.write(batch.csv)
             facts.append(batch.facts)

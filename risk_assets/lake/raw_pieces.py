@@ -24,7 +24,7 @@ from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.store import Store
 from risk_assets.lake.verification import verified_files
 
-NO_HEADER = -1  # as the start of pieces that were joined
+NO_HEADER = -1  # the start of joined pieces
 
 
 @dataclass(frozen=True)

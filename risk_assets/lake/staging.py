@@ -10,7 +10,6 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,7 +19,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.azure_blobs import BLOCK_BYTES
 from risk_assets.lake.block_blobs import error_code, if_version, open_blob
 from risk_assets.lake.hashing import Content, HashedChunks, Segment, concatenated
-from risk_assets.lake.objects import CHUNK_BYTES, Guard, no_guard
+from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.storage_errors import storage_error
 from risk_assets.lake.store import Store
 
@@ -52,7 +51,7 @@ def new_token() -> str:
     return secrets.token_hex(TOKEN_BYTES)
 
 
-def stage(store: Store, path: str, token: str, number: int, content: Iterable[bytes] | Path) -> StagedPiece:
+def stage(store: Store, path: str, token: str, number: int, content: Iterable[bytes]) -> StagedPiece:
     """Stage a piece of an object, and return what `commit_staged` needs of it.
 
     A piece may be staged more than once, also at the same time. Nothing is visible at `path`.
@@ -64,9 +63,9 @@ def stage(store: Store, path: str, token: str, number: int, content: Iterable[by
     number
         The position of the piece in the object, from 0.
     content
-        The bytes, or a file on this machine with them.
+        The bytes in chunks.
     """
-    chunks = HashedChunks(_chunks(content) if isinstance(content, Path) else content)
+    chunks = HashedChunks(content)
     store.begin()
     with _translated_errors(store, path):
         blocks = _stage_blocks(store, path, chunks) if store.folder is None else _stage_file(store, path, token, number, chunks)
@@ -224,12 +223,6 @@ def _in_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
             del buffer[:BLOCK_BYTES]
     if buffer:
         yield bytes(buffer)
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK_BYTES):
-            yield chunk
 
 
 def _raise_unless_missing(_function: object, _path: str, failure: tuple[type[BaseException], BaseException, object]) -> None:

@@ -42,21 +42,24 @@ def outdated_features(lake: Store, contract_values: str, dates: Iterable[str]) -
 
 def has_landed_again(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
     """Return whether other `accounts` or `outcomes` have landed for a date than those that were stored in the lake."""
-    try:
-        found = landing.find(landed, kind, date, expected)
-    except LandingError:
-        return False
-    return not is_stored(lake, landed, found.entries, layout.PATHS[f"raw/{kind}"](date))
+    return bool(_differs(lake, landed, kind, expected, date))
 
 
 def _changed(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool:
+    differs = _differs(lake, landed, kind, expected, date)
+    if differs is not False:
+        return bool(differs)
+    manifest = find_readable(lake, layout.PATHS[f"raw/{kind}"](date))
+    return manifest is None or bool(verification.problems(lake, manifest))
+
+
+def _differs(lake: Store, landed: Store, kind: str, expected: tuple[str, ...], date: str) -> bool | None:
+    """Return whether what has landed for a date is not what was stored in the lake; None if nothing usable has landed."""
     try:
         found = landing.find(landed, kind, date, expected)
     except LandingError:
-        return False
-    path = layout.PATHS[f"raw/{kind}"](date)
-    manifest = find_readable(lake, path)
-    return manifest is None or not is_stored(lake, landed, found.entries, path) or bool(verification.problems(lake, manifest))
+        return None
+    return not is_stored(lake, landed, found.entries, layout.PATHS[f"raw/{kind}"](date))
 
 
 def _features_current(lake: Store, contract_values: str, date: str) -> bool:

@@ -25,7 +25,7 @@ def azure(root: Path, source: Path, rows: int, rounds: int, missing: float) -> N
             set_up("what was made is deleted", module("azure_lake", "clear", source, LAKE), env)
 
         tasks = [
-            Task(PRODUCT, module("azure_product", source, LAKE, snapshot, "logistic"), env, clear),
+            Task(PRODUCT, module("product", source, snapshot, "logistic", LAKE), env, clear),
             Task(POLARS, module("azure_polars", LAKE, snapshot), env, clear),
         ]
         runs = interleaved(tasks, rounds)

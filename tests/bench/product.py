@@ -99,10 +99,13 @@ def make_predictions(lakehouse: "Lake | Lakehouse", snapshot: str, version: str,
     clock.stop("predictions")
 
 
-def main(root: str, snapshot: str, estimator: str) -> None:
-    """Make both tables by an estimator's version and write each step's seconds, as JSON, to standard output."""
+def main(root: str, snapshot: str, estimator: str, lake: str | None = None) -> None:
+    """Make both tables by an estimator's version, in the workspace's lake or in another one.
+
+    Each step's seconds are written to standard output, as JSON.
+    """
     workspace = Workspace(Path(root))
-    lakehouse = open_plain(workspace_settings(workspace))
+    lakehouse = open_plain(workspace_settings(workspace, lake))
     clock = Clock()
     make_features(lakehouse, snapshot, clock)
     make_predictions(lakehouse, snapshot, workspace.version(estimator), clock)

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,12 +78,10 @@ def test_pieces_are_committed_in_the_order_of_their_list(store: Store) -> None:
     assert leftovers(store) == []
 
 
-def test_a_piece_is_an_iterable_or_a_file(store: Store, tmp_path: Path) -> None:
-    file = tmp_path / "piece"
-    file.write_bytes(b"from a file")
-    pieces = [stage(store, PATH, TOKEN, 0, iter([b"from ", b"", b"chunks, "])), stage(store, PATH, TOKEN, 1, file)]
+def test_a_piece_is_staged_from_chunks(store: Store) -> None:
+    pieces = [stage(store, PATH, TOKEN, 0, iter([b"from ", b"", b"chunks, "])), stage(store, PATH, TOKEN, 1, [b"and again"])]
     commit_staged(store, PATH, TOKEN, pieces)
-    assert store.get(PATH) == b"from chunks, from a file"
+    assert store.get(PATH) == b"from chunks, and again"
 
 
 def test_a_large_piece_has_several_blocks_and_one_segment(store: Store) -> None:

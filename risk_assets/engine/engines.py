@@ -49,7 +49,7 @@ class LocalEngine:
         return PredictionTable(layout.date_of(features.path) or "", read_table(store, features.path), arms, policy, made_from)
 
     def close(self) -> None:
-        """Do nothing: the engine starts nothing."""
+        """Do nothing: this engine starts nothing."""
 
 
 class ClusterEngine:

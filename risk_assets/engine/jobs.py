@@ -24,7 +24,7 @@ class LakeAddress(msgspec.Struct, frozen=True):
 class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a raw file under a contract (JSON): a part for each of its pieces.
 
-    `packages` are the versions that executors must have, `raw` the path of the raw file, and `seal` the one of its manifest.
+    `packages` are the versions that executors must have, `raw` is the path of the raw file, and `seal` is the seal of its manifest.
     """
 
     lake: LakeAddress

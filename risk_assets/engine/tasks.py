@@ -195,8 +195,7 @@ def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is missing. {layout.how_to_make(manifest.path)}")
-    lengths = [segment.bytes for segment in manifest.segments.get(path, ())]
-    if content_of_chunks((content,), lengths).sha256 != manifest.sha256[path]:
+    if content_of_chunks((content,), manifest.lengths(path)).sha256 != manifest.sha256[path]:
         raise LakeError(f"{path} was changed since it was written. {layout.how_to_make(manifest.path)}")
     return pl.read_parquet(content)
 
@@ -204,9 +203,7 @@ def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
 def _read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
     """Return whole segments of a file after comparing each with the manifest."""
     path = manifest.path
-    with store.reader(path) as file:
-        file.seek(start)
-        content = file.read(length)
+    content = store.get_range(path, start, length)
     segments = manifest.segments.get(path) or ()
     starts = accumulate((segment.bytes for segment in segments), initial=0)
     own = [(begin - start, segment) for begin, segment in zip(starts, segments, strict=False) if start <= begin < start + length]
@@ -251,7 +248,7 @@ def _with_issues(raw: RawFile, piece: Piece, content: bytes, manifest: Manifest)
     counter = FieldCounter(raw.dialect)
     counter.trailing = facts.long_lines == 0  # otherwise lines of this file do not end in a separator, even if all of the piece do
     if piece.start:
-        counter.feed((raw.dialect.separator * (len(raw.dialect.columns) - 1) + raw.dialect.eol).encode())  # stands for the header
+        counter.feed((raw.dialect.separator * (len(raw.dialect.columns) - 1) + raw.dialect.eol).encode())  # in place of the header
     counter.feed(content)
     counter.close()
     return replace(raw, issues={name: rows + piece.first_row for name, rows in counter.issues.items()})

@@ -275,7 +275,7 @@ def _require_answer(host: str, port: int, name: str) -> None:
 
 
 def _wait_for_executors(context: Any, name: str) -> None:
-    """Wait until an executor has started: Spark itself waits for ever."""
+    """Wait until an executor has started: Spark itself has no limit."""
     scala, end = context._jsc.sc(), time.monotonic() + EXECUTOR_SECONDS
     while scala.getExecutorMemoryStatus().size() <= 1:  # the driver is one
         if scala.isStopped() or time.monotonic() >= end:

@@ -83,7 +83,7 @@ def shard(path: str, name: str) -> str:
 
 
 def staged_folder(path: str) -> str:
-    """Return the folder of what writes of an object or a table have staged: it is no part of them until it is committed."""
+    """Return the folder of what writes of an object or a table have staged: it belongs to them only after the commit."""
     zone, _, name = path.partition("/")
     return f"{zone}/{STAGED}/{name}/"
 

@@ -202,7 +202,7 @@ def test_a_task_without_a_result_is_an_error(lake: Store) -> None:
         complete([], tasks.FeaturesPart, 2, lake_address(lake))
 
 
-def test_errors_that_executors_do_not_know_are_errors_of_the_engine(lake: Store) -> None:
+def test_unknown_errors_of_executors_are_engine_errors(lake: Store) -> None:
     with pytest.raises(EngineError, match=r"^something$"):
         complete([Failure(0, "re", "something", "host")], tasks.FeaturesPart, 1, lake_address(lake))
 
@@ -234,7 +234,7 @@ def test_a_table_of_one_file_is_scored_by_this_process(lake: Store) -> None:
     assert (table.engine, cluster.calls) == ("local", [])
 
 
-def test_a_file_with_uncertain_lines_without_positions_is_read_by_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_line_positions_is_read_by_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("risk_assets.lake.raw.MAX_RAGGED_ROWS", 0)
     lake = landed(tmp_path, [CONTENT + b"too,many,fields,here\n", CONTENT.replace(b"secret", b"hidden")])
     assert ClusterEngine(InProcess()).features(lake, SMALL, DATE, "run").engine == "local"

@@ -135,7 +135,7 @@ def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 class SparkError(Exception):
-    """Stands for an error of Spark's client."""
+    """An error in place of those of Spark's client."""
 
 
 TEXTS = {

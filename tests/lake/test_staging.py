@@ -207,7 +207,7 @@ def test_the_guard_is_entered_around_the_commit(store: Store) -> None:
     assert seen == [None, b"new"]
 
 
-def test_what_killed_writers_staged_is_removed_by_the_next_commit(store: Store) -> None:
+def test_a_commit_removes_what_killed_writers_staged(store: Store) -> None:
     staged(store, b"of a killed writer", token="dead0001")
     store.put(f"{layout.staged(PATH, 'dead0002')}index-000000.parquet", b"an object of a killed writer")
     other = layout.predictions("2026-01-06")

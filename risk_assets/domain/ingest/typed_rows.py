@@ -103,17 +103,19 @@ def _read(cells: Cells, contract: Contract, date: str | None) -> _Columns | None
     if any(frame[name].null_count() for name in texts):
         return None
     with_nulls = [name for name in typed if frame[name].null_count() and not contract.features[name].required]
-    again = cells.read(dict.fromkeys(with_nulls, pl.String)) if with_nulls else frame
+    again = cells.read(dict.fromkeys(with_nulls, pl.String)) if with_nulls else frame  # as text: a null is missing, or unreadable
+    number_texts = {name: strip_series(again[name]) for name in with_nulls}
+    number_texts |= {name: strip_series(frame[name]) for name in numbers if name not in typed}
     values: dict[str, pl.Series] = {}
     unreadable: dict[str, pl.Series] = {}
     for name, feature in contract.features.items():
         if feature.type == "category":
             values[name] = _levels(frame[name], feature, contract)
             continue
-        text = strip_series(frame[name] if name not in typed else again[name]) if name not in typed or name in with_nulls else None
-        values[name] = frame[name] if name in typed or text is None else _parsed(text, contract.notation(name), date)
-        if text is not None and values[name].null_count():
-            unreadable[name] = values[name].is_null() & ~text.is_in(_distinct(missing_tokens(feature, contract)))
+        values[name] = frame[name] if name in typed else _parsed(number_texts[name], contract.notation(name), date)
+        if name in number_texts and values[name].null_count():
+            tokens = _distinct(missing_tokens(feature, contract))
+            unreadable[name] = values[name].is_null() & ~number_texts[name].is_in(tokens)
     ids = cells.numbers.cast(pl.String) if contract.has_row_ids else strip_series(frame[contract.id])
     groups = ids if contract.group is None else _groups(ids, strip_series(frame[contract.group]), contract)
     return _Columns(ids, groups, values, unreadable)

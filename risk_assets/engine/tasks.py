@@ -142,9 +142,9 @@ def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     store, policy = _lake(job.lake), _policy(job.policy)
     manifest = _manifest(job.lake, job.predictions, job.seal)
     schema = {name: NUMBERS.get(name, pl.String) for name in prediction_schema(policy)}
-    content = _read_range(store, manifest, sum(job.sizes[:number]), job.sizes[number])
     if not job.rows[number]:
         return _index_frame(pl.DataFrame(schema=schema), 0, job)
+    content = _read_range(store, manifest, sum(job.sizes[:number]), job.sizes[number])
     with translate_polars_errors(job.predictions):
         frame = pl.scan_csv(content, has_header=False, skip_rows=int(number == 0), schema=schema, glob=False).collect()
     return _index_frame(frame, sum(job.rows[:number]), job)
@@ -203,7 +203,10 @@ def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
 def _read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
     """Return whole segments of a file after comparing each with the manifest."""
     path = manifest.path
-    content = store.get_range(path, start, length)
+    try:
+        content = store.get_range(path, start, length)
+    except FileNotFoundError:
+        raise LakeError(f"{path} is missing. {layout.how_to_make(path)}") from None
     segments = manifest.segments.get(path) or ()
     starts = accumulate((segment.bytes for segment in segments), initial=0)
     own = [(begin - start, segment) for begin, segment in zip(starts, segments, strict=False) if start <= begin < start + length]

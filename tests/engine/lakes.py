@@ -76,9 +76,14 @@ def made(lake: Store, engine: Engine, contract: Contract, arms: Arms, policy: Po
 
 
 def made_by_both(
-    folder: Path, contents: Sequence[bytes], contract: Contract = SMALL, arms: Callable[[Store], Arms] = models, attempts: int = 1
+    folder: Path,
+    contents: Sequence[bytes],
+    contract: Contract = SMALL,
+    arms: Callable[[Store], Arms] = models,
+    attempts: int = 1,
+    azure: tuple[str, Azurite] | None = None,
 ) -> tuple[Tables, Tables]:
     """Return the tables of a date as this process makes them, and then a cluster in this process."""
-    lake = landed(folder, contents, contract)
+    lake = landed(folder, contents, contract, azure)
     scoring = arms(lake)
     return made(lake, LocalEngine(), contract, scoring), made(lake, ClusterEngine(InProcess(attempts)), contract, scoring)

@@ -12,6 +12,7 @@ from risk_assets.domain.ingest import csv_counts
 from risk_assets.domain.morning import account_index
 from risk_assets.engine import tables
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from tests.azurite.server import Azurite
 from tests.documents import SMALL_CONTRACT
 from tests.engine.lakes import Tables, made_by_both, models
 
@@ -109,6 +110,16 @@ FILES = {
 @pytest.mark.parametrize("contents", FILES.values(), ids=FILES)
 def test_files_give_equal_tables(tmp_path: Path, contents: list[bytes]) -> None:
     require_equal(*made_by_both(tmp_path, contents))
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_an_empty_shard_on_azure_is_nothing(
+    tmp_path: Path, azurite: Azurite, worker_id: str, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
+    contents = [small(20), small(30).replace(b"A", b"B")]
+    contents.insert(number, b"id,age,city\n")
+    require_equal(*made_by_both(tmp_path, contents, azure=(f"az://lake/{worker_id}-empty-shard-{number}", azurite)))
 
 
 RAGGED = {

@@ -11,7 +11,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest import csv_counts
 from risk_assets.engine import tasks
 from risk_assets.engine.engines import ClusterEngine, LocalEngine
-from risk_assets.engine.jobs import Failure, FeaturesJob, PredictionsJob, Result
+from risk_assets.engine.jobs import Failure, FeaturesJob, IndexJob, PredictionsJob, Result
 from risk_assets.engine.tables import complete, lake_address
 from risk_assets.errors import ContractError, EngineError, LakeError
 from risk_assets.lake import layout
@@ -49,6 +49,11 @@ class Broken(InProcess):
         if self._step == "predictions":
             self._before()
         return super().predictions(job, sizes)
+
+    def index(self, job: IndexJob) -> list[Result]:
+        if self._step == "index":
+            self._before()
+        return super().index(job)
 
 
 def make_features(lake: Store, cluster: InProcess | None = None, contract: Contract = SMALL) -> Manifest:
@@ -117,6 +122,13 @@ def test_a_part_of_the_features_is_verified(lake: Store, change: Callable[[Store
         make_predictions(lake, Broken(lambda: change(lake, part), "predictions"))
     assert lake.list(f"{layout.CURATED}/{layout.STAGED}/") == ()
     assert lake.size(PREDICTIONS) is None
+
+
+@pytest.mark.parametrize(("change", "problem"), [(change, "was changed"), (Store.delete, "is missing")], ids=["changed", "missing"])
+def test_predictions_are_verified_for_the_index(lake: Store, change: Callable[[Store, str], None], problem: str) -> None:
+    make_features(lake)
+    with pytest.raises(LakeError, match=f"^{PREDICTIONS} {problem}.*risk run {DATE}"):
+        make_predictions(lake, Broken(lambda: change(lake, PREDICTIONS), "index"))
 
 
 def test_raw_accounts_that_are_written_meanwhile_stop_the_run(lake: Store, tmp_path: Path) -> None:

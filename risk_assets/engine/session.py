@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import shutil
 import signal
 import socket
@@ -18,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from risk_assets.engine.spark_messages import JAVA, explain
 from risk_assets.errors import EngineError
 
 if TYPE_CHECKING:
@@ -28,13 +28,10 @@ CONNECT_SECONDS = 20.0  # for a master, or a server of Spark Connect, to answer
 EXECUTOR_SECONDS = 120.0  # for the first executor to start
 POLL_SECONDS = 0.2
 SPARK_CONNECT_PORT = 15002
-JAVA = "Java 17 or newer"
 # Java plans, and groups hashes; what takes long is done by processes of Python. It starts in half the processor time.
 QUICK_JAVA = MappingProxyType({"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"})
 _INSTALL = "pip install 'risk-lakehouse[spark]'"
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
-_CLASS = re.compile(r"([A-Za-z][A-Za-z0-9]*(?:Exception|Error))\b")
-_MODULE = re.compile(r"No module named '([A-Za-z0-9_.]+)'")
 
 
 @contextmanager
@@ -65,6 +62,8 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
     try:
         yield session
     finally:
+        if address.startswith("sc://"):
+            session.client.set_retry_policies([])  # a server that has ended is not waited for
         _stop(session)
 
 
@@ -88,7 +87,7 @@ def translated_errors(name: str, log: Path) -> Iterator[None]:
         except ImportError as error:
             raise _missing_package(name, error.name) from None
         except _spark_errors() as error:
-            raise EngineError(_explain(error, name, log)) from None
+            raise EngineError(explain(error, name, log)) from None
 
 
 @contextmanager
@@ -296,59 +295,3 @@ def _kept_interrupts() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, own)
-
-
-_SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("PYTHON_VERSION_MISMATCH", "different minor versions"),
-        "the executors run another version of Python than this process. Set PYSPARK_PYTHON to the path of the same one on all machines",
-    ),
-    (
-        ("Cannot run program",),
-        "the executors have no Python at the path that this process uses. Install the product at the same path on all machines, or set "
-        "PYSPARK_PYTHON to its path there",
-    ),
-    (
-        ("JAVA_GATEWAY_EXITED", "Java gateway process exited"),
-        f"Java ended when Spark started; it has to be {JAVA}. Its output is in {{log}}",
-    ),
-    (
-        ("exited unexpectedly", "ExecutorLostFailure", "OutOfMemory"),
-        "a task ended without an answer several times: its process was killed, or had no memory left. Give executors more "
-        "(spark.executor.memoryOverhead), or fewer cores (spark.executor.cores)",
-    ),
-    (
-        ("All masters are unresponsive", "Cannot call methods on a stopped SparkContext", "SparkContext was shut down", "has been stopped"),
-        "the master does not answer, or has ended the application. Check that it runs the version of Spark of the package pyspark, and "
-        "look at its page. The output of this side is in {log}",
-    ),
-    (
-        ("Py4JError", "Py4JNetworkError", "Answer from Java side is empty", "Error while sending or receiving", "ConnectionRefusedError"),
-        "Java ended during the run: it was killed, or had no memory left. Its output is in {log}; run again",
-    ),
-    (
-        ("UNAUTHENTICATED", "PERMISSION_DENIED", "Unauthenticated"),
-        "the server does not accept the token or the user. Check the parameters of the address in RISK_ENGINE",
-    ),
-    (
-        ("UNAVAILABLE", "INVALID_HANDLE", "Connection refused", "Connection reset"),
-        "the connection broke. Check that Spark still runs there, then run again",
-    ),
-)
-
-
-def _explain(error: BaseException, name: str, log: Path) -> str:
-    """Return a message without the text of the error."""
-    text = f"{type(error).__name__} {error}"
-    if module := _MODULE.search(text):
-        return (
-            f"{name}: the executors cannot import {module[1].partition('.')[0]}. Install this release of risk-lakehouse on all of them, in "
-            "the Python that PYSPARK_PYTHON names."
-        )
-    for signs, message in _SIGNS:
-        if any(sign in text for sign in signs):
-            return f"{name}: {message.format(log=log)}."
-    classes = _CLASS.findall(text)
-    return (
-        f"{name}: a task failed with {classes[-1] if classes else type(error).__name__}. Its trace is in the log of its executor, or {log}."
-    )

@@ -17,7 +17,7 @@ from tests.conftest import copy_documents
 from tests.engine.lakes import azurite_credential
 
 DATE, NEXT = "2026-01-04", "2026-01-05"
-SHARDS = 30
+SHARDS, LARGE_SHARDS = 30, 60
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Book:
 
 
 def make_book(folder: Path) -> None:
-    """Train a model on three dates; another date has landed in shards, and the next one as a file."""
+    """Train a model on three dates, and score another date, which has landed in shards; the next one has landed as a file."""
     copy_documents(folder)
     (folder / "data/landing").mkdir()
     copy_sample(folder, "accounts", range(1, 6))
@@ -55,6 +55,15 @@ def make_book(folder: Path) -> None:
     file = folder / "data/landing" / f"accounts_{DATE}.csv"
     land_in_shards(folder, file.read_bytes().splitlines(keepends=True), SHARDS)
     file.unlink()
+    run_here(folder, "run", DATE)
+
+
+def make_large_book(folder: Path) -> None:
+    """Make a book whose date has 60,000 rows."""
+    make_book(folder)
+    lines = (folder / "data/landing" / f"accounts_{NEXT}.csv").read_bytes().splitlines(keepends=True)
+    land_in_shards(folder, [lines[0], *(b"%d-%s" % (copy, line) for copy in range(200) for line in lines[1:])], LARGE_SHARDS)
+    run_here(folder, "run", DATE)
 
 
 def land_in_shards(folder: Path, lines: Sequence[bytes], shards: int) -> None:

@@ -1,4 +1,4 @@
-"""The clusters that tests use: they run a job, lose a worker, listen on this machine only, and end with the process that started them."""
+"""The clusters that tests use: they listen on this machine only, and end with the process that started them."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.engine import clusters
-from tests.engine.clusters import Address, ClusterError, ConnectServer, Standalone, standalone
+from tests.engine.clusters import Address, ClusterError, Standalone, standalone
 
 SECONDS = 120
 LOOPBACK = {"0000000000000000FFFF00000100007F", "0100007F"}  # of JVMs, and of Python
@@ -65,28 +65,6 @@ def listening(pids: list[int]) -> set[str]:
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
                 found.add(fields[1].partition(":")[0])
     return found
-
-
-@pytest.mark.long
-def test_a_cluster_runs_a_job_on_two_workers(cluster: Standalone) -> None:
-    with started(cluster, 8) as job:
-        assert result(job) == "8 rows, sum 28"
-    assert all("Asked to launch executor" in worker.log.read_text(encoding="utf-8") for worker in cluster.workers)
-
-
-@pytest.mark.long
-def test_a_connect_server_runs_a_job(connect: ConnectServer) -> None:
-    with started(connect, 8) as job:
-        assert result(job) == "8 rows, sum 28"
-
-
-@pytest.mark.long
-def test_a_job_survives_the_loss_of_a_worker(breakable: Standalone) -> None:
-    with started(breakable, 8, seconds=1) as job:
-        wait_for_executors(breakable)
-        lost = breakable.kill_worker()
-        assert result(job) == "8 rows, sum 28"
-    assert [worker for worker in breakable.workers if not worker.is_alive] == [lost]
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,8 +23,8 @@ from risk_assets.lake import layout
 from risk_assets.lake.manifests import require_manifest
 from tests.azurite.server import Azurite
 from tests.cli.conftest import RISK, process_environment
-from tests.engine.books import DATE, NEXT, SHARDS, Book, land_in_shards, make_book, on_azurite, on_disk
-from tests.engine.clusters import Address, Standalone, connect_server, standalone
+from tests.engine.books import DATE, NEXT, SHARDS, Book, make_book, make_large_book, on_azurite, on_disk
+from tests.engine.clusters import Address, Standalone, connect_server
 from tests.prepared import prepared
 
 pytestmark = pytest.mark.long
@@ -37,14 +38,24 @@ def made(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     return prepared("engine-book", tmp_path_factory, worker_id, make_book)
 
 
+@pytest.fixture(scope="session")
+def made_large(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    return prepared("engine-large-book", tmp_path_factory, worker_id, make_large_book)
+
+
 @pytest.fixture
 def book(made: Path, tmp_path: Path) -> Book:
     return on_disk(made, tmp_path / "book")
 
 
 @pytest.fixture
-def book_on_azurite(made: Path, tmp_path: Path, azurite: Azurite, worker_id: str) -> Book:
-    return on_azurite(made, tmp_path / "book", azurite, f"az://lake/{worker_id}-engine-{next(_numbers)}")
+def large_book(made_large: Path, tmp_path: Path) -> Book:
+    return on_disk(made_large, tmp_path / "book")
+
+
+@pytest.fixture
+def large_book_on_azurite(made_large: Path, tmp_path: Path, azurite: Azurite, worker_id: str) -> Book:
+    return on_azurite(made_large, tmp_path / "book", azurite, f"az://lake/{worker_id}-engine-{next(_numbers)}")
 
 
 @pytest.fixture(params=["local[2]", "cluster", "connect"])
@@ -92,42 +103,21 @@ def wait_until(condition: Callable[[], bool], run: "subprocess.Popen[str]") -> N
         time.sleep(0.02)
 
 
-def test_a_date_is_scored_as_by_one_process(book: Book, engine: Address) -> None:
-    book.run("run", DATE)
+def test_dates_are_scored_as_by_one_process(book: Book, engine: Address) -> None:
     expected = book.tables()
-    done = book.run("run", DATE, **by(engine))
+    done = book.run("run", DATE, "--until", NEXT, **by(engine))
     require_same(book.tables(), expected)
-    assert parts(book) == SHARDS + 1
-    assert book.leftovers() == []
-    assert "WARN" not in done.text and "Spark" not in done.text
-    book.run("run", DATE)
-    require_same(book.tables(), expected)
-    assert parts(book) == 1 and book.leftovers() == []
-
-
-def test_a_date_on_azurite_is_scored_as_by_one_process(book_on_azurite: Book, cluster: Address, storage: dict[str, str]) -> None:
-    book = book_on_azurite
-    book.run("run", DATE)
-    expected = book.tables()
-    book.run("run", DATE, **by(cluster))
-    require_same(book.tables(), expected)
-    assert parts(book) == SHARDS + 1
-    assert book.leftovers() == []
-
-
-def test_dates_are_run_one_after_the_other(book: Book, connect: Address) -> None:
-    done = book.run("run", DATE, "--until", NEXT, **by(connect))
     assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1)
-    assert done.text.count("warning:") <= 1
-
-
-def test_runs_show_their_engine(book: Book) -> None:
-    book.run("run", DATE, RISK_ENGINE="local[1]")
+    assert book.leftovers() == []
+    assert "WARN" not in done.text and "Spark" not in done.text and done.text.count("warning:") <= 1
     with dg.DagsterInstance.from_config(str(book.folder / ".dagster")) as instance:
         for key in ("curated/features", "curated/predictions"):
             event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
             assert event and event.asset_materialization
-            assert event.asset_materialization.metadata["engine"].value == "local[1]"
+            assert event.asset_materialization.metadata["engine"].value == engine.address
+    book.run("run", DATE)
+    require_same(book.tables(), expected)
+    assert parts(book) == 1 and book.leftovers() == []
 
 
 def test_training_makes_features_of_another_contract(book: Book) -> None:
@@ -140,13 +130,9 @@ def test_training_makes_features_of_another_contract(book: Book) -> None:
     assert len(folders) == 3
 
 
-@pytest.mark.parametrize("where", ["book", "book_on_azurite"])
+@pytest.mark.parametrize("where", ["large_book", "large_book_on_azurite"])
 def test_a_killed_worker_changes_nothing(request: pytest.FixtureRequest, where: str, breakable: Standalone, tmp_path: Path) -> None:
     book: Book = request.getfixturevalue(where)
-    lines = (book.folder / "data/landing" / f"accounts_{NEXT}.csv").read_bytes().splitlines(keepends=True)
-    many = [lines[0], *(b"%d-%s" % (copy, line) for copy in range(200) for line in lines[1:])]
-    land_in_shards(book.folder, many, 60)
-    book.run("run", DATE)
     expected = book.tables()
     events = tmp_path / "events"
     events.mkdir()
@@ -168,7 +154,6 @@ def test_a_killed_worker_changes_nothing(request: pytest.FixtureRequest, where: 
 
 @pytest.mark.parametrize("begun", ["features", "predictions"])
 def test_a_driver_that_was_killed_can_run_again(book: Book, begun: str) -> None:
-    book.run("run", DATE)
     expected = book.tables()
     folder = layout.shard(layout.features(DATE), "") if begun == "features" else layout.staged_folder(layout.predictions(DATE))
     with started(book, RISK_ENGINE="local[2]") as run:
@@ -182,7 +167,6 @@ def test_a_driver_that_was_killed_can_run_again(book: Book, begun: str) -> None:
 
 
 def test_of_two_drivers_on_a_date_one_waits(book: Book) -> None:
-    book.run("run", DATE)
     expected = book.tables()
     with started(book, RISK_ENGINE="local[1]") as first:
         wait_until(lambda: bool(book.lake.list(layout.shard(layout.features(DATE), ""))), first)
@@ -196,9 +180,8 @@ def test_of_two_drivers_on_a_date_one_waits(book: Book) -> None:
     assert book.leftovers() == []
 
 
-def test_a_connect_server_that_ends_is_reported(book: Book, tmp_path: Path) -> None:
-    lines = (book.folder / "data/landing" / f"accounts_{NEXT}.csv").read_bytes().splitlines(keepends=True)
-    land_in_shards(book.folder, [lines[0], *(b"%d-%s" % (copy, line) for copy in range(200) for line in lines[1:])], 60)
+def test_a_connect_server_that_ends_is_reported(large_book: Book, tmp_path: Path) -> None:
+    book = large_book
     folder = layout.shard(layout.features(DATE), "")
     with connect_server(tmp_path / "connect") as server, started(book, **by(server)) as run:
         wait_until(lambda: bool(book.lake.list(folder)), run)
@@ -209,7 +192,10 @@ def test_a_connect_server_that_ends_is_reported(book: Book, tmp_path: Path) -> N
     assert book.lake.list(folder) == ()
 
 
-def test_executors_without_the_right_to_write_are_named(book_on_azurite: Book, azurite: Azurite, tmp_path: Path) -> None:
+def test_executors_without_the_right_to_write_are_named(
+    made: Path, tmp_path: Path, azurite: Azurite, worker_id: str, cluster: Standalone
+) -> None:
+    book = on_azurite(made, tmp_path / "book", azurite, f"az://lake/{worker_id}-engine-{next(_numbers)}")
     read_only = generate_account_sas(
         azurite.account,
         azurite.key,
@@ -218,12 +204,12 @@ def test_executors_without_the_right_to_write_are_named(book_on_azurite: Book, a
         datetime.now(UTC) + timedelta(hours=1),
     )
     access = f"BlobEndpoint={azurite.endpoint};AccountName={azurite.account};SharedAccessSignature={read_only}"
-    with standalone(tmp_path / "cluster", environment={"AZURE_STORAGE_CONNECTION_STRING": access}) as cluster:
-        done = book_on_azurite.run("run", DATE, code=1, **by(cluster))
+    own = f"--conf {shlex.quote(f'spark.executorEnv.AZURE_STORAGE_CONNECTION_STRING={access}')} pyspark-shell"
+    done = book.run("run", DATE, code=1, **by(cluster), PYSPARK_SUBMIT_ARGS=own)
     message = one_line(done.stdout + done.stderr, f"{DATE} failed")
     assert re.match(rf"{DATE} failed: the executor \S+: access denied: .*\(at az://lake/.*_features/", message)
     assert read_only not in message
-    assert not book_on_azurite.lake.list(layout.shard(layout.features(DATE), ""))
+    assert not book.lake.list(layout.shard(layout.features(DATE), ""))
 
 
 def test_executors_without_the_product_are_reported(book: Book) -> None:

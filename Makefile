@@ -10,8 +10,8 @@ BANK := $(if $(OWN),,$(foreach setting,$(shell grep ^RISK_ data/bank/settings.en
 # Workers share the cores: with few rows, more threads of BLAS and polars only wait for each other.
 # Compiled modules are cached also where the machine's own setting forbids it: tests start hundreds of processes.
 PYTEST := OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONDONTWRITEBYTECODE= .venv/bin/pytest
-# One worker more than cores for long tests: many of them wait for time limits, ticks and retries.
-LONG_WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# One worker more than cores: many tests wait for servers, time limits and retries.
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 .venv/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; set PYTHON=python3.12, say")'
@@ -35,11 +35,11 @@ serve: .venv/.ready  ## the desk and POST /predict by the live model, http://127
 	$(BANK) $(RISK) serve
 
 test: .venv/.ready  ## the suite without the tests that take minutes, with coverage unless COVERAGE=no
-	$(PYTEST) --numprocesses auto --maxprocesses 4 --dist worksteal -m "not long" $(if $(filter no,$(COVERAGE)),,--cov --cov-report=)
+	$(PYTEST) --numprocesses $(WORKERS) --maxprocesses 5 --dist worksteal -m "not long" $(if $(filter no,$(COVERAGE)),,--cov --cov-report=)
 	$(if $(filter no,$(COVERAGE)),,.venv/bin/python -m tests.coverage_report)
 
 test-long: .venv/.spark  ## only the tests that take minutes
-	@$(PYTEST) --numprocesses $(LONG_WORKERS) --maxprocesses 5 --dist loadfile --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
+	@$(PYTEST) --numprocesses $(WORKERS) --maxprocesses 5 --dist loadfile --no-loadscope-reorder -m long; status=$$?; [ $$status -ne 5 ] || { echo "no long tests"; exit 0; }; exit $$status
 
 lint: .venv/.ready  ## format, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -53,6 +53,7 @@ def address(folder: Path) -> Iterator[str]:
         server.wait(timeout=60)
 
 
+@pytest.mark.long
 def test_a_date_is_materialized_in_the_ui(address: str, folder: Path, page: Page) -> None:
     page.goto(f"{address}/locations/risk/jobs/daily_scoring")
     page.get_by_role("button", name="Materialize all").click()

@@ -23,6 +23,8 @@ from risk_serving.scoring.live_model import LiveSnapshot, build_snapshot
 from tests.answered import answered
 from tests.azure_ml.conftest import LOGISTIC, SCORECARD, body, environment, model, running
 
+pytestmark = pytest.mark.long
+
 TOLERANCE = 1e-12
 Post = Callable[[str, bytes], httpx.Response]
 

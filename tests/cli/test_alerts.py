@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from risk_assets.lake import layout
 from tests.alerts.http_receiver import http_receiver
 from tests.cli.conftest import Risk, run_here
 from tests.cli.test_imports import SLOW, imported
 
 
+@pytest.mark.long
 def test_the_newest_date_is_evaluated_once_and_shown(on_scored: Risk, scored: Path) -> None:
     on_scored("run", "2026-01-06", code=1)
     shown = on_scored("alerts")

@@ -74,6 +74,7 @@ def killed(trained: Path) -> Path:
     return trained
 
 
+@pytest.mark.long
 def test_log_adds_the_row_of_a_killed_run(killed: Path) -> None:
     assert KILLED[:40] in run_process(killed, "log").text
     row = rows(killed)[-1]
@@ -82,6 +83,7 @@ def test_log_adds_the_row_of_a_killed_run(killed: Path) -> None:
     assert KILLED[:40] not in run_process(killed, "log").stderr
 
 
+@pytest.mark.long
 def test_the_date_of_a_killed_run_runs_again_at_once(killed: Path) -> None:
     done = run_process(killed, "run", DATE)
     assert "is now reported as failed" in done.text
@@ -89,6 +91,7 @@ def test_the_date_of_a_killed_run_runs_again_at_once(killed: Path) -> None:
     assert statuses(killed)[:2] == ["SUCCESS", "FAILURE"]
 
 
+@pytest.mark.long
 def test_an_interrupted_run_has_a_row(trained: Path) -> None:
     end_while_scoring(trained, signal.SIGINT)
     assert [(row["date"], row["status"], row["error"]) for row in rows(trained)] == [(DATE, "failed", INTERRUPTED)]
@@ -124,6 +127,7 @@ def full_pipe() -> Iterator[int]:
         os.close(write)
 
 
+@pytest.mark.long
 def test_a_rollback_killed_while_it_prints_is_not_repeated(on_trained: Risk, trained: Path) -> None:
     for version in ("model_v002", "model_v001"):
         on_trained("promote", version, "--yes", "--reason", "x")

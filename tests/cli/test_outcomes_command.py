@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from risk_assets.clock import utc_now
 from tests.cli.conftest import Risk, copy_sample, run_here, sample
 
@@ -34,6 +36,7 @@ def test_derived_outcomes_of_dates_that_were_run(trained: Path) -> None:
     assert "states of 1 date carried; outcomes of 1 of 1 snapshot" in again.text
 
 
+@pytest.mark.long
 def test_restated_outcomes_train_with_known_by(trained: Path) -> None:
     path = trained / "data/landing/outcomes_2026-01-01.csv"
     path.write_bytes(path.read_bytes().replace(b",1\n", b",0\n", 3))
@@ -55,6 +58,7 @@ def test_too_few_outcomes_name_those_known_later(folder: Path, risk: Risk) -> No
     assert f"risk train 2026-01-01 --known-by {utc_now()[:10]}" in failed
 
 
+@pytest.mark.long
 def test_a_version_without_a_date_that_failed_is_shown(trained: Path) -> None:
     """The outcomes of 4 January mature on the 6th, which has no snapshot."""
     derive(trained, at_least=1)

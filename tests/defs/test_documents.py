@@ -89,6 +89,7 @@ def test_an_edited_cut_off_has_no_effect_until_it_is_adopted(scored_book: Book, 
     assert binding_log.verify(proposed.lake) == []
 
 
+@pytest.mark.long
 def test_as_of_reproduces_a_date_across_a_policy_change(stored_versions: Book, lower: Path, at: Callable[[str], None]) -> None:
     decide_then(stored_versions, at)
     paths = (layout.predictions(NEXT), layout.review(NEXT))
@@ -150,6 +151,7 @@ def test_the_ui_shows_the_impact_of_an_adoption_and_files_that_differ(book: Book
 # --- contract ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_as_of_reproduces_a_date_across_a_contract_change(
     stored_versions: Book, edited: Callable[[str, str], Path], at: Callable[[str], None]
 ) -> None:

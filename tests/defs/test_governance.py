@@ -278,6 +278,7 @@ def test_a_training_in_manual_mode_succeeds_and_waits(book: Book, tmp_path: Path
     assert registry.read_version(book.lake, SECOND).metadata.gates.passed
 
 
+@pytest.mark.long
 def test_a_first_training_that_is_undecided_succeeds_and_waits(empty_book: Book, tmp_path: Path) -> None:
     for date in LABELLED:
         empty_book.land_sample(f"accounts_{date}.csv", f"outcomes_{date}.csv")
@@ -314,6 +315,7 @@ def test_gates_measured_again_are_those_of_the_training(two_versions: Book) -> N
     assert measure_again(two_versions.lake, SECOND, policy) == stored
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("now", [{}, {"max": 4}], ids=["gone", "another range"])
 def test_a_changed_feature_of_the_live_model_is_undecided(book: Book, tmp_path: Path, now: dict[str, int]) -> None:
     narrow = yaml.safe_load(book.settings.contract.read_text(encoding="utf-8"))

@@ -104,6 +104,7 @@ def test_a_change_of_the_ui_is_not_a_command(two_versions: Book) -> None:
     assert changes(two_versions) == TWO_ROLLBACKS
 
 
+@pytest.mark.long
 def test_a_killed_training_registers_one_version(two_versions: Book) -> None:
     for only, count in ((REGISTERING, 3), (REGISTERING, 3), ((), 4)):  # without selected assets it is another command
         assert two_versions.runner.run("training", LABELLED[-1], *only).error is None

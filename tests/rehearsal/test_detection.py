@@ -34,6 +34,7 @@ def test_a_bad_economy_is_detected_in_time(name: str, seed: int) -> None:
     assert all(incident.explains(cause) for causes in found.values() for cause in causes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "cause"), [("changed-unit", "drift:annual_income"), ("renamed-level", "drift:channel")])
 def test_a_fault_that_does_not_stop_scoring_is_detected_at_once(name: str, cause: str) -> None:
     found = opened(Scenario(name, (Planned(2, INCIDENTS[name]),), 5), 2500, 1)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.governance.bindings import adopt_policy
@@ -21,6 +22,8 @@ from tests.azurite.server import Azurite
 from tests.conftest import CONTRACT, POLICY
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote
 from tests.serving.scoring.test_live_model import bind_unchecked
+
+pytestmark = pytest.mark.long
 
 Records = list[dict[str, Any]]
 SOON = {"RISK_SERVE_REFRESH_SECONDS": "0.1", "RISK_SERVE_LOG_SECONDS": "0.1"}

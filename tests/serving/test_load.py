@@ -14,10 +14,13 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from risk_assets.lake.store import Store
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote, roll_back
 from tests.serving.test_faults import HalfRequest, logged, open_request
+
+pytestmark = pytest.mark.long
 
 Records = list[dict[str, Any]]
 FOLLOWED = 2.0

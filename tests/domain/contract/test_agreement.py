@@ -80,6 +80,7 @@ def test_columns_with_different_marks_agree(first: str, second: str) -> None:
     assert {"a", "b"} <= set(assert_agreement(columns).features)
 
 
+@pytest.mark.long
 @settings(deadline=None, derandomize=True, max_examples=40)
 @given(
     st.lists(st.sampled_from(sorted(WRITERS)), min_size=1, max_size=4),

@@ -53,6 +53,7 @@ def newest(frames: list[pl.DataFrame], role: Role = "shadow") -> Verdict:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", ["shadow", "challenger"])
 def test_equal_models_are_rarely_decided_at_any_of_many_looks(role: Role) -> None:
     simulated = 60

@@ -71,6 +71,7 @@ def expected_counts(now: Scores, before: Scores, policy: Policy) -> dict[str, in
     }
 
 
+@pytest.mark.long
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scores(), scores(), st.sampled_from([POLICY, BY_POINTS, ONE_BAND]), st.integers(1, 5), st.integers(1, 8))
 def test_indexes_and_predictions_have_the_same_changes(now: Scores, before: Scores, policy: Policy, most: int, rows: int) -> None:

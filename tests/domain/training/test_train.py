@@ -703,6 +703,7 @@ def test_steps_count_each_training_row_once_per_feature(name: str) -> None:
         assert (step.rows, step.bad) == (len(rows), rows["bad"].sum())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "above"), [("logistic", 1.0), ("scorecard", 1.0), ("scorecard", 0.0)])
 def test_steps_have_the_log_odds_of_the_pickled_model(name: str, above: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimators, "calibration_noise", lambda _: 0.0)

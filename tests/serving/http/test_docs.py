@@ -256,6 +256,7 @@ def test_documentation_can_be_disabled(serve: Callable[..., Service], lake: Stor
     assert [client.get(path).status_code for path in ("/docs", "/openapi.json", "/docs/static/swagger-ui.css")] == [404] * 3
 
 
+@pytest.mark.long
 def test_schemathesis_finds_no_errors(serve: Callable[..., Service], lake: Store, tmp_path: Path) -> None:
     attacked = serve(lake, RISK_SERVE_LOG_SHARE="0")
     command = [f"{sysconfig.get_path('scripts')}/st", "run", f"{attacked.url}/openapi.json", "--checks", "all", "--seed", "4"]

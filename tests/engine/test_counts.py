@@ -143,6 +143,7 @@ def test_a_report_is_that_of_one_process(tmp_path: Path, monkeypatch: pytest.Mon
     stored = facts(manifest).tallies
     assert stored is not None and stored.version == "model_v001"
     assert (stored.score, stored.rows) == (counted.score, facts(manifest).scored)
+    assert stored.score.rows == facts(manifest).scored - facts(manifest).challenger_scored
     for name, tally in counted.features.items():
         assert (stored.features[name].bins, stored.features[name].outside) == (tally.bins, tally.outside)
         assert stored.features[name].log_odds == pytest.approx(tally.log_odds, rel=1e-9)

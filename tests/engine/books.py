@@ -33,7 +33,7 @@ class Book:
         return run_process(self.folder, *arguments, code=code, **self.settings | settings)
 
     def tables(self, date: str = DATE) -> tuple[bytes, pl.DataFrame, dict[str, str], bytes]:
-        """Return the predictions, the features, the hashes of the index and the review list of a date; all but the list are verified."""
+        """Return the predictions, the features, the hashes of the index and the review list of a date."""
         features = read_table(self.lake, layout.features(date)).collect()
         index = require_manifest(self.lake, layout.account_index(date))
         return self.lake.get(layout.predictions(date)), features, index.sha256, self.lake.get(layout.review(date))

@@ -95,7 +95,8 @@ NODES = (
         review.review_list,
         "table",
         {"polars", "csv"},
-        {"predictions": "curated/predictions", "features": "curated/features"},
+        {"features": "curated/features"},
+        after=("curated/predictions",),
     ),
     Node("monitoring/drift", monitoring.drift, "drift", {"polars", "json"}, after=("curated/features", "curated/predictions")),
     Node(

@@ -46,7 +46,10 @@ class Models(msgspec.Struct, frozen=True):
 
 
 class PredictionsJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Predictions of a features table in parts, by models and a policy (JSON): a staged piece for each of its parts."""
+    """Predictions of a features table in parts, by models and a policy (JSON): a staged piece for each of its parts.
+
+    `tallied` is whether rows are counted in the bins of the champion's profile.
+    """
 
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
@@ -56,6 +59,7 @@ class PredictionsJob(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     models: Models
     token: str
+    tallied: bool
 
 
 class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +73,6 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     predictions: str
     seal: str | None
     date: str
-    policy: str
     parts: int
     parts_per_task: int
     sizes: tuple[int, ...]
@@ -94,6 +97,8 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     ----------
     named
         The rows with an id, which the index of accounts has.
+    candidates
+        The probabilities of the rows that may be on the review list, riskiest first; None if the list is too long.
     """
 
     number: int
@@ -102,6 +107,7 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     staged: StagedPiece
     facts: PredictionFacts
     named: int
+    candidates: tuple[float, ...] | None
 
 
 class IndexParts(msgspec.Struct, frozen=True, tag="index"):

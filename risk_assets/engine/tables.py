@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
 
 from msgspec.structs import replace
 
 from risk_assets import errors
 from risk_assets.domain.batch.predictions import prediction_descriptions
-from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.batch.review_list import pieces_with_riskiest
+from risk_assets.domain.contract.policy import Policy, Review
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import feature_descriptions
@@ -31,10 +33,11 @@ from risk_assets.engine.tasks import packages
 from risk_assets.errors import EngineError, LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import commit_index
-from risk_assets.lake.facts import RawFacts, joined_features, joined_predictions
+from risk_assets.lake.facts import Candidates, RawFacts, joined_features, joined_predictions
 from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.references import find_comparable
 from risk_assets.lake.staging import commit_staged, discard_staged, new_token
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import commit_parts, discard_kept, discard_parts, keep_replaced
@@ -129,6 +132,7 @@ class ClusterPredictions:
             policy=self.policy.canonical.decode(),
             models=_models(self.arms),
             token=token,
+            tallied=find_comparable(store, self.arms.champion.version, self.features) is not None,
         )
         sizes = [*self.features.parts.values()]
         try:
@@ -140,7 +144,8 @@ class ClusterPredictions:
         except BaseException:
             _discard(discard_staged, store, path, token)
             raise
-        written = Written(path, {path: content}, rows, found[0].columns, self.made_from, joined_predictions(piece.facts for piece in found))
+        facts = replace(joined_predictions(piece.facts for piece in found), candidates=_candidates(found, self.policy.review))
+        written = Written(path, {path: content}, rows, found[0].columns, self.made_from, facts)
         manifest = commit(store, written, guard)
         remember(store, manifest)
         discard_kept(store, manifest, kept)
@@ -154,7 +159,6 @@ class ClusterPredictions:
             predictions=predictions.path,
             seal=predictions.seal,
             date=self._date,
-            policy=self.policy.canonical.decode(),
             parts=parts,
             parts_per_task=INDEX_PARTS_PER_TASK,
             sizes=tuple(piece.staged.bytes for piece in pieces),
@@ -184,6 +188,16 @@ def complete(results: Iterable[Result], kind: type[R], count: int, lake: LakeAdd
     if [result.number for result in found] != [*range(count)]:
         raise EngineError(f"{len(found)} of {count} tasks returned a result. Run again; if it fails again, open an issue.")
     return found
+
+
+def _candidates(pieces: Sequence[PredictedPiece], review: Review) -> Candidates | None:
+    """Return where the candidates of the review list are, or None if the list is too long."""
+    found = [piece.candidates for piece in pieces if piece.candidates is not None]
+    if len(found) < len(pieces):
+        return None
+    sizes = [piece.staged.bytes for piece in pieces]
+    ranges = [*zip(accumulate(sizes, initial=0), sizes, strict=False)]
+    return Candidates(review.size, review.hold_out, tuple(ranges[number] for number in pieces_with_riskiest(found, review)))
 
 
 def _models(arms: Arms) -> Models:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
-from itertools import accumulate
 from typing import TypeVar
 
 import msgspec
@@ -18,12 +17,15 @@ import polars as pl
 import polars_hash
 
 from risk_assets.code_version import code_version
-from risk_assets.domain.batch.predictions import predict, prediction_schema
+from risk_assets.domain.batch.predictions import predict
+from risk_assets.domain.batch.review_list import candidates
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.governance.artifacts import Profile
 from risk_assets.domain.ingest.csv_counts import FieldCounter
 from risk_assets.domain.ingest.text import strip_cells
+from risk_assets.domain.monitoring.tally import tally_date
 from risk_assets.domain.morning.account_index import INDEX_COLUMNS, KEY, ROW, indexed_columns, parts
 from risk_assets.domain.morning.account_key import first_key
 from risk_assets.engine.jobs import (
@@ -45,13 +47,13 @@ from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.documents import candidate_tables
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.feature_tables import piece_facts, piece_features
-from risk_assets.lake.hashing import content_of_chunks, sha256
+from risk_assets.lake.hashing import content_of_chunks
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.prediction_tables import prediction_batch
 from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text, raw_file, read_piece
 from risk_assets.lake.staging import stage
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import NUMBERS, compression, translate_polars_errors
+from risk_assets.lake.tables import compression, csv_schema, read_csv_range, translate_polars_errors
 from risk_assets.settings import load_settings
 
 T = TypeVar("T")
@@ -130,23 +132,24 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     table = _manifest(job.lake, job.features, job.seal)
     path = layout.predictions(job.date)
     with translate_polars_errors(path):
-        features = _read_part(store, table, number)
-        batch = prediction_batch(predict(features, _arms(job.lake, job.models), policy), header=number == 0)
+        features, arms = _read_part(store, table, number), _arms(job.lake, job.models)
+        predicted = predict(features, arms, policy)
+        batch = prediction_batch(predicted, header=number == 0)
+        profile = _profile(job.lake, arms.champion.version) if job.tallied else None
+        tallies = tally_date(features.lazy(), predicted.lazy(), arms, profile) if profile else None
+        listed = candidates(predicted, policy.review)
     staged = stage(store, path, job.token, number, (batch.csv,))
-    named = batch.index[KEY].len() - batch.index[KEY].null_count()
-    return PredictedPiece(number, batch.index.height, batch.columns, staged, batch.facts, named)
+    facts = msgspec.structs.replace(batch.facts, tallies=tallies)
+    return PredictedPiece(number, batch.index.height, batch.columns, staged, facts, batch.index[KEY].count(), listed)
 
 
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     """Return the rows of the index of accounts from a piece of committed predictions, and the bucket of each: the task that writes it."""
-    store, policy = _lake(job.lake), _policy(job.policy)
     manifest = _manifest(job.lake, job.predictions, job.seal)
-    schema = {name: NUMBERS.get(name, pl.String) for name in prediction_schema(policy)}
     if not job.rows[number]:
-        return _index_frame(pl.DataFrame(schema=schema), 0, job)
-    content = _read_range(store, manifest, sum(job.sizes[:number]), job.sizes[number])
+        return _index_frame(pl.DataFrame(schema=csv_schema(manifest)), 0, job)
     with translate_polars_errors(job.predictions):
-        frame = pl.scan_csv(content, has_header=False, skip_rows=int(number == 0), schema=schema, glob=False).collect()
+        frame = read_csv_range(_lake(job.lake), manifest, sum(job.sizes[:number]), job.sizes[number]).collect()
     return _index_frame(frame, sum(job.rows[:number]), job)
 
 
@@ -200,22 +203,6 @@ def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
     return pl.read_parquet(content)
 
 
-def _read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
-    """Return whole segments of a file after comparing each with the manifest."""
-    path = manifest.path
-    try:
-        content = store.get_range(path, start, length)
-    except FileNotFoundError:
-        raise LakeError(f"{path} is missing. {layout.how_to_make(path)}") from None
-    segments = manifest.segments.get(path) or ()
-    starts = accumulate((segment.bytes for segment in segments), initial=0)
-    own = [(begin - start, segment) for begin, segment in zip(starts, segments, strict=False) if start <= begin < start + length]
-    expected = [(0, length, manifest.sha256[path])] if not segments else [(begin, segment.bytes, segment.sha256) for begin, segment in own]
-    if any(sha256(content[begin : begin + size]) != digest for begin, size, digest in expected):
-        raise LakeError(f"{path} was changed since it was written. {layout.how_to_make(path)}")
-    return content
-
-
 @cache
 def _lake(address: LakeAddress) -> Store:
     """Return the lake as this process reaches it, by its own environment."""
@@ -255,6 +242,11 @@ def _with_issues(raw: RawFile, piece: Piece, content: bytes, manifest: Manifest)
     counter.feed(content)
     counter.close()
     return replace(raw, issues={name: rows + piece.first_row for name, rows in counter.issues.items()})
+
+
+@lru_cache(maxsize=2)
+def _profile(lake: LakeAddress, version: str) -> Profile:
+    return registry.read_profile(_lake(lake), version)
 
 
 @lru_cache(maxsize=4)

@@ -1,21 +1,26 @@
 """Measures the drift of a scored date on the tables of the lake."""
 
+from functools import partial
+
 import polars as pl
 
 from risk_assets.domain.batch.predictions import predictions as predict
+from risk_assets.domain.batch.predictions import scored_rows
 from risk_assets.domain.contract.column_types import polars_schema
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import values_digest
-from risk_assets.domain.ingest.population import can_be_scored
-from risk_assets.domain.monitoring.drift import count, measure
+from risk_assets.domain.governance.artifacts import Profile
+from risk_assets.domain.monitoring.counts import Tallies
+from risk_assets.domain.monitoring.drift import measure, snapshot_of
 from risk_assets.domain.monitoring.flagged import FlaggedChange, ScoredDate, flagged_change
 from risk_assets.domain.monitoring.report import DriftReport
-from risk_assets.domain.monitoring.tally import count_independent
+from risk_assets.domain.monitoring.tally import count_independent, tally_date
 from risk_assets.errors import ContractError, LakeError, MissingModelError, ModelError
 from risk_assets.lake import document_archive, layout
 from risk_assets.lake.dates import newest_before
 from risk_assets.lake.drift_files import PREDICTIONS, require_scored
+from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import Manifest, require_manifest
 from risk_assets.lake.online_measurement import measure_requests
 from risk_assets.lake.references import TrainedReference, read_reference
@@ -49,11 +54,9 @@ def drift(store: Store, date: str, contract: Contract, policy: Policy) -> DriftR
     made_under = _contract_of(store, features, contract)
     _require_same_meaning(trained, made_under, date)
     with translate_polars_errors(f"the drift of {date}"):
-        scored = _scored_features(store, scoring, date)
-        predicted = read_table(store, scoring.manifest.path).filter(pl.col("probability").is_not_null())
-        own = predicted.filter(pl.col("model_version") == reference.version).select("probability")
-        independent = count_independent(scored) if made_under.group else None
-        snapshot = count(date, scored, own, reference, independent)
+        scored = partial(_scored_features, store, scoring, date)
+        independent = count_independent(scored()) if made_under.group else None
+        snapshot = snapshot_of(date, _tallies(store, scoring, date, reference.profile), reference.profile, scored, independent)
         if not snapshot.score.rows:
             raise LakeError(f"no row of {scoring.manifest.path} was scored by {reference.version}. See why: risk run {date}.")
         change, notes = _flagged_since(store, scoring, date)
@@ -99,10 +102,17 @@ def _require_same_meaning(trained: TrainedReference, made_under: Contract, date:
         )
 
 
+def _tallies(store: Store, scoring: Scoring, date: str, profile: Profile) -> Tallies:
+    """Return the tallies of a date: those that were counted when it was scored, if they are of its champion's profile."""
+    stored = scoring.manifest.facts_as(PredictionFacts).tallies
+    if stored is not None and stored.version == scoring.arms.champion.version:
+        return stored
+    return tally_date(read_table(store, layout.features(date)), read_table(store, scoring.manifest.path), scoring.arms, profile)
+
+
 def _scored_features(store: Store, scoring: Scoring, date: str) -> pl.LazyFrame:
     """Return the features of the rows that were scored."""
-    required = (pl.col(name).is_not_null() for name in scoring.arms.required)
-    return read_table(store, layout.features(date)).filter(can_be_scored(), *required)
+    return scored_rows(read_table(store, layout.features(date)), scoring.arms)
 
 
 def _flagged_since(store: Store, now: Scoring, date: str) -> tuple[FlaggedChange | None, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import msgspec
 
 from risk_assets.domain.ingest.csv_counts import FilePiece
+from risk_assets.domain.monitoring.counts import Tallies, joined_tallies
 
 
 class RaggedRows(msgspec.Struct, frozen=True):
@@ -116,8 +117,33 @@ class AccountStateFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="ki
     dates: int
 
 
+class Candidates(msgspec.Struct, frozen=True):
+    """Where the candidates of a review list are in the CSV of predictions.
+
+    Attributes
+    ----------
+    size, hold_out
+        The settings of the policy by which they were chosen.
+    ranges
+        The start and the length in bytes of each piece that has some, in order. Each is whole segments of the file.
+    """
+
+    size: int
+    hold_out: float
+    ranges: tuple[tuple[int, int], ...]
+
+
 class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="predictions", forbid_unknown_fields=True):
-    """A predictions table: counts, and the distribution of the probability; None where no row was scored."""
+    """A predictions table: counts, and the distribution of the probability; None where no row was scored.
+
+    Attributes
+    ----------
+    tallies
+        What drift compares, counted in the bins of the champion's profile; None if one process made the predictions, or if drift cannot
+        compare the features with that profile.
+    candidates
+        The candidates of the review list; None if one process made the predictions, or if the list is too long.
+    """
 
     scored: int
     with_issues: int
@@ -129,6 +155,8 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     challenger_scored: int
     challenger_mean_score: float | None
     histogram: dict[str, int]
+    tallies: Tallies | None = None
+    candidates: Candidates | None = None
 
 
 class AccountIndexFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="account_index", forbid_unknown_fields=True):
@@ -190,6 +218,7 @@ def joined_predictions(pieces: Iterable[PredictionFacts]) -> PredictionFacts:
         challenger_scored=sum(facts.challenger_scored for facts in found),
         challenger_mean_score=_mean(challenged),
         histogram=_added(facts.histogram for facts in found),
+        tallies=joined_tallies(facts.tallies for facts in found),
     )
 
 

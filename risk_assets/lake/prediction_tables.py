@@ -3,12 +3,14 @@
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import polars as pl
 
 from risk_assets.domain.batch.predictions import predict, prediction_descriptions, prediction_facts
-from risk_assets.domain.contract.policy import Policy
+from risk_assets.domain.batch.review_list import riskiest, riskiest_of
+from risk_assets.domain.contract.policy import Policy, Review
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.morning.account_index import ROW, indexed_columns
 from risk_assets.lake import layout
@@ -18,7 +20,7 @@ from risk_assets.lake.manifests import Manifest, Provenance
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.parallel import in_order
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Summary, write_file
+from risk_assets.lake.tables import Summary, csv_schema, read_csv_range, read_table, write_file
 
 BATCH_ROWS = 100_000
 
@@ -73,6 +75,18 @@ def prediction_batch(predictions: pl.DataFrame, *, header: bool) -> PredictionBa
     row = predictions.select(prediction_facts()).row(0, named=True)
     facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
     return PredictionBatch(tuple(predictions.columns), csv.getvalue(), predictions.select(indexed_columns()), facts)
+
+
+def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.DataFrame:
+    """Return the predictions of the accounts for the review list, as `riskiest`.
+
+    If executors have noted where the candidates by these settings are, only these pieces of the table are read and verified.
+    """
+    found = predictions.facts_as(PredictionFacts).candidates
+    if found is None or (found.size, found.hold_out) != (review.size, review.hold_out):
+        return riskiest(read_table(store, predictions.path), review)
+    none = pl.LazyFrame(schema=csv_schema(predictions))
+    return riskiest_of(chain([none], (read_csv_range(store, predictions, *piece) for piece in found.ranges)), review)
 
 
 def write_predictions(

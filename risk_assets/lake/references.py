@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.contract.values import reads_alike
 from risk_assets.domain.monitoring.drift import Reference
+from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, registry
+from risk_assets.lake.manifests import Manifest
 from risk_assets.lake.store import Store
 
 
@@ -25,6 +27,23 @@ class TrainedReference:
             for name in self.version.profile.features
             if name not in inputs or name not in columns or not reads_alike(self.contract, contract, (name,))
         ]
+
+
+def find_comparable(store: Store, version: str, features: Manifest) -> TrainedReference | None:
+    """Return a version if a features table can be compared with its profile.
+
+    None if the version has no profile that can be read, or the features mean something else than those that trained it: then drift
+    reports what is wrong.
+    """
+    digest = features.made_from.contract
+    contract = document_archive.find(store, Contract, digest) if digest else None
+    if contract is None:
+        return None
+    try:
+        trained = read_reference(store, version)
+    except (LakeError, ModelError):
+        return None
+    return None if trained.read_otherwise(contract, contract.features) else trained
 
 
 def read_reference(store: Store, version: str) -> TrainedReference:

@@ -284,6 +284,23 @@ def read_table(store: Store, path: str) -> pl.LazyFrame:
     return _scan_csv(file)
 
 
+def read_csv_range(store: Store, manifest: Manifest, start: int, length: int) -> pl.LazyFrame:
+    """Return the rows in whole segments of a committed CSV table: those of the bytes from `start` on.
+
+    Raises
+    ------
+    LakeError
+        If the table is missing, or the segments were changed since they were written.
+    """
+    content = verification.read_range(store, manifest, start, length)
+    return pl.scan_csv(content, has_header=False, skip_rows=int(start == 0), schema=csv_schema(manifest), glob=False)
+
+
+def csv_schema(manifest: Manifest) -> dict[str, type[pl.DataType]]:
+    """Return the columns of a CSV table and their polars types."""
+    return {name: NUMBERS.get(name, pl.String) for name in manifest.columns}
+
+
 def read_changed(store: Store, path: str) -> pl.LazyFrame:
     """Return a CSV table for a comparison that reports the changes: its content is not verified."""
     return _scan_csv(store.file(path) or store.get(path))

@@ -11,13 +11,14 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.disk import version_of
-from risk_assets.lake.hashing import HashedChunks
+from risk_assets.lake.hashing import HashedChunks, Segment, sha256
 from risk_assets.lake.manifests import Manifest, entries, named
 from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.store import Entry, Store
@@ -59,6 +60,32 @@ def verified_files(store: Store, manifest: Manifest) -> list[Path]:
         return [_copy(manifest, part) for part in manifest.parts]
     require_intact(store, manifest)
     return [_pinned(store, manifest, part) for part in manifest.parts]
+
+
+def read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
+    """Return whole segments of a table of one file after comparing each with the manifest.
+
+    Parameters
+    ----------
+    start, length
+        Where the segments are in the file, in bytes; at least one byte.
+
+    Raises
+    ------
+    LakeError
+        If the file is missing, or these segments were changed since they were written.
+    """
+    path = manifest.path
+    try:
+        content = store.get_range(path, start, length)
+    except FileNotFoundError:
+        raise LakeError(f"{path} is missing. {layout.how_to_make(path)}") from None
+    segments = manifest.segments.get(path) or (Segment(manifest.parts[path], manifest.sha256[path]),)
+    starts = accumulate((segment.bytes for segment in segments), initial=-start)
+    own = [(begin, segment) for begin, segment in zip(starts, segments, strict=False) if 0 <= begin < length]
+    if any(sha256(content[begin : begin + segment.bytes]) != segment.sha256 for begin, segment in own):
+        _raise([_changed(path)], manifest)
+    return content
 
 
 def remember(store: Store, manifest: Manifest) -> None:

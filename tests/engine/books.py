@@ -32,11 +32,11 @@ class Book:
         """Run `risk` in the folder as a process."""
         return run_process(self.folder, *arguments, code=code, **self.settings | settings)
 
-    def tables(self, date: str = DATE) -> tuple[bytes, pl.DataFrame, dict[str, str]]:
-        """Return the predictions, the features, and the hashes of the index of a date; each is verified."""
+    def tables(self, date: str = DATE) -> tuple[bytes, pl.DataFrame, dict[str, str], bytes]:
+        """Return the predictions, the features, the hashes of the index and the review list of a date."""
         features = read_table(self.lake, layout.features(date)).collect()
         index = require_manifest(self.lake, layout.account_index(date))
-        return self.lake.get(layout.predictions(date)), features, index.sha256
+        return self.lake.get(layout.predictions(date)), features, index.sha256, self.lake.get(layout.review(date))
 
     def leftovers(self, date: str = DATE) -> list[str]:
         """Return what is in the folders of the tables of a date and in no manifest."""

@@ -20,6 +20,7 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 from polars.testing import assert_frame_equal
 
 from risk_assets.lake import layout
+from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from tests.azurite.server import Azurite
 from tests.cli.conftest import RISK, process_environment
@@ -29,6 +30,7 @@ from tests.prepared import prepared
 
 pytestmark = pytest.mark.long
 SECONDS = 300
+Tables = tuple[bytes, pl.DataFrame, dict[str, str], bytes]
 LOCAL_SPARK = Address("local[2]", {})
 _numbers = itertools.count(1)
 
@@ -67,10 +69,16 @@ def by(engine: Address) -> dict[str, str]:
     return {"RISK_ENGINE": engine.address, **engine.environment}
 
 
-def require_same(found: tuple[bytes, pl.DataFrame, dict[str, str]], expected: tuple[bytes, pl.DataFrame, dict[str, str]]) -> None:
+def require_same(found: Tables, expected: Tables) -> None:
     assert found[0] == expected[0]
     assert_frame_equal(found[1], expected[1])
-    assert found[2] == expected[2]
+    assert found[2:] == expected[2:]
+
+
+def counted(book: Book) -> bool:
+    """Return whether executors have counted the rows, and found the candidates of the review list."""
+    facts = require_manifest(book.lake, layout.predictions(DATE)).facts_as(PredictionFacts)
+    return facts.tallies is not None and facts.candidates is not None
 
 
 def parts(book: Book, date: str = DATE) -> int:
@@ -107,7 +115,7 @@ def test_dates_are_scored_as_by_one_process(book: Book, engine: Address) -> None
     expected = book.tables()
     done = book.run("run", DATE, "--until", NEXT, **by(engine))
     require_same(book.tables(), expected)
-    assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1)
+    assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1) and counted(book)
     assert book.leftovers() == []
     assert "WARN" not in done.text and "Spark" not in done.text and done.text.count("warning:") <= 1
     with dg.DagsterInstance.from_config(str(book.folder / ".dagster")) as instance:

@@ -48,6 +48,11 @@ def predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     return pl.concat(parts)[np.argsort(np.concatenate([ours, theirs]))]
 
 
+def scored_rows(features: pl.LazyFrame, arms: Arms) -> pl.LazyFrame:
+    """Return the rows of features that `predictions` scores."""
+    return features.filter(can_be_scored(), *(pl.col(name).is_not_null() for name in arms.required))
+
+
 def _needed(arms: Arms) -> list[str]:
     """Return the columns of features that predictions depend on."""
     names = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)

@@ -1,6 +1,7 @@
 """The review list: the riskiest accounts, their scores, and what changed since each account's last snapshot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nsmallest
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from risk_assets.domain.spreadsheet import FORMULA_STARTS
 from risk_assets.errors import LakeError
 
 MAX_CHANGES = 3
+MAX_CANDIDATES = 1_000  # a driver gets the probabilities of as many rows of each piece
 NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
 LISTED, HELD_OUT, NOT_LISTED = "on the review list", "held out", "below the review list"
@@ -33,6 +35,28 @@ def riskiest(predictions: pl.LazyFrame, review: Review) -> pl.DataFrame:
     with its rows.
     """
     return _riskiest(predictions.with_row_index(_ROW), review).drop(_ROW).collect(engine="streaming")
+
+
+def candidates(predictions: pl.DataFrame, review: Review) -> tuple[float, ...] | None:
+    """Return the probabilities of the rows of a piece of the predictions that may be listed, as many as the list has, riskiest first.
+
+    None if the list is longer than `MAX_CANDIDATES`.
+    """
+    if review.size > MAX_CANDIDATES:
+        return None
+    columns = predictions.lazy().select(ACCOUNT_ID, "probability", "prediction")
+    return tuple(riskiest(columns, review)["probability"].to_list())
+
+
+def pieces_with_riskiest(found: Sequence[Sequence[float]], review: Review) -> list[int]:
+    """Return the numbers of the pieces that have a row of the review list, given the `candidates` of all pieces in order."""
+    ranked = ((-probability, number) for number, piece in enumerate(found) for probability in piece)
+    return sorted({number for _, number in nsmallest(review.size, ranked)})
+
+
+def riskiest_of(pieces: Iterable[pl.LazyFrame], review: Review) -> pl.DataFrame:
+    """Return what `riskiest` returns of all pieces together, at least one; they are read one after the other."""
+    return riskiest(pl.concat([riskiest(piece, review) for piece in pieces]).lazy(), review)
 
 
 def treatment(predictions: pl.DataFrame, review: Review) -> pl.Series:

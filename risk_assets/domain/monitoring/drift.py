@@ -1,6 +1,6 @@
 """Measures how far a date is from the training rows of the version that scored it: of the score and of each feature."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import polars as pl
@@ -8,10 +8,11 @@ import polars as pl
 from risk_assets.domain.contract.policy import Monitoring, Points
 from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Range
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE
+from risk_assets.domain.monitoring.counts import Tallies, Tally
 from risk_assets.domain.monitoring.flagged import FlaggedChange
 from risk_assets.domain.monitoring.limits import Limits
 from risk_assets.domain.monitoring.report import SCORE, Drift, DriftReport, OnlineShift, Parity, Statistic
-from risk_assets.domain.monitoring.tally import Bins, Tally, feature_tallies, score_tally, unseen_levels
+from risk_assets.domain.monitoring.tally import Bins, tally_rows, unseen_levels
 from risk_assets.domain.scorecard.scorecard import Scorecard, Term
 from risk_assets.domain.scorecard.scoring import feature_points
 from risk_assets.domain.training.stability import psi, trained_shares
@@ -66,16 +67,29 @@ def count(date: str, features: pl.LazyFrame, probability: pl.LazyFrame, referenc
     independent
         How many independent rows they are worth; None if each row is independent.
     """
-    profile = reference.profile
-    tallies = feature_tallies(features, profile, reference.card)
-    rows = next(iter(tallies.values())).rows
+    tallies = tally_rows(features, probability, reference.version, reference.profile, reference.card)
+    return snapshot_of(date, tallies, reference.profile, lambda: features, independent)
+
+
+def snapshot_of(
+    date: str, tallies: Tallies, profile: Profile, features: Callable[[], pl.LazyFrame], independent: float | None = None
+) -> Snapshot:
+    """Return what `count` returns, from tallies in the bins of a profile.
+
+    Parameters
+    ----------
+    features
+        Returns the features of the rows that were scored. It is called only if there are unseen levels that can be shown.
+    independent
+        As of `count`.
+    """
     return Snapshot(
         date=date,
-        rows=rows,
-        independent=float(rows) if independent is None else independent,
-        score=score_tally(probability, profile.score),
-        features=tallies,
-        new_levels={name: _new_levels(features, name, tally, profile.features[name]) for name, tally in tallies.items()},
+        rows=tallies.rows,
+        independent=float(tallies.rows) if independent is None else independent,
+        score=tallies.score,
+        features=tallies.features,
+        new_levels={name: _new_levels(features, name, tally, profile.features[name]) for name, tally in tallies.features.items()},
     )
 
 
@@ -141,10 +155,10 @@ def _drifts(snapshot: Snapshot, reference: Reference, policy: Monitoring, scale:
     return score, tuple(sorted(found, key=lambda drift: -abs(drift.points or 0.0)))
 
 
-def _new_levels(features: pl.LazyFrame, name: str, tally: Tally, bins: Bins) -> Mapping[str, int]:
+def _new_levels(features: Callable[[], pl.LazyFrame], name: str, tally: Tally, bins: Bins) -> Mapping[str, int]:
     if isinstance(bins, NumberBins) or tally.unseen < MIN_CELL_SIZE:
         return {}
-    return unseen_levels(features, name, bins, MIN_CELL_SIZE, SHOWN_LEVELS)
+    return unseen_levels(features(), name, bins, MIN_CELL_SIZE, SHOWN_LEVELS)
 
 
 def _count_statistics(profile: Profile) -> int:

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-import numpy as np
 import polars as pl
 
+from risk_assets.domain.batch.predictions import scored_rows
 from risk_assets.domain.contract.schema import GROUP
+from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.governance.artifacts import LevelBins, NumberBins, Profile, Range
-from risk_assets.domain.scorecard.arrays import Floats
+from risk_assets.domain.monitoring.counts import Tallies, Tally
 from risk_assets.domain.scorecard.expressions import contribution
 from risk_assets.domain.scorecard.scorecard import Levels, Line, Scorecard, Steps, Term
 from risk_assets.domain.training.stability import independent_rows
@@ -20,43 +20,30 @@ COUNTS, LINE = "counts\x1f", "line\x1f"  # a feature's counts, and the sum of it
 Bins: TypeAlias = NumberBins | LevelBins
 
 
-@dataclass(frozen=True)
-class Tally:
-    """The rows of a feature, or of the score, on a date.
+def tally_date(features: pl.LazyFrame, predictions: pl.LazyFrame, arms: Arms, profile: Profile) -> Tallies:
+    """Return the tallies of a date, or of a piece of it, in the bins of the profile of the champion that scored it.
 
-    Attributes
+    Parameters
     ----------
-    bins
-        The rows in each bin of the profile, then with a level that training did not see (categories only), then without a value.
-    outside
-        The rows outside the usual range of a number; None if the profile has none.
-    log_odds
-        The sum of the feature's contributions; None if the model does not use it.
+    features, predictions
+        The table of features and the table of predictions that the models have made of it, or the same rows of both.
     """
+    version = arms.champion.version
+    own = predictions.filter(pl.col("probability").is_not_null(), pl.col("model_version") == version).select("probability")
+    return tally_rows(scored_rows(features, arms), own, version, profile, arms.champion.scorecard)
 
-    bins: tuple[int, ...]
-    outside: int | None = None
-    log_odds: float | None = None
 
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return sum(self.bins)
+def tally_rows(features: pl.LazyFrame, probability: pl.LazyFrame, version: str, profile: Profile, card: Scorecard) -> Tallies:
+    """Return the tallies of rows in the bins of a version's profile, such as those of an online log.
 
-    @property
-    def missing(self) -> int:
-        """The rows without a value."""
-        return self.bins[-1]
-
-    @property
-    def unseen(self) -> int:
-        """The rows of a category with a level that training did not see."""
-        return self.bins[-2]
-
-    @property
-    def shares(self) -> Floats:
-        """The share of the rows in each of `bins`."""
-        return np.array(self.bins) / max(self.rows, 1)
+    Parameters
+    ----------
+    features
+        The features of the rows that were scored.
+    probability
+        The column `probability` of the rows that the version scored.
+    """
+    return Tallies(version, score_tally(probability, profile.score), feature_tallies(features, profile, card))
 
 
 def feature_tallies(features: pl.LazyFrame, profile: Profile, card: Scorecard) -> dict[str, Tally]:

@@ -41,6 +41,10 @@ class LandingError(RiskError):
     """A source file is missing, ambiguous or not a CSV."""
 
 
+class RemovedError(LandingError):
+    """A landed file was removed since it was found."""
+
+
 class LakeError(RiskError):
     """Storage cannot be reached, the lake has another format, or a file of the lake is missing or damaged."""
 

@@ -42,11 +42,11 @@ from risk_assets.lake import (
     verification,
 )
 from risk_assets.lake.alert_evidence import Evidence
+from risk_assets.lake.landed_parts import LandedFile
 from risk_assets.lake.manifests import Manifest, Provenance, find_readable, partitions, require_contract
 from risk_assets.lake.morning_facts import CollectedReport
 from risk_assets.lake.outcome_tables import OUTCOMES
 from risk_assets.lake.posted_outcomes import shard_paths
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
@@ -141,7 +141,9 @@ class BlobRawIOManager(BlobIOManager[LandedFile | None]):
         if obj is not None:
             earlier = find_readable(self._store, path)
             damaged = verification.problems(self._store, earlier) if earlier else []
-            stored = self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), obj)
+            work = self._lakehouse.engine.parts(self._store, obj)
+            context.add_output_metadata({"engine": work.engine})
+            stored = self._lakehouse.store_raw(context.asset_key.path[-1], context.partition_key, _run_id(context), work)
             if damaged and earlier and stored.sha256 == earlier.sha256:
                 restored = f"{', '.join(damaged)}: restored from the landing folder; a changed file is kept in {layout.RAW}/superseded/"
                 context.log.warning(restored)

@@ -20,11 +20,11 @@ from risk_assets.lake import documents, landing, layout, raw
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.documents import Documents
 from risk_assets.lake.format import open_lake
+from risk_assets.lake.landed_parts import LandedFile, PartWork
 from risk_assets.lake.leases import Leases
 from risk_assets.lake.manifests import Manifest, Provenance, identity, require_manifest
 from risk_assets.lake.objects import Guard
 from risk_assets.lake.outcome_tables import OUTCOMES, STATES
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.staleness import landed_versions
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.verification import remove_copies
@@ -108,7 +108,7 @@ class Lakehouse:
 
     @property
     def engine(self) -> Engine:
-        """Where the features and predictions of this run are computed."""
+        """Where the landed files of this run are stored, and its features and predictions are computed."""
         if self._run.engine is None:
             self._run.engine = open_engine(self.settings)
         return self._run.engine
@@ -161,11 +161,11 @@ class Lakehouse:
         """Return the `accounts` or `outcomes` that landed for a date; raises `LandingError` if there are none."""
         return landing.find(self.landing, kind, date, self.expected_columns(kind))
 
-    def store_raw(self, kind: str, date: str, run_id: str, landed: LandedFile | None = None) -> Manifest:
-        """Store what landed for a date unchanged, and return its manifest."""
-        found = landed or self.landed(kind, date)
-        made_from = Provenance(run_id=run_id, inputs=landed_versions(found), contract=self.contract.digest)
-        return raw.ingest(self.store, found, layout.PATHS[f"raw/{kind}"](date), made_from, self.guard(f"raw/{kind}", date))
+    def store_raw(self, kind: str, date: str, run_id: str, work: PartWork | None = None) -> Manifest:
+        """Store what landed for a date unchanged, and return its manifest; `work` is the engine's if none is given."""
+        found = work or self.engine.parts(self.store, self.landed(kind, date))
+        made_from = Provenance(run_id=run_id, inputs=landed_versions(found.landed), contract=self.contract.digest)
+        return raw.ingest(found, layout.PATHS[f"raw/{kind}"](date), made_from, self.guard(f"raw/{kind}", date))
 
     def expected_columns(self, kind: str) -> tuple[str, ...]:
         """Return the columns that a file of `accounts` or `outcomes` should have."""

@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow as pa
 
 from risk_assets.domain.morning.account_index import KEY, ROW
-from risk_assets.engine import tasks
-from risk_assets.engine.jobs import Failure, FeaturesJob, IndexJob, PredictionsJob, Result, encode_result
+from risk_assets.engine import part_tasks, tasks
+from risk_assets.engine.jobs import CopyJob, Failure, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, encode_result
 
 RESULT = "result string"
 HASHES = "piece bigint, first_hash bigint, second_hash bigint, rows bigint, failure string"
@@ -29,6 +29,20 @@ _INDEX_ROWS = pa.schema(
     ]
 )
 _FAILED = -1  # the bucket of failures
+
+
+def measured_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what the parts of a landed file contain."""
+    decoded = msgspec.json.decode(job, type=MeasureJob)
+    for batch in batches:
+        yield _results(part_tasks.measure(decoded, batch.column(0).to_pylist()))
+
+
+def copied_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Stage copies of the parts of a landed file, and yield their results."""
+    decoded = msgspec.json.decode(job, type=CopyJob)
+    for batch in batches:
+        yield _results(part_tasks.copy(decoded, batch.column(0).to_pylist()))
 
 
 def hashes(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -61,7 +75,7 @@ def predictions(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
     decoded = msgspec.json.decode(job, type=PredictionsJob)
     for number in _numbers(batches):
         result: Result = tasks.reported(number, decoded, lambda number=number: tasks.make_predictions(decoded, number))  # type: ignore[misc]
-        yield _result(encode_result(result)).to_batches()[0]
+        yield _results([result])
 
 
 def index_rows(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -122,3 +136,7 @@ def _sparse(schema: pa.Schema, **columns: list[Any]) -> pa.RecordBatch:
 
 def _result(text: str) -> pa.Table:
     return pa.table({"result": pa.array([text], pa.string())})
+
+
+def _results(results: Iterable[Result]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"result": pa.array([encode_result(result) for result in results], pa.string())})

@@ -1,4 +1,4 @@
-"""Where the tables of a date are computed: in this process with polars, or by executors of Spark."""
+"""Where a date is stored and its tables are computed: in this process with polars, or by executors of Spark."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -8,6 +8,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.lake import layout
 from risk_assets.lake.facts import FeatureFacts, RawFacts
 from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
+from risk_assets.lake.landed_parts import LandedFile, OwnParts, PartWork
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.prediction_tables import PredictionTable
 from risk_assets.lake.store import Store
@@ -19,11 +20,14 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Where tables are computed. They are computed when they are written."""
+    """Where landed files are stored and tables are computed. They are computed when they are written."""
 
     @property
     def name(self) -> str:
         """The engine as it is shown."""
+
+    def parts(self, store: Store, landed: LandedFile) -> PartWork:
+        """Return who measures the parts of a landed file and copies them to the lake."""
 
     def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
         """Return the table of a date's features under a contract; raises as `feature_table`."""
@@ -40,6 +44,10 @@ class LocalEngine:
 
     name = LOCAL_ENGINE
 
+    def parts(self, store: Store, landed: LandedFile) -> PartWork:
+        """Return this process."""
+        return OwnParts(store, landed)
+
     def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
         """Return the table of a date's features under a contract; raises as `feature_table`."""
         return feature_table(store, contract, date, run_id)
@@ -53,10 +61,10 @@ class LocalEngine:
 
 
 class ClusterEngine:
-    """Executors of Spark. What cannot be divided is computed by this process.
+    """Executors of Spark. What cannot be divided is done by this process.
 
-    These are features of raw files of an earlier release, or of shards with very many lines that are too long, and predictions of
-    features that are one file.
+    These are landed files that are one file or small, features of raw files of an earlier release, or of shards with very many lines that
+    are too long, and predictions of features that are one file.
     """
 
     def __init__(self, cluster: "Spark") -> None:
@@ -67,6 +75,12 @@ class ClusterEngine:
     def name(self) -> str:
         """The address of Spark without its parameters."""
         return self._cluster.name
+
+    def parts(self, store: Store, landed: LandedFile) -> PartWork:
+        """Return executors for shards that are large together, otherwise this process."""
+        from risk_assets.engine.parts import ClusterParts, can_be_divided
+
+        return ClusterParts(self._cluster, store, landed) if can_be_divided(landed) else self._local.parts(store, landed)
 
     def features(self, store: Store, contract: Contract, date: str, run_id: str) -> Writable:
         """Return the table of a date's features under a contract; raises as `feature_table`."""

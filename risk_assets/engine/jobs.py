@@ -5,8 +5,10 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.lake.facts import FeatureFacts, PredictionFacts
 from risk_assets.lake.hashing import Segment
+from risk_assets.lake.landed_parts import PartCounts
 from risk_assets.lake.staging import StagedPiece
 
 
@@ -19,6 +21,40 @@ class LakeAddress(msgspec.Struct, frozen=True):
     url: str
     retry_seconds: float
     candidate: str | None = None
+
+
+class LandingAddress(msgspec.Struct, frozen=True):
+    """Where executors find the landing folder; their own environment decides how they reach it."""
+
+    url: str
+    retry_seconds: float
+
+
+class MeasureJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a landed file, and their sizes in bytes as they were found, to be measured before anything is written.
+
+    `dialect` is that of the first part.
+    """
+
+    lake: LakeAddress
+    landing: LandingAddress
+    packages: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
+    sizes: tuple[int, ...]
+    expected: tuple[str, ...]
+    dialect: Dialect
+
+
+class CopyJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a landed file, and the path in the lake of each, to be staged."""
+
+    lake: LakeAddress
+    landing: LandingAddress
+    packages: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
+    sizes: tuple[int, ...]
+    targets: tuple[str, ...]
+    token: str
 
 
 class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +115,20 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...]
 
 
+class MeasuredPart(msgspec.Struct, frozen=True, tag="measured"):
+    """What a part of a landed file contains."""
+
+    number: int
+    counts: PartCounts
+
+
+class CopiedPart(msgspec.Struct, frozen=True, tag="copied"):
+    """A copy of a part of a landed file that is staged."""
+
+    number: int
+    staged: StagedPiece
+
+
 class FeaturesPart(msgspec.Struct, frozen=True, tag="features"):
     """A part of a features table that is in the lake."""
 
@@ -128,9 +178,9 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     host: str
 
 
-Result: TypeAlias = FeaturesPart | PredictedPiece | IndexParts | Failure
-Job: TypeAlias = FeaturesJob | PredictionsJob | IndexJob
-R = TypeVar("R", FeaturesPart, PredictedPiece, IndexParts)
+Result: TypeAlias = MeasuredPart | CopiedPart | FeaturesPart | PredictedPiece | IndexParts | Failure
+Job: TypeAlias = MeasureJob | CopyJob | FeaturesJob | PredictionsJob | IndexJob
+R = TypeVar("R", MeasuredPart, CopiedPart, FeaturesPart, PredictedPiece, IndexParts)
 
 _results = msgspec.json.Decoder(Result)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import FeaturesJob, IndexJob, PredictionsJob, Result, decode_results
+from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, Job, MeasureJob, PredictionsJob, Result, decode_results
 from risk_assets.engine.session import opened_session, translated_errors
 
 if TYPE_CHECKING:
@@ -25,6 +25,12 @@ class Cluster(Protocol):
     @property
     def name(self) -> str:
         """The address as it may be shown."""
+
+    def measure(self, job: MeasureJob) -> list[Result]:
+        """Measure all parts of a landed file."""
+
+    def copy(self, job: CopyJob) -> list[Result]:
+        """Stage copies of all parts of a landed file."""
 
     def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
         """Make the features of all pieces, of which `sizes` are the bytes; with ids to compare unless they are `distinct` anyway."""
@@ -51,6 +57,14 @@ class Spark:
         self._session = None
         self._opened.close()
 
+    def measure(self, job: MeasureJob) -> list[Result]:
+        """Measure all parts of a landed file."""
+        return self._each(arrow_tasks.measured_parts, job, job.sizes)
+
+    def copy(self, job: CopyJob) -> list[Result]:
+        """Stage copies of all parts of a landed file."""
+        return self._each(arrow_tasks.copied_parts, job, job.sizes)
+
     def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
         """Make the features of all pieces: Spark groups hashes of ids, and each piece gets those that are in several rows."""
 
@@ -72,8 +86,7 @@ class Spark:
 
     def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:
         """Make the predictions of all parts of the features."""
-        task = _with_job(arrow_tasks.predictions, job)
-        return self._collect(lambda spark: _numbers(spark, sizes).mapInArrow(task, arrow_tasks.RESULT))
+        return self._each(arrow_tasks.predictions, job, sizes)
 
     def index(self, job: IndexJob) -> list[Result]:
         """Make the index: Spark groups the rows of all pieces by the task that writes them."""
@@ -83,6 +96,10 @@ class Spark:
             return rows.groupBy("bucket").applyInArrow(_with_job(arrow_tasks.index_parts, job), arrow_tasks.RESULT)
 
         return self._collect(plan)
+
+    def _each(self, task: Callable[[bytes, Any], Any], job: Job, sizes: Sequence[int]) -> list[Result]:
+        """Run a task whose pieces do not depend on each other."""
+        return self._collect(lambda spark: _numbers(spark, sizes).mapInArrow(_with_job(task, job), arrow_tasks.RESULT))
 
     def _collect(self, plan: "Callable[[SparkSession], DataFrame]") -> list[Result]:
         if self._session is None:
@@ -96,7 +113,7 @@ def task_count(sizes: Sequence[int]) -> int:
     return min(len(sizes), max(MIN_TASKS, -(-sum(sizes) // BYTES_PER_TASK)))
 
 
-def _with_job(task: Callable[[bytes, Any], Any], job: FeaturesJob | PredictionsJob | IndexJob) -> Callable[[Any], Any]:
+def _with_job(task: Callable[[bytes, Any], Any], job: Job) -> Callable[[Any], Any]:
     """Return a task with its job. Spark looks at the arguments and annotations of what it is given: a plain function has none."""
     encoded = msgspec.json.encode(job)
     return lambda rows: task(encoded, rows)

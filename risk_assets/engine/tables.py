@@ -22,6 +22,7 @@ from risk_assets.engine.jobs import (
     IndexJob,
     IndexParts,
     LakeAddress,
+    LandingAddress,
     Models,
     PredictedPiece,
     PredictionsJob,
@@ -173,16 +174,23 @@ class ClusterPredictions:
 
 def lake_address(store: Store) -> LakeAddress:
     """Return where executors find a lake."""
-    url = store.folder.absolute().as_uri() if store.folder else store.url
-    return LakeAddress(url, store.retry_seconds, layout.candidate_contract(store.actual(layout.features(""))))
+    return LakeAddress(address(store), store.retry_seconds, layout.candidate_contract(store.actual(layout.features(""))))
 
 
-def complete(results: Iterable[Result], kind: type[R], count: int, lake: LakeAddress) -> list[R]:
-    """Return the results of all tasks, in order; raises the first failure as the error that it was on the executor."""
+def address(store: Store) -> str:
+    """Return the address of a store for another process."""
+    return store.folder.absolute().as_uri() if store.folder else store.url
+
+
+def complete(results: Iterable[Result], kind: type[R], count: int, *places: LakeAddress | LandingAddress) -> list[R]:
+    """Return the results of all tasks, in order; raises the first failure as the error that it was on the executor.
+
+    `places` is what the tasks read and write.
+    """
     found: list[R] = []
     for result in results:
         if isinstance(result, Failure):
-            raise _error(result, lake)
+            raise _error(result, places)
         assert isinstance(result, kind)
         found.append(result)
     if [result.number for result in found] != [*range(count)]:
@@ -210,10 +218,11 @@ def _require_rows(path: str, rows: int, expected: int) -> None:
         raise LakeError(f"{path} would have {rows} rows instead of {expected}. {layout.how_to_make(path)}")
 
 
-def _error(failure: Failure, lake: LakeAddress) -> RiskError:
+def _error(failure: Failure, places: Sequence[LakeAddress | LandingAddress]) -> RiskError:
     """Return the error that an executor has reported; if its own access to storage is the cause, with its name."""
     kind = getattr(errors, failure.error, EngineError)
-    message = f"the executor {failure.host}: {failure.message}" if f"(at {lake.url}" in failure.message else failure.message
+    is_its_own = any(f"(at {place.url}" in failure.message for place in places)
+    message = f"the executor {failure.host}: {failure.message}" if is_its_own else failure.message
     return kind(message) if isinstance(kind, type) and issubclass(kind, RiskError) else EngineError(message)
 
 

@@ -91,7 +91,7 @@ def _require_packages(expected: tuple[tuple[str, str], ...]) -> None:
 
 def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
     """Return two hashes of each distinct id of a piece, and in how many of its rows it is; none if rows have no ids."""
-    store, contract = _lake(job.lake), _contract(job.contract)
+    store, contract = lake_at(job.lake), _contract(job.contract)
     raw, piece = _piece(store, job, number)
     with translate_polars_errors(raw.path):
         return (
@@ -111,7 +111,7 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
     repeated
         The two hashes of each id of the piece that is in several rows of the raw file.
     """
-    store, contract = _lake(job.lake), _contract(job.contract)
+    store, contract = lake_at(job.lake), _contract(job.contract)
     raw, piece = _piece(store, job, number)
     content = read_piece(store, piece)
     with translate_polars_errors(layout.features(job.date)):
@@ -128,7 +128,7 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
 
 def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     """Stage the predictions of a part of the features table as a piece of the predictions; the first one has the header."""
-    store, policy = _lake(job.lake), _policy(job.policy)
+    store, policy = lake_at(job.lake), _policy(job.policy)
     table = _manifest(job.lake, job.features, job.seal)
     path = layout.predictions(job.date)
     with translate_polars_errors(path):
@@ -149,13 +149,13 @@ def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     if not job.rows[number]:
         return _index_frame(pl.DataFrame(schema=csv_schema(manifest)), 0, job)
     with translate_polars_errors(job.predictions):
-        frame = read_csv_range(_lake(job.lake), manifest, sum(job.sizes[:number]), job.sizes[number]).collect()
+        frame = read_csv_range(lake_at(job.lake), manifest, sum(job.sizes[:number]), job.sizes[number]).collect()
     return _index_frame(frame, sum(job.rows[:number]), job)
 
 
 def write_index_parts(job: IndexJob, bucket: int, rows: pl.DataFrame) -> IndexParts:
     """Write the parts of a bucket of the index; `rows` may be in any order."""
-    store = _lake(job.lake)
+    store = lake_at(job.lake)
     ordered = rows.sort(KEY, ROW)
     numbers = range(bucket * job.parts_per_task, min((bucket + 1) * job.parts_per_task, job.parts))
     segments = []
@@ -203,11 +203,15 @@ def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
     return pl.read_parquet(content)
 
 
+def store_at(url: str, retry_seconds: float) -> Store:
+    """Return a store as this process reaches it, by its own environment."""
+    return open_store(url, load_settings().credential() if is_azure(url) else None, retry_seconds)
+
+
 @cache
-def _lake(address: LakeAddress) -> Store:
-    """Return the lake as this process reaches it, by its own environment."""
-    credential = load_settings().credential() if is_azure(address.url) else None
-    store = open_store(address.url, credential, address.retry_seconds)
+def lake_at(address: LakeAddress) -> Store:
+    """Return the lake as this process reaches it; raises `EngineError` if it does not find it."""
+    store = store_at(address.url, address.retry_seconds)
     if store.find(layout.FORMAT) is None:
         raise EngineError(
             f"an executor does not find the lake at {address.url}. With several machines, the lake must be on Azure, or in a folder "
@@ -227,7 +231,7 @@ def _raw(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
     manifest = _manifest(lake, path, seal)
     facts = manifest.facts_as(RawFacts)
     found = msgspec.structs.replace(facts, ragged=facts.ragged or RaggedRows())
-    return raw_file(_lake(lake), msgspec.structs.replace(manifest, facts=found))
+    return raw_file(lake_at(lake), msgspec.structs.replace(manifest, facts=found))
 
 
 def _with_issues(raw: RawFile, piece: Piece, content: bytes, manifest: Manifest) -> RawFile:
@@ -246,13 +250,13 @@ def _with_issues(raw: RawFile, piece: Piece, content: bytes, manifest: Manifest)
 
 @lru_cache(maxsize=2)
 def _profile(lake: LakeAddress, version: str) -> Profile:
-    return registry.read_profile(_lake(lake), version)
+    return registry.read_profile(lake_at(lake), version)
 
 
 @lru_cache(maxsize=4)
 def _manifest(lake: LakeAddress, path: str, seal: str | None) -> Manifest:
     """Return the manifest of a table that the driver has found."""
-    found = find_manifest(_lake(lake), path)
+    found = find_manifest(lake_at(lake), path)
     if found is None or found.seal != seal:
         raise LakeError(f"{path} was written again while it was read. Run again.")
     return found
@@ -270,6 +274,6 @@ def _policy(text: str) -> Policy:
 
 @lru_cache(maxsize=2)
 def _arms(lake: LakeAddress, models: Models) -> Arms:
-    store = _lake(lake)
+    store = lake_at(lake)
     challenger = registry.read_scorecard(store, models.challenger) if models.challenger else None
     return Arms(registry.read_scorecard(store, models.champion), challenger, models.share, models.salt)

@@ -128,6 +128,16 @@ class DiskObjects:
             with guard():
                 _replace(temporary, self._file(target))
 
+    def flush(self, path: str) -> None:
+        """Flush an object to the disk that was written without: then it survives a loss of power."""
+        with self._open(path) as file:
+            _sync(file)
+
+    def move(self, source: str, target: str, guard: Guard = no_guard) -> None:
+        """Rename an object that is on the disk, see `flush`; replaces an existing one."""
+        with guard():
+            _replace(self._file(source), self._file(target))
+
     @contextmanager
     def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a table, which exists at `path` only if the block succeeds.
@@ -203,7 +213,7 @@ class DiskObjects:
 
     def _remove_old_staged_files(self, limit: float) -> int:
         removed = 0
-        for folder in (self._folder / layout.CURATED / layout.STAGED).glob("*/*"):
+        for folder in self._folder.glob(f"*/{layout.STAGED}/*/*"):
             with suppress(FileNotFoundError):  # removed meanwhile by another process
                 found = list(folder.iterdir())
                 if max(file.stat().st_mtime for file in (folder, *found)) < limit:

@@ -18,8 +18,8 @@ from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.hashing import content_of_chunks
+from risk_assets.lake.landed_parts import LandedFile
 from risk_assets.lake.manifests import named
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store, open_store
 
 ACCOUNTS, OUTCOMES = "accounts", "outcomes"

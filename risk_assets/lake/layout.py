@@ -83,9 +83,9 @@ def shard(path: str, name: str) -> str:
 
 
 def staged_folder(path: str) -> str:
-    """Return the folder of what writes of an object or a table have staged: it belongs to them only after the commit."""
+    """Return the folder of what writes of a table, or of one of its parts, have staged: it belongs to them only after the commit."""
     zone, _, name = path.partition("/")
-    return f"{zone}/{STAGED}/{name}/"
+    return f"{zone}/{STAGED}/{shards(name.partition('/')[0])}/"
 
 
 def staged(path: str, token: str) -> str:

@@ -1,17 +1,20 @@
 """Work on many items at the same time, with the results in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from risk_assets.lake.objects import Guard
+
 SMALL_REQUESTS = 8
+BATCH_ITEMS = 500
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
+def in_order(function: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
     """Yield the results of a function for each item, in order; `workers` threads are at most one result ahead each.
 
     An error of the function is raised at its turn, and the items after it are not begun. Give the function only work that waits or
@@ -37,3 +40,10 @@ def in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     if len(listed) < 2:
         return [function(item) for item in listed]
     return list(in_order(function, listed, SMALL_REQUESTS))
+
+
+def in_guarded_batches(function: Callable[[T], object], items: Sequence[T], guard: Guard) -> None:
+    """Call a function for each item in threads, `BATCH_ITEMS` at a time in a guarded block; the guard raises if another has taken over."""
+    for start in range(0, len(items), BATCH_ITEMS):
+        with guard():
+            in_threads(function, items[start : start + BATCH_ITEMS])

@@ -1,66 +1,28 @@
 """Raw files: stored byte for byte as they landed, counted while they are read, scanned as text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 import polars as pl
 
-from risk_assets.domain.ingest.csv_counts import FieldCounter, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_header
-from risk_assets.errors import LakeError, LandingError
+from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
-from risk_assets.lake.facts import RaggedRows, RawFacts
-from risk_assets.lake.hashing import Content, HashedChunks
+from risk_assets.lake.hashing import Content
+from risk_assets.lake.landed_parts import LandedFile, PartWork
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, existing, find_manifest, find_readable, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.parallel import in_threads
-from risk_assets.lake.raw_pieces import chunks_of, line_issues, quoting_of, raw_file
-from risk_assets.lake.store import Entry, Store
+from risk_assets.lake.raw_pieces import chunks_of, raw_file
+from risk_assets.lake.staging import discard_staged, staged_tokens
+from risk_assets.lake.store import Store
 from risk_assets.lake.verification import remember, verified_files
 
-SMALL_BYTES = 1024 * 1024
-KEPT_BYTES = 64 * 1024 * 1024
-BATCH_PARTS = 500  # written in one guarded block
-MAX_RAGGED_ROWS = 10_000  # positions in a manifest; beyond, each scan counts the fields again
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class LandedFile:
-    """A landed file, or the shards of one, and the columns that are expected in its header; and the parts as they were found, if known."""
-
-    store: Store
-    parts: tuple[str, ...]
-    expected: tuple[str, ...]
-    found: tuple[Entry, ...] = ()
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The parts with their versions: as they were found; otherwise as they are now, without those that are gone."""
-        return self.found or tuple(entry for part in self.parts if (entry := self.store.entry(part)))
-
-    @property
-    def source(self) -> str:
-        """The address of the file, or of the folder of its shards."""
-        first = self.store.uri(self.parts[0])
-        return first if len(self.parts) == 1 else first.rpartition("/")[0]
-
-
-@dataclass(frozen=True)
-class PartStats:
-    """The content of a part, and the counter of its records and fields."""
-
-    content: Content
-    fields: FieldCounter
-
-
-def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, guard: Guard = no_guard) -> Manifest:
-    """Copy a landed file to `path` and return its manifest; shards go to the folder of that name without `.csv`.
+def ingest(work: PartWork, path: str, made_from: Provenance, guard: Guard = no_guard) -> Manifest:
+    """Copy a landed file to `path` of the lake and return its manifest; shards go to the folder of that name without `.csv`.
 
     The same bytes change nothing, unless the lake has lost or changed them: then they are restored, and the manifest stays, which
     says when they were stored first. Other bytes replace the earlier ones, which move to `raw/superseded/`; their manifest is kept
@@ -68,6 +30,8 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
 
     Parameters
     ----------
+    work
+        The landed file and the lake, and who measures and copies the parts.
     guard
         Keeps other writers out while a part is replaced and while the file is committed; raises if one has taken over the path.
 
@@ -76,10 +40,8 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
     LandingError
         If the file is empty, not a CSV or has no header, or its shards have different columns. Nothing is written then.
     """
-    reader = _Reader(landed)
-    dialect = _dialect(reader)
-    measured = list(reader.each(partial(_measure, reader, dialect)).values())
-    parts = dict(zip(_targets(path, landed), (part.content for part in measured), strict=True))
+    lake, landed, measured = work.lake, work.landed, work.measure()
+    parts = dict(zip(_targets(path, landed), (part.content for part in measured.parts), strict=True))
     earlier = find_readable(lake, path)
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
         return earlier
@@ -89,14 +51,14 @@ def ingest(lake: Store, landed: LandedFile, path: str, made_from: Provenance, gu
             _keep_revision(lake, path, earlier)
             _discard_manifest(lake, path)
         _supersede(lake, path, _hashes(parts))
-    _copy(lake, reader, dict(zip(landed.parts, parts.items(), strict=True)), guard)
+        for token in staged_tokens(lake, path):
+            discard_staged(lake, path, token)
+    work.copy(dict(zip(landed.parts, parts.items(), strict=True)), guard)
     if earlier is not None and is_same:
         remember(lake, earlier)
         return earlier
-    counters = [part.fields for part in measured]
-    rows = sum(counter.rows for counter in counters)
-    written = Written(path, parts, rows, dialect.columns, made_from, _facts(landed.source, dialect, counters))
-    manifest = commit(lake, written, guard)
+    rows = sum(part.rows for part in measured.parts)
+    manifest = commit(lake, Written(path, parts, rows, measured.dialect.columns, made_from, measured.facts(landed.source)), guard)
     remember(lake, manifest)
     return manifest
 
@@ -152,139 +114,14 @@ def scan_manifest(lake: Store, manifest: Manifest) -> pl.LazyFrame:
     return mark_lines(scan_text(files, raw.dialect, raw.quoting), raw.issues)
 
 
-class _Reader:
-    """Reads the parts of a landed file: small ones several at a time. Those that fit into memory are read once, and kept."""
-
-    def __init__(self, landed: LandedFile) -> None:
-        self.landed = landed
-        entries = [entry for entry in landed.found if entry.size <= SMALL_BYTES and len(landed.found) > 1]
-        self.small = frozenset(entry.path for entry in entries)
-        first = list(_within(KEPT_BYTES, entries))
-        self._kept = dict(zip(first, in_threads(self._get, first), strict=True))
-
-    def each(self, function: Callable[[str], T]) -> dict[str, T]:
-        """Return the results of a function for each part, in order: for small ones in threads."""
-        small = [part for part in self.landed.parts if part in self.small]
-        found = dict(zip(small, in_threads(function, small), strict=True))
-        return {part: found[part] if part in found else function(part) for part in self.landed.parts}
-
-    def head(self, part: str, length: int) -> bytes:
-        """Return the first bytes of a part."""
-        if part in self._kept:
-            return self._kept[part][:length]
-        try:
-            return self.landed.store.get_range(part, 0, length)
-        except FileNotFoundError:
-            raise self._gone(part) from None
-
-    def chunks(self, part: str) -> Iterator[bytes]:
-        """Yield the bytes of a part."""
-        if part in self._kept:
-            yield self._kept[part]
-            return
-        try:
-            yield from self.landed.store.chunks(part)
-        except FileNotFoundError:
-            raise self._gone(part) from None
-
-    def uri(self, part: str) -> str:
-        """Return the address of a part."""
-        return self.landed.store.uri(part)
-
-    def _get(self, part: str) -> bytes:
-        try:
-            return self.landed.store.get(part)
-        except FileNotFoundError:
-            raise self._gone(part) from None
-
-    def _gone(self, part: str) -> LandingError:
-        return LandingError(f"{self.uri(part)} was removed while it was read. Run the date again when all of its files have landed.")
-
-
-def _within(limit: int, entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield the paths of entries until their sizes exceed a limit."""
-    for entry in entries:
-        limit -= entry.size
-        if limit < 0:
-            return
-        yield entry.path
-
-
-def _copy(lake: Store, reader: _Reader, targets: Mapping[str, tuple[str, Content]], guard: Guard) -> None:
-    """Copy the parts to their targets: small ones several at a time, in guarded batches."""
-
-    def copy_small(part: str) -> None:
-        target, content = targets[part]
-        lake.put(target, b"".join(_require_unchanged(reader, part, content)))
-
-    small = [part for part in targets if part in reader.small]
-    for part in (part for part in targets if part not in reader.small):
-        lake.write(targets[part][0], _require_unchanged(reader, part, targets[part][1]), guard)
-    for start in range(0, len(small), BATCH_PARTS):
-        with guard():
-            in_threads(copy_small, small[start : start + BATCH_PARTS])
-
-
-def _dialect(reader: _Reader) -> Dialect:
-    """Return the dialect that all parts share."""
-    landed = reader.landed
-    heads = reader.each(lambda part: read_dialect(partial(reader.head, part), reader.uri(part), landed.expected))
-    first = heads[landed.parts[0]]
-    for part, dialect in heads.items():
-        require_header(dialect.columns, landed.expected, landed.store.uri(part))
-        if dialect != first:
-            raise LandingError(
-                f"{landed.store.uri(part)} has another header, separator or line end than {landed.parts[0]}: the shards of a date "
-                "must agree. Fix the shard and land it again."
-            )
-    return first
-
-
 def _targets(path: str, landed: LandedFile) -> tuple[str, ...]:
     if len(landed.parts) == 1:
         return (path,)
     return tuple(layout.shard(path, part.partition("/")[2]) for part in landed.parts)
 
 
-def _measure(reader: _Reader, dialect: Dialect, part: str) -> PartStats:
-    """Read a part once, before anything is written."""
-    chunks = HashedChunks(reader.chunks(part))
-    counter = count_fields(dialect, chunks)
-    if counter.problem:
-        raise LandingError(f"{reader.uri(part)} {counter.problem}. Close it, or land the complete file, and run again.")
-    return PartStats(chunks.content, counter)
-
-
-def _require_unchanged(reader: _Reader, part: str, content: Content) -> Iterator[bytes]:
-    """Yield the bytes of a part; fail at the end, before the write completes, if they are not the measured ones."""
-    chunks = HashedChunks(reader.chunks(part))
-    yield from chunks
-    if chunks.content != content:
-        raise LandingError(f"{reader.uri(part)} changed while it was copied. Run the date again when it has landed completely.")
-
-
 def _hashes(parts: Mapping[str, Content]) -> dict[str, str]:
     return {part: content.sha256 for part, content in parts.items()}
-
-
-def _facts(source: str, dialect: Dialect, counters: Sequence[FieldCounter]) -> RawFacts:
-    issues = line_issues(counters)
-    lines = {name: len(rows) for name, rows in issues.items()}
-    stored = sum(lines.values()) <= MAX_RAGGED_ROWS
-    return RawFacts(
-        source=source,
-        separator=dialect.separator,
-        eol=dialect.eol,
-        quoting=quoting_of(counters),
-        short_lines=lines["short"],
-        long_lines=lines["long"],
-        ambiguous_lines=lines["ambiguous"],
-        control_lines=lines["control"],
-        enclosed_lines=lines["enclosed"],
-        enclosed_rows=sum(counter.enclosed_rows for counter in counters),
-        ragged=msgspec.convert({name: rows.tolist() for name, rows in issues.items()}, RaggedRows) if stored else None,
-        pieces=tuple(piece for counter in counters for piece in counter.pieces),
-    )
 
 
 def _keep_revision(lake: Store, path: str, manifest: Manifest | None) -> None:

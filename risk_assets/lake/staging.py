@@ -1,25 +1,26 @@
 """Objects that several machines write together: each stages pieces, one commits them in order.
 
-On a shared disk a staged piece is a file, and a commit lets the system join the files in a new one, which it then renames. On Azure
-the blocks of a piece are staged at the blob itself, and a commit writes the list of blocks, on the condition that the blob is
+On a shared disk a staged piece is a file. A commit renames it; the system joins the files of several pieces in a new one first. On
+Azure the blocks of a piece are staged at the blob itself, and a commit writes the list of blocks, on the condition that the blob is
 unchanged. So nothing is visible before the commit, no byte passes through the machine that commits on Azure, and what is staged
 twice, by a repeated or a second attempt, counts once: every attempt has names of its own, and the commit lists those of one.
 """
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.azure_blobs import BLOCK_BYTES
-from risk_assets.lake.block_blobs import error_code, if_version, open_blob
+from risk_assets.lake.block_blobs import blob_name, container_of, error_code, if_version, open_blob
 from risk_assets.lake.hashing import Content, HashedChunks, Segment, concatenated
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.parallel import in_guarded_batches, in_threads
 from risk_assets.lake.storage_errors import storage_error
 from risk_assets.lake.store import Store
 
@@ -35,7 +36,7 @@ _ATTEMPTS = 5
 
 
 class StagedPiece(msgspec.Struct, frozen=True):
-    """A staged piece of an object: the lengths and hashes of its segments, and the ids of its blocks; on disk, the name of its file."""
+    """A staged piece of an object: the lengths and hashes of its segments, and the ids of its blocks; on disk, the path of its file."""
 
     segments: tuple[Segment, ...]
     blocks: tuple[str, ...] = ()
@@ -61,7 +62,7 @@ def stage(store: Store, path: str, token: str, number: int, content: Iterable[by
     token
         The name of the write, from `new_token`.
     number
-        The position of the piece in the object, from 0.
+        The position of the piece in the object, or of the object in its table, from 0.
     content
         The bytes in chunks.
     """
@@ -94,10 +95,30 @@ def commit_staged(store: Store, path: str, token: str, pieces: Sequence[StagedPi
         if store.folder is None:
             _commit_blocks(store, path, [block for piece in pieces for block in piece.blocks], guard)
         else:
-            _join_files(store, path, token, pieces, guard)
+            _join_files(store, path, pieces, guard)
     for other in earlier:
         discard_staged(store, path, other)
     return concatenated(Content(piece.segments) for piece in pieces)
+
+
+def commit_each(store: Store, objects: Mapping[str, StagedPiece], guard: Guard = no_guard) -> None:
+    """Make several objects of one staged piece each, several at a time in guarded batches; replaces existing ones.
+
+    Parameters
+    ----------
+    guard
+        As of `commit_staged`.
+
+    Raises
+    ------
+    LakeError
+        If staged pieces are gone, also because another writer has replaced an object on Azure. Some of the objects can be there.
+    """
+    store.begin()
+    if store.folder is None:
+        _commit_blobs(store, objects, guard)
+    else:
+        _move_files(store, objects, guard)
 
 
 def discard_staged(store: Store, path: str, token: str) -> None:
@@ -121,8 +142,8 @@ def staged_tokens(store: Store, path: str) -> tuple[str, ...]:
 
 def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterable[bytes]) -> tuple[str, ...]:
     """Write a file, which need not survive a loss of power."""
-    attempt = new_token()
-    file = store.file(layout.staged_piece(path, token, number, attempt))
+    name = layout.staged_piece(path, token, number, new_token())
+    file = store.file(name)
     assert file is not None
     for repeat in range(_ATTEMPTS):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -139,16 +160,32 @@ def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterab
     except BaseException:
         file.unlink(missing_ok=True)
         raise
-    return (attempt,)
+    return (name,)
 
 
-def _join_files(store: Store, path: str, token: str, pieces: Sequence[StagedPiece], guard: Guard) -> None:
-    """Write an object from the files of staged pieces."""
-    names = [layout.staged_piece(path, token, number, attempt) for number, piece in enumerate(pieces) for attempt in piece.blocks]
-    for name, piece in zip(names, pieces, strict=True):
-        if store.size(name) != piece.bytes:
-            raise LakeError(f"{store.uri(name)}, a staged piece of {path}, is missing or was changed. Run again.")
-    store.concatenate(names, path, guard)
+def _join_files(store: Store, path: str, pieces: Sequence[StagedPiece], guard: Guard) -> None:
+    """Make an object of the files of staged pieces."""
+    names = [_staged_file(store, path, piece) for piece in pieces]
+    if len(names) == 1:
+        store.flush(names[0])
+        store.move(names[0], path, guard)
+    else:
+        store.concatenate(names, path, guard)
+
+
+def _move_files(store: Store, objects: Mapping[str, StagedPiece], guard: Guard) -> None:
+    """Rename the files of staged pieces. They are flushed before the guard is entered, because that can take long."""
+    names = {path: _staged_file(store, path, piece) for path, piece in objects.items()}
+    in_threads(store.flush, names.values())
+    in_guarded_batches(lambda path: store.move(names[path], path), [*names], guard)
+
+
+def _staged_file(store: Store, path: str, piece: StagedPiece) -> str:
+    """Return the path of the file of a staged piece, after comparing its size."""
+    (name,) = piece.blocks
+    if store.size(name) != piece.bytes:
+        raise LakeError(f"{store.uri(name)}, a staged piece of {path}, is missing or was changed. Run again.")
+    return name
 
 
 def _stage_blocks(store: Store, path: str, chunks: Iterable[bytes]) -> tuple[str, ...]:
@@ -172,23 +209,39 @@ def _stage_blocks(store: Store, path: str, chunks: Iterable[bytes]) -> tuple[str
 
 
 def _commit_blocks(store: Store, path: str, ids: Sequence[str], guard: Guard) -> None:
-    """Commit blocks if the blob is still the version of before the guard. A lost response is read back: ids are never used twice."""
-    from azure.core.exceptions import AzureError, HttpResponseError
-    from azure.storage.blob import BlobBlock
-
+    """Commit blocks if the blob is still the version of before the guard."""
     if len(ids) > MAX_BLOCKS:
         raise LakeError(f"{path} would have {len(ids)} blocks, and Azure accepts {MAX_BLOCKS}. Land the date in fewer, larger shards.")
     with open_blob(store, path) as blob:
         before = _version(blob)
         with guard():
-            try:
-                blob.commit_block_list([BlobBlock(found) for found in ids], **if_version(before))
-            except AzureError as error:
-                if _committed(blob) == list(ids):
-                    return
-                if isinstance(error, HttpResponseError) and error_code(error) in _REPLACED:
-                    raise LakeError(f"{path} was written by another run at the same time. Run again.") from error
-                raise
+            _commit_list(blob, path, ids, if_version(before))
+
+
+def _commit_blobs(store: Store, objects: Mapping[str, StagedPiece], guard: Guard) -> None:
+    """Commit the blocks of several blobs. It needs no condition: another write of a blob would have discarded them."""
+
+    def commit(path: str) -> None:
+        with _translated_errors(store, path):
+            _commit_list(container.get_blob_client(blob_name(store, path)), path, objects[path].blocks, {})
+
+    with container_of(store) as container:
+        in_guarded_batches(commit, [*objects], guard)
+
+
+def _commit_list(blob: "BlobClient", path: str, ids: Sequence[str], condition: Mapping[str, Any]) -> None:
+    """Write the list of a blob's blocks. A lost response is read back: ids are never used twice."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+    from azure.storage.blob import BlobBlock
+
+    try:
+        blob.commit_block_list([BlobBlock(found) for found in ids], **condition)
+    except AzureError as error:
+        if _committed(blob) == list(ids):
+            return
+        if isinstance(error, HttpResponseError) and error_code(error) in _REPLACED:
+            raise LakeError(f"{path} was written by another run at the same time. Run again.") from error
+        raise
 
 
 def _version(blob: "BlobClient") -> str | None:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout, verification
+from risk_assets.lake.landed_parts import LandedFile
 from risk_assets.lake.manifests import find_readable
 from risk_assets.lake.parallel import in_threads
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Entry, Store
 
 

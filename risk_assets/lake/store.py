@@ -215,6 +215,16 @@ class Store:
         with self._translate_errors(target):
             self._on_disk(self._writable).concatenate([self.actual(source) for source in sources], self.actual(target), guard)
 
+    def flush(self, path: str) -> None:
+        """Flush an object on this disk that was written without, as a staged file: then it survives a loss of power."""
+        with self._translate_errors(path):
+            self._on_disk(self._objects).flush(self.actual(path))
+
+    def move(self, source: str, target: str, guard: Guard = no_guard) -> None:
+        """Rename an object on this disk that was flushed; replaces an existing one."""
+        with self._translate_errors(target):
+            self._on_disk(self._writable).move(self.actual(source), self.actual(target), guard)
+
     def remove_old_temporary_files(self, older_than: timedelta = timedelta(days=1)) -> int:
         """Remove the temporary and staged files that interrupted writes left, if their last write is older; return their number.
 

@@ -15,6 +15,7 @@ from risk_assets.domain.batch.review_list import review_facts, review_list, risk
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.lake import layout, morning_files, raw, registry, snapshots
 from risk_assets.lake.facts import ReviewFacts
+from risk_assets.lake.landed_parts import OwnParts
 from risk_assets.lake.landing import ACCOUNTS, file_name
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.morning_facts import Sources, morning_report
@@ -58,7 +59,7 @@ def _in_some_rows(column: str) -> pl.Expr:
 def score(lakehouse: Lakehouse, workspace: Workspace, date: str) -> None:
     """Do what the assets accounts, features, predictions and review_list do, without their checks."""
     landed = lakehouse.landed(ACCOUNTS, date)
-    raw.ingest(lakehouse.store, landed, layout.accounts(date), Provenance(run_id="bench", inputs=landed_versions(landed)))
+    raw.ingest(OwnParts(lakehouse.store, landed), layout.accounts(date), Provenance(run_id="bench", inputs=landed_versions(landed)))
     clock, version, store, policy = Clock(), workspace.version("logistic"), lakehouse.store, lakehouse.policy
     make_features(lakehouse, date, clock)
     make_predictions(lakehouse, date, version, clock)

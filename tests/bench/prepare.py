@@ -19,8 +19,8 @@ from risk_assets.domain.training.train import train
 from risk_assets.errors import LakeError
 from risk_assets.lake import binding_log, document_archive, layout, raw, registry
 from risk_assets.lake.facts import FeatureFacts
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import require_manifest
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from risk_assets.lake.tables import Table, read_table, write_table
 from tests.bench.product import open_lakehouse
@@ -122,7 +122,7 @@ def _keep(lakehouse: Lakehouse, workspace: Workspace, path: str, frames: Iterato
         for position, frame in enumerate(frames):
             frame.write_csv(file, include_header=position == 0, float_precision=3)
     source = LandedFile(open_store(str(workspace.landing)), (landed.name,), ())
-    raw.ingest(lakehouse.store, source, path, lakehouse.made_from("bench", TRAINING))
+    raw.ingest(OwnParts(lakehouse.store, source), path, lakehouse.made_from("bench", TRAINING))
     landed.unlink()
 
 

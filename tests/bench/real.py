@@ -22,9 +22,9 @@ from risk_assets.domain.training.calibration import calibration_bins, calibratio
 from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, cross_validate, fit
 from risk_assets.lake import layout, raw
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.landing import Source
 from risk_assets.lake.manifests import Provenance
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import open_store
 from tests.bench.measure import table
 
@@ -50,7 +50,8 @@ def read(file: Path, lake: Path, id: str, target: str) -> tuple[pd.DataFrame, Co
     source = Source.read(file, (id, target))
     contract = Contract.parse(infer(source.scan(), source.dialect.columns, id, target, None, file.name).text, "the inferred contract")
     store, path = open_store(str(lake)), layout.accounts(SNAPSHOT)
-    raw.ingest(store, LandedFile(open_store(str(file.absolute().parent)), (file.name,), contract.columns), path, Provenance(run_id="bench"))
+    landed = LandedFile(open_store(str(file.absolute().parent)), (file.name,), contract.columns)
+    raw.ingest(OwnParts(store, landed), path, Provenance(run_id="bench"))
     text = raw.scan(store, path)
     features = validate(text, contract, repeated_ids(text, contract))
     return labelled({DATE: features}, {DATE: labels(text, contract)}, contract, Training()), contract

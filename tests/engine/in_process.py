@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import FeaturesJob, IndexJob, PredictionsJob, Result, decode_results
+from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, decode_results
 
 
 @dataclass
@@ -18,6 +18,16 @@ class InProcess:
     attempts: int = 1
     name: str = "in process"
     calls: list[str] = field(default_factory=list)
+
+    def measure(self, job: MeasureJob) -> list[Result]:
+        self.calls.append("measure")
+        found = frame(arrow_tasks.measured_parts(msgspec.json.encode(job), self._batches(len(job.sizes), self.attempts)))
+        return decode_results(found["result"].to_list())
+
+    def copy(self, job: CopyJob) -> list[Result]:
+        self.calls.append("copy")
+        found = frame(arrow_tasks.copied_parts(msgspec.json.encode(job), self._batches(len(job.sizes), self.attempts)))
+        return decode_results(found["result"].to_list())
 
     def features(self, job: FeaturesJob, sizes: Sequence[int], distinct: bool) -> list[Result]:
         encoded = msgspec.json.encode(job)

@@ -14,8 +14,8 @@ from risk_assets.engine.engines import ClusterEngine, Engine, LocalEngine
 from risk_assets.lake import layout, raw, registry
 from risk_assets.lake.account_index_tables import read_index
 from risk_assets.lake.format import open_lake
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import read_table
 from tests.azurite.server import Azurite
@@ -46,7 +46,7 @@ def landed(folder: Path, contents: Sequence[bytes], contract: Contract = SMALL, 
     names = [f"accounts_{DATE}/{number:05d}.csv" for number in range(len(contents))] if len(contents) > 1 else [f"accounts_{DATE}.csv"]
     for name, content in zip(names, contents, strict=True):
         landing.put(name, content)
-    raw.ingest(lake, LandedFile(landing, tuple(names), contract.columns), layout.accounts(DATE), Provenance(run_id="test"))
+    raw.ingest(OwnParts(lake, LandedFile(landing, tuple(names), contract.columns)), layout.accounts(DATE), Provenance(run_id="test"))
     return lake
 
 

@@ -132,7 +132,7 @@ RAGGED = {
 
 @pytest.mark.parametrize("content", RAGGED.values(), ids=RAGGED)
 def test_lines_with_issues_are_found_without_their_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
-    monkeypatch.setattr("risk_assets.lake.raw.MAX_RAGGED_ROWS", 0)
+    monkeypatch.setattr("risk_assets.lake.landed_parts.MAX_RAGGED_ROWS", 0)
     local, cluster = made_by_both(tmp_path, [content])
     assert local.feature_rows["issues"].str.contains("line: ").sum() > 0
     assert len(cluster.features.parts) > 2

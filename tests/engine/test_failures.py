@@ -247,7 +247,7 @@ def test_a_table_of_one_file_is_scored_by_this_process(lake: Store) -> None:
 
 
 def test_a_file_without_line_positions_is_read_by_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_assets.lake.raw.MAX_RAGGED_ROWS", 0)
+    monkeypatch.setattr("risk_assets.lake.landed_parts.MAX_RAGGED_ROWS", 0)
     lake = landed(tmp_path, [CONTENT + b"too,many,fields,here\n", CONTENT.replace(b"secret", b"hidden")])
     assert ClusterEngine(InProcess()).features(lake, SMALL, DATE, "run").engine == "local"
 

@@ -17,8 +17,8 @@ from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake import layout, raw
 from risk_assets.lake.facts import FeatureFacts, facts_from_row
 from risk_assets.lake.feature_tables import feature_table
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, find_manifest
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import read_table
 
@@ -96,7 +96,7 @@ def folders(tmp_path: Path) -> Iterator[Path]:
 def stored(folder: Path, content: bytes) -> Store:
     landing, lake = open_store(str(folder / "landing")), open_store(str(folder / "lake"))
     landing.put(f"accounts_{DATE}.csv", content)
-    raw.ingest(lake, LandedFile(landing, (f"accounts_{DATE}.csv",), ("age",)), layout.accounts(DATE), Provenance(run_id="test"))
+    raw.ingest(OwnParts(lake, LandedFile(landing, (f"accounts_{DATE}.csv",), ("age",))), layout.accounts(DATE), Provenance(run_id="test"))
     return lake
 
 

@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake import landing, layout, raw, staleness, verification
+from risk_assets.lake import landed_parts, landing, layout, parallel, raw, staleness, verification
+from risk_assets.lake.landed_parts import OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.parallel import in_threads
 from risk_assets.lake.raw_pieces import raw_file, read_piece
@@ -40,7 +41,7 @@ def land_all(store: Store, shards: int, value: str = "1") -> None:
 
 def ingest(lake: Store, found: Store) -> Manifest:
     landed = landing.find(found, landing.ACCOUNTS, DATE, ("id",))
-    return raw.ingest(lake, landed, PATH, Provenance(run_id="run-1", inputs=staleness.landed_versions(landed)))
+    return raw.ingest(OwnParts(lake, landed), PATH, Provenance(run_id="run-1", inputs=staleness.landed_versions(landed)))
 
 
 @dataclass
@@ -217,7 +218,7 @@ def test_a_shard_that_is_removed_while_it_is_read(many: tuple[Store, Store]) -> 
     found.delete(shard(3))
     for entries in (landed.found, ()):
         with pytest.raises(LandingError) as caught:
-            raw.ingest(lake, replace(landed, found=entries), PATH, Provenance(run_id="run-1"))
+            raw.ingest(OwnParts(lake, replace(landed, found=entries)), PATH, Provenance(run_id="run-1"))
         assert one_line(caught).startswith(f"{found.uri(shard(3))} was removed while it was read. Run the date again when all of its files")
     assert lake.list("raw/") == ()
 
@@ -268,9 +269,9 @@ def test_many_damaged_shards_are_one_short_line(many: tuple[Store, Store]) -> No
 
 @pytest.mark.parametrize("kept", [0, 40, 10**6], ids=["none", "some", "all"])
 def test_shards_that_do_not_fit_into_memory(many: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    monkeypatch.setattr(raw, "KEPT_BYTES", kept)
-    monkeypatch.setattr(raw, "SMALL_BYTES", 15)  # A10 and A11 are not small
-    monkeypatch.setattr(raw, "BATCH_PARTS", 3)
+    monkeypatch.setattr(landed_parts, "KEPT_BYTES", kept)
+    monkeypatch.setattr(landed_parts, "SMALL_BYTES", 15)  # A10 and A11 are not small
+    monkeypatch.setattr(parallel, "BATCH_ITEMS", 3)
     lake, found = many
     manifest = ingest(lake, found)
     assert [lake.get(part) for part in manifest.parts] == [content(number) for number in range(SHARDS)]
@@ -286,5 +287,5 @@ def test_an_overtaken_writer_stores_no_shard(many: tuple[Store, Store]) -> None:
     lake, found = many
     landed = landing.find(found, landing.ACCOUNTS, DATE, ("id",))
     with pytest.raises(LakeError, match="taken over"):
-        raw.ingest(lake, landed, PATH, Provenance(run_id="run-1"), taken_over)
+        raw.ingest(OwnParts(lake, landed), PATH, Provenance(run_id="run-1"), taken_over)
     assert lake.list("raw/") == ()

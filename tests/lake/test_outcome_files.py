@@ -9,6 +9,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.labels import OutcomeCounts, count_outcomes, labels
 from risk_assets.errors import ContractError, LandingError
 from risk_assets.lake import raw
+from risk_assets.lake.landed_parts import OwnParts
 from risk_assets.lake.landing import find
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.store import Store
@@ -21,7 +22,7 @@ NONE = OutcomeCounts(known=0, bad=0, unlabelled=0, contradictory=0, repeated=0, 
 def outcomes(store: Store, landing: Store, content: bytes, contract: Contract) -> pl.LazyFrame:
     """Land and ingest a file; return its scan."""
     landing.put(f"outcomes_{DATE}.csv", content)
-    raw.ingest(store, find(landing, "outcomes", DATE, (contract.id, contract.target.column)), PATH, Provenance(run_id="run-1"))
+    raw.ingest(OwnParts(store, find(landing, "outcomes", DATE, (contract.id, contract.target.column))), PATH, Provenance(run_id="run-1"))
     assert store.get(PATH) == content
     return raw.scan(store, PATH)
 

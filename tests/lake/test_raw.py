@@ -14,11 +14,11 @@ from risk_assets.domain.ingest.csv_counts import FieldCounter
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.validation import RAGGED
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake import layout, raw, raw_pieces
+from risk_assets.lake import landed_parts, layout, raw, raw_pieces
 from risk_assets.lake.facts import RaggedRows, RawFacts
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.landing import find
 from risk_assets.lake.manifests import Manifest, Provenance, find_manifest, require_manifest, write_manifest
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.store import Store
 
 DATE = "2026-01-01"
@@ -34,7 +34,7 @@ def land_and_ingest(store: Store, landing: Store, content: bytes | dict[str, byt
     parts = {FILE: content} if isinstance(content, bytes) else {f"{FOLDER}/{name}": piece for name, piece in content.items()}
     for name, piece in parts.items():
         landing.put(name, piece)
-    return raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id=run_id))
+    return raw.ingest(OwnParts(store, find(landing, "accounts", DATE, COLUMNS)), PATH, Provenance(run_id=run_id))
 
 
 def facts(manifest: Manifest) -> RawFacts:
@@ -117,7 +117,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         counted.append(dialect.separator)
         return count_fields(dialect, chunks)
 
-    monkeypatch.setattr(raw, "count_fields", recorded)
+    monkeypatch.setattr(landed_parts, "count_fields", recorded)
     monkeypatch.setattr(raw_pieces, "count_fields", recorded)
     return counted
 
@@ -291,7 +291,7 @@ def test_an_overtaken_writer_replaces_nothing(store: Store, landing: Store) -> N
         raise LakeError("taken over")
 
     with pytest.raises(LakeError, match="taken over"):
-        raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id="run-2"), overtaken)
+        raw.ingest(OwnParts(store, find(landing, "accounts", DATE, COLUMNS)), PATH, Provenance(run_id="run-2"), overtaken)
     assert (require_manifest(store, PATH), rows(store)) == (manifest, [("1", "2")])
 
 
@@ -399,7 +399,7 @@ def test_a_revision_is_kept_once_after_a_crash(store: Store, landing: Store, mon
         patched.setattr(*((Store, "delete") if step == "delete" else (raw, "commit")), crash)
         landing.put(FILE, b"id,age\n1,3\n")
         with pytest.raises(LakeError, match="killed"):
-            raw.ingest(store, find(landing, "accounts", DATE, COLUMNS), PATH, Provenance(run_id="run-1"))
+            raw.ingest(OwnParts(store, find(landing, "accounts", DATE, COLUMNS)), PATH, Provenance(run_id="run-1"))
     if step == "delete":
         assert revisions(store) == [("run-0", [("1", "2")])]
     land_and_ingest(store, landing, b"id,age\n1,3\n", "run-2")

@@ -5,9 +5,9 @@ import dagster as dg
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.errors import LandingError
 from risk_assets.lake import landing, layout
+from risk_assets.lake.landed_parts import LandedFile
 from risk_assets.lake.manifests import find_manifest
 from risk_assets.lake.posted_outcomes import shard_paths
-from risk_assets.lake.raw import LandedFile
 
 
 def accounts(context: dg.AssetExecutionContext, lakehouse: dg.ResourceParam[Lakehouse]) -> LandedFile | None:

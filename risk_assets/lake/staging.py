@@ -125,9 +125,6 @@ def discard_staged(store: Store, path: str, token: str) -> None:
     """Remove what a write has staged. Azure removes blocks that are never committed itself, after a week or at the next commit."""
     folder = store.file(layout.staged(path, token))
     if folder is None:
-        for found in store.list(layout.staged(path, token)):
-            with suppress(FileNotFoundError):
-                store.delete(found)
         return
     with _translated_errors(store, path):
         shutil.rmtree(folder, onerror=_raise_unless_missing)
@@ -136,8 +133,8 @@ def discard_staged(store: Store, path: str, token: str) -> None:
 
 
 def staged_tokens(store: Store, path: str) -> tuple[str, ...]:
-    """Return the writes that have staged something for an object; on Azure, something else than blocks."""
-    return store.names(layout.staged_folder(path).rstrip("/"))
+    """Return the writes that have staged files for a table; on Azure, where they stage blocks, none."""
+    return store.names(layout.staged_folder(path).rstrip("/")) if store.folder else ()
 
 
 def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterable[bytes]) -> tuple[str, ...]:

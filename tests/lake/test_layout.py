@@ -38,10 +38,16 @@ def test_other_paths_have_no_token(path: str) -> None:
     assert layout.without_token(path) == path
 
 
-def test_staged_pieces_are_in_the_zone_of_their_object() -> None:
+def test_staged_pieces_are_in_the_zone_of_their_table() -> None:
     path = layout.predictions("2026-01-31")
-    assert layout.staged(path, "0123abcd") == "curated/staged/accounts_2026-01-31_predictions.csv/0123abcd/"
+    assert layout.staged(path, "0123abcd") == "curated/staged/accounts_2026-01-31_predictions/0123abcd/"
     assert layout.staged_piece(path, "0123abcd", 7, "feed").startswith(layout.staged_folder(path))
+
+
+def test_parts_of_a_table_are_staged_in_its_folder() -> None:
+    path = layout.accounts("2026-01-31")
+    assert layout.staged_folder(path) == "raw/staged/accounts_2026-01-31/"
+    assert {layout.staged_folder(layout.shard(path, name)) for name in ("a.csv", "north/a.csv")} == {layout.staged_folder(path)}
 
 
 def test_a_superseded_file_had_a_path() -> None:

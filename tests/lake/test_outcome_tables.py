@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.validation import feature_facts
 from risk_assets.errors import ContractError, LakeError
 from risk_assets.lake import layout, manifests, raw
 from risk_assets.lake.facts import AccountStateFacts, FeatureFacts, OutcomeFacts
+from risk_assets.lake.landed_parts import OwnParts
 from risk_assets.lake.landing import find
 from risk_assets.lake.manifests import Manifest, Provenance, find_manifest
 from risk_assets.lake.outcome_tables import (
@@ -49,7 +50,7 @@ def land(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch, content:
     """Land and store outcomes at an instant."""
     monkeypatch.setattr(manifests, "utc_now", lambda: now)
     landing.put(f"outcomes_{DATE}.csv", content.encode())
-    raw.ingest(store, find(landing, "outcomes", DATE, ("id",)), layout.outcomes(DATE), Provenance(run_id="run"))
+    raw.ingest(OwnParts(store, find(landing, "outcomes", DATE, ("id",))), layout.outcomes(DATE), Provenance(run_id="run"))
 
 
 def write(store: Store, contract: Contract, date: str = DATE, today: str = "2026-03-01") -> Manifest:

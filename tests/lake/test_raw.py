@@ -228,7 +228,7 @@ def test_a_file_without_ragged_lines_stores_no_position(store: Store, landing: S
 def test_positions_beyond_the_limit_are_counted_on_scan(
     store: Store, landing: Store, counts: list[str], monkeypatch: pytest.MonkeyPatch, limit: int, stored: bool
 ) -> None:
-    monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", limit)
+    monkeypatch.setattr(landed_parts, "MAX_RAGGED_ROWS", limit)
     manifest = land_and_ingest(store, landing, {"a.csv": RAGGED_LINES, "b.csv": RAGGED_SHARD})
     assert (facts(manifest).short_lines, facts(manifest).long_lines) == (3, 2)
     assert (facts(manifest).ragged is not None) == stored
@@ -247,7 +247,7 @@ def test_ten_thousand_positions_are_stored_and_one_more_is_not(store: Store, lan
 
 
 def test_a_scan_that_counts_other_rows_is_rejected(store: Store, landing: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raw, "MAX_RAGGED_ROWS", 0)
+    monkeypatch.setattr(landed_parts, "MAX_RAGGED_ROWS", 0)
     manifest = land_and_ingest(store, landing, b"id,age\n1,2\n3\n")
     write_manifest(store, msgspec.structs.replace(manifest, rows=3))
     with pytest.raises(LakeError, match="does not match its manifest"):

@@ -11,8 +11,8 @@ from risk_assets.domain.ingest.csv_records import BOM
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout, manifests, raw
 from risk_assets.lake.facts import RawFacts
+from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
-from risk_assets.lake.raw import LandedFile
 from risk_assets.lake.raw_pieces import grouped, piece_issues, piece_text, raw_file, read_group, read_piece
 from risk_assets.lake.store import Store, open_store
 
@@ -42,7 +42,7 @@ def stored(tmp_path: Path, *contents: bytes) -> tuple[Store, Manifest]:
     names = [f"accounts_{DATE}/{number}.csv" for number in range(len(contents))] if len(contents) > 1 else [f"accounts_{DATE}.csv"]
     for name, content in zip(names, contents, strict=True):
         landing.put(name, content)
-    return lake, raw.ingest(lake, LandedFile(landing, tuple(names), ("id",)), PATH, Provenance(run_id="test"))
+    return lake, raw.ingest(OwnParts(lake, LandedFile(landing, tuple(names), ("id",))), PATH, Provenance(run_id="test"))
 
 
 def without_pieces(lake: Store, manifest: Manifest) -> Manifest:

@@ -209,7 +209,7 @@ def test_the_guard_is_entered_around_the_commit(store: Store) -> None:
 
 def test_a_commit_removes_what_killed_writers_staged(store: Store) -> None:
     staged(store, b"of a killed writer", token="dead0001")
-    store.put(f"{layout.staged(PATH, 'dead0002')}index-000000.parquet", b"an object of a killed writer")
+    staged(store, b"of another one", token="dead0002")
     other = layout.predictions("2026-01-06")
     stage(store, other, TOKEN, 0, [b"of another date"])
     commit_staged(store, PATH, TOKEN, staged(store, b"new"))
@@ -217,14 +217,14 @@ def test_a_commit_removes_what_killed_writers_staged(store: Store) -> None:
     assert staged_tokens(store, other) == ((TOKEN,) if store.folder else ())
 
 
-def test_what_a_writer_stages_after_the_commit_began_is_kept(store: Store) -> None:
+def test_files_that_are_staged_after_the_commit_began_are_kept(disk_store: Store) -> None:
     @contextmanager
     def meanwhile() -> Iterator[None]:
-        store.put(f"{layout.staged(PATH, 'feed0001')}index", b"of the next writer")
+        staged(disk_store, b"of the next writer", token="feed0001")
         yield
 
-    commit_staged(store, PATH, TOKEN, staged(store, b"new"), meanwhile)
-    assert staged_tokens(store, PATH) == ("feed0001",)
+    commit_staged(disk_store, PATH, TOKEN, staged(disk_store, b"new"), meanwhile)
+    assert staged_tokens(disk_store, PATH) == ("feed0001",)
 
 
 def test_discarding_what_was_not_staged_does_nothing(store: Store) -> None:

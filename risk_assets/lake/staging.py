@@ -207,8 +207,7 @@ def _stage_blocks(store: Store, path: str, chunks: Iterable[bytes]) -> tuple[str
 
 def _commit_blocks(store: Store, path: str, ids: Sequence[str], guard: Guard) -> None:
     """Commit blocks if the blob is still the version of before the guard."""
-    if len(ids) > MAX_BLOCKS:
-        raise LakeError(f"{path} would have {len(ids)} blocks, and Azure accepts {MAX_BLOCKS}. Land the date in fewer, larger shards.")
+    _require_few(path, ids)
     with open_blob(store, path) as blob:
         before = _version(blob)
         with guard():
@@ -222,8 +221,17 @@ def _commit_blobs(store: Store, objects: Mapping[str, StagedPiece], guard: Guard
         with _translated_errors(store, path):
             _commit_list(container.get_blob_client(blob_name(store, path)), path, objects[path].blocks, {})
 
+    for path, piece in objects.items():
+        _require_few(path, piece.blocks)
     with container_of(store) as container:
         in_guarded_batches(commit, [*objects], guard)
+
+
+def _require_few(path: str, ids: Sequence[str]) -> None:
+    if len(ids) > MAX_BLOCKS:
+        raise LakeError(
+            f"{path} would have {len(ids)} blocks, and Azure accepts {MAX_BLOCKS}. Land the date in shards of 16 MiB to 64 GiB."
+        )
 
 
 def _commit_list(blob: "BlobClient", path: str, ids: Sequence[str], condition: Mapping[str, Any]) -> None:

@@ -435,7 +435,7 @@ def test_blocks_with_ids_of_another_length_are_reported(azure_store: Store, prox
 
 def test_more_blocks_than_azure_accepts_are_reported(azure_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "MAX_BLOCKS", 2)
-    with pytest.raises(LakeError, match=r"would have 3 blocks, and Azure accepts 2\. Land the date in fewer, larger shards\."):
+    with pytest.raises(LakeError, match=r"would have 3 blocks, and Azure accepts 2\. Land the date in shards of 16 MiB to 64 GiB\."):
         commit_staged(azure_store, PATH, TOKEN, staged(azure_store, b"a", b"b", b"c"))
 
 

@@ -52,7 +52,7 @@ def run(
     A date with warnings is scored, and the exit code is 0. A blocked date is not scored until its file or the policy is fixed,
     or the check is released.
 
-    With RISK_ENGINE=spark://HOST:PORT or sc://HOST:PORT, executors of Spark compute features and predictions: the same file.
+    With RISK_ENGINE=spark://HOST:PORT or sc://HOST:PORT, executors of Spark store shards and compute the tables: the same files.
     """
     from risk_assets.cli.report import runs as report
     from risk_assets.defs.releases import release_tags

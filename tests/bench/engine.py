@@ -18,7 +18,7 @@ TINY_SHARDS = {10: "2026-01-09", 100: "2026-01-10", 1000: "2026-01-11"}
 BILLION = 1_000_000_000
 EXECUTORS = (10, 100)
 LOCAL, ONE, TWO = "one process", "Spark, 1 worker", "Spark, 2 workers"
-DIVIDED = ("features", "predictions")  # the steps that executors do
+DIVIDED = ("accounts", "features", "predictions")  # the steps that executors do
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Seconds:
 
     @property
     def rest(self) -> float:
-        """All else: start-up, ingest, checks, review list, run log."""
+        """All else: start-up, checks, review list, run log."""
         return self.whole - self.divided
 
 
@@ -101,7 +101,7 @@ def _forgetting(workspace: Workspace, date: str) -> Callable[[], None]:
 
 def _comparison(large: Mapping[str, Seconds]) -> str:
     local = large[LOCAL].whole
-    head = ("", "seconds", "time / one process", "features and predictions, s", "all else, s")
+    head = ("", "seconds", "time / one process", "accounts, features and predictions, s", "all else, s")
     return table(
         head, [(name, f"{s.whole:.1f}", f"{s.whole / local:.2f}", f"{s.divided:.1f}", f"{s.rest:.1f}") for name, s in large.items()]
     )
@@ -137,7 +137,7 @@ def _estimate(rows: int, large: Mapping[str, Seconds], tiny: Mapping[str, Mappin
     lines = [
         f"- Executors do, of {rows:,} rows: {divided} = {work:.1f} s of one core.{note}",
         f"- Start and end, which is a date of few rows: {start:.1f} s.",
-        f"- The driver alone (ingest, commit, checks, review list): {one.whole:.1f} - {start:.1f} - {work:.1f} = {serial:.1f} s.",
+        f"- The driver alone (commits, checks, review list): {one.whole:.1f} - {start:.1f} - {work:.1f} = {serial:.1f} s.",
         f"- A billion rows are {factor:,.0f} times as many. One process: {local_start:.1f} + {factor:,.0f} x {local:.1f} = {_long(alone)}.",
     ]
     for executors, seconds in spark.items():

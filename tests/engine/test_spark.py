@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
 import polars as pl
 import pytest
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
@@ -24,7 +23,7 @@ from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from tests.azurite.server import Azurite
 from tests.cli.conftest import RISK, process_environment
-from tests.engine.books import DATE, NEXT, SHARDS, Book, make_book, make_large_book, on_azurite, on_disk
+from tests.engine.books import DATE, NEXT, SHARDS, Book, enlarge, make_book, make_large_book, on_azurite, on_disk
 from tests.engine.clusters import Address, Standalone, connect_server
 from tests.prepared import prepared
 
@@ -113,16 +112,16 @@ def wait_until(condition: Callable[[], bool], run: "subprocess.Popen[str]") -> N
 
 def test_dates_are_scored_as_by_one_process(book: Book, engine: Address) -> None:
     expected = book.tables()
+    landed = enlarge(book.folder)
     done = book.run("run", DATE, "--until", NEXT, **by(engine))
     require_same(book.tables(), expected)
     assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1) and counted(book)
     assert book.leftovers() == []
     assert "WARN" not in done.text and "Spark" not in done.text and done.text.count("warning:") <= 1
-    with dg.DagsterInstance.from_config(str(book.folder / ".dagster")) as instance:
-        for key in ("curated/features", "curated/predictions"):
-            event = instance.get_latest_materialization_event(dg.AssetKey(key.split("/")))
-            assert event and event.asset_materialization
-            assert event.asset_materialization.metadata["engine"].value == engine.address
+    assert [*require_manifest(book.lake, layout.accounts(DATE)).sha256.values()] == landed
+    engines = [book.engine_of(key, DATE) for key in ("raw/accounts", "curated/features", "curated/predictions")]
+    assert engines == [engine.address] * 3
+    assert book.engine_of("raw/accounts", NEXT) == "local"  # one file
 
 
 def test_training_makes_features_of_another_contract(book: Book) -> None:

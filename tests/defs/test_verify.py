@@ -133,6 +133,7 @@ def test_a_changed_raw_file_is_not_scored_and_can_be_restored(scored_book: Book)
     assert verify_date(scored_book.lake, NEXT).problems == ()
     (event,) = scored_book.runner.instance.fetch_materializations(dg.AssetKey(["raw", "accounts"]), limit=1).records
     assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["engine"].value == "local"
     assert f"{path} was changed since it was written: restored" in str(event.asset_materialization.metadata["restored"].value)
 
 

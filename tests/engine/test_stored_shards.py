@@ -21,10 +21,11 @@ from risk_assets.lake.format import open_lake
 from risk_assets.lake.landed_parts import OwnParts, PartWork
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
-from risk_assets.lake.store import Store, open_store
+from risk_assets.lake.store import AzureCredential, Store, open_store
 from tests.azurite.server import Azurite
 from tests.engine.in_process import InProcess
 from tests.engine.lakes import azurite_credential
+from tests.faults.proxy import proxied
 
 DATE = "2026-01-01"
 PATH = layout.accounts(DATE)
@@ -394,6 +395,23 @@ def test_shards_on_azurite(azurite: Azurite, worker_id: str, monkeypatch: pytest
     with pytest.raises(RiskError, match=rf"^{root}/landing/{shard(1)} ends inside an open quote, in row 1"):
         store(found.by())
     assert found.raw() == place.raw()
+
+
+def test_many_shards_need_no_more_listings(azurite: Azurite, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    number, listings = 60, []
+    with proxied(azurite) as proxy:
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", proxy.connection_string)
+        credential = AzureCredential(azurite.account, proxy.endpoint, key=azurite.key)
+        for who in (Place.own, Place.by):
+            root = f"az://lake/listings-{worker_id}-{who.__name__}"
+            found = Place(open_store(f"{root}/landing", credential), open_lake(f"{root}/lake", credential))
+            found.land([good(at, 1) for at in range(number)])
+            proxy.requests.clear()
+            assert store(who(found)).rows == number
+            listings.append(sum("comp=list&" in path or path.endswith("comp=list") for _, path in proxy.requests))
+            reads = [path for method, path in proxy.requests if method in {"GET", "HEAD"} and "/landing/" in path]
+            assert len(reads) <= (1 if who is Place.own else 2) * number + 10
+    assert 0 < listings[1] <= listings[0] <= 7
 
 
 def test_executors_that_may_not_read_what_landed_are_named(

@@ -119,7 +119,7 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
         marked = _with_issues(raw, piece, content, _manifest(job.lake, job.raw, job.seal))
         frame = piece_features(marked, piece, content, contract, ids, job.date)
     parquet = io.BytesIO()
-    frame.write_parquet(parquet, compression=compression(store))
+    frame.write_parquet(parquet, compression=compression(store), statistics=False)
     path = layout.features_part(job.date, job.token, number)
     store.put(path, parquet.getvalue())
     segments = content_of_chunks((parquet.getvalue(),)).segments
@@ -138,7 +138,7 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
         profile = _profile(job.lake, arms.champion.version) if job.tallied else None
         tallies = tally_date(features.lazy(), predicted.lazy(), arms, profile) if profile else None
         listed = candidates(predicted, policy.review)
-    staged = stage(store, path, job.token, number, (batch.csv,))
+    staged = stage(store, path, job.token, number, batch.csv)
     facts = msgspec.structs.replace(batch.facts, tallies=tallies)
     return PredictedPiece(number, batch.index.height, batch.columns, staged, facts, batch.index[KEY].count(), listed)
 

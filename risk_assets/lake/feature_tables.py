@@ -79,11 +79,11 @@ class FeatureTable:
             made = self._features(piece, content, NONE_REPEATED if repeated is None else repeated)
             found.append(piece_facts(made, self.contract))  # in any order: they are added up
             if repeated is None and not self.contract.has_row_ids:
-                keys.append(made.select(ACCOUNT_ID).filter(pl.col(ACCOUNT_ID) != "").select(keys_of()).to_series())
+                keys.append(made.select(keys_of().filter(pl.col(ACCOUNT_ID) != "")).to_series())
             return made
 
         def fill(file: Any) -> Summary:
-            self._scan(features).sink_parquet(file, compression=compression(store), engine="streaming")
+            self._scan(features).sink_parquet(file, compression=compression(store), statistics=False, engine="streaming")
             if has_repeats(keys):
                 raise _RepeatedIdsError
             return Summary(sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract)), joined_features(found))

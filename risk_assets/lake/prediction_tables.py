@@ -1,14 +1,13 @@
 """Tables of predictions: scored from features in batches, and written with the index of their accounts."""
 
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar
 
 import polars as pl
 
-from risk_assets.domain.batch.predictions import predict, prediction_descriptions, prediction_facts
+from risk_assets.domain.batch.predictions import needed_columns, predict, prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.review_list import riskiest, riskiest_of
 from risk_assets.domain.contract.policy import Policy, Review
 from risk_assets.domain.governance.arms import Arms
@@ -27,10 +26,10 @@ BATCH_ROWS = 100_000
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Consecutive rows of predictions as they are written: CSV, the columns of the index, and facts."""
+    """Consecutive rows of predictions as they are written: CSV in chunks, the columns of the index, and facts."""
 
     columns: tuple[str, ...]
-    csv: bytes
+    csv: Sequence[bytes]
     index: pl.DataFrame
     facts: PredictionFacts
 
@@ -60,21 +59,33 @@ class PredictionTable:
 
     def _batches(self) -> Iterator[PredictionBatch]:
         rows = self.features.select(pl.len()).collect().item()
+        needed = self.features.select(needed_columns(self.arms))
 
         def batch(start: int) -> PredictionBatch:
-            features = self.features.slice(start, BATCH_ROWS).collect()
+            features = needed.slice(start, BATCH_ROWS).collect()
             return prediction_batch(predict(features, self.arms, self.policy), header=start == 0)
 
         return in_order(batch, range(0, max(rows, 1), BATCH_ROWS), pl.thread_pool_size())
 
 
+class _Chunks:
+    """A file that keeps what is written to it in chunks; a `BytesIO` copies all of it three times."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+
+    def write(self, content: bytes) -> int:
+        self.chunks.append(content)
+        return len(content)
+
+
 def prediction_batch(predictions: pl.DataFrame, *, header: bool) -> PredictionBatch:
     """Return rows of predictions as they are written; the CSV begins with the column names if `header` is true."""
-    csv = io.BytesIO()
+    csv: Any = _Chunks()
     predictions.write_csv(csv, include_header=header)
     row = predictions.select(prediction_facts()).row(0, named=True)
     facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
-    return PredictionBatch(tuple(predictions.columns), csv.getvalue(), predictions.select(indexed_columns()), facts)
+    return PredictionBatch(tuple(predictions.columns), csv.chunks, predictions.select(indexed_columns()), facts)
 
 
 def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.DataFrame:
@@ -108,7 +119,8 @@ def write_predictions(
         rows = 0
         names: tuple[str, ...] = ()
         for batch in batches:
-            file.write(batch.csv)
+            for chunk in batch.csv:
+                file.write(chunk)
             facts.append(batch.facts)
             columns.append(batch.index.with_row_index(ROW, offset=rows))
             rows, names = rows + batch.index.height, batch.columns

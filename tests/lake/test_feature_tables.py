@@ -48,7 +48,7 @@ CONTRACTS = {
 # What a reader may take for a number or not, and texts that mean "missing" or may
 NUMBERS = ["18", "99", "17.9", "100", "-999", "-999.0", "0", "", "NA", " NA", "na", "1e1", "1E400", "inf", "nan", "+20", "2_0", ".5"]
 NUMBERS += ["20.", " 30", "30 ", "\t30", "\u00a030", "1,234", "1.234", "12%", "12 %", "-0", "1e-400", "\u0663", "--1", "0x20", "x"]
-NUMBERS += ["9" * 400, '"40"']
+NUMBERS += ["9" * 400, "1e308", '"40"']
 DATES = ["2020-01-02", "2020-02-30", "", "NA", " 2020-01-02", "2020-01-02 "]
 LEVELS = [
     "north",

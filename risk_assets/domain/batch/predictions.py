@@ -11,7 +11,6 @@ from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, GROUP, ISSUE, ISSUES, NOT_ELIGIBLE, SCORED, STATUS
 from risk_assets.domain.governance.arms import CHALLENGER, CHAMPION, Arms
 from risk_assets.domain.ingest.population import can_be_scored, is_eligible
-from risk_assets.domain.scorecard.arrays import Integers
 from risk_assets.domain.scorecard.expressions import encode, probabilities
 from risk_assets.domain.scorecard.reasons import reason_texts
 from risk_assets.domain.scorecard.scorecard import Scorecard, VersionedScorecard
@@ -28,7 +27,7 @@ def predictions(features: pl.LazyFrame, arms: Arms, policy: Policy) -> pl.LazyFr
     prediction. An eligible row without a value of a feature that a model requires gets the issue `feature: missing`.
     `challenger_probability` is the probability of a challenger in shadow.
     """
-    columns = features.select(_needed(arms))
+    columns = features.select(needed_columns(arms))
     return columns.map_batches(partial(predict, arms=arms, policy=policy), schema=prediction_schema(policy), streamable=True)
 
 
@@ -36,7 +35,7 @@ def predict(batch: pl.DataFrame, arms: Arms, policy: Policy) -> pl.DataFrame:
     """Return what `predictions` returns, for rows in memory; with a share, each model scores only the groups that it decides for."""
     if batch.is_empty():
         return pl.DataFrame(schema=prediction_schema(policy))
-    batch = with_missing_issues(batch.select(_needed(arms)), arms.required)
+    batch = with_missing_issues(batch.select(needed_columns(arms)), arms.required)
     if arms.share is None or arms.challenger is None:
         return _by_model(batch, arms.champion, CHAMPION, arms.shadow, policy)
     challenged = np.array(arms.challenged(batch[GROUP]), dtype=np.bool_)
@@ -53,10 +52,11 @@ def scored_rows(features: pl.LazyFrame, arms: Arms) -> pl.LazyFrame:
     return features.filter(can_be_scored(), *(pl.col(name).is_not_null() for name in arms.required))
 
 
-def _needed(arms: Arms) -> list[str]:
+def needed_columns(arms: Arms) -> list[str]:
     """Return the columns of features that predictions depend on."""
     names = dict.fromkeys(name for model in arms.models for name in model.scorecard.features)
-    return [ACCOUNT_ID, *names, GROUP, EXCLUDED, ISSUES]
+    drawn_by = [] if arms.share is None else [GROUP]
+    return [ACCOUNT_ID, *names, *drawn_by, EXCLUDED, ISSUES]
 
 
 def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
@@ -108,7 +108,11 @@ def cut_off_text(policy: Policy) -> str:
 def prediction_facts() -> list[pl.Expr]:
     """Return the expressions that summarise a predictions table: counts, min/mean/max probability, and a histogram."""
     probability, challenged = pl.col("probability"), pl.col("arm") == CHALLENGER
-    bins = (probability * HISTOGRAM_BINS).floor().clip(0, HISTOGRAM_BINS - 1)
+    above = [
+        probability.count(),
+        *((probability * HISTOGRAM_BINS >= position).sum() for position in range(1, HISTOGRAM_BINS)),
+        pl.lit(0, pl.UInt32),
+    ]
     return [
         pl.len().alias("rows"),
         probability.count().alias("scored"),
@@ -120,7 +124,7 @@ def prediction_facts() -> list[pl.Expr]:
         probability.max().alias("max_score"),
         (challenged & pl.col("probability").is_not_null()).sum().alias("challenger_scored"),
         pl.coalesce(pl.when(challenged).then(probability), pl.col("challenger_probability")).mean().alias("challenger_mean_score"),
-        *[(bins == position).sum().alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
+        *[(above[position] - above[position + 1]).alias(f"histogram.{position:02d}") for position in range(HISTOGRAM_BINS)],
     ]
 
 
@@ -152,8 +156,8 @@ def _status() -> pl.Expr:
 def _scores(batch: pl.DataFrame, card: Scorecard, policy: Policy) -> dict[str, pl.Series]:
     scores = score(card, policy, encode(batch, card))
     bands = pl.Series(list(policy.bands), dtype=pl.String)
-    texts = pl.Series(reason_texts(card), dtype=pl.String)
-    reasons = {f"reason_{rank + 1}": texts.gather(_positions(scores.texts[:, rank])) for rank in range(policy.reasons)}
+    texts = pl.Series([*reason_texts(card), None], dtype=pl.String)  # -1, for none, is the position of the last one
+    reasons = {f"reason_{rank + 1}": texts.gather(scores.texts[:, rank]) for rank in range(policy.reasons)}
     return {
         "probability": pl.Series(scores.probability),
         "prediction": pl.Series(scores.prediction).cast(pl.Int8),
@@ -167,9 +171,3 @@ def _shadow_probability(batch: pl.DataFrame, shadow: VersionedScorecard | None) 
     if shadow is None:
         return pl.repeat(None, batch.height, dtype=pl.Float64, eager=True)
     return pl.Series(probabilities(shadow.scorecard, batch))
-
-
-def _positions(texts: Integers) -> pl.Series:
-    """Return positions of texts, null instead of -1."""
-    positions = pl.Series(texts)
-    return positions.set(positions < 0, None)

@@ -42,18 +42,12 @@ def text_positions(card: Scorecard, x: Floats, parts: Floats, reasons: Integers)
     reasons : array of int, shape (n, most)
         Positions of terms, -1 for none.
     """
-    found = np.full(reasons.shape, -1, dtype=np.int64)
-    rows, ranks = np.nonzero(reasons >= 0)
-    order = np.argsort(reasons[rows, ranks], kind="stable")
-    ends = np.searchsorted(reasons[rows, ranks], np.arange(len(card.terms) + 1), sorter=order)
+    found = np.empty(parts.shape, dtype=np.int64)
     start = 0
     for at, term in enumerate(card.terms):
-        chosen = order[ends[at] : ends[at + 1]]
-        if len(chosen):
-            row = rows[chosen]
-            found[row, ranks[chosen]] = start + _positions(term, x[row, at], parts[at, row])
+        found[at] = start + _positions(term, x[:, at], parts[at])
         start += _size(term)
-    return found
+    return np.where(reasons >= 0, found[reasons, np.arange(len(reasons))[:, np.newaxis]], -1)
 
 
 def text_of(term: Term) -> TextOf:

@@ -45,8 +45,9 @@ def score(card: Scorecard, policy: Policy, x: Floats) -> Scores:
     parts = contributions(card, x)
     decisions = decide(log_odds(card, parts), policy)
     flagged = np.flatnonzero(decisions.prediction)
-    reasons = _reasons(card, parts[:, flagged], policy)
-    texts = text_positions(card, x[flagged], parts[:, flagged], reasons)
+    raised = parts[:, flagged]
+    reasons = _reasons(card, raised, policy)
+    texts = text_positions(card, x.T[:, flagged].T, raised, reasons)
     return Scores(
         probability=decisions.probability,
         prediction=decisions.prediction,
@@ -143,6 +144,6 @@ def _reasons(card: Scorecard, parts: Floats, policy: Policy) -> Integers:
 
 def _of_all(found: Integers, flagged: Integers, rows: int) -> Integers:
     """Return the positions of all accounts from those of the predicted-bad ones: the others have no reasons."""
-    positions = np.full((rows, found.shape[1]), -1, dtype=np.int64)
+    positions = np.full((rows, found.shape[1]), -1, dtype=np.int64, order="F")
     positions[flagged] = found
     return positions

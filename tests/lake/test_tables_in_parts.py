@@ -189,7 +189,8 @@ def test_committed_parts_are_not_discarded(store: Store) -> None:
 @pytest.mark.parametrize("in_parts", [False, True], ids=["a file", "parts"])
 def test_what_killed_writers_left_is_removed(store: Store, in_parts: bool) -> None:
     store.put(layout.features_part(DATE, new_token(), 0), b"of a killed writer")
-    store.put(f"{layout.staged(PATH, new_token())}000000", b"of a killed writer")
+    if store.folder is not None:  # on Azure, only blocks are staged
+        store.put(f"{layout.staged(PATH, new_token())}000000", b"of a killed writer")
     other = layout.features_part("2026-01-06", new_token(), 0)
     store.put(other, b"of another date")
     manifest = written(store, 4, 31) if in_parts else write_table(store, PATH, table(rows(0, 3).lazy()))

@@ -12,11 +12,12 @@ from risk_assets.lake.facts import AccountIndexFacts
 from risk_assets.lake.hashing import Content, content_of_chunks
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.parallel import in_order, in_threads
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import translate_polars_errors
 from risk_assets.lake.verification import remember, verified_files
 
-PARTS_AT_ONCE = 16
+PARTS_AT_ONCE, GROUPS_AT_ONCE = 16, 2
 
 
 def read_index(store: Store, date: str) -> pl.DataFrame:
@@ -29,15 +30,22 @@ def read_index(store: Store, date: str) -> pl.DataFrame:
 def write_index(store: Store, date: str, columns: pl.DataFrame, predictions: Manifest, guard: Guard = no_guard) -> Manifest:
     """Write the index of a date's predictions from `INDEX_COLUMNS` of all rows, and return its manifest."""
     columns = columns.select(INDEX_COLUMNS)
-    contents = {}
     rows = columns[KEY].len() - columns[KEY].null_count()
     count = part_count(rows)
-    for start in range(0, count, PARTS_AT_ONCE):  # to sort all rows at once would take their memory a second time
-        numbers = range(start, min(start + PARTS_AT_ONCE, count))
-        for number, part in zip(numbers, parts(columns.filter(is_in_parts(numbers, count)).sort(KEY, ROW), count, numbers), strict=True):
-            name, content = layout.account_index_part(date, number), part_content(part)
-            store.put(name, content, guard)
-            contents[name] = content_of_chunks((content,))
+
+    def write(numbers: range) -> dict[str, Content]:
+        ordered = columns.filter(is_in_parts(numbers, count)).sort(KEY, ROW)
+        names = (layout.account_index_part(date, number) for number in numbers)
+        found = {name: part_content(part) for name, part in zip(names, parts(ordered, count, numbers), strict=True)}
+        with guard():
+            in_threads(lambda name: store.put(name, found[name]), found)
+        return {name: content_of_chunks((content,)) for name, content in found.items()}
+
+    # to sort all rows at once would take their memory a second time
+    groups = (range(start, min(start + PARTS_AT_ONCE, count)) for start in range(0, count, PARTS_AT_ONCE))
+    contents: dict[str, Content] = {}
+    for written in in_order(write, groups, GROUPS_AT_ONCE):
+        contents |= written
     scored = columns.filter(pl.col(KEY).is_not_null())["probability"].count()
     return commit_index(store, date, contents, rows, scored, predictions, guard)
 

@@ -8,9 +8,11 @@ import stat
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import IO, BinaryIO
 
 from risk_assets.errors import LakeError
@@ -19,6 +21,7 @@ from risk_assets.lake.hashing import content_of_file, sha256
 from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_guard
 
 TEMPORARY = ".tmp"
+WRITE_BACK_SECONDS = 0.25
 LOCK, PIN = ".lock", "pin-"
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
 _CANNOT_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # between these files; `sendfile` can
@@ -142,15 +145,17 @@ class DiskObjects:
     def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a table, which exists at `path` only if the block succeeds.
 
-        The hash is computed from the complete file: polars writes and Python reads it faster than Python forwards each chunk.
+        The hash is computed from the complete file, while the system writes it to the disk: polars writes and Python reads it faster than
+        Python forwards each chunk.
         """
         destination = self._file(path)
         with self._temporary_file() as temporary:
             with temporary.open("xb") as file:
                 target = TableTarget(file)
-                yield target
-                _sync(file)
-            target.content = content_of_file(temporary)
+                with _written_back(file):
+                    yield target
+                    file.flush()
+                    target.content = content_of_file(temporary)
             with guard():
                 _replace(temporary, destination)
 
@@ -327,6 +332,25 @@ def _write_synced(file: Path, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
             opened.write(chunk)
         _sync(opened)
+
+
+@contextmanager
+def _written_back(file: BinaryIO) -> Iterator[None]:
+    """Let the system write a file to the disk while it grows; after the block, all that was flushed is there."""
+    ended = Event()
+
+    def write_back() -> None:
+        while not ended.wait(WRITE_BACK_SECONDS):
+            os.fdatasync(file.fileno())
+        os.fsync(file.fileno())
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(write_back)
+        try:
+            yield
+        finally:
+            ended.set()
+        written.result()
 
 
 def _append_all(source: int, target: int) -> None:

@@ -7,27 +7,14 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from risk_assets.domain.morning.account_index import KEY, ROW
 from risk_assets.engine import part_tasks, tasks
 from risk_assets.engine.jobs import CopyJob, Failure, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, encode_result
 
 RESULT = "result string"
-HASHES = "piece bigint, first_hash bigint, second_hash bigint, rows bigint, failure string"
-INDEX_ROWS = "bucket bigint, key bigint, row bigint, probability double, points int, prediction tinyint, failure string"
-_HASHES = pa.schema(
-    [("piece", pa.int64()), ("first_hash", pa.int64()), ("second_hash", pa.int64()), ("rows", pa.int64()), ("failure", pa.string())]
-)
-_INDEX_ROWS = pa.schema(
-    [
-        ("bucket", pa.int64()),
-        ("key", pa.int64()),
-        ("row", pa.int64()),
-        ("probability", pa.float64()),
-        ("points", pa.int32()),
-        ("prediction", pa.int8()),
-        ("failure", pa.string()),
-    ]
-)
+PACKED = "bucket bigint, piece bigint, rows binary, failure string"  # rows for a task, as bytes: Java does not handle them one by one
+REPEATED = "piece bigint, first_hash bigint, second_hash bigint, failure string"
+_PACKED = pa.schema([("bucket", pa.int64()), ("piece", pa.int64()), ("rows", pa.binary()), ("failure", pa.string())])
+_REPEATED = pa.schema([("piece", pa.int64()), ("first_hash", pa.int64()), ("second_hash", pa.int64()), ("failure", pa.string())])
 _FAILED = -1  # the bucket of failures
 
 
@@ -46,16 +33,26 @@ def copied_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.R
 
 
 def hashes(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the hashes of the ids of each piece, or a failure."""
+    """Yield the hashes of the ids of each piece by the task that compares them, or a failure."""
     decoded = msgspec.json.decode(job, type=FeaturesJob)
     for number in _numbers(batches):
         found = tasks.reported(number, decoded, lambda number=number: tasks.repeatable_hashes(decoded, number))  # type: ignore[misc]
-        if isinstance(found, Failure):
-            yield _batch(_HASHES, piece=[number], first_hash=[None], second_hash=[None], rows=[0], failure=[encode_result(found)])
-        else:
-            yield _from_frame(
-                found.with_columns(pl.lit(number, pl.Int64).alias("piece"), pl.lit(None, pl.String).alias("failure")), _HASHES
-            )
+        yield _packed(number, found)
+
+
+def repeated(job: bytes, rows: pa.Table) -> pa.Table:
+    """Return the hashes in a bucket that several rows have, with the pieces of these rows, or the failures of pieces."""
+    decoded = msgspec.json.decode(job, type=FeaturesJob)
+    group = _frame(rows)
+    failed = group.filter(pl.col("failure").is_not_null())
+    if len(failed):
+        batch = _sparse(_REPEATED, piece=failed["piece"].to_list(), failure=failed["failure"].to_list())
+        return pa.Table.from_batches([batch])
+    pieces = group["piece"].to_list()
+    found = tasks.reported(pieces[0], decoded, lambda: tasks.repeated_hashes(dict(zip(pieces, _unpacked(group), strict=True))))
+    if isinstance(found, Failure):
+        return pa.Table.from_batches([_sparse(_REPEATED, piece=pieces[:1], failure=[encode_result(found)])])
+    return pa.Table.from_batches([_from_frame(found.with_columns(pl.lit(None, pl.String).alias("failure")), _REPEATED)])
 
 
 def features(job: bytes, rows: pa.Table) -> pa.Table:
@@ -66,8 +63,8 @@ def features(job: bytes, rows: pa.Table) -> pa.Table:
     if len(failures):
         return _result(failures[0])
     number = int(group["piece"][0])
-    repeated = group.select(tasks.FIRST_HASH, tasks.SECOND_HASH).drop_nulls()
-    return _result(encode_result(tasks.reported(number, decoded, lambda: tasks.make_features(decoded, number, repeated))))
+    several = group.select(tasks.FIRST_HASH, tasks.SECOND_HASH).drop_nulls()
+    return _result(encode_result(tasks.reported(number, decoded, lambda: tasks.make_features(decoded, number, several))))
 
 
 def predictions(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -79,19 +76,13 @@ def predictions(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
 
 
 def index_rows(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the index from each piece of the predictions, and a row without key for each bucket, or a failure."""
+    """Yield the rows of the index from each piece of the predictions by the task that writes them, or a failure."""
     decoded = msgspec.json.decode(job, type=IndexJob)
     for number in _numbers(batches):
         found = tasks.reported(number, decoded, lambda number=number: tasks.index_rows(decoded, number))  # type: ignore[misc]
-        if isinstance(found, Failure):
-            yield _sparse(_INDEX_ROWS, bucket=[_FAILED], failure=[encode_result(found)])
-            continue
-        if number == 0:
-            yield _sparse(_INDEX_ROWS, bucket=list(range(-(-decoded.parts // decoded.parts_per_task))))
-        signed = found.with_columns(
-            pl.col(KEY).reinterpret(signed=True), pl.col(ROW).cast(pl.Int64), pl.lit(None, pl.String).alias("failure")
-        )
-        yield _from_frame(signed, _INDEX_ROWS)
+        if number == 0:  # a bucket without rows has a task, too
+            yield _sparse(_PACKED, bucket=list(range(-(-decoded.parts // decoded.parts_per_task))))
+        yield _packed(number, found)
 
 
 def index_parts(job: bytes, rows: pa.Table) -> pa.Table:
@@ -101,9 +92,22 @@ def index_parts(job: bytes, rows: pa.Table) -> pa.Table:
     bucket = int(group["bucket"][0])
     if bucket == _FAILED:
         return _result(group["failure"][0])
-    keyed = group.filter(pl.col(KEY).is_not_null()).select(pl.exclude("bucket", "failure"))
-    unsigned = keyed.with_columns(pl.col(KEY).reinterpret(signed=False), pl.col(ROW).cast(pl.UInt32))
-    return _result(encode_result(tasks.reported(bucket, decoded, lambda: tasks.write_index_parts(decoded, bucket, unsigned))))
+    found = pl.concat([tasks.NO_INDEX_ROWS, *_unpacked(group)])
+    return _result(encode_result(tasks.reported(bucket, decoded, lambda: tasks.write_index_parts(decoded, bucket, found))))
+
+
+def _packed(number: int, found: pl.DataFrame | Failure) -> pa.RecordBatch:
+    """Return the rows of a piece, packed for each bucket, or a failure."""
+    if isinstance(found, Failure):
+        return _sparse(_PACKED, bucket=[_FAILED], piece=[number], failure=[encode_result(found)])
+    parts = found.partition_by(tasks.BUCKET, as_dict=True, include_key=False)
+    contents = [part.write_ipc_stream(None, compression="uncompressed").getvalue() for part in parts.values()]
+    return _sparse(_PACKED, bucket=[bucket for (bucket,) in parts], piece=[number] * len(parts), rows=contents)
+
+
+def _unpacked(group: pl.DataFrame) -> list[pl.DataFrame]:
+    """Return the rows that pieces have for a bucket."""
+    return [pl.read_ipc_stream(content) for content in group["rows"].drop_nulls()]
 
 
 def _numbers(batches: Iterable[pa.RecordBatch]) -> Iterator[int]:
@@ -124,14 +128,10 @@ def _from_frame(frame: pl.DataFrame, schema: pa.Schema) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=schema)
 
 
-def _batch(schema: pa.Schema, **columns: list[Any]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pydict(columns, schema=schema)
-
-
 def _sparse(schema: pa.Schema, **columns: list[Any]) -> pa.RecordBatch:
     """Return a batch whose other columns are null."""
     length = len(next(iter(columns.values())))
-    return _batch(schema, **{name: columns.get(name, [None] * length) for name in schema.names})
+    return pa.RecordBatch.from_pydict({name: columns.get(name, [None] * length) for name in schema.names}, schema=schema)
 
 
 def _result(text: str) -> pa.Table:

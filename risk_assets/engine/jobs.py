@@ -61,6 +61,7 @@ class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a raw file under a contract (JSON): a part for each of its pieces.
 
     `packages` are the versions that executors must have, `raw` is the path of the raw file, and `seal` is the seal of its manifest.
+    `buckets` is the number of tasks that compare the hashes of ids.
     """
 
     lake: LakeAddress
@@ -70,6 +71,7 @@ class FeaturesJob(msgspec.Struct, frozen=True, kw_only=True):
     date: str
     contract: str
     token: str
+    buckets: int
 
 
 class Models(msgspec.Struct, frozen=True):

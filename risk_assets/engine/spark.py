@@ -76,9 +76,9 @@ class Spark:
                 "CAST(NULL AS STRING) AS failure",
             )
             if not distinct:
-                hashes = _numbers(spark, sizes).mapInArrow(_with_job(arrow_tasks.hashes, job), arrow_tasks.HASHES)
-                counted = hashes.selectExpr("*", "sum(rows) OVER (PARTITION BY first_hash, second_hash) AS all_rows")
-                rows = rows.unionByName(counted.where("all_rows > 1 OR failure IS NOT NULL").drop("rows", "all_rows"))
+                hashes = _numbers(spark, sizes).mapInArrow(_with_job(arrow_tasks.hashes, job), arrow_tasks.PACKED)
+                found = hashes.groupBy("bucket").applyInArrow(_with_job(arrow_tasks.repeated, job), arrow_tasks.REPEATED)
+                rows = rows.unionByName(found)
             grouped = rows.repartition(task_count(sizes), "piece").groupBy("piece")
             return grouped.applyInArrow(_with_job(arrow_tasks.features, job), arrow_tasks.RESULT)
 
@@ -92,7 +92,7 @@ class Spark:
         """Make the index: Spark groups the rows of all pieces by the task that writes them."""
 
         def plan(spark: "SparkSession") -> "DataFrame":
-            rows = _numbers(spark, job.sizes).mapInArrow(_with_job(arrow_tasks.index_rows, job), arrow_tasks.INDEX_ROWS)
+            rows = _numbers(spark, job.sizes).mapInArrow(_with_job(arrow_tasks.index_rows, job), arrow_tasks.PACKED)
             return rows.groupBy("bucket").applyInArrow(_with_job(arrow_tasks.index_parts, job), arrow_tasks.RESULT)
 
         return self._collect(plan)

@@ -44,6 +44,7 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.tables import commit_parts, discard_kept, discard_parts, keep_replaced
 from risk_assets.lake.verification import remember
 
+HASHES_PER_TASK = 1_000_000
 INDEX_PARTS_PER_TASK = 8  # about half a million rows
 
 
@@ -78,6 +79,7 @@ class ClusterFeatures:
             date=self.date,
             contract=self.contract.canonical.decode(),
             token=token,
+            buckets=-(-self.raw.rows // HASHES_PER_TASK),
         )
         sizes = [piece.bytes for piece in self.raw.facts_as(RawFacts).pieces or ()]
         store.begin()

@@ -6,7 +6,7 @@ A task may run twice, also at the same time: it writes the same content under th
 import io
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -58,7 +58,8 @@ from risk_assets.settings import load_settings
 
 T = TypeVar("T")
 FIRST_HASH, SECOND_HASH = "first_hash", "second_hash"
-BUCKET = "bucket"
+BUCKET, PIECE, ROWS = "bucket", "piece", "rows"
+NO_INDEX_ROWS = pl.DataFrame(schema={KEY: pl.UInt64, ROW: pl.UInt32, "probability": pl.Float64, "points": pl.Int32, "prediction": pl.Int8})
 
 
 @cache
@@ -90,7 +91,10 @@ def _require_packages(expected: tuple[tuple[str, str], ...]) -> None:
 
 
 def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
-    """Return two hashes of each distinct id of a piece, and in how many of its rows it is; none if rows have no ids."""
+    """Return two hashes of each distinct id of a piece, in how many of its rows it is, and the bucket of the task that compares them.
+
+    None if rows have no ids.
+    """
     store, contract = lake_at(job.lake), _contract(job.contract)
     raw, piece = _piece(store, job, number)
     with translate_polars_errors(raw.path):
@@ -98,9 +102,16 @@ def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
             _ids(raw, piece, read_piece(store, piece), contract)
             .filter(pl.col(ACCOUNT_ID) != "")
             .group_by(FIRST_HASH, SECOND_HASH)
-            .agg(pl.len().cast(pl.Int64).alias("rows"))
+            .agg(pl.len().alias(ROWS))
+            .with_columns((pl.col(FIRST_HASH).reinterpret(signed=False) % job.buckets).cast(pl.Int64).alias(BUCKET))
             .collect()
         )
+
+
+def repeated_hashes(found: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
+    """Return the hashes that several rows have, given those of a bucket in each piece, with the pieces in which they are."""
+    rows = pl.concat([frame.with_columns(pl.lit(number, pl.Int64).alias(PIECE)) for number, frame in found.items()])
+    return rows.filter(pl.col(ROWS).sum().over(FIRST_HASH, SECOND_HASH) > 1).select(PIECE, FIRST_HASH, SECOND_HASH)
 
 
 def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> FeaturesPart:

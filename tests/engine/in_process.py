@@ -36,9 +36,10 @@ class InProcess:
         rows = markers.with_columns(pl.lit(None, pl.Int64).alias(name) for name in ("first_hash", "second_hash"))
         rows = rows.with_columns(pl.lit(None, pl.String).alias("failure"))
         if not distinct:
-            hashes = frame(arrow_tasks.hashes(encoded, self._batches(len(sizes), 1)))
-            every = pl.col("rows").sum().over("first_hash", "second_hash")
-            rows = pl.concat([rows, hashes.filter((every > 1) | pl.col("failure").is_not_null()).drop("rows")])
+            packed = frame(arrow_tasks.hashes(encoded, self._batches(len(sizes), 1)))
+            tables = [arrow_tasks.repeated(encoded, group.to_arrow()) for _, group in packed.group_by("bucket")]
+            found = [rows.clear(), *(frame(table.to_batches()) for table in tables if table.num_rows)]
+            rows = pl.concat([rows, *found])
         return self._groups(rows, "piece", lambda group: arrow_tasks.features(encoded, group))
 
     def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:

@@ -43,6 +43,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_counts, "PIECE_BYTES", 1000)
     monkeypatch.setattr(account_index, "PART_ROWS", 20)
     monkeypatch.setattr(tables, "INDEX_PARTS_PER_TASK", 3)
+    monkeypatch.setattr(tables, "HASHES_PER_TASK", 70)
 
 
 def require_equal(local: Tables, cluster: Tables) -> None:

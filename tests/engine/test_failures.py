@@ -261,4 +261,5 @@ def _job(lake: Store) -> dict[str, object]:
         "date": DATE,
         "contract": SMALL.canonical.decode(),
         "token": "0" * 8,
+        "buckets": 1,
     }

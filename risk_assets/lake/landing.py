@@ -220,7 +220,14 @@ def _listed(counts: Mapping[str, int]) -> str:
 
 
 def _shards(landing: Store, kind: str, date: str) -> tuple[Entry, ...]:
-    found = landing.entries(f"{folder_name(kind, date)}/")
+    folder = folder_name(kind, date)
+    found = landing.entries(f"{folder}/")
+    broken = [name for name in landing.names(folder) if landing.is_broken_link(f"{folder}/{name}")] if landing.folder else []
+    if broken:
+        raise LandingError(
+            f"{named(sorted(broken))} in {landing.uri(folder)} would be left out: the target of the link does not exist. Remove the link, "
+            "or restore its target."
+        )
     shards = tuple(entry for entry in found if entry.path.endswith(".csv"))
     names = [entry.path for entry in found if not entry.path.endswith(".csv")]
     others = [path for path in names if not path.rpartition("/")[2].startswith(("_", "."))]

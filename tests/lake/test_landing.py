@@ -14,7 +14,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.csv_dialect import sniff
 from risk_assets.errors import LakeError, LandingError
 from risk_assets.lake.landing import Source, dates, find, land, land_outcomes
-from risk_assets.lake.store import Store
+from risk_assets.lake.store import Store, open_store
 from risk_assets.settings import Settings
 
 DATE = "2026-01-01"
@@ -103,6 +103,15 @@ def test_a_folder_without_a_csv_is_an_error_with_its_files(landing: Store) -> No
     landing.put(f"accounts_{DATE}/part-1.parquet", b"PAR1")
     with pytest.raises(LandingError, match=r"part-1\.parquet.*would be left out"):
         find(landing, "accounts", DATE, ("id",))
+
+
+def test_a_shard_that_is_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "landing/accounts_2026-01-01"
+    folder.mkdir(parents=True)
+    (folder / "part-0.csv").write_text("id,age,city\n1,30,north\n", encoding="utf-8")
+    (folder / "part-1.csv").symlink_to(tmp_path / "nothing.csv")
+    with pytest.raises(LandingError, match=r"^part-1\.csv in .*accounts_2026-01-01 would be left out: the target of the link does not"):
+        find(open_store(str(tmp_path / "landing")), "accounts", "2026-01-01", ("id", "age", "city"))
 
 
 def test_a_folder_with_the_name_of_a_file_is_an_error(landing: Store) -> None:

@@ -33,7 +33,7 @@ def copied_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.R
 
 
 def hashes(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the hashes of the ids of each piece by the task that compares them, or a failure."""
+    """Yield the hashes of the ids of each piece, packed for the tasks that compare them, or a failure."""
     decoded = msgspec.json.decode(job, type=FeaturesJob)
     for number in _numbers(batches):
         found = tasks.reported(number, decoded, lambda number=number: tasks.repeatable_hashes(decoded, number))  # type: ignore[misc]
@@ -41,7 +41,7 @@ def hashes(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordB
 
 
 def repeated(job: bytes, rows: pa.Table) -> pa.Table:
-    """Return the hashes in a bucket that several rows have, with the pieces of these rows, or the failures of pieces."""
+    """Return the hashes of a bucket that occur in several rows, each with its piece, or the failures of pieces."""
     decoded = msgspec.json.decode(job, type=FeaturesJob)
     group = _frame(rows)
     failed = group.filter(pl.col("failure").is_not_null())
@@ -76,7 +76,7 @@ def predictions(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Re
 
 
 def index_rows(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of the index from each piece of the predictions by the task that writes them, or a failure."""
+    """Yield the rows of the index from each piece of the predictions, packed for the tasks that write them, or a failure."""
     decoded = msgspec.json.decode(job, type=IndexJob)
     for number in _numbers(batches):
         found = tasks.reported(number, decoded, lambda number=number: tasks.index_rows(decoded, number))  # type: ignore[misc]

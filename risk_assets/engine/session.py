@@ -63,7 +63,7 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
         yield session
     finally:
         if address.startswith("sc://"):
-            session.client.set_retry_policies([])  # a server that has ended is not waited for
+            session.client.set_retry_policies([])  # do not wait for a server that has ended
         _stop(session)
 
 

@@ -109,7 +109,7 @@ def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
 
 
 def repeated_hashes(found: Mapping[int, pl.DataFrame]) -> pl.DataFrame:
-    """Return the hashes that several rows have, given those of a bucket in each piece, with the pieces in which they are."""
+    """Return the hashes that occur in several rows, each with its piece, given the hashes of a bucket in each piece."""
     rows = pl.concat([frame.with_columns(pl.lit(number, pl.Int64).alias(PIECE)) for number, frame in found.items()])
     return rows.filter(pl.col(ROWS).sum().over(FIRST_HASH, SECOND_HASH) > 1).select(PIECE, FIRST_HASH, SECOND_HASH)
 

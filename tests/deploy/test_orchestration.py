@@ -12,7 +12,7 @@ from tests.deploy.runs import most_at_once, overlapping
 
 pytestmark = pytest.mark.long
 
-MONTH = [f"2026-02-{day:02d}" for day in range(1, 29)]
+DATES = [f"2026-02-{day:02d}" for day in range(1, 13)]
 SCORED = {"success", "warning"}
 TICK_SECONDS = 300
 
@@ -30,18 +30,18 @@ def test_the_health_check_knows_the_process(machine: Deployment, name: str) -> N
     machine.wait(lambda: machine.is_healthy(name), f"{name} is not healthy", RUN_SECONDS)
 
 
-def test_a_month_is_backfilled_with_one_run_of_a_date_at_a_time(machine: Deployment) -> None:
-    machine.land(*MONTH)
-    again = MONTH[:2]
-    machine.backfill(MONTH)
+def test_dates_are_backfilled_with_one_run_of_a_date_at_a_time(machine: Deployment) -> None:
+    machine.land(*DATES)
+    again = DATES[:2]
+    machine.backfill(DATES)
     for date in again:
         machine.launch(date)
-    machine.wait(lambda: len(machine.runs(MONTH[-1])) == 1, "the backfill did not start", RUN_SECONDS)
-    statuses = {date: machine.statuses(date) for date in MONTH}
-    assert {date: len(each) for date, each in statuses.items()} == {date: 2 if date in again else 1 for date in MONTH}
+    machine.wait(lambda: len(machine.runs(DATES[-1])) == 1, "the backfill did not start", RUN_SECONDS)
+    statuses = {date: machine.statuses(date) for date in DATES}
+    assert {date: len(each) for date, each in statuses.items()} == {date: 2 if date in again else 1 for date in DATES}
     assert {status for each in statuses.values() for status in each} <= SCORED
-    runs = {date: machine.runs(date) for date in MONTH}
-    assert [overlapping(each) for each in runs.values()] == [[]] * len(MONTH)
+    runs = {date: machine.runs(date) for date in DATES}
+    assert [overlapping(each) for each in runs.values()] == [[]] * len(DATES)
     assert 1 < most_at_once([run for each in runs.values() for run in each]) <= 4
 
 

@@ -70,12 +70,12 @@ def distinct(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def failures(state: Place, case: Case, folder: Path, azurite: Azurite | None, step: int) -> tuple[int, dict[str, list[str]]]:
-    """Try all points of a case, or if `step` is not 0 every `step`-th of its distinct ones.
+    """Try every `step`-th of the distinct points of a case, the last one among them.
 
     Returns the number of points tried, and the problems by point.
     """
     surveyed = survey(state, case, folder, azurite)
-    chosen = distinct(surveyed.points)[::-step][::-1] if step else surveyed.points
+    chosen = distinct(surveyed.points)[::-step][::-1]
     found = {}
     for number, point in enumerate(chosen):
         place = folder / str(number)

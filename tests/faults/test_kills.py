@@ -13,7 +13,7 @@ from tests.faults.states import CASES
 from tests.faults.warm import KILLED
 from tests.faults.writes import AFTER, BEFORE, MIDDLE, Fault, read_writes
 
-SHORT = {"land-days": 12, "run-new": 40, "promote": 12}  # of the distinct points, every n-th; the long tests try all
+SHORT = {"land-days": 12, "run-new": 40, "promote": 12}  # of the distinct points, every n-th; the long tests try more
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -175,10 +175,12 @@ def _target(original: Callable[..., Any], writes: _Writes) -> Callable[..., Any]
         write = writes.begin("table_target", path)
         writes.reach(write, BEFORE)
         with original(store, path, *guard) as target:
-            yield target
-            if writes.is_at(write, MIDDLE):
-                _truncate(target.file)
-            writes.reach(write, MIDDLE)
+            try:
+                yield target
+            finally:  # also of a table that is given up and written in another way
+                if writes.is_at(write, MIDDLE):
+                    _truncate(target.file)
+                writes.reach(write, MIDDLE)
         writes.reach(write, AFTER)
 
     return patched

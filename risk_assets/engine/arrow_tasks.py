@@ -1,6 +1,8 @@
 """Tasks as Spark calls them: with batches or groups of rows in Arrow, and a job as JSON."""
 
-from collections.abc import Iterable, Iterator
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -16,6 +18,17 @@ REPEATED = "piece bigint, first_hash bigint, second_hash bigint, failure string"
 _PACKED = pa.schema([("bucket", pa.int64()), ("piece", pa.int64()), ("rows", pa.binary()), ("failure", pa.string())])
 _REPEATED = pa.schema([("piece", pa.int64()), ("first_hash", pa.int64()), ("second_hash", pa.int64()), ("failure", pa.string())])
 _FAILED = -1  # the bucket of failures
+
+
+def settled(task: Callable[[bytes, Any], Any]) -> Callable[[bytes, Any], Any]:
+    """Return a task, after what this process has imported is excluded from garbage collections: Spark runs one after each task."""
+    _exclude_imports()
+    return task
+
+
+@cache
+def _exclude_imports() -> None:
+    gc.freeze()
 
 
 def measured_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

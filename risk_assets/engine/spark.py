@@ -116,7 +116,7 @@ def task_count(sizes: Sequence[int]) -> int:
 def _with_job(task: Callable[[bytes, Any], Any], job: Job) -> Callable[[Any], Any]:
     """Return a task with its job. Spark looks at the arguments and annotations of what it is given: a plain function has none."""
     encoded = msgspec.json.encode(job)
-    return lambda rows: task(encoded, rows)
+    return lambda rows: arrow_tasks.settled(task)(encoded, rows)
 
 
 def _numbers(spark: "SparkSession", sizes: Sequence[int]) -> "DataFrame":

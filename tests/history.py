@@ -1,12 +1,13 @@
 """Makes Dagster's run history in SQLite cheaper for tests: the queries, the files and their contents are the same.
 
-For each connection Dagster makes a new engine, for which SQLAlchemy compiles every query again. For each database it reads all
-migrations, although there are none to run. Together with fsync, this is half of a short run.
+For each connection Dagster makes a new engine, for which SQLAlchemy compiles every query again, and opens the file again. For each
+database it reads all migrations, although there are none to run. Together with fsync, this is more than half of a short run.
 """
 
+import atexit
 import sqlite3
 import sys
-from functools import lru_cache
+from collections import OrderedDict
 from typing import Any
 
 import sqlalchemy
@@ -14,7 +15,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 MAX_ENGINES = 64
 
@@ -44,18 +45,24 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
 
 
 def _keep_engines() -> None:
-    create = sqlalchemy.create_engine
+    create, kept = sqlalchemy.create_engine, OrderedDict[tuple[object, ...], Engine]()
 
-    @lru_cache(MAX_ENGINES)
-    def of_file(url: str, connect_args: tuple[tuple[str, Any], ...]) -> Engine:
-        return create(url, poolclass=NullPool, connect_args=dict(connect_args))
+    def of_file(url: str, connect_args: dict[str, Any]) -> Engine:
+        key = (url, *connect_args.items())
+        if key not in kept:
+            kept[key] = create(url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=connect_args)
+        kept.move_to_end(key)
+        if len(kept) > MAX_ENGINES:
+            kept.popitem(last=False)[1].dispose()
+        return kept[key]
 
     def create_engine(url: str, **options: Any) -> Engine:
         if options.keys() <= {"poolclass", "connect_args"} and options.get("poolclass") is NullPool and str(url).startswith("sqlite:///"):
-            return of_file(url, tuple(options.get("connect_args", {}).items()))  # it holds no connection
+            return of_file(url, options.get("connect_args", {}))
         return create(url, **options)
 
     sqlalchemy.create_engine = create_engine
+    atexit.register(lambda: [engine.dispose() for engine in kept.values()])
 
 
 def _keep_migrations() -> None:

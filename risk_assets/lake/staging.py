@@ -132,9 +132,24 @@ def discard_staged(store: Store, path: str, token: str) -> None:
             folder.parent.rmdir()
 
 
+def discard_objects(store: Store, path: str) -> None:
+    """Remove the objects that all writes have put into the staged folder of a path, also those of killed ones.
+
+    On Azure too, where they are blobs. The caller has the lease of the path.
+    """
+    in_threads(lambda found: _delete(store, found), store.list(layout.staged_folder(path)))
+    for token in staged_tokens(store, path):
+        discard_staged(store, path, token)
+
+
 def staged_tokens(store: Store, path: str) -> tuple[str, ...]:
     """Return the writes that have staged files for a table; on Azure, where they stage blocks, none."""
     return store.names(layout.staged_folder(path).rstrip("/")) if store.folder else ()
+
+
+def _delete(store: Store, path: str) -> None:
+    with suppress(FileNotFoundError):
+        store.delete(path)
 
 
 def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterable[bytes]) -> tuple[str, ...]:

@@ -3,23 +3,25 @@
 import io
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 from risk_assets.domain.contract.policy import Training
-from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, Contract
+from risk_assets.domain.contract.schema import ACCOUNT_ID, GROUP, OUTCOME, SNAPSHOT, Contract
 from risk_assets.domain.ingest.outcome_history import KNOWN_ON, REVISION, SOURCE, outcome_facts
 from risk_assets.domain.ingest.validation import feature_facts
+from risk_assets.domain.training import dataset
 from risk_assets.domain.training.dataset import Sample, sample
-from risk_assets.engine import arrow_tasks, samples
+from risk_assets.engine import arrow_tasks, sample_tasks, samples, tasks
 from risk_assets.engine.engines import ClusterEngine, Engine, LocalEngine, Window
-from risk_assets.engine.jobs import Result, SampleJob
+from risk_assets.engine.jobs import LakeAddress, Result, SampleJob
 from risk_assets.errors import EngineError, LakeError, ModelError
 from risk_assets.lake import layout
 from risk_assets.lake.documents import candidate_tables
@@ -57,10 +59,10 @@ def features(date: str, accounts: int = 600, group: Callable[[random.Random, int
     rows = []
     for at in draw.sample(range(accounts), round(accounts * 0.9)):
         name = None if draw.random() < 0.01 else f" A{at} " if draw.random() < 0.1 else f"A{at}"
-        row = {ACCOUNT_ID: name, "age": None if draw.random() < 0.1 else draw.uniform(18, 80), "city": draw.choice(["north", "Zürich", None])}
-        row |= {"excluded": "closed" if draw.random() < 0.05 else None, "issues": "age: above 90" if draw.random() < 0.05 else None}
-        rows.append(row | {GROUP: group(draw, at) if group else None})
-    frame = pl.DataFrame(rows, schema=FEATURES)
+        age, city = None if draw.random() < 0.1 else draw.uniform(18, 80), draw.choice(["north", "Zürich", None])
+        excluded, issues = "closed" if draw.random() < 0.05 else None, "age: above 90" if draw.random() < 0.05 else None
+        rows.append((name, age, city, group(draw, at) if group else None, excluded, issues))
+    frame = pl.DataFrame(rows, schema=FEATURES, orient="row")
     return frame if group else frame.drop(GROUP)
 
 
@@ -174,22 +176,174 @@ def test_customers_are_merged_as_by_one_process(lake: Store, settings: dict[str,
     assert sampled.frame[GROUP].nunique() < len(sampled.frame)
 
 
-def one_customer(_: random.Random, at: int) -> str:
-    return "C" if at else "D"
-
-
 def test_a_customer_that_does_not_fit_ends_the_sample(lake: Store) -> None:
-    made = book(lake, GROUPED, group=one_customer)
-    whole, cut = (made.sample(LocalEngine(), policy(spacing_days=1, max_rows=rows)) for rows in (3000, 1000)) if False else (None, None)
-    assert whole is cut is None
-    with pytest.raises(ModelError) as expected:
-        made.sample(LocalEngine(), policy(spacing_days=1, max_rows=1000))
-    with pytest.raises(ModelError) as found:
-        made.sample(ClusterEngine(InProcess()), policy(spacing_days=1, max_rows=1000))
-    assert str(found.value) == str(expected.value)
+    def one_of_two(_: random.Random, at: int) -> str:
+        return "few" if at < 100 else "many"
+
+    made = book(lake, GROUPED, group=one_of_two)
+    expected, found = (refused(made, engine, spacing_days=1, max_rows=1000) for engine in (LocalEngine(), ClusterEngine(InProcess())))
+    assert found == expected
+    assert "too few accounts or customers to train on: 1 with labelled rows" in found or "on: 0 with" in found
+
+
+def refused(made: Book, engine: Engine, **settings: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        made.sample(engine, policy(**{"min_rows": 2} | settings))
+    assert made.staged() == ()
+    return str(caught.value)
 
 
 def test_one_bucket_can_have_all_rows(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "ROWS_PER_BUCKET", 1_000_000)
+    assert len(book(lake).require_equal(policy(spacing_days=1, max_rows=1000)).frame) > 990
+
+
+def test_groups_with_the_same_hash_are_in_order_of_names(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (dataset, sample_tasks):
+        monkeypatch.setattr(module, "sample_hashes", lambda groups, _: np.zeros(len(groups), np.uint64))
     made = book(lake)
-    assert len(made.require_equal(policy(spacing_days=1, max_rows=1000)).frame) > 990
+    kept = made.require_equal(policy(spacing_days=1, max_rows=1000)).frame[GROUP]
+    every = made.sample(LocalEngine(), policy(spacing_days=1)).frame[GROUP]
+    assert 100 < kept.nunique() < every.nunique()
+    assert sorted(kept.unique()) == sorted(every.unique())[: kept.nunique()]
+
+
+def test_tasks_that_run_twice_change_nothing(lake: Store) -> None:
+    book(lake, GROUPED, group=changing).require_equal(policy(spacing_days=7), InProcess(attempts=2))
+
+
+def test_dates_without_outcomes_are_left_out(lake: Store) -> None:
+    made = book(lake)
+    later = "2026-01-21"
+    write_features(lake, later, features(later), SMALL, (200,))
+    write_outcomes(lake, "2026-01-22", outcomes(later))
+    some = replace(made, dates=(*DATES, later), labelled=(*DATES[1:], "2026-01-22"))
+    assert set(some.require_equal(policy()).frame[SNAPSHOT]) <= set(DATES[1:])
+
+
+def test_files_are_sampled_by_one_process(lake: Store) -> None:
+    write_features(lake, DATES[0], features(DATES[0]), SMALL)
+    write_outcomes(lake, DATES[0], outcomes(DATES[0]))
+    cluster = InProcess()
+    window = Window(TRAINED, {DATES[0]: pl.LazyFrame()}, {DATES[0]: outcomes(DATES[0]).lazy()}, KNOWN_BY, SMALL, policy())
+    with ClusterEngine(cluster).training_rows(lake, window) as rows:
+        assert rows.engine == "local" and cluster.calls == []
+
+
+def test_the_driver_reads_no_table_of_the_window(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cluster = book(lake, GROUPED, group=changing), InProcess()
+
+    def read(*_: object) -> None:
+        raise AssertionError("the driver has read a table")
+
+    monkeypatch.setattr(StoredTables, "__getitem__", read)
+    made.sample(ClusterEngine(cluster), policy())
+    assert cluster.calls == ["pairs", "picks", "rows"]
+
+
+def test_tables_of_a_contract_that_is_not_bound_are_read(lake: Store) -> None:
+    own = book(candidate_tables(lake, SMALL.digest), dates=DATES[:2])
+    assert len(own.require_equal(policy()).frame) > 100
+    assert lake.list(f"{layout.CURATED}/") == ()
+
+
+def test_samples_on_azure_leave_nothing(azurite: Azurite, worker_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azurite.connection_string)
+    lake = open_lake(f"az://lake/{worker_id}-samples", azurite_credential(azurite))
+    book(lake, GROUPED, DATES[:2], group=changing).require_equal(policy())
+
+
+def test_what_a_killed_training_has_staged_is_deleted(lake: Store) -> None:
+    made = book(lake, dates=DATES[:1])
+    lake.put(layout.staged_piece(layout.training_folder(TRAINED), "0123abcd", 4, "4567cdef"), b"rows")
+    other = layout.staged_piece(layout.training_folder("2026-02-21"), "0123abcd", 4, "4567cdef")
+    lake.put(other, b"rows of another training")
+    made.sample(ClusterEngine(InProcess()), policy())
+    assert made.staged() == (other,)
+
+
+def test_without_labelled_rows_the_message_is_the_same(lake: Store) -> None:
+    write_features(lake, DATES[0], features(DATES[0]), GROUPED, (100,))
+    write_outcomes(lake, DATES[0], outcomes(DATES[0]).with_columns(pl.lit("unknown").alias(ACCOUNT_ID)))
+    made = Book(lake, GROUPED, DATES[:1], DATES[:1])
+    message = refused(made, ClusterEngine(InProcess()))
+    assert message == refused(made, LocalEngine()) and "0 with labelled rows (0 rows)" in message
+    none = replace(made, labelled=())
+    message = refused(none, ClusterEngine(InProcess()))
+    assert message == refused(none, LocalEngine()) and "1 have features, 0 outcomes" in message
+
+
+class Broken(InProcess):
+    """A cluster that does something before the rows of the sample are read."""
+
+    def __init__(self, before: Callable[[], object]) -> None:
+        super().__init__()
+        self._before = before
+
+    def sampled_rows(self, job: SampleJob) -> list[Result]:
+        self._before()
+        return super().sampled_rows(job)
+
+
+class Changed(InProcess):
+    """A cluster whose staged rows are changed."""
+
+    def sampled_rows(self, job: SampleJob) -> list[Result]:
+        results = super().sampled_rows(job)
+        lake = open_lake(job.lake.url.removeprefix("file://"))
+        for path in lake.list(layout.staged(job.folder, job.token)):
+            lake.put(path, lake.get(path)[:-1] + b"?")
+        return results
+
+
+def change(lake: Store, path: str) -> None:
+    content = bytearray(lake.get(path))
+    content[len(content) // 2] ^= 1
+    lake.put(path, bytes(content))
+
+
+PART = layout.features_part(DATES[0], "0123abcd", 2)
+LABELS = layout.curated_outcomes(DATES[0])
+FAULTS: dict[str, tuple[Callable[[Book], object], str]] = {
+    "a changed part": (lambda made: change(made.lake, PART), f"^{PART} was changed since it was written"),
+    "a missing part": (lambda made: made.lake.delete(PART), f"^{PART} is missing"),
+    "changed outcomes": (lambda made: change(made.lake, LABELS), f"^{LABELS} was changed since it was written"),
+    "outcomes of another run": (
+        lambda made: write_outcomes(made.lake, DATES[0], outcomes("another")),
+        f"^{LABELS} was written again while it was read",
+    ),
+    "no picks": (
+        lambda made: [made.lake.delete(path) for path in made.staged() if path.endswith(f"picks-{DATES[0]}")],
+        "staged rows of a training, is missing or was changed. Train again",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "message"), FAULTS.values(), ids=FAULTS)
+def test_faults_are_one_line_and_leave_nothing(lake: Store, fault: Callable[[Book], object], message: str) -> None:
+    made = book(lake, dates=DATES[:2])
+
+    def broken() -> None:
+        tasks.stored_manifest.cache_clear()
+        fault(made)
+
+    with pytest.raises(LakeError, match=message) as caught:
+        made.sample(ClusterEngine(Broken(broken)), policy())
+    assert "\n" not in str(caught.value) and made.staged() == ()
+
+
+def test_changed_rows_do_not_train(lake: Store) -> None:
+    made = book(lake, dates=DATES[:1])
+    with pytest.raises(LakeError, match="staged rows of a training, is missing or was changed"):
+        made.sample(ClusterEngine(Changed()), policy())
+    assert made.staged() == ()
+
+
+@pytest.mark.parametrize("contract", [SMALL, GROUPED], ids=["accounts", "customers"])
+def test_an_executor_without_the_lake_is_named(lake: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contract: Contract) -> None:
+    made = book(lake, contract, DATES[:1])
+    elsewhere = LakeAddress((tmp_path / "elsewhere").as_uri(), 0)
+    monkeypatch.setattr(samples, "lake_address", lambda _: elsewhere)
+    with pytest.raises(EngineError, match="an executor does not find the lake at file://"):
+        made.sample(ClusterEngine(InProcess()), policy())
+    assert made.staged() == ()

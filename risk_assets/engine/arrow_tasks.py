@@ -16,7 +16,7 @@ REPEATED = "piece bigint, first_hash bigint, second_hash bigint, failure string"
 _PACKED = pa.schema([("bucket", pa.int64()), ("piece", pa.int64()), ("rows", pa.binary()), ("failure", pa.string())])
 _REPEATED = pa.schema([("piece", pa.int64()), ("first_hash", pa.int64()), ("second_hash", pa.int64()), ("failure", pa.string())])
 _FAILED = -1  # the bucket of failures
-MERGED_BUCKETS = 16  # of picks, by one task
+MERGED_BUCKETS = 4  # of picks, by one task: at most four times the policy's max_rows
 
 
 def measured_parts(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -24,7 +24,7 @@ from risk_assets.lake.staging import discard_objects, new_token
 from risk_assets.lake.store import Store
 
 ROWS_PER_PIECE = 500_000
-ROWS_PER_BUCKET = 2_000_000
+ROWS_PER_BUCKET = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from risk_assets.engine import arrow_tasks, sample_tasks, samples, tasks
 from risk_assets.engine.engines import ClusterEngine, Engine, LocalEngine, Window
 from risk_assets.engine.jobs import LakeAddress, Result, SampleJob
 from risk_assets.errors import EngineError, LakeError, ModelError
-from risk_assets.lake import layout
+from risk_assets.lake import layout, staging
 from risk_assets.lake.documents import candidate_tables
 from risk_assets.lake.facts import FeatureFacts, OutcomeFacts
 from risk_assets.lake.feature_tables import piece_facts
@@ -253,13 +253,16 @@ def test_samples_on_azure_leave_nothing(azurite: Azurite, worker_id: str, monkey
     book(lake, GROUPED, DATES[:2], group=changing).require_equal(policy())
 
 
-def test_what_a_killed_training_has_staged_is_deleted(lake: Store) -> None:
+def test_what_killed_trainings_have_staged_is_deleted(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     made = book(lake, dates=DATES[:1])
     lake.put(layout.staged_piece(layout.training_folder(TRAINED), "0123abcd", 4, "4567cdef"), b"rows")
     other = layout.staged_piece(layout.training_folder("2026-02-21"), "0123abcd", 4, "4567cdef")
     lake.put(other, b"rows of another training")
     made.sample(ClusterEngine(InProcess()), policy())
     assert made.staged() == (other,)
+    monkeypatch.setattr(staging, "ABANDONED_SECONDS", -1.0)
+    made.sample(ClusterEngine(InProcess()), policy())
+    assert made.staged() == ()
 
 
 def test_without_labelled_rows_the_message_is_the_same(lake: Store) -> None:

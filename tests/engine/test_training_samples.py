@@ -176,14 +176,16 @@ def test_customers_are_merged_as_by_one_process(lake: Store, settings: dict[str,
     assert sampled.frame[GROUP].nunique() < len(sampled.frame)
 
 
-def test_a_customer_that_does_not_fit_ends_the_sample(lake: Store) -> None:
+@pytest.mark.parametrize(("random_state", "groups"), [(42, 0), (1, 1)], ids=["the first one", "the second one"])
+def test_a_customer_that_does_not_fit_ends_the_sample(lake: Store, random_state: int, groups: int) -> None:
     def one_of_two(_: random.Random, at: int) -> str:
         return "few" if at < 100 else "many"
 
     made = book(lake, GROUPED, group=one_of_two)
-    expected, found = (refused(made, engine, spacing_days=1, max_rows=1000) for engine in (LocalEngine(), ClusterEngine(InProcess())))
+    settings = {"spacing_days": 1, "max_rows": 1000, "random_state": random_state}
+    expected, found = (refused(made, engine, **settings) for engine in (LocalEngine(), ClusterEngine(InProcess())))
     assert found == expected
-    assert "too few accounts or customers to train on: 1 with labelled rows" in found or "on: 0 with" in found
+    assert f"too few accounts or customers to train on: {groups} with labelled rows" in found
 
 
 def refused(made: Book, engine: Engine, **settings: Any) -> str:

@@ -50,7 +50,7 @@ from risk_assets.lake.posted_outcomes import shard_paths
 from risk_assets.lake.registry import Champion, ModelVersion
 from risk_assets.lake.run_log import RunRecord
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import Writable, read_table
+from risk_assets.lake.tables import StoredTables, Writable, read_table
 
 SHOWN_BINDINGS = 20
 Value = TypeVar("Value")
@@ -85,7 +85,7 @@ class BlobIOManager(dg.IOManager, Generic[Value]):
     def read(self, key: str, date: str) -> Any:
         """Return an asset's value for a date; the date does not matter for an asset without partitions."""
 
-    def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
+    def read_dates(self, key: str, dates: Iterable[str]) -> Mapping[str, Any]:
         """Return the tables of those dates that are in the lake."""
         path_of = layout.PATHS[key]
         return {date: self.read(key, date) for date in partitions(self._store, {date: path_of(date) for date in dates})}
@@ -106,19 +106,18 @@ class BlobTableIOManager(BlobIOManager[Writable]):
         require_contract(self._lakehouse.manifest(key, date), self._lakehouse.values_of(key))
         return read_table(self._store, layout.PATHS[key](date))
 
-    def read_dates(self, key: str, dates: Iterable[str]) -> dict[str, Any]:
-        """Return the tables of those dates that are in the lake; raises `LakeError` with the dates made under another contract.
+    def read_dates(self, key: str, dates: Iterable[str]) -> Mapping[str, Any]:
+        """Return the tables of those dates that are in the lake; each is read when it is used.
 
+        Raises `LakeError` with the dates made under another contract.
         Outcomes of another target are left out: those that can be made under this one have been, see `refresh_outcomes`.
         """
         stored = partitions(self._store, {date: layout.PATHS[key](date) for date in dates})
         current = self._lakehouse.values_of(key)
         other = {date for date in stored if self._lakehouse.manifest(key, date).made_from.contract_values != current}
-        if key == OUTCOMES:
-            return {date: read_table(self._store, path) for date, path in stored.items() if date not in other}
-        if other:
+        if other and key != OUTCOMES:
             raise LakeError(f"{key} of {', '.join(sorted(other))} was made under another contract. Refresh and train: risk train DATE.")
-        return {date: read_table(self._store, path) for date, path in stored.items()}
+        return StoredTables(self._store, {date: path for date, path in stored.items() if date not in other})
 
 
 class BlobPredictionsIOManager(BlobTableIOManager):

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from risk_assets.engine import part_tasks, tasks
-from risk_assets.engine.jobs import CopyJob, Failure, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, encode_result
+from risk_assets.engine.jobs import CopyJob, Failure, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, SampleJob, encode_result
 
 RESULT = "result string"
 PACKED = "bucket bigint, piece bigint, rows binary, failure string"  # rows for a task, as bytes: Java does not handle them one by one
@@ -18,6 +18,7 @@ REPEATED = "piece bigint, first_hash bigint, second_hash bigint, failure string"
 _PACKED = pa.schema([("bucket", pa.int64()), ("piece", pa.int64()), ("rows", pa.binary()), ("failure", pa.string())])
 _REPEATED = pa.schema([("piece", pa.int64()), ("first_hash", pa.int64()), ("second_hash", pa.int64()), ("failure", pa.string())])
 _FAILED = -1  # the bucket of failures
+MERGED_BUCKETS = 4  # of picks, by one task: at most four times the policy's max_rows
 
 
 def settled(task: Callable[[bytes, Any], Any]) -> Callable[[bytes, Any], Any]:
@@ -107,6 +108,95 @@ def index_parts(job: bytes, rows: pa.Table) -> pa.Table:
         return _result(group["failure"][0])
     found = pl.concat([tasks.NO_INDEX_ROWS, *_unpacked(group)])
     return _result(encode_result(tasks.reported(bucket, decoded, lambda: tasks.write_index_parts(decoded, bucket, found))))
+
+
+def pairs(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the accounts and groups of each piece of a window, packed for the tasks that compare them, or a failure."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    decoded = msgspec.json.decode(job, type=SampleJob)
+    for number in _numbers(batches):
+        found = tasks.reported(number, decoded, lambda number=number: sample_tasks.pairs(decoded, number))  # type: ignore[misc]
+        if number == 0:  # a bucket without rows has a task, too
+            yield _sparse(_PACKED, bucket=list(range(decoded.buckets)))
+        yield _packed(number, found)
+
+
+def several(job: bytes, rows: pa.Table) -> pa.Table:
+    """Stage the pairs of the accounts of a bucket that have several groups."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    return _staged(job, rows, sample_tasks.several)
+
+
+def available(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the groups of each piece of a window with their numbers of rows, packed for the tasks that choose, or a failure."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    decoded = msgspec.json.decode(job, type=SampleJob)
+    for number in _numbers(batches):
+        found = tasks.reported(number, decoded, lambda number=number: sample_tasks.available_groups(decoded, number))  # type: ignore[misc]
+        if number == 0:  # without any row there is a choice, too
+            yield _sparse(_PACKED, bucket=[0])
+        yield _packed(number, found)
+
+
+def picks(job: bytes, rows: pa.Table) -> pa.Table:
+    """Return the leading picks of a bucket of groups, packed for the task that merges several buckets."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    return _merged(job, rows, sample_tasks.picks)
+
+
+def leading(job: bytes, rows: pa.Table) -> pa.Table:
+    """Return the leading picks of several buckets, packed for the task that merges several of these."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    return _merged(job, rows, sample_tasks.leading_picks)
+
+
+def chosen(job: bytes, rows: pa.Table) -> pa.Table:
+    """Stage the leading picks of all buckets."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    return _staged(job, rows, sample_tasks.chosen)
+
+
+def merges(buckets: int) -> int:
+    """Return how often the picks of so many buckets are merged until one task can have them all."""
+    return 0 if buckets <= MERGED_BUCKETS else 1 + merges(-(-buckets // MERGED_BUCKETS))
+
+
+def sampled_rows(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Stage the picked rows of each piece of a window, and yield the results."""
+    from risk_assets.engine import sample_tasks  # imports pandas and scipy
+
+    decoded = msgspec.json.decode(job, type=SampleJob)
+    for number in _numbers(batches):
+        result: Result = tasks.reported(number, decoded, lambda number=number: sample_tasks.picked_rows(decoded, number))  # type: ignore[misc]
+        yield _results([result])
+
+
+def _staged(job: bytes, rows: pa.Table, task: Callable[[SampleJob, int, list[pl.DataFrame]], Result]) -> pa.Table:
+    """Return the result of a task for a bucket, or a failure of a piece."""
+    decoded, group = msgspec.json.decode(job, type=SampleJob), _frame(rows)
+    bucket = int(group["bucket"][0])
+    if bucket == _FAILED:
+        return _result(group["failure"][0])
+    return _result(encode_result(tasks.reported(bucket, decoded, lambda: task(decoded, bucket, _unpacked(group)))))
+
+
+def _merged(job: bytes, rows: pa.Table, task: Callable[[SampleJob, list[pl.DataFrame]], pl.DataFrame]) -> pa.Table:
+    """Return what a task makes of the rows of a bucket, packed for the task that has several buckets, or the failures."""
+    decoded, group = msgspec.json.decode(job, type=SampleJob), _frame(rows)
+    bucket = int(group["bucket"][0])
+    if bucket == _FAILED:
+        return pa.Table.from_batches([_from_frame(group, _PACKED)])
+    found = tasks.reported(bucket, decoded, lambda: task(decoded, _unpacked(group)))
+    if isinstance(found, Failure):
+        return pa.Table.from_batches([_packed(bucket, found)])
+    content = found.write_ipc_stream(None, compression="uncompressed").getvalue()
+    return pa.Table.from_batches([_sparse(_PACKED, bucket=[bucket // MERGED_BUCKETS], piece=[bucket], rows=[content])])
 
 
 def _packed(number: int, found: pl.DataFrame | Failure) -> pa.RecordBatch:

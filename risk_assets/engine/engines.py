@@ -1,10 +1,16 @@
 """Where a date is stored and its tables are computed: in this process with polars, or by executors of Spark."""
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from risk_assets.domain.contract.policy import Policy
+import polars as pl
+
+from risk_assets.domain.contract.policy import Policy, Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
+from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.lake import layout
 from risk_assets.lake.facts import FeatureFacts, RawFacts
 from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
@@ -16,7 +22,20 @@ from risk_assets.lake.tables import Writable, read_table
 from risk_assets.settings import LOCAL_ENGINE, Settings
 
 if TYPE_CHECKING:
+    from risk_assets.domain.training.dataset import TrainingRows
     from risk_assets.engine.spark import Spark
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the training for a date reads: the features and outcomes of its window, by date, as known by another date."""
+
+    date: str
+    features: Mapping[str, pl.LazyFrame]
+    outcomes: Mapping[str, pl.LazyFrame]
+    known_by: str
+    contract: Contract
+    policy: Training
 
 
 class Engine(Protocol):
@@ -34,6 +53,9 @@ class Engine(Protocol):
 
     def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
         """Return the table of predictions from a table of features, which writes the index of its accounts too."""
+
+    def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
+        """Yield the rows of a window that can train; raises `ModelError` if no date has features and outcomes."""
 
     def close(self) -> None:
         """End what the engine has started; it can be used again."""
@@ -56,6 +78,13 @@ class LocalEngine:
         """Return the table of predictions from a table of features, which writes the index of its accounts too."""
         return PredictionTable(layout.date_of(features.path) or "", read_table(store, features.path), arms, policy, made_from)
 
+    def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
+        """Yield the rows of a window that can train, as this process reads them."""
+        from risk_assets.domain.training.dataset import OwnRows  # scikit-learn and pandas are imported by training only
+
+        outcomes = {date: known_by(rows, window.known_by) for date, rows in window.outcomes.items()}
+        return nullcontext(OwnRows(window.features, outcomes, window.contract, window.policy))
+
     def close(self) -> None:
         """Do nothing: this engine starts nothing."""
 
@@ -64,7 +93,7 @@ class ClusterEngine:
     """Executors of Spark. What cannot be divided is done by this process.
 
     These are landed files that are one file or small, features of raw files of an earlier release, or of shards with very many lines that
-    are too long, and predictions of features that are one file.
+    are too long, predictions of features that are one file, and samples of windows in which all features are files.
     """
 
     def __init__(self, cluster: "Spark") -> None:
@@ -100,6 +129,17 @@ class ClusterEngine:
         if not features.facts_as(FeatureFacts).part_rows:
             return self._local.predictions(store, features, arms, policy, made_from)
         return ClusterPredictions(self._cluster, features, arms, policy, made_from)
+
+    def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
+        """Yield the rows of a window that can train, as executors read them if features of a date are in parts."""
+        from risk_assets.domain.training.dataset import labelled_dates  # scikit-learn and pandas are imported by training only
+        from risk_assets.engine.samples import cluster_rows
+
+        dates = labelled_dates(window.features.keys(), window.outcomes.keys(), window.policy)
+        features = {date: require_manifest(store, layout.features(date)) for date in dates}
+        if not any(manifest.facts_as(FeatureFacts).part_rows for manifest in features.values()):
+            return self._local.training_rows(store, window)
+        return cluster_rows(self._cluster, store, window, features)
 
     def close(self) -> None:
         """Stop the session of Spark."""

@@ -117,6 +117,50 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...]
 
 
+class SampledDate(msgspec.Struct, frozen=True):
+    """A date of a training window, and the seals of the manifests of its features and of its outcomes."""
+
+    date: str
+    features: str | None
+    outcomes: str | None
+
+
+class SampledPiece(msgspec.Struct, frozen=True):
+    """A piece of the features of a date, given by its number: `start` to `stop` of the parts, or of the rows of a table of one file."""
+
+    date: int
+    start: int
+    stop: int
+    bytes: int
+
+
+class SampleJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of a window that can train, under a contract and a training policy (JSON), with outcomes as known by a date.
+
+    Tasks stage rows for the write `token` of the `folder` of the training date. The driver stages what is only known after earlier
+    tasks: at `names` the names under which groups count, and at `picks` the groups of each date whose rows are wanted. `buckets` is
+    the number of tasks that compare accounts, and that choose groups.
+    """
+
+    lake: LakeAddress
+    packages: tuple[tuple[str, str], ...]
+    dates: tuple[SampledDate, ...]
+    pieces: tuple[SampledPiece, ...]
+    contract: str
+    policy: str
+    known_by: str
+    folder: str
+    token: str
+    buckets: int
+    names: str | None = None
+    picks: tuple[str, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The bytes of the pieces."""
+        return tuple(piece.bytes for piece in self.pieces)
+
+
 class MeasuredPart(msgspec.Struct, frozen=True, tag="measured"):
     """What a part of a landed file contains."""
 
@@ -171,6 +215,14 @@ class IndexParts(msgspec.Struct, frozen=True, tag="index"):
     scored: int
 
 
+class StagedRows(msgspec.Struct, frozen=True, tag="rows"):
+    """Rows that are staged in the lake: the path and the hash of an Arrow file."""
+
+    number: int
+    path: str
+    sha256: str
+
+
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
     """An error of a task with a message for the user: the class of the error, its message, and the host of the executor."""
 
@@ -180,9 +232,9 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     host: str
 
 
-Result: TypeAlias = MeasuredPart | CopiedPart | FeaturesPart | PredictedPiece | IndexParts | Failure
-Job: TypeAlias = MeasureJob | CopyJob | FeaturesJob | PredictionsJob | IndexJob
-R = TypeVar("R", MeasuredPart, CopiedPart, FeaturesPart, PredictedPiece, IndexParts)
+Result: TypeAlias = MeasuredPart | CopiedPart | FeaturesPart | PredictedPiece | IndexParts | StagedRows | Failure
+Job: TypeAlias = MeasureJob | CopyJob | FeaturesJob | PredictionsJob | IndexJob | SampleJob
+R = TypeVar("R", MeasuredPart, CopiedPart, FeaturesPart, PredictedPiece, IndexParts, StagedRows)
 
 _results = msgspec.json.Decoder(Result)
 

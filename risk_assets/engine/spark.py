@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, Job, MeasureJob, PredictionsJob, Result, decode_results
+from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, Job, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
 from risk_assets.engine.session import opened_session, translated_errors
 
 if TYPE_CHECKING:
@@ -40,6 +40,15 @@ class Cluster(Protocol):
 
     def index(self, job: IndexJob) -> list[Result]:
         """Make the index of all pieces of the predictions."""
+
+    def pairs(self, job: SampleJob) -> list[Result]:
+        """Stage the accounts of a window that have several groups, with these, a result for each bucket."""
+
+    def picks(self, job: SampleJob) -> list[Result]:
+        """Stage the picks of a window with the smallest hashes: one result."""
+
+    def sampled_rows(self, job: SampleJob) -> list[Result]:
+        """Stage the picked rows of all pieces of a window."""
 
 
 @dataclass
@@ -90,16 +99,38 @@ class Spark:
 
     def index(self, job: IndexJob) -> list[Result]:
         """Make the index: Spark groups the rows of all pieces by the task that writes them."""
+        return self._grouped(arrow_tasks.index_rows, (arrow_tasks.index_parts,), job, job.sizes)
 
-        def plan(spark: "SparkSession") -> "DataFrame":
-            rows = _numbers(spark, job.sizes).mapInArrow(_with_job(arrow_tasks.index_rows, job), arrow_tasks.PACKED)
-            return rows.groupBy("bucket").applyInArrow(_with_job(arrow_tasks.index_parts, job), arrow_tasks.RESULT)
+    def pairs(self, job: SampleJob) -> list[Result]:
+        """Stage the accounts that have several groups: Spark groups the pairs of all pieces by the task that compares them."""
+        return self._grouped(arrow_tasks.pairs, (arrow_tasks.several,), job, job.sizes)
 
-        return self._collect(plan)
+    def picks(self, job: SampleJob) -> list[Result]:
+        """Stage the picks with the smallest hashes: Spark groups the groups of all pieces by ranges of hashes, and then these ranges."""
+        merges = (arrow_tasks.leading,) * arrow_tasks.merges(job.buckets)
+        return self._grouped(arrow_tasks.available, (arrow_tasks.picks, *merges, arrow_tasks.chosen), job, job.sizes)
+
+    def sampled_rows(self, job: SampleJob) -> list[Result]:
+        """Stage the picked rows of all pieces of a window."""
+        return self._each(arrow_tasks.sampled_rows, job, job.sizes)
 
     def _each(self, task: Callable[[bytes, Any], Any], job: Job, sizes: Sequence[int]) -> list[Result]:
         """Run a task whose pieces do not depend on each other."""
         return self._collect(lambda spark: _numbers(spark, sizes).mapInArrow(_with_job(task, job), arrow_tasks.RESULT))
+
+    def _grouped(
+        self, task: Callable[[bytes, Any], Any], grouped: Sequence[Callable[[bytes, Any], Any]], job: Job, sizes: Sequence[int]
+    ) -> list[Result]:
+        """Run a task for each piece, and then tasks of buckets, one after the other; the last one returns results."""
+
+        def plan(spark: "SparkSession") -> "DataFrame":
+            rows = _numbers(spark, sizes).mapInArrow(_with_job(task, job), arrow_tasks.PACKED)
+            for bucket_task in grouped:
+                schema = arrow_tasks.RESULT if bucket_task is grouped[-1] else arrow_tasks.PACKED
+                rows = rows.groupBy("bucket").applyInArrow(_with_job(bucket_task, job), schema)
+            return rows
+
+        return self._collect(plan)
 
     def _collect(self, plan: "Callable[[SparkSession], DataFrame]") -> list[Result]:
         if self._session is None:

@@ -95,7 +95,7 @@ def repeatable_hashes(job: FeaturesJob, number: int) -> pl.DataFrame:
 
     None if rows have no ids.
     """
-    store, contract = lake_at(job.lake), _contract(job.contract)
+    store, contract = lake_at(job.lake), parsed_contract(job.contract)
     raw, piece = _piece(store, job, number)
     with translate_polars_errors(raw.path):
         return (
@@ -122,12 +122,12 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
     repeated
         The two hashes of each id of the piece that is in several rows of the raw file.
     """
-    store, contract = lake_at(job.lake), _contract(job.contract)
+    store, contract = lake_at(job.lake), parsed_contract(job.contract)
     raw, piece = _piece(store, job, number)
     content = read_piece(store, piece)
     with translate_polars_errors(layout.features(job.date)):
         ids = _ids_with_hashes(raw, piece, content, contract, repeated)
-        marked = _with_issues(raw, piece, content, _manifest(job.lake, job.raw, job.seal))
+        marked = _with_issues(raw, piece, content, stored_manifest(job.lake, job.raw, job.seal))
         frame = piece_features(marked, piece, content, contract, ids, job.date)
     parquet = io.BytesIO()
     frame.write_parquet(parquet, compression=compression(store), statistics=False)
@@ -140,10 +140,10 @@ def make_features(job: FeaturesJob, number: int, repeated: pl.DataFrame) -> Feat
 def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     """Stage the predictions of a part of the features table as a piece of the predictions; the first one has the header."""
     store, policy = lake_at(job.lake), _policy(job.policy)
-    table = _manifest(job.lake, job.features, job.seal)
+    table = stored_manifest(job.lake, job.features, job.seal)
     path = layout.predictions(job.date)
     with translate_polars_errors(path):
-        features, arms = _read_part(store, table, number), _arms(job.lake, job.models)
+        features, arms = pl.read_parquet(features_content(store, table, number)), _arms(job.lake, job.models)
         predicted = predict(features, arms, policy)
         batch = prediction_batch(predicted, header=number == 0)
         profile = _profile(job.lake, arms.champion.version) if job.tallied else None
@@ -156,7 +156,7 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
 
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     """Return the rows of the index of accounts from a piece of committed predictions, and the bucket of each: the task that writes it."""
-    manifest = _manifest(job.lake, job.predictions, job.seal)
+    manifest = stored_manifest(job.lake, job.predictions, job.seal)
     if not job.rows[number]:
         return _index_frame(pl.DataFrame(schema=csv_schema(manifest)), 0, job)
     with translate_polars_errors(job.predictions):
@@ -203,15 +203,15 @@ def _ids(raw: RawFile, piece: Piece, content: bytes, contract: Contract) -> pl.L
     return ids.with_columns(first.alias(FIRST_HASH), second.alias(SECOND_HASH))
 
 
-def _read_part(store: Store, manifest: Manifest, number: int) -> pl.DataFrame:
-    """Return a part of a features table after comparing its content with the manifest."""
+def features_content(store: Store, manifest: Manifest, number: int) -> bytes:
+    """Return the content of a part of a features table after comparing it with the manifest."""
     path = [*manifest.parts][number]
     content = store.find(path)
     if content is None:
         raise LakeError(f"{path} is missing. {layout.how_to_make(manifest.path)}")
     if content_of_chunks((content,), manifest.lengths(path)).sha256 != manifest.sha256[path]:
         raise LakeError(f"{path} was changed since it was written. {layout.how_to_make(manifest.path)}")
-    return pl.read_parquet(content)
+    return content
 
 
 def store_at(url: str, retry_seconds: float) -> Store:
@@ -239,7 +239,7 @@ def _piece(store: Store, job: FeaturesJob, number: int) -> tuple[RawFile, Piece]
 @lru_cache(maxsize=2)
 def _raw(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
     """Return how to read a raw file; without issues of lines if its manifest does not have their positions."""
-    manifest = _manifest(lake, path, seal)
+    manifest = stored_manifest(lake, path, seal)
     facts = manifest.facts_as(RawFacts)
     found = msgspec.structs.replace(facts, ragged=facts.ragged or RaggedRows())
     return raw_file(lake_at(lake), msgspec.structs.replace(manifest, facts=found))
@@ -265,7 +265,7 @@ def _profile(lake: LakeAddress, version: str) -> Profile:
 
 
 @lru_cache(maxsize=4)
-def _manifest(lake: LakeAddress, path: str, seal: str | None) -> Manifest:
+def stored_manifest(lake: LakeAddress, path: str, seal: str | None) -> Manifest:
     """Return the manifest of a table that the driver has found."""
     found = find_manifest(lake_at(lake), path)
     if found is None or found.seal != seal:
@@ -274,7 +274,8 @@ def _manifest(lake: LakeAddress, path: str, seal: str | None) -> Manifest:
 
 
 @lru_cache(maxsize=2)
-def _contract(text: str) -> Contract:
+def parsed_contract(text: str) -> Contract:
+    """Return a contract from its JSON."""
     return Contract.model_validate_json(text)
 
 

@@ -8,6 +8,7 @@ twice, by a repeated or a second attempt, counts once: every attempt has names o
 
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_BLOCKS = 50_000  # Azure's limit for a blob
 TOKEN_BYTES = 4
+ABANDONED_SECONDS = 24 * 3600.0
 BLOCK_ID_BYTES = 16  # in hexadecimal as long as the ids of obstore's blocks: all ids of a blob must have one length
 _REPLACED = ("ConditionNotMet", "BlobAlreadyExists", "BlobNotFound", "InvalidBlockList")  # a commit discards the blocks of others
 _OTHER_IDS = ("InvalidBlobOrBlock", "InvalidBlockId")
@@ -132,9 +134,26 @@ def discard_staged(store: Store, path: str, token: str) -> None:
             folder.parent.rmdir()
 
 
+def discard_objects(store: Store, path: str) -> None:
+    """Remove the objects that writes have put into the staged folder of a path, and those of other paths that are older than a day.
+
+    On Azure too, where they are blobs. The caller has the lease of the path.
+    """
+    own, limit = layout.staged_folder(path), time.time() - ABANDONED_SECONDS
+    found = store.entries(f"{layout.zone(path)}/{layout.STAGED}/")
+    in_threads(lambda old: _delete(store, old), [entry.path for entry in found if entry.path.startswith(own) or entry.written < limit])
+    for token in staged_tokens(store, path):
+        discard_staged(store, path, token)
+
+
 def staged_tokens(store: Store, path: str) -> tuple[str, ...]:
     """Return the writes that have staged files for a table; on Azure, where they stage blocks, none."""
     return store.names(layout.staged_folder(path).rstrip("/")) if store.folder else ()
+
+
+def _delete(store: Store, path: str) -> None:
+    with suppress(FileNotFoundError):
+        store.delete(path)
 
 
 def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterable[bytes]) -> tuple[str, ...]:

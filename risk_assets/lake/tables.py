@@ -277,11 +277,39 @@ def _explain(error: Exception, what: str) -> str:
 
 def read_table(store: Store, path: str) -> pl.LazyFrame:
     """Return a committed table; raises `LakeError` if it is missing or its content is not the one in its manifest."""
-    files = verified_files(store, require_manifest(store, path))
-    if path.endswith(".parquet"):
+    return scan_committed(store, require_manifest(store, path))
+
+
+def scan_committed(store: Store, manifest: Manifest) -> pl.LazyFrame:
+    """Return the table of a manifest; raises `LakeError` if its content is not the one in the manifest."""
+    files = verified_files(store, manifest)
+    if manifest.path.endswith(".parquet"):
         return pl.scan_parquet(files, glob=False)
     (file,) = files
     return _scan_csv(file)
+
+
+class StoredTables(Mapping[str, pl.LazyFrame]):
+    """Committed tables by date, each verified when it is first read; raises `LakeError` as `read_table`."""
+
+    def __init__(self, store: Store, paths: Mapping[str, str]) -> None:
+        """Read nothing yet; `paths` are those of the tables by date."""
+        self._store, self._paths = store, paths
+        self._read: dict[str, pl.LazyFrame] = {}
+
+    def __getitem__(self, date: str) -> pl.LazyFrame:
+        """Return the table of a date."""
+        if date not in self._read:
+            self._read[date] = read_table(self._store, self._paths[date])
+        return self._read[date]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the dates."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return the number of dates."""
+        return len(self._paths)
 
 
 def read_csv_range(store: Store, manifest: Manifest, start: int, length: int) -> pl.LazyFrame:

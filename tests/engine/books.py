@@ -19,7 +19,7 @@ from tests.cli.conftest import Done, copy_sample, run_here, run_process
 from tests.conftest import copy_documents
 from tests.engine.lakes import azurite_credential
 
-DATE, NEXT = "2026-01-04", "2026-01-05"
+TRAINED, DATE, NEXT = "2026-01-03", "2026-01-04", "2026-01-05"
 SHARDS, LARGE_SHARDS = 30, 60
 
 
@@ -41,13 +41,13 @@ class Book:
         index = require_manifest(self.lake, layout.account_index(date))
         return self.lake.get(layout.predictions(date)), features, index.sha256, self.lake.get(layout.review(date))
 
-    def engine_of(self, key: str, date: str) -> object:
-        """Return the engine in the metadata of the newest materialization of a date."""
+    def engine_of(self, key: str, date: str, name: str = "engine") -> object:
+        """Return the engine, or who sampled, in the metadata of the newest materialization of a date."""
         records = dg.AssetRecordsFilter(asset_key=dg.AssetKey(key.split("/")), asset_partitions=[date])
         with dg.DagsterInstance.from_config(str(self.folder / ".dagster")) as instance:
             (event,) = instance.fetch_materializations(records, limit=1).records
         assert event.asset_materialization
-        return event.asset_materialization.metadata["engine"].value
+        return event.asset_materialization.metadata[name].value
 
     def leftovers(self, date: str = DATE) -> list[str]:
         """Return what is in the folders of the tables of a date and in no manifest."""
@@ -63,7 +63,7 @@ def make_book(folder: Path) -> None:
     (folder / "data/landing").mkdir()
     copy_sample(folder, "accounts", range(1, 6))
     copy_sample(folder, "outcomes", range(1, 4))
-    run_here(folder, "train", "2026-01-03")
+    run_here(folder, "train", TRAINED)
     file = folder / "data/landing" / f"accounts_{DATE}.csv"
     land_in_shards(folder, file.read_bytes().splitlines(keepends=True), SHARDS)
     file.unlink()

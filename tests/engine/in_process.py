@@ -8,7 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, decode_results
+from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
+
+Task = Callable[[bytes, pa.Table], pa.Table]
 
 
 @dataclass
@@ -48,10 +50,22 @@ class InProcess:
         return decode_results(found["result"].to_list())
 
     def index(self, job: IndexJob) -> list[Result]:
-        encoded = msgspec.json.encode(job)
         self.calls.append("index")
-        rows = frame(arrow_tasks.index_rows(encoded, self._batches(len(job.sizes), 1)))
-        return self._groups(rows, "bucket", lambda group: arrow_tasks.index_parts(encoded, group))
+        return self._grouped(arrow_tasks.index_rows, (), arrow_tasks.index_parts, job)
+
+    def pairs(self, job: SampleJob) -> list[Result]:
+        self.calls.append("pairs")
+        return self._grouped(arrow_tasks.pairs, (), arrow_tasks.several, job)
+
+    def picks(self, job: SampleJob) -> list[Result]:
+        self.calls.append("picks")
+        merges = (arrow_tasks.leading,) * arrow_tasks.merges(job.buckets)
+        return self._grouped(arrow_tasks.available, (arrow_tasks.picks, *merges), arrow_tasks.chosen, job)
+
+    def sampled_rows(self, job: SampleJob) -> list[Result]:
+        self.calls.append("rows")
+        found = frame(arrow_tasks.sampled_rows(msgspec.json.encode(job), self._batches(len(job.sizes), self.attempts)))
+        return decode_results(found["result"].to_list())
 
     def close(self) -> None:
         self.calls.append("close")
@@ -59,6 +73,15 @@ class InProcess:
     def _batches(self, count: int, attempts: int) -> Iterator[pa.RecordBatch]:
         for _ in range(attempts):
             yield pa.RecordBatch.from_pydict({"id": list(range(count))}, schema=pa.schema([("id", pa.int64())]))
+
+    def _grouped(
+        self, task: Callable[..., Iterator[pa.RecordBatch]], between: Sequence[Task], last: Task, job: IndexJob | SampleJob
+    ) -> list[Result]:
+        encoded = msgspec.json.encode(job)
+        rows = frame(task(encoded, self._batches(len(job.sizes), 1)))
+        for each in between:
+            rows = frame(batch for _, group in rows.group_by("bucket") for batch in each(encoded, group.to_arrow()).to_batches())
+        return self._groups(rows, "bucket", lambda group: last(encoded, group))
 
     def _groups(self, rows: pl.DataFrame, key: str, task: Callable[[pa.Table], pa.Table]) -> list[Result]:
         groups = [group.to_arrow() for _, group in rows.sample(fraction=1, shuffle=True, seed=7).group_by(key)] * self.attempts

@@ -23,7 +23,7 @@ from risk_assets.lake.facts import PredictionFacts
 from risk_assets.lake.manifests import require_manifest
 from tests.azurite.server import Azurite
 from tests.cli.conftest import RISK, process_environment
-from tests.engine.books import DATE, NEXT, SHARDS, Book, enlarge, make_book, make_large_book, on_azurite, on_disk
+from tests.engine.books import DATE, NEXT, SHARDS, TRAINED, Book, enlarge, make_book, make_large_book, on_azurite, on_disk
 from tests.engine.clusters import Address, Standalone, connect_server
 from tests.prepared import prepared
 
@@ -124,14 +124,19 @@ def test_dates_are_scored_as_by_one_process(book: Book, engine: Address) -> None
     assert book.engine_of("raw/accounts", NEXT) == "local"  # one file
 
 
-def test_training_makes_features_of_another_contract(book: Book) -> None:
+def test_training_by_executors_gives_the_model_of_one_process(book: Book, cluster: Standalone) -> None:
     contract = book.folder / "data/contract.yml"
     text = contract.read_text(encoding="utf-8")
     contract.write_text(text.replace("max: 5000000", "max: 4999999"), encoding="utf-8")
     assert contract.read_text(encoding="utf-8") != text
-    book.run("train", "2026-01-03", "--register-only", RISK_ENGINE="local[2]")
+    book.run("train", TRAINED, "--register-only", **by(cluster))
     folders = [path for path in book.lake.list(f"{layout.CANDIDATES}/") if "_features/" in path]
     assert len(folders) == 3
+    assert book.engine_of("training/model", TRAINED, "sampled_by") == cluster.address
+    assert not book.lake.list(f"{layout.TRAINING}/{layout.STAGED}/")
+    for name in (layout.PIPELINE, layout.SCORECARD, layout.PROFILE, layout.EXAMPLE):
+        spark, local = (book.lake.get(layout.version_file(version, name)) for version in ("model_v002", "model_v001"))
+        assert spark == local, name  # no value is between the two limits
 
 
 @pytest.mark.parametrize("where", ["large_book", "large_book_on_azurite"])

@@ -1,6 +1,6 @@
 """From labelled dates to a registered version."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
@@ -23,12 +23,14 @@ from risk_assets.domain.governance.artifacts import Origin, TrainedModel, left_o
 from risk_assets.domain.governance.evidence import considered_table, gates_table, holdouts_table, interval_text
 from risk_assets.domain.governance.fairness import MIN_CELL_SIZE, fairness_table
 from risk_assets.domain.governance.gates import summary
-from risk_assets.domain.ingest.outcome_history import known_by, left_out
+from risk_assets.domain.ingest.outcome_history import left_out
 from risk_assets.domain.scorecard.points_table import steps_table
 from risk_assets.domain.training.window import TrainingWindow
+from risk_assets.engine.engines import Window
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import document_archive, layout, retraining
 from risk_assets.lake.dates import committed_dates
+from risk_assets.lake.facts import OutcomeFacts
 from risk_assets.lake.outcome_tables import (
     FEATURES,
     OUTCOMES,
@@ -70,8 +72,8 @@ class TrainingConfig(dg.Config):
 def model(
     context: dg.AssetExecutionContext,
     config: TrainingConfig,
-    features: dict[str, pl.LazyFrame],
-    outcomes: dict[str, pl.LazyFrame],
+    features: Mapping[str, pl.LazyFrame],
+    outcomes: Mapping[str, pl.LazyFrame],
     lakehouse: dg.ResourceParam[Lakehouse],
 ) -> dg.Output[TrainedModel]:
     """A model trained on labelled snapshots of the window, compiled, and measured on other accounts and on later dates.
@@ -79,7 +81,7 @@ def model(
     The window ends with the last snapshot whose outcomes have matured by the date. Only outcomes that were known by the date count,
     so that training for it again, later, gives the same model. The live model is measured on the same rows.
     """
-    from risk_assets.domain.training.dataset import count_regrouped, labelled  # scikit-learn and pandas are imported by training only
+    from risk_assets.domain.training.dataset import sample  # scikit-learn and pandas are imported by training only
     from risk_assets.domain.training.train import train
 
     date = context.partition_key
@@ -88,13 +90,13 @@ def model(
     _require_labelled(lakehouse, window, outcomes.keys(), by)
     contract, policy = lakehouse.contract, lakehouse.policy.with_estimator(config.estimator and config.estimator.value)
     with translate_polars_errors(f"training/model of {date}"):
-        later = left_out((rows for day, rows in outcomes.items() if day in features), by)
-        known = {day: known_by(rows, by) for day, rows in outcomes.items()}
+        later = left_out((outcomes[day] for day in outcomes if day in features and _is_known_later(lakehouse, day, by)), by)
         with _noting(left_out_note(later.outcomes, later.known_on, date, by)):
-            rows = labelled(features, known, contract, policy.training)
+            tables = Window(date, features, outcomes, by, contract, policy.training)
+            with lakehouse.engine.training_rows(lakehouse.store, tables) as rows:
+                sampled = sample(rows, policy.training)
             compared, newest = promotion.compared(lakehouse.store, contract), promotion.newest_snapshot(lakehouse.store, contract)
-            trained = train(rows, date, contract, policy, compared.live_scorecard, compared, newest)
-        regrouped = count_regrouped(features, known, contract)
+            trained = train(sampled.frame, date, contract, policy, compared.live_scorecard, compared, newest)
     document_archive.archive(lakehouse.store, contract, lakehouse.policy)
     origin = structs.replace(
         trained.origin,
@@ -107,11 +109,15 @@ def model(
         performance_days=window.performance_days,
         left_out=later.outcomes,
         left_out_until=later.known_on,
-        regrouped=regrouped,
+        regrouped=sampled.regrouped,
         reason=training_reason(context.run) or UNSET,
     )
     dated = replace(trained, origin=origin, gates=structs.replace(trained.gates, policy=lakehouse.policy.digest))
-    more = {"dates_without_outcomes": len(features.keys() - outcomes.keys()), "definition_of_bad": contract.target.definition or "none"}
+    more = {
+        "sampled_by": rows.engine,
+        "dates_without_outcomes": len(features.keys() - outcomes.keys()),
+        "definition_of_bad": contract.target.definition or "none",
+    }
     return dg.Output(dated, metadata=shown({**_figures(dated), **_maturity(origin), **more}))
 
 
@@ -251,6 +257,12 @@ def model_version(model: TrainedModel, lakehouse: dg.ResourceParam[Lakehouse]) -
     }
     why = {"reason": model.origin.reason} if model.origin.reason else {}
     return dg.Output(model, metadata={**shown_gates, **why, "table": dg.MetadataValue.md(table)})
+
+
+def _is_known_later(lakehouse: Lakehouse, date: str, by: str) -> bool:
+    """Return whether a snapshot has outcomes that were not known by a date."""
+    known_on = lakehouse.manifest(OUTCOMES, date).facts_as(OutcomeFacts).known_on
+    return known_on is not None and known_on > by
 
 
 def _known_by(date: str, lakehouse: Lakehouse) -> str:

@@ -1,6 +1,8 @@
 """The rows that train a model: features joined with outcomes, one snapshot of a group in each period, sampled and checked."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +22,82 @@ from risk_assets.errors import ModelError
 LARGEST = 1e100  # scaling sums squares, which overflow for larger numbers
 
 
+NO_PAIRS = pl.DataFrame(schema={ACCOUNT_ID: pl.String, GROUP: pl.String})
+
+
+class TrainingRows(Protocol):
+    """The rows of a window that can train, and what `sample` asks of them: of this process, or of executors."""
+
+    @property
+    def engine(self) -> str:
+        """Who reads them, as it is shown."""
+
+    def regrouped(self) -> pl.DataFrame:
+        """Return the distinct pairs of `account_id` and `group` of the accounts that have several groups; none without customers."""
+
+    def picks(self, names: Mapping[str, str]) -> pl.DataFrame:
+        """Return the picks of `spaced`: all of them, or `leading` ones. `names` are those of `merged`."""
+
+    def rows(self, names: Mapping[str, str], picked: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of those groups and days, by date, in the order of the features."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The rows that train, and the number of accounts that have several groups, as their customer changes or is missing on some date."""
+
+    frame: pd.DataFrame
+    regrouped: int
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """The rows of a window, which this process reads.
+
+    Attributes
+    ----------
+    features, outcomes : mapping of date to LazyFrame
+        Validated features, and outcomes (`account_id`, `bad`), of the dates that are in the lake.
+    """
+
+    features: Mapping[str, pl.LazyFrame]
+    outcomes: Mapping[str, pl.LazyFrame]
+    contract: Contract
+    policy: Training
+    engine = "local"
+
+    def regrouped(self) -> pl.DataFrame:
+        """Return the pairs of the accounts that have several groups."""
+        return accounts_of_several(distinct_pairs(self._joined().values())) if self.contract.group else NO_PAIRS
+
+    def picks(self, names: Mapping[str, str]) -> pl.DataFrame:
+        """Return all picks."""
+        tables = self._renamed(names)
+        dates = [*tables]
+        found = ((ordinal(date), available(table)) for date, table in tables.items())
+        return spaced(found, ordinal(dates[0]), ordinal(dates[-1]), self.policy.spacing_days)
+
+    def rows(self, names: Mapping[str, str], picked: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of those groups and days."""
+        tables = (of_groups(table, picked_on(picked, date)) for date, table in self._renamed(names).items())
+        return pl.concat(tables).collect(engine="streaming")
+
+    def _joined(self) -> dict[str, pl.LazyFrame]:
+        dates = labelled_dates(self.features.keys(), self.outcomes.keys(), self.policy)
+        return {date: joined(self.features[date], self.outcomes[date], date, self.contract) for date in dates}
+
+    def _renamed(self, names: Mapping[str, str]) -> dict[str, pl.LazyFrame]:
+        return {date: one_group_per_account(table, names) for date, table in self._joined().items()}
+
+
 def labelled(
     features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract, policy: Training
 ) -> pd.DataFrame:
+    """Return the rows of `sample` from the tables of a window; parameters as of `OwnRows`."""
+    return sample(OwnRows(features, outcomes, contract, policy), policy).frame
+
+
+def sample(window: TrainingRows, policy: Training) -> Sample:
     """Return the rows that can train: eligible, valid, with an outcome.
 
     They have the features, `bad` (0 or 1), the snapshot's date, the `group`: the column `group` of the features, or the account
@@ -30,38 +105,28 @@ def labelled(
     that no account is in two of them, see `merged`. A group has one snapshot in any period of the policy's `spacing_days`. The choice
     reads only groups, outcomes and dates.
 
-    Parameters
-    ----------
-    features, outcomes : mapping of date to LazyFrame
-        Validated features, and outcomes (`account_id`, `bad`), of the dates that are in the lake.
-
     Raises
     ------
     ModelError
-        If no date has both, or there are too few groups, too few bad ones, or only one class.
+        If no date has both features and outcomes, or there are too few groups, too few bad ones, or only one class.
     """
-    dates = sorted(features.keys() & outcomes.keys())
+    several = window.regrouped()
+    names = merged(several)
+    frame = window.rows(names, _fitting(window.picks(names), policy)).to_pandas()
+    require_enough(frame, policy, "with labelled rows", "Land more outcomes, widen training.window_days")
+    return Sample(frame, several[ACCOUNT_ID].n_unique())
+
+
+def labelled_dates(features: Collection[str], outcomes: Collection[str], policy: Training) -> list[str]:
+    """Return the dates that have features and outcomes, in order; raises `ModelError` if there are none."""
+    dates = sorted({*features} & {*outcomes})
     if not dates:
         raise ModelError(
             f"no date in the training window of {counted(policy.window_days, 'day')} has both features and outcomes "
             f"({len(features)} have features, {len(outcomes)} outcomes). Land outcomes for a date that was run: "
             "risk land FILE --outcomes --date DATE; or widen training.window_days in the policy."
         )
-    joined = _one_group_per_account({date: _joined(features[date], outcomes[date], date, contract) for date in dates}, contract)
-    picked = _sampled(spaced(_available(joined), ordinal(dates[0]), ordinal(dates[-1]), policy.spacing_days), policy)
-    rows = pl.concat(_picked(table, picked.filter(pl.col(DAY) == ordinal(date))[GROUP]) for date, table in joined.items())
-    frame = rows.collect(engine="streaming").to_pandas()
-    require_enough(frame, policy, "with labelled rows", "Land more outcomes, widen training.window_days")
-    return frame
-
-
-def count_regrouped(features: Mapping[str, pl.LazyFrame], outcomes: Mapping[str, pl.LazyFrame], contract: Contract) -> int:
-    """Return the accounts that have several groups in the rows that can train, as their customer changes or is missing on some date."""
-    dates = features.keys() & outcomes.keys()
-    if contract.group is None or not dates:
-        return 0
-    pairs = _pairs(_joined(features[date], outcomes[date], date, contract) for date in dates)
-    return accounts_of_several(pairs)[ACCOUNT_ID].n_unique()
+    return dates
 
 
 def require_enough(frame: pd.DataFrame, policy: Training, what: str, advice: str) -> None:
@@ -94,26 +159,53 @@ def require_scalable(frame: pd.DataFrame, contract: Contract) -> None:
         )
 
 
-def _joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
+def joined(features: pl.LazyFrame, outcomes: pl.LazyFrame, date: str, contract: Contract) -> pl.LazyFrame:
+    """Return the rows of a date that can train, in the order of the features, with their account and their group."""
     usable = features.filter(can_be_scored()).select(
         strip_cells(pl.col(ACCOUNT_ID)), _group(features), *contract.inputs, *contract.sensitive
     )
     known = outcomes.filter(pl.col(OUTCOME).is_not_null()).select(ACCOUNT_ID, pl.col(OUTCOME).cast(pl.Int64))
-    joined = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
-    return joined.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP, ACCOUNT_ID, *contract.sensitive)
+    found = usable.join(known, on=ACCOUNT_ID, how="inner", maintain_order="left")
+    return found.select(*contract.inputs, OUTCOME, pl.lit(date).alias(SNAPSHOT), GROUP, ACCOUNT_ID, *contract.sensitive)
 
 
-def _one_group_per_account(joined: Mapping[str, pl.LazyFrame], contract: Contract) -> dict[str, pl.LazyFrame]:
-    """Return the tables of all dates with one group for each account, and without the account."""
-    names = merged(_pairs(joined.values())) if contract.group else {}
+def distinct_pairs(tables: Iterable[pl.LazyFrame]) -> pl.DataFrame:
+    """Return the distinct accounts and groups of several tables of `joined`."""
+    return pl.concat(table.select(ACCOUNT_ID, GROUP).unique() for table in tables).unique().collect(engine="streaming")
+
+
+def one_group_per_account(table: pl.LazyFrame, names: Mapping[str, str]) -> pl.LazyFrame:
+    """Return a table of `joined` with the name under which each group counts, and without the account."""
     renamed = pl.col(GROUP).replace(list(names), list(names.values())) if names else pl.col(GROUP)
-    return {date: table.with_columns(renamed).drop(ACCOUNT_ID) for date, table in joined.items()}
+    return table.with_columns(renamed).drop(ACCOUNT_ID)
 
 
-def _pairs(joined: Iterable[pl.LazyFrame]) -> pl.DataFrame:
-    """Return the distinct accounts and groups of several dates."""
-    tables = [table.select(ACCOUNT_ID, GROUP).unique() for table in joined]
-    return pl.concat(tables).unique().collect(engine="streaming")
+def available(table: pl.LazyFrame) -> pl.DataFrame:
+    """Return the groups of a table and their numbers of rows."""
+    return table.group_by(GROUP).agg(pl.len().cast(pl.Int64).alias(ROWS)).collect(engine="streaming")
+
+
+def leading(picked: pl.DataFrame, policy: Training) -> pl.DataFrame:
+    """Return the picks of the groups with the smallest hashes, up to the first one with which they have more than `max_rows` rows.
+
+    `sample` keeps the same picks of these as of all.
+    """
+    return _first(picked, policy, pl.col(ROWS).cum_sum() - pl.col(ROWS))
+
+
+def sample_hashes(groups: Iterable[str], policy: Training) -> npt.NDArray[np.uint64]:
+    """Return the hash of each group, shape (n,): a sample keeps the groups with the smallest ones."""
+    return hashes(groups, SAMPLE + str(policy.random_state).encode())
+
+
+def picked_on(picked: pl.DataFrame, date: str) -> pl.Series:
+    """Return the groups that are picked on a date."""
+    return picked.filter(pl.col(DAY) == ordinal(date))[GROUP]
+
+
+def of_groups(table: pl.LazyFrame, groups: pl.Series) -> pl.LazyFrame:
+    """Return the rows of a table whose group is one of those."""
+    return table.filter(pl.col(GROUP).is_in(groups.implode()))
 
 
 def _group(features: pl.LazyFrame) -> pl.Expr:
@@ -122,21 +214,16 @@ def _group(features: pl.LazyFrame) -> pl.Expr:
     return (pl.coalesce(GROUP, account) if GROUP in features.collect_schema() else account).alias(GROUP)
 
 
-def _available(joined: Mapping[str, pl.LazyFrame]) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Return each date's groups and their numbers of rows."""
-    for date, table in joined.items():
-        yield ordinal(date), table.group_by(GROUP).agg(pl.len().cast(pl.Int64).alias(ROWS)).collect(engine="streaming")
-
-
-def _sampled(picked: pl.DataFrame, policy: Training) -> pl.DataFrame:
+def _fitting(picked: pl.DataFrame, policy: Training) -> pl.DataFrame:
     """Return all picks, or those of the groups with the smallest hashes whose rows are at most `max_rows`."""
+    return _first(picked, policy, pl.col(ROWS).cum_sum())
+
+
+def _first(picked: pl.DataFrame, policy: Training, rows: pl.Expr) -> pl.DataFrame:
+    """Return the picks of the groups, smallest hash first, for which `rows` is at most `max_rows`."""
     if picked[ROWS].sum() <= policy.max_rows:
         return picked
     groups = picked.group_by(GROUP).agg(pl.col(ROWS).sum())
-    order = pl.Series("hash", hashes(groups[GROUP], SAMPLE + str(policy.random_state).encode()))
-    kept = groups.with_columns(order).sort("hash").filter(pl.col(ROWS).cum_sum() <= policy.max_rows)
+    order = pl.Series("hash", sample_hashes(groups[GROUP], policy))
+    kept = groups.with_columns(order).sort("hash", GROUP).filter(rows <= policy.max_rows)
     return picked.join(kept, on=GROUP, how="semi")
-
-
-def _picked(table: pl.LazyFrame, groups: pl.Series) -> pl.LazyFrame:
-    return table.filter(pl.col(GROUP).is_in(groups.implode()))

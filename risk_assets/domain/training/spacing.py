@@ -12,7 +12,7 @@ from risk_assets.domain.training.groups import SNAPSHOT_DAY, hashes
 ROWS = "rows"
 DAY = "day"
 _STATE = {GROUP: pl.String, "start": pl.Int64, "early": pl.Int64, "early_rows": pl.Int64, "first": pl.Int64, "last": pl.Int64}
-_PICKS = {GROUP: pl.String, ROWS: pl.Int64, DAY: pl.Int64}
+NO_PICKS = pl.DataFrame(schema={GROUP: pl.String, ROWS: pl.Int64, DAY: pl.Int64})
 
 
 def spaced(available: Iterable[tuple[int, pl.DataFrame]], first: int, last: int, spacing: int) -> pl.DataFrame:
@@ -33,7 +33,7 @@ def spaced(available: Iterable[tuple[int, pl.DataFrame]], first: int, last: int,
         The smallest number of days between two picks of a group.
     """
     period = min(spacing, last - first + 1)
-    state, picked = pl.DataFrame(schema=_STATE), [pl.DataFrame(schema=_PICKS)]
+    state, picked = pl.DataFrame(schema=_STATE), [NO_PICKS]
     for day, groups in available:
         state = pl.concat([state, _new(groups.join(state, on=GROUP, how="anti"), first, period)])
         state = state.join(groups, on=GROUP, how="left", maintain_order="left").with_columns(_due(day, spacing))

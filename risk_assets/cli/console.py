@@ -120,7 +120,7 @@ def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:
 
 def _fix_or_release(blocked: "Sequence[Result]") -> str:
     """Return the next step of blocked dates: of the first one that can be released, with the command."""
-    fix = "fix the file and land it with --replace"
+    fix = "fix the file and land the whole date with --replace"
     result = next((result for result in blocked if result.releasable), None)
     if result is None:
         return fix

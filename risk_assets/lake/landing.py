@@ -11,7 +11,7 @@ import polars as pl
 from risk_assets.clock import is_date
 from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header, require_utf8
+from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.domain.ingest.labels import outcome_keys
 from risk_assets.domain.wording import counted
@@ -101,10 +101,10 @@ class Source:
 
     @cached_property
     def counts(self) -> FieldCounter:
-        """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows."""
-        counter = count_fields(self.dialect, require_utf8(self.chunks(), str(self.path)))
+        """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows of text."""
+        counter = count_fields(self.dialect, self.chunks())
         if counter.problem:
-            raise LandingError(f"{self.path} {counter.problem}. Fix it and run again.")
+            raise LandingError(f"{self.path} {counter.problem}, and run again.")
         return counter
 
     @property

@@ -177,7 +177,7 @@ def test_text_that_is_not_utf_8_does_not_land(risk: Risk, folder: Path, outcomes
     assert len(head) > 5_000_000
     (folder / "own.csv").write_bytes(head + b"\nM\xfcller" + b"," * 21 + b"0\n")
     done = risk("land", "own.csv", "--date", "2026-01-01", *["--outcomes"] * outcomes, code=1)
-    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}. Save it as UTF-8 and run again." in done.text
+    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}, in row {len(ROWS) * 400 + 1}. Save it" in done.text
     assert landed(folder) == []
 
 

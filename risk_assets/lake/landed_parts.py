@@ -282,6 +282,16 @@ def require_records(landed: LandedFile, part: str, counts: PartCounts) -> PartCo
     return counts
 
 
+def require_same_shards(landed: LandedFile) -> None:
+    """Verify that a folder has the shards that were found, in the same versions; otherwise raise `LandingError`."""
+    folder, is_shard, _ = landed.parts[0].partition("/")
+    if not is_shard or not landed.found:
+        return
+    now = [(entry.path, entry.version) for entry in landed.store.entries(f"{folder}/") if entry.path.endswith(".csv")]
+    if now != [(entry.path, entry.version) for entry in landed.found]:
+        raise LandingError(f"{landed.store.uri(folder)} changed while it was read. Run the date again when it has landed completely.")
+
+
 def require_unchanged(uri: str, content: Content, measured: Content) -> None:
     """Verify that the copied bytes of a part are the measured ones; otherwise raise `LandingError`."""
     if content != measured:

@@ -102,6 +102,23 @@ def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Pat
     risk("land", wide, "--date", "2026-01-01", "--replace")
 
 
+def test_a_folder_of_shards_lands_and_is_replaced(risk: Risk, folder: Path) -> None:
+    (folder / "shards").mkdir()
+    for number in range(3):
+        (folder / f"shards/part-{number}.csv").write_text(
+            "\n".join([HEADER, *ROWS[number * 100 : number * 100 + 100], ""]), encoding="utf-8"
+        )
+    done = risk("land", "shards", "--date", "2026-01-01").text
+    assert "accounts: 3 files landed, accounts_2026-01-01/part-0.csv to accounts_2026-01-01/part-2.csv in" in done
+    assert "Next: " in done and "risk run 2026-01-01" in done and "replaced" not in done
+    done = risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01", "--replace").text
+    assert "3 files replaced, accounts_2026-01-01/part-0.csv to accounts_2026-01-01/part-2.csv in" in done
+    assert landed(folder) == ["accounts_2026-01-01.csv"]
+    assert "accounts_2026-01-01.csv replaced in" in risk("land", "shards", "--date", "2026-01-01", "--replace").text
+    assert landed(folder) == []
+    assert "a folder of shards lands for one date" in risk("land", "shards", "--from", "2026-01-01", code=2).text
+
+
 def landed(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "data/landing").iterdir() if path.is_file())
 

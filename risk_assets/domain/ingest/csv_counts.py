@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from types import MappingProxyType
 
 import msgspec
 import numpy as np
-import polars as pl
 
 from risk_assets.domain.contract.field_rules import CONTROL_ISSUE
 from risk_assets.domain.ingest.csv_dialect import Dialect
@@ -198,14 +196,12 @@ class _EnclosedRows:
 
 
 def _undecodable(text: bytes) -> int | None:
-    """Return the position of the first byte that is not UTF-8 text, or None. polars verifies text several times faster than Python."""
-    with suppress(pl.exceptions.ComputeError):
-        if text.isascii() or len(pl.Series([text]).cast(pl.String)):
-            return None
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        return error.start
+    """Return the position of the first byte that is not UTF-8 text, or None."""
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            return error.start
     return None
 
 

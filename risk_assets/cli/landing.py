@@ -90,9 +90,9 @@ def land(
     source = (SourceFolder if file.is_dir() else Source).read(file, contract.columns)
     done = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
     for kind, names in done.written.items():
-        out().print(f"{kind}: {_summary(names, 'landed')} in {landing.url}", soft_wrap=True)
+        out().print(f"{kind}: {_summary(names, 'landed')} in {landing.url}")
     if done.replaced:
-        out().print(f"{_summary(done.replaced, 'replaced')} in {landing.url}", soft_wrap=True)
+        out().print(f"{_summary(done.replaced, 'replaced')} in {landing.url}")
     for warning in _warnings(source, contract, dates, settings):
         print_warning("warning", warning)
     if dates[-1] <= settings.last_date:

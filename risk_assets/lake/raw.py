@@ -176,4 +176,7 @@ def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:
             lake.copy(part, layout.superseded(part, digest))
             lake.delete(part)
 
-    in_threads(supersede, (*alone, *lake.list(layout.shard(path, ""))))
+    shards = lake.list(layout.shard(path, ""))
+    in_threads(supersede, (*alone, *shards))
+    for shard in shards:
+        lake.prune(shard)

@@ -233,6 +233,7 @@ def _is_same(store: Store, manifest: Manifest, copy: str) -> bool:
 def _discard(store: Store, path: str) -> None:
     with suppress(FileNotFoundError):
         store.delete(path)
+    store.prune(path)
 
 
 # How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.

@@ -200,10 +200,12 @@ def test_text_that_is_not_utf_8_does_not_land(risk: Risk, folder: Path, outcomes
 
 def test_landing_after_the_end_date_says_what_to_set(risk: Risk, folder: Path) -> None:
     ended = {"RISK_END_DATE": "2026-01-05"}
-    says = "2026-01-07 cannot be run: the last date is 2026-01-05 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-07 or later"
+    says = "the last date is 2026-01-05 (RISK_END_DATE in the environment). Set RISK_END_DATE to 2026-01-07 or later, or unset it"
     assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2026-01-07", **ended).text
     assert says in risk("run", "2026-01-07", code=2, **ended).text
     assert landed(folder) == ["accounts_2026-01-07.csv"]
+    (folder / ".env").write_text("RISK_END_DATE=2026-01-05\n", encoding="utf-8")
+    assert "(RISK_END_DATE in .env). Set RISK_END_DATE to 2026-01-07 or later, or unset it" in risk("run", "2026-01-07", code=2).text
 
 
 def test_a_date_before_the_start_does_not_land(risk: Risk, folder: Path) -> None:

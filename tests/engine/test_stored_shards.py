@@ -62,8 +62,8 @@ class Place:
         return {path: self.lake.get(path) for path in self.lake.list("raw/") if not path.endswith(".manifest.json")}
 
     def folders(self) -> list[str]:
-        """Return what is staged on disk, also empty folders."""
-        return [path.name for path in (self.lake.folder / "raw/staged").rglob("*")] if self.lake.folder else []
+        """Return the folder of what is staged on disk, and what is in it, also empty folders."""
+        return [path.name for path in self.lake.folder.glob("raw/staged*/**")] if self.lake.folder else []
 
 
 @pytest.fixture

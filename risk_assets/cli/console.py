@@ -89,7 +89,7 @@ def print_warning(label: str, message: str) -> None:
 
 def _print_message(label: str, style: str, message: str) -> None:
     console = err()
-    shown = message if console.is_terminal else " ".join(line.strip() for line in message.splitlines())
+    shown = message if console.is_terminal else " ".join(line.strip() for line in message.split("\n"))
     console.print(styled((f"{label}:", style), f" {shown}"))
 
 

@@ -1,6 +1,7 @@
 """Typed settings from the environment, or from a `.env` file in the working directory."""
 
 import getpass
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,12 +185,15 @@ class Settings(BaseSettings):
         """Return why a date cannot be run, and what to do; None if it can."""
         first, last = self.start_date.isoformat(), self.last_date
         if date < first:
-            return f"{date} cannot be run: the first date is {first} (RISK_START_DATE). Set RISK_START_DATE to {date} or earlier."
+            return (
+                f"{date} cannot be run: the first date is {first} ({_placed('RISK_START_DATE')}). Set RISK_START_DATE to {date} or earlier."
+            )
         if date <= last:
             return None
         if self.end_date and date > self.end_date.isoformat():
             end = self.end_date.isoformat()
-            return f"{date} cannot be run: the last date is {end} (RISK_END_DATE). Set RISK_END_DATE to {date} or later, or unset it."
+            place = _placed("RISK_END_DATE")
+            return f"{date} cannot be run: the last date is {end} ({place}). Set RISK_END_DATE to {date} or later, or unset it."
         return f"{date} cannot be run yet: the day has not ended, and the last date is {last}. Run it when the day has ended."
 
     @property
@@ -325,11 +329,11 @@ def load_settings(kind: type[Settings] = Settings, *, defaults: Path | None = No
     try:
         return kind(_env_file=(defaults, ENV_FILE)) if defaults else kind()
     except ValidationError as error:
-        lines = (
-            f"  {_variable(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ')}"
+        problems = (
+            f"{_variable(str(problem['loc'][0]))}: {problem['msg'].removeprefix('Value error, ').rstrip('.')}."
             for problem in error.errors(include_input=False)
         )
-        raise ContractError("the settings are not valid:\n" + "\n".join(lines)) from None
+        raise ContractError(f"the settings are not valid: {' '.join(problems)}") from None
 
 
 def current_user() -> str:
@@ -338,6 +342,15 @@ def current_user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):
         return "unknown"
+
+
+def _placed(variable: str) -> str:
+    """Return a variable with the place where it is set: the environment, or `.env`; without one if it is set elsewhere or not at all."""
+    if variable in os.environ:
+        return f"{variable} in the environment"
+    file = Path(ENV_FILE)
+    is_in_file = file.is_file() and re.search(rf"(?m)^\s*(export\s+)?{variable}\s*=", file.read_text(encoding="utf-8", errors="replace"))
+    return f"{variable} in {ENV_FILE}" if is_in_file else variable
 
 
 def _variable(field: str) -> str:

@@ -45,12 +45,17 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 class LiteralConsole(Console):
     """A console that prints every text and every table cell as it is, with control characters as escapes.
 
-    Texts come from users, callers, files and storage: markup, emoji codes and control characters have no effect. Styles are set
-    by `styled`, and by the styles of tables and rows.
+    A text is wrapped to the width of a terminal, and nowhere else: there a line is a message. Texts come from users, callers, files and
+    storage: markup, emoji codes and control characters have no effect. Styles are set by `styled`, and by the styles of tables and rows.
     """
 
     def __init__(self, *, file: IO[str] | None = None, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **options: Any) -> None:
+        """Print objects, as rich does."""
+        is_text = all(isinstance(each, str | Text) for each in objects)
+        super().print(*objects, soft_wrap=is_text and not self.is_terminal if soft_wrap is None else soft_wrap, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as `Text`; strings are measured and printed through it."""
@@ -73,13 +78,19 @@ def err() -> LiteralConsole:
 
 
 def print_error(label: str, message: str) -> None:
-    """Print a message after a red label on standard error."""
-    err().print(styled((f"{label}:", "bold red"), f" {message}"))
+    """Print a message after a red label on standard error: one line, unless that is a terminal."""
+    _print_message(label, "bold red", message)
 
 
 def print_warning(label: str, message: str) -> None:
-    """Print a message after a yellow label on standard error."""
-    err().print(styled((f"{label}:", "yellow"), f" {message}"))
+    """Print a message after a yellow label on standard error: one line, unless that is a terminal."""
+    _print_message(label, "yellow", message)
+
+
+def _print_message(label: str, style: str, message: str) -> None:
+    console = err()
+    shown = message if console.is_terminal else " ".join(line.strip() for line in message.split("\n"))
+    console.print(styled((f"{label}:", style), f" {shown}"))
 
 
 def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
@@ -120,7 +131,7 @@ def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:
 
 def _fix_or_release(blocked: "Sequence[Result]") -> str:
     """Return the next step of blocked dates: of the first one that can be released, with the command."""
-    fix = "fix the file and land it with --replace"
+    fix = "fix the file and land the whole date with --replace"
     result = next((result for result in blocked if result.releasable), None)
     if result is None:
         return fix

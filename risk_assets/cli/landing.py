@@ -15,7 +15,7 @@ from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
     from risk_assets.domain.contract.schema import Contract
-    from risk_assets.lake.landing import Source
+    from risk_assets.lake.landing_sources import Source, SourceFolder
     from risk_assets.settings import Settings
 
 
@@ -36,7 +36,7 @@ def infer_contract(
     from risk_assets.domain.contract.draft_policy import draft_policy
     from risk_assets.domain.contract.infer import infer
     from risk_assets.domain.contract.schema import ROW_ID, Contract
-    from risk_assets.lake.landing import Source
+    from risk_assets.lake.landing_sources import Source
 
     if row_id and id is not None:
         raise typer.BadParameter("give either --id or --row-id")
@@ -63,28 +63,36 @@ def infer_contract(
 
 
 def land(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV to land.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV to land, or a folder of shards.", exists=True)],
     date: Annotated[str | None, typer.Option("--date", metavar="DATE", help="Snapshot date of the file.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First date, with --days.")] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="Number of daily snapshots to split the file into.")] = 1,
     outcomes: Annotated[bool, typer.Option("--outcomes", help="Land the file as outcomes only.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace files already landed for the date.")] = False,
 ) -> None:
-    """Copy a file unchanged into the landing folder. If it has the target column, the same bytes land as outcomes too."""
+    """Copy a file or a folder of shards unchanged into the landing folder.
+
+    If it has the target column, the same bytes land as outcomes too.
+    """
     from risk_assets.lake import landing as landed
+    from risk_assets.lake.landing_sources import Source, SourceFolder
 
     settings = context.settings()
     if (date is None) == (first is None):
         raise typer.BadParameter("give either --date, or --from with --days")
+    if file.is_dir() and date is None:
+        raise typer.BadParameter("a folder of shards lands for one date: give --date")
     start = parse_date(date or first or "")
     dates = date_range(start, shift(start, days - 1 if first else 0))
     if dates[0] < settings.start_date.isoformat():
         raise RiskError(f"{settings.why_not_run(dates[0])} Or land the file for a later date.")
     contract, landing = context.documents(settings, settings.open_lake()).contract, settings.open_landing()
-    source = landed.Source.read(file, contract.columns)
-    written = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
-    for kind, names in written.items():
-        out().print(f"{kind}: {_summary(names)} in {landing.url}")
+    source = (SourceFolder if file.is_dir() else Source).read(file, contract.columns)
+    done = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
+    for kind, names in done.written.items():
+        out().print(f"{kind}: {_summary(names, 'landed')} in {landing.url}")
+    if done.replaced:
+        out().print(f"{_summary(done.replaced, 'replaced')} in {landing.url}")
     for warning in _warnings(source, contract, dates, settings):
         print_warning("warning", warning)
     if dates[-1] <= settings.last_date:
@@ -99,21 +107,21 @@ def _training(contract: "Contract", dates: Sequence[str], settings: "Settings") 
     return f"risk train {matured} if outcomes have landed, or " if matured <= settings.last_date else ""
 
 
-def _warnings(source: "Source", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:
+def _warnings(source: "Source | SourceFolder", contract: "Contract", dates: Sequence[str], settings: "Settings") -> Iterator[str]:
     """Yield what has landed but cannot be used as it is, or not yet."""
     if refusal := settings.why_not_run(dates[-1]):
         yield refusal
     yield from _label_warnings(source, contract)
     for issue, lines in source.line_issues.items():
         yield f"{_of(source, lines, 'has', 'have')} the issue '{issue}'. Such lines are neither scored nor used in training: fix them."
-    if source.counts.enclosed_rows:
+    if source.enclosed_rows:
         yield (
-            f"{lost_rows(source.counts.enclosed_rows)}: two stray quotes enclose whole lines. Remove the quotes, or double them, and land "
+            f"{lost_rows(source.enclosed_rows)}: two stray quotes enclose whole lines. Remove the quotes, or double them, and land "
             "the file with --replace."
         )
 
 
-def _label_warnings(source: "Source", contract: "Contract") -> Iterator[str]:
+def _label_warnings(source: "Source | SourceFolder", contract: "Contract") -> Iterator[str]:
     from risk_assets.domain.ingest.labels import count_unknown_labels
 
     unknown = count_unknown_labels(source.scan_marked(), contract) if source.is_labelled(contract) else 0
@@ -124,9 +132,9 @@ def _label_warnings(source: "Source", contract: "Contract") -> Iterator[str]:
         )
 
 
-def _of(source: "Source", lines: int, one: str, many: str) -> str:
+def _of(source: "Source | SourceFolder", lines: int, one: str, many: str) -> str:
     """Return a part of the lines of a source with its verb: "1 of 300 lines has"."""
-    return f"{lines} of {counted(source.counts.rows, 'line')} {one if lines == 1 else many}"
+    return f"{lines} of {counted(source.rows, 'line')} {one if lines == 1 else many}"
 
 
 def _write_new(texts: Mapping[Path, str]) -> None:
@@ -142,5 +150,5 @@ def _write_new(texts: Mapping[Path, str]) -> None:
             raise RiskError(f"{path.parent} does not exist. Create the folder, or choose another file with --out.") from None
 
 
-def _summary(names: list[str]) -> str:
-    return f"{names[0]} landed" if len(names) == 1 else f"{len(names)} files landed, {names[0]} to {names[-1]}"
+def _summary(names: Sequence[str], what: str) -> str:
+    return f"{names[0]} {what}" if len(names) == 1 else f"{len(names)} files {what}, {names[0]} to {names[-1]}"

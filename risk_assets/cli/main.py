@@ -28,15 +28,32 @@ from risk_assets.errors import RiskError
 
 
 def main() -> None:
-    """Run the command. Print expected errors without a traceback: exit code 1 for a failure, 2 for wrong usage."""
+    """Run the command. Print expected errors without a traceback: exit code 1 for a failure, 2 for wrong usage.
+
+    Where standard error is not a terminal, an error is one line, wrong usage too; a terminal gets usage and a frame from typer.
+    """
     gc.disable()  # imports create many objects and hardly any garbage: collections are a sixth of the start-up
     try:
-        app(prog_name="risk")
+        sys.exit(app(prog_name="risk", standalone_mode=sys.stderr.isatty()))
+    except typer.TyperException as error:
+        _print_usage_error(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        print_error("error", "aborted: nothing was confirmed")
+        sys.exit(FAILED)
     except RiskError as error:
         print_error("error", str(error))
         sys.exit(USAGE if isinstance(error, DateError) else FAILED)
     finally:
         gc.enable()
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    """Print wrong usage in one line; nothing if a command without arguments has printed its help."""
+    context: typer.Context | None = getattr(error, "ctx", None)
+    message = error.format_message()
+    if message:
+        print_error("error", f"{message.rstrip('.')}. See {context.command_path if context else 'risk'} --help.")
 
 
 app = typer.Typer(

@@ -55,9 +55,7 @@ class ClusterParts:
         results = self.cluster.measure(job)
         self._require_same_landing(results)
         found = complete(results, MeasuredPart, len(job.parts), job.lake, job.landing)
-        return Measured(
-            dialect, [require_records(self.landed.store.uri(part), one.counts) for part, one in zip(job.parts, found, strict=True)]
-        )
+        return Measured(dialect, [require_records(self.landed, part, one.counts) for part, one in zip(job.parts, found, strict=True)])
 
     def copy(self, targets: Mapping[str, tuple[str, Content]], guard: Guard = no_guard) -> None:
         """Let executors stage a copy of each part, and commit those that have the measured content; raises as `PartWork`."""

@@ -23,6 +23,7 @@ from risk_assets.lake.objects import CHUNK_BYTES, Entry, Guard, TableTarget, no_
 TEMPORARY = ".tmp"
 WRITE_BACK_SECONDS = 0.25
 LOCK, PIN = ".lock", "pin-"
+_ATTEMPTS = 5  # to rename a file into a folder that others remove when it is empty
 _CANNOT_SYNC_FOLDERS = {errno.EINVAL, errno.ENOTSUP}
 _CANNOT_COPY = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # between these files; `sendfile` can
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}
@@ -372,8 +373,15 @@ def _append(source: int, target: int, length: int) -> int:
 
 def _replace(temporary: Path, target: Path) -> None:
     """Rename a file that is on disk; the new name is on disk too when this returns."""
-    _make_folder(target.parent)
-    temporary.replace(target)
+    for repeat in range(_ATTEMPTS):
+        try:
+            _make_folder(target.parent)
+            temporary.replace(target)
+        except FileNotFoundError:  # another process has removed the folder when it was empty
+            if repeat == _ATTEMPTS - 1 or not temporary.exists():
+                raise
+        else:
+            break
     sync_folder(target.parent)
 
 

@@ -184,7 +184,7 @@ def require_usable(manifest: Manifest, contract: Contract) -> None:
     if repeated:
         raise ContractError(f"{manifest.path} has the column {', '.join(repeated)} twice. Land a file that has it once.")
     if not manifest.rows:
-        raise ContractError(f"{manifest.path} has a header and no rows. Land the whole file with --replace and run the date again.")
+        raise ContractError(f"{manifest.path} has a header and no rows. Land the whole date with --replace and run it again.")
 
 
 def features_under(

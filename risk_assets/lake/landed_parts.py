@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_header
+from risk_assets.domain.ingest.csv_dialect import Dialect, difference, read_dialect, require_header
 from risk_assets.domain.ingest.csv_grammar import Quoting
 from risk_assets.errors import LandingError, RemovedError
 from risk_assets.lake.facts import RaggedRows, RawFacts
@@ -46,6 +46,11 @@ class LandedFile:
         first = self.store.uri(self.parts[0])
         return first if len(self.parts) == 1 else first.rpartition("/")[0]
 
+    @property
+    def again(self) -> str:
+        """What to do after a part was fixed, to follow what fixes it."""
+        return "land it again" if len(self.parts) == 1 else "land all shards of the date again"
+
 
 class PartCounts(msgspec.Struct, frozen=True, kw_only=True):
     """What a part contains, as numbers, hashes and positions.
@@ -61,7 +66,7 @@ class PartCounts(msgspec.Struct, frozen=True, kw_only=True):
     ragged
         The positions of these lines in the part, from 0; None if there are more than a manifest stores.
     problem
-        Why the part cannot be split into records, to follow its name; None if it can.
+        As of `FieldCounter`: why the part cannot be split into records of text, and how to fix it; None if it can.
     """
 
     segments: tuple[Segment, ...]
@@ -135,7 +140,7 @@ class PartWork(Protocol):
         ------
         LandingError
             For the first part whose header is not valid or not that of the first part; otherwise the first that cannot be split
-            into records.
+            into records of text.
         """
 
     def copy(self, targets: Mapping[str, tuple[str, Content]], guard: Guard = no_guard) -> None:
@@ -170,7 +175,7 @@ class OwnParts:
         reader, parts = self._reader, self.landed.parts
         dialect = first_dialect(reader)
         reader.each(lambda part: require_dialect(reader, part, dialect, parts[0]), parts[1:])
-        counts = reader.each(lambda part: require_records(reader.uri(part), count_part(reader, part, dialect)), parts)
+        counts = reader.each(lambda part: require_records(self.landed, part, count_part(reader, part, dialect)), parts)
         return Measured(dialect, counts)
 
     def copy(self, targets: Mapping[str, tuple[str, Content]], guard: Guard = no_guard) -> None:
@@ -246,10 +251,10 @@ def first_dialect(reader: PartReader) -> Dialect:
 
 def require_dialect(reader: PartReader, part: str, dialect: Dialect, first: str) -> None:
     """Verify that a part has a valid header and the dialect of the first part; otherwise raise `LandingError`."""
-    if _dialect(reader, part) != dialect:
+    if differs := difference(_dialect(reader, part), dialect):
         raise LandingError(
-            f"{reader.uri(part)} has another header, separator or line end than {first}: the shards of a date must agree. "
-            "Fix the shard and land it again."
+            f"{reader.uri(part)} has {differs}, compared with {first}: the shards of a date must agree. Fix the shard, land all shards of "
+            "the date again, and run again."
         )
 
 
@@ -270,11 +275,21 @@ def count_part(reader: PartReader, part: str, dialect: Dialect) -> PartCounts:
     )
 
 
-def require_records(uri: str, counts: PartCounts) -> PartCounts:
-    """Return what a part contains; raises `LandingError` if it cannot be split into records."""
+def require_records(landed: LandedFile, part: str, counts: PartCounts) -> PartCounts:
+    """Return what a part contains; raises `LandingError` if it cannot be split into records of text."""
     if counts.problem:
-        raise LandingError(f"{uri} {counts.problem}. Close it, or land the complete file, and run again.")
+        raise LandingError(f"{landed.store.uri(part)} {counts.problem}, {landed.again}, and run again.")
     return counts
+
+
+def require_same_shards(landed: LandedFile) -> None:
+    """Verify that a folder has the shards that were found, in the same versions; otherwise raise `LandingError`."""
+    folder, is_shard, _ = landed.parts[0].partition("/")
+    if not is_shard or not landed.found:
+        return
+    now = [(entry.path, entry.version) for entry in landed.store.entries(f"{folder}/") if entry.path.endswith(".csv")]
+    if now != [(entry.path, entry.version) for entry in landed.found]:
+        raise LandingError(f"{landed.store.uri(folder)} changed while it was read. Run the date again when it has landed completely.")
 
 
 def require_unchanged(uri: str, content: Content, measured: Content) -> None:

@@ -2,25 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain, product
-from pathlib import Path
-
-import polars as pl
+from itertools import product
 
 from risk_assets.clock import is_date
-from risk_assets.domain.contract.schema import RAGGED, Contract
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
-from risk_assets.domain.ingest.csv_dialect import Dialect, read_dialect, require_case, require_header, require_utf8
-from risk_assets.domain.ingest.csv_records import BOM, cut_records
+from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.labels import outcome_keys
-from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
-from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
-from risk_assets.lake.hashing import content_of_chunks
+from risk_assets.lake.hashing import Content, content_of_chunks
 from risk_assets.lake.landed_parts import LandedFile
+from risk_assets.lake.landing_sources import Source, SourceFolder
+from risk_assets.lake.landing_watch import DONE, INCOMPLETE
 from risk_assets.lake.manifests import named
-from risk_assets.lake.store import Entry, Store, open_store
+from risk_assets.lake.parallel import in_threads
+from risk_assets.lake.store import Entry, Store
 
 ACCOUNTS, OUTCOMES = "accounts", "outcomes"
 
@@ -43,8 +37,8 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
     Raises
     ------
     LandingError
-        If there is nothing, both a file and a folder, a folder or a link to nothing with the name of a file, or a shard whose
-        name does not end with `.csv`.
+        If there is nothing, both a file and a folder, a folder that is not complete, a folder or a link to nothing with the name of a
+        file, or a shard whose name does not end with `.csv`.
     """
     file, shards = file_name(kind, date), _shards(landing, kind, date)
     if landing.list(f"{file}/"):
@@ -58,7 +52,7 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
             f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take one away."
         )
     if not has_file and not shards:
-        command = f"risk land FILE{' --outcomes' if kind == OUTCOMES else ''} --date {date}"
+        command = f"risk land FILE{_option(kind)} --date {date}"
         raise LandingError(f"no {kind} for {date}: {file} is not in {landing.url}{_similar(landing, kind, date)}. Land it: {command}.")
     found = (alone,) if alone else shards
     return LandedFile(landing, tuple(entry.path for entry in found), expected, found)
@@ -81,114 +75,22 @@ def missing_folder(landing: Store) -> str | None:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A local CSV to land: its path and its dialect."""
+class Landed:
+    """The names of the files that were written by kind, and of those that were replaced."""
 
-    path: Path
-    dialect: Dialect
-
-    @staticmethod
-    def read(path: Path, expected: tuple[str, ...]) -> "Source":
-        """Return a source from its header; raises `LandingError` if it is a pipe or a device, or the file is not a CSV."""
-        if not path.is_file():  # it is read several times, and a pipe can be read once
-            raise LandingError(f"{path} is not a regular file but a pipe or a device. Copy its content to a file and pass that file.")
-
-        def head(length: int) -> bytes:
-            with path.open("rb") as file:
-                return file.read(length)
-
-        return Source(path, read_dialect(head, str(path), expected))
-
-    @cached_property
-    def counts(self) -> FieldCounter:
-        """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows."""
-        counter = count_fields(self.dialect, require_utf8(self.chunks(), str(self.path)))
-        if counter.problem:
-            raise LandingError(f"{self.path} {counter.problem}. Fix it and run again.")
-        return counter
-
-    @property
-    def line_issues(self) -> dict[str, int]:
-        """The number of lines with each issue; such lines have no certain values."""
-        found = {LINE_ISSUES[name]: len(rows) for name, rows in self.counts.issues.items()}
-        return {issue: lines for issue, lines in found.items() if lines}
-
-    def is_labelled(self, contract: Contract) -> bool:
-        """Return whether the source has the columns of a file of outcomes; False if outcomes are derived."""
-        return contract.target.derived is None and set(contract.outcome_columns) <= set(self.dialect.columns)
-
-    def scan(self) -> pl.LazyFrame:
-        """Return the columns as text, without the lines with issues.
-
-        Raises
-        ------
-        LandingError
-            If every line has an issue.
-        """
-        if self.counts.rows and sum(self.line_issues.values()) == self.counts.rows:
-            raise LandingError(f"every line of {self.path} has an issue ({_listed(self.line_issues)}). Compare its header with its lines.")
-        return self.scan_marked().filter(pl.col(RAGGED).is_null()).drop(RAGGED)
-
-    def scan_marked(self) -> pl.LazyFrame:
-        """Return the columns as text, and `RAGGED`: the issue of the line, or null."""
-        quoting = self.counts.quoting or "standard"
-        frame = scan_mixed([self.chunks], self.dialect) if quoting == "mixed" else scan_text([str(self.path)], self.dialect, quoting)
-        return mark_lines(frame, self.counts.issues)
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes."""
-        return open_store(str(self.path.absolute().parent)).chunks(self.path.name)
-
-    def sizes(self, number: int) -> list[int]:
-        """Return the number of records of each of `number` pieces; raises `LandingError` if there are fewer records."""
-        rows = self.counts.rows
-        if number > 1 and rows < number:
-            raise LandingError(f"{self.path} has {counted(rows, 'row')}: too few for {number} snapshots. Give fewer --days.")
-        return [rows // number + (position < rows % number) for position in range(number)]
-
-    def pieces(self, sizes: Sequence[int]) -> Iterator[Iterator[bytes]]:
-        """Yield the file split into pieces of these numbers of records, each with the header; one piece is the file unchanged."""
-        if len(sizes) == 1:
-            yield self.chunks()
-            return
-        header, *pieces = cut_records(self.dialect.grammar, self.chunks(), sizes)
-        start = self._byte_order_mark() + b"".join(header)
-        yield from (chain([start], piece) for piece in pieces)
-
-    def require(self, columns: Sequence[str], step: str) -> None:
-        """Verify that the source has rows, and each column once.
-
-        Raises
-        ------
-        LandingError
-            With the columns that are missing, repeated or in another case; `step` is the next step if columns are missing.
-        """
-        names = self.dialect.columns
-        require_header(names, columns, str(self.path))
-        missing = [name for name in columns if name not in names]
-        if missing:
-            require_case(missing, names, str(self.path))
-            raise LandingError(f"{self.path} has no column {', '.join(missing)}. {step}")
-        repeated = [name for name in columns if f"{name}#2" in names]
-        if repeated:
-            raise LandingError(f"the column {', '.join(repeated)} appears twice in {self.path}. Land a file that has it once.")
-        if not self.counts.rows:
-            raise LandingError(f"{self.path} has a header and no rows. Land the whole file.")
-
-    def _byte_order_mark(self) -> bytes:
-        with self.path.open("rb") as file:
-            return BOM if file.read(len(BOM)) == BOM else b""
+    written: dict[str, list[str]]
+    replaced: tuple[str, ...]
 
 
-def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
-    """Land a file unchanged, or a piece of it for each date; with the target column, the same bytes land as outcomes too.
+def land(landing: Store, source: Source | SourceFolder, contract: Contract, wanted: Sequence[str], *, replace: bool) -> Landed:
+    """Land a source unchanged, or a piece of a file for each date; with the target column, the same bytes land as outcomes too.
 
-    Returns the names of the written files by kind.
+    A folder lands for one date. While its shards are written, `find` raises: a reader takes all of them or none.
 
     Raises
     ------
     LandingError
-        If other bytes have landed for a date and `replace` is false, or the file cannot be scored: it has no rows, or a column of the
+        If other bytes have landed for a date and `replace` is false, or the source cannot be scored: it has no rows, or a column of the
         contract is missing or repeated. Nothing is written.
     """
     labelled = source.is_labelled(contract)
@@ -197,8 +99,8 @@ def land(landing: Store, source: Source, contract: Contract, wanted: Sequence[st
     return _land(landing, source, (ACCOUNTS, OUTCOMES) if labelled else (ACCOUNTS,), wanted, replace)
 
 
-def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Sequence[str], *, replace: bool) -> dict[str, list[str]]:
-    """Land a file unchanged as outcomes, or a piece of it for each date; returns and raises as `land`.
+def land_outcomes(landing: Store, source: Source | SourceFolder, contract: Contract, wanted: Sequence[str], *, replace: bool) -> Landed:
+    """Land a source unchanged as outcomes, or a piece of a file for each date; returns and raises as `land`.
 
     Only the columns of outcomes are required. Raises `ContractError` if outcomes are derived.
     """
@@ -207,21 +109,42 @@ def land_outcomes(landing: Store, source: Source, contract: Contract, wanted: Se
     return _land(landing, source, (OUTCOMES,), wanted, replace)
 
 
-def _land(landing: Store, source: Source, kinds: Sequence[str], wanted: Sequence[str], replace: bool) -> dict[str, list[str]]:
-    sizes = source.sizes(len(wanted))
+def _land(landing: Store, source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str], replace: bool) -> Landed:
     _require_files(landing, kinds, wanted)
+    if isinstance(source, SourceFolder):
+        _require_elsewhere(landing, source, kinds, wanted)
+    else:
+        source.sizes(len(wanted))
     if not replace:
-        _require_free(landing, source, kinds, dict(zip(wanted, sizes, strict=True)))
-    return {kind: _put(landing, kind, wanted, source.pieces(sizes)) for kind in kinds}
+        _require_free(landing, source, kinds, wanted)
+    replaced = [path for kind, date in product(kinds, wanted) for path in _landed(landing, kind, date)] if replace else []
+    put = _put_shards if isinstance(source, SourceFolder) else _put_file
+    written: dict[str, list[str]] = {kind: [] for kind in kinds}
+    for kind in kinds:
+        for date, files in _files(source, kind, wanted):
+            put(landing, kind, date, files)
+            written[kind] += files
+    return Landed(written, tuple(replaced))
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{issue}: {lines}" for issue, lines in counts.items())
+def _files(source: Source | SourceFolder, kind: str, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, Iterator[bytes]]]]:
+    """Yield the files to land for each date and their bytes. Read those of a date before the next."""
+    if isinstance(source, SourceFolder):
+        (date,) = wanted
+        yield date, {f"{folder_name(kind, date)}/{shard.path.name}": shard.chunks() for shard in source.shards}
+        return
+    for date, content in zip(wanted, source.pieces(source.sizes(len(wanted))), strict=True):
+        yield date, {file_name(kind, date): content}
 
 
 def _shards(landing: Store, kind: str, date: str) -> tuple[Entry, ...]:
     folder = folder_name(kind, date)
     found = landing.entries(f"{folder}/")
+    if any(entry.path == f"{folder}/{INCOMPLETE}" for entry in found):
+        raise LandingError(
+            f"the {kind} for {date} in {landing.url} are incomplete: a command is landing them, or was ended. Wait for it, or repeat: "
+            f"risk land FOLDER{_option(kind)} --date {date}."
+        )
     broken = [name for name in landing.names(folder) if landing.is_broken_link(f"{folder}/{name}")] if landing.folder else []
     if broken:
         raise LandingError(
@@ -247,20 +170,38 @@ def _require_files(landing: Store, kinds: Sequence[str], wanted: Iterable[str]) 
             raise _not_a_file(landing, kind, date)
 
 
-def _require_free(landing: Store, source: Source, kinds: Sequence[str], sizes: Mapping[str, int]) -> None:
+def _require_elsewhere(landing: Store, source: SourceFolder, kinds: Sequence[str], wanted: Sequence[str]) -> None:
+    """Verify that a folder is not one that it would replace."""
+    targets = [landing.folder / folder_name(kind, date) for kind, date in product(kinds, wanted)] if landing.folder else []
+    if any(source.path.resolve() == target.resolve() for target in targets):
+        raise LandingError(f"{source.path} is in the landing folder, so it has landed. Next: risk run {wanted[0]}.")
+
+
+def _require_free(landing: Store, source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str]) -> None:
     """Verify that nothing else has landed for the dates. The same bytes may be there: a command that was killed is repeated."""
-    taken = [(kind, date) for kind, date in product(kinds, sizes) if _has_landed(landing, kind, date)]
-    if not taken:
-        return
-    contents = dict(zip(sizes, map(content_of_chunks, source.pieces(list(sizes.values()))), strict=True))
-    for kind, date in taken:
-        same = landing.size(file_name(kind, date)) == contents[date].bytes and landing.content(file_name(kind, date)) == contents[date]
-        if not same or landing.list(f"{folder_name(kind, date)}/"):
-            raise LandingError(f"other {kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+    for kind in kinds:
+        there = {date: _landed(landing, kind, date) for date in wanted}
+        if not any(there.values()):
+            continue
+        for date, files in _files(source, kind, wanted):
+            contents = {path: content_of_chunks(chunks) for path, chunks in files.items()}
+            if there[date] and not _is_same(landing, there[date], contents):
+                raise LandingError(f"other {kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
 
 
-def _has_landed(landing: Store, kind: str, date: str) -> bool:
-    return landing.size(file_name(kind, date)) is not None or bool(landing.list(f"{folder_name(kind, date)}/"))
+def _is_same(landing: Store, there: Sequence[str], contents: Mapping[str, Content]) -> bool:
+    if set(there) != set(contents) or any(landing.size(path) != content.bytes for path, content in contents.items()):
+        return False
+    return all(landing.content(path) == content for path, content in contents.items())
+
+
+def _landed(landing: Store, kind: str, date: str) -> list[str]:
+    """Return the file and the shards that have landed for a date; none if they are incomplete."""
+    file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
+    shards = landing.list(folder)
+    if f"{folder}{INCOMPLETE}" in shards:
+        return []
+    return [*([file] if landing.size(file) is not None else []), *(path for path in shards if path.endswith(".csv"))]
 
 
 def _not_a_file(landing: Store, kind: str, date: str) -> LandingError:
@@ -275,15 +216,28 @@ def _not_a_file(landing: Store, kind: str, date: str) -> LandingError:
     )
 
 
-def _put(landing: Store, kind: str, wanted: Iterable[str], contents: Iterable[Iterator[bytes]]) -> list[str]:
-    """Write a file for each date; earlier shards of the date are deleted after it. Return the names."""
-    names = []
-    for date, content in zip(wanted, contents, strict=True):
-        names.append(file_name(kind, date))
-        landing.write(names[-1], content)
-        for shard in landing.list(f"{folder_name(kind, date)}/"):
-            landing.delete(shard)
-    return names
+def _put_file(landing: Store, kind: str, date: str, files: Mapping[str, Iterator[bytes]]) -> None:
+    """Write the file of a date; earlier shards are deleted after it: meanwhile `find` raises."""
+    for path, content in files.items():
+        landing.write(path, content)
+    in_threads(landing.delete, landing.list(f"{folder_name(kind, date)}/"))
+
+
+def _put_shards(landing: Store, kind: str, date: str, files: Mapping[str, Iterator[bytes]]) -> None:
+    """Write the shards of a date in place of earlier ones, or of a file. From the first to the last change `find` raises."""
+    file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
+    mark = f"{folder}{INCOMPLETE}"
+    landing.put(mark, b"")
+    in_threads(landing.delete, [path for path in landing.list(folder) if path != mark])
+    in_threads(lambda path: landing.write(path, files[path]), files)
+    if landing.size(file) is not None:
+        landing.delete(file)
+    landing.put(f"{folder}{DONE}", b"")
+    landing.delete(mark)
+
+
+def _option(kind: str) -> str:
+    return " --outcomes" if kind == OUTCOMES else ""
 
 
 def _similar(landing: Store, kind: str, date: str) -> str:

@@ -12,6 +12,7 @@ from risk_assets.clock import is_date
 from risk_assets.lake.store import Entry, Store
 
 DONE = "_SUCCESS"
+INCOMPLETE = "_LANDING"  # in a folder of shards while `risk land` writes them
 _FILE = re.compile(r"(?P<kind>accounts|outcomes)_(?P<date>\d{4}-\d{2}-\d{2})(\.csv|/(?P<shard>.+))")
 
 
@@ -42,13 +43,13 @@ class Watch(msgspec.Struct, frozen=True):
 
 
 def arrivals(landing: Store) -> tuple[Arrival, ...]:
-    """Return what has landed, by kind and date; one listing, whatever the number of files."""
+    """Return what has landed completely, by kind and date; one listing, whatever the number of files."""
     groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in landing.entries(""):
         match = _FILE.fullmatch(entry.path)
         if match and is_date(match["date"]):
             groups[match["kind"], match["date"]].append(entry)
-    return tuple(_arrival(kind, date, entries) for (kind, date), entries in sorted(groups.items()))
+    return tuple(_arrival(kind, date, entries) for (kind, date), entries in sorted(groups.items()) if not _is_incomplete(entries))
 
 
 def stable(found: Iterable[Arrival], watch: Watch) -> tuple[list[Arrival], list[Arrival]]:
@@ -66,6 +67,10 @@ def remember(found: Iterable[Arrival], settled: Iterable[Arrival], watch: Watch)
     versions = {arrival.key: arrival.version for arrival in found}
     done: Mapping[str, str] = watch.settled | {arrival.key: arrival.version for arrival in settled}
     return Watch(versions, {key: version for key, version in done.items() if key in versions})
+
+
+def _is_incomplete(entries: Iterable[Entry]) -> bool:
+    return any(entry.path.endswith(f"/{INCOMPLETE}") for entry in entries)
 
 
 def _arrival(kind: str, date: str, entries: list[Entry]) -> Arrival:

@@ -11,7 +11,7 @@ from risk_assets.errors import LakeError
 from risk_assets.lake import layout, verification
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.hashing import Content
-from risk_assets.lake.landed_parts import LandedFile, PartWork
+from risk_assets.lake.landed_parts import LandedFile, PartWork, require_same_shards
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, existing, find_manifest, find_readable, require_manifest
 from risk_assets.lake.objects import Guard, no_guard
 from risk_assets.lake.parallel import in_threads
@@ -38,9 +38,11 @@ def ingest(work: PartWork, path: str, made_from: Provenance, guard: Guard = no_g
     Raises
     ------
     LandingError
-        If the file is empty, not a CSV or has no header, or its shards have different columns. Nothing is written then.
+        If the file is empty, not a CSV or has no header, or its shards have different columns or changed while they were read. Nothing
+        is written then.
     """
     lake, landed, measured = work.lake, work.landed, work.measure()
+    require_same_shards(landed)
     parts = dict(zip(_targets(path, landed), (part.content for part in measured.parts), strict=True))
     earlier = find_readable(lake, path)
     if earlier is not None and earlier.sha256 == _hashes(parts) and not verification.problems(lake, earlier):
@@ -174,4 +176,7 @@ def _supersede(lake: Store, path: str, replacement: Mapping[str, str]) -> None:
             lake.copy(part, layout.superseded(part, digest))
             lake.delete(part)
 
-    in_threads(supersede, (*alone, *lake.list(layout.shard(path, ""))))
+    shards = lake.list(layout.shard(path, ""))
+    in_threads(supersede, (*alone, *shards))
+    for shard in shards:
+        lake.prune(shard)

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -130,8 +130,7 @@ def discard_staged(store: Store, path: str, token: str) -> None:
         return
     with _translated_errors(store, path):
         shutil.rmtree(folder, onerror=_raise_unless_missing)
-        with suppress(OSError):  # another write has staged something
-            folder.parent.rmdir()
+    store.prune(layout.staged(path, token))
 
 
 def discard_objects(store: Store, path: str) -> None:
@@ -162,8 +161,8 @@ def _stage_file(store: Store, path: str, token: str, number: int, chunks: Iterab
     file = store.file(name)
     assert file is not None
     for repeat in range(_ATTEMPTS):
-        file.parent.mkdir(parents=True, exist_ok=True)
         try:
+            file.parent.mkdir(parents=True, exist_ok=True)
             opened = file.open("xb")
         except FileNotFoundError:  # another write has removed the folder when it was empty
             if repeat == _ATTEMPTS - 1:

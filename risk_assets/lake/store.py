@@ -1,11 +1,11 @@
 """Objects by path: a folder, Azurite or Azure Blob behind one small interface. No other module opens a path."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from obstore.exceptions import BaseError
@@ -171,6 +171,15 @@ class Store:
         """Delete an object; raises `FileNotFoundError` if it does not exist."""
         with self._translate_errors(path):
             self._writable.delete(path)
+
+    def prune(self, path: str) -> None:
+        """Remove the folders on disk above a deleted object that are empty, but not the topmost one. A write makes them again."""
+        if self.folder is None:
+            return
+        folders = [folder for folder in PurePosixPath(self.actual(path)).parents if len(folder.parts) > 1]
+        with suppress(OSError):  # it is not empty, and so are those above it
+            for folder in folders:
+                (self.folder / folder).rmdir()
 
     def list(self, prefix: str) -> tuple[str, ...]:
         """Return the paths of all objects below a folder, sorted."""

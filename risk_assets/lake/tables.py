@@ -233,6 +233,7 @@ def _is_same(store: Store, manifest: Manifest, copy: str) -> bool:
 def _discard(store: Store, path: str) -> None:
     with suppress(FileNotFoundError):
         store.delete(path)
+    store.prune(path)
 
 
 # How polars begins its errors about the content of a file. The rest can quote rows, so it is not searched.
@@ -267,7 +268,7 @@ def _explain(error: Exception, what: str) -> str:
     if text.lower().startswith(_MALFORMED_CSV):
         return (
             f"{what} cannot be computed: one of its source files is malformed ({kind}). Look for stray quotes, an open quote "
-            "or bytes that are not UTF-8, fix the file, land it with --replace and run the date again."
+            "or bytes that are not UTF-8, fix the file or the shard, land the whole date with --replace and run it again."
         )
     storage = explain(error, what) if isinstance(error, OSError | pl.exceptions.ComputeError) else None
     if storage is None and text.startswith(_DAMAGED_PARQUET):

@@ -23,7 +23,7 @@ from risk_assets.domain.training.dataset import labelled
 from risk_assets.domain.training.estimators import ESTIMATORS, cross_validate, fit
 from risk_assets.lake import layout, raw
 from risk_assets.lake.landed_parts import LandedFile, OwnParts
-from risk_assets.lake.landing import Source
+from risk_assets.lake.landing_sources import Source
 from risk_assets.lake.manifests import Provenance
 from risk_assets.lake.store import open_store
 from tests.bench.measure import table

@@ -72,6 +72,8 @@ def test_wrong_usage_names_the_next_step(risk: Risk, arguments: tuple[str, ...],
     done = risk(*arguments, code=code)
     assert message in done.text
     assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if message in line]
+    assert len(errors) == 1 and not set("│╭╰") & set(done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +84,20 @@ def test_wrong_usage_names_the_next_step(risk: Risk, arguments: tuple[str, ...],
         ({"RISK_LAKE": "data/policy.yml"}, "data/policy.yml is a file"),
         ({"RISK_LAKE": "az://lake/book"}, "no account is set"),
         ({"RISK_START_DATE": "someday"}, "RISK_START_DATE"),
+        ({"RISK_ENGINE": "cluster"}, "RISK_ENGINE: it is not an engine"),
+        ({"RISK_START_DATE": "someday", "RISK_ENGINE": "cluster"}, "RISK_ENGINE: it is not an engine"),
     ],
 )
 def test_wrong_settings_name_the_next_step(risk: Risk, settings: dict[str, str], message: str) -> None:
     done = risk("run", "2026-01-01", code=1, **settings)
-    assert message in done.text
-    assert "Traceback" not in done.stderr
+    assert any(message in line for line in done.stderr.splitlines())
+    labels = ("error: ", "2026-01-01 failed: ", "run log: ", "daily_scoring ")  # the last one is the progress
+    assert all(line.startswith(labels) for line in done.stderr.splitlines()), done.stderr
+
+
+def test_a_command_without_arguments_shows_its_help(risk: Risk) -> None:
+    done = risk(code=2)
+    assert "Usage: risk" in done.text and "error" not in done.stderr
 
 
 def test_an_unreachable_storage_account_is_reported(risk: Risk) -> None:

@@ -102,6 +102,23 @@ def test_file_with_target_lands_as_accounts_and_outcomes(risk: Risk, folder: Pat
     risk("land", wide, "--date", "2026-01-01", "--replace")
 
 
+def test_a_folder_of_shards_lands_and_is_replaced(risk: Risk, folder: Path) -> None:
+    (folder / "shards").mkdir()
+    for number in range(3):
+        (folder / f"shards/part-{number}.csv").write_text(
+            "\n".join([HEADER, *ROWS[number * 100 : number * 100 + 100], ""]), encoding="utf-8"
+        )
+    done = risk("land", "shards", "--date", "2026-01-01").text
+    assert "accounts: 3 files landed, accounts_2026-01-01/part-0.csv to accounts_2026-01-01/part-2.csv in" in done
+    assert "Next: " in done and "risk run 2026-01-01" in done and "replaced" not in done
+    done = risk("land", sample("accounts_2026-01-01.csv"), "--date", "2026-01-01", "--replace").text
+    assert "3 files replaced, accounts_2026-01-01/part-0.csv to accounts_2026-01-01/part-2.csv in" in done
+    assert landed(folder) == ["accounts_2026-01-01.csv"]
+    assert "accounts_2026-01-01.csv replaced in" in risk("land", "shards", "--date", "2026-01-01", "--replace").text
+    assert landed(folder) == []
+    assert "a folder of shards lands for one date" in risk("land", "shards", "--from", "2026-01-01", code=2).text
+
+
 def landed(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "data/landing").iterdir() if path.is_file())
 
@@ -177,16 +194,18 @@ def test_text_that_is_not_utf_8_does_not_land(risk: Risk, folder: Path, outcomes
     assert len(head) > 5_000_000
     (folder / "own.csv").write_bytes(head + b"\nM\xfcller" + b"," * 21 + b"0\n")
     done = risk("land", "own.csv", "--date", "2026-01-01", *["--outcomes"] * outcomes, code=1)
-    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}. Save it as UTF-8 and run again." in done.text
+    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}, in row {len(ROWS) * 400 + 1}. Save it" in done.text
     assert landed(folder) == []
 
 
 def test_landing_after_the_end_date_says_what_to_set(risk: Risk, folder: Path) -> None:
     ended = {"RISK_END_DATE": "2026-01-05"}
-    says = "2026-01-07 cannot be run: the last date is 2026-01-05 (RISK_END_DATE). Set RISK_END_DATE to 2026-01-07 or later"
+    says = "the last date is 2026-01-05 (RISK_END_DATE in the environment). Set RISK_END_DATE to 2026-01-07 or later, or unset it"
     assert says in risk("land", sample("accounts_2026-01-07.csv"), "--date", "2026-01-07", **ended).text
     assert says in risk("run", "2026-01-07", code=2, **ended).text
     assert landed(folder) == ["accounts_2026-01-07.csv"]
+    (folder / ".env").write_text("RISK_END_DATE=2026-01-05\n", encoding="utf-8")
+    assert "(RISK_END_DATE in .env). Set RISK_END_DATE to 2026-01-07 or later, or unset it" in risk("run", "2026-01-07", code=2).text
 
 
 def test_a_date_before_the_start_does_not_land(risk: Risk, folder: Path) -> None:

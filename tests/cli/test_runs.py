@@ -149,7 +149,7 @@ def test_a_release_requires_a_person(on_trained: Risk) -> None:
 def test_a_release_is_offered_by_name_if_it_is_possible(checks: tuple[str, ...], offered: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
         finish([Result("2026-01-04", "a check failed", "blocked", releasable=checks)])
-    assert f"Next: fix the file and land it with --replace{offered}\n" in capsys.readouterr().err
+    assert f"Next: fix the file and land the whole date with --replace{offered}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [("run", "2026-01-05"), ("outcomes", "2026-01-03")])

@@ -77,9 +77,9 @@ def _corrupt_scorecard(book: Book) -> None:
         (_replaced("account_id\n".encode("utf-16")), ["not UTF-8 text"]),
         (_without_column, ["required_columns"]),
         (_open_quote, ["ends inside an open quote"]),
-        (_late_garbage, ["malformed", "not UTF-8", "--replace"]),
+        (_late_garbage, ["is not UTF-8 text", "in row", "Save it as UTF-8, land it again"]),
         (_two_sets, ["two sets of accounts", "Take one away"]),
-        (_differing_shards, ["another header", "b.csv"]),
+        (_differing_shards, ["another separator", "b.csv"]),
         (_mostly_unreadable, ["issue_share"]),
         (_corrupt_scorecard, ["scorecard.json is not the file that was registered"]),
     ],
@@ -134,7 +134,7 @@ def test_run_history_contains_no_value_of_an_outcome(recorded_book: Book) -> Non
     recorded_book.land(f"outcomes_{LABELLED[0]}.csv", lines + b"x,0\n" * 20_000 + SECRET + b"\xff,1\n")
     for job, date in (("outcomes", LABELLED[0]), ("training", LABELLED[-1])):
         error = recorded_book.runner.run(job, date).error
-        assert error is not None and "malformed" in error and "--replace" in error
+        assert error is not None and "is not UTF-8 text: cannot decode byte" in error
         assert error in {row["error"] for row in recorded_book.log()}
     assert recorded_book.history_contains(LABELLED[0].encode())
     assert not recorded_book.history_contains(SECRET)

@@ -62,8 +62,8 @@ class Place:
         return {path: self.lake.get(path) for path in self.lake.list("raw/") if not path.endswith(".manifest.json")}
 
     def folders(self) -> list[str]:
-        """Return what is staged on disk, also empty folders."""
-        return [path.name for path in (self.lake.folder / "raw/staged").rglob("*")] if self.lake.folder else []
+        """Return the folder of what is staged on disk, and what is in it, also empty folders."""
+        return [path.name for path in self.lake.folder.glob("raw/staged*/**")] if self.lake.folder else []
 
 
 @pytest.fixture
@@ -120,6 +120,8 @@ CONTENTS: dict[str, list[bytes]] = {
         b"id,age\r\n1,2\r\n",
     ],
     "CR": [b"id,age\r" + rows(0, 60, "\r"), b"id,age\r1,2\r"],
+    "BOM and CRLF in one shard": [good(0), b"\xef\xbb\xbfid,age\r\n" + rows(60, 60, "\r\n"), good(2)],
+    "NUL bytes in one shard": [good(0), b"id,age\n1,\0\n" + rows(60, 60)],
     "separators at the end of rows": [b"id,age\n" + rows(0, 60, last=","), good(1), b"id,age\n1,2,\n2,3\n"],
 }
 
@@ -205,6 +207,9 @@ REJECTED: dict[str, list[bytes]] = {
     "another one without header": [good(0), b"1,2\n3,4\n"],
     "nothing": [good(0), b"", good(2)],
     "UTF-16": [good(0), "id,age\n1,2\n".encode("utf-16")],
+    "columns in another order": [good(0), b"age,id\n2,1\n"],
+    "CR": [good(0), b"id,age\r1,2\r"],
+    "a byte that is not UTF-8": [good(0), good(1) + b"secret\xe9,1\n" + good(2)],
     "an open quote": [good(0), b'id,age\n1,2\n2,"secret\n', b'id,age\n1,"secret\n'],
     "two errors of headers": [good(0), b"id,years\n1,2\n", b""],
     "an open quote before another header": [good(0), b'id,age\n2,"secret\n', b"id,years\n1,2\n"],
@@ -222,6 +227,7 @@ def test_the_first_error_is_the_same(place: Place, other: Place, monkeypatch: py
             store(work)
         messages.append(str(caught.value))
     assert messages[1] == messages[0]
+    assert str(place.landing.folder) in messages[1]
     assert "\n" not in messages[1] and "secret" not in messages[1]
     assert other.lake.list("raw/") == ()
 

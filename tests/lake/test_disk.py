@@ -1,5 +1,6 @@
 """The lake on disk: durable writes, temporary files, full and read-only disks."""
 
+import itertools
 import os
 import resource
 import stat
@@ -15,6 +16,7 @@ import polars as pl
 import pytest
 
 from risk_assets.errors import LakeError
+from risk_assets.lake import disk
 from risk_assets.lake.store import Store, open_store
 from risk_assets.lake.tables import write_table
 from tests.lake.conftest import table as any_table
@@ -231,6 +233,39 @@ def test_a_folder_is_not_an_object(lake: Store, path: str) -> None:
     assert (lake.find(path), lake.size(path)) == (None, None)
     with pytest.raises(FileNotFoundError):
         lake.delete(path)
+
+
+def test_folders_that_are_empty_are_removed(lake: Store) -> None:
+    assert lake.folder is not None
+    for path in ("zone/table/part/a", "zone/other/b"):
+        lake.put(path, b"x")
+        lake.delete(path)
+    lake.put("zone/kept/c", b"x")
+    for path in ("zone/table/part/a", "zone/other/b", "zone/kept/a", "zone/never/a", "a"):
+        lake.prune(path)
+    assert sorted(folder.name for folder in (lake.folder / "zone").iterdir()) == ["kept"]
+    lake.delete("zone/kept/c")
+    lake.prune("zone/kept/c")
+    assert list((lake.folder / "zone").iterdir()) == []
+
+
+def test_a_write_makes_the_folder_that_another_removes(lake: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lake.folder is not None
+    make, removed = disk._make_folder, itertools.count()
+
+    def made_and_removed(folder: Path) -> None:
+        make(folder)
+        if folder.name == "part" and next(removed) < 3:
+            lake.prune("zone/part/a")
+
+    monkeypatch.setattr(disk, "_make_folder", made_and_removed)
+    lake.put("zone/part/a", b"x")
+    assert (lake.get("zone/part/a"), next(removed)) == (b"x", 4)
+    lake.delete("zone/part/a")
+    monkeypatch.setattr(disk, "_make_folder", lambda folder: (make(folder), lake.prune("zone/part/a")))
+    with pytest.raises((FileNotFoundError, LakeError)):
+        lake.put("zone/part/a", b"x")
+    assert lake.list("zone/") == ()
 
 
 def test_a_link_to_nothing_is_not_listed(lake: Store) -> None:

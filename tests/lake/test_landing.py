@@ -2,7 +2,11 @@
 
 import csv
 import io
+import itertools
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -13,7 +17,10 @@ from risk_assets.clock import date_range, shift
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.ingest.csv_dialect import sniff
 from risk_assets.errors import LakeError, LandingError
-from risk_assets.lake.landing import Source, dates, find, land, land_outcomes
+from risk_assets.lake import parallel
+from risk_assets.lake.landing import Landed, dates, find, land, land_outcomes
+from risk_assets.lake.landing_sources import Source, SourceFolder
+from risk_assets.lake.landing_watch import arrivals
 from risk_assets.lake.store import Store, open_store
 from risk_assets.settings import Settings
 
@@ -140,20 +147,20 @@ def test_an_empty_landing_folder_has_no_dates(landing: Store) -> None:
     [b"id,age,city\n001,30,north\n", b"\xef\xbb\xbfid;age;city\r\n001;3,5;n\r\n002;1;x", b'id\tage\tcity\r1\t2\t"\r"\r'],
 )
 def test_a_file_without_target_lands_unchanged_and_alone(landing: Store, small: Contract, tmp_path: Path, content: bytes) -> None:
-    written = land(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
+    written = land(landing, source(tmp_path, content, small), small, (DATE,), replace=False).written
     assert written == {"accounts": [f"accounts_{DATE}.csv"]}
     assert landed(landing) == {f"accounts_{DATE}.csv": content}
 
 
 def test_a_file_with_target_lands_its_outcomes_too(landing: Store, small: Contract, tmp_path: Path) -> None:
-    written = land(landing, source(tmp_path, LABELLED, small), small, (DATE,), replace=False)
+    written = land(landing, source(tmp_path, LABELLED, small), small, (DATE,), replace=False).written
     assert written == {"accounts": [f"accounts_{DATE}.csv"], "outcomes": [f"outcomes_{DATE}.csv"]}
     assert landed(landing) == {f"accounts_{DATE}.csv": LABELLED, f"outcomes_{DATE}.csv": LABELLED}
 
 
 def test_land_outcomes_lands_no_accounts(landing: Store, small: Contract, tmp_path: Path) -> None:
     content = b'defaulted;id\n1;"0;1"\n;002\n'
-    written = land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=False)
+    written = land_outcomes(landing, source(tmp_path, content, small), small, (DATE,), replace=False).written
     assert written == {"outcomes": [f"outcomes_{DATE}.csv"]}
     assert landed(landing) == {f"outcomes_{DATE}.csv": content}
 
@@ -400,3 +407,125 @@ def test_a_file_with_stray_quotes_is_split_by_lines(landing: Store, small: Contr
     found = [landing.get(f"accounts_{date}.csv") for date in wanted]
     header = bom + b"id,age,city,defaulted\n"
     assert found == [header + "".join(lines[start : start + 3]).encode() for start in (0, 3, 6)]
+
+
+# --- folders of shards -------------------------------------------------------------------------------------------------
+
+SHARDS = {"a.csv": b"id,age,city\n1,30,north\n", "b.csv": b"\xef\xbb\xbfid,age,city\r\n2,40,south\r\n", "c.csv": b"id,age,city\n"}
+
+
+def folder(tmp_path: Path, contract: Contract, contents: dict[str, bytes]) -> SourceFolder:
+    path = tmp_path / "shards"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    for name, content in contents.items():
+        (path / name).write_bytes(content)
+    return SourceFolder.read(path, contract.columns)
+
+
+def shards(contents: dict[str, bytes], kind: str = "accounts") -> dict[str, bytes]:
+    return {f"{kind}_{DATE}/{name}": content for name, content in {"_SUCCESS": b"", **contents}.items()}
+
+
+def test_a_folder_lands_as_shards(landing: Store, small: Contract, tmp_path: Path) -> None:
+    source = folder(tmp_path, small, {**SHARDS, "_log.txt": b"x", ".hidden": b"x"})
+    done = land(landing, source, small, (DATE,), replace=False)
+    assert done == Landed({"accounts": list(shards(SHARDS))[1:]}, ())
+    assert landed(landing) == shards(SHARDS)
+    assert land(landing, source, small, (DATE,), replace=False) == done  # the same bytes: the command is repeated
+    (arrival,) = arrivals(landing)
+    assert (arrival.complete, len(arrival.parts)) == (True, 3)
+    with pytest.raises(LandingError, match="other accounts for 2026-01-01 have already landed"):
+        land(landing, folder(tmp_path, small, {"a.csv": SHARDS["a.csv"]}), small, (DATE,), replace=False)
+
+
+def test_a_folder_with_the_target_column_lands_as_outcomes_too(landing: Store, small: Contract, tmp_path: Path) -> None:
+    land(landing, folder(tmp_path, small, {"a.csv": LABELLED}), small, (DATE,), replace=False)
+    assert landed(landing) == shards({"a.csv": LABELLED}) | shards({"a.csv": LABELLED}, "outcomes")
+
+
+def test_replacing_a_folder_or_a_file_names_what_was_there(landing: Store, small: Contract, tmp_path: Path) -> None:
+    file = source(tmp_path, SHARDS["a.csv"], small)
+    land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
+    assert (
+        land(landing, folder(tmp_path, small, {"d.csv": SHARDS["a.csv"]}), small, (DATE,), replace=True).replaced
+        == tuple(shards(SHARDS))[1:]
+    )
+    assert landed(landing) == shards({"d.csv": SHARDS["a.csv"]})
+    assert land(landing, file, small, (DATE,), replace=True).replaced == (f"accounts_{DATE}/d.csv",)
+    assert land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=True).replaced == (f"accounts_{DATE}.csv",)
+    assert landed(landing) == shards(SHARDS)
+
+
+@pytest.mark.parametrize("before", ["nothing", "file", "shards"])
+def test_nobody_takes_a_part_of_a_folder(
+    landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    sources: dict[str, Source | SourceFolder] = {
+        "file": source(tmp_path, SHARDS["a.csv"], small),
+        "shards": folder(tmp_path, small, {"a.csv": SHARDS["a.csv"], "z.csv": SHARDS["b.csv"]}),
+    }
+    if before in sources:
+        land(landing, sources[before], small, (DATE,), replace=False)
+    new, changes, states = folder(tmp_path, small, SHARDS), itertools.count(), []
+    write, put, delete = Store.write, Store.put, Store.delete
+
+    def then_look(change: Callable[..., None]) -> Callable[..., None]:
+        def changed(store: Store, *arguments: Any) -> None:
+            next(changes)
+            change(store, *arguments)
+            try:
+                states.append([part.rpartition("/")[2] for part in find(store, "accounts", DATE, small.columns).parts])
+            except LandingError as error:
+                assert "are incomplete: a command is landing them, or was ended" in str(error)
+                assert arrivals(store) == ()
+
+        return changed
+
+    monkeypatch.setattr(parallel, "SMALL_REQUESTS", 1)
+    for name, change in (("write", write), ("put", put), ("delete", delete)):
+        monkeypatch.setattr(Store, name, then_look(change))
+    land(landing, new, small, (DATE,), replace=True)
+    assert (next(changes) >= 6, states) == (True, [[*SHARDS]])
+
+
+def test_landing_that_was_ended_is_repeated(landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise LakeError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "write", full)
+        with pytest.raises(LakeError):
+            land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
+    with pytest.raises(LandingError, match=r"repeat: risk land FOLDER --date 2026-01-01\."):
+        find(landing, "accounts", DATE, small.columns)
+    land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
+    assert landed(landing) == shards(SHARDS)
+
+
+@pytest.mark.parametrize(
+    ("contents", "says"),
+    [
+        ({}, "has no file that ends with .csv"),
+        ({"a.csv": SHARDS["a.csv"], "b.csv.gz": b"x"}, "b.csv.gz would be left out"),
+        ({"a.csv": SHARDS["a.csv"], "b.csv": b"age,id,city\n1,2,x\n"}, "b.csv has the same columns in another order"),
+        ({"a.csv": SHARDS["a.csv"], "b.csv": b"id,age,city\n1,2,\xff\n"}, "b.csv is not UTF-8 text: cannot decode byte 17, in row 1"),
+        ({"a.csv": b"id,age,city\n", "b.csv": b"id,age,city\n"}, "have headers and no rows"),
+        ({"a.csv": b"id,age\n1,2\n"}, "a.csv has no column city"),
+    ],
+)
+def test_a_folder_that_cannot_be_scored_does_not_land(
+    landing: Store, small: Contract, tmp_path: Path, contents: dict[str, bytes], says: str
+) -> None:
+    with pytest.raises(LandingError, match=says):
+        land(landing, folder(tmp_path, small, contents), small, (DATE,), replace=True)
+    assert landed(landing) == {}
+
+
+def test_the_landed_folder_itself_does_not_land(landing: Store, small: Contract, tmp_path: Path) -> None:
+    if landing.folder is None:
+        return
+    land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
+    with pytest.raises(LandingError, match=r"so it has landed\. Next: risk run 2026-01-01"):
+        land(landing, SourceFolder.read(landing.folder / f"accounts_{DATE}", small.columns), small, (DATE,), replace=True)
+    assert landed(landing) == shards(SHARDS)

@@ -24,7 +24,7 @@ from tests.faults.proxy import Proxy, proxied
 
 DATE = "2026-01-05"
 PATH = layout.accounts(DATE)
-MAX_LISTS = 5
+MAX_LISTS = 6
 
 
 def shard(number: int) -> str:
@@ -192,8 +192,8 @@ def test_shards_with_different_headers(many: tuple[Store, Store]) -> None:
     found.put(shard(3), b"id,years\nA3,1\n")
     with pytest.raises(LandingError) as caught:
         ingest(lake, found)
-    assert f"{found.uri(shard(3))} has another header, separator or line end than accounts_{DATE}/part-00000.csv" in one_line(caught)
-    assert one_line(caught).endswith("Fix the shard and land it again.")
+    assert f"{found.uri(shard(3))} has a header with other columns, compared with {shard(0)}" in one_line(caught)
+    assert one_line(caught).endswith("Fix the shard, land all shards of the date again, and run again.")
     assert lake.list("raw/") == ()
 
 
@@ -220,6 +220,16 @@ def test_a_shard_that_is_removed_while_it_is_read(many: tuple[Store, Store]) -> 
         with pytest.raises(LandingError) as caught:
             raw.ingest(OwnParts(lake, replace(landed, found=entries)), PATH, Provenance(run_id="run-1"))
         assert one_line(caught).startswith(f"{found.uri(shard(3))} was removed while it was read. Run the date again when all of its files")
+    assert lake.list("raw/") == ()
+
+
+def test_a_shard_that_lands_while_others_are_read(many: tuple[Store, Store]) -> None:
+    lake, found = many
+    work = OwnParts(lake, landing.find(found, landing.ACCOUNTS, DATE, ("id",)))
+    found.put(shard(SHARDS), content(SHARDS))
+    with pytest.raises(LandingError) as caught:
+        raw.ingest(work, PATH, Provenance(run_id="run-1"))
+    assert one_line(caught).startswith(f"{found.uri(f'accounts_{DATE}')} changed while it was read. Run the date again")
     assert lake.list("raw/") == ()
 
 

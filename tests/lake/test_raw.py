@@ -443,7 +443,7 @@ def test_a_folder_of_one_shard_is_one_file(store: Store, landing: Store) -> None
 
 @pytest.mark.parametrize("other", [b"id,years\n2,20\n", b"id;age\n2;20\n", b"age,id\n20,2\n", b"id,age\r2,20\r"])
 def test_a_shard_with_another_dialect_is_rejected_and_named(store: Store, landing: Store, other: bytes) -> None:
-    with pytest.raises(LandingError, match=r"accounts_2026-01-01/b\.csv has another header"):
+    with pytest.raises(LandingError, match=r"accounts_2026-01-01/b\.csv has .*another kind|another order|another separator|other columns"):
         land_and_ingest(store, landing, {"a.csv": b"id,age\n1,10\n", "b.csv": other})
     assert store.list("") == ()
 

@@ -307,3 +307,12 @@ def test_pages_of_accounts_are_those_of_a_file(store: Store, monkeypatch: pytest
     assert len(require_manifest(store, layout.features(DATE)).parts) == 3
     assert pages() == expected
     assert verify_date(store, DATE).problems == ()
+
+
+def test_a_file_in_place_of_parts_leaves_no_folder(disk_store: Store) -> None:
+    parts = written(disk_store, 4, 31).parts
+    assert disk_store.folder is not None
+    folder = (disk_store.folder / next(iter(parts))).parent
+    assert folder.is_dir()
+    write_table(disk_store, PATH, table(pl.LazyFrame({"account_id": ["A"]})))
+    assert not folder.exists()

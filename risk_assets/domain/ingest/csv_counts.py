@@ -73,6 +73,8 @@ class FieldCounter:
         self.enclosed_rows = 0
         self.issues: dict[str, Positions] = {}
         self._unclear: list[int] = []
+        self._undecodable: tuple[int, int] | None = None
+        self._bytes = 0
         self._width = len(dialect.columns)
         self._splitter = RecordSplitter(dialect.grammar)
         self._separator = dialect.separator.encode()
@@ -104,12 +106,16 @@ class FieldCounter:
 
     @property
     def problem(self) -> str | None:
-        """Why the file cannot be split into records, to follow the name of the file; None if it can."""
+        """Why the file cannot be split into records of text, to follow its name, and how to fix it, without a full stop; None if it can."""
+        if self._undecodable:
+            position, row = self._undecodable
+            return f"is not UTF-8 text: cannot decode byte {position}, in row {row}. Save it as UTF-8"
         if self._splitter.too_long:
-            return f"has more than {MAX_RECORD_BYTES // 1024**2} MiB without a line end after row {self.rows}, as after an open quote"
+            size = MAX_RECORD_BYTES // 1024**2
+            return f"has more than {size} MiB without a line end after row {self.rows}, as after an open quote. Close it"
         if self._unclear:
-            return f"has a quote after a line end of another kind in row {self._unclear[0]}: readers differ on where that row ends"
-        return f"ends inside an open quote, in row {self.rows}" if self.unclosed else None
+            return f"has a quote after a line end of another kind in row {self._unclear[0]}: readers differ on where that row ends. Fix it"
+        return f"ends inside an open quote, in row {self.rows}. Close it, or complete the file" if self.unclosed else None
 
     def _add(self, block: Block) -> None:
         counts = block.fields
@@ -123,15 +129,22 @@ class FieldCounter:
         self.trailing = self.trailing and self._is_trailing(block)
         self.unclosed = block.unclosed
         self._unclear.extend(block.unclear + self.rows + 1)
-        self._add_to_piece(block)
+        text = block.text
+        self._add_to_piece(text, len(counts))
+        position = _undecodable(text) if self._undecodable is None else None
+        if position is not None:
+            row = self.rows + 1 + int(np.searchsorted(block.ends, position, side="right"))
+            self._undecodable = (self._bytes + position + 1, row)
+        self._bytes += len(text)
         self.rows += len(counts)
 
-    def _add_to_piece(self, block: Block) -> None:
+    def _add_to_piece(self, text: bytes, records: int) -> None:
         if self._piece.bytes >= PIECE_BYTES:
             self._end_piece()
         if self.rows < 0:
             self._piece.add(self._splitter.mark, -1)
-        self._piece.add(block.text, len(block.fields))
+            self._bytes += len(self._splitter.mark)
+        self._piece.add(text, records)
 
     def _end_piece(self) -> None:
         self.pieces.append(self._piece.closed())
@@ -180,6 +193,16 @@ class _EnclosedRows:
         is_row = records + start >= 0
         self.records.append(records[is_row] + start)
         self.lines += int((lines[is_row] - 1).sum())
+
+
+def _undecodable(text: bytes) -> int | None:
+    """Return the position of the first byte that is not UTF-8 text, or None."""
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            return error.start
+    return None
 
 
 def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:

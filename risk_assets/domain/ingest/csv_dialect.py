@@ -3,10 +3,9 @@
 import codecs
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 from risk_assets.domain.ingest.csv_grammar import Grammar
 from risk_assets.errors import LandingError
@@ -17,6 +16,7 @@ SEPARATORS = (",", ";", "\t", "|")
 _HEADS = (64 * 1024, 512 * 1024, HEAD_BYTES)
 _QUOTED = re.compile(r'"[^"]*"')
 _EOL = re.compile(rb"[\r\n]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _QUOTED_OR_EOL = re.compile(r'"[^"]*(?:"|\Z)|\r\n?|\n')
 
 
@@ -90,21 +90,16 @@ def require_case(missing: Collection[str], columns: Collection[str], name: str) 
         )
 
 
-def require_utf8(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
-    """Yield the chunks of a file; raises `LandingError` if they are not UTF-8 text."""
-    decoder, start = codecs.getincrementaldecoder("utf-8")(), 0
-    for chunk in chain(chunks, [b""]):
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as error:
-            raise _not_utf8(name, start - held + error.start) from error
-        start += len(chunk)
-        yield chunk
-
-
-def _not_utf8(name: str, position: int) -> LandingError:
-    return LandingError(f"{name} is not UTF-8 text: cannot decode byte {position + 1}. Save it as UTF-8 and run again.")
+def difference(found: Dialect, first: Dialect) -> str | None:
+    """Return how a dialect differs from that of the first file, to follow "has"; None if both are the same. LF and CRLF are."""
+    if found.separator != first.separator:
+        return "another separator"
+    if found.eol != first.eol:
+        return "line ends of another kind (CR alone)" if found.eol == "\r" else "line ends of another kind (not CR alone)"
+    if found.columns == first.columns:
+        return None
+    same = sorted(found.columns) == sorted(first.columns)
+    return "the same columns in another order" if same else "a header with other columns"
 
 
 def sniff(head: bytes, name: str, expected: Collection[str] = ()) -> Dialect:
@@ -126,13 +121,13 @@ def sniff(head: bytes, name: str, expected: Collection[str] = ()) -> Dialect:
     Raises
     ------
     LandingError
-        When the file is empty, is not UTF-8 text, or has no valid header.
+        When the file is empty, or has no valid header of UTF-8 text.
     """
     return _detect(head[:HEAD_BYTES], name, expected, is_whole=len(head) < HEAD_BYTES)
 
 
 def _detect(head: bytes, name: str, expected: Collection[str], *, is_whole: bool) -> Dialect:
-    record, eol = _header(_decode(head, name, is_whole=is_whole), name, is_whole=is_whole)
+    record, eol = _header(_decode(head, name), name, is_whole=is_whole)
     unquoted = _QUOTED.sub("", record)
     names = {separator: _names(record, separator) for separator in SEPARATORS}
 
@@ -152,15 +147,11 @@ def _has_fields(record: str, dialect: Dialect) -> bool:
     return len(records) == 1 and records[0].closed and len(records[0].fields) == len(dialect.columns)
 
 
-def _decode(head: bytes, name: str, *, is_whole: bool) -> str:
+def _decode(head: bytes, name: str) -> str:
+    """Return the first bytes of a file as text. Bytes that are not UTF-8 are surrogates: only the header matters here."""
     if b"\0" in _EOL.split(head, maxsplit=1)[0] or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise LandingError(f"{name} is not UTF-8 text but UTF-16, a workbook or a compressed file. Export it as CSV and save it as UTF-8.")
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        # a head that is not the whole file may end inside a character
-        return decoder.decode(head, final=is_whole).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(name, error.start) from error
+    return head.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 
 
 def _header(text: str, name: str, *, is_whole: bool) -> tuple[str, str]:
@@ -177,6 +168,8 @@ def _header(text: str, name: str, *, is_whole: bool) -> tuple[str, str]:
         raise LandingError(
             f"{name} has no line end in its first {HEAD_BYTES // 1024**2} MiB. Export it as CSV with a header and run again."
         )
+    if _SURROGATE.search(record):
+        raise LandingError(f"{name} is not UTF-8 text: cannot decode its header. Save it as UTF-8 and run again.")
     return record, "\r" if end and end[0] == "\r" else "\n"
 
 

@@ -87,7 +87,27 @@ def test_records_and_fields_are_counted(*, content: bytes, dialect: Dialect, row
 def test_an_unclosed_quote_is_reported_and_its_record_counted(chunk: int) -> None:
     counter = count(b'a,b\n1,2\n3,"4\n5,6\n', TWO, chunk)
     assert (counter.rows, counter.unclosed) == (2, True)
-    assert counter.problem == "ends inside an open quote, in row 2"
+    assert counter.problem == "ends inside an open quote, in row 2. Close it, or complete the file"
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 2**20])
+@pytest.mark.parametrize(
+    ("content", "byte", "row"),
+    [
+        (b"a,b\n1,\xe9\n", 7, 1),
+        ("\ufeffa,b\n1,é\n2,".encode() + b"\xff\n\xff,3\n", 15, 2),
+        (b'a,b\n"1\n2",3\n4,\xe2\x82', 15, 2),
+        (b'a,b\n1,"2"3\n4,5"6"\n\xff,"', 19, 3),
+    ],
+)
+def test_text_that_is_not_utf_8_is_placed(monkeypatch: pytest.MonkeyPatch, content: bytes, byte: int, row: int, chunk: int) -> None:
+    monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 8)
+    assert count(content, TWO, chunk).problem == f"is not UTF-8 text: cannot decode byte {byte}, in row {row}. Save it as UTF-8"
+
+
+def test_text_in_utf_8_has_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 8)
+    assert count("a,b\nä,€\n𝄞,\uffff\0\n".encode(), TWO, 1).problem is None
 
 
 def test_a_large_file_is_counted_exactly() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, SEPARATORS, Dialect, read_dialect, require_utf8, sniff
+from risk_assets.domain.ingest.csv_dialect import HEAD_BYTES, SEPARATORS, Dialect, difference, read_dialect, sniff
 from risk_assets.errors import LandingError
 
 
@@ -67,8 +67,7 @@ def test_the_head_can_end_inside_a_character() -> None:
         (b"\nid,age\n", "blank line"),
         ("id,age\n".encode("utf-16"), "save it as UTF-8"),
         ("id,age\n".encode("utf-16-le"), "save it as UTF-8"),
-        (b"id,pr\xe9nom\n", "cannot decode byte 6. Save it as UTF-8"),
-        (b"id,age\n1,\xe9", "byte 10"),
+        (b"id,pr\xe9nom\n", "cannot decode its header. Save it as UTF-8"),
         (b'id,"age\n1,2\n', "unclosed quote"),
         (b'id,a"g\ne"\n1,2\n', "in the middle of a column name"),
         (b"x" * HEAD_BYTES, "no line end"),
@@ -128,13 +127,15 @@ def test_only_a_long_header_is_read_further() -> None:
     assert asked == [64 * 1024]
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_the_byte_that_is_not_utf_8_is_named(size: int) -> None:
-    text = "é€".encode()
-    chunks = [text[start : start + size] for start in range(0, len(text), size)]
-    assert b"".join(require_utf8(chunks, "a.csv")) == text
-    spoilt = text + b"x\xff"
-    with pytest.raises(LandingError, match=r"a\.csv is not UTF-8 text: cannot decode byte 7"):
-        list(require_utf8([spoilt[start : start + size] for start in range(0, len(spoilt), size)], "a.csv"))
-    with pytest.raises(LandingError, match="cannot decode byte 6"):
-        list(require_utf8([text, b"\xe2\x82"], "a.csv"))
+@pytest.mark.parametrize(
+    ("head", "differs"),
+    [
+        (b"\xef\xbb\xbfid,age\r\n", None),
+        (b"id;age\n", "another separator"),
+        (b"id,age\r", "line ends of another kind (CR alone)"),
+        (b"age,id\n", "the same columns in another order"),
+        (b"id,years\n", "a header with other columns"),
+    ],
+)
+def test_files_that_differ_say_how(head: bytes, differs: str | None) -> None:
+    assert difference(sniff(head, "b.csv"), Dialect(",", "\n", ("id", "age"))) == differs

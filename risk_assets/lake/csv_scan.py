@@ -35,13 +35,18 @@ def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, 
     return _scan(sources, dialect, quoting, header, _schema(dialect))
 
 
-def scan_typed(source: bytes, dialect: Dialect, quoting: Quoting, types: Mapping[str, type[pl.DataType]], *, header: bool) -> pl.LazyFrame:
-    """Return columns of a CSV file, which the reader parses: texts as of `scan_text`, and numbers.
+def scan_typed(
+    source: bytes, dialect: Dialect, quoting: Quoting, types: Mapping[str, type[pl.DataType]], *, header: bool, strict: bool
+) -> pl.LazyFrame:
+    """Return columns of a CSV file, which the reader parses: texts as of `scan_text`, and numbers, null where they are empty.
 
-    Null where a number is empty or cannot be parsed, and where a text is not UTF-8.
+    Parameters
+    ----------
+    strict
+        A number that cannot be parsed and a text that is not UTF-8 are a `ComputeError`; otherwise they are null.
     """
     schema = _schema(dialect) | {name: kind() for name, kind in types.items()}
-    return _scan([source], dialect, quoting, header, schema, ignore_errors=True).select(*types)
+    return _scan([source], dialect, quoting, header, schema, ignore_errors=not strict).select(*types)
 
 
 def _scan(sources: Any, dialect: Dialect, quoting: Quoting, header: bool, schema: dict[str, pl.DataType], **options: Any) -> pl.LazyFrame:

@@ -1,9 +1,10 @@
 """Raw files in pieces of whole records, which are read and verified one by one: the unit of work of a date."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import polars as pl
@@ -53,13 +54,17 @@ class Piece:
 
 @dataclass(frozen=True)
 class RawFile:
-    """How to read a raw file: its dialect and quoting, the rows with each issue of a line by the names of `LINE_ISSUES`, its pieces."""
+    """How to read a raw file: its dialect and quoting, the rows with each issue of a line by the names of `LINE_ISSUES`, its pieces.
+
+    `unclean` is set once a piece has a cell that the reader cannot parse: others have, too, and are not read twice.
+    """
 
     path: str
     dialect: Dialect
     quoting: Quoting
     issues: Mapping[str, Positions]
     pieces: tuple[Piece, ...]
+    unclean: Event = field(default_factory=Event, repr=False, compare=False)
 
 
 def raw_file(store: Store, manifest: Manifest) -> RawFile:
@@ -120,7 +125,21 @@ class PieceCells:
 
     def read(self, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
         """Return columns; a number that cannot be parsed and a text that is not UTF-8 are null."""
-        return scan_typed(self.content, self.raw.dialect, self.raw.quoting, types, header=self.piece.start == 0).collect()
+        return self._typed(types, strict=False)
+
+    def read_clean(self, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame | None:
+        """Return columns if only empty numbers are null; None if the reader cannot parse a cell, of this piece or an earlier one."""
+        if self.raw.unclean.is_set():
+            return None
+        try:
+            return self._typed(types, strict=True)
+        except pl.exceptions.ComputeError:  # its message quotes a cell
+            self.raw.unclean.set()
+            return None
+
+    def _typed(self, types: Mapping[str, type[pl.DataType]], *, strict: bool) -> pl.DataFrame:
+        header = self.piece.start == 0
+        return scan_typed(self.content, self.raw.dialect, self.raw.quoting, types, header=header, strict=strict).collect()
 
     def text(self, rows: Positions | None = None) -> pl.LazyFrame:
         """Return all rows, or some in ascending order, as text."""

@@ -45,6 +45,9 @@ class Cells(Protocol):
     def read(self, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame:
         """Return columns; a number that cannot be parsed and a text that is not UTF-8 are null."""
 
+    def read_clean(self, types: Mapping[str, type[pl.DataType]]) -> pl.DataFrame | None:
+        """Return columns if only empty numbers are null; None if the reader cannot parse a cell, or is not expected to."""
+
     def text(self, rows: Positions | None = None) -> pl.LazyFrame:
         """Return all rows, or some in ascending order, as text: the columns of the file and `RAGGED`."""
 
@@ -100,10 +103,12 @@ def _read(cells: Cells, contract: Contract, date: str | None) -> _Columns | None
     numbers = [name for name, feature in contract.features.items() if feature.type == "number"]
     typed = [name for name in numbers if _is_parsed_by_reader(contract.notation(name))]
     texts = [name for name in contract.columns if name not in typed]
-    frame = cells.read(dict.fromkeys(texts, pl.String) | dict.fromkeys(typed, pl.Float64))
+    types = dict.fromkeys(texts, pl.String) | dict.fromkeys(typed, pl.Float64)
+    clean = cells.read_clean(types)
+    frame = cells.read(types) if clean is None else clean
     if any(frame[name].null_count() for name in texts):
         return None
-    with_nulls = [name for name in typed if frame[name].null_count() and not contract.features[name].required]
+    with_nulls = [name for name in typed if clean is None and frame[name].null_count() and not contract.features[name].required]
     again = cells.read(dict.fromkeys(with_nulls, pl.String)) if with_nulls else frame  # as text: a null is missing, or unreadable
     number_texts = {name: strip_series(again[name]) for name in with_nulls}
     number_texts |= {name: strip_series(frame[name]) for name in numbers if name not in typed}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from risk_assets.errors import EngineError
 
@@ -28,7 +28,7 @@ def watched(call: Callable[[], T], look: Callable[[], None], cancel: Callable[[]
     Parameters
     ----------
     cancel
-        Ends the call from another thread; does not raise. It is not waited for longer than `CANCEL_SECONDS`.
+        Ends the call from another thread. It is not waited for longer than `CANCEL_SECONDS`, nor is the call.
     """
     result: Future[T] = Future()
     Thread(target=_resolve, args=(result, call), name="spark", daemon=True).start()
@@ -36,10 +36,10 @@ def watched(call: Callable[[], T], look: Callable[[], None], cancel: Callable[[]
         while not wait([result], POLL_SECONDS).done:
             look()
     except BaseException:
-        cancelling = Thread(target=cancel, name="cancel-spark", daemon=True)
-        cancelling.start()
-        cancelling.join(CANCEL_SECONDS)
-        wait([result], CANCEL_SECONDS)
+        cancelled: Future[Any] = Future()
+        Thread(target=_resolve, args=(cancelled, cancel), name="cancel-spark", daemon=True).start()
+        both: list[Future[Any]] = [result, cancelled]
+        wait(both, CANCEL_SECONDS)
         raise
     return result.result()
 
@@ -47,7 +47,7 @@ def watched(call: Callable[[], T], look: Callable[[], None], cancel: Callable[[]
 def _resolve(result: "Future[T]", call: Callable[[], T]) -> None:
     try:
         found = call()
-    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+    except BaseException as error:  # noqa: BLE001 - it is for the thread that waits
         result.set_exception(error)
     else:
         result.set_result(found)

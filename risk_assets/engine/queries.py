@@ -4,11 +4,10 @@ import math
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from risk_assets.engine.calls import CANCEL_SECONDS, POLL_SECONDS, Patience, watched
-from risk_assets.engine.session import has_executor, is_classic, spark_errors
+from risk_assets.engine.session import has_executor, is_classic
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -71,15 +70,13 @@ class _Progress:
 
 def _cancel(session: "SparkSession", tag: str) -> None:
     """Cancel a query, and wait until none of its tasks runs, so that they write nothing any more."""
-    with suppress(*spark_errors()):
-        session.interruptTag(tag)
-        tracker, end = session.sparkContext._jsc.sc().statusTracker(), time.monotonic() + CANCEL_SECONDS
-        while any(info.numRunningTasks() for info in tracker.getExecutorInfos()) and time.monotonic() < end:
-            time.sleep(POLL_SECONDS)
+    session.interruptTag(tag)
+    tracker, end = session.sparkContext._jsc.sc().statusTracker(), time.monotonic() + CANCEL_SECONDS
+    while any(info.numRunningTasks() for info in tracker.getExecutorInfos()) and time.monotonic() < end:
+        time.sleep(POLL_SECONDS)
 
 
 def _interrupt(session: "SparkSession", tag: str) -> None:
     """Cancel a query of a server of Spark Connect, if it still answers."""
     session.client.set_retry_policies([])
-    with suppress(*spark_errors()):
-        session.interruptTag(tag)
+    session.interruptTag(tag)

@@ -75,7 +75,7 @@ def _stop(session: "SparkSession") -> None:
             session.client.set_retry_policies([])  # do not wait for a server that has ended
         try:
             session.stop()
-        except spark_errors():
+        except _spark_errors():
             from pyspark import SparkContext
 
             SparkContext._active_spark_context = SparkContext._gateway = SparkContext._jvm = None
@@ -89,7 +89,7 @@ def translated_errors(name: str, log: Path) -> Iterator[None]:
             yield
         except ImportError as error:
             raise _missing_package(name, error.name) from None
-        except spark_errors() as error:
+        except _spark_errors() as error:
             raise EngineError(explain(error, name, log)) from None
 
 
@@ -120,7 +120,7 @@ def _missing_package(name: str, package: str | None) -> EngineError:
     return EngineError(f"RISK_ENGINE={name} needs the package {package or 'pyspark'}, which is not installed. Install it: {_INSTALL}.")
 
 
-def spark_errors() -> tuple[type[Exception], ...]:
+def _spark_errors() -> tuple[type[Exception], ...]:
     """Return the classes of the errors that Spark's client raises."""
     found: list[type[Exception]] = [ConnectionError]
     with suppress(ImportError):
@@ -219,6 +219,7 @@ def _configuration(address: str, log: Path) -> Any:
     defaults = {
         "spark.ui.enabled": "false",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # Spark runs a task on each core
+        "spark.python.task.killTimeout": "100ms",  # a task that is cancelled has nothing to tidy up
     }
     if is_local:
         defaults |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}

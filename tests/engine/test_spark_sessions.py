@@ -106,7 +106,7 @@ def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_without_java_its_installation_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(session, "_require_package", lambda _: None)
-    monkeypatch.setattr(session, "_start", lambda address, name, log: session._require_java(name))
+    monkeypatch.setattr(session, "_start", lambda address, name, log, wait_seconds: session._require_java(name))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "needs Java 17 or newer, and there is no java in PATH. Install it" in refused("local[2]")
@@ -153,7 +153,7 @@ TEXTS = {
 
 @pytest.mark.parametrize(("text", "message"), TEXTS.items(), ids=[text[:30] for text in TEXTS])
 def test_errors_of_spark_become_one_line(monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
-    monkeypatch.setattr(session, "spark_errors", lambda: (SparkError,))
+    monkeypatch.setattr(session, "_spark_errors", lambda: (SparkError,))
     with pytest.raises(EngineError, match=rf"^spark://host:1: {message}") as caught, translated_errors("spark://host:1", Path("spark.log")):
         raise SparkError(f"{text}\n\tat java.lang.Thread.run\nsecret 4711")
     assert "4711" not in str(caught.value) and "\n" not in str(caught.value)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from risk_assets.engine.calls import CANCEL_SECONDS, POLL_SECONDS, Patience, watched
 from risk_assets.engine.session import has_executor, is_classic
 
+KILL_SECONDS = 4.0  # in which an executor kills a task that was cancelled: Spark looks every two seconds, and waits as long
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.connect.shell.progress import StageInfo
@@ -30,24 +32,28 @@ def collected(session: "SparkSession", plan: "Callable[[SparkSession], DataFrame
     EngineError
         If no executor was there for so long.
     """
+    from pyspark import inheritable_thread_target
+
     tag = f"risk-{uuid.uuid4().hex}"
 
     def call() -> list[str]:
         session.addTag(tag)  # of this thread: a session of a notebook may have other queries
         return [row[0] for row in plan(session).collect()]
 
+    # a notebook's session has properties for each thread, such as who works there
+    inheriting: Callable[[], list[str]] = inheritable_thread_target(session)(call)
     if is_classic(session):
         problem = (
             f"{name} has had no executor for {wait_seconds:.0f} s: its workers were lost, or others have all of their cores. Look at its "
             "page, start its master and workers if they are gone, then run again."
         )
         patience = Patience(name, lambda: has_executor(session.sparkContext), wait_seconds, problem)
-        return watched(call, patience.look, lambda: _cancel(session, tag))
+        return watched(inheriting, patience.look, lambda: _cancel(session, tag))
     progress = _Progress()
     patience = Patience(name, progress.was_made, math.inf, "")
     session.registerProgressHandler(progress)
     try:
-        return watched(call, patience.look, lambda: _interrupt(session, tag))
+        return watched(inheriting, patience.look, lambda: _interrupt(session, tag))
     finally:
         session.removeProgressHandler(progress)
 
@@ -77,6 +83,6 @@ def _cancel(session: "SparkSession", tag: str) -> None:
 
 
 def _interrupt(session: "SparkSession", tag: str) -> None:
-    """Cancel a query of a server of Spark Connect, if it still answers."""
-    session.client.set_retry_policies([])
+    """Cancel a query of a server of Spark Connect, which does not say when its tasks have ended."""
     session.interruptTag(tag)
+    time.sleep(KILL_SECONDS)

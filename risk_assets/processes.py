@@ -1,15 +1,18 @@
-"""The identity of a process, and whether it still exists on this host."""
+"""The identity of a process, whether it still exists on this host, and signals that ask this one to end."""
 
 import os
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 RUNNING = "running"  # the folder, in that of the run history, with a file for each run that a process of this host executes
+READ_BYTES = 4096  # a signal is one
 _PROC = Path("/proc")
 _ENDED = ("Z", "X")  # zombie and dead, in /proc/PID/stat
 
@@ -61,6 +64,28 @@ def under_way(folder: Path, name: str) -> Iterator[None]:
 def abandoned(folder: Path) -> tuple[Path, ...]:
     """Return the files of `under_way` whose processes have ended, and those that cannot be read."""
     return tuple(path for path in sorted(folder.glob("*.json")) if _is_abandoned(path))
+
+
+@contextmanager
+def noted_signals() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says, after the block, whether Ctrl-C or SIGTERM arrived in it, whoever handled or ignored it.
+
+    Only the main thread gets signals: in another one the answer is no.
+    """
+    noted: set[int] = set()
+    read, write = socket.socketpair()
+    with read, write:
+        read.setblocking(False)
+        write.setblocking(False)
+        is_main = threading.current_thread() is threading.main_thread()
+        before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False) if is_main else -1
+        try:
+            yield lambda: not noted.isdisjoint((signal.SIGINT, signal.SIGTERM))
+        finally:
+            if is_main:
+                signal.set_wakeup_fd(before)
+            with suppress(BlockingIOError):
+                noted.update(read.recv(READ_BYTES))
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -18,16 +18,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
-from risk_assets.defs.failures import ending, failed_checks, passed_checks
+from risk_assets.defs.failures import INTERRUPTED, KILLED, ending, failed_checks, passed_checks
 from risk_assets.defs.liveness import lineage_tags, process_tags, report, sweep_killed, unreported_tags
 from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import RELEASABLE, unused_releases
 from risk_assets.defs.resources import Lakehouse
-from risk_assets.errors import HistoryError, LakeError
+from risk_assets.errors import HistoryError, LakeError, RiskError
 from risk_assets.lake.run_log import SUCCESS, WARNING
 from risk_assets.lake.spool import lake_name
-from risk_assets.processes import RUNNING, abandoned, under_way
+from risk_assets.processes import RUNNING, abandoned, noted_signals, under_way
 from risk_assets.settings import Settings, current_user
 
 log = logging.getLogger(__name__)
@@ -69,6 +69,18 @@ class Result:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     releasable: tuple[str, ...] = ()
+
+
+class InterruptedRunError(RiskError):
+    """Ctrl-C or SIGTERM arrived during a run: nothing is started after it.
+
+    `result` is that of the run if it has ended nevertheless, as if the signal arrived after its last step; otherwise None.
+    """
+
+    def __init__(self, date: str, result: Result | None) -> None:
+        what = INTERRUPTED if result is None else "the command was interrupted after this run, which is complete. Run the command again."
+        super().__init__(f"{date}: {what}" if date else what)
+        self.result = result
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -178,6 +190,8 @@ class Runner:
             If the date is not a partition.
         HistoryError
             If the run history cannot be written.
+        InterruptedRunError
+            If Ctrl-C or SIGTERM arrived.
         """
         self.require_dates(date)
         return self._execute(job, date, only, config, tags or {})
@@ -201,7 +215,12 @@ class Runner:
         run_id = str(uuid.uuid4())
         unreported = unreported_tags(run_id, job)
         tags = {**tags, **unreported, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}), selection)}
-        with self._logged(run_id, job, date), located_runs(self.instance, job), under_way(self._running, run_id):
+        with (
+            noted_signals() as interrupted,
+            self._logged(run_id, job, date),
+            located_runs(self.instance, job),
+            under_way(self._running, run_id),
+        ):
             ran = self.definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
                 partition_key=date,
@@ -214,7 +233,10 @@ class Runner:
         self.lakehouse.begin()  # the run may have changed what is in force
         if ran.success:
             self._unreported.extend(unreported.values())
-        return self._result(ran.dagster_run.run_id, date or "", ran.success)
+        result = self._result(ran.dagster_run.run_id, date or "", ran.success)
+        if interrupted():
+            raise InterruptedRunError(result.date, None if result.error in (INTERRUPTED, KILLED) else result)
+        return result
 
     def _result(self, run_id: str, date: str, success: bool) -> Result:
         run = self.instance.get_run_by_id(run_id)
@@ -241,7 +263,7 @@ class Runner:
             raise
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
             record_outcome(self.lakehouse, self.instance, run_id)
-            raise KeyboardInterrupt from None
+            raise InterruptedRunError(date or "", None) from None
         for warning in warnings:
             self.notify(warning)
 

@@ -71,6 +71,7 @@ class Settings(BaseSettings):
     lease_wait_seconds: float = Field(60, ge=0)
     storage_retry_seconds: RetrySeconds = RETRY_SECONDS
     engine: str = Field(LOCAL_ENGINE, repr=False)  # an address of Spark Connect can contain a token
+    executor_wait_seconds: float = Field(120, gt=0, allow_inf_nan=False)
     key_vault: str | None = None
     dagster_home: Path = Field(default_factory=lambda: Path.cwd() / ".dagster", validation_alias="DAGSTER_HOME")
     connection_string: SecretStr | None = Field(None, validation_alias="AZURE_STORAGE_CONNECTION_STRING")

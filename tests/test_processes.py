@@ -1,5 +1,7 @@
 """The identity of a process tells one that has ended from one that lives, also if its id is used again."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from risk_assets.processes import Process, abandoned, is_gone, this_process, under_way
+from risk_assets.processes import Process, abandoned, is_gone, noted_signals, this_process, under_way
 
 IDENTITY = """
 import sys
@@ -72,3 +74,26 @@ def test_files_of_processes_that_ended_are_abandoned(tmp_path: Path, other: subp
         assert [path.name for path in abandoned(tmp_path)] == ["killed.json", "torn.json"]
     assert not (tmp_path / "alive.json").exists()
     assert abandoned(tmp_path / "missing") == ()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_a_handler_drops_is_noted(number: signal.Signals) -> None:
+    before = signal.signal(number, lambda *_: None)
+    try:
+        with noted_signals() as interrupted:
+            os.kill(os.getpid(), number)
+        with noted_signals() as later:
+            pass
+    finally:
+        signal.signal(number, before)
+    assert interrupted() and not later()
+
+
+def test_other_signals_do_not_interrupt() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with noted_signals() as interrupted:
+            os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert not interrupted()

@@ -1,7 +1,9 @@
 """Consoles that print text literally, exit codes, and the arguments and progress bars that commands share."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,12 +12,14 @@ from rich.segment import Segment
 from rich.text import Text
 
 from risk_assets.clock import date_range, parse_date
+from risk_assets.errors import RiskError
 
 if TYPE_CHECKING:
     from risk_assets.runner import Result
 
 FAILED, USAGE = 1, 2
 PIPE_WIDTH = 160
+ENGINE = "risk_assets.engine"
 
 Day = Annotated[str, typer.Argument(metavar="DATE", help="Snapshot date, YYYY-MM-DD.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Last date (inclusive). Continues past failures.")]
@@ -93,9 +97,35 @@ def _print_message(label: str, style: str, message: str) -> None:
     console.print(styled((f"{label}:", style), f" {shown}"))
 
 
-def each(dates: Iterable[str], description: str, do: "Callable[[str], Result]") -> "list[Result]":
-    """Call `do` with one date after the other, show the progress, and return the results."""
-    return [do(date) for date in track(dates, description)]
+def each(
+    dates: Sequence[str], description: str, do: "Callable[[str], Result]", go_on: Callable[[str], str] = lambda _: "run it again"
+) -> "list[Result]":
+    """Call `do` with one date after the other, show the progress, and return the results.
+
+    `go_on` says how to go on, given the first date that has not run.
+
+    Raises
+    ------
+    RiskError
+        After Ctrl-C or SIGTERM: the other dates are not started.
+    """
+    from risk_assets.runner import InterruptedRunError
+
+    results: list[Result] = []
+    try:
+        for date in track(dates, description):
+            results.append(do(date))
+    except (InterruptedRunError, KeyboardInterrupt) as interrupt:
+        ended = interrupt.result if isinstance(interrupt, InterruptedRunError) else None
+        results += [ended] if ended else []
+        show(results)
+        if len(results) == len(dates) or len(dates) == 1:
+            raise
+        raise RiskError(
+            f"the command was interrupted (Ctrl-C, or SIGTERM of the system): {len(results)} of {len(dates)} dates have run. To go on, "
+            f"{go_on(dates[len(results)])}."
+        ) from None
+    return results
 
 
 def track(dates: Iterable[str], description: str) -> Iterator[str]:
@@ -108,25 +138,28 @@ def track(dates: Iterable[str], description: str) -> Iterator[str]:
 
 
 def finish(results: "Sequence[Result]", next_step: str | None = None) -> None:
-    """Print the warnings and notes, then the dates that are blocked or failed; exit with 1 if there are any of the latter.
-
-    `next_step` replaces the next step of dates that are blocked.
-    """
+    """Show the results; exit with 1 if a date is blocked or failed. `next_step` replaces the next step of dates that are blocked."""
     from risk_assets.lake.run_log import BLOCKED
 
-    for result in results:
-        for warning in result.warnings:
-            print_warning(f"{result.date} warning", warning)
-        for note in result.notes:
-            print_warning(f"{result.date} note", note)
+    show(results)
     failed = [result for result in results if result.error]
-    for result in failed:
-        print_error(f"{result.date} {result.status}", result.error or "")
     blocked = [result for result in failed if result.status == BLOCKED]
     if step := next_step or (_fix_or_release(blocked) if blocked else None):
         err().print(f"Next: {step}")
     if failed:
         raise typer.Exit(FAILED)
+
+
+def show(results: "Sequence[Result]") -> None:
+    """Print the warnings and notes, then the dates that are blocked or failed."""
+    for result in results:
+        for warning in result.warnings:
+            print_warning(f"{result.date} warning", warning)
+        for note in result.notes:
+            print_warning(f"{result.date} note", note)
+    for result in results:
+        if result.error:
+            print_error(f"{result.date} {result.status}", result.error)
 
 
 def _fix_or_release(blocked: "Sequence[Result]") -> str:
@@ -145,6 +178,27 @@ def user() -> str:
     from risk_assets.settings import current_user
 
     return current_user()
+
+
+class _Lines(logging.Handler):
+    """Prints records on standard error, above the bar of a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"{literal(record.getMessage())}\n")
+
+
+@contextmanager
+def printed_progress() -> Iterator[None]:
+    """Print what the engine logs while the block runs: that Spark starts, and that it waits."""
+    engine, handler = logging.getLogger(ENGINE), _Lines()
+    before = engine.level
+    engine.setLevel(logging.INFO)
+    engine.addHandler(handler)
+    try:
+        yield
+    finally:
+        engine.removeHandler(handler)
+        engine.setLevel(before)
 
 
 def dates_until(date: str, until: str | None) -> list[str]:

@@ -1,7 +1,8 @@
 """Settings, storage and the job runner for commands. Their imports are slow, so they are made when a command runs."""
 
 import gc
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ def warn_unbound_files(lakehouse: "Lakehouse") -> None:
     warn_unused_files(lakehouse.settings, documents)
 
 
-def runner(settings: "Settings") -> "AbstractContextManager[Runner]":
-    """Return the job runner as a context, which prints messages about the run log. Jobs run long, so garbage collection resumes."""
-    from risk_assets.cli.console import print_warning
+@contextmanager
+def runner(settings: "Settings") -> "Iterator[Runner]":
+    """Yield the job runner; print messages about the run log, and what Spark waits for. Jobs run long: garbage collection resumes."""
+    from risk_assets.cli.console import print_warning, printed_progress
     from risk_assets.runner import open_runner
 
     gc.enable()
-    return open_runner(settings, lambda message: print_warning("run log", message))
+    with printed_progress(), open_runner(settings, lambda message: print_warning("run log", message)) as opened:
+        yield opened

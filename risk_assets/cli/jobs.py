@@ -325,4 +325,9 @@ def _run_dates(job: str, date: str, until: str | None, tags: Mapping[str, str], 
         runner.require_dates(*dates)
         context.warn_unbound_files(runner.lakehouse)
         _warn_without_landing(settings)
-        return each(dates, job, lambda day: runner.run(job, day, tags=tags, **config))
+        return each(
+            dates,
+            job,
+            lambda day: runner.run(job, day, tags=tags, **config),
+            lambda rest: f"run it again for {rest} --until {dates[-1]}",
+        )

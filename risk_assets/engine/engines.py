@@ -152,4 +152,5 @@ def open_engine(settings: Settings) -> Engine:
         return LocalEngine()
     from risk_assets.engine.spark import Spark
 
-    return ClusterEngine(Spark(settings.engine, settings.engine_name, settings.dagster_home.absolute() / "spark.log"))
+    log = settings.dagster_home.absolute() / "spark.log"
+    return ClusterEngine(Spark(settings.engine, settings.engine_name, log, settings.executor_wait_seconds))

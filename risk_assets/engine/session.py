@@ -3,7 +3,6 @@
 import logging
 import os
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -17,25 +16,26 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from risk_assets.engine.calls import POLL_SECONDS, Patience, watched
 from risk_assets.engine.spark_messages import JAVA, explain
 from risk_assets.errors import EngineError
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 APPLICATION = "risk-lakehouse"
 CONNECT_SECONDS = 20.0  # for a master, or a server of Spark Connect, to answer
-EXECUTOR_SECONDS = 120.0  # for the first executor to start
-POLL_SECONDS = 0.2
 SPARK_CONNECT_PORT = 15002
 # Java plans, and groups hashes; what takes long is done by processes of Python. It starts in half the processor time.
 QUICK_JAVA = MappingProxyType({"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"})
 _INSTALL = "pip install 'risk-lakehouse[spark]'"
+logger = logging.getLogger(__name__)
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy", "all_proxy")
 
 
 @contextmanager
-def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession"]:
+def opened_session(address: str, name: str, log: Path, wait_seconds: float) -> Iterator["SparkSession"]:
     """Yield a session of Spark, and stop it at the end, unless it was there before, as in a notebook of Databricks.
 
     Parameters
@@ -46,6 +46,8 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
         The address as it may be shown.
     log
         The file that gets the output of Spark's own process.
+    wait_seconds
+        How long to wait for the first executor.
 
     Raises
     ------
@@ -57,19 +59,20 @@ def opened_session(address: str, name: str, log: Path) -> Iterator["SparkSession
         yield existing
         return
     _require_package(name)
+    logger.info("starting Spark at %s", name)
     with translated_errors(name, log):
-        session = _connect(address, name) if address.startswith("sc://") else _start(address, name, log)
+        session = _connect(address, name) if address.startswith("sc://") else _start(address, name, log, wait_seconds)
     try:
         yield session
     finally:
-        if address.startswith("sc://"):
-            session.client.set_retry_policies([])  # do not wait for a server that has ended
         _stop(session)
 
 
 def _stop(session: "SparkSession") -> None:
     """Stop a session: what was written is committed, or an error is on its way. If Java has ended, the next session starts it again."""
     with _quiet():
+        if not is_classic(session):
+            session.client.set_retry_policies([])  # do not wait for a server that has ended
         try:
             session.stop()
         except _spark_errors():
@@ -172,26 +175,34 @@ def _require_channel(address: str, name: str) -> None:
         channel.close()
 
 
-def _start(address: str, name: str, log: Path) -> "SparkSession":
+def _start(address: str, name: str, log: Path, wait_seconds: float) -> "SparkSession":
     """Return a session whose driver is a process of Java beside this one."""
     _require_java(name)
     if address.startswith("spark://"):
         _require_master(address, name)
-    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    with _kept_interrupts():
-        context = SparkContext(conf=_configuration(address, log))
-        context._accumulatorServer.handle_error = _report_nothing
-        if "PYSPARK_PYTHON" not in os.environ:
-            context.pythonExec = sys.executable
-        try:
-            if address.startswith("spark://"):
-                _wait_for_executors(context, name)
-        except BaseException:
-            context.stop()
-            raise
-    return SparkSession(context)
+    abandoned = threading.Event()
+    return SparkSession(watched(lambda: _context(address, name, log, wait_seconds, abandoned), lambda: None, abandoned.set))
+
+
+def _context(address: str, name: str, log: Path, wait_seconds: float, abandoned: threading.Event) -> "SparkContext":
+    """Return a context of Spark that has an executor; it is stopped if nobody waits for it any more.
+
+    In a thread that is not the main one, Spark leaves the reaction of the process to Ctrl-C as it is.
+    """
+    from pyspark import SparkContext
+
+    context = SparkContext(conf=_configuration(address, log))
+    context._accumulatorServer.handle_error = _report_nothing
+    if "PYSPARK_PYTHON" not in os.environ:
+        context.pythonExec = sys.executable
+    try:
+        _wait_for_executors(context, name, wait_seconds, abandoned)
+    except BaseException:
+        context.stop()
+        raise
+    return context
 
 
 def _report_nothing(*_: object) -> None:
@@ -208,6 +219,7 @@ def _configuration(address: str, log: Path) -> Any:
     defaults = {
         "spark.ui.enabled": "false",
         "spark.executorEnv.POLARS_MAX_THREADS": "1",  # Spark runs a task on each core
+        "spark.python.task.killTimeout": "100ms",  # a task that is cancelled has nothing to tidy up
     }
     if is_local:
         defaults |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
@@ -273,25 +285,31 @@ def _require_answer(host: str, port: int, name: str) -> None:
         ) from None
 
 
-def _wait_for_executors(context: Any, name: str) -> None:
+def _wait_for_executors(context: "SparkContext", name: str, wait_seconds: float, abandoned: threading.Event) -> None:
     """Wait until an executor has started: Spark itself has no limit."""
-    scala, end = context._jsc.sc(), time.monotonic() + EXECUTOR_SECONDS
-    while scala.getExecutorMemoryStatus().size() <= 1:  # the driver is one
-        if scala.isStopped() or time.monotonic() >= end:
-            why = "ended the application" if scala.isStopped() else f"gave it no executor for {EXECUTOR_SECONDS:.0f} s"
-            raise EngineError(
-                f"{name} accepted the application and {why}. Look at its page: it needs a worker with a free core and the memory "
-                "of spark.executor.memory (1 GiB), which can reach this machine (SPARK_LOCAL_IP, spark.driver.host)."
-            )
+    needs = (
+        "Look at its page: it needs a worker with a free core and the memory of spark.executor.memory (1 GiB), which can reach this "
+        "machine (SPARK_LOCAL_IP, spark.driver.host)."
+    )
+    problem = f"{name} accepted the application and gave it no executor for {wait_seconds:.0f} s. {needs}"
+    patience = Patience(name, lambda: has_executor(context), wait_seconds, problem)
+    while not has_executor(context):
+        if context._jsc.sc().isStopped():
+            raise EngineError(f"{name} accepted the application and ended the application. {needs}")
+        if abandoned.is_set():
+            raise EngineError(f"{name}: the run ended while it waited for an executor. Run again.")
+        patience.look()
         time.sleep(POLL_SECONDS)
 
 
-@contextmanager
-def _kept_interrupts() -> Iterator[None]:
-    """Keep this process's own reaction to Ctrl-C: Spark replaces it."""
-    own = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, own)
+def has_executor(context: "SparkContext") -> bool:
+    """Return whether a cluster has an executor; on one machine, the driver is one."""
+    scala = context._jsc.sc()
+    return bool(scala.isLocal() or scala.getExecutorMemoryStatus().size() > 1)  # the driver is in this list, too
+
+
+def is_classic(session: "SparkSession") -> bool:
+    """Return whether the driver of a session is a process beside this one, not a server of Spark Connect."""
+    from pyspark.sql import SparkSession
+
+    return isinstance(session, SparkSession)

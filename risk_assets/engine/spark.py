@@ -10,6 +10,7 @@ import msgspec
 
 from risk_assets.engine import arrow_tasks
 from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, Job, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
+from risk_assets.engine.queries import collected
 from risk_assets.engine.session import opened_session, translated_errors
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Spark:
     address: str = field(repr=False)
     name: str
     log: Path
+    wait_seconds: float
     _opened: ExitStack = field(default_factory=ExitStack, repr=False)
     _session: "SparkSession | None" = field(default=None, repr=False)
 
@@ -133,10 +135,15 @@ class Spark:
         return self._collect(plan)
 
     def _collect(self, plan: "Callable[[SparkSession], DataFrame]") -> list[Result]:
-        if self._session is None:
-            self._session = self._opened.enter_context(opened_session(self.address, self.name, self.log))
-        with translated_errors(self.name, self.log):
-            return decode_results([row[0] for row in plan(self._session).collect()])
+        """Return the results of a plan; if there are none, the session is stopped, so that its executors write nothing any more."""
+        try:
+            if self._session is None:
+                self._session = self._opened.enter_context(opened_session(self.address, self.name, self.log, self.wait_seconds))
+            with translated_errors(self.name, self.log):
+                return decode_results(collected(self._session, plan, self.name, self.wait_seconds))
+        except BaseException:
+            self.close()
+            raise
 
 
 def task_count(sizes: Sequence[int]) -> int:

@@ -174,9 +174,10 @@ def require_manifest(store: Store, path: str) -> Manifest:
     """
     manifest = _committed(store, path)
     found = entries(store, manifest)
-    changed = [part for part, size in manifest.parts.items() if part not in found or found[part].size != size]
-    if changed:
-        raise LakeError(f"{named(changed)} does not match its manifest. {layout.how_to_make(path)}")
+    missing = [f"{part} is missing" for part in manifest.parts if part not in found]
+    changed = [f"{part} does not match its manifest" for part, entry in found.items() if entry.size != manifest.parts[part]]
+    if missing or changed:
+        raise LakeError(f"{named([*missing, *changed])}. {layout.how_to_make(path)}")
     return manifest
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from risk_assets.clock import shift, simulated_from
-from risk_assets.defs.failures import INTERRUPTED
 from risk_assets.defs.sensors import report_late
 from risk_assets.domain.contract.schema import ACCOUNT_ID
 from risk_assets.domain.governance.gates import summary
@@ -89,11 +88,8 @@ class Team:
             self._run("performance", file.date)
 
     def _run(self, job: str, date: str, *only: str, **config: Mapping[str, Any]) -> Result:
-        """Run a job for a date; an interrupt ends the rehearsal, and any other failure is a part of it."""
-        result = self.runner.run(job, date, *only, **config)
-        if result.error == INTERRUPTED:
-            raise KeyboardInterrupt
-        return result
+        """Run a job for a date; a failure is a part of the rehearsal."""
+        return self.runner.run(job, date, *only, **config)
 
     def _land(self, file: Landed) -> None:
         self.runner.lakehouse.landing.put(file.name, file.content)

@@ -1,15 +1,19 @@
 """Texts of users, callers and files are printed as they are, and control characters as escapes."""
 
 import io
+import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.text import Text
 
-from risk_assets.cli.console import LiteralConsole, literal, print_error, print_warning, styled, track
+from risk_assets.cli.console import LiteralConsole, each, literal, print_error, print_warning, printed_progress, styled, track
 from risk_assets.cli.report import run_log
 from risk_assets.cli.report.tables import new_table
+from risk_assets.errors import RiskError
+from risk_assets.runner import InterruptedRunError, Result
 
 SOURCES = Path(run_log.__file__).parents[1]
 ODD = "[/x] :bug: [bold]y[/bold] [link=http://e]z \x1b[31m\u202e\x07\r\x9b\udcff"
@@ -79,3 +83,43 @@ def test_only_one_module_makes_consoles_and_styled_texts() -> None:
     forbidden = re.compile(r"rich\.(markup|console|prompt|pretty)|from rich import print|\bText[(.]")
     found = {path.relative_to(SOURCES).as_posix() for path in SOURCES.rglob("*.py") if forbidden.search(path.read_text(encoding="utf-8"))}
     assert found == {"console.py"}
+
+
+DATES = ["2026-01-04", "2026-01-05", "2026-01-06"]
+
+
+def interrupted_at(date: str, result: Result | None) -> Callable[[str], Result]:
+    """Return a run that is interrupted at a date, with the result that it has nevertheless."""
+
+    def run(day: str) -> Result:
+        if day == date:
+            raise InterruptedRunError(day, result)
+        return Result(day, "no such file" if day == DATES[0] else None, "failed")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("result", "ran", "rest"), [(None, 1, DATES[1]), (Result(DATES[1]), 2, DATES[2])], ids=["in the run", "after the run"]
+)
+def test_an_interrupt_ends_a_range(capsys: pytest.CaptureFixture[str], result: Result | None, ran: int, rest: str) -> None:
+    with pytest.raises(RiskError, match=rf": {ran} of 3 dates have run\. To go on, do the rest from {rest}\.$"):
+        each(DATES, "dates", interrupted_at(DATES[1], result), lambda first: f"do the rest from {first}")
+    assert f"{DATES[0]} failed: no such file" in capsys.readouterr().err
+
+
+def test_an_interrupt_of_a_single_date_is_its_error() -> None:
+    with pytest.raises(RiskError, match=f"^{DATES[1]}: the run was interrupted"):
+        each([DATES[1]], "dates", interrupted_at(DATES[1], None))
+
+
+def test_an_interrupt_after_the_last_date_ends_the_command() -> None:
+    with pytest.raises(RiskError, match=f"^{DATES[1]}: the command was interrupted after this run"):
+        each(DATES[:2], "dates", interrupted_at(DATES[1], Result(DATES[1])))
+
+
+def test_what_the_engine_waits_for_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with printed_progress():
+        logging.getLogger("risk_assets.engine.session").info("starting Spark at %s", "spark://host:1\x1b")
+    logging.getLogger("risk_assets.engine.session").info("not printed")
+    assert capsys.readouterr().err == "starting Spark at spark://host:1\\x1b\n"

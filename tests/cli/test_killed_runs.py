@@ -49,11 +49,16 @@ def large_date(folder: Path) -> Iterator[None]:
         path.write_bytes(small)
 
 
-def end_while_scoring(folder: Path, how: signal.Signals) -> None:
-    """Start a run of the date, and send its process a signal when it has begun the second asset."""
+def end_while_scoring(folder: Path, how: signal.Signals, *options: str) -> tuple[int, str]:
+    """Start a run of the date, and send its process a signal when it has begun the second asset; return its exit code and errors."""
     with large_date(folder):
         process = subprocess.Popen(
-            [RISK, "run", DATE], cwd=folder, env=process_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [RISK, "run", DATE, *options],
+            cwd=folder,
+            env=process_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         begun = folder / f"lakehouse/leases/curated/accounts_{DATE}_features.parquet/000001.json"
         end = time.monotonic() + WAIT_SECONDS
@@ -62,7 +67,8 @@ def end_while_scoring(folder: Path, how: signal.Signals) -> None:
             time.sleep(0.01)
         time.sleep(0.2)  # the asset is being computed
         os.kill(process.pid, how)
-        process.wait()
+        _, printed = process.communicate(timeout=WAIT_SECONDS)
+    return process.returncode, " ".join(printed.split())
 
 
 @pytest.fixture
@@ -93,8 +99,17 @@ def test_the_date_of_a_killed_run_runs_again_at_once(killed: Path) -> None:
 
 @pytest.mark.long
 def test_an_interrupted_run_has_a_row(trained: Path) -> None:
-    end_while_scoring(trained, signal.SIGINT)
+    assert end_while_scoring(trained, signal.SIGINT)[0] == 1
     assert [(row["date"], row["status"], row["error"]) for row in rows(trained)] == [(DATE, "failed", INTERRUPTED)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_range_of_dates(trained: Path, how: signal.Signals) -> None:
+    code, printed = end_while_scoring(trained, how, "--until", "2026-01-05")
+    assert code == 1
+    assert printed.endswith(f"0 of 2 dates have run. To go on, run it again for {DATE} --until 2026-01-05.")
+    assert [row["date"] for row in rows(trained)] == [DATE]
 
 
 def test_a_command_killed_before_it_added_the_row_is_finished(on_scored: Risk, scored: Path) -> None:

@@ -117,7 +117,8 @@ def test_dates_are_scored_as_by_one_process(book: Book, engine: Address) -> None
     require_same(book.tables(), expected)
     assert (parts(book, DATE), parts(book, NEXT)) == (SHARDS + 1, 1) and counted(book)
     assert book.leftovers() == []
-    assert "WARN" not in done.text and "Spark" not in done.text and done.text.count("warning:") <= 1
+    assert "WARN" not in done.text and done.text.count("warning:") <= 1
+    assert [line for line in done.stderr.splitlines() if "Spark" in line] == [f"starting Spark at {engine.address}"] * 2
     assert [*require_manifest(book.lake, layout.accounts(DATE)).sha256.values()] == landed
     engines = [book.engine_of(key, DATE) for key in ("raw/accounts", "curated/features", "curated/predictions")]
     assert engines == [engine.address] * 3

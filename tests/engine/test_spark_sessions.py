@@ -31,7 +31,7 @@ DATABRICKS = f"sc://adb-1.2.azuredatabricks.net:443/;token={SECRET};x-databricks
 
 def refused(address: str, name: str | None = None) -> str:
     """Return the error of an address that cannot be opened."""
-    with pytest.raises(EngineError) as caught, opened_session(address, name or address, Path("unused.log")):
+    with pytest.raises(EngineError) as caught, opened_session(address, name or address, Path("unused.log"), 120):
         pass
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -106,7 +106,7 @@ def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_without_java_its_installation_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(session, "_require_package", lambda _: None)
-    monkeypatch.setattr(session, "_start", lambda address, name, log: session._require_java(name))
+    monkeypatch.setattr(session, "_start", lambda address, name, log, wait_seconds: session._require_java(name))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "needs Java 17 or newer, and there is no java in PATH. Install it" in refused("local[2]")
@@ -174,7 +174,7 @@ def test_small_pieces_share_a_task(sizes: list[int], tasks: int) -> None:
 
 @pytest.fixture
 def spark(tmp_path: Path) -> Iterator[Spark]:
-    opened = Spark("local[2]", "local[2]", tmp_path / "spark.log")
+    opened = Spark("local[2]", "local[2]", tmp_path / "spark.log", 120)
     yield opened
     opened.close()
 
@@ -215,8 +215,8 @@ def test_an_error_of_a_task_is_the_one_of_its_piece(tmp_path: Path, spark: Spark
 def test_a_session_of_a_notebook_is_used_and_not_stopped(tmp_path: Path) -> None:
     from pyspark.sql import SparkSession
 
-    with opened_session("local[1]", "local[1]", tmp_path / "spark.log") as own:
-        with opened_session("spark://127.0.0.1:1", "spark://127.0.0.1:1", tmp_path / "other.log") as found:
+    with opened_session("local[1]", "local[1]", tmp_path / "spark.log", 120) as own:
+        with opened_session("spark://127.0.0.1:1", "spark://127.0.0.1:1", tmp_path / "other.log", 120) as found:
             assert found.sparkContext is own.sparkContext
         assert own.range(3).count() == 3
     assert SparkSession.getActiveSession() is None
@@ -226,7 +226,7 @@ def test_a_session_of_a_notebook_is_used_and_not_stopped(tmp_path: Path) -> None
 def test_java_that_was_killed_is_reported_and_started_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from pyspark import SparkContext
 
-    spark = Spark("local[1]", "local[1]", tmp_path / "spark.log")
+    spark = Spark("local[1]", "local[1]", tmp_path / "spark.log", 120)
     lake = landed(tmp_path, [small(50)])
     table = ClusterEngine(spark).features(lake, SMALL, DATE, "run")
     table.write(lake, layout.features(DATE))
@@ -242,7 +242,7 @@ def test_java_that_was_killed_is_reported_and_started_again(tmp_path: Path, capl
 @pytest.mark.long
 def test_a_session_leaves_interrupts_and_the_environment(tmp_path: Path) -> None:
     before, environment = signal.getsignal(signal.SIGINT), dict(os.environ)
-    with opened_session("local[1]", "local[1]", tmp_path / "spark.log") as own:
+    with opened_session("local[1]", "local[1]", tmp_path / "spark.log", 120) as own:
         assert signal.getsignal(signal.SIGINT) is before
         assert own.conf.get("spark.executorEnv.POLARS_MAX_THREADS") == "1"
         assert own.conf.get("spark.driver.host") == "127.0.0.1"

@@ -240,7 +240,7 @@ def test_a_missing_shard_of_the_lake(many: tuple[Store, Store]) -> None:
     lake.delete(part)
     with pytest.raises(LakeError) as caught:
         raw.scan(lake, PATH)
-    assert one_line(caught).startswith(f"{part} does not match its manifest. Run the date: risk run {DATE}")
+    assert one_line(caught).startswith(f"{part} is missing. Run the date: risk run {DATE}")
     with pytest.raises(LakeError) as caught:
         read_piece(lake, raw_file(lake, manifest).pieces[3])
     assert one_line(caught).startswith(f"{part} is missing. Run the date: risk run {DATE}")
@@ -271,7 +271,7 @@ def test_many_damaged_shards_are_one_short_line(many: tuple[Store, Store]) -> No
     manifest = ingest(lake, found)
     for part in manifest.parts:
         lake.put(part, b"cut")
-    with pytest.raises(LakeError, match=r"part-00004\.csv and 7 more does not match its manifest\. Run the date") as caught:
+    with pytest.raises(LakeError, match=r"part-00004\.csv does not match its manifest and 7 more\. Run the date") as caught:
         raw.scan(lake, PATH)
     assert len(one_line(caught)) < 500
     verification.remove_copies()

@@ -115,7 +115,7 @@ def test_a_lost_file_is_not_replaced_by_posted_outcomes(lake: Store, landing: St
     land(lake, landing, monkeypatch, "id,defaulted,since\na,1,\n", "2026-02-20T12:00:00+00:00")
     post(lake, ("b", "0", None))
     lake.delete(layout.outcomes(DATE))
-    with pytest.raises(LakeError, match="does not match its manifest"):
+    with pytest.raises(LakeError, match=f"{layout.outcomes(DATE)} is missing"):
         write(lake, LANDED)
 
 

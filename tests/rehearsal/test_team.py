@@ -5,7 +5,6 @@ from typing import Any, cast
 
 import pytest
 
-from risk_assets.defs.failures import INTERRUPTED
 from risk_assets.errors import RiskError
 from risk_assets.rehearsal.team import Team
 from risk_assets.runner import Result, Runner
@@ -23,11 +22,6 @@ def team(error: str) -> Team:
 
     landing = SimpleNamespace(put=lambda name, content: None)
     return Team(cast(Runner, SimpleNamespace(run=run, lakehouse=SimpleNamespace(landing=landing))), SCENARIOS["quiet"])
-
-
-def test_an_interrupt_ends_a_rehearsal() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        team(INTERRUPTED).prepare(MORNING)
 
 
 def test_a_failure_before_the_first_day_ends_a_rehearsal() -> None:

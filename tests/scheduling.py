@@ -6,7 +6,14 @@ from typing import Final
 from xdist.scheduler import LoadFileScheduling
 
 WAITING: Final = ("test_orchestration.py", "test_killed.py", "test_storage_faults.py")
-SPARK: Final = ("test_spark.py", "test_spark_sessions.py", "test_memory.py", "test_clusters.py", "test_several_machines.py")
+SPARK: Final = (
+    "test_spark.py",
+    "test_spark_sessions.py",
+    "test_memory.py",
+    "test_clusters.py",
+    "test_lost_clusters.py",
+    "test_several_machines.py",
+)
 SPREAD: Final = (
     *("test_kills.py", "test_kills_on_azurite.py", "test_corruption.py", "test_interleavings.py", "test_detection.py", "test_odd_files.py"),
 )

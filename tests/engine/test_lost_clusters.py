@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,13 @@ from risk_assets.lake import layout
 from tests.cli.conftest import RISK, process_environment
 from tests.engine.books import DATE, NEXT, Book, make_book, make_large_book, on_disk
 from tests.engine.clusters import Standalone, standalone
-from tests.engine.test_spark import SECONDS, by, one_line, started, wait_until
+from tests.engine.test_spark import by, one_line, started, wait_until
 from tests.prepared import prepared
 
 pytestmark = pytest.mark.long
 FEATURES = layout.shard(layout.features(DATE), "")
 PATIENCE = "20"  # seconds: an executor starts in fewer
+END_SECONDS = 90  # some seconds on an idle machine, after its patience
 
 
 @pytest.fixture
@@ -36,9 +36,7 @@ def test_a_lost_cluster_ends_the_run_and_it_runs_again(large_book: Book, breakab
         wait_until(lambda: len(book.lake.list(FEATURES)) > 3, run)
         for server in (breakable.master, *breakable.workers):
             server.kill()
-        began = time.monotonic()
-        out, _ = run.communicate(timeout=SECONDS)
-        assert time.monotonic() - began < 60
+        out, _ = run.communicate(timeout=END_SECONDS)
     assert run.returncode == 1
     assert f"waiting for executors of {address}; the run ends if there is none after {PATIENCE} s" in out
     assert one_line(out, f"{DATE} failed").startswith(
@@ -66,10 +64,8 @@ def test_a_signal_ends_a_range_by_spark(large_book: Book) -> None:
     environment = process_environment() | book.settings | {"RISK_ENGINE": "local[2]"}
     with subprocess.Popen(command, cwd=book.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         wait_until(lambda: len(book.lake.list(FEATURES)) > 3, run)
-        began = time.monotonic()
         run.send_signal(signal.SIGTERM)
-        out, _ = run.communicate(timeout=SECONDS)
-        assert time.monotonic() - began < 20  # some seconds on an idle machine
+        out, _ = run.communicate(timeout=END_SECONDS)
     assert run.returncode == 1
     message = "error: the command was interrupted (Ctrl-C, or SIGTERM of the system): 0 of 2 dates have run. To go on, run it again for"
     assert one_line(out, "error").startswith(f"{message} {DATE} --until {NEXT}.")

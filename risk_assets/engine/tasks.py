@@ -17,7 +17,7 @@ import polars as pl
 import polars_hash
 
 from risk_assets.code_version import code_version
-from risk_assets.domain.batch.predictions import predict
+from risk_assets.domain.batch.predictions import constant_texts, predict
 from risk_assets.domain.batch.review_list import candidates
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
@@ -145,7 +145,7 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     with translate_polars_errors(path):
         features, arms = pl.read_parquet(features_content(store, table, number)), _arms(job.lake, job.models)
         predicted = predict(features, arms, policy)
-        batch = prediction_batch(predicted, header=number == 0)
+        batch = prediction_batch(predicted, constant_texts(arms, policy), header=number == 0)
         profile = _profile(job.lake, arms.champion.version) if job.tallied else None
         tallies = tally_date(features.lazy(), predicted.lazy(), arms, profile) if profile else None
         listed = candidates(predicted, policy.review)

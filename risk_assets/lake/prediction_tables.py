@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from risk_assets.domain.batch.predictions import needed_columns, predict, prediction_descriptions, prediction_facts
+from risk_assets.domain.batch.predictions import constant_texts, needed_columns, predict, prediction_descriptions, prediction_facts
 from risk_assets.domain.batch.review_list import riskiest, riskiest_of
 from risk_assets.domain.contract.policy import Policy, Review
+from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.morning.account_index import ROW, indexed_columns
 from risk_assets.lake import layout
@@ -22,6 +23,7 @@ from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Summary, csv_schema, read_csv_range, read_table, write_file
 
 BATCH_ROWS = 100_000
+_QUOTED = ',"\n\r'
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ class PredictionTable:
 
     def _batches(self) -> Iterator[PredictionBatch]:
         rows = self.features.select(pl.len()).collect().item()
-        needed = self.features.select(needed_columns(self.arms))
+        needed, constants = self.features.select(needed_columns(self.arms)), constant_texts(self.arms, self.policy)
 
         def batch(start: int) -> PredictionBatch:
             features = needed.slice(start, BATCH_ROWS).collect()
-            return prediction_batch(predict(features, self.arms, self.policy), header=start == 0)
+            return prediction_batch(predict(features, self.arms, self.policy), constants, header=start == 0)
 
         return in_order(batch, range(0, max(rows, 1), BATCH_ROWS), pl.thread_pool_size())
 
@@ -79,13 +81,22 @@ class _Chunks:
         return len(content)
 
 
-def prediction_batch(predictions: pl.DataFrame, *, header: bool) -> PredictionBatch:
-    """Return rows of predictions as they are written; the CSV begins with the column names if `header` is true."""
+def prediction_batch(predictions: pl.DataFrame, constants: Sequence[str], *, header: bool) -> PredictionBatch:
+    """Return rows of predictions as they are written; the CSV begins with the column names if `header` is true.
+
+    `constants` are the texts that do not come from the features. If no text needs quotes, polars is spared to look at each of them.
+    """
     csv: Any = _Chunks()
-    predictions.write_csv(csv, include_header=header)
+    texts = (pl.Series(constants, dtype=pl.String), *(predictions[name].drop_nulls() for name in (ACCOUNT_ID, EXCLUDED, ISSUES)))
+    predictions.write_csv(csv, include_header=header, quote_style="necessary" if any(map(_needs_quotes, texts)) else "never")
     row = predictions.select(prediction_facts()).row(0, named=True)
     facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
     return PredictionBatch(tuple(predictions.columns), csv.chunks, predictions.select(indexed_columns()), facts)
+
+
+def _needs_quotes(texts: pl.Series) -> bool:
+    joined = texts.str.join("").item() or ""
+    return bool((texts == "").any()) or any(mark in joined for mark in _QUOTED)
 
 
 def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.DataFrame:

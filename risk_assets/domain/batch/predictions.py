@@ -59,6 +59,13 @@ def needed_columns(arms: Arms) -> list[str]:
     return [ACCOUNT_ID, *names, *drawn_by, EXCLUDED, ISSUES]
 
 
+def constant_texts(arms: Arms, policy: Policy) -> list[str]:
+    """Return the texts that predictions can contain, but for those of the features: account, exclusion and issues."""
+    reasons = (text for model in arms.models for text in reason_texts(model.scorecard))
+    versions = (model.version for model in arms.models)
+    return [SCORED, ISSUE, NOT_ELIGIBLE, CHAMPION, CHALLENGER, *versions, *policy.bands, *reasons]
+
+
 def prediction_schema(policy: Policy) -> dict[str, type[pl.DataType]]:
     """Return the columns of a predictions table and their polars types."""
     reasons = {f"reason_{rank}": pl.String for rank in range(1, policy.reasons + 1)}

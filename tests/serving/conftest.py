@@ -51,8 +51,8 @@ def served_book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pat
 
 @pytest.fixture
 def lake(served_book: Path, tmp_path: Path) -> Store:
-    """A copy of the lake for one test, without what other services have written."""
-    shutil.copytree(served_book / "lake", tmp_path / "lake", ignore=shutil.ignore_patterns("online", "posted"))
+    """A copy of the lake for one test, without what other services have written or write now."""
+    shutil.copytree(served_book / "lake", tmp_path / "lake", ignore=shutil.ignore_patterns("online", "posted", ".tmp"))
     return open_store(str(tmp_path / "lake"))
 
 

@@ -66,7 +66,9 @@ def test_service_without_a_model_is_503_and_recovers(
     service.until(lambda: service.metric("risk_serving_stale") == 1)
     (tmp_path / "lake").mkdir(exist_ok=True)
     shutil.copy(served_book / "lake" / layout.FORMAT, tmp_path / "lake")  # first: the service looks while the lake is copied
-    shutil.copytree(served_book / "lake", tmp_path / "lake", dirs_exist_ok=True, ignore=shutil.ignore_patterns("online", "bindings"))
+    shutil.copytree(
+        served_book / "lake", tmp_path / "lake", dirs_exist_ok=True, ignore=shutil.ignore_patterns("online", "bindings", ".tmp")
+    )
     shutil.copytree(served_book / "lake" / layout.BINDINGS, tmp_path / "lake" / layout.BINDINGS)
     until_ready(service)
     assert service.scored(records[:1])[0]["model_version"] == LOGISTIC

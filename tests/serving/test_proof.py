@@ -109,7 +109,7 @@ def today() -> str:
 def logged(served_book: Path, records: Records, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Log]:
     """A lake with requests of each kind; tests must not change it."""
     folder = tmp_path_factory.mktemp("proof") / "lake"
-    shutil.copytree(served_book / "lake", folder, ignore=shutil.ignore_patterns("online"))
+    shutil.copytree(served_book / "lake", folder, ignore=shutil.ignore_patterns("online", ".tmp"))
     first = today()
     with serving(folder) as service:
         ids = send_all(open_store(str(folder)), service, records)

@@ -43,7 +43,7 @@ class Labelled:
 def labelled(served_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Labelled]:
     """A service on a lake of its own; each test sends outcomes of a date of its own."""
     lake = tmp_path_factory.mktemp("labelled") / "lake"
-    shutil.copytree(served_book / "lake", lake, ignore=shutil.ignore_patterns("online", "posted"))
+    shutil.copytree(served_book / "lake", lake, ignore=shutil.ignore_patterns("online", "posted", ".tmp"))
     with serving(lake, **SOON) as running:
         yield Labelled(running, open_store(str(lake)))
 

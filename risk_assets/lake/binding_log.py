@@ -3,6 +3,8 @@
 An empty file is a write that did not complete. It does not count if the next binding holds the hash of the one before it.
 """
 
+from collections.abc import Collection
+
 import msgspec
 
 from risk_assets.clock import seconds_between, utc_now
@@ -22,10 +24,10 @@ MAX_SKEW_SECONDS = 24 * 60 * 60  # by which a binding can be ahead of this clock
 
 def read(store: Store) -> tuple[Binding, ...]:
     """Return all bindings, oldest first; raises `LakeError` that names a missing or changed one."""
-    paths = set(_paths(store))
+    paths = _paths(store)  # once: another process may write the next binding
     bindings: list[Binding] = []
     before, empty = b"", ""
-    for path in _expected_paths(store):
+    for path in _expected(paths):
         if path not in paths:
             raise LakeError(f"{path} is missing, so earlier bindings are not known. {_RESTORE}")
         content = store.get(path)
@@ -88,7 +90,7 @@ def verify(store: Store) -> list[str]:
     problems: list[str] = []
     before, empty = None, ""
     documents: dict[tuple[type[Policy | Contract], str], None] = {}
-    for seq, path in enumerate(_expected_paths(store), start=1):
+    for seq, path in enumerate(_expected(_paths(store)), start=1):
         content = store.find(path)
         if content == b"":
             empty = path
@@ -160,15 +162,14 @@ def _problems(seq: int, path: str, content: bytes | None, before: bytes | None, 
     return []
 
 
-def _expected_paths(store: Store) -> list[str]:
-    """Return the paths of a complete chain up to the newest binding."""
-    paths = _paths(store)
-    return [layout.binding(seq) for seq in range(1, _number(paths[-1]) + 1)] if paths else []
+def _expected(paths: Collection[str]) -> list[str]:
+    """Return the paths of a complete chain up to the newest of these bindings."""
+    return [layout.binding(seq) for seq in range(1, max(map(_number, paths), default=0) + 1)]
 
 
-def _paths(store: Store) -> list[str]:
-    """Return the paths of the bindings, oldest first; other files are ignored."""
-    return [path for path, _ in _files(store)]
+def _paths(store: Store) -> set[str]:
+    """Return the paths of the bindings; other files are ignored."""
+    return {path for path, _ in _files(store)}
 
 
 def _files(store: Store) -> list[tuple[str, int]]:

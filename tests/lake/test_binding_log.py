@@ -14,6 +14,7 @@ from risk_assets.domain.governance.artifacts import TrainedModel
 from risk_assets.domain.governance.bindings import Binding, Change, challenge, promote, roll_back
 from risk_assets.errors import LakeError, ModelError
 from risk_assets.lake import binding_log, registry
+from risk_assets.lake.objects import Entry
 from risk_assets.lake.store import Store
 from risk_assets.settings import Settings
 from tests.conftest import ROOT
@@ -335,6 +336,21 @@ def test_a_complete_chain_has_no_problems(store: Store) -> None:
     binding_log.write(store, challenge(binding_log.read(store), "model_v004", 0.1, "s", "ada", "try it"))
     binding_log.write(store, roll_back(binding_log.read(store), "ada", "worse"))
     assert binding_log.verify(store) == []
+
+
+def test_a_binding_that_is_written_during_a_read_is_no_gap(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    promotions(store, 1)
+    listed = Store.entries
+
+    def entries(self: Store, prefix: str) -> tuple[Entry, ...]:
+        found = listed(self, prefix)
+        monkeypatch.setattr(Store, "entries", listed)
+        promotions(store, 2)
+        return found
+
+    monkeypatch.setattr(Store, "entries", entries)
+    assert [binding.seq for binding in binding_log.read(store)] == [1]
+    assert [binding.seq for binding in binding_log.read(store)] == [1, 2]
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])

@@ -70,7 +70,8 @@ def abandoned(folder: Path) -> tuple[Path, ...]:
 def noted_signals() -> Iterator[Callable[[], bool]]:
     """Yield a function that says, after the block, whether Ctrl-C or SIGTERM arrived in it, whoever handled or ignored it.
 
-    Only the main thread gets signals: in another one the answer is no.
+    Only the main thread gets signals: in another one the answer is no. SIGTERM is not ignored after the block if it was not before:
+    Dagster handles it as Ctrl-C, which commands ignore that a shell has started in the background.
     """
     noted: set[int] = set()
     read, write = socket.socketpair()
@@ -79,11 +80,14 @@ def noted_signals() -> Iterator[Callable[[], bool]]:
         write.setblocking(False)
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False) if is_main else -1
+        on_term = signal.getsignal(signal.SIGTERM)
         try:
             yield lambda: not noted.isdisjoint((signal.SIGINT, signal.SIGTERM))
         finally:
             if is_main:
                 signal.set_wakeup_fd(before)
+                if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN and on_term is not None:
+                    signal.signal(signal.SIGTERM, on_term)
             with suppress(BlockingIOError):
                 noted.update(read.recv(READ_BYTES))
 

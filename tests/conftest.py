@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ FIRST = (
 _numbers = itertools.count(1)
 
 quicken()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background; Dagster would let servers of tests ignore SIGTERM
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

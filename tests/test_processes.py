@@ -97,3 +97,10 @@ def test_other_signals_do_not_interrupt() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert not interrupted()
+
+
+def test_sigterm_is_not_ignored_after_a_block_that_ignores_it() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with noted_signals():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -51,15 +50,6 @@ def test_a_call_raises_its_error() -> None:
         watched(fail, nothing, nothing)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """React to SIGINT, which a process that was started in the background may ignore."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 def test_a_signal_ends_a_call_at_once() -> None:
     cancelled = threading.Event()
     with pytest.raises(KeyboardInterrupt):

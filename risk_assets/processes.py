@@ -68,13 +68,19 @@ def abandoned(folder: Path) -> tuple[Path, ...]:
 
 @contextmanager
 def noted_signals() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says, after the block, whether Ctrl-C or SIGTERM arrived in it, whoever handled or ignored it.
+    """Yield a function that says whether Ctrl-C or SIGTERM arrived in the block so far, whoever handled or ignored it.
 
     Only the main thread gets signals: in another one the answer is no. SIGTERM is not ignored after the block if it was not before:
     Dagster handles it as Ctrl-C, which commands ignore that a shell has started in the background.
     """
     noted: set[int] = set()
     read, write = socket.socketpair()
+
+    def arrived() -> bool:
+        with suppress(OSError):  # no signal was noted, or the block has ended
+            noted.update(read.recv(READ_BYTES))
+        return not noted.isdisjoint((signal.SIGINT, signal.SIGTERM))
+
     with read, write:
         read.setblocking(False)
         write.setblocking(False)
@@ -82,14 +88,13 @@ def noted_signals() -> Iterator[Callable[[], bool]]:
         before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False) if is_main else -1
         on_term = signal.getsignal(signal.SIGTERM)
         try:
-            yield lambda: not noted.isdisjoint((signal.SIGINT, signal.SIGTERM))
+            yield arrived
         finally:
             if is_main:
                 signal.set_wakeup_fd(before)
                 if signal.getsignal(signal.SIGTERM) is signal.SIG_IGN and on_term is not None:
                     signal.signal(signal.SIGTERM, on_term)
-            with suppress(BlockingIOError):
-                noted.update(read.recv(READ_BYTES))
+            arrived()
 
 
 def _is_abandoned(path: Path) -> bool:

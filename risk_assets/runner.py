@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from risk_assets.clock import DateError
 from risk_assets.definitions import build
 from risk_assets.defs.code_location import LOCATION, MODULE, located_runs
-from risk_assets.defs.failures import INTERRUPTED, KILLED, ending, failed_checks, passed_checks
+from risk_assets.defs.failures import INTERRUPTED, INTERRUPTED_TAG, ending, failed_checks, passed_checks
 from risk_assets.defs.liveness import lineage_tags, process_tags, report, sweep_killed, unreported_tags
 from risk_assets.defs.outcomes import record_error, record_outcome, upload_spooled
 from risk_assets.defs.partitions import Partitions, partitions
@@ -217,7 +217,7 @@ class Runner:
         tags = {**tags, **unreported, **lineage_tags(self.instance, self.settings.lake, job, date, ops.get("ops", {}), selection)}
         with (
             noted_signals() as interrupted,
-            self._logged(run_id, job, date),
+            self._logged(run_id, job, date, interrupted),
             located_runs(self.instance, job),
             under_way(self._running, run_id),
         ):
@@ -235,7 +235,7 @@ class Runner:
             self._unreported.extend(unreported.values())
         result = self._result(ran.dagster_run.run_id, date or "", ran.success)
         if interrupted():
-            raise InterruptedRunError(result.date, None if result.error in (INTERRUPTED, KILLED) else result)
+            raise InterruptedRunError(result.date, None if result.error == INTERRUPTED else result)
         return result
 
     def _result(self, run_id: str, date: str, success: bool) -> Result:
@@ -251,21 +251,33 @@ class Runner:
         return Result(date, how.error, how.status, warnings, notes, tuple(check.check for check in blocking) if can_release else ())
 
     @contextmanager
-    def _logged(self, run_id: str, job: str, date: str | None) -> Iterator[None]:
+    def _logged(self, run_id: str, job: str, date: str | None, interrupted: Callable[[], bool]) -> Iterator[None]:
         """Add the row of the run of the block to the run log when its outcome is known; failed if the history cannot be written."""
         try:
             with _translate_history_errors(self.settings.dagster_home.absolute()):
                 yield
+                if interrupted():
+                    self._mark_interrupted(run_id)
                 warnings = record_outcome(self.lakehouse, self.instance, run_id)
         except HistoryError as error:
             for warning in record_error(self.lakehouse, self.instance, run_id, date, job, str(error)):
                 self.notify(warning)
             raise
         except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+            self._mark_interrupted(run_id)
             record_outcome(self.lakehouse, self.instance, run_id)
             raise InterruptedRunError(date or "", None) from None
         for warning in warnings:
             self.notify(warning)
+
+    def _mark_interrupted(self, run_id: str) -> None:
+        """Note that a signal ended a run, unless it is complete or has not begun."""
+        run = self.instance.get_run_by_id(run_id)
+        if run is None or run.is_success:
+            return
+        self.instance.add_run_tags(run_id, {INTERRUPTED_TAG: "true"})
+        if not run.is_finished:
+            self.instance.report_run_failed(run, message=INTERRUPTED)
 
 
 @contextmanager

@@ -88,7 +88,10 @@ def land(
         raise RiskError(f"{settings.why_not_run(dates[0])} Or land the file for a later date.")
     contract, landing = context.documents(settings, settings.open_lake()).contract, settings.open_landing()
     source = (SourceFolder if file.is_dir() else Source).read(file, contract.columns)
-    done = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
+    try:
+        done = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
+    except KeyboardInterrupt:
+        raise RiskError("the command was interrupted, and what it landed may be incomplete. Run the same command again.") from None
     for kind, names in done.written.items():
         out().print(f"{kind}: {_summary(names, 'landed')} in {landing.url}")
     if done.replaced:

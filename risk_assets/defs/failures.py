@@ -15,6 +15,7 @@ AD_HOC_JOB = "__ASSET_JOB"
 KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run it again."
 CANCELED = "the run was canceled by a person. Run the date again."
 INTERRUPTED = "the run was interrupted (Ctrl-C, or SIGTERM of the system). Run the date again."
+INTERRUPTED_TAG = "risk/interrupted"  # of a run that a signal ended, also before its first step
 STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 
@@ -75,7 +76,7 @@ def ending(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Ending:
     if run.status == dg.DagsterRunStatus.CANCELED:
         return Ending(FAILED, CANCELED)
     if not failures:
-        return Ending(FAILED, KILLED)
+        return Ending(FAILED, INTERRUPTED if INTERRUPTED_TAG in run.tags else KILLED)
     (failure, *_) = (event.dagster_event.step_failure_data for event in failures if event.dagster_event)
     if failure.user_failure_data and failure.user_failure_data.description:
         return Ending(FAILED, failure.user_failure_data.description)

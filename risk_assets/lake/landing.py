@@ -1,6 +1,7 @@
 """The landing folder: source systems put files there, `risk land` too. Each date has one file or one folder of shards."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -49,7 +50,8 @@ def find(landing: Store, kind: str, date: str, expected: tuple[str, ...]) -> Lan
         raise _not_a_file(landing, kind, date)
     if has_file and shards:
         raise LandingError(
-            f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take one away."
+            f"{date} has two sets of {kind} in {landing.url}: the file {file} and the folder {folder_name(kind, date)}/. Take away the one "
+            "that is wrong."
         )
     if not has_file and not shards:
         command = f"risk land FILE{_option(kind)} --date {date}"
@@ -110,21 +112,73 @@ def land_outcomes(landing: Store, source: Source | SourceFolder, contract: Contr
 
 
 def _land(landing: Store, source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str], replace: bool) -> Landed:
+    landing.remove_old_temporary_files()
     _require_files(landing, kinds, wanted)
     if isinstance(source, SourceFolder):
         _require_elsewhere(landing, source, kinds, wanted)
     else:
         source.sizes(len(wanted))
+    there = {(kind, date): _there(landing, kind, date) for kind, date in product(kinds, wanted)}
+    hashed = isinstance(source, SourceFolder) or any(found.shards or found.files for found in there.values())
+    contents = _contents(source, kinds, wanted) if hashed else {}
     if not replace:
-        _require_free(landing, source, kinds, wanted)
-    replaced = [path for kind, date in product(kinds, wanted) for path in _landed(landing, kind, date)] if replace else []
+        _require_free(landing, there, contents)
+    repeated = [key for key, found in there.items() if found.mark is not None and found.mark == _identity(contents[key])]
+    replaced = [path for key, found in there.items() for path in found.files if replace or (key in repeated and path not in contents[key])]
     put = _put_shards if isinstance(source, SourceFolder) else _put_file
     written: dict[str, list[str]] = {kind: [] for kind in kinds}
     for kind in kinds:
         for date, files in _files(source, kind, wanted):
-            put(landing, kind, date, files)
+            put(landing, there[kind, date], files, _identity(contents.get((kind, date), {})))
             written[kind] += files
     return Landed(written, tuple(replaced))
+
+
+@dataclass(frozen=True)
+class _There:
+    """What is in the landing folder for a date.
+
+    Attributes
+    ----------
+    file, folder
+        The names of the file and of the folder of shards.
+    files
+        The file and the shards that are there.
+    shards
+        All that is in the folder of shards.
+    mark
+        The content of the file that says that the folder is being written, or None: the identity of what `risk land` writes; source
+        systems write others.
+    """
+
+    kind: str
+    date: str
+    file: str
+    folder: str
+    files: tuple[str, ...]
+    shards: tuple[str, ...]
+    mark: bytes | None
+
+
+def _there(landing: Store, kind: str, date: str) -> _There:
+    file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
+    shards = landing.list(folder)
+    files = [*([file] if landing.size(file) is not None else []), *(path for path in shards if path.endswith(".csv"))]
+    return _There(kind, date, file, folder, tuple(files), shards, landing.find(f"{folder}{INCOMPLETE}") if shards else None)
+
+
+def _contents(source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str]) -> dict[tuple[str, str], dict[str, Content]]:
+    """Return the contents to land for each kind and date by path."""
+    return {
+        (kind, date): {path: content_of_chunks(chunks) for path, chunks in files.items()}
+        for kind in kinds
+        for date, files in _files(source, kind, wanted)
+    }
+
+
+def _identity(contents: Mapping[str, Content]) -> bytes:
+    """Return what the mark of a folder says while these are written: a command that was ended can be repeated, another one cannot."""
+    return "".join(f"{path} {content.bytes} {content.sha256}\n" for path, content in contents.items()).encode()
 
 
 def _files(source: Source | SourceFolder, kind: str, wanted: Sequence[str]) -> Iterator[tuple[str, dict[str, Iterator[bytes]]]]:
@@ -142,8 +196,8 @@ def _shards(landing: Store, kind: str, date: str) -> tuple[Entry, ...]:
     found = landing.entries(f"{folder}/")
     if any(entry.path == f"{folder}/{INCOMPLETE}" for entry in found):
         raise LandingError(
-            f"the {kind} for {date} in {landing.url} are incomplete: a command is landing them, or was ended. Wait for it, or repeat: "
-            f"risk land FOLDER{_option(kind)} --date {date}."
+            f"the {kind} for {date} in {landing.url} are incomplete: a command or a source system writes them, or was ended. Wait for it, "
+            f"or repeat it: risk land FOLDER{_option(kind)} --date {date}. A source system deletes {folder}/{INCOMPLETE} at its end."
         )
     broken = [name for name in landing.names(folder) if landing.is_broken_link(f"{folder}/{name}")] if landing.folder else []
     if broken:
@@ -174,34 +228,31 @@ def _require_elsewhere(landing: Store, source: SourceFolder, kinds: Sequence[str
     """Verify that a folder is not one that it would replace."""
     targets = [landing.folder / folder_name(kind, date) for kind, date in product(kinds, wanted)] if landing.folder else []
     if any(source.path.resolve() == target.resolve() for target in targets):
-        raise LandingError(f"{source.path} is in the landing folder, so it has landed. Next: risk run {wanted[0]}.")
+        raise LandingError(
+            f"{source.path} is in the landing folder already. If it has {INCOMPLETE}, delete that when all shards are there. "
+            f"Next: risk run {wanted[0]}."
+        )
 
 
-def _require_free(landing: Store, source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str]) -> None:
+def _require_free(
+    landing: Store, there: Mapping[tuple[str, str], _There], contents: Mapping[tuple[str, str], Mapping[str, Content]]
+) -> None:
     """Verify that nothing else has landed for the dates. The same bytes may be there: a command that was killed is repeated."""
-    for kind in kinds:
-        there = {date: _landed(landing, kind, date) for date in wanted}
-        if not any(there.values()):
-            continue
-        for date, files in _files(source, kind, wanted):
-            contents = {path: content_of_chunks(chunks) for path, chunks in files.items()}
-            if there[date] and not _is_same(landing, there[date], contents):
-                raise LandingError(f"other {kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
+    for key, found in there.items():
+        kind, date = key
+        if found.mark is not None and found.mark != _identity(contents[key]):
+            raise LandingError(
+                f"{found.folder}{INCOMPLETE} in {landing.url} says that another command or a source system writes {kind} for {date}, or "
+                "was ended. Wait for it, or add --replace to replace what is there."
+            )
+        if found.mark is None and found.files and not _is_same(landing, found.files, contents[key]):
+            raise LandingError(f"other {kind} for {date} have already landed in {landing.url}. Add --replace to replace them.")
 
 
 def _is_same(landing: Store, there: Sequence[str], contents: Mapping[str, Content]) -> bool:
     if set(there) != set(contents) or any(landing.size(path) != content.bytes for path, content in contents.items()):
         return False
     return all(landing.content(path) == content for path, content in contents.items())
-
-
-def _landed(landing: Store, kind: str, date: str) -> list[str]:
-    """Return the file and the shards that have landed for a date; none if they are incomplete."""
-    file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
-    shards = landing.list(folder)
-    if f"{folder}{INCOMPLETE}" in shards:
-        return []
-    return [*([file] if landing.size(file) is not None else []), *(path for path in shards if path.endswith(".csv"))]
 
 
 def _not_a_file(landing: Store, kind: str, date: str) -> LandingError:
@@ -216,24 +267,38 @@ def _not_a_file(landing: Store, kind: str, date: str) -> LandingError:
     )
 
 
-def _put_file(landing: Store, kind: str, date: str, files: Mapping[str, Iterator[bytes]]) -> None:
-    """Write the file of a date; earlier shards are deleted after it: meanwhile `find` raises."""
-    for path, content in files.items():
-        landing.write(path, content)
-    in_threads(landing.delete, landing.list(f"{folder_name(kind, date)}/"))
+def _put_file(landing: Store, there: _There, files: Mapping[str, Iterator[bytes]], identity: bytes) -> None:
+    """Write the file of a date in place of an earlier one, or of shards. From the first to the last change of these `find` raises."""
+    mark = f"{there.folder}{INCOMPLETE}"
+    if there.shards:
+        landing.put(mark, identity)
+    try:
+        for path, content in files.items():
+            landing.write(path, content)
+    except BaseException:
+        if there.shards and there.mark is None:  # nothing has changed
+            landing.delete(mark)
+        raise
+    in_threads(landing.delete, [path for path in there.shards if path != mark])
+    if there.shards:
+        _remove_mark(landing, mark)
 
 
-def _put_shards(landing: Store, kind: str, date: str, files: Mapping[str, Iterator[bytes]]) -> None:
+def _put_shards(landing: Store, there: _There, files: Mapping[str, Iterator[bytes]], identity: bytes) -> None:
     """Write the shards of a date in place of earlier ones, or of a file. From the first to the last change `find` raises."""
-    file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
-    mark = f"{folder}{INCOMPLETE}"
-    landing.put(mark, b"")
-    in_threads(landing.delete, [path for path in landing.list(folder) if path != mark])
+    mark = f"{there.folder}{INCOMPLETE}"
+    landing.put(mark, identity)
+    in_threads(landing.delete, [path for path in there.shards if path != mark and path not in files])
     in_threads(lambda path: landing.write(path, files[path]), files)
-    if landing.size(file) is not None:
-        landing.delete(file)
-    landing.put(f"{folder}{DONE}", b"")
-    landing.delete(mark)
+    if there.file in there.files:
+        landing.delete(there.file)
+    landing.put(f"{there.folder}{DONE}", b"")
+    _remove_mark(landing, mark)
+
+
+def _remove_mark(landing: Store, mark: str) -> None:
+    with suppress(FileNotFoundError):  # the same command at the same time has removed it
+        landing.delete(mark)
 
 
 def _option(kind: str) -> str:

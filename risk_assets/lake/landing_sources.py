@@ -16,6 +16,7 @@ from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.domain.wording import counted
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
+from risk_assets.lake.landing_watch import INCOMPLETE
 from risk_assets.lake.manifests import named
 from risk_assets.lake.store import open_store
 
@@ -29,7 +30,11 @@ class Source:
 
     @staticmethod
     def read(path: Path, expected: tuple[str, ...]) -> "Source":
-        """Return a source from its header; raises `LandingError` if it is a pipe or a device, or the file is not a CSV."""
+        """Return a source from its header; raises `LandingError` if it is no file, or not a CSV."""
+        if not path.exists():
+            raise LandingError(f"{path} is a link whose target does not exist. Remove the link, or restore its target.")
+        if path.is_dir():
+            raise LandingError(f"{path} is a folder, not a file. Rename it, or move its files.")
         if not path.is_file():  # it is read several times, and a pipe can be read once
             raise LandingError(f"{path} is not a regular file but a pipe or a device. Copy its content to a file and pass that file.")
 
@@ -136,8 +141,13 @@ class SourceFolder:
         Raises
         ------
         LandingError
-            If there is no shard, a name does not end with `.csv`, a shard is not a CSV, or its dialect is not that of the first one.
+            If there is no shard, the folder is still being written, a name does not end with `.csv`, a shard is not a CSV, or its dialect
+            is not that of the others.
         """
+        if (path / INCOMPLETE).exists():
+            raise LandingError(
+                f"{path} has {INCOMPLETE}: it is still being written. Wait until all shards are there, and delete {INCOMPLETE}."
+            )
         found = sorted(file for file in path.iterdir() if not file.name.startswith(("_", ".")))
         others = [str(file) for file in found if file.suffix != ".csv"]
         if others:
@@ -145,9 +155,11 @@ class SourceFolder:
         if not found:
             raise LandingError(f"{path} has no file that ends with .csv. Pass a folder with the shards of a date, or a CSV.")
         shards = tuple(Source.read(file, expected) for file in found)
+        usable = (shard for shard in shards if set(expected) <= {*shard.dialect.columns})
+        model = next(usable, shards[0])  # the first one may be the one that is wrong
         for shard in shards:
-            if differs := difference(shard.dialect, shards[0].dialect):
-                raise LandingError(f"{shard.path} has {differs}, compared with {found[0].name}. The shards of a date must agree: fix it.")
+            if differs := difference(shard.dialect, model.dialect):
+                raise LandingError(f"{shard.path} has {differs}, compared with {model.path.name}. Fix it: the shards of a date must agree.")
         return SourceFolder(path, shards)
 
     @property

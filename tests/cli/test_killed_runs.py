@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from dagster import DagsterExecutionInterruptedError
+from dagster._core.executor.in_process import InProcessExecutor
 
 from risk_assets.defs.failures import INTERRUPTED, KILLED
 from risk_assets.runner import DATABASES, open_runner
@@ -101,6 +103,17 @@ def test_the_date_of_a_killed_run_runs_again_at_once(killed: Path) -> None:
 def test_an_interrupted_run_has_a_row(trained: Path) -> None:
     assert end_while_scoring(trained, signal.SIGINT)[0] == 1
     assert [(row["date"], row["status"], row["error"]) for row in rows(trained)] == [(DATE, "failed", INTERRUPTED)]
+
+
+def test_an_interrupt_before_the_first_step_is_reported(on_trained: Risk, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise DagsterExecutionInterruptedError
+
+    monkeypatch.setattr(InProcessExecutor, "execute", interrupt)
+    assert INTERRUPTED[:40] in on_trained("run", DATE, code=1).text
+    assert [(row["date"], row["status"], row["error"]) for row in rows(trained)] == [(DATE, "failed", INTERRUPTED)]
+    assert statuses(trained)[0] == "FAILURE"
 
 
 @pytest.mark.long

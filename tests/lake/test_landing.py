@@ -3,8 +3,8 @@
 import csv
 import io
 import itertools
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from risk_assets.lake.store import Store, open_store
 from risk_assets.settings import Settings
 
 DATE = "2026-01-01"
+_numbers = itertools.count()
 LABELLED = b"id,age,city,defaulted\n001,30,north,0\n002,40,south,1\n003,50,north,0\n"
 
 
@@ -415,8 +416,7 @@ SHARDS = {"a.csv": b"id,age,city\n1,30,north\n", "b.csv": b"\xef\xbb\xbfid,age,c
 
 
 def folder(tmp_path: Path, contract: Contract, contents: dict[str, bytes]) -> SourceFolder:
-    path = tmp_path / "shards"
-    shutil.rmtree(path, ignore_errors=True)
+    path = tmp_path / f"shards-{next(_numbers)}"
     path.mkdir()
     for name, content in contents.items():
         (path / name).write_bytes(content)
@@ -457,9 +457,9 @@ def test_replacing_a_folder_or_a_file_names_what_was_there(landing: Store, small
     assert landed(landing) == shards(SHARDS)
 
 
-@pytest.mark.parametrize("before", ["nothing", "file", "shards"])
-def test_nobody_takes_a_part_of_a_folder(
-    landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+@pytest.mark.parametrize(("before", "after"), [("nothing", "new"), ("file", "new"), ("shards", "new"), ("shards", "file")])
+def test_nobody_takes_a_part_of_a_date(
+    landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str
 ) -> None:
     sources: dict[str, Source | SourceFolder] = {
         "file": source(tmp_path, SHARDS["a.csv"], small),
@@ -467,7 +467,8 @@ def test_nobody_takes_a_part_of_a_folder(
     }
     if before in sources:
         land(landing, sources[before], small, (DATE,), replace=False)
-    new, changes, states = folder(tmp_path, small, SHARDS), itertools.count(), []
+    sources["new"] = folder(tmp_path, small, SHARDS)
+    changes, states = itertools.count(), []
     write, put, delete = Store.write, Store.put, Store.delete
 
     def then_look(change: Callable[..., None]) -> Callable[..., None]:
@@ -477,7 +478,7 @@ def test_nobody_takes_a_part_of_a_folder(
             try:
                 states.append([part.rpartition("/")[2] for part in find(store, "accounts", DATE, small.columns).parts])
             except LandingError as error:
-                assert "are incomplete: a command is landing them, or was ended" in str(error)
+                assert "are incomplete: a command or a source system writes them, or was ended" in str(error)
                 assert arrivals(store) == ()
 
         return changed
@@ -485,8 +486,59 @@ def test_nobody_takes_a_part_of_a_folder(
     monkeypatch.setattr(parallel, "SMALL_REQUESTS", 1)
     for name, change in (("write", write), ("put", put), ("delete", delete)):
         monkeypatch.setattr(Store, name, then_look(change))
-    land(landing, new, small, (DATE,), replace=True)
-    assert (next(changes) >= 6, states) == (True, [[*SHARDS]])
+    land(landing, sources[after], small, (DATE,), replace=True)
+    assert (next(changes) >= 5, states) == (True, [[*SHARDS] if after == "new" else [f"accounts_{DATE}.csv"]])
+
+
+@pytest.mark.parametrize("change", range(1, 6))
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_replacement_that_was_ended_is_repeated(
+    landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, change: int
+) -> None:
+    land(landing, folder(tmp_path, small, {"y.csv": SHARDS["a.csv"], "z.csv": SHARDS["b.csv"]}), small, (DATE,), replace=False)
+    new: Source | SourceFolder = source(tmp_path, SHARDS["a.csv"], small) if what == "file" else folder(tmp_path, small, SHARDS)
+    changes = itertools.count(1)
+
+    def killed_after(done: Callable[..., None]) -> Callable[..., None]:
+        def changed(store: Store, *arguments: Any) -> None:
+            if next(changes) > change:
+                raise KilledError
+            done(store, *arguments)
+
+        return changed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "SMALL_REQUESTS", 100)
+        for name in ("write", "put", "delete"):
+            patch.setattr(Store, name, killed_after(getattr(Store, name)))
+        with suppress(KilledError):
+            land(landing, new, small, (DATE,), replace=True)
+    try:
+        found = find(landing, "accounts", DATE, small.columns).parts
+    except LandingError as error:
+        assert "repeat it" in str(error)
+        with pytest.raises(LandingError, match="writes accounts for 2026-01-01, or was ended"):
+            land(landing, folder(tmp_path, small, {"other.csv": SHARDS["b.csv"]}), small, (DATE,), replace=False)
+        land(landing, new, small, (DATE,), replace=False)
+    else:
+        assert len(found) in (1, 2, 3)
+        land(landing, new, small, (DATE,), replace=True)
+    assert landed(landing) == ({f"accounts_{DATE}.csv": SHARDS["a.csv"]} if what == "file" else shards(SHARDS))
+
+
+class KilledError(BaseException):
+    """The process is killed."""
+
+
+def test_shards_of_a_source_system_are_not_replaced_unasked(landing: Store, small: Contract, tmp_path: Path) -> None:
+    written = {f"accounts_{DATE}/_LANDING": b"", f"accounts_{DATE}/part-0.csv": SHARDS["a.csv"]}
+    for path, content in written.items():
+        landing.put(path, content)
+    with pytest.raises(LandingError, match="add --replace"):
+        land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
+    assert landed(landing) == written
+    assert land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=True).replaced == (f"accounts_{DATE}/part-0.csv",)
+    assert landed(landing) == shards(SHARDS)
 
 
 def test_landing_that_was_ended_is_repeated(landing: Store, small: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,7 +549,7 @@ def test_landing_that_was_ended_is_repeated(landing: Store, small: Contract, tmp
         patch.setattr(Store, "write", full)
         with pytest.raises(LakeError):
             land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
-    with pytest.raises(LandingError, match=r"repeat: risk land FOLDER --date 2026-01-01\."):
+    with pytest.raises(LandingError, match=r"repeat it: risk land FOLDER --date 2026-01-01\."):
         find(landing, "accounts", DATE, small.columns)
     land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
     assert landed(landing) == shards(SHARDS)
@@ -512,6 +564,8 @@ def test_landing_that_was_ended_is_repeated(landing: Store, small: Contract, tmp
         ({"a.csv": SHARDS["a.csv"], "b.csv": b"id,age,city\n1,2,\xff\n"}, "b.csv is not UTF-8 text: cannot decode byte 17, in row 1"),
         ({"a.csv": b"id,age,city\n", "b.csv": b"id,age,city\n"}, "have headers and no rows"),
         ({"a.csv": b"id,age\n1,2\n"}, "a.csv has no column city"),
+        ({"a.csv": b"1,2,x\n", "b.csv": SHARDS["a.csv"]}, "a.csv .*compared with b.csv"),
+        ({"_LANDING": b"", "b.csv": SHARDS["a.csv"]}, "it is still being written"),
     ],
 )
 def test_a_folder_that_cannot_be_scored_does_not_land(
@@ -526,6 +580,6 @@ def test_the_landed_folder_itself_does_not_land(landing: Store, small: Contract,
     if landing.folder is None:
         return
     land(landing, folder(tmp_path, small, SHARDS), small, (DATE,), replace=False)
-    with pytest.raises(LandingError, match=r"so it has landed\. Next: risk run 2026-01-01"):
+    with pytest.raises(LandingError, match=r"is in the landing folder already\. .* Next: risk run 2026-01-01"):
         land(landing, SourceFolder.read(landing.folder / f"accounts_{DATE}", small.columns), small, (DATE,), replace=True)
     assert landed(landing) == shards(SHARDS)

@@ -78,7 +78,7 @@ def _corrupt_scorecard(book: Book) -> None:
         (_without_column, ["required_columns"]),
         (_open_quote, ["ends inside an open quote"]),
         (_late_garbage, ["is not UTF-8 text", "in row", "Save it as UTF-8, land it again"]),
-        (_two_sets, ["two sets of accounts", "Take one away"]),
+        (_two_sets, ["two sets of accounts", "Take away the one that is wrong"]),
         (_differing_shards, ["another separator", "b.csv"]),
         (_mostly_unreadable, ["issue_share"]),
         (_corrupt_scorecard, ["scorecard.json is not the file that was registered"]),

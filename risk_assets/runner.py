@@ -24,6 +24,7 @@ from risk_assets.defs.outcomes import record_error, record_outcome, upload_spool
 from risk_assets.defs.partitions import Partitions, partitions
 from risk_assets.defs.releases import RELEASABLE, unused_releases
 from risk_assets.defs.resources import Lakehouse
+from risk_assets.engine.engines import Engine, open_engine
 from risk_assets.errors import HistoryError, LakeError, RiskError
 from risk_assets.lake.run_log import SUCCESS, WARNING
 from risk_assets.lake.spool import lake_name
@@ -123,6 +124,7 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
         with _translate_history_errors(home):
             _wait_until_free(home, settings.lease_wait_seconds)
             runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
+            stack.callback(runner.close)
             runner.settle()
         yield runner
         with _translate_history_errors(home):
@@ -141,7 +143,12 @@ class Runner:
     @cached_property
     def definitions(self) -> dg.Definitions:
         """The definitions over the lake of the settings."""
-        return build(self.settings)
+        return build(self.settings, self.engine)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine of all runs: Spark starts once for a range of dates."""
+        return open_engine(self.settings)
 
     @cached_property
     def partitions(self) -> Partitions:
@@ -157,6 +164,11 @@ class Runner:
     def _running(self) -> Path:
         """The folder with a file for each run under way; a killed process leaves its file."""
         return self.settings.dagster_home.absolute() / RUNNING / lake_name(self.settings.lake)
+
+    def close(self) -> None:
+        """End the engine, if there was a run."""
+        if "engine" in self.__dict__:
+            self.engine.close()
 
     def settle(self) -> None:
         """Report runs that were killed as failed, and add the rows that waited on this disk to the run log."""

@@ -52,11 +52,13 @@ class _Run:
 class Lakehouse:
     """The lake, the landing folder, and the contract and policy in force, each opened when first used.
 
-    The documents in force are resolved once in a run, so that all its steps and checks use the same ones.
+    The documents in force are resolved once in a run, so that all its steps and checks use the same ones. Each run has an engine of its
+    own, unless it gets one that its caller keeps for several runs, and closes.
     """
 
     settings: Settings
     blob: "AzureBlobStorageResource | None" = field(default=None, repr=False)
+    kept_engine: Engine | None = field(default=None, repr=False, compare=False)
     _run: _Run = field(default_factory=_Run, repr=False, compare=False)
 
     @cached_property
@@ -109,6 +111,8 @@ class Lakehouse:
     @property
     def engine(self) -> Engine:
         """Where the landed files of this run are stored, and its features and predictions are computed."""
+        if self.kept_engine is not None:
+            return self.kept_engine
         if self._run.engine is None:
             self._run.engine = open_engine(self.settings)
         return self._run.engine

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from risk_assets.defs import resources
 from risk_assets.domain.ingest import csv_counts
 from risk_assets.engine.engines import ClusterEngine
 from risk_assets.lake import drift_files, drift_measurement, layout, prediction_tables
@@ -31,7 +30,7 @@ def test_executors_lead_to_the_same_list_and_report(book: Book, tmp_path: Path, 
     expected = reports(book)
     monkeypatch.setattr("risk_assets.domain.ingest.csv_records._BLOCK_BYTES", 256)
     monkeypatch.setattr(csv_counts, "PIECE_BYTES", 1000)
-    monkeypatch.setattr(resources, "open_engine", lambda _: ClusterEngine(InProcess()))
+    monkeypatch.setattr("risk_assets.runner.open_engine", lambda _: ClusterEngine(InProcess()))
     monkeypatch.setattr(drift_measurement, "tally_date", None)
     monkeypatch.setattr(prediction_tables, "read_table", None)
     book.lake.delete(layout.manifest(layout.accounts(NEXT)))  # the raw file is written again, in small pieces

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -57,7 +57,12 @@ def wait_for_executors(cluster: Standalone) -> list[int]:
 
 def listening(pids: list[int]) -> set[str]:
     """Return the addresses on which processes listen, as the kernel has them."""
-    sockets = {str(link.readlink()) for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    sockets: set[str] = set()
+    for pid in pids:
+        with suppress(FileNotFoundError):  # it has ended meanwhile
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(FileNotFoundError):  # it was closed meanwhile
+                    sockets.add(str(link.readlink()))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]:

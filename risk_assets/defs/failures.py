@@ -15,7 +15,7 @@ AD_HOC_JOB = "__ASSET_JOB"
 KILLED = "the run ended without an error: killed, out of memory, or its host stopped. Run it again."
 CANCELED = "the run was canceled by a person. Run the date again."
 INTERRUPTED = "the run was interrupted (Ctrl-C, or SIGTERM of the system). Run the date again."
-INTERRUPTED_TAG = "risk/interrupted"  # of a run that a signal ended, also before its first step
+INTERRUPTED_TAG = "risk/interrupted"  # on a run that a signal ended, even before its first step
 STEP_FAILURE, CHECK = dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION
 
 

@@ -22,7 +22,7 @@ MERGED_BUCKETS = 4  # of picks, by one task: at most four times the policy's max
 
 
 def settled(task: Callable[[bytes, Any], Any]) -> Callable[[bytes, Any], Any]:
-    """Return a task, after what this process has imported is excluded from garbage collections: Spark runs one after each task."""
+    """Return a task; before, exclude the imports of this process from the garbage collection that Spark runs after each task."""
     _exclude_imports()
     return task
 

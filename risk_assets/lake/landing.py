@@ -147,12 +147,9 @@ class _There:
     shards
         All that is in the folder of shards.
     mark
-        The content of the file that says that the folder is being written, or None: the identity of what `risk land` writes; source
-        systems write others.
+        The content of `_LANDING`, or None: what `risk land` writes there identifies what it lands; source systems write other contents.
     """
 
-    kind: str
-    date: str
     file: str
     folder: str
     files: tuple[str, ...]
@@ -164,7 +161,7 @@ def _there(landing: Store, kind: str, date: str) -> _There:
     file, folder = file_name(kind, date), f"{folder_name(kind, date)}/"
     shards = landing.list(folder)
     files = [*([file] if landing.size(file) is not None else []), *(path for path in shards if path.endswith(".csv"))]
-    return _There(kind, date, file, folder, tuple(files), shards, landing.find(f"{folder}{INCOMPLETE}") if shards else None)
+    return _There(file, folder, tuple(files), shards, landing.find(f"{folder}{INCOMPLETE}") if shards else None)
 
 
 def _contents(source: Source | SourceFolder, kinds: Sequence[str], wanted: Sequence[str]) -> dict[tuple[str, str], dict[str, Content]]:
@@ -177,7 +174,7 @@ def _contents(source: Source | SourceFolder, kinds: Sequence[str], wanted: Seque
 
 
 def _identity(contents: Mapping[str, Content]) -> bytes:
-    """Return what the mark of a folder says while these are written: a command that was ended can be repeated, another one cannot."""
+    """Return the content of `_LANDING` while these are written: after a kill, only the command that lands the same may go on."""
     return "".join(f"{path} {content.bytes} {content.sha256}\n" for path, content in contents.items()).encode()
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from tests.deploy.processes import ending_with_parent
 from tests.npm import tail
+from tests.process_tree import descendants
 
 HOST = "127.0.0.1"
 START_SECONDS = 90.0  # a few seconds on an idle machine
@@ -238,16 +239,6 @@ def _server(name: str, folder: Path, environment: Mapping[str, str], main: str, 
         yield server
     finally:
         server.stop()
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the ids of all processes below one; none if it has ended."""
-    found: list[int] = []
-    with suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (thread / "children").read_text(encoding="ascii").split()):
-                found += [child, *descendants(child)]
-    return found
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.engine import clusters
 from tests.engine.clusters import Address, ClusterError, Standalone, standalone
+from tests.process_tree import descendants
 
 SECONDS = 120
 LOOPBACK = {"0000000000000000FFFF00000100007F", "0100007F"}  # of JVMs, and of Python
@@ -78,7 +79,7 @@ def test_clusters_listen_on_this_machine_only(breakable: Standalone) -> None:
         wait_for_executors(breakable)
         time.sleep(4)
         servers = [server.process.pid for server in (breakable.master, *breakable.workers)]
-        found = listening([*servers, *breakable.executors(), job.pid, *clusters.descendants(job.pid)])
+        found = listening([*servers, *breakable.executors(), job.pid, *descendants(job.pid)])
         assert found == LOOPBACK
         assert result(job) == "4 rows, sum 6"
 

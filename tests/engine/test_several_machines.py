@@ -18,6 +18,7 @@ from risk_assets.simulation import demo as bank
 from tests.cli.conftest import process_environment, run_here
 from tests.conftest import ROOT
 from tests.deploy.processes import ending_with_parent
+from tests.process_tree import children
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "risk_assets/README.md").read_text(encoding="utf-8")
@@ -108,11 +109,6 @@ def another_terminal(folder: Path, command: str) -> Iterator[tuple[list[str], in
         terminal.wait(60)
 
 
-def threads_with_children(process: int) -> list[Path]:
-    """Return the threads of a worker that have started an executor."""
-    return [thread for thread in Path(f"/proc/{process}/task").iterdir() if (thread / "children").read_text(encoding="ascii")]
-
-
 @pytest.mark.long
 def test_the_readme_s_commands_survive_a_killed_worker(clone: Path) -> None:
     before = (clone / PREDICTIONS).read_bytes()
@@ -125,9 +121,9 @@ def test_the_readme_s_commands_survive_a_killed_worker(clone: Path) -> None:
             ["bash", "-c", script], cwd=clone, env=process_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as run:
             deadline = time.monotonic() + SECONDS
-            while run.poll() is None and time.monotonic() < deadline and not threads_with_children(worker):
+            while run.poll() is None and time.monotonic() < deadline and not children(worker):
                 time.sleep(0.05)
-            assert run.poll() is None and threads_with_children(worker)
+            assert run.poll() is None and children(worker)
             os.kill(worker, signal.SIGKILL)
             out, err = run.communicate(timeout=SECONDS)
     assert run.returncode == 0, out + err

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from risk_assets.lake.store import Store
+from tests.process_tree import children
 from tests.serving.conftest import LOGISTIC, SCORECARD, Service, promote, roll_back
 from tests.serving.test_faults import HalfRequest, logged, open_request
 
@@ -236,10 +237,8 @@ def fresh_metric(service: Service, name: str, **labels: str) -> float:
 
 def workers(service: Service) -> list[int]:
     """Return the worker processes."""
-    process = service.process.pid
-    children = map(int, Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split())
     found = []
-    for child in children:
+    for child in children(service.process.pid):
         with suppress(OSError):
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(child)

@@ -14,6 +14,7 @@ from risk_assets.lake.store import Store
 from risk_serving.desk import process as module
 from risk_serving.desk.process import AnswerProcess, QuestionFailed, Unanswered
 from risk_serving.desk.questions import Answer, DatePage
+from tests.process_tree import children, is_running
 from tests.serving.conftest import Service
 from tests.serving.desk.conftest import DATES
 
@@ -173,16 +174,6 @@ def test_it_is_started_again_after_a_kill(serve: Callable[..., Service], desk_la
 
 
 def only_child(service: Service) -> int:
-    """Return the id of the service's only child process that has not ended; whichever thread has started it."""
-    tasks = Path(f"/proc/{service.process.pid}/task").glob("*/children")
-    (child,) = [child for task in tasks for child in map(int, task.read_text(encoding="ascii").split()) if is_running(child)]
+    """Return the id of the service's only child process that has not ended."""
+    (child,) = children(service.process.pid)
     return child
-
-
-def is_running(process_id: int) -> bool:
-    """Return whether a process has not ended."""
-    try:
-        state = Path(f"/proc/{process_id}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in {"Z", "X"}

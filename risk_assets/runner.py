@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.instance.config import dagster_instance_config
+from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import SQLAlchemyError
 
 from risk_assets.clock import DateError
@@ -48,6 +50,8 @@ concurrency:
 # A run that hangs ends after four hours: it would keep the date's morning report, which is due then, from starting.
 run_monitoring: {enabled: true, max_runtime_seconds: 14400}
 """
+
+TO_THE_TERMINAL = {"compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}}
 
 WORKSPACE_YAML = f"""\
 load_from:
@@ -123,7 +127,7 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
     with ExitStack() as stack:
         with _translate_history_errors(home):
             _wait_until_free(home, settings.lease_wait_seconds)
-            runner = Runner(settings, stack.enter_context(dg.DagsterInstance.get()), notify)
+            runner = Runner(settings, stack.enter_context(_open_history(home)), notify)
             stack.callback(runner.close)
             runner.settle()
         yield runner
@@ -290,6 +294,15 @@ class Runner:
         self.instance.add_run_tags(run_id, {INTERRUPTED_TAG: "true"})
         if not run.is_finished:
             self.instance.report_run_failed(run, message=INTERRUPTED)
+
+
+def _open_history(home: Path) -> dg.DagsterInstance:
+    """Open the run history. What the steps of a command print is for its terminal, unless `dagster.yaml` says where to keep it.
+
+    Dagster's default also keeps it in a file, and starts four processes for each run to do so.
+    """
+    configured, _ = dagster_instance_config(str(home))
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={} if "compute_logs" in configured else TO_THE_TERMINAL))
 
 
 @contextmanager

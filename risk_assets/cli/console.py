@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from risk_assets.runner import Result
 
 FAILED, USAGE = 1, 2
+INTERRUPTED = "the command was interrupted (Ctrl-C, or SIGTERM of the system)"
 PIPE_WIDTH = 160
 ENGINE = "risk_assets.engine"
 
@@ -121,10 +122,7 @@ def each(
         show(results)
         if len(results) == len(dates) or len(dates) == 1:
             raise
-        raise RiskError(
-            f"the command was interrupted (Ctrl-C, or SIGTERM of the system): {len(results)} of {len(dates)} dates have run. To go on, "
-            f"{go_on(dates[len(results)])}."
-        ) from None
+        raise RiskError(f"{INTERRUPTED}: {len(results)} of {len(dates)} dates have run. To go on, {go_on(dates[len(results)])}.") from None
     return results
 
 

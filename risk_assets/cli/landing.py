@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from risk_assets.cli import context
-from risk_assets.cli.console import literal, out, print_warning
+from risk_assets.cli.console import INTERRUPTED, literal, out, print_warning
 from risk_assets.clock import date_range, parse_date, shift
 from risk_assets.domain.wording import counted, lost_rows
 from risk_assets.errors import RiskError
@@ -91,7 +91,7 @@ def land(
     try:
         done = (landed.land_outcomes if outcomes else landed.land)(landing, source, contract, dates, replace=replace)
     except KeyboardInterrupt:
-        raise RiskError("the command was interrupted, and what it landed may be incomplete. Run the same command again.") from None
+        raise RiskError(f"{INTERRUPTED}, and what it landed may be incomplete. Run the same command again.") from None
     for kind, names in done.written.items():
         out().print(f"{kind}: {_summary(names, 'landed')} in {landing.url}")
     if done.replaced:
@@ -116,7 +116,9 @@ def _warnings(source: "Source | SourceFolder", contract: "Contract", dates: Sequ
         yield refusal
     yield from _label_warnings(source, contract)
     for issue, lines in source.line_issues.items():
-        yield f"{_of(source, lines, 'has', 'have')} the issue '{issue}'. Such lines are neither scored nor used in training: fix them."
+        where = f"{'in' if lines == 1 else 'first in'} {source.first_issues[issue]}"
+        found = f"{_of(source, lines, 'has', 'have')} the issue '{issue}', {where}"
+        yield f"{found}. Such lines are neither scored nor used in training: fix them."
     if source.enclosed_rows:
         yield (
             f"{lost_rows(source.enclosed_rows)}: two stray quotes enclose whole lines. Remove the quotes, or double them, and land "

@@ -1,6 +1,7 @@
 """The `risk` command: the same assets and run history as the UI."""
 
 import gc
+import signal
 import sys
 from collections.abc import Callable
 
@@ -22,19 +23,25 @@ from risk_assets.cli import (
     simulate,
     ui,
 )
-from risk_assets.cli.console import FAILED, USAGE, print_error
+from risk_assets.cli.console import FAILED, INTERRUPTED, USAGE, print_error
 from risk_assets.clock import DateError
 from risk_assets.errors import RiskError
+
+TYPER_INTERRUPTED = 130  # its exit code after an interrupt that the command has not handled
 
 
 def main() -> None:
     """Run the command. Print expected errors without a traceback: exit code 1 for a failure, 2 for wrong usage.
 
     Where standard error is not a terminal, an error is one line, wrong usage too; a terminal gets usage and a frame from typer.
+    SIGTERM ends a command as Ctrl-C does: it says what to do next.
     """
     gc.disable()  # imports create many objects and hardly any garbage: collections are a sixth of the start-up
+    ends_silently = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ends_silently:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(app(prog_name="risk", standalone_mode=sys.stderr.isatty()))
+        sys.exit(_run())
     except typer.TyperException as error:
         _print_usage_error(error)
         sys.exit(error.exit_code)
@@ -45,7 +52,20 @@ def main() -> None:
         print_error("error", str(error))
         sys.exit(USAGE if isinstance(error, DateError) else FAILED)
     finally:
+        if ends_silently:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         gc.enable()
+
+
+def _run() -> int | str | None:
+    """Run the command and return its exit code."""
+    try:
+        code: int | str | None = app(prog_name="risk", standalone_mode=sys.stderr.isatty())
+    except SystemExit as ended:
+        code = ended.code
+    if code == TYPER_INTERRUPTED:
+        raise RiskError(f"{INTERRUPTED}. Run it again.")
+    return code
 
 
 def _print_usage_error(error: typer.TyperException) -> None:

@@ -34,6 +34,7 @@ from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, 
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
 from risk_assets.lake.outcome_tables import outcome_coverage
+from risk_assets.lake.raw_pieces import first_issues
 from risk_assets.lake.tables import read_table
 
 SHOWN_ISSUES, DESCRIBED_ISSUES = 8, 3  # in the metadata, and in the description
@@ -71,7 +72,8 @@ def certain_lines(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     manifest = lakehouse.manifest("raw/accounts", date)
     facts = manifest.facts_as(RawFacts)
     lines = {issue: getattr(facts, f"{name}_lines") for name, issue in LINE_ISSUES.items()}
-    found = [f"'{issue}' in {counted(number, 'row')}" for issue, number in lines.items() if number]
+    first = {issue: f" (first: {place})" for issue, place in first_issues(manifest).items()}
+    found = [f"'{issue}' in {counted(number, 'row')}{first.get(issue, '')}" for issue, number in lines.items() if number]
     if facts.enclosed_rows:
         found.append(f"{lost_rows(facts.enclosed_rows)}: look for stray quotes")
     text = "; ".join(found) or f"all {counted(manifest.rows, 'row')}"

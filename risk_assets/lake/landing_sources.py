@@ -13,7 +13,7 @@ from risk_assets.domain.contract.schema import RAGGED, Contract
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, difference, read_dialect, require_case, require_header
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
-from risk_assets.domain.wording import counted
+from risk_assets.domain.wording import counted, row_of
 from risk_assets.errors import LandingError
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.landing_watch import INCOMPLETE
@@ -67,6 +67,15 @@ class Source:
         """The number of lines with each issue; such lines have no certain values."""
         found = {LINE_ISSUES[name]: len(rows) for name, rows in self.counts.issues.items()}
         return {issue: lines for issue, lines in found.items() if lines}
+
+    @property
+    def first_issues(self) -> dict[str, str]:
+        """Where each of these issues is first: "row 7"."""
+        return self.first_issues_of(None)
+
+    def first_issues_of(self, file: str | None) -> dict[str, str]:
+        """Return where each of these issues is first, of a file: "row 7 of part-1.csv"."""
+        return {LINE_ISSUES[name]: row_of(int(rows[0]), file) for name, rows in self.counts.issues.items() if len(rows)}
 
     def is_labelled(self, contract: Contract) -> bool:
         """Return whether the source has the columns of a file of outcomes; False if outcomes are derived."""
@@ -181,6 +190,14 @@ class SourceFolder:
     def line_issues(self) -> dict[str, int]:
         """The number of lines with each issue; such lines have no certain values."""
         return dict(sum((Counter(shard.line_issues) for shard in self.shards), Counter()))
+
+    @property
+    def first_issues(self) -> dict[str, str]:
+        """Where each of these issues is first: "row 7 of part-1.csv"."""
+        found: dict[str, str] = {}
+        for shard in self.shards:
+            found = shard.first_issues_of(shard.path.name) | found
+        return found
 
     def is_labelled(self, contract: Contract) -> bool:
         """Return whether the shards have the columns of outcomes; False if outcomes are derived."""

@@ -14,6 +14,7 @@ from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, File
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.domain.ingest.csv_records import BOM, split_records
+from risk_assets.domain.wording import row_of
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
 from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text, scan_typed
@@ -231,6 +232,25 @@ def line_issues(counters: Iterable[FieldCounter]) -> Mapping[str, Positions]:
             found[name].append(rows + start)
         start += counter.rows
     return {name: np.concatenate(rows) for name, rows in found.items()}
+
+
+def first_issues(manifest: Manifest) -> dict[str, str]:
+    """Return where each issue of a line is first, by issue: "row 7", with its part if there are several.
+
+    Empty if the manifest does not have the positions.
+    """
+    facts = manifest.facts_as(RawFacts)
+    if facts.ragged is None or facts.pieces is None:
+        return {}
+    pieces = [*_placed(manifest, facts.pieces)]
+    found = {issue: getattr(facts.ragged, name) for name, issue in LINE_ISSUES.items()}
+    return {issue: _place(manifest, pieces, min(rows)) for issue, rows in found.items() if rows}
+
+
+def _place(manifest: Manifest, pieces: Sequence[Piece], row: int) -> str:
+    part = next(piece.part for piece in reversed(pieces) if piece.first_row <= row)
+    start = next(piece.first_row for piece in pieces if piece.part == part)
+    return row_of(row - start, part.rpartition("/")[2] if len(manifest.parts) > 1 else None)
 
 
 def _placed(manifest: Manifest, pieces: Iterable[FilePiece]) -> Iterator[Piece]:

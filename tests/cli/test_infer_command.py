@@ -66,7 +66,7 @@ def test_a_file_that_is_not_utf_8_is_an_error(book: Path, rows: int) -> None:
     book.write_text("\n".join(lines) + "\n", encoding="latin-1")
     done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
     assert isinstance(done.exception, RiskError)
-    assert "is not UTF-8 text: cannot decode byte" in str(done.exception)
+    assert "is not UTF-8 text: its byte" in str(done.exception)
     assert f"in row {rows + 1}. Save it as UTF-8, and run again." in str(done.exception)
 
 

@@ -1,10 +1,14 @@
 """`risk contract infer` and `risk land`, and a team's own file from landing to predictions."""
 
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from risk_assets.lake import landing
+from risk_assets.lake.landing_sources import Source
 from tests.azurite.server import Azurite
 from tests.cli.conftest import Risk, run_here, run_process, sample
 
@@ -163,11 +167,38 @@ def test_landing_warns_about_line_issues_and_future_dates(risk: Risk, folder: Pa
     (folder / "own.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     done = risk("land", "own.csv", "--date", "2999-01-01")
     warnings = " ".join(done.stderr.split())
-    assert "2 of 300 lines have the issue 'line: ambiguous quotes'" in warnings
-    assert "1 of 300 lines has the issue 'line: too few fields'" in warnings
+    assert "2 of 300 lines have the issue 'line: ambiguous quotes', first in row 1. Such lines" in warnings
+    assert "1 of 300 lines has the issue 'line: too few fields', in row 3. Such lines" in warnings
     assert "2999-01-01 cannot be run yet" in warnings
     assert "Next:" not in done.stdout
     assert landed(folder) == ["accounts_2999-01-01.csv"]
+
+
+def test_landing_shards_warns_about_line_issues(risk: Risk, folder: Path) -> None:
+    shards = folder / "shards"
+    shards.mkdir()
+    for number, rows in enumerate((ROWS[:3], [ROWS[3], ROWS[4] + ",x"], [ROWS[5] + ",x", "A"])):
+        (shards / f"part-{number}.csv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+    warnings = " ".join(risk("land", "shards", "--date", "2026-01-01").stderr.split())
+    assert "2 of 7 lines have the issue 'line: too many fields', first in row 2 of part-1.csv. Such lines" in warnings
+    assert "1 of 7 lines has the issue 'line: too few fields', in row 2 of part-2.csv. Such lines" in warnings
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_says_what_to_do(risk: Risk, folder: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals) -> None:
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), how)
+        time.sleep(60)
+
+    (folder / "own.csv").write_text("\n".join([HEADER, *ROWS]) + "\n", encoding="utf-8")
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(landing, "_put_file", interrupt)
+    done = risk("land", "own.csv", "--date", "2026-01-01", code=1)
+    assert "what it landed may be incomplete. Run the same command again." in done.text
+    monkeypatch.setattr(Source, "read", interrupt)
+    done = risk("land", "own.csv", "--date", "2026-01-01", code=1)
+    assert done.stderr.strip() == "error: the command was interrupted (Ctrl-C, or SIGTERM of the system). Run it again."
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_landing_warns_about_rows_inside_quotes(risk: Risk, folder: Path) -> None:
@@ -194,7 +225,7 @@ def test_text_that_is_not_utf_8_does_not_land(risk: Risk, folder: Path, outcomes
     assert len(head) > 5_000_000
     (folder / "own.csv").write_bytes(head + b"\nM\xfcller" + b"," * 21 + b"0\n")
     done = risk("land", "own.csv", "--date", "2026-01-01", *["--outcomes"] * outcomes, code=1)
-    assert f"own.csv is not UTF-8 text: cannot decode byte {len(head) + 3}, in row {len(ROWS) * 400 + 1}. Save it" in done.text
+    assert f"own.csv is not UTF-8 text: its byte {len(head) + 3}, in row {len(ROWS) * 400 + 1}, cannot be decoded. Save it" in done.text
     assert landed(folder) == []
 
 

@@ -134,7 +134,7 @@ def test_run_history_contains_no_value_of_an_outcome(recorded_book: Book) -> Non
     recorded_book.land(f"outcomes_{LABELLED[0]}.csv", lines + b"x,0\n" * 20_000 + SECRET + b"\xff,1\n")
     for job, date in (("outcomes", LABELLED[0]), ("training", LABELLED[-1])):
         error = recorded_book.runner.run(job, date).error
-        assert error is not None and "is not UTF-8 text: cannot decode byte" in error
+        assert error is not None and "is not UTF-8 text: its byte" in error
         assert error in {row["error"] for row in recorded_book.log()}
     assert recorded_book.history_contains(LABELLED[0].encode())
     assert not recorded_book.history_contains(SECRET)

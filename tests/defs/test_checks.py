@@ -100,7 +100,7 @@ def test_certain_lines_warns_about_rows_inside_quotes(book: Book) -> None:
     found = results(book, "daily_scoring", NEXT)["certain_lines"]
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert found.description == (
-        "'line: rows inside quotes' in 1 row; 9 lines inside quotes look like rows and are lost: look for stray quotes"
+        "'line: rows inside quotes' in 1 row (first: row 11); 9 lines inside quotes look like rows and are lost: look for stray quotes"
     )
     (row,) = book.log()
     assert (row["status"], row["rows_in"], row["with_issues"]) == ("warning", "291", "1")

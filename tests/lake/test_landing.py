@@ -561,7 +561,10 @@ def test_landing_that_was_ended_is_repeated(landing: Store, small: Contract, tmp
         ({}, "has no file that ends with .csv"),
         ({"a.csv": SHARDS["a.csv"], "b.csv.gz": b"x"}, "b.csv.gz would be left out"),
         ({"a.csv": SHARDS["a.csv"], "b.csv": b"age,id,city\n1,2,x\n"}, "b.csv has the same columns in another order"),
-        ({"a.csv": SHARDS["a.csv"], "b.csv": b"id,age,city\n1,2,\xff\n"}, "b.csv is not UTF-8 text: cannot decode byte 17, in row 1"),
+        (
+            {"a.csv": SHARDS["a.csv"], "b.csv": b"id,age,city\n1,2,\xff\n"},
+            "b.csv is not UTF-8 text: its byte 17, in row 1, cannot be decoded",
+        ),
         ({"a.csv": b"id,age,city\n", "b.csv": b"id,age,city\n"}, "have headers and no rows"),
         ({"a.csv": b"id,age\n1,2\n"}, "a.csv has no column city"),
         ({"a.csv": b"1,2,x\n", "b.csv": SHARDS["a.csv"]}, "a.csv .*compared with b.csv"),

@@ -9,11 +9,11 @@ from polars.testing import assert_frame_equal
 from risk_assets.domain.ingest import csv_counts
 from risk_assets.domain.ingest.csv_records import BOM
 from risk_assets.errors import LakeError
-from risk_assets.lake import layout, manifests, raw
+from risk_assets.lake import landed_parts, layout, manifests, raw
 from risk_assets.lake.facts import RawFacts
 from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
-from risk_assets.lake.raw_pieces import grouped, piece_issues, piece_text, raw_file, read_group, read_piece
+from risk_assets.lake.raw_pieces import first_issues, grouped, piece_issues, piece_text, raw_file, read_group, read_piece
 from risk_assets.lake.store import Store, open_store
 
 DATE = "2026-01-01"
@@ -54,6 +54,23 @@ def without_pieces(lake: Store, manifest: Manifest) -> Manifest:
 def joined(lake: Store, manifest: Manifest) -> pl.DataFrame:
     file = raw_file(lake, manifest)
     return pl.concat([piece_text(file, piece, read_piece(lake, piece)).collect() for piece in file.pieces])
+
+
+def test_the_first_line_with_an_issue_is_named(tmp_path: Path) -> None:
+    alone = stored(tmp_path, STANDARD)[1]
+    assert first_issues(alone) == {"line: too few fields": "row 502", "line: too many fields": "row 503"}
+    empty = b"id,name\n"
+    several = stored(tmp_path, empty, b"id,name\n1,x\n", empty, STANDARD, b"id,name\n1,x,y\n", empty)[1]
+    assert first_issues(several) == {"line: too few fields": "row 502 of 3.csv", "line: too many fields": "row 503 of 3.csv"}
+    last = stored(tmp_path, b"id,name\n1,x\n", empty, b"id,name\n1,x,y\n", empty)[1]
+    assert first_issues(last) == {"line: too many fields": "row 1 of 2.csv"}
+
+
+def test_no_line_is_named_without_its_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, manifest = stored(tmp_path, STANDARD)
+    assert first_issues(without_pieces(lake, manifest)) == {}
+    monkeypatch.setattr(landed_parts, "MAX_RAGGED_ROWS", 1)
+    assert first_issues(stored(tmp_path / "other", STANDARD)[1]) == {}
 
 
 @pytest.mark.parametrize("content", FILES.values(), ids=FILES)

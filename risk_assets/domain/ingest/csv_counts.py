@@ -109,7 +109,7 @@ class FieldCounter:
         """Why the file cannot be split into records of text, to follow its name, and how to fix it, without a full stop; None if it can."""
         if self._undecodable:
             position, row = self._undecodable
-            return f"is not UTF-8 text: cannot decode byte {position}, in row {row}. Save it as UTF-8"
+            return f"is not UTF-8 text: its byte {position}, in row {row}, cannot be decoded. Save it as UTF-8"
         if self._splitter.too_long:
             size = MAX_RECORD_BYTES // 1024**2
             return f"has more than {size} MiB without a line end after row {self.rows}, as after an open quote. Close it"

@@ -102,7 +102,7 @@ def test_an_unclosed_quote_is_reported_and_its_record_counted(chunk: int) -> Non
 )
 def test_text_that_is_not_utf_8_is_placed(monkeypatch: pytest.MonkeyPatch, content: bytes, byte: int, row: int, chunk: int) -> None:
     monkeypatch.setattr(csv_records, "_BLOCK_BYTES", 8)
-    assert count(content, TWO, chunk).problem == f"is not UTF-8 text: cannot decode byte {byte}, in row {row}. Save it as UTF-8"
+    assert count(content, TWO, chunk).problem == f"is not UTF-8 text: its byte {byte}, in row {row}, cannot be decoded. Save it as UTF-8"
 
 
 def test_text_in_utf_8_has_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:

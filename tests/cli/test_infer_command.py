@@ -67,7 +67,7 @@ def test_a_file_that_is_not_utf_8_is_an_error(book: Path, rows: int) -> None:
     done = CliRunner().invoke(app, ["contract", "infer", str(book), "--row-id", "--target", "defaulted"])
     assert isinstance(done.exception, RiskError)
     assert "is not UTF-8 text: its byte" in str(done.exception)
-    assert f"in row {rows + 1}. Save it as UTF-8, and run again." in str(done.exception)
+    assert f"in row {rows + 1}, cannot be decoded. Save it as UTF-8, and run again." in str(done.exception)
 
 
 def test_a_repeated_column_is_left_out_under_its_own_name(book: Path) -> None:

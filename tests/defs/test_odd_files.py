@@ -1,6 +1,8 @@
 """Odd snapshots on disk and on Azurite: predictions, run log and check results are those of the plain file, or say what differs."""
 
+import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -38,48 +40,46 @@ def descriptions(book: Book) -> Iterator[str]:
             yield evaluation.description or ""
 
 
-@pytest.mark.parametrize("blank", BLANKS, ids=[f"U+{ord(blank):04X}" for blank in BLANKS])
 @pytest.mark.parametrize("where", ["after", "around"])
-def test_blanks_around_every_cell_change_nothing(stored_versions: Book, blank: str, where: str) -> None:
+def test_blanks_around_every_cell_change_nothing(stored_versions: Book, where: str) -> None:
     header, *rows = cells()
     land(stored_versions, [header, *rows])
     before = predictions(stored_versions)
-    start = blank if where == "around" else ""
-    land(stored_versions, [header, *[[f"{start}{cell}{blank}" for cell in row] for row in rows]])
+    blanks = [(blank if where == "around" else "", blank) for blank in itertools.islice(itertools.cycle(BLANKS), len(rows))]
+    land(stored_versions, [header, *[[f"{start}{cell}{end}" for cell in row] for row, (start, end) in zip(rows, blanks, strict=True)]])
     assert predictions(stored_versions) == before
 
 
-def repeat(book: Book, change: Callable[[str], str]) -> tuple[list[list[str]], list[str]]:
-    """Land the snapshot with one more row, whose id is another spelling of an id; return the predictions and check results."""
+def repeat(book: Book, *changes: Callable[[str], str]) -> tuple[list[list[str]], list[str]]:
+    """Land the snapshot with more rows, whose ids are other spellings of the first ones; return the predictions and check results."""
     header, *rows = cells()
-    extra = [change(rows[9][0]), *rows[20][1:]]
-    land(book, [header, *rows, extra])
+    extra = [[change(row[0]), *rows[20][1:]] for change, row in zip(changes, rows, strict=False)]
+    land(book, [header, *rows, *extra])
     return predictions(book), list(descriptions(book))
 
 
-@pytest.mark.parametrize("blank", BLANKS, ids=[f"U+{ord(blank):04X}" for blank in BLANKS])
-def test_an_id_with_a_blank_is_the_same_id(stored_versions: Book, blank: str) -> None:
-    found, said = repeat(stored_versions, lambda id: f"{blank}{id}{blank}")
-    assert len(found) == 301
-    assert [number for number, row in enumerate(found) if "account_id: repeated" in row[-1]] == [9, 300]
-    assert "2 rows repeat an id, 0 have none" in said
+def test_an_id_with_a_blank_is_the_same_id(stored_versions: Book) -> None:
+    found, said = repeat(stored_versions, *[partial("{0}{1}{0}".format, blank) for blank in BLANKS])
+    own, more = range(len(BLANKS)), range(300, 300 + len(BLANKS))
+    assert len(found) == more.stop
+    assert [number for number, row in enumerate(found) if "account_id: repeated" in row[-1]] == [*own, *more]
+    assert f"{2 * len(BLANKS)} rows repeat an id, 0 have none" in said
     assert stored_versions.log()[-1]["status"] == "warning"
-    assert "2 rows repeat an id" in stored_versions.log()[-1]["warnings"]
+    assert f"{2 * len(BLANKS)} rows repeat an id" in stored_versions.log()[-1]["warnings"]
 
 
-@pytest.mark.parametrize("change", [str.lower, lambda id: f"{id[:4]} {id[4:]}", lambda id: f"{id}0", lambda id: f"'{id}"])
-def test_another_id_is_not_the_same_id(stored_versions: Book, change: Callable[[str], str]) -> None:
-    found, said = repeat(stored_versions, change)
-    assert len(found) == 301
+def test_another_id_is_not_the_same_id(stored_versions: Book) -> None:
+    found, said = repeat(stored_versions, str.lower, lambda id: f"{id[:4]} {id[4:]}", lambda id: f"{id}0", lambda id: f"'{id}")
+    assert len(found) == 304
     assert not any("repeated" in row[-1] for row in found)
     assert "0 rows repeat an id, 0 have none" in said
 
 
-@pytest.mark.parametrize("blank", BLANKS, ids=[f"U+{ord(blank):04X}" for blank in BLANKS])
-def test_outcomes_join_ids_with_blanks(stored_versions: Book, blank: str) -> None:
+def test_outcomes_join_ids_with_blanks(stored_versions: Book) -> None:
     name = f"outcomes_{LABELLED[0]}.csv"
     header, *rows = cells(name)
-    padded = "\n".join(",".join([f"{row[0]}{blank}", *row[1:]]) for row in rows)
+    assert len(rows) > len(BLANKS)
+    padded = "\n".join(",".join([f"{row[0]}{blank}", *row[1:]]) for row, blank in zip(rows, itertools.cycle(BLANKS), strict=False))
     stored_versions.land(name, f"{','.join(header)}\n{padded}\n".encode())
     assert stored_versions.runner.run("outcomes", LABELLED[0]).error is None
     assert "0 accounts with an outcome are not in the snapshot" in descriptions(stored_versions)

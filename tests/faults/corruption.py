@@ -1,7 +1,7 @@
 """Damages to the files of a lake, and what each command makes of them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -94,15 +94,20 @@ def result(state: Place, name: str, path: str, kind: str, expected: Normal, fold
     done = place.run(*COMMANDS[name])
     if done.code:
         return STOPPED if is_named(path, done) else f"{UNNAMED} ({done.text[-160:]})"
-    if name in WRITING:
-        as_before = not [line for line in differences(expected.content, read(place), completed=False) if not _is_about(line, path)]
-    else:
-        as_before = _plain(done.text, place) == expected.text
     file = folder / LAKE / path
-    if as_before:
+    if not _changes(name, (path,), expected, place, done):
         as_it_was = file.exists() and file.read_bytes() == before
         return RESTORED if as_it_was or _is_made_again(name, path, expected, place) else WORKS
     return REPORTED if is_named(path, done) else UNDETECTED
+
+
+def changes(state: Place, name: str, paths: Sequence[str], expected: Normal, folder: Path) -> list[str]:
+    """Return what a command does otherwise if these files are empty."""
+    place = state.copy(folder)
+    for path in paths:
+        damage(place, path, "emptied")
+    done = place.run(*COMMANDS[name])
+    return [done.text[-300:]] if done.code else _changes(name, paths, expected, place, done)
 
 
 def verified(state: Place, path: str, kind: str, folder: Path) -> str:
@@ -120,6 +125,14 @@ def is_named(path: str, done: Done) -> bool:
     folder = path.rpartition("/")[0]
     names = {path, path.removesuffix(".manifest.json"), *([folder] if "/model_" in path else [])}
     return any(name in done.text for name in names)
+
+
+def _changes(name: str, paths: Sequence[str], expected: Normal, place: Place, done: Done) -> list[str]:
+    """Return how what a command printed, or what a writing command left, differs from what is expected, but for damaged files."""
+    if name not in WRITING:
+        return [] if _plain(done.text, place) == expected.text else [done.text[-300:]]
+    found = differences(expected.content, read(place), completed=False)
+    return [line for line in found if not any(_is_about(line, path) for path in paths)]
 
 
 def _is_made_again(name: str, path: str, expected: Normal, place: Place) -> bool:

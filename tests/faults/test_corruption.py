@@ -16,6 +16,7 @@ from tests.faults.corruption import (
     UNDETECTED,
     WORKS,
     Normal,
+    changes,
     find,
     flip,
     normal,
@@ -60,6 +61,11 @@ class Kind:
     tolerates: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
 
+    @property
+    def users(self) -> dict[str, None]:
+        """The commands that read it, or may."""
+        return dict.fromkeys((*self.needs, *self.may, *self.restores, *self.tolerates))
+
 
 KINDS = {
     "raw accounts": Kind(ACCOUNTS, ("replay",), restores=("run",)),
@@ -102,7 +108,7 @@ KINDS = {
     "revision of accounts": Kind(f"raw/revisions/accounts_{FIRST}.csv/*", exempt=("deleted",)),
     "superseded predictions": Kind(f"curated/superseded/*/accounts_{FIRST}_predictions.csv"),
 }
-OTHERS = ("next", "replay", "explain", "models", "live", "history", "log")  # also tried with an emptied file that they may not need
+OTHERS = ("next", "replay", "explain", "models", "live", "history", "log")  # also tried with all files empty that they do not need
 SHORT = (("raw accounts", "flipped"), ("run record", "emptied"), ("metadata of the challenger", "truncated"))
 PAIRS = [
     pytest.param(kind, damage, marks=() if (kind, damage) in SHORT else pytest.mark.long, id=f"{kind}, {damage}")
@@ -128,11 +134,22 @@ def normals(state: StateOf, tmp_path_factory: pytest.TempPathFactory) -> Callabl
 def test_damage_is_never_used_silently(name: str, damage: str, state: StateOf, normals: Callable[[str], Normal], tmp_path: Path) -> None:
     kind, complete = KINDS[name], state("complete")
     path = find(complete, kind.pattern)
-    others = OTHERS if damage == "emptied" else ()
-    tried = dict.fromkeys((*kind.needs, *kind.may, *kind.restores, *kind.tolerates, *others))
-    outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in tried}
+    outcomes = {each: result(complete, each, path, damage, normals(each), tmp_path / each) for each in kind.users}
     wrong = [f"{each}: {outcome}" for each, outcome in outcomes.items() if outcome not in accepted(kind, each, damage)]
     assert not wrong, f"{path}, {damage}: {'; '.join(wrong)}"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", OTHERS)
+def test_damage_stops_no_command_that_does_not_need_the_file(
+    command: str, state: StateOf, normals: Callable[[str], Normal], tmp_path: Path
+) -> None:
+    complete = state("complete")
+    others = [find(complete, kind.pattern) for kind in KINDS.values() if command not in kind.users]
+    if command == "replay":  # it verifies all files of the version
+        others = [path for path in others if not path.startswith(LIVE)]
+    assert len(others) > len(KINDS) // 2
+    assert changes(complete, command, others, normals(command), tmp_path / "place") == []
 
 
 @pytest.mark.parametrize(("name", "damage"), PAIRS)

@@ -1,23 +1,30 @@
 """Makes Dagster's run history in SQLite cheaper for tests: the queries, the files and their contents are the same.
 
 For each connection Dagster makes a new engine, for which SQLAlchemy compiles every query again, and opens the file again. For each
-database it reads all migrations, although there are none to run. Together with fsync, this is more than half of a short run.
+database it reads all migrations, although there are none to run, and each run gets a database with tables of its own. Together with
+fsync, this is more than half of a short run.
 """
 
 import atexit
+import re
 import sqlite3
 import sys
 from collections import OrderedDict
-from typing import Any
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import sqlalchemy
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 MAX_ENGINES = 64
+SQLITE = "sqlite:///"
+_RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
 def quicken() -> None:
@@ -28,8 +35,8 @@ def quicken() -> None:
     _keep_migrations()
 
 
-def read_migrations() -> None:
-    """Read the migrations of all databases of a run history, for the processes that are forked from this one."""
+def read_ahead() -> None:
+    """Read all migrations, and make the database of a run without events, for the processes that are forked from this one."""
     from dagster._core.storage.event_log.sqlite import sqlite_event_log
     from dagster._core.storage.runs.sqlite import sqlite_run_storage
     from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
@@ -37,6 +44,20 @@ def read_migrations() -> None:
 
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
         ScriptDirectory.from_config(get_alembic_config(module.__file__)).get_current_head()
+    _no_events()
+
+
+@cache
+def _no_events() -> bytes:
+    """Return the database of the events of a run that has none yet, as Dagster makes it."""
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "events.db")
+        engine = sqlalchemy.create_engine(f"{SQLITE}{file}", poolclass=StaticPool)
+        SqliteEventLogStorage._initdb(cast("SqliteEventLogStorage", None), engine)
+        engine.dispose()  # the last connection: nothing is left in a file beside it
+        return file.read_bytes()
 
 
 def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
@@ -48,21 +69,41 @@ def _keep_engines() -> None:
     create, kept = sqlalchemy.create_engine, OrderedDict[tuple[object, ...], Engine]()
 
     def of_file(url: str, connect_args: dict[str, Any]) -> Engine:
-        key = (url, *connect_args.items())
+        _make_events(Path(url.removeprefix(SQLITE)))
+        key = (url, _file_number(url), *connect_args.items())
         if key not in kept:
             kept[key] = create(url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=connect_args)
+            kept[key].dispose = _keep  # type: ignore[method-assign]
         kept.move_to_end(key)
         if len(kept) > MAX_ENGINES:
-            kept.popitem(last=False)[1].dispose()
+            Engine.dispose(kept.popitem(last=False)[1])
         return kept[key]
 
     def create_engine(url: str, **options: Any) -> Engine:
-        if options.keys() <= {"poolclass", "connect_args"} and options.get("poolclass") is NullPool and str(url).startswith("sqlite:///"):
+        if options.keys() <= {"poolclass", "connect_args"} and options.get("poolclass") is NullPool and str(url).startswith(SQLITE):
             return of_file(url, options.get("connect_args", {}))
         return create(url, **options)
 
     sqlalchemy.create_engine = create_engine
-    atexit.register(lambda: [engine.dispose() for engine in kept.values()])
+    atexit.register(lambda: [Engine.dispose(engine) for engine in kept.values()])
+
+
+def _make_events(file: Path) -> None:
+    """Make the database of the events of a new run: to copy one is a twentieth of the work of making its tables."""
+    if file.parent.name == "runs" and _RUN.fullmatch(file.stem) and file.parent.is_dir() and not file.exists():
+        file.write_bytes(_no_events())
+
+
+def _file_number(url: str) -> int | None:
+    """Return the number of a database's file, or None if it does not exist: another file at its path needs another connection."""
+    try:
+        return Path(url.removeprefix(SQLITE)).stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _keep(close: bool = True) -> None:
+    """Close no connection: Dagster disposes of the engine of a run's events after each query."""
 
 
 def _keep_migrations() -> None:

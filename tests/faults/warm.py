@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.faults.writes import Fault
-from tests.history import quicken, read_migrations
+from tests.history import quicken, read_ahead
 
 MAX_COMMAND_SECONDS = 300
 KILLED = -signal.SIGKILL
@@ -206,7 +206,7 @@ def _import_everything() -> None:
         importlib.import_module(name)
     for name, attribute in (("numpy", "ndarray"), ("pandas", "DataFrame"), ("pyarrow", "Table")):
         getattr(getattr(importlib.import_module("polars._dependencies"), name), attribute)  # two threads cannot do it at once
-    read_migrations()
+    read_ahead()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from risk_assets.simulation.draws import Floats, Streams, correlated, drifting, normal
+from risk_assets.simulation.draws import Floats, Streams, correlated, drifting
 from risk_assets.simulation.state import Integers
 from risk_assets.simulation.traits import DRIFT_DAYS, DRIFT_LOAD
 
@@ -53,7 +53,7 @@ class AccountDraws:
         return self._of_accounts(self.streams.uniforms(f"{column} unknown", 0, self._number(column)), column)
 
     def _normal(self, stream: str, trait: str, period: int = 0) -> Floats:
-        return self._of_accounts(normal(self.streams.uniforms(stream, period, self._number(trait), 4).T), trait)
+        return self._of_accounts(self.streams.normals(stream, period, self._number(trait)), trait)
 
     def _number(self, trait: str) -> int:
         return int(self.customer.max()) + 1 if trait in CUSTOMER_TRAITS else len(self.customer)

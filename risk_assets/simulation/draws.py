@@ -8,6 +8,7 @@ such as a day, so a draw does not depend on the draws made before it. Changing t
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 from zlib import crc32
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+KEPT_NUMBER = 512  # draws are kept in multiples of it, so that a few more accounts do not need others
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,20 @@ class Streams:
         """Return uniform draws in [0, 1). A larger first dimension appends draws and keeps the others."""
         bits = np.random.PCG64([self.seed, crc32(stream.encode()), period])
         return np.random.Generator(bits).random(shape)
+
+    def normals(self, stream: str, period: int, number: int) -> Floats:
+        """Return approximately normal draws that cannot be written, shape (number,). More draws keep the others.
+
+        They are kept for the next days, whose accounts have most of them again.
+        """
+        return _normals(self.seed, stream, period, -(-number // KEPT_NUMBER) * KEPT_NUMBER)[:number]
+
+
+@lru_cache(maxsize=64)  # the draws of a day
+def _normals(seed: int, stream: str, period: int, number: int) -> Floats:
+    drawn = normal(Streams(seed).uniforms(stream, period, number, 4).T)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def normal(four_uniforms: Floats) -> Floats:

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.simulation import demo
 from risk_assets.simulation.bank import Bank
+from risk_assets.simulation.draws import Streams, normal
 from risk_assets.simulation.economy import Economy
 from risk_assets.simulation.files import Definition, landing_files
 from risk_assets.simulation.observation import DAYS_SHOWN, observe, shown
@@ -31,6 +32,17 @@ SNAPSHOTS = tuple(START + timedelta(days=day) for day in range(28))
 WEEKS = tuple(START + timedelta(weeks=week) for week in range(0, 9, 4))
 
 Row = dict[str, str]
+
+
+@pytest.mark.parametrize("number", [1, 511, 512, 513])
+def test_kept_draws_are_those_of_their_stream(number: int) -> None:
+    streams = Streams(7)
+    found = streams.normals("trait", 3, number)
+    assert np.array_equal(found, normal(streams.uniforms("trait", 3, number, 4).T))
+    assert np.array_equal(found, streams.normals("trait", 3, 5000)[:number])
+    assert not np.array_equal(found, streams.normals("trait", 4, number))
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 0.0
 
 
 class Constant:

@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._check import CheckError
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -300,10 +301,23 @@ class Runner:
 def _open_history(home: Path) -> dg.DagsterInstance:
     """Open the run history. What the steps of a command print is for its terminal, unless `dagster.yaml` says where to keep it.
 
-    Dagster's default also keeps it in a file, and starts four processes for each run to do so.
+    Dagster's default also keeps it in a file, and starts four processes for each run to do so. Raises `HistoryError` if Dagster cannot
+    use the file.
     """
-    configured = yaml.load((home / CONFIGURATION).read_bytes(), yaml.CSafeLoader) or {}  # Dagster's own way takes a twentieth of a run
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides={} if "compute_logs" in configured else TO_THE_TERMINAL))
+    file = home / CONFIGURATION
+    try:
+        configured = yaml.load(file.read_bytes(), yaml.CSafeLoader) or {}  # Dagster's own way takes a twentieth of a run
+        own = {} if "compute_logs" in configured else TO_THE_TERMINAL
+        history = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=own))
+        _ = history.compute_log_manager  # it is made at its first use, and a run ends without an error if it cannot be made
+    except (yaml.YAMLError, dg.DagsterError, CheckError) as error:  # whose texts can have values of the file, such as a password
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise HistoryError(
+            f"Dagster cannot use {file} ({type(error).__name__}{where}). To see why: DAGSTER_HOME={home} dagster instance info. Fix the "
+            "file, or delete it: the next command writes the default."
+        ) from error
+    return history
 
 
 @contextmanager

@@ -4,6 +4,7 @@ PYTHON ?= python3
 .PHONY: demo test test-long ui serve lint bench bench-serving azurite spark cluster lock clean
 
 RISK := .venv/bin/risk
+# `exec env`: a signal to make ends the server, and not only a shell.
 # Without settings of your own book, the UI and the service are those of the demo: the settings of the simulated bank.
 OWN := $(RISK_LANDING)$(RISK_CONTRACT)$(RISK_POLICY)$(shell grep -sE '^(export +)?RISK_(LANDING|CONTRACT|POLICY)=' .env)
 BANK := $(if $(OWN),,$(foreach setting,$(shell grep ^RISK_ data/bank/settings.env),$(if $($(firstword $(subst =, ,$(setting)))),,$(setting))))
@@ -29,10 +30,10 @@ demo: .venv/.ready  ## run the main jobs on a simulated bank and show what they 
 	$(RISK) demo
 
 ui: .venv/.ready  ## the Dagster UI on the same lake and history
-	$(BANK) $(RISK) ui
+	exec env $(BANK) $(RISK) ui
 
 serve: .venv/.ready  ## the desk and POST /predict by the live model, http://127.0.0.1:8000
-	$(BANK) $(RISK) serve
+	exec env $(BANK) $(RISK) serve
 
 test: .venv/.ready  ## the suite without the tests that take minutes, with coverage unless COVERAGE=no
 	$(PYTEST) --numprocesses $(WORKERS) --maxprocesses 5 --dist worksteal -m "not long" $(if $(filter no,$(COVERAGE)),,--cov --cov-report=)

@@ -72,7 +72,7 @@ def land(
 ) -> None:
     """Copy a file or a folder of shards unchanged into the landing folder.
 
-    If it has the target column, the same bytes land as outcomes too.
+    If it has the target column, the same bytes land as outcomes too. Messages count rows without the header.
     """
     from risk_assets.lake import landing as landed
     from risk_assets.lake.landing_sources import Source, SourceFolder

@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from tests.cli.conftest import RISK, Risk, run_process, without_settings
+from tests.conftest import ROOT
+from tests.process_tree import is_running
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -87,3 +89,19 @@ def test_ui_starts_dagster_on_the_run_history(risk: Risk, folder: Path, monkeypa
     workspace = str(folder / ".dagster/workspace.yaml")
     assert started == [(dagster, [str(dagster), "dev", "-w", workspace, "-h", "127.0.0.1", "-p", "3111"])]
     assert dagster.is_file() and Path(workspace).is_file()
+
+
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_a_signal_to_make_ends_the_server(target: str, tmp_path: Path) -> None:
+    server = tmp_path / "server"
+    server.write_text("#!/bin/sh\necho $$\nexec sleep 60\n", encoding="utf-8")
+    server.chmod(0o755)
+    command = ["make", "--silent", target, f"RISK={server}"]
+    with subprocess.Popen(command, cwd=ROOT, env=without_settings(), stdout=subprocess.PIPE, text=True) as make:
+        assert make.stdout
+        started = int(make.stdout.readline())
+        make.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while is_running(started) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not is_running(started)

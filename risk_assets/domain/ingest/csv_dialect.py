@@ -169,7 +169,7 @@ def _header(text: str, name: str, *, is_whole: bool) -> tuple[str, str]:
             f"{name} has no line end in its first {HEAD_BYTES // 1024**2} MiB. Export it as CSV with a header and run again."
         )
     if _SURROGATE.search(record):
-        raise LandingError(f"{name} is not UTF-8 text: cannot decode its header. Save it as UTF-8 and run again.")
+        raise LandingError(f"{name} is not UTF-8 text: its header cannot be decoded. Save it as UTF-8, and run again.")
     return record, "\r" if end and end[0] == "\r" else "\n"
 
 

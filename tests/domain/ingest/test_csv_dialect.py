@@ -67,7 +67,7 @@ def test_the_head_can_end_inside_a_character() -> None:
         (b"\nid,age\n", "blank line"),
         ("id,age\n".encode("utf-16"), "save it as UTF-8"),
         ("id,age\n".encode("utf-16-le"), "save it as UTF-8"),
-        (b"id,pr\xe9nom\n", "cannot decode its header. Save it as UTF-8"),
+        (b"id,pr\xe9nom\n", "its header cannot be decoded. Save it as UTF-8"),
         (b'id,"age\n1,2\n', "unclosed quote"),
         (b'id,a"g\ne"\n1,2\n', "in the middle of a column name"),
         (b"x" * HEAD_BYTES, "no line end"),

@@ -4,7 +4,7 @@ PYTHON ?= python3
 .PHONY: demo test test-long ui serve lint bench bench-serving azurite spark cluster lock clean
 
 RISK := .venv/bin/risk
-# `exec env`: a signal to make ends the server, and not only a shell.
+# `exec env`: SIGTERM to make ends the server; without it, only the shell that started the server.
 # Without settings of your own book, the UI and the service are those of the demo: the settings of the simulated bank.
 OWN := $(RISK_LANDING)$(RISK_CONTRACT)$(RISK_POLICY)$(shell grep -sE '^(export +)?RISK_(LANDING|CONTRACT|POLICY)=' .env)
 BANK := $(if $(OWN),,$(foreach setting,$(shell grep ^RISK_ data/bank/settings.env),$(if $($(firstword $(subst =, ,$(setting)))),,$(setting))))

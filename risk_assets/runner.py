@@ -123,7 +123,8 @@ def open_runner(settings: Settings, notify: Callable[[str], None] = log.warning)
     Raises
     ------
     HistoryError
-        If the run history cannot be read or written, or another process keeps it locked for `settings.lease_wait_seconds`.
+        If the run history cannot be read or written, Dagster cannot use its configuration, or another process keeps it locked for
+        `settings.lease_wait_seconds`.
     """
     home = prepare_home(settings)
     with ExitStack() as stack:
@@ -299,10 +300,9 @@ class Runner:
 
 
 def _open_history(home: Path) -> dg.DagsterInstance:
-    """Open the run history. What the steps of a command print is for its terminal, unless `dagster.yaml` says where to keep it.
+    """Open the run history. Output of a command's steps goes to its terminal, unless `dagster.yaml` says where to keep it.
 
-    Dagster's default also keeps it in a file, and starts four processes for each run to do so. Raises `HistoryError` if Dagster cannot
-    use the file.
+    Dagster's default copies it through files, by four processes for each run. Raises `HistoryError` if Dagster cannot use `dagster.yaml`.
     """
     file = home / CONFIGURATION
     try:
@@ -310,7 +310,7 @@ def _open_history(home: Path) -> dg.DagsterInstance:
         own = {} if "compute_logs" in configured else TO_THE_TERMINAL
         history = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=own))
         _ = history.compute_log_manager  # it is made at its first use, and a run ends without an error if it cannot be made
-    except (yaml.YAMLError, dg.DagsterError, CheckError) as error:  # whose texts can have values of the file, such as a password
+    except (yaml.YAMLError, dg.DagsterError, CheckError) as error:  # its text is not shown: it can have a password
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise HistoryError(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
-KEPT_NUMBER = 512  # draws are kept in multiples of it, so that a few more accounts do not need others
+KEPT_NUMBER = 512  # draws are cached in multiples of it, so that a few new accounts do not draw all of them again
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Streams:
         return np.random.Generator(bits).random(shape)
 
     def normals(self, stream: str, period: int, number: int) -> Floats:
-        """Return approximately normal draws that cannot be written, shape (number,). More draws keep the others.
+        """Return approximately normal draws as a read-only array, shape (number,). A larger `number` appends draws and keeps the others.
 
-        They are kept for the next days, whose accounts have most of them again.
+        They are cached: the next days use most of them again.
         """
         return _normals(self.seed, stream, period, -(-number // KEPT_NUMBER) * KEPT_NUMBER)[:number]
 

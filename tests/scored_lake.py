@@ -67,8 +67,9 @@ def write_features(store: Store, date: str, rows: list[dict[str, Any]]) -> Prove
 
 def write_scored(store: Store, date: str, predictions: pl.DataFrame, made_from: Provenance) -> tuple[Manifest, Manifest]:
     """Write predictions and the index of their accounts; return their manifests."""
-    batch = prediction_batch(predictions, [","], header=True)  # as if a model had a text with a comma
-    return write_predictions(store, date, [batch], made_from)
+    review = SAMPLE_POLICY.review
+    batch = prediction_batch(predictions, [","], review, header=True)  # as if a model had a text with a comma
+    return write_predictions(store, date, [batch], review, made_from)
 
 
 def score_dates(

@@ -194,7 +194,7 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     named
         The rows with an id, which the index of accounts has.
     candidates
-        The probabilities of the rows that may be on the review list, riskiest first; None if the list is too long.
+        As of `PredictionBatch`.
     """
 
     number: int
@@ -203,7 +203,7 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     staged: StagedPiece
     facts: PredictionFacts
     named: int
-    candidates: tuple[float, ...] | None
+    candidates: tuple[float, ...]
 
 
 class IndexParts(msgspec.Struct, frozen=True, tag="index"):

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate
 
 from msgspec.structs import replace
 
 from risk_assets import errors
 from risk_assets.domain.batch.predictions import prediction_descriptions
-from risk_assets.domain.batch.review_list import pieces_with_riskiest
-from risk_assets.domain.contract.policy import Policy, Review
+from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.validation import feature_descriptions
@@ -34,10 +32,11 @@ from risk_assets.engine.tasks import packages
 from risk_assets.errors import EngineError, LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import commit_index
-from risk_assets.lake.facts import Candidates, RawFacts, joined_features, joined_predictions
+from risk_assets.lake.facts import RawFacts, joined_features, joined_predictions
 from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.prediction_tables import find_candidates
 from risk_assets.lake.references import find_comparable
 from risk_assets.lake.staging import commit_staged, discard_staged, new_token
 from risk_assets.lake.store import Store
@@ -147,7 +146,8 @@ class ClusterPredictions:
         except BaseException:
             _discard(discard_staged, store, path, token)
             raise
-        facts = replace(joined_predictions(piece.facts for piece in found), candidates=_candidates(found, self.policy.review))
+        listed = find_candidates([piece.staged.bytes for piece in found], [piece.candidates for piece in found], self.policy.review)
+        facts = replace(joined_predictions(piece.facts for piece in found), candidates=listed)
         written = Written(path, {path: content}, rows, found[0].columns, self.made_from, facts)
         manifest = commit(store, written, guard)
         remember(store, manifest)
@@ -198,16 +198,6 @@ def complete(results: Iterable[Result], kind: type[R], count: int, *places: Lake
     if [result.number for result in found] != [*range(count)]:
         raise EngineError(f"{len(found)} of {count} tasks returned a result. Run again; if it fails again, open an issue.")
     return found
-
-
-def _candidates(pieces: Sequence[PredictedPiece], review: Review) -> Candidates | None:
-    """Return where the candidates of the review list are, or None if the list is too long."""
-    found = [piece.candidates for piece in pieces if piece.candidates is not None]
-    if len(found) < len(pieces):
-        return None
-    sizes = [piece.staged.bytes for piece in pieces]
-    ranges = [*zip(accumulate(sizes, initial=0), sizes, strict=False)]
-    return Candidates(review.size, review.hold_out, tuple(ranges[number] for number in pieces_with_riskiest(found, review)))
 
 
 def _models(arms: Arms) -> Models:

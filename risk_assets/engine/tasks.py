@@ -18,7 +18,6 @@ import polars_hash
 
 from risk_assets.code_version import code_version
 from risk_assets.domain.batch.predictions import constant_texts, predict
-from risk_assets.domain.batch.review_list import candidates
 from risk_assets.domain.contract.policy import Policy
 from risk_assets.domain.contract.schema import ACCOUNT_ID, Contract
 from risk_assets.domain.governance.arms import Arms
@@ -145,13 +144,12 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
     with translate_polars_errors(path):
         features, arms = pl.read_parquet(features_content(store, table, number)), _arms(job.lake, job.models)
         predicted = predict(features, arms, policy)
-        batch = prediction_batch(predicted, constant_texts(arms, policy), header=number == 0)
+        batch = prediction_batch(predicted, constant_texts(arms, policy), policy.review, header=number == 0)
         profile = _profile(job.lake, arms.champion.version) if job.tallied else None
         tallies = tally_date(features.lazy(), predicted.lazy(), arms, profile) if profile else None
-        listed = candidates(predicted, policy.review)
     staged = stage(store, path, job.token, number, batch.csv)
     facts = msgspec.structs.replace(batch.facts, tallies=tallies)
-    return PredictedPiece(number, batch.index.height, batch.columns, staged, facts, batch.index[KEY].count(), listed)
+    return PredictedPiece(number, batch.index.height, batch.columns, staged, facts, batch.index[KEY].count(), batch.candidates)
 
 
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -190,8 +190,9 @@ class AzureObjects:
     @contextmanager
     def table_target(self, path: str, guard: Guard = no_guard) -> Iterator[TableTarget]:
         """Yield a file for a table; its blocks become an object if the block succeeds. The guard is entered before that."""
-        with self._writer(path) as writer:
-            target = TableTarget(writer)
+        lengths: list[int] = []
+        with self._writer(path, lengths) as writer:
+            target = TableTarget(writer, lengths)
             yield target
             with guard():
                 pass
@@ -236,26 +237,27 @@ class AzureObjects:
         raise AssertionError
 
     @contextmanager
-    def _writer(self, path: str) -> Iterator[HashedWriter]:
+    def _writer(self, path: str, lengths: Sequence[int] = ()) -> Iterator[HashedWriter]:
         """Yield a writer whose blocks are committed at the end.
 
         A commit cannot be repeated: the blocks are no longer there if the first one was carried out and its response was
-        lost. So the object is read back after an error, and the error is ignored if it has the written content.
+        lost. So the object is read back after an error, and the error is ignored if it has the written content. `lengths` as of
+        `TableTarget`.
         """
         writer: HashedWriter | None = None
         complete = False
         try:
             with obstore.open_writer(self._client, path, buffer_size=BLOCK_BYTES, max_concurrency=CONCURRENT_BLOCKS) as file:
-                writer = HashedWriter(file)
+                writer = HashedWriter(file, lengths)
                 yield writer
                 complete = True
         except (BaseError, OSError):
-            if not (complete and writer and self._content(path) == writer.content):
+            if not (complete and writer and self._content(path, lengths) == writer.content):
                 raise
 
-    def _content(self, path: str) -> Content | None:
+    def _content(self, path: str, lengths: Sequence[int]) -> Content | None:
         try:
-            return content_of_chunks(_chunks(self._single_try, path))
+            return content_of_chunks(_chunks(self._single_try, path), lengths)
         except (BaseError, OSError):
             return None
 

@@ -156,7 +156,7 @@ class DiskObjects:
                 with _written_back(file):
                     yield target
                     file.flush()
-                    target.content = content_of_file(temporary)
+                    target.content = content_of_file(temporary, target.lengths)
             with guard():
                 _replace(temporary, destination)
 

@@ -142,7 +142,7 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
         What drift compares, counted in the bins of the champion's profile; None if one process made the predictions, or if drift cannot
         compare the features with that profile.
     candidates
-        The candidates of the review list; None if one process made the predictions, or if the list is too long.
+        The candidates of the review list. None in a manifest of an earlier release.
     """
 
     scored: int

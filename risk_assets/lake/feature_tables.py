@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -25,7 +25,7 @@ from risk_assets.lake import layout
 from risk_assets.lake.csv_scan import first_rows
 from risk_assets.lake.facts import FeatureFacts, facts_from_row, joined_features
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
-from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.objects import Guard, TableTarget, no_guard
 from risk_assets.lake.parallel import in_order
 from risk_assets.lake.raw_pieces import Piece, PieceCells, RawFile, grouped, raw_file, read_group
 from risk_assets.lake.staleness import outdated_features
@@ -82,8 +82,8 @@ class FeatureTable:
                 keys.append(made.select(keys_of().filter(pl.col(ACCOUNT_ID) != "")).to_series())
             return made
 
-        def fill(file: Any) -> Summary:
-            self._scan(features).sink_parquet(file, compression=compression(store), statistics=False, engine="streaming")
+        def fill(target: TableTarget) -> Summary:
+            self._scan(features).sink_parquet(target.file, compression=compression(store), statistics=False, engine="streaming")
             if has_repeats(keys):
                 raise _RepeatedIdsError
             return Summary(sum(piece.rows for piece in self.raw.pieces), tuple(feature_schema(self.contract)), joined_features(found))

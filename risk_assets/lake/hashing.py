@@ -114,28 +114,30 @@ def _segment(path: Path, start: int, length: int) -> Segment:
 
 
 class _Hash:
-    """Hashes consecutive bytes in segments."""
+    """Hashes consecutive bytes in segments; the length of each is needed when its first byte comes."""
 
-    def __init__(self, lengths: Sequence[int] = ()) -> None:
+    def __init__(self, lengths: Iterable[int] = ()) -> None:
         self._done: list[Segment] = []
         self._lengths = chain(lengths, repeat(SEGMENT_BYTES))
-        self._begin()
+        self._length: int | None = None
+        self._hash, self._bytes = hashlib.sha256(), 0
 
     def update(self, content: bytes) -> None:
         view = memoryview(content)
         while view:
-            if self._bytes == self._length:
-                self._done.append(self._last)
-                self._begin()
+            if self._length is None or self._bytes == self._length:
+                self._length = self._begin()
             piece = view[: self._length - self._bytes]
             self._hash.update(piece)
             self._bytes += len(piece)
             view = view[len(piece) :]
 
-    def _begin(self) -> None:
-        """Begin the next segment."""
+    def _begin(self) -> int:
+        """Begin the next segment, and return its length."""
+        if self._length is not None:
+            self._done.append(self._last)
         self._hash, self._bytes = hashlib.sha256(), 0
-        self._length = next(self._lengths)
+        return next(self._lengths)
 
     @property
     def content(self) -> Content:
@@ -166,11 +168,11 @@ class HashedChunks:
 
 
 class HashedWriter:
-    """Writes to a file and hashes the written bytes."""
+    """Writes to a file and hashes the written bytes. `lengths` as of `TableTarget`."""
 
-    def __init__(self, file: BinaryWriter) -> None:
+    def __init__(self, file: BinaryWriter, lengths: Iterable[int] = ()) -> None:
         self._file = file
-        self._hash = _Hash()
+        self._hash = _Hash(lengths)
 
     def write(self, content: bytes) -> int:
         """Write and hash bytes."""

@@ -30,9 +30,20 @@ class Entry:
 
 @dataclass
 class TableTarget:
-    """The file that a table is written to. `content` is set when the table is complete."""
+    """The file that a table is written to.
+
+    Attributes
+    ----------
+    file
+        The file, open for writing.
+    lengths
+        The lengths of the segments of the content, if the writer chooses them: it adds each before it writes the bytes.
+    content
+        What was written; set when the table is complete.
+    """
 
     file: Any
+    lengths: list[int] = field(default_factory=list)
     content: Content = field(default_factory=lambda: Content(()))
 
 

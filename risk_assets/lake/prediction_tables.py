@@ -2,22 +2,23 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, ClassVar
 
 import polars as pl
+from msgspec.structs import replace
 
 from risk_assets.domain.batch.predictions import constant_texts, needed_columns, predict, prediction_descriptions, prediction_facts
-from risk_assets.domain.batch.review_list import riskiest, riskiest_of
+from risk_assets.domain.batch.review_list import candidates, pieces_with_riskiest, riskiest, riskiest_of
 from risk_assets.domain.contract.policy import Policy, Review
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.morning.account_index import ROW, indexed_columns
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import write_index
-from risk_assets.lake.facts import PredictionFacts, facts_from_row, joined_predictions
+from risk_assets.lake.facts import Candidates, PredictionFacts, facts_from_row, joined_predictions
 from risk_assets.lake.manifests import Manifest, Provenance
-from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.objects import Guard, TableTarget, no_guard
 from risk_assets.lake.parallel import in_order
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Summary, csv_schema, read_csv_range, read_table, write_file
@@ -28,12 +29,21 @@ _QUOTED = ',"\n\r'
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Consecutive rows of predictions as they are written: CSV in chunks, the columns of the index, and facts."""
+    """Consecutive rows of predictions as they are written: CSV in chunks, the columns of the index, and facts.
+
+    `candidates` are those of the review list among the rows.
+    """
 
     columns: tuple[str, ...]
     csv: Sequence[bytes]
     index: pl.DataFrame
     facts: PredictionFacts
+    candidates: tuple[float, ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of the CSV."""
+        return sum(map(len, self.csv))
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,7 @@ class PredictionTable:
 
         Memory for the index grows by 25 bytes with each row.
         """
-        return write_predictions(store, self.date, self._batches(), self.made_from, guard)
+        return write_predictions(store, self.date, self._batches(), self.policy.review, self.made_from, guard)
 
     def _batches(self) -> Iterator[PredictionBatch]:
         rows = self.features.select(pl.len()).collect().item()
@@ -65,7 +75,7 @@ class PredictionTable:
 
         def batch(start: int) -> PredictionBatch:
             features = needed.slice(start, BATCH_ROWS).collect()
-            return prediction_batch(predict(features, self.arms, self.policy), constants, header=start == 0)
+            return prediction_batch(predict(features, self.arms, self.policy), constants, self.policy.review, header=start == 0)
 
         return in_order(batch, range(0, max(rows, 1), BATCH_ROWS), pl.thread_pool_size())
 
@@ -81,7 +91,7 @@ class _Chunks:
         return len(content)
 
 
-def prediction_batch(predictions: pl.DataFrame, constants: Sequence[str], *, header: bool) -> PredictionBatch:
+def prediction_batch(predictions: pl.DataFrame, constants: Sequence[str], review: Review, *, header: bool) -> PredictionBatch:
     """Return rows of predictions as they are written; the CSV begins with the column names if `header` is true.
 
     `constants` are the texts that do not come from the features. If no text needs quotes, polars is spared to look at each of them.
@@ -91,7 +101,8 @@ def prediction_batch(predictions: pl.DataFrame, constants: Sequence[str], *, hea
     predictions.write_csv(csv, include_header=header, quote_style="necessary" if any(map(_needs_quotes, texts)) else "never")
     row = predictions.select(prediction_facts()).row(0, named=True)
     facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
-    return PredictionBatch(tuple(predictions.columns), csv.chunks, predictions.select(indexed_columns()), facts)
+    index = predictions.select(indexed_columns())
+    return PredictionBatch(tuple(predictions.columns), csv.chunks, index, facts, candidates(predictions, review))
 
 
 def _needs_quotes(texts: pl.Series) -> bool:
@@ -102,7 +113,7 @@ def _needs_quotes(texts: pl.Series) -> bool:
 def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.DataFrame:
     """Return the predictions of the accounts for the review list, as `riskiest`.
 
-    If executors have noted where the candidates by these settings are, only these pieces of the table are read and verified.
+    Only the pieces of the table that have candidates are read and verified, unless an earlier release wrote it, or with other settings.
     """
     found = predictions.facts_as(PredictionFacts).candidates
     if found is None or (found.size, found.hold_out) != (review.size, review.hold_out):
@@ -111,10 +122,18 @@ def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.Dat
     return riskiest_of(chain([none], (read_csv_range(store, predictions, *piece) for piece in found.ranges)), review)
 
 
+def find_candidates(sizes: Sequence[int], found: Sequence[Sequence[float]], review: Review) -> Candidates:
+    """Return where the candidates of the review list are, given the size in bytes and the candidates of each piece of the table."""
+    ranges = [*zip(accumulate(sizes, initial=0), sizes, strict=False)]
+    return Candidates(review.size, review.hold_out, tuple(ranges[number] for number in pieces_with_riskiest(found, review)))
+
+
 def write_predictions(
-    store: Store, date: str, batches: Iterable[PredictionBatch], made_from: Provenance, guard: Guard = no_guard
+    store: Store, date: str, batches: Iterable[PredictionBatch], review: Review, made_from: Provenance, guard: Guard = no_guard
 ) -> tuple[Manifest, Manifest]:
     """Write the predictions of a date and the index of their accounts, and return their manifests.
+
+    Each batch is a segment of the file, so that it can be read alone.
 
     Parameters
     ----------
@@ -125,17 +144,20 @@ def write_predictions(
     """
     facts: list[PredictionFacts] = []
     columns: list[pl.DataFrame] = []
+    found: list[tuple[float, ...]] = []
 
-    def fill(file: Any) -> Summary:
+    def fill(target: TableTarget) -> Summary:
         rows = 0
         names: tuple[str, ...] = ()
         for batch in batches:
+            target.lengths.append(batch.bytes)
             for chunk in batch.csv:
-                file.write(chunk)
+                target.file.write(chunk)
             facts.append(batch.facts)
             columns.append(batch.index.with_row_index(ROW, offset=rows))
+            found.append(batch.candidates)
             rows, names = rows + batch.index.height, batch.columns
-        return Summary(rows, names, joined_predictions(facts))
+        return Summary(rows, names, replace(joined_predictions(facts), candidates=find_candidates(target.lengths, found, review)))
 
     manifest = write_file(store, layout.predictions(date), fill, made_from, guard, keep=True)
     return manifest, write_index(store, date, pl.concat(columns, rechunk=False), manifest, guard)

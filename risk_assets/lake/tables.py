@@ -14,7 +14,7 @@ from risk_assets.lake import layout, verification
 from risk_assets.lake.facts import Facts, facts_from_row
 from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_readable, require_manifest
-from risk_assets.lake.objects import Guard, no_guard
+from risk_assets.lake.objects import Guard, TableTarget, no_guard
 from risk_assets.lake.staging import discard_staged, staged_tokens
 from risk_assets.lake.storage_errors import explain
 from risk_assets.lake.store import Store
@@ -100,8 +100,8 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
         Keeps other writers out while the table is replaced and while it is committed; raises if one has taken over the table.
     """
 
-    def fill(file: Any) -> Summary:
-        _, summary = pl.collect_all([_sink(table, file, store, path), table.frame.select(table.facts)], engine="streaming")
+    def fill(target: TableTarget) -> Summary:
+        _, summary = pl.collect_all([_sink(table, target.file, store, path), table.frame.select(table.facts)], engine="streaming")
         row = summary.row(0, named=True)
         return Summary(row.pop("rows"), tuple(table.frame.collect_schema().names()), facts_from_row(row, table.kind))
 
@@ -109,14 +109,14 @@ def write_table(store: Store, path: str, table: Table, guard: Guard = no_guard) 
 
 
 def write_file(
-    store: Store, path: str, fill: Callable[[Any], Summary], made_from: Provenance, guard: Guard = no_guard, *, keep: bool = False
+    store: Store, path: str, fill: Callable[[TableTarget], Summary], made_from: Provenance, guard: Guard = no_guard, *, keep: bool = False
 ) -> Manifest:
     """Write a table of one file, then its manifest; return the manifest. If it fails, nothing is written.
 
     Parameters
     ----------
     fill
-        Writes the table to an open file.
+        Writes the table to the file of its target.
     guard
         As of `write_table`.
     keep
@@ -125,7 +125,7 @@ def write_file(
     kept = keep_replaced(store, path) if keep else None
     earlier = _Earlier.find(store, path)
     with translate_polars_errors(path), store.table_target(path, guard) as target:
-        summary = fill(target.file)
+        summary = fill(target)
     manifest = commit(store, Written(path, {path: target.content}, summary.rows, summary.columns, made_from, summary.facts), guard)
     remember(store, manifest)
     earlier.delete(manifest)

@@ -245,19 +245,18 @@ def reviewing(**settings: Any) -> Policy:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """The rows of a review list, and where executors have found their candidates."""
+    """The rows of a review list, where their candidates are, and the number of pieces of the predictions."""
 
     listed: pl.DataFrame
     candidates: Candidates
     pieces: int
 
 
-def reviewed(folder: Path, contents: list[bytes], policy: Policy) -> Reviewed:
-    """Return the list that executors have prepared, after comparing it with that of one process."""
+def reviewed(folder: Path, contents: list[bytes], policy: Policy, engine: Engine) -> Reviewed:
+    """Return the list from predictions by an engine, after comparing it with the one that is sorted from all rows."""
     lake, _ = bound_lake(folder, contents, policy=policy)
-    assert facts(scored(lake, LocalEngine(), policy=policy)).candidates is None
+    manifest = scored(lake, engine, policy=policy)
     expected = riskiest(read_table(lake, PREDICTIONS), policy.review)
-    manifest = by_executors(lake, policy=policy)
     with pytest.MonkeyPatch.context() as patch:
         forbid(patch, prediction_tables, "read_table")
         listed = read_riskiest(lake, manifest, policy.review)
@@ -267,38 +266,46 @@ def reviewed(folder: Path, contents: list[bytes], policy: Policy) -> Reviewed:
     return Reviewed(listed, found, len(manifest.segments.get(PREDICTIONS, (None,))))
 
 
-def test_a_review_list_needs_only_some_pieces(tmp_path: Path) -> None:
+@pytest.fixture(params=["one process", "executors"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """An engine whose predictions have pieces of a few rows."""
+    monkeypatch.setattr(prediction_tables, "BATCH_ROWS", 60)
+    return LocalEngine() if request.param == "one process" else ClusterEngine(InProcess())
+
+
+def test_a_review_list_needs_only_some_pieces(tmp_path: Path, engine: Engine) -> None:
     rows = [b"A%05d,%d,north\n" % (row, 40 + row % 30) for row in range(400)]
     rows[200:203] = [b"Z%d,%d,south\n" % (row, 18 + row) for row in range(3)]
-    found = reviewed(tmp_path, [HEADER + b"".join(rows)], reviewing(size=3))
+    found = reviewed(tmp_path, [HEADER + b"".join(rows)], reviewing(size=3), engine)
     assert found.listed["account_id"].to_list() == ["Z0", "Z1", "Z2"]
     assert len(found.candidates.ranges) <= 2 < found.pieces
     assert found.candidates.ranges[0][0] > 0
 
 
 @pytest.mark.parametrize("size", [7, 60, 400])
-def test_ties_across_pieces_are_in_the_order_of_the_file(tmp_path: Path, size: int) -> None:
-    found = reviewed(tmp_path, [HEADER + b"".join(b"A%05d,20,north\n" % row for row in range(400))], reviewing(size=size))
+def test_ties_across_pieces_are_in_the_order_of_the_file(tmp_path: Path, size: int, engine: Engine) -> None:
+    found = reviewed(tmp_path, [HEADER + b"".join(b"A%05d,20,north\n" % row for row in range(400))], reviewing(size=size), engine)
     assert found.listed["account_id"].to_list() == [f"A{row:05d}" for row in range(size)]
     assert found.candidates.ranges[0][0] == 0
 
 
-def test_accounts_that_are_held_out_are_no_candidates(tmp_path: Path) -> None:
+def test_accounts_that_are_held_out_are_no_candidates(tmp_path: Path, engine: Engine) -> None:
     contents = [small(300)]
-    found, all_flagged = (reviewed(tmp_path / str(share), contents, reviewing(size=40, hold_out=share)) for share in (0.6, 0))
+    found, all_flagged = (reviewed(tmp_path / str(share), contents, reviewing(size=40, hold_out=share), engine) for share in (0.6, 0))
     assert not set(all_flagged.listed["account_id"]) <= set(found.listed["account_id"])
 
 
-def test_fewer_rows_than_the_list_has_are_all_listed(tmp_path: Path) -> None:
+def test_fewer_rows_than_the_list_has_are_all_listed(tmp_path: Path, engine: Engine) -> None:
     rows = b"".join(b"B%d,x,north\n" % row for row in range(300))
-    found = reviewed(tmp_path, [HEADER, HEADER + rows + b"A1,30,north\n" + rows.replace(b"B", b"C") + b"A2,20,north\n"], reviewing(size=50))
+    contents = [HEADER, HEADER + rows + b"A1,30,north\n" + rows.replace(b"B", b"C") + b"A2,20,north\n"]
+    found = reviewed(tmp_path, contents, reviewing(size=50), engine)
     assert found.listed["account_id"].to_list() == ["A2", "A1"]
     assert len(found.candidates.ranges) == 2
 
 
-def test_without_scored_rows_the_list_is_empty(tmp_path: Path) -> None:
+def test_without_scored_rows_the_list_is_empty(tmp_path: Path, engine: Engine) -> None:
     content = HEADER + b"".join(b"A%d,x,north\n" % row for row in range(200))
-    found = reviewed(tmp_path, [content], reviewing(size=50, hold_out=0.5))
+    found = reviewed(tmp_path, [content], reviewing(size=50, hold_out=0.5), engine)
     assert found.listed.is_empty() and found.candidates.ranges == ()
 
 
@@ -311,14 +318,13 @@ def test_a_changed_policy_reads_all_predictions(tmp_path: Path, monkeypatch: pyt
     assert_frame_equal(read_riskiest(lake, manifest, review), riskiest(read_table(lake, PREDICTIONS), review))
 
 
-def test_candidates_of_a_very_long_list_are_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(review_list, "MAX_CANDIDATES", 4)
-    lake, _ = bound_lake(tmp_path, [small(120)])
-    assert facts(by_executors(lake, policy=reviewing(size=4))).candidates is not None
-    policy = reviewing(size=5)
-    manifest = by_executors(lake, policy=policy)
-    assert facts(manifest).candidates is None
-    assert read_riskiest(lake, manifest, policy.review).height == 5
+def test_of_a_very_long_list_some_candidates_are_enough(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(review_list, "MAX_CANDIDATES", 2)
+    rows = [b"A%05d,%d,north\n" % (row, 40 + row % 30) for row in range(400)]
+    rows[200:210] = [b"Z%d,18,south\n" % row for row in range(10)]
+    found = reviewed(tmp_path, [HEADER + b"".join(rows)], reviewing(size=10), engine)
+    assert found.listed.height == 10
+    assert len(found.candidates.ranges) < found.pieces
 
 
 def test_damage_in_a_piece_with_candidates_is_reported(tmp_path: Path) -> None:

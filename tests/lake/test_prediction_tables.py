@@ -35,7 +35,7 @@ def features(column: str, text: str | None) -> pl.DataFrame:
 def test_texts_that_need_quotes_have_them(column: str, text: str | None, reason: str) -> None:
     arms = models(reason)
     predictions = predict(features(column, text), arms, SAMPLE_POLICY)
-    content = b"".join(prediction_batch(predictions, constant_texts(arms, SAMPLE_POLICY), header=True).csv)
+    content = b"".join(prediction_batch(predictions, constant_texts(arms, SAMPLE_POLICY), SAMPLE_POLICY.review, header=True).csv)
     assert content == predictions.write_csv().encode()
     assert pl.read_csv(io.BytesIO(content), infer_schema=False)[column].to_list() == predictions[column].to_list()
     assert '"City, if any"' in content.decode() or reason == "City"

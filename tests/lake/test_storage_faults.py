@@ -31,7 +31,9 @@ _numbers = itertools.count(1)
 def sink(store: Store) -> None:
     with store.table_target("new") as target:
         for start in range(0, len(LARGE), MIB):
-            target.file.write(LARGE[start : start + MIB])
+            part = LARGE[start : start + MIB]
+            target.lengths.append(len(part))
+            target.file.write(part)
 
 
 @dataclass(frozen=True)

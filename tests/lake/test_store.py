@@ -15,6 +15,7 @@ import pytest
 
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
+from risk_assets.lake.hashing import content_of_chunks
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import Table, read_table, write_table
 from risk_assets.settings import Settings
@@ -214,6 +215,17 @@ def test_a_finished_sink_leaves_one_complete_file(store: Store) -> None:
         pl.LazyFrame({"n": [1, 2]}).sink_csv(target.file)
     assert target.content.sha256 == hashlib.sha256(b"n\n1\n2\n").hexdigest()
     assert (store.get("folder/table.csv"), everything(store)) == (b"n\n1\n2\n", ["folder/table.csv"])
+
+
+def test_a_table_has_the_segments_that_its_writer_chooses(store: Store) -> None:
+    parts = [b"n\n1\n", b"2\n3\n", b"4\n"]
+    with store.table_target("table.csv") as target:
+        for part in parts:
+            target.lengths.append(len(part))
+            target.file.write(part)
+    assert target.content == content_of_chunks(parts, [4, 4, 2])
+    assert [segment.bytes for segment in target.content.segments] == [4, 4, 2]
+    assert store.get("table.csv") == b"".join(parts)
 
 
 def test_a_table_on_disk_appears_when_it_is_complete(tmp_path: Path) -> None:

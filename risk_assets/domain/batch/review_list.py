@@ -19,7 +19,7 @@ from risk_assets.domain.spreadsheet import FORMULA_STARTS
 from risk_assets.errors import LakeError
 
 MAX_CHANGES = 3
-MAX_CANDIDATES = 1_000  # a driver gets the probabilities of as many rows of each piece
+MAX_CANDIDATES = 1_000  # of a piece
 NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
 LISTED, HELD_OUT, NOT_LISTED = "on the review list", "held out", "below the review list"
@@ -37,19 +37,20 @@ def riskiest(predictions: pl.LazyFrame, review: Review) -> pl.DataFrame:
     return _riskiest(predictions.with_row_index(_ROW), review).drop(_ROW).collect(engine="streaming")
 
 
-def candidates(predictions: pl.DataFrame, review: Review) -> tuple[float, ...] | None:
-    """Return the probabilities of the rows of a piece of the predictions that may be listed, as many as the list has, riskiest first.
+def candidates(predictions: pl.DataFrame, review: Review) -> tuple[float, ...]:
+    """Return the probabilities of the rows of a piece of the predictions that may be listed, riskiest first.
 
-    None if the list is longer than `MAX_CANDIDATES`.
+    There are as many as the list has, at most `MAX_CANDIDATES`.
     """
-    if review.size > MAX_CANDIDATES:
-        return None
-    columns = predictions.lazy().select(ACCOUNT_ID, "probability", "prediction")
-    return tuple(riskiest(columns, review)["probability"].to_list())
+    found = pl.col("probability").filter(_may_be_listed(review)).top_k(min(review.size, MAX_CANDIDATES)).sort(descending=True)
+    return tuple(predictions.select(found).to_series().to_list())
 
 
 def pieces_with_riskiest(found: Sequence[Sequence[float]], review: Review) -> list[int]:
-    """Return the numbers of the pieces that have a row of the review list, given the `candidates` of all pieces in order."""
+    """Return the numbers of pieces among which are all that have a row of the review list, given the `candidates` of all pieces in order.
+
+    Others are among them only if the list is longer than `MAX_CANDIDATES`.
+    """
     ranked = ((-probability, number) for number, piece in enumerate(found) for probability in piece)
     return sorted({number for _, number in nsmallest(review.size, ranked)})
 
@@ -68,8 +69,11 @@ def treatment(predictions: pl.DataFrame, review: Review) -> pl.Series:
 
 
 def _riskiest(rows: pl.LazyFrame, review: Review) -> pl.LazyFrame:
-    candidates = rows.filter(pl.col("probability").is_finite(), ~held_out(review.hold_out))
-    return candidates.sort("probability", _ROW, descending=[True, False]).head(review.size)
+    return rows.filter(_may_be_listed(review)).sort("probability", _ROW, descending=[True, False]).head(review.size)
+
+
+def _may_be_listed(review: Review) -> pl.Expr:
+    return pl.col("probability").is_finite() & ~held_out(review.hold_out)
 
 
 def review_list(

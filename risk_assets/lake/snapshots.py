@@ -38,9 +38,9 @@ def of_accounts(features: pl.LazyFrame, accounts: pl.Series) -> pl.DataFrame:
 
     Tables of earlier releases have ids with surrounding whitespace. It is ignored; an id that is then repeated has no row.
     """
-    stripped = features.with_columns(strip_cells(pl.col(ACCOUNT_ID)))
-    selected = pl.col(ACCOUNT_ID).is_in(accounts.implode()) & can_be_scored()
-    rows = stripped.filter(selected).drop(GROUP, EXCLUDED, ISSUES).collect(engine="streaming")
+    account = strip_cells(pl.col(ACCOUNT_ID))
+    found = features.filter(account.is_in(accounts.implode()) & can_be_scored())  # first, so that the others are not read
+    rows = found.with_columns(account).drop(GROUP, EXCLUDED, ISSUES).collect(engine="streaming")
     return rows.unique(ACCOUNT_ID, keep="none", maintain_order=True)
 
 

@@ -2,12 +2,25 @@
 
 import hashlib
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from risk_assets.lake import hashing
-from risk_assets.lake.hashing import Content, HashedChunks, HashedWriter, Segment, concatenated, content_of_chunks, content_of_file, sha256
+from risk_assets.lake.hashing import (
+    Content,
+    HashBeside,
+    HashedChunks,
+    HashedWriter,
+    Segment,
+    concatenated,
+    content_of_chunks,
+    content_of_file,
+    sha256,
+)
 
 PARTS = [b"first", b"", b"\x00second"]
 CONTENT = b"".join(PARTS)
@@ -72,6 +85,37 @@ def test_hashed_chunks_pass_unchanged() -> None:
     chunks = HashedChunks(iter(PARTS))
     assert list(chunks) == PARTS
     assert chunks.content == Content((Segment(len(CONTENT), EXPECTED),))
+
+
+@pytest.mark.parametrize("large", [1, 6, 100], ids=["all", "some", "none"])
+def test_large_chunks_are_hashed_by_a_thread(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "_LARGE_BYTES", large)
+    chunks = HashedChunks(iter(PARTS), [4, 4])
+    assert list(chunks) == PARTS
+    assert chunks.content == content_of_chunks(PARTS, [4, 4])
+    threads: list[str] = []
+
+    def update(content: bytes) -> None:
+        threads.append(threading.current_thread().name)
+        whole.update(content)
+
+    whole = hashlib.sha256()
+    with ThreadPoolExecutor(1, "hasher") as pool:
+        beside = HashBeside(pool)
+        monkeypatch.setattr(beside, "_hash", SimpleNamespace(update=update, hexdigest=whole.hexdigest))
+        for part in PARTS:
+            beside.update(part)
+        assert beside.hexdigest() == EXPECTED
+    assert [name.startswith("hasher") for name in threads] == [len(part) >= large for part in PARTS]
+
+
+def test_an_iteration_that_is_left_ends_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashing, "_LARGE_BYTES", 1)
+    before = threading.active_count()
+    chunks = iter(HashedChunks(iter(PARTS)))
+    assert (next(chunks), threading.active_count()) == (PARTS[0], before + 1)
+    chunks.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
 
 
 def test_a_hashed_writer_writes_what_it_hashes() -> None:

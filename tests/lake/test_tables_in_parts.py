@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,10 +17,11 @@ from risk_assets.lake.hashing import Content, Segment, content_of_chunks, sha256
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit, find_manifest, require_manifest
 from risk_assets.lake.staging import commit_staged, new_token, stage
 from risk_assets.lake.store import Store
-from risk_assets.lake.tables import commit_parts, discard_kept, discard_parts, keep_replaced, read_table, write_table
+from risk_assets.lake.tables import commit_parts, discard_kept, discard_parts, keep_replaced, read_csv_range, read_table, write_table
 from risk_assets.lake.verify import verify_all, verify_date
 from risk_assets.settings import Settings
 from tests import scored_lake
+from tests.conftest import make_settings
 from tests.in_parts import NO_FACTS, commit_frames, write_in_parts
 from tests.lake.conftest import table
 from tests.scored_lake import account, score_dates
@@ -246,6 +248,22 @@ def test_a_table_of_segments_is_verified_and_read(store: Store) -> None:
     assert verify_date(store, DATE).problems == (f"{PREDICTIONS} was changed since it was written",)
     with pytest.raises(LakeError, match="was changed since it was written"):
         read_table(store, PREDICTIONS)
+
+
+def test_segments_are_read_from_a_verified_copy(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = make_settings(request, tmp_path, "azurite").open_lake()
+    manifest = staged_table(store, *CSV)
+
+    def rows() -> list[tuple[str, str]]:
+        return [row for start in (0, 16, 22) for row in read_csv_range(store, manifest, start, 6 if start else 16).collect().rows()]
+
+    def no_request(*_: object) -> bytes:
+        raise AssertionError("a range of the table was read from the lake")
+
+    assert rows() == [("007", "A"), ("1e3", "B")]
+    read_table(store, PREDICTIONS)
+    monkeypatch.setattr(Store, "get_range", no_request)
+    assert rows() == [("007", "A"), ("1e3", "B")]
 
 
 def test_a_manifest_has_the_lengths_of_each_part(disk_store: Store) -> None:

@@ -14,7 +14,6 @@ from risk_assets.clock import shift
 from risk_assets.defs.metadata import shown
 from risk_assets.defs.resources import Lakehouse
 from risk_assets.domain.batch.abnormal import Shift, missing_shifts, unseen_shifts
-from risk_assets.domain.batch.hold_out import held_out
 from risk_assets.domain.batch.predictions import with_missing_issues
 from risk_assets.domain.contract.field_rules import LINE_END_ISSUE, MISSING_ISSUE, REPEATED_ISSUE
 from risk_assets.domain.contract.schema import ACCOUNT_ID, EXCLUDED, ISSUES, OUTCOME
@@ -23,7 +22,6 @@ from risk_assets.domain.governance.gates import gate_text
 from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.labels import NO_OUTCOMES, OutcomeCounts, count_outcomes, require_outcome_columns
 from risk_assets.domain.ingest.outcome_history import LAST_DAY, known_by, landed_outcomes
-from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.domain.ingest.text import strip_cells
 from risk_assets.domain.ingest.validation import count_issues
 from risk_assets.domain.monitoring.alerts import OPENED, RESOLVED, summary
@@ -34,6 +32,7 @@ from risk_assets.lake.facts import FeatureFacts, OutcomeFacts, PredictionFacts, 
 from risk_assets.lake.manifests import Manifest, find_manifest
 from risk_assets.lake.outcome_sources import OutcomeSources, outcome_sources
 from risk_assets.lake.outcome_tables import outcome_coverage
+from risk_assets.lake.prediction_checks import PredictionChecks
 from risk_assets.lake.raw_pieces import first_issues
 from risk_assets.lake.tables import read_table
 
@@ -216,14 +215,9 @@ def unseen_levels(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
 
 def one_per_row(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """There is one prediction for each raw row, in the same order."""
-    store, path = lakehouse.store, layout.accounts(date)
     rows = lakehouse.manifest("raw/accounts", date).rows
     predicted = lakehouse.manifest("curated/predictions", date).rows
-    accounts = with_ids(raw.scan(store, path), lakehouse.contract)
-    before = accounts.select(strip_cells(pl.col(lakehouse.contract.id)).alias("raw"))
-    after = read_table(store, layout.predictions(date)).select(pl.col(ACCOUNT_ID).fill_null("").alias("predicted"))
-    both = pl.concat([before, after], how="horizontal")
-    moved = both.select(pl.col("raw").ne_missing(pl.col("predicted")).sum()).collect(engine="streaming").item()
+    moved = _prediction_checks(lakehouse, date).out_of_place()
     text = f"{counted(predicted, 'prediction')} for {counted(rows, 'row')}, {moved} out of place"
     return _result(rows == predicted and not moved, text, raw_rows=rows, predictions=predicted, out_of_place=moved)
 
@@ -248,15 +242,12 @@ def live_binding(lakehouse: Lakehouse, _: str) -> dg.AssetCheckResult:
 
 def riskiest_first(lakehouse: Lakehouse, date: str) -> dg.AssetCheckResult:
     """The review list has the accounts with the highest probabilities that are not held out, riskiest first, as many as the policy sets."""
-    review, predictions = lakehouse.policy.review, read_table(lakehouse.store, layout.predictions(date))
-    is_held = held_out(review.hold_out)
-    predicted = predictions.filter(~is_held).select(pl.col("probability").top_k(review.size))
-    expected = predicted.collect(engine="streaming").to_series().drop_nulls().sort(descending=True).to_list()
-    held = predictions.select(is_held.sum()).collect(engine="streaming").item() if review.hold_out else 0
+    riskiest = _prediction_checks(lakehouse, date).riskiest()
+    expected, held = riskiest.probabilities, riskiest.held_out
     listed = read_table(lakehouse.store, layout.review(date)).select("probability").collect(engine="streaming").to_series().to_list()
-    same = listed == expected
+    same = tuple(listed) == expected
     text = f"{counted(len(listed), 'account')} listed, {'the riskiest' if same else 'NOT the riskiest'} of the date"
-    apart = f"; {counted(held, 'flagged account')} held out" if review.hold_out else ""
+    apart = f"; {counted(held, 'flagged account')} held out" if lakehouse.policy.review.hold_out else ""
     return _result(same, text + apart, listed=len(listed), expected=len(expected), held_out=held)
 
 
@@ -401,6 +392,10 @@ BLOCKING = frozenset(
 def _result(passed: bool, description: str, warn: bool = False, **evidence: Any) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR
     return dg.AssetCheckResult(passed=bool(passed), severity=severity, metadata=shown(evidence), description=description)
+
+
+def _prediction_checks(lakehouse: Lakehouse, date: str) -> PredictionChecks:
+    return lakehouse.engine.prediction_checks(lakehouse.store, lakehouse.contract, lakehouse.policy.review, date)
 
 
 def _of(number: int, total: int, noun: str) -> str:

@@ -9,8 +9,19 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from risk_assets.engine import part_tasks, tasks
-from risk_assets.engine.jobs import CopyJob, Failure, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, SampleJob, encode_result
+from risk_assets.engine import check_tasks, part_tasks, tasks
+from risk_assets.engine.jobs import (
+    CheckJob,
+    CopyJob,
+    Failure,
+    FeaturesJob,
+    IndexJob,
+    MeasureJob,
+    PredictionsJob,
+    Result,
+    SampleJob,
+    encode_result,
+)
 
 RESULT = "result string"
 PACKED = "bucket bigint, piece bigint, rows binary, failure string"  # rows for a task, as bytes: Java does not handle them one by one
@@ -108,6 +119,14 @@ def index_parts(job: bytes, rows: pa.Table) -> pa.Table:
         return _result(group["failure"][0])
     found = pl.concat([tasks.NO_INDEX_ROWS, *_unpacked(group)])
     return _result(encode_result(tasks.reported(bucket, decoded, lambda: tasks.write_index_parts(decoded, bucket, found))))
+
+
+def checked(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield what the checks need of each piece of the predictions."""
+    decoded = msgspec.json.decode(job, type=CheckJob)
+    for number in _numbers(batches):
+        result: Result = tasks.reported(number, decoded, lambda number=number: check_tasks.check(decoded, number))  # type: ignore[misc]
+        yield _results([result])
 
 
 def pairs(job: bytes, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

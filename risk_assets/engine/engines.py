@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from risk_assets.domain.contract.policy import Policy, Training
+from risk_assets.domain.contract.policy import Policy, Review, Training
 from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.outcome_history import known_by
@@ -16,6 +16,7 @@ from risk_assets.lake.facts import FeatureFacts, RawFacts
 from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
 from risk_assets.lake.landed_parts import LandedFile, OwnParts, PartWork
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.prediction_checks import OwnPredictionChecks, PredictionChecks
 from risk_assets.lake.prediction_tables import PredictionTable
 from risk_assets.lake.store import Store
 from risk_assets.lake.tables import Writable, read_table
@@ -23,6 +24,7 @@ from risk_assets.settings import LOCAL_ENGINE, Settings
 
 if TYPE_CHECKING:
     from risk_assets.domain.training.dataset import TrainingRows
+    from risk_assets.engine.checks import ClusterPredictionChecks
     from risk_assets.engine.spark import Spark
 
 
@@ -54,6 +56,9 @@ class Engine(Protocol):
     def predictions(self, store: Store, features: Manifest, arms: Arms, policy: Policy, made_from: Provenance) -> Writable:
         """Return the table of predictions from a table of features, which writes the index of its accounts too."""
 
+    def prediction_checks(self, store: Store, contract: Contract, review: Review, date: str) -> PredictionChecks:
+        """Return who compares the predictions of a date for the checks."""
+
     def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
         """Yield the rows of a window that can train; raises `ModelError` if no date has features and outcomes."""
 
@@ -78,6 +83,10 @@ class LocalEngine:
         """Return the table of predictions from a table of features, which writes the index of its accounts too."""
         return PredictionTable(layout.date_of(features.path) or "", read_table(store, features.path), arms, policy, made_from)
 
+    def prediction_checks(self, store: Store, contract: Contract, review: Review, date: str) -> PredictionChecks:
+        """Return this process."""
+        return OwnPredictionChecks(store, contract, review, date)
+
     def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
         """Yield the rows of a window that can train, as this process reads them."""
         from risk_assets.domain.training.dataset import OwnRows  # scikit-learn and pandas are imported by training only
@@ -93,12 +102,14 @@ class ClusterEngine:
     """Executors of Spark. What cannot be divided is done by this process.
 
     These are landed files that are one file or small, features of raw files of an earlier release, or of shards with very many lines that
-    are too long, predictions of features that are one file, and samples of windows in which all features are files.
+    are too long, predictions of features that are one file, checks of predictions in other pieces than the raw file, or of long review
+    lists, and samples of windows in which all features are files.
     """
 
     def __init__(self, cluster: "Spark") -> None:
         self._cluster = cluster
         self._local = LocalEngine()
+        self._checks: ClusterPredictionChecks | None = None
 
     @property
     def name(self) -> str:
@@ -129,6 +140,18 @@ class ClusterEngine:
         if not features.facts_as(FeatureFacts).part_rows:
             return self._local.predictions(store, features, arms, policy, made_from)
         return ClusterPredictions(self._cluster, features, arms, policy, made_from)
+
+    def prediction_checks(self, store: Store, contract: Contract, review: Review, date: str) -> PredictionChecks:
+        """Return executors, which compare once for all checks of a run, if raw file and predictions are in the same pieces."""
+        from risk_assets.engine.checks import ClusterPredictionChecks, check_job
+
+        raw, predictions = (require_manifest(store, path) for path in (layout.accounts(date), layout.predictions(date)))
+        job = check_job(store, raw, predictions, contract, review)
+        if job is None:
+            return self._local.prediction_checks(store, contract, review, date)
+        if self._checks is None or self._checks.job != job:
+            self._checks = ClusterPredictionChecks(self._cluster, job, review.size)
+        return self._checks
 
     def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":
         """Yield the rows of a window that can train, as executors read them if features of a date are in parts."""

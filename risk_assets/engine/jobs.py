@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from risk_assets.domain.ingest.csv_dialect import Dialect
-from risk_assets.lake.facts import FeatureFacts, PredictionFacts
+from risk_assets.lake.facts import FeatureFacts, PieceFacts
 from risk_assets.lake.hashing import Segment
 from risk_assets.lake.landed_parts import PartCounts
 from risk_assets.lake.staging import StagedPiece
@@ -117,6 +117,23 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...]
 
 
+class CheckJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The predictions of a date beside its raw file, under a contract and the review settings of a policy (JSON).
+
+    `sizes` are the bytes of the pieces of the predictions, which have the rows of the pieces of the raw file.
+    """
+
+    lake: LakeAddress
+    packages: tuple[tuple[str, str], ...]
+    raw: str
+    raw_seal: str | None
+    predictions: str
+    seal: str | None
+    contract: str
+    review: str
+    sizes: tuple[int, ...]
+
+
 class SampledDate(msgspec.Struct, frozen=True):
     """A date of a training window, and the seals of the manifests of its features and of its outcomes."""
 
@@ -193,17 +210,13 @@ class PredictedPiece(msgspec.Struct, frozen=True, tag="predictions"):
     ----------
     named
         The rows with an id, which the index of accounts has.
-    candidates
-        As of `PredictionBatch`.
     """
 
     number: int
-    rows: int
     columns: tuple[str, ...]
     staged: StagedPiece
-    facts: PredictionFacts
+    piece: PieceFacts
     named: int
-    candidates: tuple[float, ...]
 
 
 class IndexParts(msgspec.Struct, frozen=True, tag="index"):
@@ -213,6 +226,15 @@ class IndexParts(msgspec.Struct, frozen=True, tag="index"):
     segments: tuple[tuple[Segment, ...], ...]
     rows: int
     scored: int
+
+
+class CheckedPiece(msgspec.Struct, frozen=True, tag="checked"):
+    """What the checks need of a piece: the rows with different ids, the candidates of the review list, and the rows that are held out."""
+
+    number: int
+    out_of_place: int
+    candidates: tuple[float, ...]
+    held_out: int
 
 
 class StagedRows(msgspec.Struct, frozen=True, tag="rows"):
@@ -232,9 +254,9 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     host: str
 
 
-Result: TypeAlias = MeasuredPart | CopiedPart | FeaturesPart | PredictedPiece | IndexParts | StagedRows | Failure
-Job: TypeAlias = MeasureJob | CopyJob | FeaturesJob | PredictionsJob | IndexJob | SampleJob
-R = TypeVar("R", MeasuredPart, CopiedPart, FeaturesPart, PredictedPiece, IndexParts, StagedRows)
+Result: TypeAlias = MeasuredPart | CopiedPart | FeaturesPart | PredictedPiece | IndexParts | CheckedPiece | StagedRows | Failure
+Job: TypeAlias = MeasureJob | CopyJob | FeaturesJob | PredictionsJob | IndexJob | CheckJob | SampleJob
+R = TypeVar("R", MeasuredPart, CopiedPart, FeaturesPart, PredictedPiece, IndexParts, CheckedPiece, StagedRows)
 
 _results = msgspec.json.Decoder(Result)
 

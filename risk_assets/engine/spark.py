@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, Job, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
+from risk_assets.engine.jobs import (
+    CheckJob,
+    CopyJob,
+    FeaturesJob,
+    IndexJob,
+    Job,
+    MeasureJob,
+    PredictionsJob,
+    Result,
+    SampleJob,
+    decode_results,
+)
 from risk_assets.engine.queries import collected
 from risk_assets.engine.session import opened_session, translated_errors
 
@@ -41,6 +52,9 @@ class Cluster(Protocol):
 
     def index(self, job: IndexJob) -> list[Result]:
         """Make the index of all pieces of the predictions."""
+
+    def checks(self, job: CheckJob) -> list[Result]:
+        """Compare all pieces of the predictions with those of the raw file."""
 
     def pairs(self, job: SampleJob) -> list[Result]:
         """Stage the accounts of a window that have several groups, with these, a result for each bucket."""
@@ -102,6 +116,10 @@ class Spark:
     def index(self, job: IndexJob) -> list[Result]:
         """Make the index: Spark groups the rows of all pieces by the task that writes them."""
         return self._grouped(arrow_tasks.index_rows, (arrow_tasks.index_parts,), job, job.sizes)
+
+    def checks(self, job: CheckJob) -> list[Result]:
+        """Compare all pieces of the predictions with those of the raw file."""
+        return self._each(arrow_tasks.checked, job, job.sizes)
 
     def pairs(self, job: SampleJob) -> list[Result]:
         """Stage the accounts that have several groups: Spark groups the pairs of all pieces by the task that compares them."""

@@ -32,11 +32,11 @@ from risk_assets.engine.tasks import packages
 from risk_assets.errors import EngineError, LakeError, RiskError
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import commit_index
-from risk_assets.lake.facts import RawFacts, joined_features, joined_predictions
+from risk_assets.lake.facts import RawFacts, joined_features
 from risk_assets.lake.hashing import Content
 from risk_assets.lake.manifests import Manifest, Provenance, Written, commit
 from risk_assets.lake.objects import Guard, no_guard
-from risk_assets.lake.prediction_tables import find_candidates
+from risk_assets.lake.prediction_tables import joined_pieces
 from risk_assets.lake.references import find_comparable
 from risk_assets.lake.staging import commit_staged, discard_staged, new_token
 from risk_assets.lake.store import Store
@@ -139,15 +139,14 @@ class ClusterPredictions:
         sizes = [*self.features.parts.values()]
         try:
             found = complete(self.cluster.predictions(job, sizes), PredictedPiece, len(sizes), job.lake)
-            rows = sum(piece.rows for piece in found)
+            rows = sum(made.piece.rows for made in found)
             _require_rows(path, rows, self.features.rows)
             kept = keep_replaced(store, path)
-            content = commit_staged(store, path, token, [piece.staged for piece in found], guard)
+            content = commit_staged(store, path, token, [made.staged for made in found], guard)
         except BaseException:
             _discard(discard_staged, store, path, token)
             raise
-        listed = find_candidates([piece.staged.bytes for piece in found], [piece.candidates for piece in found], self.policy.review)
-        facts = replace(joined_predictions(piece.facts for piece in found), candidates=listed)
+        facts = joined_pieces([made.piece for made in found], self.policy.review)
         written = Written(path, {path: content}, rows, found[0].columns, self.made_from, facts)
         manifest = commit(store, written, guard)
         remember(store, manifest)
@@ -155,7 +154,7 @@ class ClusterPredictions:
         return manifest, found
 
     def _write_index(self, store: Store, predictions: Manifest, pieces: Sequence[PredictedPiece], guard: Guard) -> Manifest:
-        parts = part_count(sum(piece.named for piece in pieces))
+        parts = part_count(sum(made.named for made in pieces))
         job = IndexJob(
             lake=lake_address(store),
             packages=packages(),
@@ -164,8 +163,8 @@ class ClusterPredictions:
             date=self._date,
             parts=parts,
             parts_per_task=INDEX_PARTS_PER_TASK,
-            sizes=tuple(piece.staged.bytes for piece in pieces),
-            rows=tuple(piece.rows for piece in pieces),
+            sizes=tuple(made.piece.bytes for made in pieces),
+            rows=tuple(made.piece.rows for made in pieces),
         )
         found = complete(self.cluster.index(job), IndexParts, -(-parts // INDEX_PARTS_PER_TASK), job.lake)
         segments = [part for task in found for part in task.segments]

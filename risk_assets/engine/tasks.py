@@ -148,8 +148,8 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
         profile = _profile(job.lake, arms.champion.version) if job.tallied else None
         tallies = tally_date(features.lazy(), predicted.lazy(), arms, profile) if profile else None
     staged = stage(store, path, job.token, number, batch.csv)
-    facts = msgspec.structs.replace(batch.facts, tallies=tallies)
-    return PredictedPiece(number, batch.index.height, batch.columns, staged, facts, batch.index[KEY].count(), batch.candidates)
+    piece = msgspec.structs.replace(batch.piece, facts=msgspec.structs.replace(batch.piece.facts, tallies=tallies))
+    return PredictedPiece(number, batch.columns, staged, piece, batch.index[KEY].count())
 
 
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
@@ -230,12 +230,12 @@ def lake_at(address: LakeAddress) -> Store:
 
 
 def _piece(store: Store, job: FeaturesJob, number: int) -> tuple[RawFile, Piece]:
-    raw = _raw(job.lake, job.raw, job.seal)
+    raw = raw_at(job.lake, job.raw, job.seal)
     return raw, raw.pieces[number]
 
 
 @lru_cache(maxsize=2)
-def _raw(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
+def raw_at(lake: LakeAddress, path: str, seal: str | None) -> RawFile:
     """Return how to read a raw file; without issues of lines if its manifest does not have their positions."""
     manifest = stored_manifest(lake, path, seal)
     facts = manifest.facts_as(RawFacts)

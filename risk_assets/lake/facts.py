@@ -143,6 +143,9 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
         compare the features with that profile.
     candidates
         The candidates of the review list. None in a manifest of an earlier release.
+    pieces
+        The size in bytes and the rows of each piece of the CSV, in order; each is whole segments of the file. Empty in a manifest of
+        an earlier release.
     """
 
     scored: int
@@ -157,6 +160,16 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
     histogram: dict[str, int]
     tallies: Tallies | None = None
     candidates: Candidates | None = None
+    pieces: tuple[tuple[int, int], ...] = ()
+
+
+class PieceFacts(msgspec.Struct, frozen=True):
+    """What is noted of a piece of the CSV of predictions: its size in bytes, its rows, their facts, and their `candidates`."""
+
+    bytes: int
+    rows: int
+    facts: PredictionFacts
+    candidates: tuple[float, ...]
 
 
 class AccountIndexFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="account_index", forbid_unknown_fields=True):

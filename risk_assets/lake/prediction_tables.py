@@ -16,7 +16,7 @@ from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.morning.account_index import ROW, indexed_columns
 from risk_assets.lake import layout
 from risk_assets.lake.account_index_tables import write_index
-from risk_assets.lake.facts import Candidates, PredictionFacts, facts_from_row, joined_predictions
+from risk_assets.lake.facts import Candidates, PieceFacts, PredictionFacts, facts_from_row, joined_predictions
 from risk_assets.lake.manifests import Manifest, Provenance
 from risk_assets.lake.objects import Guard, TableTarget, no_guard
 from risk_assets.lake.parallel import in_order
@@ -29,21 +29,12 @@ _QUOTED = ',"\n\r'
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Consecutive rows of predictions as they are written: CSV in chunks, the columns of the index, and facts.
-
-    `candidates` are those of the review list among the rows.
-    """
+    """Consecutive rows of predictions as they are written: CSV in chunks, and the columns of the index; and what is noted of them."""
 
     columns: tuple[str, ...]
     csv: Sequence[bytes]
     index: pl.DataFrame
-    facts: PredictionFacts
-    candidates: tuple[float, ...]
-
-    @property
-    def bytes(self) -> int:
-        """The size of the CSV."""
-        return sum(map(len, self.csv))
+    piece: PieceFacts
 
 
 @dataclass(frozen=True)
@@ -101,8 +92,8 @@ def prediction_batch(predictions: pl.DataFrame, constants: Sequence[str], review
     predictions.write_csv(csv, include_header=header, quote_style="necessary" if any(map(_needs_quotes, texts)) else "never")
     row = predictions.select(prediction_facts()).row(0, named=True)
     facts = facts_from_row({name: value for name, value in row.items() if name != "rows"}, PredictionFacts)
-    index = predictions.select(indexed_columns())
-    return PredictionBatch(tuple(predictions.columns), csv.chunks, index, facts, candidates(predictions, review))
+    piece = PieceFacts(sum(map(len, csv.chunks)), predictions.height, facts, candidates(predictions, review))
+    return PredictionBatch(tuple(predictions.columns), csv.chunks, predictions.select(indexed_columns()), piece)
 
 
 def _needs_quotes(texts: pl.Series) -> bool:
@@ -122,10 +113,14 @@ def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.Dat
     return riskiest_of(chain([none], (read_csv_range(store, predictions, *piece) for piece in found.ranges)), review)
 
 
-def find_candidates(sizes: Sequence[int], found: Sequence[Sequence[float]], review: Review) -> Candidates:
-    """Return where the candidates of the review list are, given the size in bytes and the candidates of each piece of the table."""
+def joined_pieces(pieces: Sequence[PieceFacts], review: Review) -> PredictionFacts:
+    """Return the facts of a table of predictions from its pieces, in order."""
+    sizes = [piece.bytes for piece in pieces]
     ranges = [*zip(accumulate(sizes, initial=0), sizes, strict=False)]
-    return Candidates(review.size, review.hold_out, tuple(ranges[number] for number in pieces_with_riskiest(found, review)))
+    numbers = pieces_with_riskiest([piece.candidates for piece in pieces], review)
+    candidates = Candidates(review.size, review.hold_out, tuple(ranges[number] for number in numbers))
+    own = tuple((piece.bytes, piece.rows) for piece in pieces)
+    return replace(joined_predictions(piece.facts for piece in pieces), candidates=candidates, pieces=own)
 
 
 def write_predictions(
@@ -142,22 +137,20 @@ def write_predictions(
     guard
         Keeps other writers out while the predictions and the index are replaced and committed.
     """
-    facts: list[PredictionFacts] = []
     columns: list[pl.DataFrame] = []
-    found: list[tuple[float, ...]] = []
 
     def fill(target: TableTarget) -> Summary:
+        pieces: list[PieceFacts] = []
         rows = 0
         names: tuple[str, ...] = ()
         for batch in batches:
-            target.lengths.append(batch.bytes)
+            target.lengths.append(batch.piece.bytes)
             for chunk in batch.csv:
                 target.file.write(chunk)
-            facts.append(batch.facts)
+            pieces.append(batch.piece)
             columns.append(batch.index.with_row_index(ROW, offset=rows))
-            found.append(batch.candidates)
-            rows, names = rows + batch.index.height, batch.columns
-        return Summary(rows, names, replace(joined_predictions(facts), candidates=find_candidates(target.lengths, found, review)))
+            rows, names = rows + batch.piece.rows, batch.columns
+        return Summary(rows, names, joined_pieces(pieces, review))
 
     manifest = write_file(store, layout.predictions(date), fill, made_from, guard, keep=True)
     return manifest, write_index(store, date, pl.concat(columns, rechunk=False), manifest, guard)

@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from risk_assets.engine import arrow_tasks
-from risk_assets.engine.jobs import CopyJob, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
+from risk_assets.engine.jobs import CheckJob, CopyJob, FeaturesJob, IndexJob, MeasureJob, PredictionsJob, Result, SampleJob, decode_results
 
 Task = Callable[[bytes, pa.Table], pa.Table]
 
@@ -52,6 +52,11 @@ class InProcess:
     def index(self, job: IndexJob) -> list[Result]:
         self.calls.append("index")
         return self._grouped(arrow_tasks.index_rows, (), arrow_tasks.index_parts, job)
+
+    def checks(self, job: CheckJob) -> list[Result]:
+        self.calls.append("checks")
+        found = frame(arrow_tasks.checked(msgspec.json.encode(job), self._batches(len(job.sizes), self.attempts)))
+        return decode_results(found["result"].to_list())
 
     def pairs(self, job: SampleJob) -> list[Result]:
         self.calls.append("pairs")

@@ -16,6 +16,7 @@ from risk_assets.lake.account_index_tables import read_index
 from risk_assets.lake.format import open_lake
 from risk_assets.lake.landed_parts import LandedFile, OwnParts
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
+from risk_assets.lake.prediction_checks import Riskiest
 from risk_assets.lake.store import AzureCredential, Store, open_store
 from risk_assets.lake.tables import read_table
 from tests.azurite.server import Azurite
@@ -29,7 +30,7 @@ MADE_FROM = Provenance(run_id="run", policy=SAMPLE_POLICY.digest)
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a date as one engine has made them."""
+    """The tables of a date as one engine has made them, and what its checks compare: rows that are out of place, and the riskiest."""
 
     features: Manifest
     predictions: Manifest
@@ -37,6 +38,8 @@ class Tables:
     feature_rows: pl.DataFrame
     csv: bytes
     index_parts: dict[str, bytes]
+    out_of_place: int
+    riskiest: Riskiest
 
 
 def landed(folder: Path, contents: Sequence[bytes], contract: Contract = SMALL, azure: tuple[str, Azurite] | None = None) -> Store:
@@ -72,7 +75,9 @@ def made(lake: Store, engine: Engine, contract: Contract, arms: Arms, policy: Po
     predictions, index = engine.predictions(lake, features, arms, policy, MADE_FROM).write(lake, layout.predictions(DATE))
     read_index(lake, DATE)
     rows = read_table(lake, layout.features(DATE)).collect()
-    return Tables(features, predictions, index, rows, lake.get(predictions.path), {part: lake.get(part) for part in index.parts})
+    parts = {part: lake.get(part) for part in index.parts}
+    checks = engine.prediction_checks(lake, contract, policy.review, DATE)
+    return Tables(features, predictions, index, rows, lake.get(predictions.path), parts, checks.out_of_place(), checks.riskiest())
 
 
 def made_by_both(
@@ -85,5 +90,7 @@ def made_by_both(
 ) -> tuple[Tables, Tables]:
     """Return the tables of a date as this process makes them, and then a cluster in this process."""
     lake = landed(folder, contents, contract, azure)
-    scoring = arms(lake)
-    return made(lake, LocalEngine(), contract, scoring), made(lake, ClusterEngine(InProcess(attempts)), contract, scoring)
+    scoring, cluster = arms(lake), InProcess(attempts)
+    both = made(lake, LocalEngine(), contract, scoring), made(lake, ClusterEngine(cluster), contract, scoring)
+    assert cluster.calls == ["features", "predictions", "index", "checks"]
+    return both

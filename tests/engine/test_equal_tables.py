@@ -57,11 +57,13 @@ def require_equal(local: Tables, cluster: Tables) -> None:
     assert cluster.features.made_from == local.features.made_from
     assert (cluster.predictions.rows, cluster.predictions.columns) == (local.predictions.rows, local.predictions.columns)
     require_equal_facts(local.predictions.facts_as(PredictionFacts), cluster.predictions.facts_as(PredictionFacts))
+    assert (local.out_of_place, cluster.out_of_place) == (0, 0)
+    assert cluster.riskiest == local.riskiest
 
 
 def require_equal_facts(one: PredictionFacts, other: PredictionFacts) -> None:
     means = ("mean_score", "challenger_mean_score")
-    for name in set(one.__struct_fields__) - {"tallies", "candidates"}:  # of executors only
+    for name in set(one.__struct_fields__) - {"tallies", "candidates", "pieces"}:  # of executors only, or by piece
         expected = getattr(one, name)
         assert getattr(other, name) == (pytest.approx(expected, abs=1e-12) if name in means and expected is not None else expected), name
 

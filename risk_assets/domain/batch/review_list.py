@@ -42,7 +42,7 @@ def candidates(predictions: pl.DataFrame, review: Review) -> tuple[float, ...]:
 
     There are as many as the list has, at most `MAX_CANDIDATES`.
     """
-    found = pl.col("probability").filter(_may_be_listed(review)).top_k(min(review.size, MAX_CANDIDATES)).sort(descending=True)
+    found = pl.col("probability").filter(may_be_listed(review)).top_k(min(review.size, MAX_CANDIDATES)).sort(descending=True)
     return tuple(predictions.select(found).to_series().to_list())
 
 
@@ -60,6 +60,11 @@ def riskiest_of(pieces: Iterable[pl.LazyFrame], review: Review) -> pl.DataFrame:
     return riskiest(pl.concat([riskiest(piece, review) for piece in pieces]).lazy(), review)
 
 
+def may_be_listed(review: Review) -> pl.Expr:
+    """Return whether a row of predictions may be on the review list: it is scored, and not held out."""
+    return pl.col("probability").is_finite() & ~held_out(review.hold_out)
+
+
 def treatment(predictions: pl.DataFrame, review: Review) -> pl.Series:
     """Return for each row of predictions whether its account is `LISTED`, `HELD_OUT` or `NOT_LISTED`; null if it is not flagged."""
     rows = predictions.with_row_index(_ROW)
@@ -69,11 +74,7 @@ def treatment(predictions: pl.DataFrame, review: Review) -> pl.Series:
 
 
 def _riskiest(rows: pl.LazyFrame, review: Review) -> pl.LazyFrame:
-    return rows.filter(_may_be_listed(review)).sort("probability", _ROW, descending=[True, False]).head(review.size)
-
-
-def _may_be_listed(review: Review) -> pl.Expr:
-    return pl.col("probability").is_finite() & ~held_out(review.hold_out)
+    return rows.filter(may_be_listed(review)).sort("probability", _ROW, descending=[True, False]).head(review.size)
 
 
 def review_list(

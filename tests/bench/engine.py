@@ -23,10 +23,11 @@ DIVIDED = ("accounts", "features", "predictions")  # the steps that executors do
 
 @dataclass(frozen=True)
 class Seconds:
-    """Medians of the runs of a date: whole processes, and each step."""
+    """Medians of the runs of a date: whole processes, each step, and all tasks of executors together."""
 
     whole: float
     steps: Mapping[str, float]
+    tasks: float
 
     @staticmethod
     def of(runs: Sequence[Run], engine: str) -> "Seconds":
@@ -36,7 +37,7 @@ class Seconds:
             raise BenchError(f"a run used another engine than {engine}")
         keys = found[0]["steps"]
         steps = {key: statistics.median(run["steps"][key] for run in found) for key in keys}
-        return Seconds(statistics.median(run.seconds for run in runs), steps)
+        return Seconds(statistics.median(run.seconds for run in runs), steps, statistics.median(run["tasks"] for run in found))
 
     @property
     def divided(self) -> float:
@@ -56,7 +57,8 @@ def engine(root: Path, rows: int, rounds: int) -> None:
     workspace = Workspace(root)
     with ExitStack() as running:
         clusters = {
-            name: running.enter_context(standalone(root / f"cluster-{workers}", workers=workers)) for name, workers in ((ONE, 1), (TWO, 2))
+            name: running.enter_context(standalone(root / f"cluster-{workers}", workers=workers, conf=_logged(root)))
+            for name, workers in ((ONE, 1), (TWO, 2))
         }
         engines = {LOCAL: ("local", {}), **{name: (cluster.address, cluster.environment) for name, cluster in clusters.items()}}
         few = (ONE, next(iter(TINY_SHARDS.values())))
@@ -83,13 +85,26 @@ def _task(workspace: Workspace, name: str, date: str, address: str, environment:
         "RISK_START_DATE": "2026-01-01",
         "DAGSTER_HOME": str(workspace.root / "dagster"),
     }
-    return Task(f"{name}, {date}", module("engine_run", date), {**environment, **own}, _forgetting(workspace, date))
+    events = _events(workspace.root)
+    return Task(f"{name}, {date}", module("engine_run", date, events), {**environment, **own}, _forgetting(workspace, date))
+
+
+def _events(root: Path) -> Path:
+    """Return the folder of the event logs of Spark."""
+    return root / "events"
+
+
+def _logged(root: Path) -> dict[str, str]:
+    """Return the settings of Spark for event logs."""
+    return {"spark.eventLog.enabled": "true", "spark.eventLog.compress": "false", "spark.eventLog.dir": _events(root).as_uri()}
 
 
 def _forgetting(workspace: Workspace, date: str) -> Callable[[], None]:
-    """Return what deletes all that runs of a date have made."""
+    """Return what deletes all that runs of a date have made, and all event logs."""
 
     def forget() -> None:
+        shutil.rmtree(_events(workspace.root), ignore_errors=True)
+        _events(workspace.root).mkdir()
         for path in (*workspace.lake.glob(f"raw/*_{date}*"), *workspace.lake.glob(f"curated/**/*_{date}*")):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -124,18 +139,13 @@ def _overhead(tiny: Mapping[str, Mapping[int, Seconds]]) -> str:
 
 def _estimate(rows: int, large: Mapping[str, Seconds], tiny: Mapping[str, Mapping[int, Seconds]], few: Seconds) -> str:
     """Return the time for a billion rows, with the calculation, and whether Spark pays; `few` is a date of few rows with one worker."""
-    one, two, factor = large[ONE], large[TWO], BILLION / rows
-    work, divided = 2 * (one.divided - two.divided), f"2 x ({one.divided:.1f} - {two.divided:.1f})"
-    start, local_start = few.whole, min(seconds.whole for seconds in tiny[LOCAL].values())
-    note = ""
-    if work < (one.divided - few.divided) / 2:  # two workers, the driver and this machine's other work have two cores
-        work, divided = one.divided - few.divided, f"{one.divided:.1f} - {few.divided:.1f}, of few rows,"
-        note = " Two workers are hardly faster than one on this machine, so the commit is counted as divided: more executors take longer."
+    one, factor = large[ONE], BILLION / rows
+    work, start, local_start = one.tasks - few.tasks, few.whole, min(seconds.whole for seconds in tiny[LOCAL].values())
     serial, local = max(0.0, one.whole - start - work), large[LOCAL].whole - local_start
     alone = local_start + factor * local
-    spark = {executors: start + factor * (serial + max(0.0, work) / executors) for executors in EXECUTORS}
+    spark = {executors: start + factor * (serial + work / executors) for executors in EXECUTORS}
     lines = [
-        f"- Executors do, of {rows:,} rows: {divided} = {work:.1f} s of one core.{note}",
+        f"- Tasks of one worker, of {rows:,} rows without those of few rows: {one.tasks:.1f} - {few.tasks:.1f} = {work:.1f} s.",
         f"- Start and end, which is a date of few rows: {start:.1f} s.",
         f"- The driver alone (commits, checks, review list): {one.whole:.1f} - {start:.1f} - {work:.1f} = {serial:.1f} s.",
         f"- A billion rows are {factor:,.0f} times as many. One process: {local_start:.1f} + {factor:,.0f} x {local:.1f} = {_long(alone)}.",

@@ -1,7 +1,11 @@
-"""`risk run DATE` in this process; writes the engine and the seconds of each step, as JSON, to the last line of standard output."""
+"""`risk run DATE` in this process; writes its engine and seconds, as JSON, to the last line of standard output.
+
+The seconds are those of each step, and the sum of all tasks of executors.
+"""
 
 import json
 import sys
+from pathlib import Path
 
 import dagster as dg
 
@@ -17,15 +21,24 @@ def steps() -> dict[str, float]:
     return {step.step_key: step.end_time - step.start_time for step in found if step.start_time and step.end_time}
 
 
-def main(date: str) -> None:
-    """Run a date."""
+def task_seconds(events: Path) -> float:
+    """Return how long all tasks together have run, from the event logs of Spark in a folder."""
+    logs = (file for file in events.rglob("events_*") if file.is_file())
+    found = (json.loads(line) for log in logs for line in log.read_text(encoding="utf-8").splitlines())
+    infos = (event["Task Info"] for event in found if event["Event"] == "SparkListenerTaskEnd")
+    return sum(info["Finish Time"] - info["Launch Time"] for info in infos) / 1000
+
+
+def main(date: str, events: str) -> None:
+    """Run a date; `events` is the folder of the event logs."""
     sys.argv = ["risk", "run", date]
     try:
         cli.main()
     except SystemExit as end:
         if end.code:
             raise
-    sys.stdout.write(f"\n{json.dumps({'engine': load_settings().engine_name, 'steps': steps()})}")
+    found = {"engine": load_settings().engine_name, "steps": steps(), "tasks": task_seconds(Path(events))}
+    sys.stdout.write(f"\n{json.dumps(found)}")
 
 
 if __name__ == "__main__":

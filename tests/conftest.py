@@ -21,7 +21,7 @@ from tests.azurite.shared import shared
 from tests.browser import open_page, require_chromium
 from tests.history import quicken
 from tests.prepared import session_folder
-from tests.scheduling import SPARK, WAITING, Scheduling
+from tests.scheduling import SPARK, WAITING, Scheduling, may_be_long
 
 ROOT = Path(__file__).parents[1]
 CONTRACT = ROOT / "data/contract.yml"
@@ -31,6 +31,7 @@ FIRST = (
     *("test_ui.py", *WAITING, "test_days.py", *SPARK),
     *("test_kills.py", "test_kills_on_azurite.py", "test_detection.py", "test_interleavings.py", "test_corruption.py"),
 )
+COLLECTIONS = (2_000, 10, 50)
 _numbers = itertools.count(1)
 
 quicken()
@@ -46,12 +47,22 @@ def no_fsync() -> Iterator[None]:
         yield
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import only the files that have long tests, if only these run."""
+    only_long = config.getoption("markexpr") == "long" and collection_path.name.startswith("test_") and collection_path.is_file()
+    return True if only_long and not may_be_long(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the files that take longest first; the other workers run the rest meanwhile.
 
     Of the quick tests these are the browser's. Of the long ones, a worker begins with those that wait, another one with the days
     of a bank, a third one with Spark; then come killed commands; those of damaged files are many and short, and fill what is left.
     """
+    overlooked = {str(item.path) for item in items if item.get_closest_marker("long") and not may_be_long(item.path)}
+    if overlooked:
+        raise pytest.UsageError(f"-m long would not find the long tests of {', '.join(sorted(overlooked))}: write @pytest.mark.long there")
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
@@ -61,9 +72,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 
 def pytest_collection_finish() -> None:
-    """Exclude modules and collected tests from garbage collections: they stay until the end."""
+    """Exclude modules and collected tests from garbage collections, which are rare: they and what is imported later stay until the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECTIONS)
 
 
 @pytest.fixture(scope="session")

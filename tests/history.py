@@ -1,15 +1,18 @@
 """Makes Dagster's run history in SQLite cheaper for tests: the queries, the files and their contents are the same.
 
 For each connection Dagster makes a new engine, for which SQLAlchemy compiles every query again, and opens the file again. For each
-database it reads all migrations, although there are none to run, and each run gets a database with tables of its own. Together with
-fsync, this is more than half of a short run.
+database it reads all migrations, although there are none to run, and each run gets a database with tables of its own, as have the
+events without a run. Together with fsync, this is more than half of a short run.
 """
 
 import atexit
+import os
 import re
 import sqlite3
 import sys
+import threading
 from collections import OrderedDict
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +26,10 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 MAX_ENGINES = 64
+MAX_QUERIES = 5000
 SQLITE = "sqlite:///"
-_RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+_EVENTS = re.compile(r"([0-9a-f]{8}-[0-9a-f-]{27})?\.db")
+_kept = OrderedDict[tuple[object, ...], Engine]()
 
 
 def quicken() -> None:
@@ -66,18 +71,22 @@ def _do_not_wait_for_the_disk(connection: Any, _record: object) -> None:
 
 
 def _keep_engines() -> None:
-    create, kept = sqlalchemy.create_engine, OrderedDict[tuple[object, ...], Engine]()
+    create = sqlalchemy.create_engine
+    first = create(SQLITE, query_cache_size=MAX_QUERIES)
+    first.connect().close()  # from now on its dialect knows the version of SQLite
+    first.dispose()
 
     def of_file(url: str, connect_args: dict[str, Any]) -> Engine:
         _make_events(Path(url.removeprefix(SQLITE)))
         key = (url, _file_number(url), *connect_args.items())
-        if key not in kept:
-            kept[key] = create(url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=connect_args)
-            kept[key].dispose = _keep  # type: ignore[method-assign]
-        kept.move_to_end(key)
-        if len(kept) > MAX_ENGINES:
-            Engine.dispose(kept.popitem(last=False)[1])
-        return kept[key]
+        if key not in _kept:
+            _kept[key] = create(url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=connect_args)
+            _kept[key].dispose = _keep  # type: ignore[method-assign]
+            _kept[key].dialect, _kept[key]._compiled_cache = first.dialect, first._compiled_cache  # queries are compiled once for all
+        _kept.move_to_end(key)
+        if len(_kept) > MAX_ENGINES:
+            Engine.dispose(_kept.popitem(last=False)[1])
+        return _kept[key]
 
     def create_engine(url: str, **options: Any) -> Engine:
         if options.keys() <= {"poolclass", "connect_args"} and options.get("poolclass") is NullPool and str(url).startswith(SQLITE):
@@ -85,13 +94,23 @@ def _keep_engines() -> None:
         return create(url, **options)
 
     sqlalchemy.create_engine = create_engine
-    atexit.register(lambda: [Engine.dispose(engine) for engine in kept.values()])
+    atexit.register(close)
+
+
+def close() -> None:
+    """Close all connections; the compiled queries stay."""
+    while _kept:
+        Engine.dispose(_kept.popitem()[1])
 
 
 def _make_events(file: Path) -> None:
-    """Make the database of the events of a new run: to copy one is a twentieth of the work of making its tables."""
-    if file.parent.name == "runs" and _RUN.fullmatch(file.stem) and file.parent.is_dir() and not file.exists():
-        file.write_bytes(_no_events())
+    """Make the database of the events of a new run, or of those without a run: to copy one is a twentieth of the work of its tables."""
+    if file.parent.name == "runs" and _EVENTS.fullmatch(file.name) and file.parent.is_dir() and not file.exists():
+        copy = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
+        copy.write_bytes(_no_events())
+        with suppress(FileExistsError):  # another process has made it meanwhile
+            file.hardlink_to(copy)
+        copy.unlink()
 
 
 def _file_number(url: str) -> int | None:

@@ -1,6 +1,7 @@
-"""How the long tests are shared between workers: files as wholes, but for those below."""
+"""How the long tests are found, and shared between workers: files as wholes, but for those below."""
 
-from pathlib import PurePosixPath
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from xdist.scheduler import LoadFileScheduling
@@ -17,6 +18,13 @@ SPARK: Final = (
 SPREAD: Final = (
     *("test_kills.py", "test_kills_on_azurite.py", "test_corruption.py", "test_interleavings.py", "test_detection.py", "test_odd_files.py"),
 )
+MARK: Final = "mark.long"
+
+
+@cache
+def may_be_long(file: Path) -> bool:
+    """Return whether a file of tests, or a `conftest.py` beside it, has the mark of long tests."""
+    return any(each.exists() and MARK in each.read_text(encoding="utf-8") for each in (file, file.with_name("conftest.py")))
 
 
 class Scheduling(LoadFileScheduling):

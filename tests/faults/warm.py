@@ -1,8 +1,8 @@
 """Runs `risk` commands in forked children of a process that has imported everything, which saves the imports of each.
 
-The parent imports and uses nothing: the pools of polars, obstore and OpenBLAS start at their first use, in the child. Each
-child is a process of its own, so it can be killed for real, and it ends as a command does. What a command has imported beyond
-that, such as the drivers of a database, the parent imports before it starts the next one.
+The parent uses nothing that starts a thread: the pools of polars, obstore and OpenBLAS start at their first use, in the child.
+Each child is a process of its own, so it can be killed for real, and it ends as a command does. What a command has imported
+beyond that, such as the drivers of a database, the parent imports before it starts the next one. `first_use.py` saves a tenth more.
 """
 
 import atexit
@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from tests.faults.first_use import use_everything
 from tests.faults.writes import Fault
 from tests.history import quicken, read_ahead
 
@@ -193,7 +194,8 @@ def _import_the_same(names: Path) -> None:
 
 
 def _threads() -> int:
-    return sum(1 for _ in Path("/proc/self/task").iterdir())
+    """Return the number of threads without those of polars' memory allocator, which come and go."""
+    return sum(1 for task in Path("/proc/self/task").iterdir() if not (task / "comm").read_text().startswith("jemalloc"))
 
 
 def _import_everything() -> None:
@@ -207,6 +209,9 @@ def _import_everything() -> None:
     for name, attribute in (("numpy", "ndarray"), ("pandas", "DataFrame"), ("pyarrow", "Table")):
         getattr(getattr(importlib.import_module("polars._dependencies"), name), attribute)  # two threads cannot do it at once
     read_ahead()
+    before = _threads()
+    use_everything()
+    assert _threads() == before, "a command has started a thread, which a fork would lose"
 
 
 if __name__ == "__main__":

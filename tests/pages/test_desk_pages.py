@@ -9,20 +9,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from risk_assets.pages.served import CALLER_PLACE
 from tests.npm import NpmPackages, existing, node_binary
 from tests.pages.desk_pages import DESK_PAGES
 
 HERE = Path(__file__).resolve().parent
 Open = Callable[[str], Page]
+LONG_NAME = "maximilianevonundzuwolkensteinhohenberg@thecreditunionofthevalley"
 
 
 @pytest.fixture
 def shown(browser_page: Page, tmp_path: Path) -> Open:
-    """Open a page by its name, with all lists open."""
+    """Open a page by its name, for a caller with a long name, with all lists open."""
 
     def show(name: str) -> Page:
         path = tmp_path / "page.html"
-        path.write_text(DESK_PAGES[name](), encoding="utf-8")
+        path.write_text(DESK_PAGES[name]().replace(CALLER_PLACE, LONG_NAME), encoding="utf-8")
         browser_page.emulate_media(media="screen", color_scheme="light")
         browser_page.set_viewport_size({"width": 1200, "height": 900})
         browser_page.goto(path.as_uri())

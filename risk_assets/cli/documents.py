@@ -105,7 +105,7 @@ def _show_impact(lake: "Store", documents: "Documents", proposed: "AnyDocument",
 
 def _confirm(kind: str) -> None:
     if not sys.stdin.isatty():
-        raise RiskError(f"stdin is not a terminal: review the text above and run again with --yes (risk {kind} adopt --reason WHY --yes).")
+        raise RiskError("stdin is not a terminal: review the text above, add --yes to the same command, and run it again.")
     typer.confirm(f"Adopt this {kind}?", abort=True)
 
 

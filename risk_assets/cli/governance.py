@@ -43,7 +43,7 @@ def promote(
     if not yes:
         show_impact(version)
         if not sys.stdin.isatty():
-            raise RiskError(f"stdin is not a terminal: review the impact above and run again with --yes (risk promote {version} --yes).")
+            raise RiskError("stdin is not a terminal: review the impact above, add --yes to the same command, and run it again.")
         typer.confirm(f"Promote {literal(version)}?", abort=True)
     govern(action=PROMOTE, version=version, reason=reason, actor=by, override=override, approved_by=approved_by)
 

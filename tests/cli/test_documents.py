@@ -44,7 +44,7 @@ def test_an_edited_policy_is_reported_and_used_after_its_adoption(on_scored: Ris
     assert "threshold" in shown and "0.25" in shown and "0.1" in shown and "risk policy adopt --reason WHY" in shown
     asked = on_scored("policy", "adopt", "--reason", "fewer losses", code=1).text
     assert "newly flagged" in asked and "model_v001 with the policy of the file" in asked and "Rows by band" in asked
-    assert "stdin is not a terminal" in asked and "(risk policy adopt --reason WHY --yes)" in asked
+    assert "stdin is not a terminal: review the text above, add --yes to the same command" in " ".join(asked.split())
     on_scored("policy", "adopt", "--reason", "fewer losses", "--by", "ann", "--yes")
     history = on_scored("history").stdout
     assert all(text in history for text in ("adopt_policy", "policy: threshold", "fewer losses", "ann"))

@@ -1,8 +1,6 @@
-"""Count the records of CSV files, and scan them as text, in the grammar of `domain.ingest.csv_grammar`."""
+"""Scan CSV files as text, in the grammar of `domain.ingest.csv_grammar`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -10,21 +8,14 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from risk_assets.domain.contract.schema import RAGGED
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Block, Positions, Quoting, Record
 from risk_assets.domain.ingest.csv_records import BOM, split_records
-from risk_assets.lake.hashing import HashBeside
 
 ROW = "\x1frow"
 
 Chunks = Callable[[], Iterator[bytes]]
-
-
-def count_records(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
-    """Count the records and fields of a whole file, as `count_fields`; a thread hashes its pieces meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
-        return count_fields(dialect, chunks, partial(HashBeside, pool))
 
 
 def scan_text(sources: Any, dialect: Dialect, quoting: Quoting = "standard", *, header: bool = True) -> pl.LazyFrame:

@@ -5,7 +5,7 @@ A segment has 64 MiB, unless the writer of a content has chosen other lengths.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, chain, repeat
@@ -16,7 +16,7 @@ import msgspec
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 _BUFFER_BYTES = 1024 * 1024
-_LARGE_BYTES = 64 * 1024  # hashed by a thread beside other work: fewer take less time than to wake it
+_LARGE_BYTES = 64 * 1024  # fewer are hashed sooner than a thread wakes up
 
 
 class BinaryWriter(Protocol):
@@ -150,7 +150,7 @@ class _Hash:
 
 
 class HashedChunks:
-    """Yields chunks unchanged and hashes them, beside what is done with them. `lengths` as of `content_of_chunks`."""
+    """Yields chunks unchanged, and hashes large ones in a thread while the caller uses them. `lengths` as of `content_of_chunks`."""
 
     def __init__(self, chunks: Iterable[bytes], lengths: Sequence[int] = ()) -> None:
         self._chunks = chunks
@@ -160,45 +160,18 @@ class HashedChunks:
         """Yield the chunks."""
         with ThreadPoolExecutor(1) as pool:
             for chunk in self._chunks:
-                hashed = _update_beside(pool, self._hash.update, chunk)
-                yield chunk
-                hashed()
+                if len(chunk) < _LARGE_BYTES:
+                    self._hash.update(chunk)
+                    yield chunk
+                else:
+                    hashed = pool.submit(self._hash.update, chunk)
+                    yield chunk
+                    hashed.result()
 
     @property
     def content(self) -> Content:
-        """The content of the chunks; call it when the iteration has ended."""
+        """The content of the chunks; complete when the iteration has ended."""
         return self._hash.content
-
-
-class HashBeside:
-    """SHA-256 of consecutive bytes, which a thread computes beside what the caller does."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        """Begin with no bytes."""
-        self._pool, self._hash = pool, hashlib.sha256()
-        self._hashed = _nothing
-
-    def update(self, content: bytes) -> None:
-        """Hash the next bytes. If they are many, this returns before they are hashed, and waits only for those before them."""
-        self._hashed()
-        self._hashed = _update_beside(self._pool, self._hash.update, content)
-
-    def hexdigest(self) -> str:
-        """Return the hash of all bytes."""
-        self._hashed()
-        return self._hash.hexdigest()
-
-
-def _update_beside(pool: ThreadPoolExecutor, update: Callable[[bytes], None], content: bytes) -> Callable[[], None]:
-    """Hash bytes, a large number of them in a thread; return what waits for that."""
-    if len(content) >= _LARGE_BYTES:
-        return pool.submit(update, content).result
-    update(content)
-    return _nothing
-
-
-def _nothing() -> None:
-    pass
 
 
 class HashedWriter:

@@ -9,11 +9,10 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, difference, read_dialect, require_header
 from risk_assets.domain.ingest.csv_grammar import Quoting
 from risk_assets.errors import LandingError, RemovedError
-from risk_assets.lake.csv_scan import count_records
 from risk_assets.lake.facts import RaggedRows, RawFacts
 from risk_assets.lake.hashing import Content, HashedChunks, Segment
 from risk_assets.lake.objects import Guard, no_guard
@@ -262,7 +261,7 @@ def require_dialect(reader: PartReader, part: str, dialect: Dialect, first: str)
 def count_part(reader: PartReader, part: str, dialect: Dialect) -> PartCounts:
     """Read a part once, and return what it contains."""
     chunks = HashedChunks(reader.chunks(part))
-    counter = count_records(dialect, chunks)
+    counter = count_fields(dialect, chunks)
     lines = {name: len(rows) for name, rows in counter.issues.items()}
     return PartCounts(
         segments=chunks.content.segments,

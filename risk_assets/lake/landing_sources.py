@@ -10,12 +10,12 @@ from pathlib import Path
 import polars as pl
 
 from risk_assets.domain.contract.schema import RAGGED, Contract
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect, difference, read_dialect, require_case, require_header
 from risk_assets.domain.ingest.csv_records import BOM, cut_records
 from risk_assets.domain.wording import counted, row_of
 from risk_assets.errors import LandingError
-from risk_assets.lake.csv_scan import count_records, mark_lines, scan_mixed, scan_text
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text
 from risk_assets.lake.landing_watch import INCOMPLETE
 from risk_assets.lake.manifests import named
 from risk_assets.lake.store import open_store
@@ -47,7 +47,7 @@ class Source:
     @cached_property
     def counts(self) -> FieldCounter:
         """The rows and the lines with issues; raises `LandingError` if the file cannot be split into rows of text."""
-        counter = count_records(self.dialect, self.chunks())
+        counter = count_fields(self.dialect, self.chunks())
         if counter.problem:
             raise LandingError(f"{self.path} {counter.problem}, and run again.")
         return counter

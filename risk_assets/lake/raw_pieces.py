@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 
 from risk_assets.domain.ingest import csv_counts
-from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting
+from risk_assets.domain.ingest.csv_counts import LINE_ISSUES, FieldCounter, FilePiece, common_quoting, count_fields
 from risk_assets.domain.ingest.csv_dialect import Dialect
 from risk_assets.domain.ingest.csv_grammar import Positions, Quoting
 from risk_assets.domain.ingest.csv_records import BOM, split_records
 from risk_assets.domain.wording import row_of
 from risk_assets.errors import LakeError
 from risk_assets.lake import layout
-from risk_assets.lake.csv_scan import count_records, mark_lines, scan_mixed, scan_text, scan_typed
+from risk_assets.lake.csv_scan import mark_lines, scan_mixed, scan_text, scan_typed
 from risk_assets.lake.facts import RawFacts
 from risk_assets.lake.hashing import sha256
 from risk_assets.lake.manifests import Manifest
@@ -212,7 +212,7 @@ def piece_issues(raw: RawFile, piece: Piece) -> dict[str, Positions]:
 
 def count_again(files: Iterable[Path], manifest: Manifest, dialect: Dialect) -> list[FieldCounter]:
     """Count the parts of a raw file again; raises `LakeError` if the number of rows is not the one of the manifest."""
-    counters = [count_records(dialect, chunks_of(file)) for file in files]
+    counters = [count_fields(dialect, chunks_of(file)) for file in files]
     if sum(counter.rows for counter in counters) != manifest.rows:
         raise LakeError(f"{manifest.path} does not match its manifest. {layout.how_to_make(manifest.path)}")
     return counters

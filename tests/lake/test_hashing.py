@@ -3,16 +3,13 @@
 import hashlib
 import io
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from risk_assets.lake import hashing
 from risk_assets.lake.hashing import (
     Content,
-    HashBeside,
     HashedChunks,
     HashedWriter,
     Segment,
@@ -89,24 +86,20 @@ def test_hashed_chunks_pass_unchanged() -> None:
 
 @pytest.mark.parametrize("large", [1, 6, 100], ids=["all", "some", "none"])
 def test_large_chunks_are_hashed_by_a_thread(large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+
+    class Recorded(hashing._Hash):
+        def update(self, content: bytes) -> None:
+            threads.append(threading.current_thread() is threading.main_thread())
+            super().update(content)
+
     monkeypatch.setattr(hashing, "_LARGE_BYTES", large)
+    expected = content_of_chunks(PARTS, [4, 4])
+    monkeypatch.setattr(hashing, "_Hash", Recorded)
     chunks = HashedChunks(iter(PARTS), [4, 4])
     assert list(chunks) == PARTS
-    assert chunks.content == content_of_chunks(PARTS, [4, 4])
-    threads: list[str] = []
-
-    def update(content: bytes) -> None:
-        threads.append(threading.current_thread().name)
-        whole.update(content)
-
-    whole = hashlib.sha256()
-    with ThreadPoolExecutor(1, "hasher") as pool:
-        beside = HashBeside(pool)
-        monkeypatch.setattr(beside, "_hash", SimpleNamespace(update=update, hexdigest=whole.hexdigest))
-        for part in PARTS:
-            beside.update(part)
-        assert beside.hexdigest() == EXPECTED
-    assert [name.startswith("hasher") for name in threads] == [len(part) >= large for part in PARTS]
+    assert chunks.content == expected
+    assert threads == [len(part) < large for part in PARTS]
 
 
 def test_an_iteration_that_is_left_ends_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,14 +111,14 @@ def test_a_line_with_an_empty_extra_field_is_marked(store: Store, landing: Store
 def counts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The separators of the files whose fields are counted, one entry for each time."""
     counted: list[str] = []
-    count_records = raw_pieces.count_records
+    count_fields = raw_pieces.count_fields
 
     def recorded(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
         counted.append(dialect.separator)
-        return count_records(dialect, chunks)
+        return count_fields(dialect, chunks)
 
-    monkeypatch.setattr(landed_parts, "count_records", recorded)
-    monkeypatch.setattr(raw_pieces, "count_records", recorded)
+    monkeypatch.setattr(landed_parts, "count_fields", recorded)
+    monkeypatch.setattr(raw_pieces, "count_fields", recorded)
     return counted
 
 

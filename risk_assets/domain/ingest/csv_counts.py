@@ -1,9 +1,8 @@
 """Count the records of a CSV file and find the lines that cannot be read with certainty."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -26,19 +25,6 @@ LINE_ISSUES: Mapping[str, str] = MappingProxyType(
 
 
 PIECE_BYTES = 16 * 1024 * 1024
-
-
-class Hash(Protocol):
-    """A hash of consecutive bytes."""
-
-    def update(self, content: bytes, /) -> None:
-        """Hash the next bytes."""
-
-    def hexdigest(self) -> str:
-        """Return the hash of all bytes, in hexadecimal."""
-
-
-NewHash: TypeAlias = Callable[[], Hash]
 
 
 class FilePiece(msgspec.Struct, frozen=True, array_like=True):
@@ -76,11 +62,10 @@ class FieldCounter:
     All attributes are final after `close`.
     """
 
-    def __init__(self, dialect: Dialect, new_hash: NewHash = hashlib.sha256) -> None:
-        """Start counting at the first byte of a file; `new_hash` begins the hash of a piece."""
+    def __init__(self, dialect: Dialect) -> None:
+        """Start counting at the first byte of a file."""
         self.pieces: list[FilePiece] = []
-        self._new_hash = new_hash
-        self._piece = _OpenPiece(new_hash())
+        self._piece = _OpenPiece()
         self.rows = -1
         self.quoting: Quoting | None = None
         self.trailing = True
@@ -163,7 +148,7 @@ class FieldCounter:
 
     def _end_piece(self) -> None:
         self.pieces.append(self._piece.closed())
-        self._piece = _OpenPiece(self._new_hash())
+        self._piece = _OpenPiece()
 
     def _record(self, name: str, positions: Positions) -> None:
         if len(positions):
@@ -178,10 +163,10 @@ class FieldCounter:
 class _OpenPiece:
     """The piece of a file that is being counted."""
 
-    def __init__(self, piece_hash: Hash) -> None:
+    def __init__(self) -> None:
         self.bytes = 0
         self._rows = 0
-        self._hash = piece_hash
+        self._hash = hashlib.sha256()
 
     def add(self, text: bytes, rows: int) -> None:
         self.bytes += len(text)
@@ -220,9 +205,9 @@ def _undecodable(text: bytes) -> int | None:
     return None
 
 
-def count_fields(dialect: Dialect, chunks: Iterable[bytes], new_hash: NewHash = hashlib.sha256) -> FieldCounter:
-    """Count the records and fields of a whole file; `new_hash` as of `FieldCounter`."""
-    counter = FieldCounter(dialect, new_hash)
+def count_fields(dialect: Dialect, chunks: Iterable[bytes]) -> FieldCounter:
+    """Count the records and fields of a whole file."""
+    counter = FieldCounter(dialect)
     for chunk in chunks:
         counter.feed(chunk)
     counter.close()

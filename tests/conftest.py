@@ -72,7 +72,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling |
 
 
 def pytest_collection_finish() -> None:
-    """Exclude modules and collected tests from garbage collections, which are rare: they and what is imported later stay until the end."""
+    """Exclude what is loaded from garbage collection, and collect less often: most of what is imported later stays until the end, too."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTIONS)

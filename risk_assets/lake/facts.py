@@ -164,7 +164,7 @@ class PredictionFacts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind
 
 
 class PieceFacts(msgspec.Struct, frozen=True):
-    """What is noted of a piece of the CSV of predictions: its size in bytes, its rows, their facts, and their `candidates`."""
+    """A piece of the CSV of predictions: its size in bytes, the number of its rows, their facts, and their `candidates`."""
 
     bytes: int
     rows: int

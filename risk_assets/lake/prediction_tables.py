@@ -29,7 +29,7 @@ _QUOTED = ',"\n\r'
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """Consecutive rows of predictions as they are written: CSV in chunks, and the columns of the index; and what is noted of them."""
+    """Consecutive rows of predictions as they are written: CSV in chunks, the columns of the index, and the facts of the piece."""
 
     columns: tuple[str, ...]
     csv: Sequence[bytes]
@@ -104,7 +104,8 @@ def _needs_quotes(texts: pl.Series) -> bool:
 def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.DataFrame:
     """Return the predictions of the accounts for the review list, as `riskiest`.
 
-    Only the pieces of the table that have candidates are read and verified, unless an earlier release wrote it, or with other settings.
+    Only the pieces with candidates are read and verified. All of the table is read if it was written by an earlier release or under other
+    review settings.
     """
     found = predictions.facts_as(PredictionFacts).candidates
     if found is None or (found.size, found.hold_out) != (review.size, review.hold_out):
@@ -128,7 +129,7 @@ def write_predictions(
 ) -> tuple[Manifest, Manifest]:
     """Write the predictions of a date and the index of their accounts, and return their manifests.
 
-    Each batch is a segment of the file, so that it can be read alone.
+    Each batch is a segment of the file, so that it can be read by itself.
 
     Parameters
     ----------

@@ -63,7 +63,7 @@ def verified_files(store: Store, manifest: Manifest) -> list[Path]:
 
 
 def read_range(store: Store, manifest: Manifest, start: int, length: int) -> bytes:
-    """Return whole segments of a table of one file after comparing each with the manifest; those of a verified copy if there is one.
+    """Return whole segments of a table of one file after comparing each with the manifest, or from a verified copy if there is one.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What commands do at their first use of Dagster and of the command line, done once for all commands that are forked from a process.
 
-The queries of the run history are compiled, and checks of arguments, forms and patterns made. None of it starts a thread.
+It compiles the queries of the run history and builds what checks arguments, forms and patterns. It starts no thread.
 """
 
 import io
@@ -24,7 +24,7 @@ WITHOUT_FILES = (
 
 
 def use_everything() -> None:
-    """Run commands that find no files, which end before they use a table, and a job whose asset and check are as the product's."""
+    """Run commands that find no files and so end before they use a table, and a job with an asset and a check like the product's."""
     settings = {name: value for name, value in os.environ.items() if not name.startswith(("RISK_", "AZURE_", "DAGSTER_"))}
     with TemporaryDirectory() as folder, chdir(folder), mock.patch.dict(os.environ, settings, clear=True):
         Path("data/landing").mkdir(parents=True)

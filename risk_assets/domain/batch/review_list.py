@@ -19,7 +19,7 @@ from risk_assets.domain.spreadsheet import FORMULA_STARTS
 from risk_assets.errors import LakeError
 
 MAX_CHANGES = 3
-MAX_CANDIDATES = 1_000  # of a piece
+MAX_CANDIDATES = 1_000  # that are noted of a piece
 NEW_ACCOUNT = "new account"
 NO_CHANGE = "nothing"
 LISTED, HELD_OUT, NOT_LISTED = "on the review list", "held out", "below the review list"
@@ -47,9 +47,9 @@ def candidates(predictions: pl.DataFrame, review: Review) -> tuple[float, ...]:
 
 
 def pieces_with_riskiest(found: Sequence[Sequence[float]], review: Review) -> list[int]:
-    """Return the numbers of pieces among which are all that have a row of the review list, given the `candidates` of all pieces in order.
+    """Return the numbers of the pieces to read for the review list, given the `candidates` of all pieces in order.
 
-    Others are among them only if the list is longer than `MAX_CANDIDATES`.
+    Each piece with a row of the list is among them; others are only if the list is longer than `MAX_CANDIDATES`.
     """
     ranked = ((-probability, number) for number, piece in enumerate(found) for probability in piece)
     return sorted({number for _, number in nsmallest(review.size, ranked)})

@@ -1,15 +1,14 @@
 """What executors do for the checks of predictions: they compare a piece of the predictions with the same piece of the raw file."""
 
-import polars as pl
-
 from risk_assets.domain.batch.review_list import candidates
 from risk_assets.domain.contract.policy import Review
 from risk_assets.domain.ingest.row_ids import with_ids
 from risk_assets.engine.jobs import CheckedPiece, CheckJob
 from risk_assets.engine.tasks import lake_at, parsed_contract, raw_at, stored_manifest
 from risk_assets.lake.prediction_checks import count_held_out, rows_out_of_place
+from risk_assets.lake.prediction_tables import read_predicted_piece
 from risk_assets.lake.raw_pieces import PieceCells, piece_text, read_piece
-from risk_assets.lake.tables import csv_schema, read_csv_range, translate_polars_errors
+from risk_assets.lake.tables import translate_polars_errors
 
 
 def check(job: CheckJob, number: int) -> CheckedPiece:
@@ -19,9 +18,7 @@ def check(job: CheckJob, number: int) -> CheckedPiece:
     piece = raw.pieces[number]
     content = read_piece(store, piece)
     with translate_polars_errors(job.predictions):
-        predicted = pl.DataFrame(schema=csv_schema(predictions))
-        if piece.rows:
-            predicted = read_csv_range(store, predictions, sum(job.sizes[:number]), job.sizes[number]).collect()
+        predicted = read_predicted_piece(store, predictions, number)
         rows = with_ids(piece_text(raw, piece, content), contract, PieceCells(raw, piece, content).numbers)
         moved = rows_out_of_place(rows, predicted.lazy(), contract)
         return CheckedPiece(number, moved, candidates(predicted, review), count_held_out(predicted.lazy(), review))

@@ -1,5 +1,6 @@
 """The driver's part of the checks of predictions: executors compare, and it adds up what they have found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
@@ -20,10 +21,14 @@ from risk_assets.lake.store import Store
 
 @dataclass
 class ClusterPredictionChecks:
-    """Predictions that executors compare: once, for all checks."""
+    """Predictions that executors compare: once, for all checks.
+
+    `sizes` are the bytes of the pieces of the predictions, and `size` is that of the review list.
+    """
 
     cluster: Cluster
     job: CheckJob
+    sizes: Sequence[int]
     size: int
 
     def out_of_place(self) -> int:
@@ -37,7 +42,7 @@ class ClusterPredictionChecks:
 
     @cached_property
     def _pieces(self) -> list[CheckedPiece]:
-        return complete(self.cluster.checks(self.job), CheckedPiece, len(self.job.sizes), self.job.lake)
+        return complete(self.cluster.checks(self.job, self.sizes), CheckedPiece, len(self.sizes), self.job.lake)
 
 
 def check_job(store: Store, raw: Manifest, predictions: Manifest, contract: Contract, review: Review) -> CheckJob | None:
@@ -54,5 +59,4 @@ def check_job(store: Store, raw: Manifest, predictions: Manifest, contract: Cont
         seal=predictions.seal,
         contract=contract.canonical.decode(),
         review=review.model_dump_json(),
-        sizes=tuple(size for size, _ in predicted),
     )

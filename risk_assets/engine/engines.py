@@ -12,7 +12,7 @@ from risk_assets.domain.contract.schema import Contract
 from risk_assets.domain.governance.arms import Arms
 from risk_assets.domain.ingest.outcome_history import known_by
 from risk_assets.lake import layout
-from risk_assets.lake.facts import FeatureFacts, RawFacts
+from risk_assets.lake.facts import FeatureFacts, PredictionFacts, RawFacts
 from risk_assets.lake.feature_tables import feature_table, features_provenance, require_usable
 from risk_assets.lake.landed_parts import LandedFile, OwnParts, PartWork
 from risk_assets.lake.manifests import Manifest, Provenance, require_manifest
@@ -150,7 +150,8 @@ class ClusterEngine:
         if job is None:
             return self._local.prediction_checks(store, contract, review, date)
         if self._checks is None or self._checks.job != job:
-            self._checks = ClusterPredictionChecks(self._cluster, job, review.size)
+            sizes = [size for size, _ in predictions.facts_as(PredictionFacts).pieces]
+            self._checks = ClusterPredictionChecks(self._cluster, job, sizes, review.size)
         return self._checks
 
     def training_rows(self, store: Store, window: Window) -> "AbstractContextManager[TrainingRows]":

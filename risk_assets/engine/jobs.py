@@ -101,10 +101,7 @@ class PredictionsJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The index of the accounts of committed predictions: `parts` parts, of which a task writes `parts_per_task`.
-
-    `sizes` and `rows` are the bytes and the rows of the pieces of the predictions, in order.
-    """
+    """The index of the accounts of committed predictions: `parts` parts, of which a task writes `parts_per_task`."""
 
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
@@ -113,15 +110,10 @@ class IndexJob(msgspec.Struct, frozen=True, kw_only=True):
     date: str
     parts: int
     parts_per_task: int
-    sizes: tuple[int, ...]
-    rows: tuple[int, ...]
 
 
 class CheckJob(msgspec.Struct, frozen=True, kw_only=True):
-    """The predictions of a date beside its raw file, under a contract and the review settings of a policy (JSON).
-
-    `sizes` are the bytes of the pieces of the predictions, which have the rows of the pieces of the raw file.
-    """
+    """The predictions of a date beside its raw file, in the same pieces, under a contract and the review settings of a policy (JSON)."""
 
     lake: LakeAddress
     packages: tuple[tuple[str, str], ...]
@@ -131,7 +123,6 @@ class CheckJob(msgspec.Struct, frozen=True, kw_only=True):
     seal: str | None
     contract: str
     review: str
-    sizes: tuple[int, ...]
 
 
 class SampledDate(msgspec.Struct, frozen=True):

@@ -50,10 +50,10 @@ class Cluster(Protocol):
     def predictions(self, job: PredictionsJob, sizes: Sequence[int]) -> list[Result]:
         """Make the predictions of all parts of the features."""
 
-    def index(self, job: IndexJob) -> list[Result]:
-        """Make the index of all pieces of the predictions."""
+    def index(self, job: IndexJob, sizes: Sequence[int]) -> list[Result]:
+        """Make the index of all pieces of the predictions, of which `sizes` are the bytes."""
 
-    def checks(self, job: CheckJob) -> list[Result]:
+    def checks(self, job: CheckJob, sizes: Sequence[int]) -> list[Result]:
         """Compare all pieces of the predictions with those of the raw file."""
 
     def pairs(self, job: SampleJob) -> list[Result]:
@@ -113,13 +113,13 @@ class Spark:
         """Make the predictions of all parts of the features."""
         return self._each(arrow_tasks.predictions, job, sizes)
 
-    def index(self, job: IndexJob) -> list[Result]:
+    def index(self, job: IndexJob, sizes: Sequence[int]) -> list[Result]:
         """Make the index: Spark groups the rows of all pieces by the task that writes them."""
-        return self._grouped(arrow_tasks.index_rows, (arrow_tasks.index_parts,), job, job.sizes)
+        return self._grouped(arrow_tasks.index_rows, (arrow_tasks.index_parts,), job, sizes)
 
-    def checks(self, job: CheckJob) -> list[Result]:
+    def checks(self, job: CheckJob, sizes: Sequence[int]) -> list[Result]:
         """Compare all pieces of the predictions with those of the raw file."""
-        return self._each(arrow_tasks.checked, job, job.sizes)
+        return self._each(arrow_tasks.checked, job, sizes)
 
     def pairs(self, job: SampleJob) -> list[Result]:
         """Stage the accounts that have several groups: Spark groups the pairs of all pieces by the task that compares them."""

@@ -163,10 +163,9 @@ class ClusterPredictions:
             date=self._date,
             parts=parts,
             parts_per_task=INDEX_PARTS_PER_TASK,
-            sizes=tuple(made.piece.bytes for made in pieces),
-            rows=tuple(made.piece.rows for made in pieces),
         )
-        found = complete(self.cluster.index(job), IndexParts, -(-parts // INDEX_PARTS_PER_TASK), job.lake)
+        results = self.cluster.index(job, [made.piece.bytes for made in pieces])
+        found = complete(results, IndexParts, -(-parts // INDEX_PARTS_PER_TASK), job.lake)
         segments = [part for task in found for part in task.segments]
         contents = {layout.account_index_part(self._date, number): Content(part) for number, part in enumerate(segments)}
         rows, scored = sum(task.rows for task in found), sum(task.scored for task in found)

@@ -44,15 +44,15 @@ from risk_assets.lake import layout, registry
 from risk_assets.lake.account_index_tables import part_content
 from risk_assets.lake.addresses import is_azure
 from risk_assets.lake.documents import candidate_tables
-from risk_assets.lake.facts import RaggedRows, RawFacts
+from risk_assets.lake.facts import PredictionFacts, RaggedRows, RawFacts
 from risk_assets.lake.feature_tables import piece_facts, piece_features
 from risk_assets.lake.hashing import content_of_chunks
 from risk_assets.lake.manifests import Manifest, find_manifest
-from risk_assets.lake.prediction_tables import prediction_batch
+from risk_assets.lake.prediction_tables import prediction_batch, read_predicted_piece
 from risk_assets.lake.raw_pieces import Piece, RawFile, piece_text, raw_file, read_piece
 from risk_assets.lake.staging import stage
 from risk_assets.lake.store import Store, open_store
-from risk_assets.lake.tables import compression, csv_schema, read_csv_range, translate_polars_errors
+from risk_assets.lake.tables import compression, translate_polars_errors
 from risk_assets.settings import load_settings
 
 T = TypeVar("T")
@@ -155,11 +155,9 @@ def make_predictions(job: PredictionsJob, number: int) -> PredictedPiece:
 def index_rows(job: IndexJob, number: int) -> pl.DataFrame:
     """Return the rows of the index of accounts from a piece of committed predictions, and the bucket of each: the task that writes it."""
     manifest = stored_manifest(job.lake, job.predictions, job.seal)
-    if not job.rows[number]:
-        return _index_frame(pl.DataFrame(schema=csv_schema(manifest)), 0, job)
     with translate_polars_errors(job.predictions):
-        frame = read_csv_range(lake_at(job.lake), manifest, sum(job.sizes[:number]), job.sizes[number]).collect()
-    return _index_frame(frame, sum(job.rows[:number]), job)
+        frame = read_predicted_piece(lake_at(job.lake), manifest, number)
+    return _index_frame(frame, sum(rows for _, rows in manifest.facts_as(PredictionFacts).pieces[:number]), job)
 
 
 def write_index_parts(job: IndexJob, bucket: int, rows: pl.DataFrame) -> IndexParts:

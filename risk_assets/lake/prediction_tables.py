@@ -114,6 +114,15 @@ def read_riskiest(store: Store, predictions: Manifest, review: Review) -> pl.Dat
     return riskiest_of(chain([none], (read_csv_range(store, predictions, *piece) for piece in found.ranges)), review)
 
 
+def read_predicted_piece(store: Store, predictions: Manifest, number: int) -> pl.DataFrame:
+    """Return the rows of a piece of predictions, by its number in their facts; raises `LakeError` as `read_csv_range`."""
+    pieces = predictions.facts_as(PredictionFacts).pieces
+    size, rows = pieces[number]
+    if not rows:
+        return pl.DataFrame(schema=csv_schema(predictions))
+    return read_csv_range(store, predictions, sum(before for before, _ in pieces[:number]), size).collect()
+
+
 def joined_pieces(pieces: Sequence[PieceFacts], review: Review) -> PredictionFacts:
     """Return the facts of a table of predictions from its pieces, in order."""
     sizes = [piece.bytes for piece in pieces]

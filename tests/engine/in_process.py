@@ -49,23 +49,23 @@ class InProcess:
         found = frame(arrow_tasks.predictions(msgspec.json.encode(job), self._batches(len(sizes), self.attempts)))
         return decode_results(found["result"].to_list())
 
-    def index(self, job: IndexJob) -> list[Result]:
+    def index(self, job: IndexJob, sizes: Sequence[int]) -> list[Result]:
         self.calls.append("index")
-        return self._grouped(arrow_tasks.index_rows, (), arrow_tasks.index_parts, job)
+        return self._grouped(arrow_tasks.index_rows, (), arrow_tasks.index_parts, job, sizes)
 
-    def checks(self, job: CheckJob) -> list[Result]:
+    def checks(self, job: CheckJob, sizes: Sequence[int]) -> list[Result]:
         self.calls.append("checks")
-        found = frame(arrow_tasks.checked(msgspec.json.encode(job), self._batches(len(job.sizes), self.attempts)))
+        found = frame(arrow_tasks.checked(msgspec.json.encode(job), self._batches(len(sizes), self.attempts)))
         return decode_results(found["result"].to_list())
 
     def pairs(self, job: SampleJob) -> list[Result]:
         self.calls.append("pairs")
-        return self._grouped(arrow_tasks.pairs, (), arrow_tasks.several, job)
+        return self._grouped(arrow_tasks.pairs, (), arrow_tasks.several, job, job.sizes)
 
     def picks(self, job: SampleJob) -> list[Result]:
         self.calls.append("picks")
         merges = (arrow_tasks.leading,) * arrow_tasks.merges(job.buckets)
-        return self._grouped(arrow_tasks.available, (arrow_tasks.picks, *merges), arrow_tasks.chosen, job)
+        return self._grouped(arrow_tasks.available, (arrow_tasks.picks, *merges), arrow_tasks.chosen, job, job.sizes)
 
     def sampled_rows(self, job: SampleJob) -> list[Result]:
         self.calls.append("rows")
@@ -80,10 +80,15 @@ class InProcess:
             yield pa.RecordBatch.from_pydict({"id": list(range(count))}, schema=pa.schema([("id", pa.int64())]))
 
     def _grouped(
-        self, task: Callable[..., Iterator[pa.RecordBatch]], between: Sequence[Task], last: Task, job: IndexJob | SampleJob
+        self,
+        task: Callable[..., Iterator[pa.RecordBatch]],
+        between: Sequence[Task],
+        last: Task,
+        job: IndexJob | SampleJob,
+        sizes: Sequence[int],
     ) -> list[Result]:
         encoded = msgspec.json.encode(job)
-        rows = frame(task(encoded, self._batches(len(job.sizes), 1)))
+        rows = frame(task(encoded, self._batches(len(sizes), 1)))
         for each in between:
             rows = frame(batch for _, group in rows.group_by("bucket") for batch in each(encoded, group.to_arrow()).to_batches())
         return self._groups(rows, "bucket", lambda group: last(encoded, group))

@@ -50,10 +50,10 @@ class Broken(InProcess):
             self._before()
         return super().predictions(job, sizes)
 
-    def index(self, job: IndexJob) -> list[Result]:
+    def index(self, job: IndexJob, sizes: Sequence[int]) -> list[Result]:
         if self._step == "index":
             self._before()
-        return super().index(job)
+        return super().index(job, sizes)
 
 
 def make_features(lake: Store, cluster: InProcess | None = None, contract: Contract = SMALL) -> Manifest:
